@@ -1,0 +1,1 @@
+"""The wire contract of actr: generated from the .proto files beside it."""

@@ -1,0 +1,1 @@
+"""The services that the demo and the integration tests speak."""

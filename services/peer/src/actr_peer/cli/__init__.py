@@ -1,0 +1,1 @@
+"""The ``actr`` command, one module per group of verbs."""

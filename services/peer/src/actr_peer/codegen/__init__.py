@@ -1,0 +1,1 @@
+"""protoc-gen-actr: descriptors in, typed services and clients out."""

@@ -1,0 +1,65 @@
+"""Sans-I/O: who an actor is (spec 4).
+
+Text form::
+
+    manufacturer:name@instance:realm        acme:room@2:default
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import total_ordering
+from typing import Self
+
+from actr_peer.errors import ConfigError
+
+# Ids become file names, Redis keys and log fields: a small alphabet keeps all of them plain.
+PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_TEXT = re.compile(
+    rf"(?P<manufacturer>{PART.pattern}):(?P<name>{PART.pattern})"
+    rf"@(?P<instance>{PART.pattern}):(?P<realm>{PART.pattern})"
+)
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class ActrId:
+    """One actor: type (manufacturer and name), instance and realm.
+
+    Ids are ordered by their text form; the smaller of two is the offerer of their link.
+    """
+
+    manufacturer: str
+    name: str
+    instance: str
+    realm: str = "default"
+
+    @property
+    def actr_type(self) -> str:
+        """``manufacturer:name``."""
+        return f"{self.manufacturer}:{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the text form.
+
+        Raises:
+            ConfigError: If ``text`` is not ``manufacturer:name@instance:realm``, each part
+                1 to 63 letters, digits, dots, dashes or underscores.
+        """
+        match = _TEXT.fullmatch(text)
+        if match is None:
+            raise ConfigError(
+                f"actor id {text!r}: write manufacturer:name@instance:realm, for example "
+                "acme:room@2:default; parts are 1 to 63 letters, digits, '.', '-' or '_'"
+            )
+        return cls(**match.groupdict())
+
+    def __str__(self) -> str:
+        return f"{self.manufacturer}:{self.name}@{self.instance}:{self.realm}"
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, ActrId):
+            return NotImplemented
+        return str(self) < str(other)

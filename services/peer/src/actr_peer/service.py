@@ -1,0 +1,140 @@
+"""What generated code is written against: methods, services, clients, callers (spec 5).
+
+A generated module holds, for each service, a subclass of :class:`Service` with one abstract
+handler per method, a subclass of :class:`Client` with one typed method per RPC, and the
+static table of :class:`Method` rows. Nothing here knows of wires or lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from google.protobuf.message import Message
+
+from actr_peer.protocol.payload import PayloadType
+
+Req = TypeVar("Req", bound=Message)
+Res = TypeVar("Res", bound=Message)
+Req_contra = TypeVar("Req_contra", bound=Message, contravariant=True)
+
+
+class MethodKind(Enum):
+    """gRPC's four kinds: which sides stream."""
+
+    UNARY = "unary"
+    SERVER_STREAM = "server_stream"
+    CLIENT_STREAM = "client_stream"
+    BIDI_STREAM = "bidi_stream"
+
+    @property
+    def requests_stream(self) -> bool:
+        return self in (MethodKind.CLIENT_STREAM, MethodKind.BIDI_STREAM)
+
+    @property
+    def replies_stream(self) -> bool:
+        return self in (MethodKind.SERVER_STREAM, MethodKind.BIDI_STREAM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method(Generic[Req, Res]):
+    """One row of a service's static table."""
+
+    route_key: str
+    """``package.Service.Method``."""
+    handler: str
+    """Name of the handler on the service class, snake_case."""
+    kind: MethodKind
+    payload_type: PayloadType
+    """Of the items for streaming methods; their opening always is ``RPC_RELIABLE``."""
+    request: type[Req]
+    reply: type[Res]
+    conflict_key: str | None = None
+    """``"sender"`` or a field of the request; None: the actor's serial order."""
+    max_failures: int = 0
+    """Tries of a failing handler before the request is a dead letter; 0: answer the error."""
+    handler_timeout: float | None = None
+    """Seconds a handler may run."""
+
+
+class Service:
+    """Base of generated service classes; a workload subclasses one or several of them.
+
+    Handlers take ``(request, ctx)``, where request is a message, or an async iterator of
+    them where the client streams; they are ``async def`` returning a message, or async
+    generators where the server streams.
+    """
+
+    METHODS: ClassVar[tuple[Method[Any, Any], ...]] = ()
+
+    @classmethod
+    def method_table(cls) -> Mapping[str, Method[Any, Any]]:
+        """Route key to method, over all generated services this class derives from."""
+        table: dict[str, Method[Any, Any]] = {}
+        for base in cls.__mro__:
+            for method in base.__dict__.get("METHODS", ()):
+                table.setdefault(method.route_key, method)
+        return MappingProxyType(table)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """What a caller may say about one call."""
+
+    timeout: float | None = None
+    """Seconds over connecting, sending, retries and waiting; None: the configured default
+    for unary calls, no limit for streams."""
+    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    durable: bool = False
+    """Kept in the caller's outbox until answered, across the caller's restart."""
+
+
+DEFAULT_OPTIONS = CallOptions()
+
+
+class Caller(Protocol):
+    """One destination as a client sees it: a remote actor, the local workload, or the shell.
+
+    Errors of all methods: ``UnreachableError``, ``DeadlineError``, ``CallError``,
+    ``BrokenError``, ``ClosedError``, ``LimitError`` (message too long). Cancelling a call
+    cancels the handler on the far side.
+    """
+
+    async def unary(self, method: Method[Req, Res], request: Req, options: CallOptions) -> Res: ...
+
+    def server_stream(
+        self, method: Method[Req, Res], request: Req, options: CallOptions
+    ) -> AsyncIterator[Res]: ...
+
+    async def client_stream(
+        self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
+    ) -> Res: ...
+
+    def bidi_stream(
+        self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
+    ) -> AsyncIterator[Res]: ...
+
+    async def tell(self, method: Method[Req, Any], request: Req, options: CallOptions) -> None:
+        """Send a request that has no reply; returns when the runtime has accepted it."""
+
+
+class Client:
+    """Base of generated clients: ``RoomClient(ref.to("acme:room@2:default"))``."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def tell(
+        self,
+        method: Method[Req, Any],
+        request: Req,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        durable: bool = False,
+    ) -> None:
+        """Send ``request`` without waiting for a reply."""
+        options = CallOptions(metadata=metadata or {}, durable=durable)
+        await self._caller.tell(method, request, options)

@@ -1,0 +1,1 @@
+"""Introduces peers to each other: presence, discovery, relay."""
