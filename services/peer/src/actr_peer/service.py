@@ -17,6 +17,18 @@ from google.protobuf.message import Message
 
 from actr_peer.protocol.payload import PayloadType
 
+__all__ = [
+    "DEFAULT_OPTIONS",
+    "CallOptions",
+    "Caller",
+    "Client",
+    "Method",
+    "MethodKind",
+    "PayloadType",
+    "Service",
+    "call_options",
+]
+
 Req = TypeVar("Req", bound=Message)
 Res = TypeVar("Res", bound=Message)
 Req_contra = TypeVar("Req_contra", bound=Message, contravariant=True)
@@ -68,7 +80,22 @@ class Service:
     generators where the server streams.
     """
 
+    SERVICE_NAME: ClassVar[str] = ""
+    """``package.Service``."""
+    FINGERPRINT: ClassVar[str] = ""
+    """SHA-256 of the service's canonical descriptor, 64 hex digits (docs/codegen.md)."""
     METHODS: ClassVar[tuple[Method[Any, Any], ...]] = ()
+
+    @classmethod
+    def fingerprints(cls) -> Mapping[str, str]:
+        """Service name to fingerprint, over all generated services this class derives from."""
+        return MappingProxyType(
+            {
+                base.__dict__["SERVICE_NAME"]: base.__dict__["FINGERPRINT"]
+                for base in cls.__mro__
+                if base.__dict__.get("SERVICE_NAME")
+            }
+        )
 
     @classmethod
     def method_table(cls) -> Mapping[str, Method[Any, Any]]:
@@ -93,6 +120,17 @@ class CallOptions:
 
 
 DEFAULT_OPTIONS = CallOptions()
+
+
+def call_options(
+    timeout: float | None, metadata: Mapping[str, str] | None, *, durable: bool = False
+) -> CallOptions:
+    """Make the options of one call; a call that says nothing shares one object."""
+    if timeout is None and not metadata and not durable:
+        return DEFAULT_OPTIONS
+    return CallOptions(
+        timeout=timeout, metadata=metadata or DEFAULT_OPTIONS.metadata, durable=durable
+    )
 
 
 class Caller(Protocol):
@@ -136,5 +174,4 @@ class Client:
         durable: bool = False,
     ) -> None:
         """Send ``request`` without waiting for a reply."""
-        options = CallOptions(metadata=metadata or {}, durable=durable)
-        await self._caller.tell(method, request, options)
+        await self._caller.tell(method, request, call_options(None, metadata, durable=durable))
