@@ -1,0 +1,119 @@
+# Every verb sets up what it needs in .venv; `make help` lists them.
+#
+# Verbs that measure take JSON=1: one JSON document on standard output, everything else on
+# standard error, and the exit status says the same.
+
+BIN := .venv/bin
+SIGNALING := services/signaling
+PEER := services/peer
+SOURCES := $(SIGNALING)/src $(PEER)/src
+MAKEFLAGS += --no-print-directory
+
+# What a verb takes: `make help` names them. Empty: the program's own default.
+FILE ?=
+WIRE ?=
+SIZE ?=
+CUTS ?=
+KILLS ?=
+JSON ?=
+ARGS ?=
+
+json := $(if $(filter-out 0,$(JSON)),--json)
+file := $(if $(FILE),--file "$(FILE)")
+wire := $(if $(WIRE),--wire "$(WIRE)")
+size := $(if $(SIZE),--size "$(SIZE)")
+cuts := $(if $(CUTS),--cuts "$(CUTS)")
+kills := $(if $(KILLS),--kills "$(KILLS)")
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup:  ## make .venv with pinned packages (every other verb does it too)
+	@tools/setup
+
+.PHONY: proto
+proto: setup  ## generate the Python modules beside the .proto files
+	@tools/generate
+
+.PHONY: format
+format: setup  ## rewrite the sources in the one format
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+.PHONY: lint
+lint: setup  ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: setup  ## mypy --strict over both services
+	@$(BIN)/mypy $(SOURCES) proto
+
+.PHONY: layers
+layers: setup  ## import contracts: each layer imports only what is below it
+	@$(BIN)/lint-imports
+
+.PHONY: measure
+measure: setup  ## lengths of modules and functions, beside their limits
+	@$(BIN)/python tools/measure.py
+
+.PHONY: check
+check: lint types layers measure  ## lint, types, layers and measure: before every commit
+
+.PHONY: test
+test: setup  ## all tests that need no Docker (ARGS="-k name" chooses)
+	@$(BIN)/pytest $(ARGS)
+
+.PHONY: test-service
+test-service: setup  ## only the tests with real processes, sockets and files
+	@$(BIN)/pytest -m service $(ARGS)
+
+.PHONY: integration-test
+integration-test: setup  ## the compose system from outside; needs Docker
+	@$(BIN)/pytest tests/integration $(ARGS)
+
+.PHONY: demo
+demo: setup  ## five payload types, two peers (FILE=path WIRE=webrtc|websocket|both SIZE=small|normal|large)
+	@$(BIN)/actr demo $(file) $(wire) $(size) $(json) $(ARGS)
+
+.PHONY: bench-failover
+bench-failover: setup  ## cut wires under traffic: lost, doubled, gap (CUTS=number)
+	@$(BIN)/python tools/bench_failover.py $(cuts) $(json) $(ARGS)
+
+.PHONY: bench-priority
+bench-priority: setup  ## an urgent call behind a bulk transfer (SIZE=small|normal|large)
+	@$(BIN)/python tools/bench_priority.py $(size) $(json) $(ARGS)
+
+.PHONY: bench-state
+bench-state: setup  ## durable calls per second, beside grpc.aio and raw SQLite (SIZE=small|normal|large)
+	@$(BIN)/python tools/bench_state.py $(size) $(json) $(ARGS)
+
+.PHONY: crash-test
+crash-test: setup  ## kill peers with SIGKILL under durable calls, compare (KILLS=number)
+	@$(BIN)/python tools/crash_test.py $(kills) $(json) $(ARGS)
+
+.PHONY: fault-test
+fault-test: setup  ## cut, freeze and lose on real wires, compare (SIZE=small|normal|large)
+	@$(BIN)/python tools/fault_test.py $(size) $(json) $(ARGS)
+
+.PHONY: up
+up:  ## build and start the compose system, wait until it is healthy
+	@docker compose up --build --detach --wait
+
+.PHONY: down
+down:  ## stop the compose system; mailboxes stay
+	@docker compose down
+
+.PHONY: logs
+logs:  ## follow the logs of the compose system
+	@docker compose logs --follow --tail 100
+
+.PHONY: lock
+lock: setup  ## pin requirements/dev.in with hashes into requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet 'uv>=0.9' >&2
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url requirements/dev.in --output-file requirements/dev.txt
