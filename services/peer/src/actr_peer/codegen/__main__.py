@@ -1,0 +1,24 @@
+"""protoc-gen-actr: a CodeGeneratorRequest on stdin, a CodeGeneratorResponse on stdout.
+
+protoc, grpcio-tools and buf run it as ``protoc-gen-actr`` (docs/codegen.md).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest
+
+# Before a request is parsed: options that are not loaded then are unknown fields.
+from actr import options_pb2 as options_pb2
+from actr_peer.codegen.generate import generate
+
+
+def main() -> None:
+    """Answer one request; faults in the contract go into the response, as protoc wants it."""
+    request = CodeGeneratorRequest.FromString(sys.stdin.buffer.read())
+    sys.stdout.buffer.write(generate(request).SerializeToString())
+
+
+if __name__ == "__main__":
+    main()
