@@ -37,7 +37,7 @@ setup:  ## make .venv with pinned packages (every other verb does it too)
 
 .PHONY: proto
 proto: setup  ## generate the Python modules beside the .proto files
-	@tools/generate
+	@$(BIN)/python tools/generate.py
 
 .PHONY: format
 format: setup  ## rewrite the sources in the one format
@@ -113,7 +113,5 @@ logs:  ## follow the logs of the compose system
 	@docker compose logs --follow --tail 100
 
 .PHONY: lock
-lock: setup  ## pin requirements/dev.in with hashes into requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet 'uv>=0.9' >&2
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url requirements/dev.in --output-file requirements/dev.txt
+lock: setup  ## pin what developers and images need, with hashes
+	@tools/lock $(ARGS)

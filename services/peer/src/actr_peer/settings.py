@@ -205,7 +205,7 @@ class Loaded:
     entries: tuple[Entry, ...]
 
 
-def keys() -> Iterator[str]:
+def known_keys() -> Iterator[str]:
     """Every known ``section.key``, in the order of the classes above."""
     for section, field in Settings.model_fields.items():
         table = field.annotation
@@ -255,7 +255,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _refuse_unknown_variables() -> None:
     """Refuse variables that look like keys and are none: a silent typo is worse than a stop."""
-    known = [variable(key) for key in keys()]
+    known = [variable(key) for key in known_keys()]
     for name in os.environ:
         if not name.upper().startswith(PREFIX) or name.upper() in (*known, FILE_VARIABLE):
             continue
@@ -275,7 +275,7 @@ def _explain(loc: tuple[int | str, ...], error: Mapping[str, Any], path: Path | 
     origin = _origin_in_environment(key) or str(path)
     if error["type"] == "extra_forbidden":
         name = ".".join(str(part) for part in loc)
-        return f"unknown key {name} in {origin}{_nearest(name, [*Settings.model_fields, *keys()])}"
+        return f"unknown key {name} in {origin}{_nearest(name, [*Settings.model_fields, *known_keys()])}"
     allowed = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{key} = {error['input']!r} in {origin}: {allowed}"
 
@@ -290,7 +290,7 @@ def _entries(
     settings: Settings, from_file: Mapping[str, Any], path: Path | None
 ) -> Iterator[Entry]:
     shown = settings.model_dump(mode="json")
-    for name in keys():
+    for name in known_keys():
         section, key = name.split(".")
         in_file = str(path) if key in from_file.get(section, {}) else "default"
         origin = _origin_in_environment(name) or in_file

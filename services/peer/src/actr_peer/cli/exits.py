@@ -1,0 +1,84 @@
+"""Exit codes of every ``actr`` verb, and the sentence a person sees with each.
+
+====  =====================================================================================
+0     it worked
+1     it ran, and the result is a failure
+2     wrong usage or configuration: the text names the key and what is allowed
+3     unreachable: no such actor, no signaling service, or no wire
+4     no answer within the deadline
+5     the far side answered with an error, or refused the call
+6     busy: another process holds the port, the file or the identity
+7     over a limit: a message or a file is too long
+8     the connection broke, or the far side took an illegal step
+130   interrupted with Ctrl-C
+====  =====================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from types import MappingProxyType
+
+from actr_peer.errors import (
+    BrokenError,
+    BusyError,
+    CallError,
+    ClosedError,
+    ConfigError,
+    DeadlineError,
+    LimitError,
+    PeerError,
+    ProtocolError,
+    UnreachableError,
+)
+
+
+class Exit(IntEnum):
+    """What a process's end says."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    DEADLINE = 4
+    REFUSED = 5
+    BUSY = 6
+    LIMIT = 7
+    BROKEN = 8
+    INTERRUPTED = 130
+
+
+_ADVICE: Mapping[type[PeerError], tuple[Exit, str]] = MappingProxyType(
+    {
+        ConfigError: (Exit.USAGE, "'actr config show' prints every value and where it came from"),
+        UnreachableError: (
+            Exit.UNREACHABLE,
+            "check that it runs, and that signaling.url is right ('actr config show')",
+        ),
+        DeadlineError: (Exit.DEADLINE, "try again, or give it more time with --timeout"),
+        CallError: (Exit.REFUSED, "the far side says what is wrong; its log says more"),
+        BusyError: (Exit.BUSY, "end the other process, or choose another port, file or identity"),
+        LimitError: (Exit.LIMIT, "send less at once, or send it as a stream"),
+        BrokenError: (Exit.BROKEN, "check that the far side still runs, then try again"),
+        ProtocolError: (Exit.BROKEN, "check that both sides run the same version"),
+        ClosedError: (Exit.FAILED, "this side was closing; start it again"),
+    }
+)
+
+
+def explain(error: PeerError) -> tuple[Exit, str]:
+    """The exit code for ``error``, and one line that says what happened and what to do."""
+    for kind in type(error).__mro__:
+        if kind in _ADVICE:
+            code, advice = _ADVICE[kind]
+            return code, f"{error}; {advice}"
+    return Exit.FAILED, str(error)
+
+
+def first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error in ``group`` that is not itself a group."""
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

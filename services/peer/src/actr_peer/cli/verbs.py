@@ -1,0 +1,92 @@
+"""The verbs of ``actr``, where each lives, and how all of them end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import Any, Final, NoReturn
+
+import typer
+import typer.core
+import typer.main
+
+from actr_peer.cli.exits import Exit, explain, first_cause
+from actr_peer.errors import PeerError
+
+VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "demo": ("actr_peer.cli.demo.command", "Five payload types between two processes."),
+        "run": ("actr_peer.cli.run", "Run a workload as an actor."),
+        "call": ("actr_peer.cli.call", "Call a method: JSON in, JSON out."),
+        "ps": ("actr_peer.cli.ps", "Actors, wires, lanes and mailbox of a running peer."),
+        "mailbox": ("actr_peer.cli.mailbox", "List, show, replay and drop stored requests."),
+        "config": ("actr_peer.cli.config", "Each configured value and where it came from."),
+        "gen": ("actr_peer.cli.gen", "Generate typed Python from .proto files."),
+        "proto": ("actr_peer.cli.proto_check", "Check a contract against an older one."),
+        "exchange": ("actr_peer.cli.exchange", "The peer of the compose system."),
+        "health": ("actr_peer.cli.health", "Whether the peer in this container is healthy."),
+    }
+)
+"""Name to module and one line of help; the module holds a Typer called ``app``."""
+
+_COMPLETION: Final = ("install_completion", "show_completion")  # Typer's own, on every app
+
+
+class _Verbs(typer.core.TyperGroup):
+    """Loads the module of a verb when the verb is used, and not before."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for name, (module, _) in VERBS.items() if find_spec(module)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """What the list of verbs shows; the real command comes with :meth:`resolve_command`."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        return typer.core.TyperCommand(name=cmd_name, help=VERBS[cmd_name][1])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        assert name is not None
+        module = import_module(VERBS[name][0])
+        command = typer.main.get_command(module.app)
+        command.params = [option for option in command.params if option.name not in _COMPLETION]
+        return name, command, rest
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    help="Actors over WebRTC.",
+    epilog="Exit codes: 0 worked, 1 failed, 2 usage or configuration, 3 unreachable, "
+    "4 deadline, 5 refused, 6 busy, 7 over a limit, 8 broken, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Actors over WebRTC."""
+
+
+def run() -> NoReturn:
+    """Run one verb; an error raised on purpose is one line on standard error."""
+    try:
+        app(prog_name="actr")
+    except PeerError as exc:
+        _end(exc)
+    except BaseExceptionGroup as group:
+        cause = first_cause(group)
+        if not isinstance(cause, PeerError):
+            raise
+        _end(cause)
+    sys.exit(Exit.OK)
+
+
+def _end(error: PeerError) -> NoReturn:
+    code, text = explain(error)
+    print(f"actr: {text}", file=sys.stderr)
+    sys.exit(code)
