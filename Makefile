@@ -37,7 +37,7 @@ setup:  ## make .venv with pinned packages (every other verb does it too)
 
 .PHONY: proto
 proto: setup  ## generate the Python modules beside the .proto files
-	@$(BIN)/python tools/generate.py
+	@tools/generate
 
 .PHONY: format
 format: setup  ## rewrite the sources in the one format

@@ -275,7 +275,8 @@ def _explain(loc: tuple[int | str, ...], error: Mapping[str, Any], path: Path | 
     origin = _origin_in_environment(key) or str(path)
     if error["type"] == "extra_forbidden":
         name = ".".join(str(part) for part in loc)
-        return f"unknown key {name} in {origin}{_nearest(name, [*Settings.model_fields, *known_keys()])}"
+        known = [*Settings.model_fields, *known_keys()]
+        return f"unknown key {name} in {origin}{_nearest(name, known)}"
     allowed = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{key} = {error['input']!r} in {origin}: {allowed}"
 
