@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import total_ordering
 from typing import Self
 
-from actr_peer.errors import ConfigError
+from actr.envelope_pb2 import ActrId as ActrIdMessage
+from actr_peer.errors import ConfigError, RemoteProtocolError
 
 # Ids become file names, Redis keys and log fields: a small alphabet keeps all of them plain.
 PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -55,6 +56,26 @@ class ActrId:
                 "acme:room@2:default; parts are 1 to 63 letters, digits, '.', '-' or '_'"
             )
         return cls(**match.groupdict())
+
+    @classmethod
+    def from_message(cls, message: ActrIdMessage) -> Self:
+        """Read the protobuf form.
+
+        Raises:
+            RemoteProtocolError: If a part is missing or not of the alphabet.
+        """
+        parts = (message.manufacturer, message.name, message.instance, message.realm)
+        if not all(map(PART.fullmatch, parts)):
+            raise RemoteProtocolError("an actor id with a missing or malformed part")
+        return cls(*parts)
+
+    def to_message(self) -> ActrIdMessage:
+        return ActrIdMessage(
+            manufacturer=self.manufacturer,
+            name=self.name,
+            instance=self.instance,
+            realm=self.realm,
+        )
 
     def __str__(self) -> str:
         return f"{self.manufacturer}:{self.name}@{self.instance}:{self.realm}"

@@ -1,0 +1,90 @@
+"""Sans-I/O: the frame of a WebSocket wire (docs/protocol.md, WebSocket wire).
+
+One binary WebSocket message is one frame, length included, so that the same bytes can travel
+over a plain byte stream::
+
+    0       1                 5
+    | type  | length, u32 BE  | data ...
+
+``type`` is the channel, 0 to 3, or 255 for a step of the handshake.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from actr_peer.errors import LimitError, RemoteProtocolError
+
+HEADER = Struct(">BI")
+HEADER_BYTES = HEADER.size
+HANDSHAKE = 255
+MAX_DATA_BYTES = 256 * 1024
+"""Largest ``data``; the session above makes fragments far smaller than this."""
+MAX_FRAME_BYTES = HEADER_BYTES + MAX_DATA_BYTES
+
+_pack = HEADER.pack
+_unpack_from = HEADER.unpack_from
+
+
+def encode(frame_type: int, data: bytes) -> bytes:
+    """Return the frame of ``data``.
+
+    Raises:
+        LimitError: If ``data`` is longer than ``MAX_DATA_BYTES``.
+    """
+    size = len(data)
+    if size > MAX_DATA_BYTES:
+        raise LimitError("bytes of a wire message", limit=MAX_DATA_BYTES, asked=size)
+    return _pack(frame_type, size) + data
+
+
+def decode(frame: bytes) -> tuple[int, bytes]:
+    """Split one whole frame into its type and data.
+
+    Raises:
+        RemoteProtocolError: If the frame is shorter than its header, or its length differs
+            from what the header says.
+        LimitError: If it is longer than ``MAX_FRAME_BYTES``.
+    """
+    size = len(frame) - HEADER_BYTES
+    if size < 0:
+        raise RemoteProtocolError(f"a frame of {len(frame)} bytes, shorter than its header")
+    if size > MAX_DATA_BYTES:
+        raise LimitError("bytes of a wire message", limit=MAX_DATA_BYTES, asked=size)
+    frame_type, length = _unpack_from(frame)
+    if length != size:
+        raise RemoteProtocolError(f"a frame that says {length} bytes and holds {size}")
+    return frame_type, frame[HEADER_BYTES:]
+
+
+class Pieces:
+    """A frame that arrives in several WebSocket frames (RFC 6455, 5.4), as browsers may send.
+
+    It holds at most ``MAX_FRAME_BYTES``.
+    """
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def __bool__(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return bool(self._held)
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece.
+
+        Raises:
+            LimitError: If all pieces together are longer than ``MAX_FRAME_BYTES``.
+        """
+        asked = len(self._held) + len(piece)
+        if asked > MAX_FRAME_BYTES:
+            raise LimitError("bytes of a wire frame", limit=MAX_FRAME_BYTES, asked=asked)
+        self._held += piece
+
+    def join(self) -> bytes:
+        """Return the whole frame, and be empty again."""
+        frame = bytes(self._held)
+        self._held.clear()
+        return frame

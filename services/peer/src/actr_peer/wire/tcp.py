@@ -1,0 +1,140 @@
+"""TCP sockets as wires need them: small kernel buffers, dead peers noticed, typed errors."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from asyncio import get_running_loop
+from urllib.parse import urlsplit
+
+from actr_peer.errors import BusyError, ConfigError
+
+LOOPBACK = "127.0.0.1"
+BACKLOG = 128
+
+# (level, name of the option, value). What the kernel holds is beyond the reach of priorities:
+# an urgent message waits behind all of it. So little is kept unsent, and the receiver's window
+# is bounded. Set before connect and listen, for the window scale is agreed in the first packet;
+# an accepted socket has the options of its listener.
+_OPTIONS: tuple[tuple[int, str, int], ...] = (
+    (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
+    (socket.IPPROTO_TCP, "TCP_NOTSENT_LOWAT", 64 * 1024),
+    (socket.SOL_SOCKET, "SO_RCVBUF", 512 * 1024),  # the kernel may grant less (net.core.rmem_max)
+    # Dead peers: 10 s without an acknowledgement, with data under way or without.
+    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 10_000),  # milliseconds
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 4),  # seconds
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 2),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+)
+
+
+def tune(sock: socket.socket) -> None:
+    """Set what a wire's socket needs, as far as the platform knows it."""
+    for level, name, value in _OPTIONS:
+        option = getattr(socket, name, None)
+        if option is not None:
+            sock.setsockopt(level, option, value)
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """Read ``host:port``, ``[v6]:port`` or ``:port``.
+
+    Raises:
+        ConfigError: If it is none of them.
+    """
+    host, colon, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ConfigError(
+            f"listen address {text!r}: write host:port, for example 0.0.0.0:9100; port 0 takes "
+            "any free one"
+        )
+    if bare == host and ":" in host:
+        raise ConfigError(f"listen address {text!r}: write an IPv6 address in brackets")
+    return bare, int(port)
+
+
+async def listen(host: str, port: int) -> socket.socket:
+    """Return a bound socket that is not listening yet.
+
+    Raises:
+        BusyError: If another program has the port.
+        ConfigError: If the host is not an address of this machine.
+    """
+    at = f"{host}:{port}"
+    try:
+        found = await get_running_loop().getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as exc:
+        raise ConfigError(f"listen address {at}: the host is not known ({exc})") from exc
+    family, kind, protocol, _, address = found[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tune(sock)
+        sock.settimeout(0)
+        sock.bind(address)
+    except OSError as exc:
+        sock.close()
+        if exc.errno == errno.EADDRINUSE:
+            raise BusyError(
+                f"port {port} on {host or 'all addresses'} is in use: stop the program that has "
+                "it, or listen on another port (port 0 takes any free one)"
+            ) from exc
+        raise ConfigError(f"listen address {at}: cannot be bound ({exc.strerror})") from exc
+    return sock
+
+
+async def connect(host: str, port: int) -> socket.socket:
+    """Return a connected socket; tries the addresses of ``host`` one after the other.
+
+    Cancelling closes what was begun.
+
+    Raises:
+        OSError: If none of them answers.
+    """
+    loop = get_running_loop()
+    failure: OSError = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            tune(sock)
+            sock.settimeout(0)
+            await loop.sock_connect(sock, address)
+        except OSError as exc:
+            sock.close()
+            failure = exc
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise failure
+
+
+async def address_towards(url: str) -> str:
+    """Return this machine's address on the interface that reaches the host of ``url``.
+
+    No packet is sent: a datagram socket is connected, which only asks the routing table.
+    The loopback address where there is no route or no such host.
+    """
+    parts = urlsplit(url)
+    try:
+        found = await get_running_loop().getaddrinfo(
+            parts.hostname, parts.port or 80, type=socket.SOCK_DGRAM
+        )
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as sock:
+            sock.connect(address)
+            return str(sock.getsockname()[0])
+    except OSError:
+        return LOOPBACK
+
+
+def authority(host: str, port: int) -> str:
+    """Return ``host:port`` as a URL has it, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
