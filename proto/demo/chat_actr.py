@@ -33,7 +33,7 @@ class ChatService(Service, ABC):
     """
 
     SERVICE_NAME = "demo.Chat"
-    FINGERPRINT = "d6c80fa812748be376d0d86029ce3951fb34f8be056b94456bfccbf1cb465535"
+    FINGERPRINT = "78456dbbb27ab69df8dcabd5b49e3f93c4542a7f6c1707735234c4a433c3feea"
 
     SAY: ClassVar[Method[chat_pb2.SayRequest, chat_pb2.SayReply]] = Method(
         route_key="demo.Chat.Say",

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from actr import options_pb2 as actr_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0f\x64\x65mo/chat.proto\x12\x04\x64\x65mo\x1a\x12\x61\x63tr/options.proto\"O\n\x0b\x43hatMessage\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x12\n\nsent_at_ns\x18\x04 \x01(\x04\"*\n\nSayRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x1a\n\x08SayReply\x12\x0e\n\x06number\x18\x01 \x01(\x04\"\x1f\n\x0eHistoryRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"3\n\x0cHistoryReply\x12#\n\x08messages\x18\x01 \x03(\x0b\x32\x11.demo.ChatMessage\"*\n\x0bKickRequest\x12\x0b\n\x03who\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\" \n\tKickReply\x12\x13\n\x0bwas_present\x18\x01 \x01(\x08\"N\n\x0fMessagesRequest\x12\x12\n\ntest_lines\x18\x01 \x01(\r\x12\x12\n\ntext_bytes\x18\x02 \x01(\r\x12\x13\n\x0binterval_us\x18\x03 \x01(\r\"H\n\tFilePiece\x12\"\n\x06header\x18\x01 \x01(\x0b\x32\x10.demo.FileHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05piece\".\n\nFileHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\"1\n\x0bUploadReply\x12\x12\n\nsize_bytes\x18\x01 \x01(\x04\x12\x0e\n\x06sha256\x18\x02 \x01(\t\"\x11\n\x0fPresenceRequest\".\n\x0ePresenceChange\x12\x0b\n\x03who\x18\x01 \x01(\t\x12\x0f\n\x07present\x18\x02 \x01(\x08\"/\n\nCursorMove\x12\x0b\n\x03who\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x02\x12\t\n\x01y\x18\x03 \x01(\x02\x32\xfe\x02\n\x04\x43hat\x12\'\n\x03Say\x12\x10.demo.SayRequest\x1a\x0e.demo.SayReply\x12\x33\n\x07History\x12\x14.demo.HistoryRequest\x1a\x12.demo.HistoryReply\x12\x30\n\x04Kick\x12\x11.demo.KickRequest\x1a\x0f.demo.KickReply\"\x04\x88\xb5\x18\x01\x12<\n\x08Messages\x12\x15.demo.MessagesRequest\x1a\x11.demo.ChatMessage\"\x04\x88\xb5\x18\x03\x30\x01\x12.\n\x06Upload\x12\x0f.demo.FilePiece\x1a\x11.demo.UploadReply(\x01\x12\x39\n\x08Presence\x12\x15.demo.PresenceRequest\x1a\x14.demo.PresenceChange0\x01\x12\x37\n\x07\x43ursors\x12\x10.demo.CursorMove\x1a\x10.demo.CursorMove\"\x04\x88\xb5\x18\x03(\x01\x30\x01\x1a\x04\x88\xb5\x18\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0f\x64\x65mo/chat.proto\x12\x04\x64\x65mo\x1a\x12\x61\x63tr/options.proto\"O\n\x0b\x43hatMessage\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x12\n\nsent_at_ns\x18\x04 \x01(\x04\"*\n\nSayRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\x1a\n\x08SayReply\x12\x0e\n\x06number\x18\x01 \x01(\x04\"\x1f\n\x0eHistoryRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"3\n\x0cHistoryReply\x12#\n\x08messages\x18\x01 \x03(\x0b\x32\x11.demo.ChatMessage\"*\n\x0bKickRequest\x12\x0b\n\x03who\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\" \n\tKickReply\x12\x13\n\x0bwas_present\x18\x01 \x01(\x08\"N\n\x0fMessagesRequest\x12\x12\n\ntest_lines\x18\x01 \x01(\r\x12\x12\n\ntext_bytes\x18\x02 \x01(\r\x12\x13\n\x0binterval_us\x18\x03 \x01(\r\"\\\n\tFilePiece\x12\"\n\x06header\x18\x01 \x01(\x0b\x32\x10.demo.FileHeaderH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\x12\n\nsent_at_ns\x18\x03 \x01(\x04\x42\x07\n\x05piece\".\n\nFileHeader\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\"Q\n\x0bUploadReply\x12\x12\n\nsize_bytes\x18\x01 \x01(\x04\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0e\n\x06p50_ms\x18\x03 \x01(\x01\x12\x0e\n\x06p99_ms\x18\x04 \x01(\x01\"\x11\n\x0fPresenceRequest\".\n\x0ePresenceChange\x12\x0b\n\x03who\x18\x01 \x01(\t\x12\x0f\n\x07present\x18\x02 \x01(\x08\"/\n\nCursorMove\x12\x0b\n\x03who\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x02\x12\t\n\x01y\x18\x03 \x01(\x02\x32\xfe\x02\n\x04\x43hat\x12\'\n\x03Say\x12\x10.demo.SayRequest\x1a\x0e.demo.SayReply\x12\x33\n\x07History\x12\x14.demo.HistoryRequest\x1a\x12.demo.HistoryReply\x12\x30\n\x04Kick\x12\x11.demo.KickRequest\x1a\x0f.demo.KickReply\"\x04\x88\xb5\x18\x01\x12<\n\x08Messages\x12\x15.demo.MessagesRequest\x1a\x11.demo.ChatMessage\"\x04\x88\xb5\x18\x03\x30\x01\x12.\n\x06Upload\x12\x0f.demo.FilePiece\x1a\x11.demo.UploadReply(\x01\x12\x39\n\x08Presence\x12\x15.demo.PresenceRequest\x1a\x14.demo.PresenceChange0\x01\x12\x37\n\x07\x43ursors\x12\x10.demo.CursorMove\x1a\x10.demo.CursorMove\"\x04\x88\xb5\x18\x03(\x01\x30\x01\x1a\x04\x88\xb5\x18\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,17 +57,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESSAGESREQUEST']._serialized_start=362
   _globals['_MESSAGESREQUEST']._serialized_end=440
   _globals['_FILEPIECE']._serialized_start=442
-  _globals['_FILEPIECE']._serialized_end=514
-  _globals['_FILEHEADER']._serialized_start=516
-  _globals['_FILEHEADER']._serialized_end=562
-  _globals['_UPLOADREPLY']._serialized_start=564
-  _globals['_UPLOADREPLY']._serialized_end=613
-  _globals['_PRESENCEREQUEST']._serialized_start=615
-  _globals['_PRESENCEREQUEST']._serialized_end=632
-  _globals['_PRESENCECHANGE']._serialized_start=634
-  _globals['_PRESENCECHANGE']._serialized_end=680
-  _globals['_CURSORMOVE']._serialized_start=682
-  _globals['_CURSORMOVE']._serialized_end=729
-  _globals['_CHAT']._serialized_start=732
-  _globals['_CHAT']._serialized_end=1114
+  _globals['_FILEPIECE']._serialized_end=534
+  _globals['_FILEHEADER']._serialized_start=536
+  _globals['_FILEHEADER']._serialized_end=582
+  _globals['_UPLOADREPLY']._serialized_start=584
+  _globals['_UPLOADREPLY']._serialized_end=665
+  _globals['_PRESENCEREQUEST']._serialized_start=667
+  _globals['_PRESENCEREQUEST']._serialized_end=684
+  _globals['_PRESENCECHANGE']._serialized_start=686
+  _globals['_PRESENCECHANGE']._serialized_end=732
+  _globals['_CURSORMOVE']._serialized_start=734
+  _globals['_CURSORMOVE']._serialized_end=781
+  _globals['_CHAT']._serialized_start=784
+  _globals['_CHAT']._serialized_end=1166
 # @@protoc_insertion_point(module_scope)

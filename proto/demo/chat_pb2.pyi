@@ -203,7 +203,10 @@ class FilePiece(_message.Message):
 
     HEADER_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    SENT_AT_NS_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
+    sent_at_ns: _builtins.int
+    """Nanoseconds of the sender's monotonic clock, for latency on one machine."""
     @_builtins.property
     def header(self) -> Global___FileHeader: ...
     def __init__(
@@ -211,10 +214,11 @@ class FilePiece(_message.Message):
         *,
         header: Global___FileHeader | None = ...,
         data: _builtins.bytes = ...,
+        sent_at_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "piece", b"piece"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "piece", b"piece"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "header", b"header", "piece", b"piece", "sent_at_ns", b"sent_at_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["header", "data"]  # noqa: Y015
     _WhichOneofArgType_piece: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
@@ -251,18 +255,25 @@ class UploadReply(_message.Message):
 
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    P50_MS_FIELD_NUMBER: _builtins.int
+    P99_MS_FIELD_NUMBER: _builtins.int
     size_bytes: _builtins.int
     sha256: _builtins.str
     """Hex."""
+    p50_ms: _builtins.float
+    """From sending a piece to taking it, by the pieces' clocks: milliseconds."""
+    p99_ms: _builtins.float
     def __init__(
         self,
         *,
         size_bytes: _builtins.int = ...,
         sha256: _builtins.str = ...,
+        p50_ms: _builtins.float = ...,
+        p99_ms: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["p50_ms", b"p50_ms", "p99_ms", b"p99_ms", "sha256", b"sha256", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

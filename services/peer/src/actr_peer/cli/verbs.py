@@ -30,7 +30,10 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "health": ("actr_peer.cli.health", "Whether the peer in this container is healthy."),
     }
 )
-"""Name to module and one line of help; the module holds a Typer called ``app``."""
+"""Name to module and one line of help.
+
+The module holds a Typer called ``app``, or a function of the verb's name where one will do.
+"""
 
 _COMPLETION: Final = ("install_completion", "show_completion")  # Typer's own, on every app
 
@@ -50,10 +53,19 @@ class _Verbs(typer.core.TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
         assert name is not None
-        module = import_module(VERBS[name][0])
-        command = typer.main.get_command(module.app)
+        command = typer.main.get_command(_load(name))
         command.params = [option for option in command.params if option.name not in _COMPLETION]
         return name, command, rest
+
+
+def _load(verb: str) -> typer.Typer:
+    module = import_module(VERBS[verb][0])
+    found = getattr(module, "app", None)
+    if isinstance(found, typer.Typer):
+        return found
+    alone = typer.Typer()
+    alone.command(verb)(getattr(module, verb))
+    return alone
 
 
 app = typer.Typer(
