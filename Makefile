@@ -74,6 +74,7 @@ test-service: setup  ## only the tests with real processes, sockets and files
 
 .PHONY: integration-test
 integration-test: setup  ## the compose system from outside; needs Docker
+	@tools/setup-docker --check
 	@$(BIN)/pytest tests/integration $(ARGS)
 
 .PHONY: demo
@@ -113,5 +114,5 @@ logs:  ## follow the logs of the compose system
 	@docker compose logs --follow --tail 100
 
 .PHONY: lock
-lock: setup  ## pin what developers and images need, with hashes
+lock: setup  ## pin with hashes: requirements/*.txt and services/*/requirements.txt (ARGS=--upgrade)
 	@tools/lock $(ARGS)
