@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from actr_peer.cli.exits import Exit
 from actr_peer.codegen.compiler import generate_modules
 from actr_peer.errors import ConfigError
 
@@ -28,8 +29,8 @@ def gen(
     try:
         modules = generate_modules(files, include or ())
     except ConfigError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
+        typer.echo(f"actr: {error}", err=True)
+        raise typer.Exit(Exit.USAGE) from error
     for path, text in sorted(modules.items()):
         target = out / path
         target.parent.mkdir(parents=True, exist_ok=True)

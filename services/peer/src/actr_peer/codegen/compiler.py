@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGeneratorResponse
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.message import DecodeError
 
 from actr import options_pb2
 from actr_peer.codegen.generate import generate
@@ -47,6 +48,30 @@ def compile_files(
         options += [f"--python_out={python_out}"] if python_out else []
         _protoc([*options, *names])
         found = FileDescriptorSet.FromString(descriptors.read_bytes())
+    return CodeGeneratorRequest(file_to_generate=names, proto_file=found.file)
+
+
+def read_descriptor_set(path: Path) -> CodeGeneratorRequest:
+    """Read a serialized FileDescriptorSet that holds its imports; all of its files are wanted.
+
+    Raises:
+        ConfigError: If the file cannot be read, is none, or lacks an import.
+    """
+    try:
+        found = FileDescriptorSet.FromString(path.read_bytes())
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}") from exc
+    except DecodeError as exc:
+        text = "neither a .proto file, nor a directory, nor a descriptor set"
+        raise ConfigError(f"{path}: {text}") from exc
+    names: list[str] = []
+    for file in found.file:
+        names.append(file.name)
+        if missing := set(file.dependency).difference(names):
+            raise ConfigError(
+                f"{path}: {file.name} imports {min(missing)}, which is not in it: write the "
+                "descriptor set with its imports"
+            )
     return CodeGeneratorRequest(file_to_generate=names, proto_file=found.file)
 
 

@@ -8,7 +8,20 @@ from pathlib import PurePosixPath
 
 from actr_peer.service import Client, Service
 
-HOOKS = frozenset({"on_start", "on_ready", "on_stop", "on_error"})
+HOOKS = frozenset(
+    f"on_{event}"
+    for event in (
+        "start",
+        "ready",
+        "stop",
+        "error",
+        "signaling",
+        "wire",
+        "link",
+        "presence",
+        "pressure",
+    )
+)
 """Methods that the runtime calls on a workload; a handler of that name would be taken for one."""
 
 # Types in the signatures of a client: a method of that name would hide them from type checkers.

@@ -1,0 +1,1 @@
+"""Old contract and new contract in, differences that matter out; pure."""
