@@ -26,7 +26,7 @@ class Chunk:
     channel_id: str
     sequence: int = 0
     data: bytes = b""
-    metadata: Mapping[str, str] = field(default=EMPTY)
+    metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     is_end: bool = False
     """The sender's half ended well; ``sequence`` is the count of its items."""
     error: CallError | None = None

@@ -1,0 +1,178 @@
+"""Where an arriving message goes: one table over payload type and direction (spec 3.4).
+
+Requests and tells go to the mailbox, replies to the pending calls, chunks to the stream
+channels. The dispatcher knows none of them: the node hands it what to call, so that inbound
+and outbound stay apart. What fits nowhere is counted and dropped, and the link lives on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from actr_peer.errors import CallError, Code, RemoteProtocolError
+from actr_peer.protocol.chunks import Chunk, decode_chunk
+from actr_peer.protocol.envelopes import (
+    CANCEL,
+    RESPONSE,
+    TELL,
+    Envelope,
+    decode_envelope,
+    encode_error,
+)
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.mailbox import Put, Refused, Repeated, Request
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.transport.link import Link
+
+DEFAULT_RETRY_AFTER = 1.0
+"""Seconds until a tell that the mailbox refused is offered to it again."""
+
+
+class Store(Protocol):
+    """What the dispatcher needs of the mailbox."""
+
+    def put(self, request: Request, done: Callable[[Put], None]) -> None: ...
+
+    def bury(self, request: Request, reason: str) -> None:
+        """Keep a request that can never run as a dead letter."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Routes:
+    """Where things go; filled by the node."""
+
+    store: Store
+    knows: Callable[[str], bool]
+    """Whether a route key has a handler here."""
+    resolve: Callable[[ActrId, Envelope], None]
+    """A reply came."""
+    cancel: Callable[[ActrId, str], None]
+    """The caller waits no more."""
+    open_stream: Callable[[Link, Envelope], None]
+    """A request that opens a stream came."""
+    chunk: Callable[[Link, PayloadType, Chunk], None]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was dropped, and why."""
+
+    undecodable: int = 0
+    unknown_route: int = 0
+    refused: int = 0
+    repeated: int = 0
+
+
+class Dispatcher:
+    """Takes every message of every link; owned by the node."""
+
+    def __init__(self, routes: Routes) -> None:
+        self.counts = Counts()
+        self._routes = routes
+
+    def message(self, link: Link, payload_type: PayloadType, message: bytes, number: int) -> None:
+        """Route one message. RPC messages are acknowledged when they are safe, or useless."""
+        if payload_type > PayloadType.RPC_SIGNAL:
+            self._chunk(link, payload_type, message)
+            return
+        try:
+            envelope = decode_envelope(message)
+        except RemoteProtocolError as exc:
+            self.counts.undecodable += 1
+            self._bury_undecodable(link, payload_type, message, str(exc))
+            link.acknowledge(payload_type, number)
+            return
+        direction = envelope.direction
+        if direction == RESPONSE:
+            link.acknowledge(payload_type, number)
+            self._routes.resolve(link.remote, envelope)
+        elif direction == CANCEL:
+            link.acknowledge(payload_type, number)
+            self._routes.cancel(link.remote, envelope.request_id)
+        elif not self._routes.knows(envelope.route_key):
+            self.counts.unknown_route += 1
+            self._refuse_unknown(link, payload_type, message, envelope)
+            link.acknowledge(payload_type, number)
+        elif envelope.opens_stream:
+            link.acknowledge(payload_type, number)
+            self._routes.open_stream(link, envelope)
+        else:
+            request = _request(link, payload_type, message, envelope)
+            self._routes.store.put(
+                request, partial(self._stored, link, payload_type, number, request)
+            )
+
+    def _chunk(self, link: Link, payload_type: PayloadType, message: bytes) -> None:
+        try:
+            chunk = decode_chunk(message)
+        except RemoteProtocolError:
+            self.counts.undecodable += 1
+            return
+        self._routes.chunk(link, payload_type, chunk)
+
+    def _stored(
+        self, link: Link, payload_type: PayloadType, number: int, request: Request, result: Put
+    ) -> None:
+        """The mailbox has decided about one request; called on the loop, after the sync."""
+        if isinstance(result, Repeated):
+            self.counts.repeated += 1
+            if result.reply is not None:
+                link.lane(payload_type).post(result.reply)
+        elif isinstance(result, Refused):
+            self.counts.refused += 1
+            if request.is_tell:
+                # Nobody hears a refused tell, so it stays unacknowledged and is tried again.
+                asyncio.get_running_loop().call_later(
+                    result.retry_after or DEFAULT_RETRY_AFTER,
+                    self._routes.store.put,
+                    request,
+                    partial(self._stored, link, payload_type, number, request),
+                )
+                return
+            error = CallError(
+                result.code, result.message, retryable=True, retry_after=result.retry_after
+            )
+            link.lane(payload_type).post(encode_error(request.request_id, error))
+        link.acknowledge(payload_type, number)
+
+    def _refuse_unknown(
+        self, link: Link, payload_type: PayloadType, message: bytes, envelope: Envelope
+    ) -> None:
+        reason = f"no method {envelope.route_key!r} here; compare the .proto files of both sides"
+        self._routes.store.bury(_request(link, payload_type, message, envelope), reason)
+        if envelope.direction != TELL:
+            error = CallError(Code.UNIMPLEMENTED, reason)
+            link.lane(payload_type).post(encode_error(envelope.request_id, error))
+
+    def _bury_undecodable(
+        self, link: Link, payload_type: PayloadType, message: bytes, reason: str
+    ) -> None:
+        request = Request(
+            sender=str(link.remote),
+            request_id="",
+            payload_type=payload_type,
+            is_tell=True,
+            route_key="",
+            envelope=message,
+        )
+        self._routes.store.bury(request, reason)
+
+
+def _request(link: Link, payload_type: PayloadType, message: bytes, envelope: Envelope) -> Request:
+    request = Request(
+        sender=str(link.remote),
+        request_id=envelope.request_id,
+        payload_type=payload_type,
+        is_tell=envelope.direction == TELL,
+        route_key=envelope.route_key,
+        envelope=message,
+    )
+    if envelope.call_number:
+        request.call_number = envelope.call_number
+        request.low_water = envelope.low_water
+        request.store_id = envelope.store_id
+    return request

@@ -1,0 +1,156 @@
+"""What a handler may do besides answering (spec 3.5). Fast-path callbacks get no Context."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from actr_peer.errors import LocalProtocolError
+from actr_peer.outbound.gates import Scope
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.signaling import Presence
+from actr_peer.service import Caller
+
+if TYPE_CHECKING:
+    from actr_peer.inbound.subscribers import MediaCallback, StreamCallback
+    from actr_peer.lifecycle.scheduler import Transaction
+    from actr_peer.transport.media import Publication
+    from actr_peer.transport.streams import StreamWriter
+
+
+class Actor(Protocol):
+    """The node as a context sees it."""
+
+    @property
+    def id(self) -> ActrId: ...
+
+    def caller_to(self, remote: ActrId | str, scope: Scope) -> Caller: ...
+
+    def caller_to_shell(self, scope: Scope) -> Caller: ...
+
+    async def discover(
+        self, actr_type: str = "", *, service: str = "", limit: int = 16
+    ) -> list[Presence]: ...
+
+    def open_stream(
+        self, remote: ActrId | str, channel_id: str, *, latency_first: bool = False
+    ) -> StreamWriter: ...
+
+    def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]: ...
+
+    def register_media(
+        self, track_id: str | None, callback: MediaCallback
+    ) -> Callable[[], None]: ...
+
+    async def publish(
+        self, remote: ActrId | str, source: Any, *, timeout: float | None = None
+    ) -> Publication: ...
+
+
+class Context:
+    """One request's surroundings; good until its handler ends.
+
+    Attributes:
+        caller: Who asks, from the authenticated wire; the own id for calls of the shell.
+        metadata: As the caller sent it.
+        request_id: The same for every retry of one call.
+    """
+
+    __slots__ = (
+        "_actor",
+        "_deadline",
+        "_scope",
+        "_turn",
+        "caller",
+        "metadata",
+        "request_id",
+    )
+
+    def __init__(
+        self,
+        actor: Actor,
+        *,
+        caller: ActrId,
+        request_id: str,
+        metadata: Mapping[str, str],
+        deadline: float | None,
+        scope: Scope,
+        turn: Callable[[], Transaction] | None = None,
+    ) -> None:
+        self._actor = actor
+        self.caller = caller
+        self.request_id = request_id
+        self.metadata = metadata
+        self._deadline = deadline
+        self._scope = scope
+        self._turn = turn
+        scope.remaining = self.remaining
+
+    @property
+    def self_id(self) -> ActrId:
+        return self._actor.id
+
+    @property
+    def trace(self) -> str:
+        """The caller's ``traceparent`` (W3C Trace Context); empty without one."""
+        return self._scope.traceparent
+
+    def remaining(self) -> float | None:
+        """Seconds the caller still waits, at least 0; None: it set no deadline."""
+        if self._deadline is None:
+            return None
+        return max(0.0, self._deadline - asyncio.get_running_loop().time())
+
+    def to(self, remote: ActrId | str) -> Caller:
+        """A caller for ``remote``; its calls keep this request's deadline and trace.
+
+        Raises:
+            ConfigError: If the text is no actor id.
+        """
+        return self._actor.caller_to(remote, self._scope)
+
+    @property
+    def shell(self) -> Caller:
+        """A caller for the code around the workload."""
+        return self._actor.caller_to_shell(self._scope)
+
+    def transaction(self) -> Transaction:
+        """Effects that are committed with this request's completion and reply, or not at all.
+
+        Raises:
+            LocalProtocolError: If the request is not kept in the mailbox (a stream, or a call
+                from inside the process).
+        """
+        if self._turn is None:
+            raise LocalProtocolError(
+                "only a request that is kept in the mailbox has a transaction: "
+                "not a stream, nor a call from inside the process"
+            )
+        return self._turn()
+
+    async def discover(
+        self, actr_type: str = "", *, service: str = "", limit: int = 16
+    ) -> list[Presence]:
+        """Actors that are online, by type or by service, best first."""
+        return await self._actor.discover(actr_type, service=service, limit=limit)
+
+    def open_stream(
+        self, remote: ActrId | str, channel_id: str, *, latency_first: bool = False
+    ) -> StreamWriter:
+        """The sending half of a channel that ``remote`` has registered."""
+        return self._actor.open_stream(remote, channel_id, latency_first=latency_first)
+
+    def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:
+        """Have ``callback(chunk, sender)`` called for each item; returns what ends it."""
+        return self._actor.register_stream(channel_id, callback)
+
+    def register_media(self, track_id: str | None, callback: MediaCallback) -> Callable[[], None]:
+        """Have ``callback(frame, sender)`` called for each frame; returns what ends it."""
+        return self._actor.register_media(track_id, callback)
+
+    async def publish(
+        self, remote: ActrId | str, source: Any, *, timeout: float | None = None
+    ) -> Publication:
+        """Send a track of encoded samples to ``remote`` as native RTP."""
+        return await self._actor.publish(remote, source, timeout=timeout)

@@ -1,0 +1,228 @@
+"""Runs the workload's handlers: from the mailbox, from streams, from inside the process.
+
+This is the boundary to the user's code, one of two places that catch every exception: a
+handler's failure becomes an error reply and the actor lives on (spec 3.4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
+
+from actr_peer.errors import CallError, Code, ConfigError, DeadlineError, PeerError
+from actr_peer.lifecycle.context import Actor, Context
+from actr_peer.lifecycle.scheduler import Outcome, Turn
+from actr_peer.outbound.gates import Scope
+from actr_peer.protocol.envelopes import (
+    Envelope,
+    decode_envelope,
+    encode_error,
+    encode_reply,
+)
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.mailbox import Request
+from actr_peer.service import Method, MethodKind, Service
+from actr_peer.transport.local import LocalCall
+from actr_peer.transport.streams import StreamReader, StreamWriter
+
+log = logging.getLogger(__name__)
+
+Bound = tuple[Method[Any, Any], Callable[..., Any]]
+
+
+class Handlers:
+    """The static table from route key to bound handler, and how each kind is run."""
+
+    def __init__(self, services: Sequence[Service]) -> None:
+        self.on_failure: Callable[[BaseException], None] = lambda error: None
+        """Told of exceptions that no handler means to raise."""
+        self._table: dict[str, Bound] = {}
+        self.add(services)
+
+    def add(self, services: Sequence[Service]) -> None:
+        """Take the methods of more services.
+
+        Raises:
+            ConfigError: If a method has a handler already.
+        """
+        for service in services:
+            for route_key, method in type(service).method_table().items():
+                if route_key in self._table:
+                    raise ConfigError(
+                        f"{route_key} has two handlers; attach one object for each service"
+                    )
+                self._table[route_key] = (method, getattr(service, method.handler))
+
+    def knows(self, route_key: str) -> bool:
+        return route_key in self._table
+
+    def method(self, route_key: str) -> Method[Any, Any]:
+        """The row of a method that :meth:`knows` knows."""
+        return self._table[route_key][0]
+
+    def key_of(self, request: Request) -> str | None:
+        """The conflict key of a request; None: the actor's serial order."""
+        bound = self._table.get(request.route_key)
+        if bound is None or bound[0].conflict_key is None:
+            return None
+        method = bound[0]
+        if method.conflict_key == "sender":
+            return request.sender
+        try:
+            message = method.request.FromString(decode_envelope(request.envelope).payload)
+        except (DecodeError, PeerError):
+            return None  # run() refuses it with the right words
+        return f"{method.route_key}/{getattr(message, method.conflict_key)}"
+
+    async def run(self, actor: Actor, request: Request, turn: Turn) -> Outcome:
+        """Run one request of the mailbox to its reply."""
+        envelope = decode_envelope(request.envelope)
+        bound = self._table.get(request.route_key)
+        if bound is None:  # recovered from a time when this actor had the method
+            error = CallError(Code.UNIMPLEMENTED, f"no method {request.route_key!r} here any more")
+            return Outcome(encode_error(request.request_id, error))
+        method, handler = bound
+        try:
+            message = method.request.FromString(envelope.payload)
+        except DecodeError:
+            error = CallError(
+                Code.INVALID_ARGUMENT,
+                f"{method.route_key}: the request is no {method.request.__name__}; "
+                "compare the .proto files of both sides (actr proto check)",
+            )
+            return Outcome(encode_error(request.request_id, error))
+        context = self._context(actor, ActrId.parse(request.sender), envelope, turn)
+        try:
+            reply = await handler(message, context)
+            return Outcome(encode_reply(request.request_id, serialize(method, reply)))
+        except Exception as exc:  # noqa: BLE001 - the user's code ends here
+            error = self.error_of(method, exc)
+            is_failure = not isinstance(exc, CallError)
+            return Outcome(
+                encode_error(request.request_id, error),
+                failed=is_failure,
+                max_failures=method.max_failures,
+            )
+
+    async def run_local(self, actor: Actor, call: LocalCall) -> None:
+        """Run one call from inside the process; its future gets the reply object or the error."""
+        method, handler = self._table[call.method.route_key]
+        context = self._local_context(actor, call)
+        if method.kind.replies_stream:
+            # The caller's own task iterates: its pace is the handler's pace.
+            result: object = handler(_requests(call), context)
+        else:
+            try:
+                result = await handler(_requests(call), context)
+            except Exception as exc:  # noqa: BLE001 - the user's code ends here
+                if not call.future.done():
+                    call.future.set_exception(self.error_of(method, exc))
+                return
+        if not call.future.done():
+            call.future.set_result(result)
+
+    async def run_stream(
+        self,
+        actor: Actor,
+        caller: ActrId,
+        envelope: Envelope,
+        halves: tuple[StreamReader | None, StreamWriter | None],
+    ) -> bytes | None:
+        """Run the body of a streaming method; returns the reply where there is just one."""
+        method, handler = self._table[envelope.route_key]
+        reader, writer = halves
+        context = self._context(actor, caller, envelope, None)
+        try:
+            async with asyncio.timeout(envelope.timeout):
+                if reader is None:
+                    request: object = method.request.FromString(envelope.payload)
+                else:
+                    request = read_requests(reader, method)
+                if writer is None:
+                    reply = await handler(request, context)
+                    return encode_reply(envelope.request_id, serialize(method, reply))
+                async for item in handler(request, context):
+                    await writer.send(serialize(method, item))
+                writer.end()
+        except Exception as exc:  # noqa: BLE001 - the user's code ends here
+            error = self.error_of(method, exc)
+            if writer is None:
+                return encode_error(envelope.request_id, error)
+            writer.end(error)
+        return None
+
+    def error_of(self, method: Method[Any, Any], exc: Exception) -> CallError:
+        """What the caller is told of a handler's exception: its class, never its inside."""
+        if isinstance(exc, CallError):
+            return exc
+        if isinstance(exc, TimeoutError | DeadlineError):
+            return CallError(Code.DEADLINE_EXCEEDED, f"{method.route_key} ran out of time")
+        log.error("handler failed: route=%s", method.route_key, exc_info=exc)
+        self.on_failure(exc)
+        return CallError(Code.INTERNAL, f"{method.route_key} failed with {type(exc).__name__}")
+
+    def _context(
+        self, actor: Actor, caller: ActrId, envelope: Envelope, turn: Turn | None
+    ) -> Context:
+        timeout = envelope.timeout
+        now = asyncio.get_running_loop().time()
+        return Context(
+            actor,
+            caller=caller,
+            request_id=envelope.request_id,
+            metadata=envelope.metadata,
+            deadline=now + timeout if timeout is not None else None,
+            scope=Scope(
+                traceparent=envelope.traceparent,
+                tracestate=envelope.tracestate,
+                call_chain=(*envelope.call_chain, envelope.request_id),
+            ),
+            turn=turn.transaction if turn is not None else None,
+        )
+
+    def _local_context(self, actor: Actor, call: LocalCall) -> Context:
+        now = asyncio.get_running_loop().time()
+        return Context(
+            actor,
+            caller=actor.id,
+            request_id=call.request_id,
+            metadata=call.metadata,
+            deadline=now + call.timeout if call.timeout is not None else None,
+            scope=Scope(call_chain=(*call.call_chain, call.request_id)),
+        )
+
+
+def serialize(method: Method[Any, Any], reply: object) -> bytes:
+    """The bytes of what a handler gave.
+
+    Raises:
+        TypeError: If it is no message of the method's reply type: a bug of the handler.
+    """
+    if not isinstance(reply, method.reply):
+        raise TypeError(
+            f"{method.route_key} must give a {method.reply.__name__}, not {type(reply).__name__}"
+        )
+    data: bytes = reply.SerializeToString()
+    return data
+
+
+async def read_requests(reader: StreamReader, method: Method[Any, Any]) -> AsyncIterator[Message]:
+    """The request messages of a stream, as the handler iterates them."""
+    async for chunk in reader:
+        try:
+            yield method.request.FromString(chunk.data)
+        except DecodeError as exc:
+            raise CallError(
+                Code.INVALID_ARGUMENT,
+                f"{method.route_key}: an item is no {method.request.__name__}",
+            ) from exc
+
+
+def _requests(call: LocalCall) -> Any:
+    if call.method.kind in (MethodKind.CLIENT_STREAM, MethodKind.BIDI_STREAM):
+        return aiter(call.request)
+    return call.request

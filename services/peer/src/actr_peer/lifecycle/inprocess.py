@@ -1,0 +1,78 @@
+"""Both receiving ends inside the process: the workload's and the shell's (spec 3.2).
+
+Calls to the workload take their turn in the scheduler with those from the mailbox. Calls to the
+shell run one at a time, signal first; a shell that serves nothing answers UNIMPLEMENTED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from actr_peer.errors import CallError, Code
+from actr_peer.lifecycle.context import Actor
+from actr_peer.lifecycle.handlers import Handlers
+from actr_peer.lifecycle.scheduler import Job, Scheduler
+from actr_peer.transport.local import LocalCall, LocalEnd
+
+
+async def serve_workload(
+    end: LocalEnd, actor: Actor, handlers: Handlers, scheduler: Scheduler
+) -> None:
+    """Give each call of the shell its turn; runs until cancelled."""
+    while True:
+        call = await end.receive()
+        if call.future.done():
+            continue
+        if not handlers.knows(call.method.route_key):
+            call.future.set_exception(_unknown(call, "workload"))
+            continue
+        scheduler.submit(_job(actor, handlers, call))
+
+
+async def serve_shell(end: LocalEnd, actor: Actor, handlers: Handlers) -> None:
+    """Run each call of the workload; runs until cancelled."""
+    while True:
+        call = await end.receive()
+        if call.future.done():
+            continue
+        if not handlers.knows(call.method.route_key):
+            call.future.set_exception(_unknown(call, "shell"))
+            continue
+        await _run(actor, handlers, call)
+
+
+def _job(actor: Actor, handlers: Handlers, call: LocalCall) -> Job:
+    async def turn() -> None:
+        await _run(actor, handlers, call)
+
+    return Job(turn, call.method.payload_type)
+
+
+async def _run(actor: Actor, handlers: Handlers, call: LocalCall) -> None:
+    """Run one call, unless nobody waits for it any more; cancelling it ends its handler."""
+    if call.future.done():
+        return
+    task = asyncio.current_task()
+    assert task is not None
+    is_waited_for = True
+
+    def stop(future: asyncio.Future[object]) -> None:
+        if future.cancelled() and is_waited_for:
+            task.cancel()
+
+    call.future.add_done_callback(stop)
+    try:
+        await handlers.run_local(actor, call)
+    except asyncio.CancelledError:
+        if not call.future.cancelled():
+            raise
+        task.uncancel()  # the caller gave up, not the owner of this task
+    finally:
+        is_waited_for = False
+
+
+def _unknown(call: LocalCall, who: str) -> CallError:
+    return CallError(
+        Code.UNIMPLEMENTED,
+        f"the {who} has no {call.method.route_key!r}; attach or serve an object that has it",
+    )

@@ -1,0 +1,117 @@
+"""The shell's handle on a running actor (spec 3.5)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from actr_peer.inbound.subscribers import MediaCallback, StreamCallback
+from actr_peer.outbound.gates import ROOT
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.signaling import Presence
+from actr_peer.service import Caller, CallOptions, Method, Req, Res, Service
+from actr_peer.transport.media import Publication
+from actr_peer.transport.streams import StreamWriter
+
+if TYPE_CHECKING:
+    from actr_peer.lifecycle.node import Node
+
+
+class ActrRef:
+    """A running actor, as the code around it sees it.
+
+    It is itself a :class:`~actr_peer.service.Caller` for the own workload, so
+    ``RoomClient(ref)`` calls the workload inside the process and ``RoomClient(ref.to(other))``
+    calls another actor. Awaiting it waits for the actor's end.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    @property
+    def id(self) -> ActrId:
+        return self._node.id
+
+    def to(self, remote: ActrId | str) -> Caller:
+        """A caller for ``remote``, an :class:`ActrId` or its text form.
+
+        Raises:
+            ConfigError: If the text is no actor id.
+            ClosedError: If the actor is closed.
+        """
+        return self._node.caller_to(remote, ROOT)
+
+    def serve(self, *services: Service) -> None:
+        """Let the workload call these objects through ``ctx.shell``."""
+        self._node.serve_shell(services)
+
+    async def unary(self, method: Method[Req, Res], request: Req, options: CallOptions) -> Res:
+        return await self._node.caller_to_workload().unary(method, request, options)
+
+    async def tell(self, method: Method[Req, Any], request: Req, options: CallOptions) -> None:
+        await self._node.caller_to_workload().tell(method, request, options)
+
+    def server_stream(
+        self, method: Method[Req, Res], request: Req, options: CallOptions
+    ) -> AsyncIterator[Res]:
+        return self._node.caller_to_workload().server_stream(method, request, options)
+
+    async def client_stream(
+        self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
+    ) -> Res:
+        return await self._node.caller_to_workload().client_stream(method, requests, options)
+
+    def bidi_stream(
+        self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
+    ) -> AsyncIterator[Res]:
+        return self._node.caller_to_workload().bidi_stream(method, requests, options)
+
+    async def discover(
+        self, actr_type: str = "", *, service: str = "", limit: int = 16
+    ) -> list[Presence]:
+        """Actors that are online, by type or by service, best first."""
+        return await self._node.discover(actr_type, service=service, limit=limit)
+
+    async def subscribe(self, actr_type: str = "") -> list[Presence]:
+        """Hear of actors of a type (all of the realm when empty) through ``on_presence``.
+
+        Returns those that are online now.
+        """
+        return await self._node.wiring.subscribe(actr_type)
+
+    def open_stream(
+        self, remote: ActrId | str, channel_id: str, *, latency_first: bool = False
+    ) -> StreamWriter:
+        """The sending half of a channel that ``remote`` has registered a callback for."""
+        return self._node.open_stream(remote, channel_id, latency_first=latency_first)
+
+    def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:
+        """Have ``callback(chunk, sender)`` called for each item; returns what ends it."""
+        return self._node.register_stream(channel_id, callback)
+
+    def register_media(self, track_id: str | None, callback: MediaCallback) -> Callable[[], None]:
+        """Have ``callback(frame, sender)`` called for each frame; None is any track."""
+        return self._node.register_media(track_id, callback)
+
+    async def publish(
+        self, remote: ActrId | str, source: Any, *, timeout: float | None = None
+    ) -> Publication:
+        """Send a track of encoded samples to ``remote`` as native RTP."""
+        return await self._node.publish(remote, source, timeout=timeout)
+
+    def network_changed(self) -> None:
+        """This machine's network changed: make every WebRTC wire anew beside the old one."""
+        self._node.wiring.transport.network_changed(None)
+
+    @property
+    def node(self) -> Node:
+        """The node itself, for what looks inside: ``actr ps``, tests."""
+        return self._node
+
+    async def close(self) -> None:
+        """End the actor gracefully; harmless when it has ended."""
+        await self._node.close()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Wait until the actor has ended, or was replaced by a newer process."""
+        yield from self._node.ended.wait().__await__()

@@ -1,0 +1,88 @@
+"""Calls that wait for their reply: request id to waiter, per remote (spec 3.3).
+
+Replies are matched here, before the mailbox and by the authenticated remote: nobody but the
+callee can answer a call. A late or unknown reply is counted and dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import uuid_utils
+
+from actr_peer.errors import PeerError
+from actr_peer.protocol.envelopes import Envelope
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.payload import PayloadType
+
+
+def new_request_id() -> str:
+    """A UUIDv7 (RFC 9562) in text form."""
+    return str(uuid_utils.uuid7())
+
+
+class PendingCall:
+    """One request that was sent and whose reply is awaited."""
+
+    __slots__ = ("future", "is_sent", "message", "payload_type", "request_id")
+
+    def __init__(
+        self, request_id: str, payload_type: PayloadType, future: asyncio.Future[Envelope]
+    ) -> None:
+        self.request_id = request_id
+        self.payload_type = payload_type
+        self.future = future
+        self.message = b""
+        """The serialized request, kept for a callee that restarts before it answers."""
+        self.is_sent = False
+
+
+class PendingCalls:
+    """All calls of a node that wait; owned by the node."""
+
+    def __init__(self) -> None:
+        self.unmatched = 0
+        """Replies that nobody waited for."""
+        self._by_remote: dict[ActrId, dict[str, PendingCall]] = {}
+
+    def open(self, remote: ActrId, request_id: str, payload_type: PayloadType) -> PendingCall:
+        """Register a call before its request is sent; end it with :meth:`close`."""
+        call = PendingCall(request_id, payload_type, asyncio.get_running_loop().create_future())
+        self._by_remote.setdefault(remote, {})[request_id] = call
+        return call
+
+    def close(self, remote: ActrId, request_id: str) -> None:
+        """Forget a call, answered or not."""
+        calls = self._by_remote.get(remote)
+        if calls is not None and calls.pop(request_id, None) is not None and not calls:
+            del self._by_remote[remote]
+
+    def resolve(self, remote: ActrId, reply: Envelope) -> None:
+        """Give a reply to who waits for it."""
+        calls = self._by_remote.get(remote)
+        call = calls.get(reply.request_id) if calls is not None else None
+        if call is None or call.future.done():
+            self.unmatched += 1
+        else:
+            call.future.set_result(reply)
+
+    def fail_remote(self, remote: ActrId, error: PeerError) -> None:
+        """The remote is lost for good: exactly its calls fail, at once."""
+        for call in list(self._by_remote.get(remote, {}).values()):
+            if not call.future.done():
+                call.future.set_exception(error)
+
+    def fail_all(self, error: PeerError) -> None:
+        """This side closes: every call fails."""
+        for remote in list(self._by_remote):
+            self.fail_remote(remote, error)
+
+    def sent_to(self, remote: ActrId) -> Iterator[PendingCall]:
+        """Calls whose request has left and whose reply has not come, oldest first."""
+        for call in list(self._by_remote.get(remote, {}).values()):
+            if call.is_sent and not call.future.done():
+                yield call
+
+    def __len__(self) -> int:
+        return sum(len(calls) for calls in self._by_remote.values())

@@ -1,0 +1,290 @@
+"""The gate to a remote actor: calls, tells and streams leave here (spec 3.3).
+
+One deadline covers connecting, sending, retries and waiting. A retry carries the same request
+id, so that the callee's mailbox knows it. Cancelling a call cancels its handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from actr_peer.errors import DeadlineError
+from actr_peer.outbound.calls import PendingCall, PendingCalls, new_request_id
+from actr_peer.outbound.replies import call_fails, feed, parse, read_reply
+from actr_peer.protocol.envelopes import (
+    NO_EXTRAS,
+    Envelope,
+    Extras,
+    encode_cancel,
+    encode_request,
+)
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.payload import TRAFFIC, PayloadType
+from actr_peer.service import CallOptions, Method, Req, Res
+from actr_peer.transport.remote import RemoteTransport
+from actr_peer.transport.streams import WINDOW, StreamReader, Streams, StreamWriter
+
+FIRST_RETRY_DELAY = 0.1
+"""Seconds before the second try where the callee names none; doubled for each further one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Scope:
+    """What a call inherits from the handler that makes it; empty for the shell's calls."""
+
+    traceparent: str = ""
+    tracestate: str = ""
+    call_chain: tuple[str, ...] = ()
+    """Request ids of the handlers that wait for this call, oldest first."""
+    remaining: Callable[[], float | None] = field(default=lambda: None)
+    """Seconds left of the handler's own deadline; None: it has none."""
+
+
+ROOT = Scope()
+
+
+@dataclass(slots=True, kw_only=True)
+class Outbound:
+    """What all gates of a node share; owned by the node."""
+
+    transport: RemoteTransport
+    calls: PendingCalls
+    streams: Streams
+    default_timeout: float
+    start: Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
+    """Starts a feeder in the node's task block."""
+
+    def gate(self, remote: ActrId, scope: Scope = ROOT) -> RemoteGate:
+        """The gate to ``remote``; light, made anew as often as one likes."""
+        return RemoteGate(self, remote, scope)
+
+    def resend(self, remote: ActrId) -> None:
+        """The far process has restarted: it is asked again for what it has not answered."""
+        link = self.transport.link(remote)
+        for call in self.calls.sent_to(remote):
+            link.lane(call.payload_type).post(call.message)
+
+
+class RemoteGate:
+    """A :class:`~actr_peer.service.Caller` for one remote actor."""
+
+    def __init__(self, outbound: Outbound, remote: ActrId, scope: Scope) -> None:
+        self.remote = remote
+        self._out = outbound
+        self._scope = scope
+
+    async def unary(self, method: Method[Req, Res], request: Req, options: CallOptions) -> Res:
+        """Call and wait for the reply.
+
+        Raises:
+            UnreachableError: If no wire to the remote could be made.
+            DeadlineError: If no reply came in time.
+            CallError: If the far side refused the call or its handler failed.
+            BrokenError: If the remote was lost for good while the call waited.
+            ClosedError: If this node closes.
+            LimitError: If the request is longer than a message may be.
+        """
+        timeout = self._timeout(options, self._out.default_timeout)
+        request_id = new_request_id()
+        payload_type = method.payload_type
+        call = self._out.calls.open(self.remote, request_id, payload_type)
+        try:
+            async with asyncio.timeout(timeout):
+                reply = await self._exchange(call, method, request.SerializeToString(), options)
+        except TimeoutError as exc:
+            self._cancel(call)
+            raise DeadlineError(
+                f"no reply to {method.route_key} from {self.remote} in {timeout:g} s"
+            ) from exc
+        except asyncio.CancelledError:
+            self._cancel(call)
+            raise
+        finally:
+            self._out.calls.close(self.remote, request_id)
+        return read_reply(method, reply)
+
+    async def tell(self, method: Method[Req, Any], request: Req, options: CallOptions) -> None:
+        """Send a request that has no reply; returns when it is accepted for sending."""
+        message = encode_request(
+            new_request_id(),
+            method.route_key,
+            request.SerializeToString(),
+            is_tell=True,
+            metadata=options.metadata,
+            extras=self._extras(),
+        )
+        link = self._out.transport.link(self.remote)
+        try:
+            async with asyncio.timeout(self._timeout(options, self._out.default_timeout)):
+                await link.lane(method.payload_type).send(message)
+        except TimeoutError as exc:
+            raise DeadlineError(f"{self.remote} takes no more messages for now") from exc
+
+    async def server_stream(
+        self, method: Method[Req, Res], request: Req, options: CallOptions
+    ) -> AsyncIterator[Res]:
+        """Open a stream of replies; leaving the iteration early tells the far side to stop."""
+        channel_id = new_request_id()
+        with self._reading(channel_id, method, options) as reader:
+            await self._open(method, channel_id, options, request.SerializeToString(), WINDOW)
+            async for chunk in reader:
+                yield parse(method.reply, chunk.data, method.route_key)
+
+    async def client_stream(
+        self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
+    ) -> Res:
+        """Send a stream of requests and wait for the one reply."""
+        channel_id = new_request_id()
+        timeout = self._timeout(options, None)
+        call = self._out.calls.open(self.remote, channel_id, PayloadType.RPC_RELIABLE)
+        try:
+            async with asyncio.timeout(timeout):
+                with self._writing(channel_id, method) as writer:
+                    await self._open(method, channel_id, options, b"", 0)
+                    feeder = self._out.start(
+                        f"feed/{channel_id}", feed(writer, requests, on_error=call_fails(call))
+                    )
+                    try:
+                        reply = await call.future
+                    finally:
+                        feeder.cancel()
+        except TimeoutError as exc:
+            self._cancel(call)
+            raise DeadlineError(
+                f"no reply to {method.route_key} from {self.remote} in {timeout:g} s"
+            ) from exc
+        except asyncio.CancelledError:
+            self._cancel(call)
+            raise
+        finally:
+            self._out.calls.close(self.remote, channel_id)
+        return read_reply(method, reply)
+
+    async def bidi_stream(
+        self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
+    ) -> AsyncIterator[Res]:
+        """Open a stream both ways; leaving the iteration early ends both halves."""
+        channel_id = new_request_id()
+        with (
+            self._reading(channel_id, method, options) as reader,
+            self._writing(channel_id, method) as writer,
+        ):
+            await self._open(method, channel_id, options, b"", WINDOW)
+            feeder = self._out.start(
+                f"feed/{channel_id}", feed(writer, requests, on_error=reader.fail)
+            )
+            try:
+                async for chunk in reader:
+                    yield parse(method.reply, chunk.data, method.route_key)
+            finally:
+                feeder.cancel()
+
+    async def _exchange(
+        self, call: PendingCall, method: Method[Any, Any], payload: bytes, options: CallOptions
+    ) -> Envelope:
+        """Send and wait, again on transient refusals, for as long as the caller's timeout lets."""
+        deadline = asyncio.get_running_loop().time() + self._timeout(
+            options, self._out.default_timeout
+        )
+        tries = TRAFFIC[method.payload_type].tries
+        for attempt in range(1, tries + 1):
+            left = deadline - asyncio.get_running_loop().time()
+            call.message = encode_request(
+                call.request_id,
+                method.route_key,
+                payload,
+                timeout=left,
+                metadata=options.metadata,
+                extras=self._extras(),
+            )
+            link = self._out.transport.link(self.remote)
+            await link.lane(method.payload_type).send(call.message)
+            call.is_sent = True
+            reply = await call.future
+            error = reply.error
+            if error is None or not error.retryable or attempt == tries:
+                return reply
+            call.is_sent = False
+            call.future = asyncio.get_running_loop().create_future()
+            delay = error.retry_after or FIRST_RETRY_DELAY * 2 ** (attempt - 1)
+            if delay >= deadline - asyncio.get_running_loop().time():
+                return reply
+            await asyncio.sleep(delay)
+        raise AssertionError("a call is tried at least once")
+
+    async def _open(
+        self,
+        method: Method[Any, Any],
+        channel_id: str,
+        options: CallOptions,
+        payload: bytes,
+        credit: int,
+    ) -> None:
+        link = self._out.transport.link(self.remote)
+        extras = self._extras(channel_id=channel_id, credit=credit)
+        await link.lane(PayloadType.RPC_RELIABLE).send(
+            encode_request(
+                channel_id,
+                method.route_key,
+                payload,
+                timeout=options.timeout,
+                metadata=options.metadata,
+                extras=extras,
+            )
+        )
+
+    @contextmanager
+    def _reading(
+        self, channel_id: str, method: Method[Any, Any], options: CallOptions
+    ) -> Iterator[StreamReader]:
+        link = self._out.transport.link(self.remote)
+        reader = self._out.streams.open_reader(link, channel_id, method.payload_type)
+        timer = None
+        timeout = self._timeout(options, None)
+        if timeout is not None:
+            error = DeadlineError(f"{method.route_key} did not end in {timeout:g} s")
+            timer = asyncio.get_running_loop().call_later(timeout, reader.fail, error)
+        try:
+            yield reader
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._out.streams.forget_reader(self.remote, reader)
+
+    @contextmanager
+    def _writing(self, channel_id: str, method: Method[Any, Any]) -> Iterator[StreamWriter]:
+        link = self._out.transport.link(self.remote)
+        # No credit before the far side says that it listens: nothing can arrive too early.
+        writer = self._out.streams.open_writer(link, channel_id, method.payload_type, credit=0)
+        try:
+            yield writer
+        finally:
+            self._out.streams.forget_writer(self.remote, writer)
+
+    def _cancel(self, call: PendingCall) -> None:
+        link = self._out.transport.find(self.remote)
+        if link is not None and call.is_sent:
+            link.lane(call.payload_type).post(encode_cancel(call.request_id))
+
+    def _timeout(self, options: CallOptions, default: float | None) -> float | None:
+        timeout = options.timeout if options.timeout is not None else default
+        left = self._scope.remaining()
+        if left is None:
+            return timeout
+        return left if timeout is None else min(left, timeout)
+
+    def _extras(self, *, channel_id: str = "", credit: int = 0) -> Extras:
+        scope = self._scope
+        if not (channel_id or scope.traceparent or scope.call_chain):
+            return NO_EXTRAS
+        return Extras(
+            traceparent=scope.traceparent,
+            tracestate=scope.tracestate,
+            channel_id=channel_id,
+            credit=credit,
+            call_chain=scope.call_chain,
+        )

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actr import envelope_pb2 as pb
+from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
+from actr_peer.protocol.chunks import (
+    decode_chunk,
+    encode_credit,
+    encode_end,
+    encode_item,
+    encode_stream_cancel,
+)
+from actr_peer.protocol.envelopes import (
+    CANCEL,
+    MAX_CALL_CHAIN,
+    MAX_METADATA_BYTES,
+    MAX_METADATA_ENTRIES,
+    MAX_TIMEOUT,
+    REQUEST,
+    RESPONSE,
+    TELL,
+    Extras,
+    decode_envelope,
+    encode_cancel,
+    encode_error,
+    encode_reply,
+    encode_request,
+)
+
+
+def test_a_request_comes_back_as_it_was_written():
+    extras = Extras(
+        traceparent="00-aa-bb-01",
+        tracestate="k=v",
+        channel_id="c1",
+        credit=64,
+        call_number=7,
+        low_water=3,
+        store_id=99,
+        call_chain=("r0",),
+    )
+    data = encode_request(
+        "r1", "demo.Chat.Say", b"body", timeout=1.5, metadata={"a": "b"}, extras=extras
+    )
+    envelope = decode_envelope(data)
+    assert (envelope.request_id, envelope.route_key) == ("r1", "demo.Chat.Say")
+    assert envelope.direction == REQUEST
+    assert envelope.payload == b"body"
+    assert envelope.timeout == 1.5
+    assert envelope.metadata == {"a": "b"}
+    assert (envelope.traceparent, envelope.tracestate) == ("00-aa-bb-01", "k=v")
+    assert envelope.opens_stream
+    assert (envelope.channel_id, envelope.credit) == ("c1", 64)
+    assert (envelope.call_number, envelope.low_water, envelope.store_id) == (7, 3, 99)
+    assert envelope.call_chain == ("r0",)
+
+
+@pytest.mark.parametrize(
+    ("data", "direction"),
+    [
+        pytest.param(encode_request("r", "a.B.C", b"", is_tell=True), TELL, id="tell"),
+        pytest.param(encode_reply("r", b"x"), RESPONSE, id="reply"),
+        pytest.param(encode_cancel("r"), CANCEL, id="cancel"),
+    ],
+)
+def test_the_direction_is_kept(data: bytes, direction: int):
+    assert decode_envelope(data).direction == direction
+
+
+def test_a_short_rest_of_a_deadline_does_not_become_none():
+    assert decode_envelope(encode_request("r", "a.B.C", b"", timeout=0.0001)).timeout == 0.001
+
+
+def test_a_deadline_of_a_month_is_cut_to_a_day():
+    data = pb.RpcEnvelope(request_id="r", timeout_ms=2**32 - 1).SerializeToString()
+    assert decode_envelope(data).timeout == MAX_TIMEOUT
+
+
+def test_an_error_keeps_code_details_and_retry_after():
+    error = CallError(
+        Code.RESOURCE_EXHAUSTED, "full", retryable=True, retry_after=0.5, domain="acme"
+    )
+    back = decode_envelope(encode_error("r", error)).error
+    assert back is not None
+    assert (back.code, back.message) == (Code.RESOURCE_EXHAUSTED, "full")
+    assert (back.retryable, back.retry_after, back.domain) == (True, 0.5, "acme")
+
+
+def test_an_unknown_error_code_becomes_unknown():
+    message = pb.RpcEnvelope(request_id="r", direction=pb.RESPONSE, error=pb.RpcError(code=77))
+    error = decode_envelope(message.SerializeToString()).error
+    assert error is not None
+    assert error.code is Code.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(pb.RpcEnvelope(), id="no request id"),
+        pytest.param(pb.RpcEnvelope(request_id="x" * 65), id="long request id"),
+        pytest.param(pb.RpcEnvelope(request_id="r", route_key="x" * 257), id="long route key"),
+        pytest.param(
+            pb.RpcEnvelope(request_id="r", call_chain=["x"] * (MAX_CALL_CHAIN + 1)),
+            id="long call chain",
+        ),
+        pytest.param(
+            pb.RpcEnvelope(
+                request_id="r", metadata={str(i): "" for i in range(MAX_METADATA_ENTRIES + 1)}
+            ),
+            id="many metadata entries",
+        ),
+    ],
+)
+def test_an_envelope_out_of_bounds_is_the_far_sides_fault(message: pb.RpcEnvelope):
+    with pytest.raises(RemoteProtocolError):
+        decode_envelope(message.SerializeToString())
+
+
+def test_too_much_metadata_is_refused_before_it_is_sent():
+    with pytest.raises(LimitError):
+        encode_request("r", "a.B.C", b"", metadata={"k": "v" * MAX_METADATA_BYTES})
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_decode_or_are_the_far_sides_fault(data: bytes):
+    for decode in (decode_envelope, decode_chunk):
+        with contextlib.suppress(RemoteProtocolError):
+            decode(data)
+
+
+def test_an_item_of_a_stream_comes_back_as_it_was_written():
+    chunk = decode_chunk(encode_item("c", 5, b"data", {"k": "v"}))
+    assert chunk.is_item
+    assert (chunk.channel_id, chunk.sequence, chunk.data) == ("c", 5, b"data")
+    assert chunk.metadata == {"k": "v"}
+
+
+def test_word_about_a_stream_is_no_item():
+    end = decode_chunk(encode_end("c", 9))
+    assert end.is_end
+    assert end.sequence == 9
+    failed = decode_chunk(encode_end("c", 9, CallError(Code.ABORTED, "no")))
+    assert failed.error is not None
+    assert failed.error.code is Code.ABORTED
+    assert decode_chunk(encode_stream_cancel("c")).is_cancel
+    assert decode_chunk(encode_credit("c", 64)).credit == 64
+    assert not any(chunk.is_item for chunk in (end, failed, decode_chunk(encode_credit("c", 1))))
