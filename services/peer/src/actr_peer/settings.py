@@ -135,6 +135,13 @@ class Calls(Section):
     """Seconds a unary call may take where the caller gives no timeout."""
 
 
+class Control(Section):
+    """Where ``actr ps`` and ``actr health`` ask a running peer."""
+
+    socket: str = "/tmp/actr-{instance}.sock"  # noqa: S108  # made with mode 0600, never followed
+    """A Unix socket; ``{instance}`` stands for the actor's instance; empty: none."""
+
+
 class Log(Section):
     """What the process says about itself, on standard error."""
 
@@ -170,6 +177,7 @@ class Settings(BaseSettings):
     wires: Wires = Wires()
     mailbox: Mailbox = Mailbox()
     calls: Calls = Calls()
+    control: Control = Control()
     log: Log = Log()
 
     @classmethod

@@ -14,7 +14,7 @@ import structlog
 from actr_peer.cli import startup
 from actr_peer.errors import ConfigError
 from actr_peer.protocol.payload import WireKind
-from actr_peer.settings import Actor, IceServer, Log, Mailbox, Realm, Settings, Wires
+from actr_peer.settings import Actor, Control, IceServer, Log, Mailbox, Realm, Settings, Wires
 
 ACTOR = Actor(id="acme:room@2:default")
 IN_MEMORY = Mailbox(path="")
@@ -87,6 +87,7 @@ def test_the_credential_of_an_ice_server_is_read_from_its_file(tmp_path: Path) -
         ("my-project-peer-12.net.", "12"),
         ("box.example.", None),
         ("actr-peer.net.", None),
+        ("922786896406.net.", None),
     ],
 )
 def test_a_replicas_index_is_the_number_at_the_end_of_its_name(
@@ -104,6 +105,15 @@ def test_auto_is_the_host_name_outside_of_compose(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(startup, "replica_index", lambda: None)
     monkeypatch.setattr(socket, "gethostname", lambda: "box")
     assert str(startup.own_id("acme:room@auto:default")) == "acme:room@box:default"
+
+
+def test_each_instance_has_a_control_socket_of_its_own() -> None:
+    found = startup.control_path(Settings(actor=ACTOR))
+    assert str(found).endswith("actr-2.sock")
+
+
+def test_no_control_socket_where_none_is_named() -> None:
+    assert startup.control_path(Settings(actor=ACTOR, control=Control(socket=""))) is None
 
 
 @pytest.fixture

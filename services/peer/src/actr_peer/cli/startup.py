@@ -89,8 +89,16 @@ def replica_index() -> str | None:
 
 def index_in_name(name: str) -> str | None:
     """``3`` of ``project-peer-3.project_default.``; None where there is no index."""
-    index = name.split(".")[0].rpartition("-")[2]
-    return index if index.isdecimal() else None
+    service, _, index = name.split(".")[0].rpartition("-")
+    return index if service and index.isdecimal() else None
+
+
+def control_path(settings: Settings) -> Path | None:
+    """Where the peer of these settings listens for ``actr ps``; None: nowhere."""
+    text = settings.control.socket
+    if "{instance}" in text:
+        text = text.replace("{instance}", own_id(settings.actor.id).instance)
+    return Path(text) if text else None
 
 
 def configure_logs(log: Log, environment: Mapping[str, str] = os.environ) -> None:

@@ -1,0 +1,47 @@
+"""Asks a peer's control socket; needs nothing but the standard library.
+
+A container's health check runs this file as a script, every few seconds in every container, so
+it must not load the peer::
+
+    python3 -I -S probe.py /tmp/actr.sock
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from typing import Any
+
+
+def ask(path: str, report: str, *, timeout: float = 5.0) -> Any:
+    """Return one report of the peer behind ``path``.
+
+    Args:
+        timeout: Seconds each step may take.
+
+    Raises:
+        OSError: If nobody answers there.
+        ValueError: If the answer is no JSON document.
+    """
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(timeout)
+        client.connect(path)
+        client.sendall(report.encode() + b"\n")
+        with client.makefile("rb") as answer:
+            return json.loads(answer.read())
+
+
+def is_healthy(path: str) -> tuple[bool, str]:
+    """Whether the peer behind ``path`` says that it is healthy, and one line about it."""
+    try:
+        answer = ask(path, "health")
+    except (OSError, ValueError) as exc:
+        return False, f"no peer answers on {path}: {exc}"
+    return answer.get("healthy") is True, json.dumps(answer)
+
+
+if __name__ == "__main__":
+    ok, text = is_healthy(sys.argv[1])
+    sys.stdout.write(text + "\n")
+    sys.exit(not ok)
