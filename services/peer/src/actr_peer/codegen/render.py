@@ -8,6 +8,7 @@ from actr_peer.codegen.model import MessageName, ProtoFile, RpcMethod, RpcServic
 from actr_peer.service import MethodKind
 
 INDENT = "    "
+MAX_COLUMNS = 100
 
 
 class _Writer:
@@ -81,7 +82,8 @@ class _Module:
         out.line("from actr_peer.service import (")
         out.lines(f"{INDENT}{name}," for name in sorted(of_service, key=_isort))
         out.line(")")
-        out.lines(sorted(_import(module, alias) for module, alias in self._aliases.items()))
+        imports = [_import(module, alias) for module, alias in self._aliases.items()]
+        out.lines(sorted(imports, key=lambda line: (line.startswith("from"), line)))
         if kinds:
             out.line()
             out.line("if TYPE_CHECKING:")
@@ -111,7 +113,13 @@ class _Module:
         request, reply = self._type(method.request), self._type(method.reply)
         out = self._out
         out.line()
-        out.line(f"{method.handler.upper()}: ClassVar[Method[{request}, {reply}]] = Method(")
+        row = f"{method.handler.upper()}: ClassVar[Method[{request}, {reply}]] = Method("
+        if len(INDENT + row) <= MAX_COLUMNS:
+            out.line(row)
+        else:
+            out.line(f"{method.handler.upper()}: ClassVar[")
+            out.line(f"{INDENT}Method[{request}, {reply}]")
+            out.line("] = Method(")
         out.indent()
         out.line(f'route_key="{method.route_key}",')
         out.line(f'handler="{method.handler}",')
