@@ -90,7 +90,14 @@ class Wire(Protocol):
         """
 
     async def close(self) -> None:
-        """Flush what was sent, within 2 s, and close. Harmless when closed already."""
+        """Flush what was sent, within 2 s, and close; ``closed`` is reported before it returns.
+
+        No message reaches the sink from the call on. Harmless when closed already; cancelling
+        aborts.
+        """
 
     def abort(self) -> None:
-        """Close at once, from synchronous code; what was sent may be lost."""
+        """Close at once, from synchronous code; what was sent may be lost.
+
+        ``closed`` is reported in a later turn of the loop, never while the caller runs.
+        """
