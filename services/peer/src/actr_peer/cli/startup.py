@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dns.exception
 import dns.resolver
@@ -21,10 +23,15 @@ from actr_peer.lifecycle.config import IceServerConfig, NodeConfig
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.settings import AUTO, IceServer, Log, Settings
+from actr_peer.tasks import Tasks
+
+if TYPE_CHECKING:
+    from actr_peer.lifecycle.ref import ActrRef
 
 DOCKER_DNS: Final = "127.0.0.11"
 DNS_TIMEOUT: Final = 2.0  # seconds; Docker's resolver answers in milliseconds
 MIN_SECRET_BYTES: Final = 16
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def node_config(settings: Settings) -> NodeConfig:
@@ -99,6 +106,36 @@ def control_path(settings: Settings) -> Path | None:
     if "{instance}" in text:
         text = text.replace("{instance}", own_id(settings.actor.id).instance)
     return Path(text) if text else None
+
+
+async def until_asked_to_stop(ref: ActrRef) -> None:
+    """Wait for SIGTERM, SIGINT, or the end of the actor itself."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, asked.set)
+    try:
+        async with Tasks("stop") as tasks:
+            tasks.start("actor", _set_at_the_end(ref, asked))
+            await asked.wait()
+    finally:
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+async def _set_at_the_end(ref: ActrRef, asked: asyncio.Event) -> None:
+    await ref
+    asked.set()
+
+
+def run_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run ``work`` on uvloop where it is installed: half the processor time per byte."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(work)
+    else:
+        uvloop.run(work)
 
 
 def configure_logs(log: Log, environment: Mapping[str, str] = os.environ) -> None:

@@ -1,0 +1,280 @@
+"""The other peer of the demo: talks to the room through the generated client.
+
+Each payload type is one step, which ends in one row. An error ends its step, not the others:
+a killed room shows as an error in the row that met it, within that call's deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from actr_peer import ActrId, ActrRef, Hooks, PayloadType, Service, System, WireKind
+from actr_peer.cli.demo import media
+from actr_peer.cli.demo.file import Pieces
+from actr_peer.cli.demo.process import peer_main
+from actr_peer.cli.demo.report import (
+    Failed,
+    Finished,
+    Plan,
+    Progress,
+    Ready,
+    Row,
+    RowDone,
+    lane_name,
+    not_run,
+    percentile,
+    tell,
+)
+from actr_peer.errors import DeadlineError, PeerError
+from actr_peer.lifecycle.config import NodeConfig
+from actr_peer.lifecycle.hooks import WireEvent
+from actr_peer.protocol.signaling import PresenceEvent
+from actr_peer.protocol.wires import WireState
+from demo.chat_actr import ChatClient
+from demo.chat_pb2 import FilePiece, HistoryRequest, KickRequest, MessagesRequest, SayRequest
+
+CALL_TIMEOUT: Final = 10.0
+WIRES_TIMEOUT: Final = 10.0
+"""Seconds in which every kind of wire of the plan should be up; then it goes on without."""
+MIN_BYTES_PER_SECOND: Final = 500_000
+"""Slowest transfer that the upload's deadline allows for."""
+TEXT_BYTES: Final = 200
+INTERVAL_US: Final = 2_000
+STEPS_SHOWN: Final = 50
+"""Progress lines per payload type."""
+MIN_ARRIVED: Final = 0.5
+"""Part of the latency-first lines that must come in time, on one machine."""
+
+
+class Guest(Service, Hooks):
+    """The caller's own workload: serves nothing, waits for the room and for wires to it."""
+
+    def __init__(self, room: ActrId, kinds: Iterable[WireKind]) -> None:
+        self._room = room
+        self._missing = set(kinds)
+        self._is_online = asyncio.Event()
+        self._all_ready = asyncio.Event()
+
+    async def on_presence(self, event: PresenceEvent) -> None:
+        if event.presence.id == self._room and event.kind is not PresenceEvent.Kind.LEAVE:
+            self._is_online.set()
+
+    async def on_wire(self, event: WireEvent) -> None:
+        if event.remote == self._room and event.state is WireState.READY:
+            self._missing.discard(event.kind)
+            if not self._missing:
+                self._all_ready.set()
+
+    async def find_room(self, ref: ActrRef) -> None:
+        """Wait until the room is online.
+
+        Raises:
+            DeadlineError: If it does not come.
+        """
+        present = await ref.subscribe(self._room.actr_type)
+        if any(presence.id == self._room for presence in present):
+            return
+        try:
+            async with asyncio.timeout(WIRES_TIMEOUT):
+                await self._is_online.wait()
+        except TimeoutError as exc:
+            raise DeadlineError(f"{self._room} did not come online") from exc
+
+    async def wires(self) -> None:
+        """Wait until every kind of wire of the plan has been up, for a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WIRES_TIMEOUT):
+                await self._all_ready.wait()
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one step counts."""
+
+    messages: int = 0
+    bytes: int = 0
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    ok: bool = False
+    result: str = ""
+
+    def times(self, seconds: list[float]) -> None:
+        """Take the percentiles of round trips or delays."""
+        self.p50_ms, self.p99_ms = (
+            round(value * 1000, 3) if (value := percentile(seconds, p)) is not None else None
+            for p in (50, 99)
+        )
+
+
+class Scenario:
+    """All five payload types against one room."""
+
+    def __init__(self, plan: Plan, ref: ActrRef) -> None:
+        self._plan = plan
+        self._ref = ref
+        self._room = ActrId.parse(plan.room)
+        self._client = ChatClient(ref.to(self._room))
+        self._shown: dict[PayloadType, int] = {}
+
+    async def connect(self) -> None:
+        """Have one answer, which dials every kind of wire."""
+        await self._client.history(HistoryRequest(limit=1), timeout=CALL_TIMEOUT)
+
+    async def run(self) -> None:
+        """Run the steps in the order of their payload types and tell each row."""
+        steps: dict[PayloadType, Callable[[Tally], Awaitable[None]]] = {
+            PayloadType.RPC_RELIABLE: self._say,
+            PayloadType.RPC_SIGNAL: self._kick,
+            PayloadType.STREAM_RELIABLE: self._upload,
+            PayloadType.STREAM_LATENCY_FIRST: self._messages,
+        }
+        for payload_type, step in steps.items():
+            tell(RowDone(row=await self._step(payload_type, step)))
+        await media.send(self._ref, self._room, self._plan)
+
+    async def _step(
+        self, payload_type: PayloadType, step: Callable[[Tally], Awaitable[None]]
+    ) -> Row:
+        tally = Tally()
+        tell(Progress(payload_type=payload_type.name, done=0, total=1))
+        try:
+            await step(tally)
+        except PeerError as exc:
+            tell(Failed(error=type(exc).__name__, text=str(exc)))
+            return not_run(payload_type, f"{type(exc).__name__}: {exc}").model_copy(
+                update={"messages": tally.messages, "bytes": tally.bytes}
+            )
+        return Row(
+            payload_type=payload_type.name,
+            lane=lane_name(payload_type),
+            wire=media.wire_in_use(self._ref, self._room),
+            messages=tally.messages,
+            bytes=tally.bytes,
+            p50_ms=tally.p50_ms,
+            p99_ms=tally.p99_ms,
+            ok=tally.ok,
+            result=tally.result,
+        )
+
+    async def _say(self, tally: Tally) -> None:
+        """Say lines one after the other; then the history has them, in order."""
+        times, numbers = [], []
+        for index in range(self._plan.calls):
+            request = SayRequest(author=guest(index % self._plan.kicks), text=f"line {index}")
+            started = time.perf_counter()
+            reply = await self._client.say(request, timeout=CALL_TIMEOUT)
+            times.append(time.perf_counter() - started)
+            numbers.append(reply.number)
+            tally.messages += 1
+            tally.bytes += request.ByteSize() + reply.ByteSize()
+            self._progress(PayloadType.RPC_RELIABLE, index + 1, self._plan.calls)
+        history = await self._client.history(
+            HistoryRequest(limit=self._plan.calls), timeout=CALL_TIMEOUT
+        )
+        tally.messages += 1
+        tally.bytes += history.ByteSize()
+        tally.times(times)
+        kept = [line.text for line in history.messages]
+        expected = [f"line {index}" for index in range(self._plan.calls)]
+        tally.ok = numbers == sorted(set(numbers)) and kept == expected
+        tally.result = "answered and kept in order" if tally.ok else "lines lost or out of order"
+
+    async def _kick(self, tally: Tally) -> None:
+        """Put every guest out, twice: the second time nobody is there."""
+        times, answers = [], []
+        total = 2 * self._plan.kicks
+        for index in range(total):
+            request = KickRequest(who=guest(index % self._plan.kicks), reason="the demo ends")
+            started = time.perf_counter()
+            reply = await self._client.kick(request, timeout=CALL_TIMEOUT)
+            times.append(time.perf_counter() - started)
+            answers.append(reply.was_present)
+            tally.messages += 1
+            tally.bytes += request.ByteSize() + reply.ByteSize()
+            self._progress(PayloadType.RPC_SIGNAL, index + 1, total)
+        tally.times(times)
+        tally.ok = answers == [True] * self._plan.kicks + [False] * self._plan.kicks
+        tally.result = "each guest put out once" if tally.ok else "wrong answers"
+
+    async def _upload(self, tally: Tally) -> None:
+        """Send the file; the room's SHA-256 is that of what was read."""
+        pieces = Pieces(self._plan.file, total_bytes=self._plan.file_bytes)
+
+        async def stream() -> AsyncIterator[FilePiece]:
+            for piece in pieces:
+                yield piece
+                tally.messages += 1
+                tally.bytes = pieces.sent_bytes
+                self._progress(PayloadType.STREAM_RELIABLE, pieces.sent_bytes, pieces.total_bytes)
+
+        timeout = CALL_TIMEOUT + pieces.total_bytes / MIN_BYTES_PER_SECOND
+        started = time.perf_counter()
+        reply = await self._client.upload(stream(), timeout=timeout)
+        seconds = time.perf_counter() - started
+        tally.p50_ms, tally.p99_ms = round(reply.p50_ms, 3), round(reply.p99_ms, 3)
+        tally.ok = (reply.size_bytes, reply.sha256) == (pieces.total_bytes, pieces.sha256)
+        speed = reply.size_bytes / seconds / 1e6
+        tally.result = (
+            f"SHA-256 equal ({pieces.sha256[:8]}…), {speed:.1f} MB/s"
+            if tally.ok
+            else f"SHA-256 differs: sent {pieces.sha256}, came {reply.sha256}"
+        )
+
+    async def _messages(self, tally: Tally) -> None:
+        """Take test lines as they come; late ones may be dropped, none comes twice."""
+        request = MessagesRequest(
+            test_lines=self._plan.lines, text_bytes=TEXT_BYTES, interval_us=INTERVAL_US
+        )
+        delays, numbers = [], []
+        async for line in self._client.messages(
+            request, timeout=CALL_TIMEOUT + self._plan.lines * INTERVAL_US / 1e6
+        ):
+            delays.append((time.monotonic_ns() - line.sent_at_ns) / 1e9)
+            numbers.append(line.number)
+            tally.messages += 1
+            tally.bytes += line.ByteSize()
+            self._progress(PayloadType.STREAM_LATENCY_FIRST, line.number, self._plan.lines)
+        tally.times(delays)
+        is_single = len(set(numbers)) == len(numbers)
+        tally.ok = is_single and len(numbers) >= self._plan.lines * MIN_ARRIVED
+        dropped = self._plan.lines - len(set(numbers))
+        tally.result = f"{len(numbers)} of {self._plan.lines} lines, {dropped} late ones dropped"
+        if not is_single:
+            tally.result += ", some came twice"
+
+    def _progress(self, payload_type: PayloadType, done: int, total: int) -> None:
+        """Tell about fifty times per step, however long it is."""
+        step = max(1, total // STEPS_SHOWN)
+        last = self._shown.get(payload_type, 0)
+        if done - last >= step or done == total:
+            self._shown[payload_type] = done
+            tell(Progress(payload_type=payload_type.name, done=done, total=total))
+
+
+def guest(index: int) -> str:
+    """Name of a guest."""
+    return f"guest-{index}"
+
+
+async def call(plan: Plan, config: NodeConfig) -> None:
+    """Run the scenario of ``plan``."""
+    visitor = Guest(ActrId.parse(plan.room), config.prefer)
+    async with System(config).attach(visitor) as node:
+        tell(Ready(id=str(node.id)))
+        await visitor.find_room(node.ref)
+        scenario = Scenario(plan, node.ref)
+        await scenario.connect()
+        await visitor.wires()
+        await scenario.run()
+    tell(Finished())
+
+
+if __name__ == "__main__":
+    the_plan = Plan.model_validate_json(sys.argv[1])
+    peer_main(lambda config: call(the_plan, config))

@@ -1,0 +1,154 @@
+"""Processes that end with their block, and with their parent whatever becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from asyncio import StreamReader
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from actr_peer.cli.demo.report import EVENT, MAX_LINE_BYTES, Event
+from actr_peer.errors import RemoteProtocolError
+
+STOP_TIMEOUT: Final = 10.0
+"""Seconds a process has to end by itself after SIGTERM; a peer takes at most eight."""
+LAST_LINES: Final = 20
+_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+
+
+class Child:
+    """One process of the demo, in a process group of its own.
+
+    Its standard output is a line of JSON for each event; its standard error goes to a file.
+    """
+
+    def __init__(self, name: str, process: Process, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def output(self) -> StreamReader:
+        """Standard output; one reader."""
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Each event, until the process closes its standard output.
+
+        Raises:
+            RemoteProtocolError: If a line is no event.
+        """
+        async for line in self.output:
+            try:
+                yield EVENT.validate_json(line)
+            except ValidationError as exc:
+                text = line.decode(errors="replace").strip()
+                raise RemoteProtocolError(f"{self.name} wrote {text!r}") from exc
+
+    async def ended(self) -> str:
+        """Wait for the end and say how it was: ``ended with status 1``, ``killed by SIGKILL``."""
+        status = await self._process.wait()
+        if status < 0:
+            return f"was killed by {signal.Signals(-status).name}"
+        return f"ended with status {status}"
+
+    def peak_memory(self) -> int | None:
+        """Peak resident bytes of the running process; None where the system does not say.
+
+        ``VmHWM`` starts anew with the program, unlike ``ru_maxrss``, which the parent's size
+        at the fork goes into.
+        """
+        with suppress(OSError):
+            for line in Path(f"/proc/{self.pid}/status").read_text("utf-8").splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+        return None
+
+    def last_lines(self) -> str:
+        """The end of what it wrote on standard error."""
+        with suppress(OSError):
+            text = self.log.read_text(encoding="utf-8", errors="replace")
+            return "\n".join(text.splitlines()[-LAST_LINES:])
+        return ""
+
+    def terminate(self) -> None:
+        """Ask it to end; harmless when it has."""
+        with suppress(ProcessLookupError):
+            self._process.terminate()
+
+    async def stop(self) -> None:
+        """Ask it to end, then make it; returns when nothing of its group is left."""
+        self.terminate()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await self._process.wait()
+        except TimeoutError:
+            pass  # the group is killed below
+        finally:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        await self._process.wait()
+
+
+@asynccontextmanager
+async def child(
+    name: str,
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log: Path,
+    pass_fds: Sequence[int] = (),
+) -> AsyncIterator[Child]:
+    """Start a process that ends with the block; see :class:`Child`.
+
+    Leaving the block by an error or by cancellation ends the process too.
+    """
+    with log.open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=errors,
+            env=dict(environment),
+            pass_fds=tuple(pass_fds),
+            limit=MAX_LINE_BYTES,
+            start_new_session=True,
+            preexec_fn=die_with_parent(),
+        )
+    running = Child(name, process, log)
+    try:
+        yield running
+    finally:
+        await running.stop()
+
+
+def die_with_parent() -> Callable[[], None]:
+    """What a child runs before its program, so that the kernel ends it with its parent.
+
+    The request survives ``exec``. Elsewhere than on Linux it does nothing, and a parent that
+    is killed leaves its children to their own end.
+    """
+    parent = os.getpid()
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+    def leash() -> None:
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:  # it died before the request
+                os._exit(1)
+
+    return leash

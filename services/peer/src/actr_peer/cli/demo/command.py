@@ -1,0 +1,161 @@
+"""``actr demo``: options, progress on standard error, the table or JSON on standard output."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Self
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from actr_peer.cli.demo import report
+from actr_peer.cli.demo.report import Choice, Event, Failed, Plan, Ready, Report, Row, RowDone, Size
+from actr_peer.cli.demo.stage import ROOM_ID, Stage
+from actr_peer.cli.exits import Exit
+from actr_peer.errors import ConfigError
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="Send this file; a video or sound file also goes out as media."),
+    ] = None,
+    wire: Annotated[Choice, typer.Option(help="Kinds of wire to use.")] = "both",
+    size: Annotated[Size, typer.Option(help="How much to send.")] = "normal",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document on standard output.")
+    ] = False,
+) -> None:
+    """Show all five payload types between two actors in two processes.
+
+    Starts a signaling service on memory, a chat room and a caller, lets the caller talk to the
+    room through generated code, and prints what went where. Nothing is left running.
+    """
+    if file is not None and not file.is_file():
+        raise ConfigError(f"--file {str(file)!r}: no such file; give the path of one to send")
+    plan = report.make_plan(ROOM_ID, wire=wire, size=size, file=file)
+    with tempfile.TemporaryDirectory(prefix="actr-demo-") as folder, Screen() as screen:
+        result = asyncio.run(_interruptible(plan, Path(folder), screen))
+        if not result.ok:
+            screen.logs(Path(folder))
+    if as_json:
+        print(result.model_dump_json(indent=2))
+    else:
+        _print_table(result)
+    raise typer.Exit(Exit.OK if result.ok else Exit.FAILED)
+
+
+async def _interruptible(plan: Plan, folder: Path, screen: Screen) -> Report:
+    """Run the stage; SIGTERM and SIGHUP end it as Ctrl-C does, with all its processes."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await Stage(plan, folder, screen.take).perform()
+    except asyncio.CancelledError as exc:
+        raise KeyboardInterrupt from exc
+
+
+class Screen:
+    """Progress on standard error: bars on a terminal, a line per result elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._bars = Progress(
+            TextColumn("{task.description:<21}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._by_type: dict[str, Callable[..., None]] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def take(self, name: str, event: Event) -> None:
+        """Show one event of one process."""
+        match event:
+            case Ready():
+                self._console.print(f"{name:<8} {event.id} is ready")
+            case report.Progress():
+                self._progress(event)
+            case RowDone():
+                self._console.print(f"{event.row.payload_type:<21} {_outcome(event.row)}")
+            case Failed():
+                self._console.print(f"{name:<8} [red]{event.error}[/red]: {event.text}")
+            case _:
+                pass
+
+    def _progress(self, event: report.Progress) -> None:
+        bar = self._by_type.get(event.payload_type)
+        if bar is None:
+            number = self._bars.add_task(event.payload_type, total=event.total)
+
+            def update(done: int, total: int) -> None:
+                self._bars.update(number, completed=done, total=total)
+
+            bar = self._by_type[event.payload_type] = update
+        bar(event.done, event.total)
+
+    def logs(self, folder: Path) -> None:
+        """The last lines of what each process wrote: where to look when it failed."""
+        for log in sorted(folder.glob("*.log")):
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-10:]
+            if lines:
+                self._console.print(f"-- last lines of {log.stem}")
+                self._console.print("\n".join(lines), markup=False)
+
+
+def _outcome(row: Row) -> str:
+    return f"{'ok' if row.ok else 'FAILED'}: {row.result}"
+
+
+def _print_table(result: Report) -> None:
+    table = Table("payload type", "lane", "wire", title="What went where")
+    for name in ("messages", "bytes", "p50 ms", "p99 ms"):
+        table.add_column(name, justify="right")
+    table.add_column("result")
+    for row in result.rows:
+        table.add_row(
+            row.payload_type,
+            row.lane,
+            row.wire or "-",
+            str(row.messages),
+            f"{row.bytes:,}",
+            "-" if row.p50_ms is None else f"{row.p50_ms:.2f}",
+            "-" if row.p99_ms is None else f"{row.p99_ms:.2f}",
+            f"[{'green' if row.ok else 'red'}]{_outcome(row)}",
+        )
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+    peaks = ", ".join(
+        f"{name} {peak / 1e6:.0f} MB" for name, peak in result.peak_memory_bytes.items()
+    )
+    console.print(f"{result.seconds} s; peak memory: {peaks or 'not known'}", highlight=False)
+    if result.problem:
+        console.print(f"[red]failed:[/red] {result.problem}", highlight=False)

@@ -1,0 +1,201 @@
+"""The parent of the demo: starts the three processes, follows them, and draws the sum."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from actr_peer.cli.demo.children import STOP_TIMEOUT, Child, child
+from actr_peer.cli.demo.media_row import media_row
+from actr_peer.cli.demo.report import (
+    Event,
+    Failed,
+    Finished,
+    MediaSeen,
+    MediaSent,
+    Plan,
+    Progress,
+    Ready,
+    Report,
+    Row,
+    RowDone,
+    not_run,
+)
+from actr_peer.errors import BrokenError
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.tasks import Tasks
+
+ROOM_ID: Final = "demo:room@1:default"
+CALLER_ID: Final = "demo:caller@1:default"
+BASE_TIMEOUT: Final = 120.0
+SLOWEST_BYTES_PER_SECOND: Final = 400_000
+PATIENCE: Final = 45.0
+"""Seconds the caller has to notice that the room is gone and to end its calls."""
+
+Show = Callable[[str, Event], None]
+
+
+class Stage:
+    """One run of the demo.
+
+    Args:
+        plan: What the caller is to do.
+        folder: Scratch files: mailboxes, logs, the realm secret of this run.
+        show: Called with the name of a process and each of its events.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, show: Show) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._show = show
+        self._rows: dict[str, Row] = {}
+        self._sent: list[MediaSent] = []
+        self._seen: dict[str, MediaSeen] = {}
+        self._peak: dict[str, int] = {}
+        self._problems: list[str] = []
+        self._phase = "the start"
+        self._is_ending = False
+        self._limit = asyncio.timeout(None)
+
+    async def perform(self) -> Report:
+        """Run everything; when it returns, or is cancelled, no process is left."""
+        started = time.monotonic()
+        secret = self._folder / "realm"
+        secret.write_text(secrets.token_hex(32), encoding="utf-8")
+        async with AsyncExitStack() as stack:
+            signaling, url = await stack.enter_async_context(self._signaling(secret))
+            peers = [
+                await stack.enter_async_context(self._peer(name, module, actor, url, secret))
+                for name, module, actor in (
+                    ("room", ("actr_peer.cli.demo.room",), ROOM_ID),
+                    (
+                        "caller",
+                        ("actr_peer.cli.demo.caller", self._plan.model_dump_json()),
+                        CALLER_ID,
+                    ),
+                )
+            ]
+            room, caller = peers
+            async with Tasks("demo") as tasks:
+                tasks.start("signaling", self._watch(signaling))
+                tasks.start("room", self._watch(room))
+                told = tasks.start("room/events", self._follow(room, room, caller))
+                await self._until_done(caller, room)
+                self._is_ending = True
+                room.terminate()
+                async with asyncio.timeout(STOP_TIMEOUT):
+                    await told
+        return self._report(time.monotonic() - started)
+
+    async def _until_done(self, caller: Child, room: Child) -> None:
+        """Follow the caller to its end, or to the end of patience with it."""
+        seconds = BASE_TIMEOUT + self._plan.file_bytes / SLOWEST_BYTES_PER_SECOND
+        self._limit = asyncio.timeout(seconds)
+        try:
+            async with self._limit:
+                await self._follow(caller, caller, room)
+                how = await caller.ended()
+                if how != "ended with status 0":
+                    self._problems.append(f"the caller {how}")
+        except TimeoutError:
+            self._problems.append(f"the caller did not end in time, in {self._phase}")
+
+    async def _follow(self, source: Child, *measured: Child) -> None:
+        """Take the events of one process until it closes its standard output."""
+        async for event in source.events():
+            for running in measured:
+                self._peak[running.name] = running.peak_memory() or self._peak.get(running.name, 0)
+            self._take(source.name, event)
+            self._show(source.name, event)
+
+    def _take(self, name: str, event: Event) -> None:
+        match event:
+            case Progress():
+                self._phase = event.payload_type
+            case RowDone():
+                self._rows[event.row.payload_type] = event.row
+            case MediaSent():
+                self._sent.append(event)
+            case MediaSeen():
+                self._seen[event.track_id] = event
+            case Failed():
+                self._problems.append(f"the {name} got {event.error}: {event.text}")
+            case Finished() | _:
+                pass
+
+    async def _watch(self, running: Child) -> None:
+        """Note the end of a process that should go on, and give the caller time to notice."""
+        how = await running.ended()
+        if self._is_ending:
+            return
+        self._problems.insert(0, f"the {running.name} {how} during {self._phase}")
+        self._limit.reschedule(asyncio.get_running_loop().time() + PATIENCE)
+
+    def _report(self, seconds: float) -> Report:
+        if row := media_row(self._sent, self._seen):
+            self._rows[row.payload_type] = row
+        rows = tuple(
+            self._rows.get(payload_type.name, not_run(payload_type, "not run"))
+            for payload_type in PayloadType
+        )
+        return Report(
+            ok=not self._problems and all(row.ok for row in rows),
+            rows=rows,
+            problem="; ".join(self._problems) or None,
+            seconds=round(seconds, 1),
+            peak_memory_bytes=self._peak,
+        )
+
+    @asynccontextmanager
+    async def _signaling(self, secret: Path) -> AsyncIterator[tuple[Child, str]]:
+        """The signaling service on memory, and where peers reach it."""
+        environment = {
+            "ACTR_SIGNALING__LISTEN": "127.0.0.1:0",
+            "ACTR_SIGNALING__REALM_SECRET_FILE": str(secret),
+            "ACTR_SIGNALING__DRAIN": "0",
+        }
+        async with child(
+            "signaling",
+            (sys.executable, "-m", "actr_signaling"),
+            environment=_environment() | environment,
+            log=self._folder / "signaling.log",
+        ) as signaling:
+            async for event in signaling.events():
+                if isinstance(event, Ready):
+                    self._show(signaling.name, event)
+                    yield signaling, event.url
+                    return
+            raise BrokenError(f"the signaling service {await signaling.ended()} at its start")
+
+    def _peer(
+        self, name: str, module: tuple[str, ...], actor: str, url: str, secret: Path
+    ) -> AbstractAsyncContextManager[Child]:
+        kinds = "webrtc,websocket" if self._plan.wire == "both" else self._plan.wire
+        return child(
+            name,
+            (sys.executable, "-m", *module),
+            environment=_environment()
+            | {
+                "ACTR_ACTOR__ID": actor,
+                "ACTR_REALM__SECRET_FILE": str(secret),
+                "ACTR_SIGNALING__URL": url,
+                "ACTR_WIRES__PREFER": kinds,
+                "ACTR_WIRES__LISTEN": "127.0.0.1:0" if "websocket" in kinds else "",
+                "ACTR_MAILBOX__PATH": str(self._folder / f"{name}.db"),
+                "ACTR_LOG__FORMAT": "json",
+            },
+            log=self._folder / f"{name}.log",
+        )
+
+
+def _environment() -> dict[str, str]:
+    """The user's environment without settings of the user's own actors."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ACTR_")}
+    return kept | {"ACTR_CONFIG": os.devnull}
