@@ -1,0 +1,26 @@
+"""Never run: every line that ends in ``# wrong`` must be an error to a type checker."""
+
+from __future__ import annotations
+
+from actr_peer.service import Caller
+from demo.chat_actr import ChatClient, ChatService
+from demo.chat_pb2 import HistoryRequest, MessagesRequest, SayRequest, UploadReply
+
+
+class Half(ChatService):
+    """Lacks handlers, and has one with the wrong types."""
+
+    async def say(self, request: HistoryRequest, ctx: object) -> UploadReply:  # wrong
+        return UploadReply()
+
+
+async def call(caller: Caller) -> None:
+    """Mistakes that people make."""
+    room = ChatClient(caller)
+    await room.say(HistoryRequest())  # wrong
+    await room.say(SayRequest(), 2)  # wrong
+    _ = (await room.say(SayRequest())).numbr  # wrong
+    await room.messages(MessagesRequest())  # wrong
+    room.messages(MessagesRequest(), durable=True)  # wrong
+    await room.tell(ChatService.SAY, HistoryRequest())  # wrong
+    Half()  # wrong
