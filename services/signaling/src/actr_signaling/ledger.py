@@ -1,0 +1,97 @@
+"""The seam between this replica and what is shared: who writes presence and carries relays.
+
+Two forms have it: :mod:`actr_signaling.memory` for one process, and
+:mod:`actr_signaling.shared` for replicas around Redis. One conformance suite holds for both.
+Every method returns at once; what comes of it arrives at the sink, on the same loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from actr_signaling.protocol.presence import Reason
+from actr_signaling.protocol.records import Entry
+from actr_signaling.protocol.routing import Undelivered
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """An entry is new or changed."""
+
+    entry: Entry
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The session with ``epoch`` has ended."""
+
+    text: str
+    epoch: int
+    reason: Reason
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One relay between replicas."""
+
+    number: int
+    to: str
+    """Text form of the target's id."""
+    source: str
+    data: bytes
+    """The ServerMessage for the target, ready to send."""
+
+
+class LedgerSink(Protocol):
+    """What a ledger reports to; all of it is synchronous and may not raise."""
+
+    def changed(self, change: Put | Removed) -> None:
+        """A versioned change, in version order, this replica's own included."""
+
+    def restored(self, entries: Iterable[Entry], version: int, *, is_partial: bool) -> None:
+        """Changes were missed; this is what is stored now."""
+
+    def settled(self) -> None:
+        """After a partial restore: all replicas have had the time to write their own."""
+
+    def fenced(self, entry: Entry, epoch: int) -> None:
+        """``entry`` was not written: the store knows ``epoch`` of the same id, which is newer."""
+
+    def arrived(self, replica: str, parcel: Parcel) -> Undelivered | None:
+        """A relay from ``replica``; None: handed to the target's connection."""
+
+    def answered(self, number: int, reason: Undelivered | None) -> None:
+        """The far replica's answer to a parcel; None: handed over."""
+
+    def lost(self) -> None:
+        """The way to the store and to other replicas broke: parcels in flight may be lost."""
+
+    def own_entries(self) -> list[Entry]:
+        """What this replica must find stored: granted ones with their epoch, others with 0."""
+
+
+class Ledger(Protocol):
+    """Writes presence; carries parcels. An async context manager."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the shared store answers."""
+
+    def register(self, entry: Entry, *, above: int) -> None:
+        """Write ``entry`` under a new epoch higher than ``above``; ends in changed or fenced."""
+
+    def renew(self, entry: Entry, *, is_changed: bool) -> None:
+        """Renew the lease, if ``entry`` still is the newest; write its load if it changed."""
+
+    def leave(self, entry: Entry, reason: Reason) -> None:
+        """Delete exactly this session; of a newer one nothing is touched."""
+
+    def send(self, replica: str, parcel: Parcel) -> None:
+        """Carry a parcel to another replica, in order per replica."""
+
+    async def flush(self) -> None:
+        """Return when what was asked for until now is written, or cannot be."""

@@ -1,0 +1,26 @@
+"""What the hub and its parts see of one connection."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from actr_signaling.errors import Close
+from actr_signaling.protocol.records import Entry
+from actr_signaling.protocol.session import Session
+
+
+class Peer(Protocol):
+    """One connection, as the hub sees it (:class:`actr_signaling.connection.Connection`)."""
+
+    session_id: str
+    session: Session
+    head: bytes
+    """The relayed head of this sender, from :func:`replies.relayed_head`."""
+    entry: Entry | None
+    """As registered by this connection, once confirmed."""
+
+    def send(self, data: bytes) -> bool:
+        """Hand a ServerMessage to the socket; False: it is gone, or too slow and being cut."""
+
+    def end(self, code: Close, message: str) -> None:
+        """Close the socket; the hub is told at once by :meth:`Hub.gone`."""

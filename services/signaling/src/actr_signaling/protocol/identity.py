@@ -1,0 +1,76 @@
+"""Sans-I/O: who an actor is (spec 4), in the form ``manufacturer:name@instance:realm``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from actr import envelope_pb2
+from actr_signaling.errors import BadMessageError
+
+# Ids become Redis keys and log fields: a small alphabet keeps all of them plain.
+PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+TYPE = re.compile(rf"{PART.pattern}:{PART.pattern}")
+SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+MAX_SERVICE_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ActrId:
+    """One actor; its parts are valid when it was made by :meth:`check` or :meth:`parse`."""
+
+    manufacturer: str
+    name: str
+    instance: str
+    realm: str
+
+    @property
+    def actr_type(self) -> str:
+        """``manufacturer:name``."""
+        return f"{self.manufacturer}:{self.name}"
+
+    @classmethod
+    def check(cls, wire: envelope_pb2.ActrId) -> Self:
+        """Take an id from the wire.
+
+        Raises:
+            BadMessageError: If a part is empty, too long or holds other characters.
+        """
+        for part in (wire.manufacturer, wire.name, wire.instance, wire.realm):
+            if PART.fullmatch(part) is None:
+                raise BadMessageError(
+                    f"actor id part {part[:64]!r}: 1 to 63 letters, digits, '.', '-' or '_'"
+                )
+        return cls(wire.manufacturer, wire.name, wire.instance, wire.realm)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the text form.
+
+        Raises:
+            BadMessageError: If it is not ``manufacturer:name@instance:realm``.
+        """
+        left, _, right = text.partition("@")
+        manufacturer, _, name = left.partition(":")
+        instance, _, realm = right.partition(":")
+        wire = envelope_pb2.ActrId(
+            manufacturer=manufacturer, name=name, instance=instance, realm=realm
+        )
+        return cls.check(wire)
+
+    def to_wire(self) -> envelope_pb2.ActrId:
+        return envelope_pb2.ActrId(
+            manufacturer=self.manufacturer,
+            name=self.name,
+            instance=self.instance,
+            realm=self.realm,
+        )
+
+    def __str__(self) -> str:
+        return f"{self.manufacturer}:{self.name}@{self.instance}:{self.realm}"
+
+
+def text_of(wire: envelope_pb2.ActrId) -> str:
+    """The text form of an id that need not be valid: for look-ups, where a miss is an answer."""
+    return f"{wire.manufacturer}:{wire.name}@{wire.instance}:{wire.realm}"

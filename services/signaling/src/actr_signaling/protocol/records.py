@@ -1,0 +1,123 @@
+"""Sans-I/O: what is known of one registered actor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Self
+
+from actr import signaling_pb2 as pb
+from actr_signaling.protocol.identity import ActrId
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What an actor says of itself with each heartbeat."""
+
+    mailbox_backlog: int = 0
+    power_reserve: float = 1.0
+    """0 (none left) to 1 (idle)."""
+
+    @classmethod
+    def from_wire(cls, wire: pb.Load) -> Self:
+        reserve = wire.power_reserve
+        return cls(
+            wire.mailbox_backlog, min(1.0, max(0.0, reserve)) if math.isfinite(reserve) else 0.0
+        )
+
+    @property
+    def step(self) -> tuple[int, int]:
+        """Others are told when this changes: twice the backlog, or a tenth of the reserve."""
+        return self.mailbox_backlog.bit_length(), round(self.power_reserve * 10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What an actor registers (``Register`` in actr/signaling.proto)."""
+
+    id: ActrId
+    ws_address: str = ""
+    services: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Service name to fingerprint."""
+    incarnation: int = 0
+    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    is_hidden: bool = False
+    allowed_realms: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_wire(cls, id: ActrId, wire: pb.Register) -> Self:
+        return cls(
+            id=id,
+            ws_address=wire.ws_address,
+            services=MappingProxyType({s.service: s.fingerprint for s in wire.services}),
+            incarnation=wire.incarnation,
+            metadata=MappingProxyType(dict(wire.metadata)),
+            is_hidden=wire.visibility == pb.HIDDEN,
+            allowed_realms=frozenset(wire.allowed_realms),
+        )
+
+    def to_wire(self) -> pb.Register:
+        return pb.Register(
+            id=self.id.to_wire(),
+            ws_address=self.ws_address,
+            services=_services(self.services),
+            incarnation=self.incarnation,
+            metadata=dict(self.metadata),
+            visibility=pb.HIDDEN if self.is_hidden else pb.REALM,
+            allowed_realms=sorted(self.allowed_realms),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One registered actor as every replica knows it.
+
+    Whoever holds the entry with the highest epoch of an id is that actor; ``session`` tells
+    two connections apart, ``replica`` says where the connection is.
+    """
+
+    registration: Registration
+    load: Load
+    epoch: int
+    session: str
+    replica: str
+    text: str = field(init=False)
+    """The id in text form: the key of the entry everywhere."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", str(self.registration.id))
+
+    @property
+    def realm(self) -> str:
+        return self.registration.id.realm
+
+    @property
+    def audience(self) -> frozenset[str]:
+        """Realms in which snapshots, events and discovery show it."""
+        if self.registration.is_hidden:
+            return frozenset()
+        return self.registration.allowed_realms | {self.realm}
+
+    def may_be_reached_from(self, realm: str) -> bool:
+        return realm == self.realm or realm in self.registration.allowed_realms
+
+    def to_wire(self) -> pb.Presence:
+        """What others see of it."""
+        registration = self.registration
+        return pb.Presence(
+            id=registration.id.to_wire(),
+            ws_address=registration.ws_address,
+            services=_services(registration.services),
+            incarnation=registration.incarnation,
+            metadata=dict(registration.metadata),
+            load=pb.Load(
+                mailbox_backlog=self.load.mailbox_backlog, power_reserve=self.load.power_reserve
+            ),
+            epoch=self.epoch,
+        )
+
+
+def _services(services: Mapping[str, str]) -> list[pb.ServiceFingerprint]:
+    return [pb.ServiceFingerprint(service=s, fingerprint=f) for s, f in services.items()]

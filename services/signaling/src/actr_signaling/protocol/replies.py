@@ -1,0 +1,184 @@
+"""Sans-I/O: what the server says, as bytes ready for a binary frame.
+
+A relay is the hot path: it is put together from the sender's prepared head and the negotiation
+step as it came, without building a message (field numbers from actr/signaling.proto).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from google.protobuf import json_format
+
+from actr import signaling_pb2 as pb
+from actr_signaling.protocol.identity import ActrId
+from actr_signaling.protocol.presence import Kind, Reason, Told
+from actr_signaling.protocol.records import Entry
+from actr_signaling.protocol.routing import Undelivered
+
+_RELAYED_TAG = bytes([11 << 3 | 2])  # ServerMessage.relayed
+_NEGOTIATE_TAG = bytes([2 << 3 | 2])  # Relayed.negotiate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IceServer:
+    """One STUN or TURN server as told to peers."""
+
+    urls: tuple[str, ...]
+    username: str = ""
+    credential: str = ""
+    ttl: int = 0
+    """Seconds; 0: no limit."""
+
+    def to_wire(self) -> pb.IceServer:
+        return pb.IceServer(
+            urls=self.urls, username=self.username, credential=self.credential, ttl_s=self.ttl
+        )
+
+
+def hello(*, nonce: bytes, server_id: str, proof_required: bool, max_message_bytes: int) -> bytes:
+    body = pb.ServerHello(
+        nonce=nonce,
+        server_id=server_id,
+        proof_required=proof_required,
+        max_message_bytes=max_message_bytes,
+    )
+    return pb.ServerMessage(hello=body).SerializeToString()
+
+
+def authenticated(reply_to: int) -> bytes:
+    return pb.ServerMessage(reply_to=reply_to, authenticated=pb.Authenticated()).SerializeToString()
+
+
+def registered(
+    reply_to: int,
+    *,
+    session: str,
+    epoch: int,
+    heartbeat: float,
+    lease: float,
+    ice_servers: Iterable[IceServer],
+) -> bytes:
+    """Durations are in seconds here and in milliseconds on the wire."""
+    body = pb.Registered(
+        session_id=session,
+        epoch=epoch,
+        heartbeat_interval_ms=round(heartbeat * 1000),
+        lease_ms=round(lease * 1000),
+        ice_servers=[server.to_wire() for server in ice_servers],
+    )
+    return pb.ServerMessage(reply_to=reply_to, registered=body).SerializeToString()
+
+
+def heartbeat_ack(reply_to: int, ice_servers: Iterable[IceServer]) -> bytes:
+    body = pb.HeartbeatAck(ice_servers=[server.to_wire() for server in ice_servers])
+    return pb.ServerMessage(reply_to=reply_to, heartbeat_ack=body).SerializeToString()
+
+
+def snapshot(reply_to: int, actr_type: str, version: int, present: Iterable[Entry]) -> bytes:
+    body = pb.PresenceSnapshot(
+        actr_type=actr_type, version=version, present=[entry.to_wire() for entry in present]
+    )
+    return pb.ServerMessage(reply_to=reply_to, snapshot=body).SerializeToString()
+
+
+_KINDS = {
+    Kind.JOIN: pb.PresenceEvent.JOIN,
+    Kind.UPDATE: pb.PresenceEvent.UPDATE,
+    Kind.LEAVE: pb.PresenceEvent.LEAVE,
+}
+_REASONS = {
+    Reason.CLOSED: pb.PresenceEvent.CLOSED,
+    Reason.EXPIRED: pb.PresenceEvent.EXPIRED,
+    Reason.REPLACED: pb.PresenceEvent.REPLACED,
+    Reason.DRAINED: pb.PresenceEvent.DRAINED,
+    Reason.KICKED: pb.PresenceEvent.KICKED,
+}
+
+
+def event(told: Told) -> bytes:
+    body = pb.PresenceEvent(
+        kind=_KINDS[told.kind],
+        version=told.version,
+        presence=told.entry.to_wire(),
+        reason=pb.PresenceEvent.NONE if told.reason is None else _REASONS[told.reason],
+    )
+    return pb.ServerMessage(presence=body).SerializeToString()
+
+
+def discovered(reply_to: int, found: Sequence[Entry]) -> bytes:
+    body = pb.Discovered(found=[entry.to_wire() for entry in found])
+    return pb.ServerMessage(reply_to=reply_to, discovered=body).SerializeToString()
+
+
+def receipt(reply_to: int) -> bytes:
+    return pb.ServerMessage(reply_to=reply_to, receipt=pb.Receipt()).SerializeToString()
+
+
+_UNDELIVERED = {
+    Undelivered.UNKNOWN: pb.Undelivered.UNKNOWN,
+    Undelivered.OFFLINE: pb.Undelivered.OFFLINE,
+    Undelivered.NOT_ALLOWED: pb.Undelivered.NOT_ALLOWED,
+    Undelivered.EXPIRED: pb.Undelivered.EXPIRED,
+    Undelivered.OVERLOADED: pb.Undelivered.OVERLOADED,
+}
+
+
+def undelivered(reply_to: int, reason: Undelivered, to: ActrId | None) -> bytes:
+    body = pb.Undelivered(reason=_UNDELIVERED[reason], to=None if to is None else to.to_wire())
+    return pb.ServerMessage(reply_to=reply_to, undelivered=body).SerializeToString()
+
+
+def relayed_head(source: ActrId, incarnation: int) -> bytes:
+    """The part of a Relayed that is the same for every message of one sender."""
+    wire = pb.Relayed(incarnation=incarnation)
+    getattr(wire, "from").CopyFrom(source.to_wire())
+    return wire.SerializeToString()
+
+
+def relayed(head: bytes, negotiate: bytes) -> bytes:
+    """A Relayed from its sender's head; protobuf allows the fields in any order."""
+    inner = len(head) + len(_NEGOTIATE_TAG) + _varint_bytes(len(negotiate)) + len(negotiate)
+    return b"".join(
+        (_RELAYED_TAG, _varint(inner), head, _NEGOTIATE_TAG, _varint(len(negotiate)), negotiate)
+    )
+
+
+def replaced(epoch: int) -> bytes:
+    return pb.ServerMessage(replaced=pb.Replaced(epoch=epoch)).SerializeToString()
+
+
+def goaway(reconnect_after: float, reason: str) -> bytes:
+    """``reconnect_after`` in seconds."""
+    body = pb.GoAway(reconnect_after_ms=round(reconnect_after * 1000), reason=reason)
+    return pb.ServerMessage(goaway=body).SerializeToString()
+
+
+def error(reply_to: int, code: int, message: str) -> bytes:
+    body = pb.SignalingError(code=code, message=message)
+    return pb.ServerMessage(reply_to=reply_to, error=body).SerializeToString()
+
+
+def done(reply_to: int) -> bytes:
+    return pb.ServerMessage(reply_to=reply_to, done=pb.Done()).SerializeToString()
+
+
+def to_json(data: bytes) -> str:
+    """The same message in protobuf's JSON form, names as in the .proto file."""
+    return json_format.MessageToJson(
+        pb.ServerMessage.FromString(data), preserving_proto_field_name=True, indent=None
+    )
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _varint_bytes(value: int) -> int:
+    return max(1, (value.bit_length() + 6) // 7)
