@@ -26,7 +26,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "config": ("actr_peer.cli.config", "Each configured value and where it came from."),
         "gen": ("actr_peer.cli.gen", "Generate typed Python from .proto files."),
         "proto": ("actr_peer.cli.proto_check", "Check a contract against an older one."),
-        "exchange": ("actr_peer.cli.exchange", "The peer of the compose system."),
+        "exchange": ("actr_peer.cli.exchange.command", "The peer of the compose system."),
         "health": ("actr_peer.cli.health", "Whether the peer in this container is healthy."),
     }
 )
