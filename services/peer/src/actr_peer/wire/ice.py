@@ -1,0 +1,171 @@
+"""aioice's connection with our own addresses, time-outs and errors.
+
+The class of one connection is swapped (:func:`upgrade`): nothing global is patched. What
+differs from aioice 0.13:
+
+- 127.0.0.1 is a candidate where the machine has nothing else, or where asked for
+- host candidates are there at once; servers that do not answer delay nobody
+- why a TURN server gave no candidate is kept, for the error that somebody will read
+- a dead path is noticed after a few seconds instead of thirty (RFC 7675)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from aioice import Candidate, Connection, TransportPolicy, ice, stun
+from aiortc.rtcicetransport import RTCIceTransport
+
+from actr_peer.wire.engine import EngineOptions
+
+LOOPBACK = "127.0.0.1"
+MAX_HOST_ADDRESSES = 12
+"""Below the far side's bound of 16 candidates in a description."""
+
+
+def host_addresses(*, loopback: bool | None) -> list[str]:
+    """Addresses of this machine to be candidates; ``loopback`` as in ``EngineOptions``."""
+    addresses = ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+    addresses = [address for address in addresses if not address.startswith("169.254.")]
+    if loopback or (loopback is None and not addresses):
+        addresses.insert(0, LOOPBACK)
+    return addresses[:MAX_HOST_ADDRESSES]
+
+
+class IceConnection(Connection):
+    """One ICE agent; made by :func:`upgrade`, never constructed."""
+
+    _options: EngineOptions
+
+    def adopt(self, options: EngineOptions) -> None:
+        self._options = options
+        self.failures: list[str] = []
+        """Why servers gave no candidate, in words, newest last."""
+        self.addresses: list[str] = []
+        if self._transport_policy is TransportPolicy.ALL:
+            self.addresses = host_addresses(loopback=options.loopback)
+
+    @property
+    def asks_servers(self) -> bool:
+        """Whether candidates may come after the first description."""
+        return not self._is_relay_only and bool(self.stun_server or self.turn_server)
+
+    @property
+    def _is_relay_only(self) -> bool:
+        return self._transport_policy is TransportPolicy.RELAY
+
+    async def gather_candidates(self) -> None:
+        """Gather host candidates; where only relayed ones are allowed, those."""
+        if self._local_candidates_start:
+            return
+        self._local_candidates_start = True
+        servers = self.stun_server, self.turn_server
+        self.stun_server = self.turn_server = None
+        self._local_candidates += await self.get_component_candidates(1, self.addresses)
+        self.stun_server, self.turn_server = servers
+        if self._is_relay_only:
+            await self._ask_turn(lambda _: None)
+        self._local_candidates_end = True
+
+    async def ask_servers(self, found: Callable[[Candidate], None]) -> None:
+        """Ask the STUN and TURN servers; ``found`` is called for each candidate as it comes."""
+        async with asyncio.TaskGroup() as group:
+            if self.stun_server is not None:
+                for protocol in tuple(self._protocols):
+                    if ":" not in protocol.local_candidate.host:
+                        group.create_task(self._ask_stun(protocol, found))
+            if self.turn_server is not None:
+                group.create_task(self._ask_turn(found))
+
+    async def _ask_stun(
+        self, protocol: ice.StunProtocol, found: Callable[[Candidate], None]
+    ) -> None:
+        assert self.stun_server is not None
+        try:
+            async with asyncio.timeout(self._options.gather_timeout):
+                candidate, _ = await ice.server_reflexive_candidate(protocol, self.stun_server)
+        except (OSError, TimeoutError, stun.TransactionError) as exc:
+            self._failed("stun", self.stun_server, exc)
+            return
+        if not self._closing:
+            self._local_candidates.append(candidate)
+            found(candidate)
+
+    async def _ask_turn(self, found: Callable[[Candidate], None]) -> None:
+        if self.turn_server is None:
+            self.failures.append("no TURN server is configured")
+            return
+        try:
+            async with asyncio.timeout(self._options.gather_timeout):
+                candidate, protocol = await ice.relayed_candidate(
+                    component=1,
+                    hide_related_address=self._is_relay_only,
+                    protocol_factory=lambda: ice.StunProtocol(self),
+                    turn_server=self.turn_server,
+                    turn_username=self.turn_username,
+                    turn_password=self.turn_password,
+                    turn_ssl=self.turn_ssl,
+                    turn_transport=self.turn_transport,
+                )
+        except (OSError, TimeoutError, stun.TransactionError) as exc:
+            self._failed("turn", self.turn_server, exc)
+            return
+        if self._closing:
+            await protocol.close()
+            return
+        self._protocols.append(protocol)
+        self._local_candidates.append(candidate)
+        for remote in self._remote_candidates:
+            self._pair_remote_candidate(remote)
+        self.sort_check_list()
+        found(candidate)
+
+    def _failed(self, scheme: str, server: tuple[str, int], exc: Exception) -> None:
+        why = f"no answer within {self._options.gather_timeout:g} s"
+        if isinstance(exc, stun.TransactionFailed):
+            code, reason = exc.response.attributes.get("ERROR-CODE", (0, "refused"))
+            why = f"{code} {reason}"
+        elif isinstance(exc, OSError) and not isinstance(exc, TimeoutError):
+            why = str(exc)
+        self.failures.append(f"{scheme}:{server[0]}:{server[1]}: {why}")
+
+    async def query_consent(self) -> None:
+        """Ask the far side, again and again, whether it still wants our packets (RFC 7675)."""
+        assert self.remote_password is not None
+        failures = 0
+        while failures < self._options.consent_failures:
+            # A random part keeps many connections from asking at once (RFC 7675, section 5.1).
+            await asyncio.sleep(self._options.consent_interval * (0.8 + 0.4 * random.random()))  # noqa: S311
+            for pair in tuple(self._nominated.values()):
+                request = self.build_request(pair, nominate=False)
+                try:
+                    await pair.protocol.request(
+                        request,
+                        pair.remote_addr,
+                        integrity_key=self.remote_password.encode(),
+                        retransmissions=0,
+                    )
+                    failures = 0
+                except stun.TransactionError:
+                    failures += 1
+        self._query_consent_task = None
+        await self.close()
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether the pair in use goes through a TURN server, on either side."""
+        return any(
+            "relay" in (pair.local_candidate.type, pair.remote_candidate.type)
+            for pair in self._nominated.values()
+        )
+
+
+def upgrade(transport: RTCIceTransport, options: EngineOptions) -> IceConnection:
+    """Make the agent of ``transport`` an :class:`IceConnection`; before it gathers."""
+    connection = transport.iceGatherer._connection
+    connection.__class__ = IceConnection
+    assert isinstance(connection, IceConnection)
+    connection.adopt(options)
+    return connection

@@ -1,0 +1,445 @@
+"""aiortc's SCTP, made fit for lanes: what is urgent overtakes, and what arrives is bounded.
+
+The class of one connection's transport is swapped (:func:`upgrade`): nothing global is patched.
+What differs from aiortc 1.16, each measured to matter (docs/decisions/0004-latency-first.md):
+
+- messages leave by the rank of their channel, not in order of arrival
+- the congestion window has an upper bound, the retransmission time-out a lower lower bound
+- one SACK for two packets, or 5 ms
+- a message that grows beyond what we advertise, or a channel that does not exist, ends the
+  association (aiortc buffers without end)
+- messages reach the sink directly: no event emitter, no task, no queue
+- a malformed packet ends the association instead of killing the transport silently
+
+Source: RFC 9260 (SCTP), RFC 8831 (data channels), RFC 6525 (stream reset).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from collections import deque
+from collections.abc import Coroutine, Iterator
+from typing import Any, Protocol
+
+from aiortc import RTCDataChannel
+from aiortc.rtcsctptransport import (
+    SCTP_DATA_FIRST_FRAG,
+    SCTP_DATA_LAST_FRAG,
+    USERDATA_MAX_LENGTH,
+    WEBRTC_BINARY,
+    WEBRTC_BINARY_EMPTY,
+    Chunk,
+    DataChunk,
+    InboundStream,
+    InitChunk,
+    RTCSctpTransport,
+    SackChunk,
+    parse_packet,
+    serialize_packet,
+)
+from OpenSSL import SSL
+
+from actr_peer.errors import BrokenError, LimitError, PeerError, RemoteProtocolError
+from actr_peer.protocol.payload import TRAFFIC, PayloadType
+from actr_peer.wire.base import CHANNELS
+from actr_peer.wire.engine import EngineOptions
+
+RANKS = tuple(TRAFFIC[PayloadType(channel)].rank for channel in range(CHANNELS))
+LATENCY_FIRST = int(PayloadType.STREAM_LATENCY_FIRST)
+LIFETIME = TRAFFIC[PayloadType.STREAM_LATENCY_FIRST].lifetime or 0.1
+
+MAX_MESSAGE_BYTES = 256 * 1024
+"""What aiortc advertises in ``a=max-message-size``, and does not enforce."""
+MAX_HELD_BYTES = 4 * 1024 * 1024
+"""Of messages not whole yet, over all channels. We advertise a window of 1 MiB, which aiortc
+as a sender ignores: its own congestion window ends near that."""
+MAX_HELD_CHUNKS = 8192
+SACK_EVERY = 2
+SACK_DELAY = 0.005
+INITIAL_WINDOW_BYTES = 10 * USERDATA_MAX_LENGTH  # RFC 6928's ten segments
+INITIAL_RESEND_AFTER = 0.5
+"""Until a round trip is measured. aiortc's 3 s make one lost INIT cost 3 s."""
+
+_Established = RTCSctpTransport.State.ESTABLISHED
+_Closed = RTCSctpTransport.State.CLOSED
+
+_Item = tuple[RTCDataChannel, int, bytes, float]
+
+
+class SctpSink(Protocol):
+    """Who owns an association hears from it here; none of these may raise."""
+
+    def opened(self) -> None: ...
+
+    def message(self, channel: int, data: bytes) -> None: ...
+
+    def writable(self) -> None: ...
+
+    def channels_closed(self, channels: frozenset[int]) -> None:
+        """The far side closed these alone, the association lives."""
+
+    def closed(self, error: PeerError | None) -> None:
+        """The association is gone, once; None: the far side closed all channels."""
+
+
+class LaneQueue:
+    """Messages that wait, by rank of their channel; stands in for aiortc's one deque."""
+
+    def __init__(self) -> None:
+        self._lanes: tuple[deque[_Item], ...] = tuple(deque() for _ in range(CHANNELS))
+        self.held: set[int] = set()
+        """Channels that are being closed and opened again: what they send waits for that."""
+        self.bytes = 0
+
+    def append(self, item: tuple[RTCDataChannel, int, bytes]) -> None:
+        channel, protocol, data = item
+        rank = RANKS[channel.id or 0]
+        self._lanes[rank].append((channel, protocol, data, time.monotonic()))
+        self.bytes += len(data)
+
+    def popleft(self) -> _Item:
+        """The most urgent message.
+
+        Raises:
+            IndexError: If none may go now.
+        """
+        for lane in self._lanes:
+            if lane and lane[0][0].id not in self.held:
+                item = lane.popleft()
+                self.bytes -= len(item[2])
+                return item
+        raise IndexError("no message may go now")
+
+    def reopened(self, channel: RTCDataChannel) -> None:
+        """Let what waited for this channel go, by its new self."""
+        self.held.discard(channel.id or 0)
+        lane = self._lanes[RANKS[channel.id or 0]]
+        for _ in range(len(lane)):
+            lane.append((channel, *lane.popleft()[1:]))
+
+    def __bool__(self) -> bool:
+        return any(lane and lane[0][0].id not in self.held for lane in self._lanes)
+
+    def __iter__(self) -> Iterator[tuple[RTCDataChannel, int, bytes]]:
+        """As aiortc's; a reset of a channel waits for what this yields, so not for the held."""
+        for lane in self._lanes:
+            for channel, protocol, data, _ in lane:
+                if channel.id not in self.held:
+                    yield channel, protocol, data
+
+
+class ChunkQueue(deque[DataChunk]):
+    """Chunks that wait for the window, and their size: aiortc uses both ends of it."""
+
+    bytes = 0
+
+    def append(self, chunk: DataChunk, /) -> None:
+        self.bytes += len(chunk.user_data)
+        super().append(chunk)
+
+    def popleft(self) -> DataChunk:
+        chunk = super().popleft()
+        self.bytes -= len(chunk.user_data)
+        return chunk
+
+
+class LaneSctp(RTCSctpTransport):
+    """One association; made by :func:`upgrade`, never constructed."""
+
+    _sink: SctpSink
+    _options: EngineOptions
+    _data_channel_queue: LaneQueue  # type: ignore[assignment]
+    _outbound_queue: ChunkQueue
+
+    def adopt(self, options: EngineOptions, sink: SctpSink) -> None:
+        self._sink, self._options = sink, options
+        self._turns = asyncio.get_running_loop()
+        self.is_full = False
+        self.stale = 0
+        """Latency-first messages that waited too long and were never sent."""
+        self._window = INITIAL_WINDOW_BYTES
+        self._rto = INITIAL_RESEND_AFTER
+        self._is_flushing = False
+        self._is_closing = False
+        self._error: PeerError | None = None
+        self._unacknowledged_packets = 0
+        self._sack_timer: asyncio.TimerHandle | None = None
+        self._closed_channels: set[int] = set()
+        self._waiter: asyncio.Future[None] | None = None
+        self._data_channel_queue = LaneQueue()
+        self._outbound_queue = ChunkQueue()
+
+    # sending
+
+    @property
+    def buffered_bytes(self) -> int:
+        return self._data_channel_queue.bytes + self._outbound_queue.bytes
+
+    @property
+    def is_established(self) -> bool:
+        return self._association_state is _Established and not self._is_closing
+
+    def send(self, channel: RTCDataChannel, data: bytes) -> None:
+        """Queue ``data`` and send what the window lets go, now.
+
+        Raises:
+            BrokenError: If the association is not established.
+        """
+        if self._association_state is not _Established or self._is_closing:
+            raise BrokenError("the WebRTC connection is not open")
+        if data:
+            self._data_channel_queue.append((channel, WEBRTC_BINARY, data))
+        else:
+            self._data_channel_queue.append((channel, WEBRTC_BINARY_EMPTY, b"\0"))
+        if not self._outbound_queue and not self._is_flushing:
+            self._step(self._data_channel_flush())
+        if self.buffered_bytes > self._options.high_water_bytes:
+            self.is_full = True
+
+    def reopened(self, channel: RTCDataChannel) -> None:
+        """Send what waited for ``channel``, which was closed alone and is open again."""
+        self._data_channel_queue.reopened(channel)
+        self._step(self._data_channel_flush())
+
+    def _step(self, coro: Coroutine[Any, Any, None]) -> None:
+        """Run ``coro`` here and now: aiortc's sending is ``async`` and never suspends."""
+        try:
+            coro.send(None)
+        except StopIteration:
+            return
+        coro.close()
+        self._violated(BrokenError("sending suspended: aiortc does that no longer as it did"))
+
+    async def _data_channel_flush(self) -> None:
+        if self._is_flushing or self._association_state is not _Established:
+            return
+        self._is_flushing = True
+        try:
+            queue = self._data_channel_queue
+            while not self._outbound_queue and queue:
+                channel, protocol, data, queued_at = queue.popleft()
+                expiry = None
+                if channel.id == LATENCY_FIRST:
+                    left = LIFETIME - (time.monotonic() - queued_at)
+                    if left <= 0:
+                        self.stale += 1
+                        continue
+                    expiry = time.time() + left  # aiortc compares with this clock
+                await self._send(
+                    channel.id or 0, protocol, data, expiry=expiry, ordered=channel.ordered
+                )
+        finally:
+            self._is_flushing = False
+        if self._reconfig_queue:
+            await self._transmit_reconfig()
+        if self.is_full and self.buffered_bytes <= self._options.low_water_bytes:
+            self.is_full = False
+            self._sink.writable()
+
+    async def _send_chunk(self, chunk: Chunk) -> None:
+        try:
+            await self.transport._send_data(
+                serialize_packet(
+                    self._local_port, self._remote_port or 0, self._remote_verification_tag, chunk
+                )
+            )
+        except (ConnectionError, SSL.Error):
+            # The transport below is closing and says so itself; timers here may still fire.
+            return
+
+    async def drained(self) -> None:
+        """Wait until all that was sent is acknowledged, or the association is gone."""
+        while self._association_state is _Established and (self.buffered_bytes or self._sent_queue):
+            await self._wait()
+
+    async def close_channels(self) -> None:
+        """Close all channels and wait until the far side has done so too."""
+        self._is_closing = True
+        for channel in tuple(self._data_channels.values()):
+            channel.close()
+        while self._association_state is _Established and self._data_channels:
+            await self._wait()
+
+    async def _wait(self) -> None:
+        if self._waiter is None:
+            self._waiter = self._turns.create_future()
+        await self._waiter
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        self._waiter = None
+
+    # window and timers
+
+    @property
+    def _cwnd(self) -> int:
+        return self._window
+
+    @_cwnd.setter
+    def _cwnd(self, value: int) -> None:
+        self._window = min(value, self._options.max_window_bytes)
+
+    def _update_rto(self, R: float) -> None:  # noqa: N803
+        # A step of the wall clock, by which aiortc measures, is no round trip.
+        super()._update_rto(min(max(R, 0.0), 10.0))
+        if self._srtt is not None and self._rttvar is not None:
+            self._rto = max(self._options.min_resend_after, self._srtt + 4 * self._rttvar)
+
+    async def _receive_sack_chunk(self, chunk: SackChunk) -> None:
+        await super()._receive_sack_chunk(chunk)
+        if self._waiter is not None and not self._sent_queue:
+            self._wake()
+
+    async def _send_sack(self) -> None:
+        self._unacknowledged_packets += 1
+        if (
+            self._unacknowledged_packets < SACK_EVERY
+            and not self._sack_misordered
+            and not self._sack_duplicates
+            and self._association_state is _Established
+        ):
+            if self._sack_timer is None:
+                self._sack_timer = self._turns.call_later(SACK_DELAY, self._sack_overdue)
+            return
+        self._unacknowledged_packets = 0
+        await super()._send_sack()
+
+    def _sack_overdue(self) -> None:
+        self._sack_timer = None
+        if self._sack_needed and self._association_state is _Established:
+            self._unacknowledged_packets = SACK_EVERY
+            self._step(self._send_sack())
+
+    # receiving
+
+    async def _handle_data(self, data: bytes) -> None:
+        """Take one packet; whatever is wrong in it ends here."""
+        try:
+            _, _, tag, chunks = parse_packet(data)
+            is_init = any(isinstance(chunk, InitChunk) for chunk in chunks)
+            if tag != (0 if is_init else self._local_verification_tag):
+                return
+            for chunk in chunks:
+                await self._receive_chunk(chunk)
+                if self._error is not None:
+                    return
+            if self._sack_needed:
+                await self._send_sack()
+        except PeerError as error:
+            self._violated(error)
+        except (ValueError, AssertionError, LookupError, TypeError, struct.error) as exc:
+            # aiortc checks the length of a chunk and not what is in it.
+            violation = RemoteProtocolError(f"malformed SCTP packet of {len(data)} bytes")
+            violation.__cause__ = exc
+            self._violated(violation)
+
+    async def _receive_data_chunk(self, chunk: DataChunk) -> None:
+        if chunk.stream_id >= CHANNELS:
+            raise RemoteProtocolError(f"data on channel {chunk.stream_id}")
+        await super()._receive_data_chunk(chunk)
+        stream = self._inbound_streams.get(chunk.stream_id)
+        if stream is not None and stream.reassembly:
+            self._check_held(stream)
+
+    def _check_held(self, stream: InboundStream) -> None:
+        """Bound what waits to become whole.
+
+        Raises:
+            LimitError: If one message, or all of them, are larger than we take.
+        """
+        held_bytes = 1024 * 1024 - self._advertised_rwnd
+        if held_bytes > MAX_HELD_BYTES:
+            raise LimitError("bytes of unfinished messages", limit=MAX_HELD_BYTES, asked=held_bytes)
+        if len(stream.reassembly) > MAX_HELD_CHUNKS:
+            raise LimitError(
+                "chunks of unfinished messages", limit=MAX_HELD_CHUNKS, asked=len(stream.reassembly)
+            )
+        if held_bytes > MAX_MESSAGE_BYTES:
+            longest = longest_message(stream)
+            if longest > MAX_MESSAGE_BYTES:
+                raise LimitError("bytes of a message", limit=MAX_MESSAGE_BYTES, asked=longest)
+
+    async def _receive(self, stream_id: int, pp_id: int, data: bytes) -> None:
+        if self._error is not None:
+            return
+        if pp_id == WEBRTC_BINARY:
+            if len(data) > MAX_MESSAGE_BYTES:
+                raise LimitError("bytes of a message", limit=MAX_MESSAGE_BYTES, asked=len(data))
+            self._sink.message(stream_id, data)
+        elif pp_id == WEBRTC_BINARY_EMPTY:
+            self._sink.message(stream_id, b"")
+        else:
+            raise RemoteProtocolError(f"payload protocol {pp_id} on channel {stream_id}")
+
+    # closing
+
+    def _violated(self, error: PeerError) -> None:
+        """End the association because of ``error``."""
+        if self._error is None and self._association_state is not _Closed:
+            self._error = error
+            self._step(self._abort())
+            self._set_state(_Closed)
+
+    def _data_channel_closed(self, stream_id: int) -> None:
+        super()._data_channel_closed(stream_id)
+        if self._association_state is not _Established:
+            return
+        if not self._closed_channels:
+            # A far side that closes the connection closes all of them, within this turn.
+            self._turns.call_soon(self._after_channels_closed)
+        self._closed_channels.add(stream_id)
+        self._wake()
+
+    def _data_channel_close(self, channel: RTCDataChannel) -> None:
+        if not self._is_closing and channel.id is not None:
+            self._data_channel_queue.held.add(channel.id)
+        super()._data_channel_close(channel)
+
+    def _after_channels_closed(self) -> None:
+        closed, self._closed_channels = frozenset(self._closed_channels), set()
+        if self._is_closing or self._association_state is not _Established:
+            return
+        if self._data_channels:
+            self._sink.channels_closed(closed)
+        else:
+            self._is_closing = True
+            self._sink.closed(None)
+
+    def _set_state(self, state: RTCSctpTransport.State) -> None:
+        before = self._association_state
+        super()._set_state(state)
+        if state is before:
+            return
+        if state is _Established:
+            self._sink.opened()
+        elif state is _Closed:
+            if self._sack_timer is not None:
+                self._sack_timer.cancel()
+                self._sack_timer = None
+            self._wake()
+            self._sink.closed(self._error or BrokenError("the far side ended the association"))
+
+
+def longest_message(stream: InboundStream) -> int:
+    """Bytes of the longest run of chunks that belong to one unfinished message."""
+    longest = run = 0
+    for chunk in stream.reassembly:
+        if chunk.flags & SCTP_DATA_FIRST_FRAG:
+            run = 0
+        run += len(chunk.user_data)
+        if chunk.flags & SCTP_DATA_LAST_FRAG:
+            run = 0
+        longest = max(longest, run)
+    return longest
+
+
+def upgrade(transport: RTCSctpTransport, options: EngineOptions, sink: SctpSink) -> LaneSctp:
+    """Make ``transport`` a :class:`LaneSctp`; to be done before it starts."""
+    del transport.__dict__["_cwnd"]  # a property from now on
+    transport.__class__ = LaneSctp
+    assert isinstance(transport, LaneSctp)
+    transport.adopt(options, sink)
+    return transport

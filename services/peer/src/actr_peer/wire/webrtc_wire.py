@@ -1,0 +1,303 @@
+"""One WebRTC connection as a wire.
+
+What each phase does with an event::
+
+    CONNECTING  descriptions and candidates; open, a loss, a Bye or the time-out end it
+    OPEN        messages to the sink; close, abort, a violation or a loss end it
+    CLOSING     what was sent is flushed; nothing reaches the sink
+    CLOSED      told to the sink; late events are dropped
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from actr_peer.errors import (
+    BrokenError,
+    ClosedError,
+    DeadlineError,
+    LimitError,
+    PeerError,
+    RemoteProtocolError,
+)
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.negotiation import (
+    Bye,
+    Candidate,
+    NegotiateMessage,
+    Role,
+    role_of,
+)
+from actr_peer.protocol.payload import WireKind
+from actr_peer.tasks import Tasks
+from actr_peer.wire.base import WireSink, next_wire_id
+from actr_peer.wire.engine import EngineFactory, EngineOptions
+from actr_peer.wire.exchanges import Exchanges, Relay
+
+MAX_PARKED = 64
+FLUSH_TIMEOUT = 2.0
+BYE_TIMEOUT = 1.0
+
+
+class Phase(Enum):
+    CONNECTING = auto()
+    OPEN = auto()
+    CLOSING = auto()
+    CLOSED = auto()
+
+
+class Owner(Protocol):
+    """Who made a wire hears of its life here; the sink hears of its traffic."""
+
+    def opened(self, wire: WebRtcWire) -> None: ...
+
+    def ended(self, wire: WebRtcWire, error: PeerError | None) -> None:
+        """Told once, whether it was ever open or not."""
+
+    def freed(self, wire: WebRtcWire) -> None:
+        """Nothing of it is left; told once, after ``ended``."""
+
+
+class WebRtcWire:
+    """A connection to ``remote``; made by ``WebRtcWires``, a wire once it is open.
+
+    Its tasks (negotiation, the end) belong to the block of ``WebRtcWires``.
+
+    Args:
+        connection_id: Chosen by the offerer; the same on both sides.
+        connect_timeout: Seconds until a connection that did not open is given up.
+    """
+
+    kind = WireKind.WEBRTC
+
+    def __init__(
+        self,
+        connection_id: str,
+        *,
+        local: ActrId,
+        remote: ActrId,
+        owner: Owner,
+        relay: Relay,
+        tasks: Tasks,
+        options: EngineOptions,
+        make_engine: EngineFactory,
+        connect_timeout: float,
+    ) -> None:
+        self.id = next_wire_id()
+        self.connection_id = connection_id
+        self.remote = remote
+        self.was_dialled = False
+        self.phase = Phase.CONNECTING
+        self._owner = owner
+        self._tasks = tasks
+        self._engine = make_engine(options, self, tasks)
+        self._exchanges = Exchanges(
+            connection_id,
+            remote=remote,
+            role=role_of(local, remote),
+            engine=self._engine,
+            relay=relay,
+            failed=self._fail,
+        )
+        self._loop = asyncio.get_running_loop()
+        self._sink: WireSink | None = None
+        self._parked: list[tuple[int, bytes]] = []
+        self._verdict: PeerError | None = None
+        self._is_told = False
+        self._gone = asyncio.Event()
+        self._timer = self._loop.call_later(connect_timeout, self._too_slow, connect_timeout)
+        self._negotiating = tasks.start(f"{remote}/negotiation", self._exchanges.run())
+        if role_of(local, remote) is Role.OFFERER:
+            self._exchanges.changed()
+
+    def __repr__(self) -> str:
+        return f"<WebRtcWire {self.id} to {self.remote} {self.phase.name}>"
+
+    # What a wire is (wire/base.py)
+
+    @property
+    def is_relayed(self) -> bool:
+        return self.phase is Phase.OPEN and self._engine.is_relayed
+
+    @property
+    def max_message_bytes(self) -> int:
+        return self._engine.max_message_bytes
+
+    @property
+    def buffered_bytes(self) -> int:
+        return self._engine.buffered_bytes if self.phase is Phase.OPEN else 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.phase is Phase.OPEN and self._engine.is_full
+
+    def attach(self, sink: WireSink) -> None:
+        self._sink = sink
+        parked, self._parked = self._parked, []
+        before = self.phase
+        for channel, data in parked:
+            if self.phase is before:  # the sink may close the wire
+                self._deliver(sink, channel, data)
+        if self.phase is Phase.CLOSED:
+            self._tell()
+
+    def send(self, channel: int, data: bytes) -> None:
+        if self.phase is not Phase.OPEN:
+            raise BrokenError(f"the WebRTC connection to {self.remote} is closed")
+        if len(data) > self._engine.max_message_bytes:
+            raise LimitError(
+                "bytes of a wire message", limit=self._engine.max_message_bytes, asked=len(data)
+            )
+        self._engine.send(channel, data)
+
+    async def close(self) -> None:
+        """As the protocol says; cancelling it loses nothing, the flush goes on."""
+        if self.phase in (Phase.CONNECTING, Phase.OPEN):
+            was_open, self.phase = self.phase is Phase.OPEN, Phase.CLOSING
+            self._verdict = None if was_open else ClosedError("closed while connecting")
+            self._stop()
+            self._tasks.start(
+                f"{self.remote}/close", self._shut(FLUSH_TIMEOUT if was_open else 0.0)
+            )
+        await self._gone.wait()
+
+    def abort(self) -> None:
+        """As the protocol says; ``closed`` is reported in a later turn of the loop."""
+        self._end(None, why="aborted", is_told_later=True)
+
+    # Beside what a wire is
+
+    def view(self) -> Mapping[str, Any]:
+        """What is known of the path; see ``Engine.view``."""
+        return self._engine.view()
+
+    def receive(self, message: NegotiateMessage) -> None:
+        """Take one message of the far side from signaling."""
+        if self.phase not in (Phase.CONNECTING, Phase.OPEN):
+            return
+        if isinstance(message.body, Bye):
+            self._end(BrokenError(f"{self.remote} gave it up: {message.body.reason[:200]}"))
+        else:
+            self._exchanges.receive(message)
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether nothing has come from the far side yet."""
+        return self.phase is Phase.CONNECTING and not self._exchanges.is_described
+
+    def repeat_offer(self) -> None:
+        """Say again what was said: the far side may be another process by now."""
+        self._exchanges.repeat()
+
+    # Events of the engine
+
+    def candidate(self, candidate: Candidate) -> None:
+        self._exchanges.candidate(candidate)
+
+    def opened(self) -> None:
+        if self.phase is Phase.CONNECTING:
+            self.phase = Phase.OPEN
+            self._exchanges.is_open = True
+            self._timer.cancel()
+            self._owner.opened(self)
+
+    def message(self, channel: int, data: bytes) -> None:
+        if self.phase is not Phase.OPEN:
+            return
+        if self._sink is not None:
+            self._deliver(self._sink, channel, data)
+        elif len(self._parked) < MAX_PARKED:
+            self._parked.append((channel, data))
+        else:
+            self._fail(
+                LimitError(
+                    "messages before the wire is used", limit=MAX_PARKED, asked=MAX_PARKED + 1
+                )
+            )
+
+    def writable(self) -> None:
+        if self._sink is not None and self.phase is Phase.OPEN:
+            self._sink.writable(self)
+
+    def lost(self, error: PeerError | None) -> None:
+        if self.phase is not Phase.CLOSING:
+            self._end(error)
+
+    def _deliver(self, sink: WireSink, channel: int, data: bytes) -> None:
+        try:
+            sink.message(self, channel, data)
+        except (RemoteProtocolError, LimitError) as error:
+            self._fail(error)
+        except Exception as exc:  # noqa: BLE001  boundary: aiortc would kill its transport with it
+            failure = BrokenError(f"closed by a failure on this side: {exc!r}")
+            failure.__cause__ = exc
+            self._end(failure, why="failure on this side")
+            self._loop.call_exception_handler(
+                {"message": "wire sink failed", "exception": exc, "wire": self}
+            )
+
+    # The end
+
+    def _too_slow(self, seconds: float) -> None:
+        known = "; ".join(self._engine.view()["failures"])
+        why = f"no WebRTC connection within {seconds:g} s"
+        self._end(DeadlineError(f"{why} ({known})" if known else why), why=why)
+
+    def _fail(self, error: PeerError) -> None:
+        self._end(error, why=str(error))
+
+    def _end(self, error: PeerError | None, *, why: str = "", is_told_later: bool = False) -> None:
+        """Take the connection away at once; tell the far side ``why``, where it is our doing."""
+        if self.phase in (Phase.CLOSING, Phase.CLOSED):
+            return
+        self.phase = Phase.CLOSED
+        self._verdict = error
+        self._stop()
+        self._tasks.start(f"{self.remote}/end", self._free(why))
+        self._owner.ended(self, error)
+        if is_told_later:
+            self._loop.call_soon(self._tell)
+        else:
+            self._tell()
+
+    def _stop(self) -> None:
+        self._timer.cancel()
+        if self._negotiating is not asyncio.current_task():
+            self._negotiating.cancel()
+
+    async def _free(self, why: str) -> None:
+        try:
+            await self._engine.close(0.0)
+        finally:
+            self._gone.set()
+            self._owner.freed(self)
+        if why:
+            await self._bye(why)
+
+    async def _shut(self, flush_timeout: float) -> None:
+        try:
+            await self._engine.close(flush_timeout)
+        finally:
+            self.phase = Phase.CLOSED
+            self._owner.ended(self, self._verdict)
+            self._tell()
+            self._gone.set()
+            self._owner.freed(self)
+        if self._verdict is not None:
+            await self._bye("closed while connecting")
+
+    async def _bye(self, why: str) -> None:
+        try:
+            async with asyncio.timeout(BYE_TIMEOUT):
+                await self._exchanges.bye(why[:200])
+        except TimeoutError:
+            pass  # its own time-outs do for the far side
+
+    def _tell(self) -> None:
+        """Report the end, once, as soon as there is a sink."""
+        if self._sink is not None and not self._is_told:
+            self._is_told = True
+            self._sink.closed(self, self._verdict)
