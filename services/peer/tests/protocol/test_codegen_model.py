@@ -6,7 +6,6 @@ import pytest
 from proto_sources import chat, compiled, contract
 
 from actr_peer.codegen.model import RpcMethod, read
-from actr_peer.codegen.names import HOOKS
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.service import MethodKind
 
@@ -162,12 +161,6 @@ def test_a_name_that_python_or_the_base_classes_have_is_refused(name: str, said:
     problem = only_problem(f"rpc {name}(Ask) returns (Reply);")
     assert f"method {name}: its name in Python: {said}" in problem
     assert problem.endswith("; rename the method")
-
-
-def test_every_hook_of_a_workload_is_refused_as_a_handler() -> None:
-    from actr_peer.lifecycle.hooks import Hooks
-
-    assert {name for name in vars(Hooks) if not name.startswith("_")} == HOOKS
 
 
 def test_two_methods_may_not_become_one_handler() -> None:
