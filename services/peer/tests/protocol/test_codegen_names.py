@@ -42,6 +42,7 @@ def test_a_service_gives_its_classes_one_stem(service: str, stem: str) -> None:
     [
         ("chat.proto", "chat_pb2", "chat_actr.py"),
         ("a/v1/chat.proto", "a.v1.chat_pb2", "a/v1/chat_actr.py"),
+        ("a/chat.v1.proto", "a.chat.v1_pb2", "a/chat/v1_actr.py"),
         ("a/chat-room.proto", "a.chat_room_pb2", "a/chat_room_actr.py"),
     ],
 )

@@ -51,7 +51,7 @@ def pb2_module(path: str) -> str:
 
 def actr_file(path: str) -> str:
     """The file that this generator writes: ``demo/chat.proto`` to ``demo/chat_actr.py``."""
-    return _base(path) + "_actr.py"
+    return _base(path).replace(".", "/") + "_actr.py"
 
 
 def is_importable(dotted: str) -> bool:
