@@ -70,6 +70,18 @@ def test_grpcio_tools_runs_the_plugin(tmp_path: Path) -> None:
     assert modules(tmp_path) == {"demo/chat_actr.py": (PROTO / "demo/chat_actr.py").read_text()}
 
 
+def test_the_plugin_says_what_it_wanted_to_read() -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "actr_peer.codegen"],
+        input=b"junk",
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(b"protoc-gen-actr: standard input holds no CodeGenerator")
+
+
 @needs("protoc")
 def test_protoc_runs_the_plugin(tmp_path: Path) -> None:
     command = ("protoc", "-I.", *INCLUDES, f"--actr_out={tmp_path}", "demo/chat.proto")

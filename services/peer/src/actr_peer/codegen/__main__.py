@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest
+from google.protobuf.message import DecodeError
 
 # Before a request is parsed: options that are not loaded then are unknown fields.
 from actr import options_pb2 as options_pb2
@@ -16,7 +17,12 @@ from actr_peer.codegen.generate import generate
 
 def main() -> None:
     """Answer one request; faults in the contract go into the response, as protoc wants it."""
-    request = CodeGeneratorRequest.FromString(sys.stdin.buffer.read())
+    if sys.stdin.isatty():
+        sys.exit("protoc-gen-actr is run by protoc or buf; to generate by hand: actr gen FILE...")
+    try:
+        request = CodeGeneratorRequest.FromString(sys.stdin.buffer.read())
+    except DecodeError as error:
+        sys.exit(f"protoc-gen-actr: standard input holds no CodeGeneratorRequest: {error}")
     sys.stdout.buffer.write(generate(request).SerializeToString())
 
 

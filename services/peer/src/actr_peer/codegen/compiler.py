@@ -91,7 +91,7 @@ def generate_modules(files: Iterable[Path], include: Sequence[Path] = ()) -> dic
     with TemporaryDirectory(prefix="actr-gen-") as scratch:
         out = Path(scratch)
         request = compile_files(files, include, python_out=out)
-        modules = {path.relative_to(out): path.read_text() for path in out.rglob("*.py")}
+        modules = {path.relative_to(out): path.read_text("utf-8") for path in out.rglob("*.py")}
     modules |= _answered("protoc-gen-actr", generate(request))
     return modules | _answered("mypy-protobuf", _stubs(request))
 
