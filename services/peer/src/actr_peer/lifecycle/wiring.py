@@ -92,11 +92,11 @@ class Wiring:
             registration = Registration(
                 id=config.id,
                 ws_address=self.websocket.address or "",
-                services=tuple(
-                    (service.SERVICE, service.FINGERPRINT)
-                    for service in map(type, self._services)
-                    if service.SERVICE
-                ),
+                services={
+                    name: fingerprint
+                    for service in self._services
+                    for name, fingerprint in service.fingerprints().items()
+                },
                 incarnation=self._incarnation,
             )
             self.signaling = SignalingClient(

@@ -1,0 +1,336 @@
+"""Two actors in one process, introduced by a real signaling service, over real wires."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from actr_peer import ActrId, CallError, Code, Context, NodeConfig, System, WireKind
+from actr_peer.errors import (
+    BrokenError,
+    ClosedError,
+    DeadlineError,
+    LimitError,
+    PeerError,
+    UnreachableError,
+)
+from actr_peer.protocol.media import MediaFrame
+from actr_peer.service import CallOptions
+from demo import chat_pb2 as pb
+from demo.chat_actr import ChatClient, ChatService
+
+pytestmark = pytest.mark.service
+
+BOTH = (WireKind.WEBRTC, WireKind.WEBSOCKET)
+WIRES = [
+    pytest.param((WireKind.WEBRTC,), id="webrtc"),
+    pytest.param((WireKind.WEBSOCKET,), id="websocket"),
+]
+
+
+class Room(ChatService):
+    """A room that remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[pb.ChatMessage] = []
+        self.callers: list[str] = []
+        self.cancelled = asyncio.Event()
+        self.started = asyncio.Event()
+
+    async def say(self, request: pb.SayRequest, ctx: Context) -> pb.SayReply:
+        self.callers.append(str(ctx.caller))
+        line = pb.ChatMessage(number=len(self.lines) + 1, author=request.author, text=request.text)
+        self.lines.append(line)
+        return pb.SayReply(number=line.number)
+
+    async def history(self, request: pb.HistoryRequest, ctx: Context) -> pb.HistoryReply:
+        return pb.HistoryReply(messages=self.lines)
+
+    async def kick(self, request: pb.KickRequest, ctx: Context) -> pb.KickReply:
+        match request.who:
+            case "nobody":
+                raise CallError(Code.NOT_FOUND, "no such guest", domain="chat")
+            case "bug":
+                raise KeyError("inside")
+            case "slow":
+                self.started.set()
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    self.cancelled.set()
+                    raise
+        return pb.KickReply(was_present=True)
+
+    async def messages(
+        self, request: pb.MessagesRequest, ctx: Context
+    ) -> AsyncIterator[pb.ChatMessage]:
+        try:
+            for number in range(request.test_lines or 1_000_000):
+                yield pb.ChatMessage(number=number)
+                if not request.test_lines:
+                    await asyncio.sleep(0.01)
+        finally:
+            self.cancelled.set()
+
+    async def upload(self, requests: AsyncIterator[pb.FilePiece], ctx: Context) -> pb.UploadReply:
+        digest, size = hashlib.sha256(), 0
+        async for piece in requests:
+            digest.update(piece.data)
+            size += len(piece.data)
+        return pb.UploadReply(size_bytes=size, sha256=digest.hexdigest())
+
+    async def presence(
+        self, request: pb.PresenceRequest, ctx: Context
+    ) -> AsyncIterator[pb.PresenceChange]:
+        yield pb.PresenceChange(who="ann", present=True)
+
+    async def cursors(
+        self, requests: AsyncIterator[pb.CursorMove], ctx: Context
+    ) -> AsyncIterator[pb.CursorMove]:
+        async for move in requests:
+            yield pb.CursorMove(who=move.who, x=move.x + 1, y=move.y)
+
+
+@pytest.fixture
+async def signaling() -> AsyncIterator[str]:
+    """The URL of a signaling service that runs as a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "actr_signaling",
+        env={"ACTR_SIGNALING__LISTEN": "127.0.0.1:0", "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(20):
+            ready = json.loads(await process.stdout.readline())
+        yield ready["url"]
+    finally:
+        process.terminate()
+        await process.wait()
+        process._transport.close()  # type: ignore[attr-defined]
+
+
+def config(name: str, url: str, prefer: tuple[WireKind, ...] = BOTH) -> NodeConfig:
+    return NodeConfig(
+        id=ActrId("acme", name, "1"), signaling_url=url, prefer=prefer, call_timeout=20
+    )
+
+
+@asynccontextmanager
+async def meeting(
+    url: str, prefer: tuple[WireKind, ...] = BOTH
+) -> AsyncIterator[tuple[Room, ChatClient, object]]:
+    room = Room()
+    async with (
+        System(config("room", url, prefer)).attach(room) as there,
+        System(config("caller", url, prefer)).attach(Room()) as here,
+    ):
+        yield room, ChatClient(here.ref.to("acme:room@1:default")), (here, there)
+
+
+@pytest.mark.parametrize("prefer", WIRES)
+async def test_all_four_kinds_of_method_work(signaling: str, prefer):
+    async with meeting(signaling, prefer) as (room, client, _):
+        assert (await client.say(pb.SayRequest(author="ann", text="hi"))).number == 1
+        assert room.callers == ["acme:caller@1:default"]
+        history = await client.history(pb.HistoryRequest())
+        assert [line.text for line in history.messages] == ["hi"]
+        changes = [change async for change in client.presence(pb.PresenceRequest())]
+        assert [change.who for change in changes] == ["ann"]
+        pieces = [b"x" * 40_000 for _ in range(50)]
+
+        async def upload() -> AsyncIterator[pb.FilePiece]:
+            for piece in pieces:
+                yield pb.FilePiece(data=piece)
+
+        reply = await client.upload(upload())
+        assert reply.size_bytes == 2_000_000
+        assert reply.sha256 == hashlib.sha256(b"".join(pieces)).hexdigest()
+
+        async def moves() -> AsyncIterator[pb.CursorMove]:
+            for number in range(5):
+                yield pb.CursorMove(who="ann", x=number)
+
+        echoed = [move.x async for move in client.cursors(moves())]
+        assert sorted(echoed) == [1, 2, 3, 4, 5]
+        numbers = [m.number async for m in client.messages(pb.MessagesRequest(test_lines=20))]
+        assert len(set(numbers)) == len(numbers)
+        assert numbers
+
+
+@pytest.mark.parametrize("prefer", WIRES)
+async def test_a_message_of_several_megabytes_arrives_whole(signaling: str, prefer):
+    async with meeting(signaling, prefer) as (room, client, _):
+        text = "x" * 3_000_000
+        await client.say(pb.SayRequest(text=text))
+        assert room.lines[0].text == text
+
+
+async def test_errors_of_handlers_are_typed_and_the_actor_lives_on(signaling: str):
+    async with meeting(signaling) as (_, client, _):
+        with pytest.raises(CallError, match="no such guest") as refused:
+            await client.kick(pb.KickRequest(who="nobody"))
+        assert (refused.value.code, refused.value.domain) == (Code.NOT_FOUND, "chat")
+        with pytest.raises(CallError, match="KeyError") as failed:
+            await client.kick(pb.KickRequest(who="bug"))
+        assert failed.value.code is Code.INTERNAL
+        assert (await client.kick(pb.KickRequest(who="ann"))).was_present
+
+
+async def test_a_call_that_takes_too_long_fails_at_its_deadline_and_its_handler_ends(
+    signaling: str,
+):
+    async with meeting(signaling) as (room, client, _):
+        await client.history(pb.HistoryRequest())
+        with pytest.raises(DeadlineError):
+            await client.kick(pb.KickRequest(who="slow"), timeout=0.5)
+        async with asyncio.timeout(5):
+            await room.cancelled.wait()
+
+
+async def test_cancelling_a_call_cancels_its_handler(signaling: str):
+    async with meeting(signaling) as (room, client, _):
+        call = asyncio.create_task(client.kick(pb.KickRequest(who="slow")))
+        async with asyncio.timeout(10):
+            await room.started.wait()
+        call.cancel()
+        async with asyncio.timeout(5):
+            await room.cancelled.wait()
+
+
+async def test_leaving_a_stream_early_ends_its_handler(signaling: str):
+    async with meeting(signaling) as (room, client, (here, there)):
+        stream = client.messages(pb.MessagesRequest())
+        await anext(stream)
+        await stream.aclose()
+        async with asyncio.timeout(5):
+            await room.cancelled.wait()
+        assert here.streams.open_count == 0
+
+
+async def test_an_unknown_actor_is_unreachable(signaling: str):
+    async with meeting(signaling) as (_, _, (here, _)):
+        stranger = ChatClient(here.ref.to("acme:nobody@1:default"))
+        with pytest.raises((UnreachableError, DeadlineError)):
+            await stranger.history(pb.HistoryRequest(), timeout=15)
+
+
+async def test_an_actor_of_another_realm_is_unreachable(signaling: str):
+    async with meeting(signaling) as (_, _, (here, _)):
+        stranger = ChatClient(here.ref.to("acme:room@1:other"))
+        with pytest.raises((UnreachableError, DeadlineError)):
+            await stranger.history(pb.HistoryRequest(), timeout=15)
+
+
+async def test_an_unknown_method_is_unimplemented_and_kept_as_a_dead_letter(signaling: str):
+    async with meeting(signaling) as (_, client, (here, _)):
+        import dataclasses
+
+        strange = dataclasses.replace(ChatService.SAY, route_key="demo.Chat.Sing")
+        with pytest.raises(CallError) as refused:
+            await here.ref.to("acme:room@1:default").unary(
+                strange, pb.SayRequest(), CallOptions(timeout=10)
+            )
+        assert refused.value.code is Code.UNIMPLEMENTED
+        await client.history(pb.HistoryRequest())
+
+
+async def test_a_message_over_the_limit_is_refused_at_the_sender(signaling: str):
+    async with meeting(signaling) as (_, client, _):
+        with pytest.raises(LimitError):
+            await client.say(pb.SayRequest(text="x" * (17 * 1024 * 1024)))
+        await client.history(pb.HistoryRequest())
+
+
+async def test_the_shell_and_the_workload_exchange_the_very_objects(signaling: str):
+    seen: list[object] = []
+
+    class Desk(Room):
+        async def say(self, request: pb.SayRequest, ctx: Context) -> pb.SayReply:
+            seen.append(request)
+            if request.text == "ask the shell":
+                return await ChatClient(ctx.shell).say(pb.SayRequest(text="from inside"))
+            return pb.SayReply(number=7)
+
+    class Shell(Room):
+        async def say(self, request: pb.SayRequest, ctx: Context) -> pb.SayReply:
+            seen.append(request)
+            return pb.SayReply(number=42)
+
+    async with System(config("desk", signaling)).attach(Desk()) as node:
+        node.ref.serve(Shell())
+        client = ChatClient(node.ref)
+        request = pb.SayRequest(text="hello")
+        assert (await client.say(request)).number == 7
+        assert seen[0] is request
+        assert (await client.say(pb.SayRequest(text="ask the shell"))).number == 42
+        changes = [change async for change in client.presence(pb.PresenceRequest())]
+        assert len(changes) == 1
+
+
+async def test_raw_streams_reach_a_registered_callback_in_order(signaling: str):
+    async with meeting(signaling) as (_, _, (here, there)):
+        received: list[bytes] = []
+        done = asyncio.Event()
+
+        def take(chunk, sender) -> None:
+            received.append(chunk.data)
+            if len(received) == 200:
+                done.set()
+
+        there.ref.register_stream("telemetry", take)
+        writer = here.ref.open_stream("acme:room@1:default", "telemetry")
+        for number in range(200):
+            await writer.send(str(number).encode())
+        async with asyncio.timeout(10):
+            await done.wait()
+        assert received == [str(number).encode() for number in range(200)]
+        here.close_stream("acme:room@1:default", writer)
+
+
+async def test_media_arrives_as_whole_frames_beside_data(signaling: str):
+    from actr_peer.wire.media_source import test_pattern
+
+    async with meeting(signaling, BOTH) as (_, client, (here, there)):
+        await client.say(pb.SayRequest(text="data first"))
+        frames: list[MediaFrame] = []
+        enough = asyncio.Event()
+
+        def take(frame: MediaFrame, sender: ActrId) -> None:
+            frames.append(frame)
+            if len(frames) >= 10:
+                enough.set()
+
+        there.ref.register_media(None, take)
+        publication = await here.ref.publish(
+            "acme:room@1:default", test_pattern("video"), timeout=15
+        )
+        async with asyncio.timeout(15):
+            await enough.wait()
+        await publication.stop()
+        assert {frame.codec for frame in frames} == {"VP8"}
+        await client.say(pb.SayRequest(text="data after"))
+
+
+async def test_closing_a_node_fails_its_calls_and_leaves_no_task(signaling: str):
+    before = asyncio.all_tasks()
+    async with meeting(signaling) as (_, client, (here, _)):
+        await client.history(pb.HistoryRequest())
+        call = asyncio.create_task(client.kick(pb.KickRequest(who="slow")))
+        await asyncio.sleep(0)
+        await here.ref.close()
+        with pytest.raises(PeerError) as caught:
+            await call
+        assert isinstance(caught.value, ClosedError | BrokenError)
+        with pytest.raises(ClosedError):
+            here.ref.to("acme:room@1:default")
+    assert asyncio.all_tasks() == before
