@@ -159,6 +159,13 @@ class _Environment(EnvSettingsSource):
         except ValueError:
             return [part.strip() for part in str(value).split(",")]
 
+    def __call__(self) -> dict[str, Any]:
+        """Leave out the variables of the signaling service, which share a section's name."""
+        found = super().__call__()
+        if signaling := found.get("signaling"):
+            found["signaling"] = {k: v for k, v in signaling.items() if k in Signaling.model_fields}
+        return found
+
 
 class Settings(BaseSettings):
     """Everything that can be configured; read once, by :func:`load`, then frozen."""
@@ -268,7 +275,8 @@ def _refuse_unknown_variables() -> None:
         if not name.upper().startswith(PREFIX) or name.upper() in (*known, FILE_VARIABLE):
             continue
         near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.85)
-        if DELIMITER in name or near:
+        is_service = name.upper().startswith(variable("signaling."))
+        if near or (DELIMITER in name and not is_service):
             raise ConfigError(f"unknown variable {name}{_nearest(name.upper(), known)}")
 
 

@@ -123,6 +123,14 @@ def test_variables_that_are_no_keys_and_like_none_are_left_alone(
     settings.load()
 
 
+def test_variables_of_the_signaling_service_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ACTR_SIGNALING__REDIS_URL", "redis://redis:6379/0")
+    monkeypatch.setenv("ACTR_SIGNALING__URL", "ws://here:1/v1/ws")
+    assert settings.load().settings.signaling.url == "ws://here:1/v1/ws"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
