@@ -1,0 +1,83 @@
+"""What ``docker inspect`` and the kernel say of the containers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from drivers import Composed, DockerError, docker
+
+SERVICES = ("redis", "signaling", "peer")
+
+
+def inspect(container: str) -> dict[str, dict[str, object]]:
+    document: dict[str, dict[str, object]] = json.loads(docker("inspect", container))[0]
+    return document
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_has_no_more_rights_than_it_needs(system: Composed, service: str) -> None:
+    for container in system.containers(service):
+        host, config = inspect(container)["HostConfig"], inspect(container)["Config"]
+        assert config["User"] == "10001:10001", f"{container} runs as root"
+        assert host["ReadonlyRootfs"] is True, f"{container} can write its root file system"
+        assert host["CapDrop"] == ["ALL"], f"{container} keeps capabilities"
+        assert not host["CapAdd"], f"{container} adds capabilities"
+        assert host["Privileged"] is False, f"{container} is privileged"
+        assert host["SecurityOpt"] == ["no-new-privileges:true"], f"{container} may gain rights"
+        assert host["Init"] is True, f"{container} has no init"
+        assert host["Memory"], f"{container} may use all memory"
+        assert host["PidsLimit"], f"{container} may start any number of processes"
+        assert host["NetworkMode"] != "host", f"{container} uses the host's network"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_kernel_agrees(system: Composed, service: str) -> None:
+    container = system.containers(service)[0]
+    status = docker("exec", container, "cat", "/proc/1/status")
+    rows = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert int(rows["CapEff"], 16) == 0, f"{container} has effective capabilities"
+    assert rows["NoNewPrivs"] == "1", f"{container} may gain privileges"
+    assert rows["Seccomp"] == "2", f"{container} has no system call filter"
+    with pytest.raises(DockerError, match="Read-only file system"):
+        docker("exec", container, "sh", "-c", "echo x > /etc/x")
+
+
+def test_only_signaling_is_published_and_on_loopback_only(system: Composed) -> None:
+    for service in SERVICES:
+        for container in system.containers(service):
+            ports = inspect(container)["NetworkSettings"]["Ports"]
+            assert isinstance(ports, dict)
+            published = [port["HostIp"] for found in ports.values() for port in found or []]
+            wanted = ["127.0.0.1"] if service == "signaling" else []
+            assert published == wanted, f"{container} publishes {ports}"
+
+
+def test_the_signaling_image_is_small_and_has_no_webrtc_stack(system: Composed) -> None:
+    size = int(docker("image", "inspect", "--format", "{{.Size}}", "actr-signaling"))
+    assert size < 200_000_000, f"the signaling image is {size / 1e6:.0f} MB unpacked"
+    container = system.containers("signaling")[0]
+    for package in ("aiortc", "av", "actr_peer", "pip"):
+        with pytest.raises(DockerError, match="ModuleNotFoundError"):
+            docker("exec", container, "python", "-c", f"import {package}")
+
+
+def test_no_secret_is_in_an_image_or_in_the_environment(system: Composed) -> None:
+    peer = system.containers("peer")[0]
+    secret = docker("exec", peer, "cat", "/run/secrets/realm/secret")
+    assert len(secret) >= 32, "the realm secret is short"
+    mode = docker("exec", peer, "stat", "--format", "%a", "/run/secrets/realm/secret")
+    assert mode == "600", f"others may read the realm secret: {mode}"
+    for service in SERVICES:
+        for container in system.containers(service):
+            assert secret not in json.dumps(inspect(container)), f"{container} shows the secret"
+            assert secret not in docker("logs", container), f"{container} logs the secret"
+
+
+def test_a_peer_ends_gracefully_within_the_grace_period(system: Composed) -> None:
+    peer, *others = system.peers()
+    docker("stop", peer.container)
+    code = docker("inspect", "--format", "{{.State.ExitCode}}", peer.container)
+    assert code == "0", f"{peer.id} ended with {code} on SIGTERM"
+    for other in others:
+        assert peer.id not in other.actors(), f"{other.id} still sees {peer.id}, which has left"

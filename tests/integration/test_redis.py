@@ -1,0 +1,54 @@
+"""Redis dies, or forgets everything: presence is right again, and wires do not notice."""
+
+from __future__ import annotations
+
+from drivers import Composed, assert_nothing_lost, docker, each_eventually, eventually
+
+
+def test_a_killed_redis_is_made_good_after_its_restart(system: Composed) -> None:
+    failures = system.wire_failures()
+    (redis,) = system.containers("redis")
+    docker("kill", "--signal", "KILL", redis)
+    before = system.rounds()
+    eventually(
+        "every pair goes on exchanging while Redis is away",
+        lambda: system.has_gone_on(before, 3),
+        within=60,
+    )
+    docker("start", redis)
+    assert_presence_is_right(system)
+    assert_old_wires_stand(system, failures)
+
+
+def test_a_flushed_redis_is_made_good(system: Composed) -> None:
+    failures = system.wire_failures()
+    (redis,) = system.containers("redis")
+    docker("exec", redis, "redis-cli", "flushall")
+    assert_presence_is_right(system)
+    assert_old_wires_stand(system, failures)
+
+
+def assert_presence_is_right(system: Composed) -> None:
+    """A newcomer learns who is there from Redis alone, and all others learn of it."""
+    system.up(peers=4)
+    everybody = {peer.id for peer in system.peers()}
+    each_eventually(
+        system.peers(),
+        "sees exactly the four peers that are there",
+        lambda peer: peer.actors() == everybody,
+        within=10,
+    )
+    newcomer = system.peers()[3]
+    eventually(
+        f"{newcomer} has WebRTC wires to all others, negotiated through Redis",
+        lambda: newcomer.wires("webrtc") == system.others(newcomer),
+        within=60,
+    )
+    system.up()
+
+
+def assert_old_wires_stand(system: Composed, failures: dict[tuple[str, str], int]) -> None:
+    """No wire between the first three peers failed, and no message was lost."""
+    now = system.wire_failures()
+    assert {pair: now[pair] for pair in failures} == failures, "a wire dropped because of Redis"
+    assert_nothing_lost(system.pairs())
