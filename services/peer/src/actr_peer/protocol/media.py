@@ -1,0 +1,264 @@
+"""Sans-I/O: encoded frames, and how they come out of RTP packets again.
+
+A frame of video is the packets of one RTP timestamp up to the one with the marker bit
+(RFC 3550, 5.1; RFC 7741, 4.1; RFC 6184, 5.1); a packet of audio is a frame. Packets may come
+late, twice, or never: the order is that of their 16-bit sequence numbers, which wrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from actr_peer.protocol.negotiation import TrackKind
+
+SEQUENCES = 1 << 16
+TIMESTAMPS = 1 << 32
+
+MAX_HELD_BYTES = 16 * 1024 * 1024
+"""Of packets that wait for others: several frames of 1 MB, and no more."""
+PATIENCE = 0.25
+"""Seconds for which a hole may be filled by a packet sent again; then its frame is lost."""
+REQUEST_INTERVAL = 0.03
+MAX_REQUESTS = 8
+"""How often a lost packet is asked for."""
+MAX_MISSING = 1024
+"""Packets that are asked for at a time; a larger hole is not worth filling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One encoded frame on its way out."""
+
+    data: bytes
+    timestamp: int
+    """In ticks of the codec's clock (video 90 000, Opus 48 000 a second), modulo 2³²."""
+    keyframe: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFrame:
+    """One encoded frame as it came."""
+
+    data: bytes
+    timestamp: int
+    """The sender's, in ticks of the codec's clock, modulo 2³²."""
+    codec: str
+    """``VP8``, ``H264``, ``opus`` …, as negotiated."""
+    kind: TrackKind
+    track_id: str
+    """The sender's."""
+    keyframe: bool
+    """Whether decoding can begin here; always true for audio."""
+    first_sequence: int
+    last_sequence: int
+    """RTP sequence numbers of its packets, modulo 2¹⁶: a gap to the next frame is a loss."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackStats:
+    """How one track of one wire fares."""
+
+    track_id: str
+    kind: TrackKind
+    is_outbound: bool
+    packets: int
+    lost: int
+    """Packets; of an outbound track as the far side reports it."""
+    jitter: float | None
+    """Seconds (RFC 3550, 6.4.1)."""
+    rtt: float | None
+    """Seconds, of outbound tracks, once the far side has reported."""
+    frames: int
+    dropped: int
+    """Frames lost here: inbound with holes in them, outbound that nobody could take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The parts of one frame, put together."""
+
+    data: bytes
+    timestamp: int
+    first_sequence: int
+    last_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    timestamp: int
+    is_last: bool
+    data: bytes
+    arrived_at: float
+
+
+class Assembler:
+    """Frames from packets; frames leave whole and in order, or not at all.
+
+    It owns no clock: the caller passes ``now``. Frames may have any number of packets.
+
+    Attributes:
+        lost_frames: Frames, or what may have been some, that were given up.
+        held_bytes: Payload that waits for a packet before it.
+    """
+
+    def __init__(self, *, max_held_bytes: int = MAX_HELD_BYTES, patience: float = PATIENCE) -> None:
+        self.max_held_bytes = max_held_bytes
+        self.patience = patience
+        self.lost_frames = 0
+        self.held_bytes = 0
+        self._next: int | None = None
+        self._packets: dict[int, _Packet] = {}
+        # Where the frame that begins at ``_next`` ends, as far as it is here: scanning it anew
+        # for each packet would cost the square of its length.
+        self._scanned: int = 0
+        self._parts: list[bytes] = []
+
+    def add(
+        self, sequence: int, timestamp: int, data: bytes, *, is_last: bool, now: float
+    ) -> list[Whole]:
+        """Take one packet; return the frames that are whole now, in order."""
+        if self._next is None:
+            self._next = self._scanned = sequence
+        if ahead(self._next, sequence) >= SEQUENCES // 2 or sequence in self._packets:
+            return []
+        self._packets[sequence] = _Packet(timestamp, is_last, data, now)
+        self.held_bytes += len(data)
+        frames = list(self._take())
+        while self._packets and self._is_overdue(now):
+            self._skip()
+            frames += self._take()
+        return frames
+
+    def _take(self) -> Iterator[Whole]:
+        """Frames that are whole at the front."""
+        assert self._next is not None
+        while (packet := self._packets.get(self._scanned)) is not None:
+            self._parts.append(packet.data)
+            last = self._scanned
+            self._scanned = (last + 1) % SEQUENCES
+            following = self._packets.get(self._scanned)
+            # A new timestamp ends a frame too: some senders lose the marker.
+            ends_silently = following is not None and following.timestamp != packet.timestamp
+            if packet.is_last or ends_silently:
+                data = b"".join(self._parts)
+                yield Whole(data, packet.timestamp, self._next, last)
+                self._forget_until(self._scanned)
+
+    def _is_overdue(self, now: float) -> bool:
+        """Whether the hole at the front has been waited for long enough."""
+        if self.held_bytes > self.max_held_bytes or len(self._packets) >= SEQUENCES // 4:
+            return True
+        if len(self._packets) == ahead(self._next or 0, self._scanned):
+            return False  # no hole: the frame is still arriving
+        waiting = self._after_hole()
+        return now - self._packets[waiting].arrived_at > self.patience
+
+    def _after_hole(self) -> int:
+        """The first packet that waits behind the hole."""
+        return min(
+            (sequence for sequence in self._packets if not self._is_scanned(sequence)),
+            key=lambda sequence: ahead(self._scanned, sequence),
+        )
+
+    def _is_scanned(self, sequence: int) -> bool:
+        assert self._next is not None
+        return ahead(self._next, sequence) < ahead(self._next, self._scanned)
+
+    def _skip(self) -> None:
+        """Give up the frame with the hole: go on behind its end, as far as that is known."""
+        self.lost_frames += 1
+        assert self._next is not None
+        start = self._next
+        if len(self._packets) == ahead(start, self._scanned):  # too large, and no hole
+            self._forget_until(self._scanned)
+            return
+        for sequence in sorted(self._packets, key=lambda each: ahead(start, each)):
+            if not self._is_scanned(sequence) and self._packets[sequence].is_last:
+                self._forget_until((sequence + 1) % SEQUENCES)
+                return
+        newest = max(self._packets, key=lambda each: ahead(start, each))
+        self._forget_until((newest + 1) % SEQUENCES)
+
+    def _forget_until(self, sequence: int) -> None:
+        """Forget all packets before ``sequence``, which is next."""
+        assert self._next is not None
+        if ahead(self._next, sequence) <= len(self._packets):
+            for number in range(ahead(self._next, sequence)):
+                self._drop((self._next + number) % SEQUENCES)
+        else:
+            for old in [s for s in self._packets if ahead(sequence, s) >= SEQUENCES // 2]:
+                self._drop(old)
+        self._next = self._scanned = sequence
+        self._parts = []
+
+    def _drop(self, sequence: int) -> None:
+        packet = self._packets.pop(sequence, None)
+        if packet is not None:
+            self.held_bytes -= len(packet.data)
+
+
+class Missing:
+    """Which packets to ask for again (NACK, RFC 4585, 6.2.1): what lies between those seen."""
+
+    def __init__(self) -> None:
+        self._newest: int | None = None
+        self._missing: dict[int, tuple[int, float]] = {}
+        self._ask_at = 0.0
+
+    def add(self, sequence: int, *, now: float) -> list[int]:
+        """Take one sequence number; return those to ask for now, oldest first."""
+        if self._newest is None:
+            self._newest = sequence
+            return []
+        distance = ahead(self._newest, sequence)
+        if distance >= SEQUENCES // 2 or distance == 0:
+            self._missing.pop(sequence, None)
+        else:
+            if distance > MAX_MISSING:
+                self._missing.clear()
+            else:
+                for step in range(1, distance):
+                    self._missing[(self._newest + step) % SEQUENCES] = (0, now)
+                    self._ask_at = now
+            self._newest = sequence
+            while len(self._missing) > MAX_MISSING:
+                del self._missing[next(iter(self._missing))]
+        if not self._missing or now < self._ask_at:
+            return []
+        return self._due(now)
+
+    def _due(self, now: float) -> list[int]:
+        due = []
+        self._ask_at = now + REQUEST_INTERVAL
+        for sequence, (asked, at) in list(self._missing.items()):
+            if asked >= MAX_REQUESTS:
+                del self._missing[sequence]
+            elif at <= now:
+                self._missing[sequence] = (asked + 1, now + REQUEST_INTERVAL)
+                due.append(sequence)
+        return due
+
+
+def ahead(of: int, sequence: int) -> int:
+    """How many numbers ``sequence`` lies after ``of``, modulo 2¹⁶; from 2¹⁵ on it lies before."""
+    return (sequence - of) % SEQUENCES
+
+
+def is_keyframe(codec: str, data: bytes) -> bool:
+    """Whether decoding can begin with ``data``: VP8 (RFC 6386, 9.1), H264 in Annex B form."""
+    match codec.upper():
+        case "VP8":
+            return bool(data) and not data[0] & 1
+        case "H264":
+            return any(unit in (5, 7) for unit in _unit_types(data))
+        case _:
+            return True
+
+
+def _unit_types(data: bytes) -> Iterator[int]:
+    """Types of the NAL units in ``data`` (ITU-T H.264, 7.3.1 and Annex B)."""
+    at = data.find(b"\0\0\1")
+    while 0 <= at < len(data) - 3:
+        yield data[at + 3] & 31
+        at = data.find(b"\0\0\1", at + 3)
