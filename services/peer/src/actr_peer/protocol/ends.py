@@ -1,0 +1,137 @@
+"""Sans-I/O: one wire as the session sees it, and the news that a session has for its owner."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from actr_peer.protocol.frames import ByeReason
+from actr_peer.protocol.heartbeat import FAILED_AFTER, Heartbeat
+from actr_peer.protocol.payload import PayloadType, WireKind
+from actr_peer.protocol.sender import Timing
+from actr_peer.protocol.wires import WireState, WireView
+
+CONTROL = 1
+"""The channel of HELLO, ACK, ASK and BYE."""
+PULSE = 3
+"""The channel of PING and PONG: unordered, so that a lost one does not hold up the next."""
+
+MAX_PARKED = 64
+"""Messages that wait for the far side's HELLO; lanes send again what is dropped here."""
+HELLO_EVERY = 0.3
+"""Seconds between two HELLOs while the far side has not been heard."""
+
+RTO_MIN = 0.2
+PATIENCE_MIN = 1.0
+
+
+class End:
+    """This side's end of one wire.
+
+    A wire belongs to one pair of incarnations. It carries nothing but HELLO until the far
+    side's HELLO has come (`is_greeted`).
+    """
+
+    __slots__ = (
+        "control", "heart", "hello_at", "id", "is_greeted", "is_heard", "kind", "opened_at",
+        "parked", "was_dialled",
+    )  # fmt: skip
+
+    def __init__(self, wire: int, kind: WireKind, now: float, *, was_dialled: bool) -> None:
+        self.id = wire
+        self.kind = kind
+        self.was_dialled = was_dialled
+        self.opened_at = now
+        self.heart = Heartbeat(now)
+        self.is_greeted = False
+        """The far side's HELLO has come."""
+        self.is_heard = False
+        """Something else has come: the far side has this side's HELLO."""
+        self.hello_at = now
+        """When HELLO is sent again if nothing is heard."""
+        self.parked: list[tuple[int, bytes]] = []
+        """Channel and data of what came before the HELLO."""
+        self.control: deque[tuple[int, bytes]] = deque()
+        """Channel and data of wire messages that go before all others."""
+
+    def __repr__(self) -> str:
+        return f"<End {self.id} {self.kind.value} {self.state.name}>"
+
+    @property
+    def state(self) -> WireState:
+        if self.heart.state is WireState.READY and not self.is_greeted:
+            return WireState.CONNECTING
+        return self.heart.state
+
+    @property
+    def due(self) -> float:
+        """When this wire next needs a HELLO or a PING."""
+        if not self.is_greeted:
+            return self.hello_at
+        return self.heart.due if self.is_heard else min(self.heart.due, self.hello_at)
+
+    def greet(self, now: float) -> None:
+        """The far side's HELLO has come; the pulse begins."""
+        self.is_greeted = True
+        self.heart = Heartbeat(now)
+
+    def pulse(self, now: float) -> int | None:
+        """The number of the ping to send now, if any; a far side that never greets has failed."""
+        if self.is_greeted:
+            return self.heart.ping(now)
+        if now - self.opened_at >= FAILED_AFTER:
+            self.heart.state = WireState.FAILED
+        return None
+
+    @property
+    def timing(self) -> Timing:
+        """When frames sent here are overdue (spec 8)."""
+        rtt = self.heart.rtt
+        return Timing(max(RTO_MIN, 4 * rtt), max(PATIENCE_MIN, 8 * rtt))
+
+    @property
+    def view(self) -> WireView:
+        return WireView(
+            self.id,
+            self.kind,
+            self.state,
+            self.heart.is_trusted,
+            self.was_dialled,
+            self.opened_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A wire's state is another one now."""
+
+    wire: int
+    state: WireState
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A wire that cannot be used: it belongs to a process that is no more."""
+
+    wire: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The far side is a new process; wires to the old one are ``Refused`` before this."""
+
+    last_delivered: Mapping[PayloadType, int]
+    """The last number of this side's that the old process acknowledged, -1: none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The far side said BYE on a wire."""
+
+    wire: int
+    reason: ByeReason
+
+
+News: TypeAlias = Changed | Refused | Restarted | Left

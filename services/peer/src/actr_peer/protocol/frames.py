@@ -1,0 +1,248 @@
+"""Sans-I/O: the frames that a lane session puts into wire messages (spec 8).
+
+A wire message on channel ``c`` is one or more frames, one after the other, network byte order;
+a DATA frame belongs to lane ``c``. Layouts, with examples: docs/protocol.md, "Session frames"::
+
+    DATA   u8 0x01, u64 seq, u32 length, payload
+           u8 0x81, u64 seq, u32 length, u16 index, u16 count, payload      one fragment of many
+    ACK    u8 0x02, u8 lane, u64 received, u64 acknowledged, u16 messages, u32 bytes
+    HELLO  u8 0x03, u8 version, u64 incarnation, u64 known, u64 received x 4, u32 max bytes
+    PING   u8 0x04, u32 number          PONG  u8 0x05, u32 number
+    BYE    u8 0x06, u8 reason           ASK   u8 0x07, u8 lane
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import NamedTuple, TypeAlias
+
+from actr_peer.errors import RemoteProtocolError
+
+VERSION = 1
+LANES = 4
+
+WIRE_MESSAGE_BYTES = 16 * 1024
+"""Frames are packed up to this size: small enough that an urgent message overtakes."""
+
+_DATA = struct.Struct("!BQI")
+_FRAGMENT = struct.Struct("!BQIHH")
+_ACK = struct.Struct("!BBQQHI")
+_HELLO = struct.Struct("!BBQQ4QI")
+_NUMBER = struct.Struct("!BI")
+_BYTE = struct.Struct("!BB")
+
+FRAGMENT_BYTES = WIRE_MESSAGE_BYTES - _FRAGMENT.size - 3 * _ACK.size
+"""Longest payload of one DATA frame: with its header, and the acknowledgements of all lanes
+beside it, it fills one wire message."""
+MAX_FRAGMENTS = 0xFFFF
+
+DATA_HEAD_BYTES = _FRAGMENT.size
+"""Upper bound of what a DATA frame adds to its payload."""
+
+
+class Kind(IntEnum):
+    """The first byte of a frame."""
+
+    DATA = 0x01
+    ACK = 0x02
+    HELLO = 0x03
+    PING = 0x04
+    PONG = 0x05
+    BYE = 0x06
+    ASK = 0x07
+    """Please acknowledge this lane now: an acknowledgement may have been lost."""
+    FRAGMENT = 0x81
+    """DATA that is one fragment of a longer message."""
+
+
+class ByeReason(IntEnum):
+    """Why a side says goodbye."""
+
+    CLOSED = 0
+    """The link is closed: nothing of the session is kept."""
+    IDLE = 1
+    """Nothing happens: may the link be closed? Answered with CLOSED, or with traffic."""
+    DUPLICATE = 2
+    """This wire is not needed; the session lives on in others."""
+    BROKEN_RULES = 3
+    """The far side broke this protocol: the link is dropped."""
+
+
+class Data(NamedTuple):
+    """A message, or one fragment of it."""
+
+    seq: int
+    """Of this frame, from 0, without gaps in each lane."""
+    part: int
+    """Index of this fragment, from 0."""
+    parts: int
+    """Fragments of the message; 1: it is whole."""
+    payload: bytes
+
+
+class Ack(NamedTuple):
+    """What has arrived in one lane, and what may come."""
+
+    lane: int
+    received: int
+    """Frames below this number have arrived: they are not sent again."""
+    acknowledged: int
+    """Frames below this number are delivered (RPC: stored): the sender may forget them."""
+    credit_messages: int
+    """Frames that may be sent from ``received`` on."""
+    credit_bytes: int
+    """Payload bytes that may be sent from ``received`` on."""
+
+
+class Hello(NamedTuple):
+    """First on channel 1 of every wire; repeated until the far side is heard."""
+
+    incarnation: int
+    """Of the sender's end of the session; never 0."""
+    known: int
+    """The incarnation of the far side that ``received`` counts for; 0: none yet."""
+    received: tuple[int, ...]
+    """One number for each lane, as in :class:`Ack`."""
+    max_message_bytes: int
+    """Longest message, all its fragments together, that the sender takes."""
+
+
+class Ping(NamedTuple):
+    number: int
+
+
+class Pong(NamedTuple):
+    number: int
+
+
+class Bye(NamedTuple):
+    reason: ByeReason
+
+
+class Ask(NamedTuple):
+    lane: int
+
+
+Frame: TypeAlias = Data | Ack | Hello | Ping | Pong | Bye | Ask
+
+
+def decode(data: bytes | memoryview) -> Iterator[Frame]:
+    """Yield the frames of one wire message, in order.
+
+    Raises:
+        RemoteProtocolError: If a frame is cut short, unknown, or holds a value out of bounds.
+            Frames before it have been yielded.
+    """
+    offset, size = 0, len(data)
+    if not size:
+        raise RemoteProtocolError("an empty wire message")
+    try:
+        while offset < size:
+            kind = data[offset]
+            if kind == 0x01:
+                _, seq, length = _DATA.unpack_from(data, offset)
+                start = offset + 13
+                offset = start + length
+                if offset > size:
+                    raise RemoteProtocolError(f"DATA of {length} bytes has {size - start}")
+                yield Data(seq, 0, 1, bytes(data[start:offset]))
+            elif kind == 0x81:
+                frame, offset = _fragment(data, offset)
+                yield frame
+            elif kind == 0x02:
+                yield _ack(data, offset)
+                offset += _ACK.size
+            else:
+                control, offset = _control(data, offset)
+                yield control
+    except struct.error as exc:
+        raise RemoteProtocolError(f"a frame is cut short at byte {offset} of {size}") from exc
+
+
+def _fragment(data: bytes | memoryview, offset: int) -> tuple[Data, int]:
+    _, seq, length, index, count = _FRAGMENT.unpack_from(data, offset)
+    start = offset + _FRAGMENT.size
+    end = start + length
+    if end > len(data):
+        raise RemoteProtocolError(f"fragment of {length} bytes has {len(data) - start}")
+    if not (count > 1 and index < count and 0 < length <= FRAGMENT_BYTES and seq >= index):
+        raise RemoteProtocolError(f"fragment {index} of {count}, {length} bytes, number {seq}")
+    return Data(seq, index, count, bytes(data[start:end])), end
+
+
+def _ack(data: bytes | memoryview, offset: int) -> Ack:
+    ack = Ack._make(_ACK.unpack_from(data, offset)[1:])
+    if ack.lane >= LANES or ack.acknowledged > ack.received:
+        raise RemoteProtocolError(f"{ack}")
+    return ack
+
+
+def _control(data: bytes | memoryview, offset: int) -> tuple[Frame, int]:
+    kind = data[offset]
+    if kind == Kind.PING:
+        return Ping(_NUMBER.unpack_from(data, offset)[1]), offset + _NUMBER.size
+    if kind == Kind.PONG:
+        return Pong(_NUMBER.unpack_from(data, offset)[1]), offset + _NUMBER.size
+    if kind == Kind.HELLO:
+        return _hello(data, offset), offset + _HELLO.size
+    if kind not in (Kind.BYE, Kind.ASK):
+        raise RemoteProtocolError(f"frame of unknown kind {kind:#04x}")
+    value = _BYTE.unpack_from(data, offset)[1]
+    end = offset + _BYTE.size
+    if kind == Kind.BYE and value < len(ByeReason):
+        return Bye(ByeReason(value)), end
+    if kind == Kind.ASK and value < LANES:
+        return Ask(value), end
+    raise RemoteProtocolError(f"{Kind(kind).name} of {value}")
+
+
+def _hello(data: bytes | memoryview, offset: int) -> Hello:
+    _, version, incarnation, known, *received, max_bytes = _HELLO.unpack_from(data, offset)
+    if version != VERSION:
+        raise RemoteProtocolError(f"session version {version}, this side speaks {VERSION}")
+    if not incarnation or max_bytes < FRAGMENT_BYTES:
+        raise RemoteProtocolError(f"HELLO of incarnation {incarnation}, {max_bytes} bytes")
+    return Hello(incarnation, known, tuple(received), max_bytes)
+
+
+def data_head(seq: int, length: int) -> bytes:
+    """What goes before the payload of a message that is one frame."""
+    return _DATA.pack(0x01, seq, length)
+
+
+def fragment_head(seq: int, length: int, index: int, count: int) -> bytes:
+    """What goes before the payload of one fragment of many."""
+    return _FRAGMENT.pack(0x81, seq, length, index, count)
+
+
+def encode_ack(ack: Ack) -> bytes:
+    return _ACK.pack(Kind.ACK, *ack)
+
+
+def encode_hello(hello: Hello) -> bytes:
+    return _HELLO.pack(
+        Kind.HELLO,
+        VERSION,
+        hello.incarnation,
+        hello.known,
+        *hello.received,
+        hello.max_message_bytes,
+    )
+
+
+def encode_ping(number: int) -> bytes:
+    return _NUMBER.pack(Kind.PING, number)
+
+
+def encode_pong(number: int) -> bytes:
+    return _NUMBER.pack(Kind.PONG, number)
+
+
+def encode_bye(reason: ByeReason) -> bytes:
+    return _BYTE.pack(Kind.BYE, reason)
+
+
+def encode_ask(lane: int) -> bytes:
+    return _BYTE.pack(Kind.ASK, lane)

@@ -1,0 +1,232 @@
+"""Sans-I/O: the four byte lanes of one session, both halves of each (spec 8).
+
+This is what is above all wires: numbers, windows, acknowledgements. Which wires there are, and
+which is in use, is :mod:`~actr_peer.protocol.session`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
+from typing import TypeAlias
+
+from actr_peer.errors import LimitError, RemoteProtocolError
+from actr_peer.protocol.frames import (
+    DATA_HEAD_BYTES,
+    FRAGMENT_BYTES,
+    Ack,
+    Data,
+    encode_ack,
+)
+from actr_peer.protocol.latency import LatencyReceiver, LatencySender
+from actr_peer.protocol.payload import (
+    BYTE_LANES,
+    RELIABLE_LANES,
+    RPC_LANES,
+    TRAFFIC,
+    PayloadType,
+)
+from actr_peer.protocol.receiver import ACK_EVERY, Delivery, Receiver
+from actr_peer.protocol.sender import Outgoing, Sender, Timing
+
+HELD_BYTES = 64 * 1024 * 1024
+"""Bytes that one remote may have held back or unfinished, over all lanes: what the windows and
+the longest message of each lane add up to, and a little."""
+
+LATENCY = PayloadType.STREAM_LATENCY_FIRST
+BY_RANK = tuple(sorted(BYTE_LANES, key=lambda lane: TRAFFIC[lane].rank))
+AnySender: TypeAlias = Sender | LatencySender
+
+
+class Lanes:
+    """Senders and receivers of all lanes.
+
+    Attributes:
+        senders: Of the reliable lanes, indexed by payload type.
+        receivers: Likewise.
+        ack_due: When word must go out on every wire; inf: nothing to say.
+        is_ack_urgent: So much has come that word should go out in this turn.
+        was_repeated: Something came twice: word got lost, so say it on every wire.
+    """
+
+    __slots__ = (
+        "ack_due", "is_ack_urgent", "latency_receiver", "latency_sender", "receivers", "senders",
+        "was_repeated",
+    )  # fmt: skip
+
+    def __init__(
+        self, max_message_bytes: int, sender: type[Sender], receiver: type[Receiver]
+    ) -> None:
+        self.senders = [sender(is_kept=lane in RPC_LANES) for lane in RELIABLE_LANES]
+        self.receivers = [
+            receiver(lane, max_message_bytes=max_message_bytes, waits=lane in RPC_LANES)
+            for lane in RELIABLE_LANES
+        ]
+        self.latency_sender = LatencySender(lifetime=TRAFFIC[LATENCY].lifetime or inf)
+        self.latency_receiver = LatencyReceiver(LATENCY, max_message_bytes=max_message_bytes)
+        self.ack_due = inf
+        self.is_ack_urgent = False
+        self.was_repeated = False
+
+    def sender(self, lane: PayloadType) -> AnySender:
+        return self.latency_sender if lane is LATENCY else self.senders[lane]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all that was accepted here is acknowledged, or dropped."""
+        return all(s.is_empty for s in self.senders) and self.latency_sender.is_empty
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is held for the far side either."""
+        return all(r.is_empty for r in self.receivers) and self.latency_receiver.is_empty
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes held for the far side: held back, or of unfinished messages."""
+        return self.latency_receiver.all_bytes + sum(r.all_bytes for r in self.receivers)
+
+    # In
+
+    def receive(self, channel: int, frame: Data, now: float, out: list[Delivery]) -> None:
+        """Take one DATA frame; append what it lets be delivered.
+
+        Raises:
+            RemoteProtocolError: If the frame cannot be right.
+            LimitError: If it breaks a bound.
+        """
+        if channel < LATENCY:
+            self.receivers[channel].receive(frame, now, out)
+        elif channel == LATENCY:
+            self.latency_receiver.receive(frame, now, out)
+        else:
+            raise RemoteProtocolError(f"DATA on channel {channel}")
+
+    def after_receive(self, channel: int) -> None:
+        """All frames of one wire message have been taken: see what there is to say."""
+        if channel >= LATENCY:
+            if not self.latency_receiver.is_empty:
+                self._check_budget()
+            return
+        receiver = self.receivers[channel]
+        if receiver.has_news:
+            self._weigh(receiver)
+        if receiver.held:
+            self._check_budget()
+
+    def _weigh(self, receiver: Receiver) -> None:
+        if receiver.ack_at < self.ack_due:
+            self.ack_due = receiver.ack_at
+        if receiver.pending >= ACK_EVERY:
+            self.is_ack_urgent = True
+        if receiver.was_repeated:
+            receiver.was_repeated = False
+            self.was_repeated = True
+
+    def _check_budget(self) -> None:
+        held = self.held_bytes
+        if held > HELD_BYTES:
+            raise LimitError("bytes held for one remote", limit=HELD_BYTES, asked=held)
+
+    def acknowledge(self, lane: PayloadType, number: int, now: float) -> None:
+        """The upper layer has stored the message delivered with ``number``."""
+        receiver = self.receivers[lane]
+        receiver.acknowledge(number, now)
+        if receiver.has_news:
+            self._weigh(receiver)
+
+    def on_ack(self, ack: Ack, now: float) -> Outgoing | None:
+        """Take an ACK; return a frame whose round trip it measures, if it does."""
+        return None if ack.lane == LATENCY else self.senders[ack.lane].on_ack(ack, now)
+
+    # What HELLO says
+
+    @property
+    def received(self) -> tuple[int, ...]:
+        return (*(r.expected for r in self.receivers), self.latency_receiver.expected)
+
+    def on_hello(self, received: Sequence[int], now: float) -> None:
+        for lane in RELIABLE_LANES:
+            self.senders[lane].on_hello(received[lane], now)
+
+    def restart(self) -> dict[PayloadType, int]:
+        """The far side is a new process; return the last number the old one acknowledged."""
+        last = {lane: self.senders[lane].restart() for lane in RELIABLE_LANES}
+        last[LATENCY] = self.latency_sender.restart()
+        for receiver in self.receivers:
+            receiver.restart()
+        self.latency_receiver.restart()
+        self.ack_due = inf
+        self.is_ack_urgent = self.was_repeated = False
+        return last
+
+    # Out
+
+    def acks(self, lanes: Iterable[int] | None = None) -> list[bytes]:
+        """ACK frames of the lanes that have news, or of ``lanes``; they count as sent."""
+        chosen = [r for r in self.receivers if r.has_news] if lanes is None else [
+            self.receivers[lane] for lane in lanes if lane < LATENCY
+        ]  # fmt: skip
+        frames = []
+        for receiver in chosen:
+            frames.append(encode_ack(receiver.ack()))
+            receiver.told()
+        self.is_ack_urgent = False
+        self.ack_due = min((r.ack_at for r in self.receivers if r.has_news), default=inf)
+        return frames
+
+    def pack(
+        self, lane: PayloadType, wire: int, now: float, *, is_active: bool
+    ) -> list[bytes | memoryview]:
+        """Heads and payloads of the frames of one lane that fill one message for this wire."""
+        parts: list[bytes | memoryview] = []
+        room = FRAGMENT_BYTES
+        if lane is LATENCY:
+            while is_active and room > 0:
+                frame = self.latency_sender.take(now, room)
+                if frame is None:
+                    break
+                parts += (frame.head, frame.data)
+                room -= frame.size + DATA_HEAD_BYTES
+            return parts
+        sender = self.senders[lane]
+        if not sender.has_work(wire, is_active=is_active):
+            return parts
+        while room > 0:
+            frame = sender.take(wire, now, room, is_active=is_active)
+            if frame is None:
+                break
+            parts += (frame.head, frame.data)
+            room -= frame.size + DATA_HEAD_BYTES
+        return parts
+
+    @property
+    def has_repeats(self) -> bool:
+        """Whether any frame waits to be sent again."""
+        rpc, signal, stream = self.senders
+        return bool(rpc.repeats or signal.repeats or stream.repeats)
+
+    def wire_lost(self, wire: int) -> None:
+        """What went over this wire and is not known to have arrived goes out again."""
+        for sender in self.senders:
+            sender.wire_lost(wire)
+
+    # Time
+
+    def tick(self, now: float, timings: Mapping[int, Timing]) -> tuple[list[int], float]:
+        """Queue what is overdue, drop what is too old.
+
+        Returns:
+            The lanes to ASK about on every usable wire, and when to call again.
+        """
+        self.latency_sender.expire(now)
+        self.latency_receiver.expire(now)
+        asks = []
+        due = inf if self.latency_receiver.is_empty else now + 1.0
+        for lane in RELIABLE_LANES:
+            sender = self.senders[lane]
+            sender.repeat_overdue(now, timings)
+            if timings and sender.ask(now):
+                asks.append(int(lane))
+            due = min(due, sender.due(timings))
+        return asks, min(due, self.latency_sender.due())

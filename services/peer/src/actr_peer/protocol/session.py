@@ -1,0 +1,355 @@
+"""Sans-I/O: one lane session, above all wires between two process incarnations (spec 8).
+
+Bytes and instants in; deliveries, news and bytes out::
+
+    receive(wire, channel, data, now) -> deliveries        take(wire, now) -> (channel, data)
+    tick(now), when ``due`` has come                       news: what the owner must hear
+
+Wires are known by their ids: what an unknown or replaced one says is not heard.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from math import inf
+from types import MappingProxyType
+from typing import ClassVar
+
+from actr_peer.errors import RemoteProtocolError
+from actr_peer.protocol import frames
+from actr_peer.protocol.ends import (
+    CONTROL,
+    HELLO_EVERY,
+    MAX_PARKED,
+    PULSE,
+    RTO_MIN,
+    Changed,
+    End,
+    Left,
+    News,
+    Refused,
+    Restarted,
+)
+from actr_peer.protocol.frames import (
+    WIRE_MESSAGE_BYTES,
+    Ack,
+    Ask,
+    Bye,
+    ByeReason,
+    Data,
+    Frame,
+    Hello,
+    Ping,
+    Pong,
+)
+from actr_peer.protocol.lanes import BY_RANK, Lanes
+from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, RELIABLE_LANES, PayloadType, WireKind
+from actr_peer.protocol.receiver import Delivery, Receiver
+from actr_peer.protocol.sender import Sender, Timing
+from actr_peer.protocol.wires import WireState, best
+
+MAX_RETIRED = 16
+"""Incarnations of the far side remembered as gone."""
+
+
+class Session:
+    """One side's half.
+
+    Args:
+        incarnation: Of this end: random for each start of a process, another for each session.
+        prefer: Kinds of wires, best first.
+        max_message_bytes: Longest message taken from the far side.
+    """
+
+    SENDER: ClassVar[type[Sender]] = Sender
+    RECEIVER: ClassVar[type[Receiver]] = Receiver
+
+    def __init__(
+        self,
+        incarnation: int,
+        *,
+        prefer: Sequence[WireKind],
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        self.incarnation = incarnation
+        self.prefer = tuple(prefer)
+        self.max_message_bytes = max_message_bytes
+        self.remote_incarnation = 0
+        """Of the far side; 0 until it is known."""
+        self.remote_max_bytes = MAX_MESSAGE_BYTES
+        self.due = inf
+        """When :meth:`tick` is next needed; it may be early, never late."""
+        self.news: deque[News] = deque()
+        self.ends: dict[int, End] = {}
+        """Open wires by id."""
+        self.active: End | None = None
+        """The wire that new frames take."""
+        self.lanes = Lanes(max_message_bytes, self.SENDER, self.RECEIVER)
+        self._retired: deque[int] = deque(maxlen=MAX_RETIRED)
+        self._adopted_on = 0
+        """Id of the wire that told of the present far side."""
+
+    def acknowledge(self, lane: PayloadType, number: int, now: float) -> bool:
+        """The upper layer has stored a message; return whether to send word of it now."""
+        lanes = self.lanes
+        lanes.acknowledge(lane, number, now)
+        if lanes.ack_due < self.due:
+            self.due = lanes.ack_due
+        return lanes.is_ack_urgent
+
+    # Wires
+
+    def open(self, wire: int, kind: WireKind, now: float, *, was_dialled: bool) -> None:
+        """A wire is open; its first message is the HELLO."""
+        end = self.ends[wire] = End(wire, kind, now, was_dialled=was_dialled)
+        self._send_hello(end, now)
+
+    def close(self, wire: int) -> None:
+        """A wire is gone: what it may have lost is sent again on another."""
+        end = self.ends.pop(wire, None)
+        if end is None:
+            return
+        if end is self.active:
+            self.active = None
+        self.lanes.wire_lost(wire)
+        self._choose()
+
+    def leave(self, wire: int, reason: ByeReason) -> None:
+        """Say goodbye on one wire; :meth:`take` gives it as all else."""
+        end = self.ends.get(wire)
+        if end is not None:
+            end.control.append((CONTROL, frames.encode_bye(reason)))
+
+    def _choose(self) -> None:
+        greeted = [end.view for end in self.ends.values() if end.is_greeted]
+        chosen = best(greeted, self.prefer, self.active.id if self.active else None)
+        self.active = None if chosen is None else self.ends[chosen]
+        self.due = -inf  # what waits to be sent again may have another way now
+
+    def _timings(self) -> dict[int, Timing]:
+        """The usable wires by id, the active one first."""
+        greeted = [end for end in self.ends.values() if end.is_greeted]
+        usable = [end for end in greeted if end.state is WireState.READY]
+        usable = usable or [end for end in greeted if end.state is WireState.SUSPECT]
+        usable.sort(key=lambda end: end is not self.active)
+        return {end.id: end.timing for end in usable}
+
+    def doubt(self, wire: int, now: float) -> None:
+        """Something says that this wire may be dead: any other one is better until it answers."""
+        end = self.ends.get(wire)
+        if end is not None and end.is_greeted:
+            before = end.state
+            end.heart.doubt(now)
+            self._note(end, before)
+
+    # In
+
+    def receive(self, wire: int, channel: int, data: bytes, now: float) -> Sequence[Delivery]:
+        """Take one wire message; return what it delivers, in order. Look at ``news`` first.
+
+        Raises:
+            RemoteProtocolError: If the far side breaks the protocol: the session is over.
+            LimitError: If it breaks a bound; likewise.
+        """
+        end = self.ends.get(wire)
+        if end is None:
+            return ()
+        out: list[Delivery] = []
+        if end.is_greeted:
+            self._read(end, channel, data, now, out)
+            end.is_heard = end.is_heard or data[0] != 0x03
+        elif data and data[0] == 0x03:
+            self._read(end, channel, data, now, out)
+            if end.is_greeted:
+                parked, end.parked = end.parked, []
+                end.is_heard = bool(parked)
+                for old_channel, old in parked:
+                    self._read(end, old_channel, old, now, out)
+        elif len(end.parked) < MAX_PARKED and len(data) <= 4 * WIRE_MESSAGE_BYTES:
+            end.parked.append((channel, data))
+        return out
+
+    def _read(self, end: End, channel: int, data: bytes, now: float, out: list[Delivery]) -> None:
+        lanes = self.lanes
+        for frame in frames.decode(data):
+            if type(frame) is Data:
+                lanes.receive(channel, frame, now, out)
+            elif type(frame) is Ack:
+                self._on_ack(frame, now)
+            else:
+                self._on_control(end, frame, now)
+        lanes.after_receive(channel)
+        if lanes.was_repeated:
+            lanes.was_repeated = False
+            self._say(lanes.acks())
+        if lanes.ack_due < self.due:
+            self.due = lanes.ack_due
+        if out and end.heart.busy(now) and end.heart.due < self.due:
+            self.due = end.heart.due
+
+    def _on_ack(self, ack: Ack, now: float) -> None:
+        sample = self.lanes.on_ack(ack, now)
+        carrier = self.ends.get(sample.wire) if sample is not None else None
+        if carrier is not None and sample is not None:
+            carrier.heart.sample(now - sample.at)
+            if carrier.heart.missed or carrier.state is not WireState.READY:
+                before = carrier.state
+                carrier.heart.alive(now)
+                self._note(carrier, before)
+            else:
+                carrier.heart.proof_at = now
+
+    def _on_control(self, end: End, frame: Frame, now: float) -> None:
+        match frame:
+            case Hello():
+                self._greet(end, frame, now)
+            case Ping(number):
+                end.control.append((PULSE, frames.encode_pong(number)))
+            case Pong(number):
+                self._on_pong(end, number, now)
+            case Ask(lane):
+                self._say(self.lanes.acks((lane,)), (end,))
+            case Bye(reason):
+                self.news.append(Left(end.id, reason))
+            case Data() | Ack():
+                raise AssertionError("taken by the caller")
+
+    def _on_pong(self, end: End, number: int, now: float) -> None:
+        before, was_trusted = end.state, end.heart.is_trusted
+        end.heart.pong(number, now)
+        self._note(end, before)
+        if end.heart.is_trusted and not was_trusted:
+            self._choose()
+            self.news.append(Changed(end.id, end.state))
+
+    def _note(self, end: End, before: WireState) -> None:
+        """Act on a change of state, if it is one."""
+        if end.state is before:
+            return
+        self.news.append(Changed(end.id, end.state))
+        self._choose()
+        if end.state is not WireState.READY and end is not self.active:
+            self.lanes.wire_lost(end.id)
+
+    # Greeting
+
+    def _send_hello(self, end: End, now: float) -> None:
+        hello = Hello(
+            self.incarnation,
+            self.remote_incarnation,
+            self.lanes.received,
+            self.max_message_bytes,
+        )
+        end.control.append((CONTROL, frames.encode_hello(hello)))
+        end.hello_at = now + HELLO_EVERY
+        self.due = min(self.due, end.hello_at)
+
+    def _greet(self, end: End, hello: Hello, now: float) -> None:
+        if hello.incarnation != self.remote_incarnation:
+            if end.is_greeted:
+                raise RemoteProtocolError("two incarnations on one wire")
+            # A wire older than the one that told of the present process cannot tell of a later
+            # one; an incarnation that has been replaced does not come back.
+            if hello.incarnation in self._retired or end.id < self._adopted_on:
+                self._refuse(end)
+                return
+            self._adopt(end, hello.incarnation)
+        if hello.known == self.incarnation:
+            self.lanes.on_hello(hello.received, now)
+        if end.is_greeted:
+            return
+        self.remote_max_bytes = hello.max_message_bytes
+        before = end.state
+        end.greet(now)
+        self._say(self.lanes.acks(RELIABLE_LANES), (end,))
+        self._note(end, before)
+
+    def _refuse(self, end: End) -> None:
+        self.close(end.id)
+        self.news.append(Refused(end.id))
+
+    def _adopt(self, end: End, incarnation: int) -> None:
+        """Begin with a process that was not known."""
+        previous, self.remote_incarnation = self.remote_incarnation, incarnation
+        self._adopted_on = end.id
+        if not previous:
+            return
+        self._retired.append(previous)
+        for other in tuple(self.ends.values()):
+            if other.is_greeted:  # the others' own HELLO will tell whose they are
+                self._refuse(other)
+        last = self.lanes.restart()
+        self.news.append(Restarted(MappingProxyType(last)))
+
+    # Out
+
+    def take(self, wire: int, now: float, *, is_full: bool) -> tuple[int, bytes] | None:
+        """The next message for this wire as channel and data, or None; it counts as sent.
+
+        Lanes have strict priority by rank; frames of one lane are packed together.
+
+        Args:
+            wire: Id of an open wire.
+            now: Seconds.
+            is_full: Whether the wire takes no more data now; control still goes.
+        """
+        end = self.ends.get(wire)
+        if end is None:
+            return None
+        if end.control:
+            return end.control.popleft()
+        if not end.is_greeted:
+            return None
+        is_active = end is self.active
+        if not is_full and (is_active or self.lanes.has_repeats):
+            for lane in BY_RANK:
+                parts = self.lanes.pack(lane, wire, now, is_active=is_active)
+                if parts:
+                    if is_active:
+                        parts += self.lanes.acks()
+                    self._sent(end, now)
+                    return lane, b"".join(parts)
+        if is_active and self.lanes.is_ack_urgent:
+            acks = self.lanes.acks()
+            return (CONTROL, b"".join(acks)) if acks else None
+        return None
+
+    def _sent(self, end: End, now: float) -> None:
+        if now + RTO_MIN < self.due:
+            self.due = now + RTO_MIN
+        if end.heart.busy(now) and end.heart.due < self.due:
+            self.due = end.heart.due
+
+    def _say(self, parts: Iterable[bytes], ends: Iterable[End] | None = None) -> None:
+        """Queue control frames for these wires, or for all that are greeted."""
+        message = b"".join(parts)
+        if message:
+            chosen = self.ends.values() if ends is None else ends
+            for end in chosen:
+                if end.is_greeted:
+                    end.control.append((CONTROL, message))
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """Do what time asks for, and set ``due`` anew. Look at ``news``, then :meth:`take`."""
+        due = min((self._tick_end(end, now) for end in tuple(self.ends.values())), default=inf)
+        lanes = self.lanes
+        if lanes.ack_due <= now:
+            self._say(lanes.acks())
+        timings = self._timings()
+        asks, lanes_due = lanes.tick(now, timings)
+        for lane in asks:
+            self._say((frames.encode_ask(lane),))
+        self.due = max(min(due, lanes.ack_due, lanes_due), now + 0.001)
+
+    def _tick_end(self, end: End, now: float) -> float:
+        before = end.state
+        if not end.is_heard and end.hello_at <= now:
+            self._send_hello(end, now)
+        number = end.pulse(now)
+        if number is not None:
+            end.control.append((PULSE, frames.encode_ping(number)))
+        self._note(end, before)
+        return end.due

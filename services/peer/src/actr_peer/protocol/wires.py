@@ -1,0 +1,153 @@
+"""Sans-I/O: which wires to dial, keep, prefer and give up, for one remote (spec 3.2).
+
+Every kind is dialled at once and every wire that opens is kept; a working wire is never
+disturbed to mend another. The shell does what these functions say, and adds the jitter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TypeAlias
+
+from actr_peer.protocol.payload import WireKind
+
+MAX_TRIES = 3
+FIRST_DELAY = 1.0
+LAST_DELAY = 10.0
+"""Seconds between two tries."""
+SETTLED = 5.0
+"""Seconds after which a wire is no longer one half of two that were dialled at once."""
+
+
+class WireState(Enum):
+    """Where one kind of wire to one remote stands."""
+
+    IDLE = auto()
+    """Not dialled."""
+    CONNECTING = auto()
+    """Dialled, or open and not yet greeted by the far side."""
+    READY = auto()
+    SUSPECT = auto()
+    """Open, and its heartbeat is missing: not preferred."""
+    FAILED = auto()
+    """Dialling failed, or the wire died."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotView:
+    """What the policy may know of one kind."""
+
+    kind: WireKind
+    state: WireState
+    tries: int = 0
+    """Dials in a row that came to nothing."""
+    retry_at: float = 0.0
+    """Seconds on the caller's monotonic clock; read only when FAILED."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireView:
+    """What the policy may know of one open wire that the far side has greeted."""
+
+    id: int
+    """Larger is newer."""
+    kind: WireKind
+    state: WireState
+    is_trusted: bool = False
+    """Several good heartbeats in a row."""
+    was_dialled: bool = True
+    """By this side."""
+    opened_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    kind: WireKind
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No wire is open, coming, or worth another dial: the link is removed."""
+
+
+Step: TypeAlias = Dial | GiveUp
+
+
+def plan(slots: Sequence[SlotView], *, now: float, max_tries: int = MAX_TRIES) -> list[Step]:
+    """Say what to do next; an empty list means wait."""
+    if all(s.state is WireState.FAILED and s.tries >= max_tries for s in slots):
+        return [GiveUp()]
+    return [Dial(s.kind) for s in slots if _may_dial(s, now=now, max_tries=max_tries)]
+
+
+def _may_dial(slot: SlotView, *, now: float, max_tries: int) -> bool:
+    match slot.state:
+        case WireState.IDLE:
+            return True
+        case WireState.FAILED:
+            return slot.tries < max_tries and now >= slot.retry_at
+        case WireState.CONNECTING | WireState.READY | WireState.SUSPECT:
+            return False
+
+
+def retry_delay(tries: int, *, first: float = FIRST_DELAY, cap: float = LAST_DELAY) -> float:
+    """Seconds to wait after the n-th failure in a row; the shell adds the jitter."""
+    doublings = min(max(0, tries - 1), 30)  # 2**1024 does not fit a float
+    return min(cap, first * 2.0**doublings)
+
+
+def best(
+    wires: Iterable[WireView], prefer: Sequence[WireKind], current: int | None = None
+) -> int | None:
+    """The wire that new frames should take, or None if there is none.
+
+    The one in use stays while it is READY, until a preferred one has proved itself. When all
+    are SUSPECT, the best of them is used anyway.
+
+    Args:
+        wires: Open wires.
+        prefer: Kinds, best first.
+        current: Id of the wire in use.
+    """
+    usable = [wire for wire in wires if wire.state is WireState.READY]
+    if not usable:
+        usable = [wire for wire in wires if wire.state is WireState.SUSPECT]
+
+    def rank(wire: WireView) -> tuple[int, int]:
+        return prefer.index(wire.kind) if wire.kind in prefer else len(prefer), -wire.id
+
+    usable.sort(key=rank)
+    in_use = next((wire for wire in usable if wire.id == current), None)
+    if in_use is None:
+        return usable[0].id if usable else None
+    for wire in usable:
+        if wire is in_use or wire.is_trusted:
+            return wire.id
+    return in_use.id
+
+
+def superfluous(wires: Sequence[WireView], *, decides: bool, now: float) -> list[int]:
+    """Ids of wires of one kind that can be closed; nothing is lost by it.
+
+    One side decides, so that the two never close different ones: the smaller ``ActrId``. The
+    other closes only what it has replaced itself, see :class:`~actr_peer.transport.pool.Pool`.
+    Of two that were dialled at the same time, the one that the deciding side dialled is kept;
+    otherwise the newer replaces the older. The one to keep must have proved itself.
+
+    Args:
+        wires: Open wires of one kind.
+        decides: Whether this side has the smaller ``ActrId``.
+        now: Seconds.
+    """
+    if not decides or len(wires) < 2:
+        return []
+    newest = max(wires, key=lambda wire: wire.id)
+    keep = newest
+    if not newest.was_dialled:
+        own = [w for w in wires if w.was_dialled and now - w.opened_at < SETTLED]
+        keep = max(own, key=lambda wire: wire.id, default=newest)
+    if keep.state is not WireState.READY or not keep.is_trusted:
+        return []
+    return [wire.id for wire in wires if wire is not keep]

@@ -1,0 +1,154 @@
+"""A lane: one payload type's way to one remote, whatever wire is below (spec 3.2)."""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, Future
+from collections import deque
+from typing import Protocol
+
+from actr_peer.errors import LimitError, PeerError
+from actr_peer.protocol.fragments import frame_count
+from actr_peer.protocol.lanes import AnySender
+from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
+from actr_peer.protocol.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender
+
+MAX_POSTED_BYTES = 64 * 1024 * 1024
+MAX_POSTED_FRAMES = 64 * 1024
+"""What may be posted and not acknowledged: a remote that takes no replies is dropped here."""
+
+
+class LaneOwner(Protocol):
+    """What a lane needs of its link."""
+
+    @property
+    def loop(self) -> AbstractEventLoop: ...
+
+    def submit(self, sender: AnySender, message: bytes) -> None:
+        """Take a message, and send it in this turn if a wire takes it."""
+
+    def refusal(self) -> PeerError | None:
+        """Why nothing can be sent any more, as a new exception; None while it can."""
+
+    def overrun(self, error: LimitError) -> None:
+        """The far side takes nothing of what is posted: drop it."""
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Longest message that the far side takes."""
+
+
+class _Waiter:
+    """One caller of ``send`` who waits for room."""
+
+    __slots__ = ("future", "size")
+
+    def __init__(self, size: int, future: Future[None]) -> None:
+        self.size = size
+        self.future = future
+
+
+class Lane:
+    """Made by :meth:`Link.lane <actr_peer.transport.link.Link.lane>`, one per payload type.
+
+    It owns nobody and is closed with its link.
+    """
+
+    __slots__ = ("_link", "_sender", "_waiters", "payload_type")
+
+    def __init__(self, link: LaneOwner, payload_type: PayloadType, sender: AnySender) -> None:
+        self.payload_type = payload_type
+        self._link = link
+        self._sender = sender
+        self._waiters: deque[_Waiter] = deque()
+        """Oldest first; one that was woken stays until it has run."""
+
+    def __repr__(self) -> str:
+        return f"<Lane {self.payload_type.name}: {self._sender.queued} queued>"
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether someone waits for room."""
+        return bool(self._waiters)
+
+    async def send(self, message: bytes) -> None:
+        """Take ``message`` for delivery; wait while the window is full.
+
+        Returning means accepted: it is sent on the first wire there is, and again until the far
+        side acknowledges it or the link is gone. The latency-first lane never waits: it drops
+        its oldest message instead, and counts it. Cancelling while waiting sends nothing.
+
+        Raises:
+            LimitError: If the message is longer than the far side takes; nothing was sent.
+            UnreachableError: If no wire to the remote could be made.
+            BrokenError: If the link is gone.
+            ClosedError: If this side closed it.
+        """
+        sender = self._sender
+        self._check(message)
+        if isinstance(sender, Sender) and (self._waiters or not sender.has_room(len(message))):
+            await self._wait(sender, message)
+        else:
+            self._link.submit(sender, message)
+
+    def post(self, message: bytes) -> None:
+        """Take ``message`` at once, whatever the window says: replies, credits, cancellations.
+
+        The caller bounds what it has outstanding; a far side that takes nothing of it is
+        dropped with a ``LimitError``.
+
+        Raises:
+            LimitError, UnreachableError, BrokenError, ClosedError: As :meth:`send`.
+        """
+        self._check(message)
+        sender = self._sender
+        if sender.held_bytes > MAX_POSTED_BYTES or sender.queued > MAX_POSTED_FRAMES:
+            error = LimitError(
+                "bytes posted and not taken", limit=MAX_POSTED_BYTES, asked=sender.held_bytes
+            )
+            self._link.overrun(error)
+            raise error
+        self._link.submit(sender, message)
+
+    def _check(self, message: bytes) -> None:
+        refusal = self._link.refusal()
+        if refusal is not None:
+            raise refusal
+        limit = min(MAX_MESSAGE_BYTES, self._link.max_message_bytes)
+        if len(message) > limit:
+            raise LimitError("bytes of a message", limit=limit, asked=len(message))
+
+    async def _wait(self, sender: Sender, message: bytes) -> None:
+        waiter = _Waiter(len(message), self._link.loop.create_future())
+        self._waiters.append(waiter)
+        try:
+            await waiter.future
+            # Between waking and running, new callers queue behind: the order stays.
+            self._link.submit(sender, message)
+        finally:
+            self._waiters.remove(waiter)
+            self.wake()
+
+    def wake(self) -> None:
+        """Let as many go on as have room."""
+        sender = self._sender
+        if not self._waiters or not isinstance(sender, Sender):
+            return
+        frames = sender.next_seq - sender.acknowledged
+        held = sender.held_bytes
+        for waiter in self._waiters:
+            if not waiter.future.done() and frames:
+                if held + waiter.size > WINDOW_BYTES:
+                    return
+                if frames + frame_count(waiter.size) > WINDOW_FRAMES:
+                    return
+            frames += frame_count(waiter.size)
+            held += waiter.size
+            if not waiter.future.done():
+                waiter.future.set_result(None)
+
+    def fail(self) -> None:
+        """The link is gone: so tell all who wait."""
+        for waiter in self._waiters:
+            error = self._link.refusal()
+            if error is not None and not waiter.future.done():
+                waiter.future.set_exception(error)

@@ -1,0 +1,104 @@
+"""The pump: takes from the session what may go, hands it to the wires, and keeps the one timer.
+
+A message sent while nothing else is under way is written at once; what else is sent in the same
+turn of the loop is packed together at its end. A wire gets data only while it is not full, so
+that an urgent message never waits behind more than one wire's buffer.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, TimerHandle
+from collections.abc import Callable
+from math import inf
+
+from actr_peer.errors import BrokenError
+from actr_peer.protocol.session import Session
+from actr_peer.wire.base import Wire
+
+
+class Pump:
+    """Owned by one link.
+
+    Args:
+        session: What to send.
+        wires: The open wires by id; the owner keeps it up to date.
+        on_time: Called when the time asked for with :meth:`arm` has come.
+    """
+
+    __slots__ = ("_armed_at", "_is_held", "_loop", "_on_time", "_session", "_timer", "_wires")
+
+    def __init__(
+        self,
+        session: Session,
+        wires: dict[int, Wire],
+        loop: AbstractEventLoop,
+        on_time: Callable[[], None],
+    ) -> None:
+        self._session = session
+        self._wires = wires
+        self._loop = loop
+        self._on_time = on_time
+        self._timer: TimerHandle | None = None
+        self._armed_at = inf
+        self._is_held = False
+        """A flush comes later in this turn: there is no need for one now."""
+
+    def kick(self) -> None:
+        """Something may go out: now if it is the first in this turn, else at its end."""
+        if self._is_held:
+            return
+        self._is_held = True
+        self._loop.call_soon(self._end_turn)
+        self.flush()
+
+    def _end_turn(self) -> None:
+        self._is_held = False
+        self.flush()
+
+    def hold(self) -> bool:
+        """Put off flushing until :meth:`release`; return what to give to it."""
+        before, self._is_held = self._is_held, True
+        return before
+
+    def release(self, before: bool) -> None:  # noqa: FBT001  what `hold` returned
+        """Undo one :meth:`hold`: flush, unless an outer one does so later."""
+        self._is_held = before
+        if not before:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand over what the wires take."""
+        session = self._session
+        now = self._loop.time()
+        for wire in tuple(self._wires.values()):
+            try:
+                while True:
+                    item = session.take(wire.id, now, is_full=wire.is_full)
+                    if item is None:
+                        break
+                    wire.send(*item)
+            except BrokenError:  # its owner hears of it from the wire itself
+                session.close(wire.id)
+        if session.due < self._armed_at:
+            self.arm(session.due)
+
+    def arm(self, at: float) -> None:
+        """Have the timer go off at ``at`` seconds or before."""
+        if at >= self._armed_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed_at = at
+        self._timer = self._loop.call_at(max(at, 0.0), self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        self._armed_at = inf
+        self._on_time()
+
+    def stop(self) -> None:
+        """Let go of the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._armed_at = -inf  # nothing arms it again

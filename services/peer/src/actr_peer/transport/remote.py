@@ -1,0 +1,148 @@
+"""The way to other processes: one link per remote, made on demand (spec 3.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from actr_peer.errors import ClosedError, LocalProtocolError, PeerError
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.session import Session
+from actr_peer.tasks import Tasks
+from actr_peer.transport.link import Link, LinkSetup, LinkSink
+from actr_peer.wire.base import Wire
+
+HEALTH_INTERVAL = 10.0
+IDLE_AFTER = 300.0
+
+_INCARNATIONS = 1 << 64
+
+
+class RemoteTransport:
+    """Owner of all links; their tasks end with its block.
+
+    Args:
+        self_id: This actor.
+        incarnation: Random for each start of the process, not 0.
+        dialers: What makes a wire to a remote, by kind.
+        sink: Hears of messages, resets, links that are gone, and wires.
+        prefer: Kinds of wires, best first; a kind that is not here is not used.
+        health_interval: Seconds between health rounds.
+        idle_after: Seconds after which a link without use or contents is closed.
+        in_use: Whether something above still needs a link that has nothing to send.
+    """
+
+    def __init__(
+        self,
+        *,
+        self_id: ActrId,
+        incarnation: int,
+        dialers: Mapping[WireKind, Callable[[ActrId], Awaitable[Wire]]],
+        sink: LinkSink,
+        prefer: Sequence[WireKind],
+        health_interval: float = HEALTH_INTERVAL,
+        idle_after: float = IDLE_AFTER,
+        in_use: Callable[[Link], bool] = lambda _: False,
+    ) -> None:
+        self.self_id = self_id
+        self.health_interval = health_interval
+        self.idle_after = idle_after
+        self._in_use = in_use
+        self._incarnation = incarnation % _INCARNATIONS
+        self._tasks = Tasks("transport")
+        self._links: dict[ActrId, Link] = {}
+        self._is_closed = False
+        self._setup = LinkSetup(
+            self_id=self_id,
+            dialers=dialers,
+            sink=sink,
+            prefer=tuple(prefer),
+            start=self._tasks.start,
+            removed=self._removed,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        self._tasks.start("health", self._health())
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self.close()
+        finally:
+            await self._tasks.__aexit__(exc_type, exc, traceback)
+
+    def link(self, remote: ActrId) -> Link:
+        """The link to ``remote``, made and dialled on first use; never waits.
+
+        Raises:
+            ClosedError: If the transport is closed.
+        """
+        link = self._links.get(remote)
+        if link is None:
+            link = self._make(remote)
+            link.dial()
+        return link
+
+    def accept(self, wire: Wire) -> None:
+        """Take a wire that a remote has dialled."""
+        if self._is_closed:
+            wire.abort()
+            return
+        link = self._links.get(wire.remote)
+        if link is None:
+            link = self._make(wire.remote)
+            link.await_dials()
+        link.add(wire)
+        link.dial()
+
+    def find(self, remote: ActrId) -> Link | None:
+        """The link to ``remote``, if there is one."""
+        return self._links.get(remote)
+
+    def links(self) -> list[Link]:
+        """All links, oldest first."""
+        return list(self._links.values())
+
+    def network_changed(self, remote: ActrId | None = None) -> None:
+        """This side's network is another one: make new wires, to one remote or to all."""
+        for link in self.links():
+            if remote in (None, link.remote):
+                link.network_changed()
+
+    async def close(self) -> None:
+        """Close all links at the same time. Twice is harmless."""
+        self._is_closed = True
+        await asyncio.gather(*(link.close() for link in self.links()))
+
+    def _make(self, remote: ActrId) -> Link:
+        if self._is_closed:
+            raise ClosedError("the transport is closed")
+        if remote == self.self_id:
+            raise LocalProtocolError(f"a link from {remote} to itself")
+        # Each session has an incarnation of its own: after a link is gone, the far side must not
+        # take the next one for its continuation.
+        self._incarnation = self._incarnation % (_INCARNATIONS - 1) + 1
+        session = Session(self._incarnation, prefer=self._setup.prefer)
+        link = self._links[remote] = Link(remote, self._setup, session)
+        return link
+
+    def _removed(self, link: Link, _error: PeerError) -> None:
+        if self._links.get(link.remote) is link:
+            del self._links[link.remote]
+
+    async def _health(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self.health_interval)
+            now = loop.time()
+            for link in self.links():
+                link.health(now)
