@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from fakes import ALICE, BOB
+
 from actr_peer.errors import UnreachableError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.negotiation import NegotiateMessage
 from actr_peer.wire.base import Wire
 from actr_peer.wire.webrtc import WebRtcWires
-from fakes import ALICE, BOB
 
 Said = tuple[ActrId, NegotiateMessage]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from actr_peer.protocol.negotiation import TrackKind
 
@@ -84,12 +85,10 @@ class Whole:
     last_sequence: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Packet:
+class _Packet(NamedTuple):
     timestamp: int
     is_last: bool
     data: bytes
-    arrived_at: float
 
 
 class Assembler:
@@ -98,7 +97,7 @@ class Assembler:
     It owns no clock: the caller passes ``now``. Frames may have any number of packets.
 
     Attributes:
-        lost_frames: Frames, or what may have been some, that were given up.
+        lost_frames: Frames that were given up.
         held_bytes: Payload that waits for a packet before it.
     """
 
@@ -107,95 +106,87 @@ class Assembler:
         self.patience = patience
         self.lost_frames = 0
         self.held_bytes = 0
-        self._next: int | None = None
         self._packets: dict[int, _Packet] = {}
-        # Where the frame that begins at ``_next`` ends, as far as it is here: scanning it anew
-        # for each packet would cost the square of its length.
-        self._scanned: int = 0
+        # The frame at the front: where it begins, how far it is here without a hole, its parts.
+        self._first: int | None = None
+        self._scanned = 0
         self._parts: list[bytes] = []
+        self._timestamp = 0
+        self._spoiled: int | None = None
+        """Timestamp of a frame that was given up: the rest of it is worth nothing."""
+        self._hole_since: float | None = None
 
     def add(
         self, sequence: int, timestamp: int, data: bytes, *, is_last: bool, now: float
     ) -> list[Whole]:
         """Take one packet; return the frames that are whole now, in order."""
-        if self._next is None:
-            self._next = self._scanned = sequence
-        if ahead(self._next, sequence) >= SEQUENCES // 2 or sequence in self._packets:
+        if self._first is None:
+            self._first = self._scanned = sequence
+        if ahead(self._scanned, sequence) >= SEQUENCES // 2 or sequence in self._packets:
             return []
-        self._packets[sequence] = _Packet(timestamp, is_last, data, now)
+        self._packets[sequence] = _Packet(timestamp, is_last, data)
         self.held_bytes += len(data)
         frames = list(self._take())
-        while self._packets and self._is_overdue(now):
+        while self._is_overdue(now):
             self._skip()
             frames += self._take()
         return frames
 
     def _take(self) -> Iterator[Whole]:
         """Frames that are whole at the front."""
-        assert self._next is not None
         while (packet := self._packets.get(self._scanned)) is not None:
+            self._hole_since = None
+            if self._parts and packet.timestamp != self._timestamp:
+                yield self._cut()  # some senders lose the marker
+            del self._packets[self._scanned]
+            self._scanned = (self._scanned + 1) % SEQUENCES
+            if packet.timestamp == self._spoiled:
+                self.held_bytes -= len(packet.data)
+                self._first = self._scanned
+                continue
             self._parts.append(packet.data)
-            last = self._scanned
-            self._scanned = (last + 1) % SEQUENCES
-            following = self._packets.get(self._scanned)
-            # A new timestamp ends a frame too: some senders lose the marker.
-            ends_silently = following is not None and following.timestamp != packet.timestamp
-            if packet.is_last or ends_silently:
-                data = b"".join(self._parts)
-                yield Whole(data, packet.timestamp, self._next, last)
-                self._forget_until(self._scanned)
+            self._timestamp = packet.timestamp
+            if packet.is_last:
+                yield self._cut()
+
+    def _cut(self) -> Whole:
+        """The frame at the front ends before ``_scanned``."""
+        assert self._first is not None
+        data = b"".join(self._parts)
+        frame = Whole(data, self._timestamp, self._first, (self._scanned - 1) % SEQUENCES)
+        self.held_bytes -= len(data)
+        self._parts = []
+        self._first = self._scanned
+        self._spoiled = None
+        return frame
 
     def _is_overdue(self, now: float) -> bool:
-        """Whether the hole at the front has been waited for long enough."""
-        if self.held_bytes > self.max_held_bytes or len(self._packets) >= SEQUENCES // 4:
+        """Whether the frame at the front has been waited for long enough."""
+        if self.held_bytes > self.max_held_bytes:
             return True
-        if len(self._packets) == ahead(self._next or 0, self._scanned):
-            return False  # no hole: the frame is still arriving
-        waiting = self._after_hole()
-        return now - self._packets[waiting].arrived_at > self.patience
-
-    def _after_hole(self) -> int:
-        """The first packet that waits behind the hole."""
-        return min(
-            (sequence for sequence in self._packets if not self._is_scanned(sequence)),
-            key=lambda sequence: ahead(self._scanned, sequence),
-        )
-
-    def _is_scanned(self, sequence: int) -> bool:
-        assert self._next is not None
-        return ahead(self._next, sequence) < ahead(self._next, self._scanned)
+        if not self._packets:
+            return False
+        if self._hole_since is None:
+            self._hole_since = now
+        return now - self._hole_since > self.patience
 
     def _skip(self) -> None:
-        """Give up the frame with the hole: go on behind its end, as far as that is known."""
+        """Give up the frame at the front: go on behind its end, as far as that is known."""
         self.lost_frames += 1
-        assert self._next is not None
-        start = self._next
-        if len(self._packets) == ahead(start, self._scanned):  # too large, and no hole
-            self._forget_until(self._scanned)
-            return
-        for sequence in sorted(self._packets, key=lambda each: ahead(start, each)):
-            if not self._is_scanned(sequence) and self._packets[sequence].is_last:
-                self._forget_until((sequence + 1) % SEQUENCES)
-                return
-        newest = max(self._packets, key=lambda each: ahead(start, each))
-        self._forget_until((newest + 1) % SEQUENCES)
-
-    def _forget_until(self, sequence: int) -> None:
-        """Forget all packets before ``sequence``, which is next."""
-        assert self._next is not None
-        if ahead(self._next, sequence) <= len(self._packets):
-            for number in range(ahead(self._next, sequence)):
-                self._drop((self._next + number) % SEQUENCES)
-        else:
-            for old in [s for s in self._packets if ahead(sequence, s) >= SEQUENCES // 2]:
-                self._drop(old)
-        self._next = self._scanned = sequence
+        self.held_bytes -= sum(map(len, self._parts))
+        if self._parts:
+            self._spoiled = self._timestamp
         self._parts = []
-
-    def _drop(self, sequence: int) -> None:
-        packet = self._packets.pop(sequence, None)
-        if packet is not None:
+        for sequence in sorted(self._packets, key=lambda each: ahead(self._scanned, each)):
+            packet = self._packets.pop(sequence)
             self.held_bytes -= len(packet.data)
+            self._scanned = (sequence + 1) % SEQUENCES
+            self._spoiled = packet.timestamp
+            if packet.is_last:
+                self._spoiled = None
+                break
+        self._first = self._scanned
+        self._hole_since = None
 
 
 class Missing:

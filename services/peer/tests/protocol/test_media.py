@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actr_peer.protocol.media import (
+    MAX_MISSING,
+    SEQUENCES,
+    Assembler,
+    Missing,
+    Whole,
+    ahead,
+    is_keyframe,
+)
+
+Packet = tuple[int, int, bytes, bool]
+
+
+def packets(frames: list[list[bytes]], *, start: int = 0) -> list[Packet]:
+    """(sequence, timestamp, data, is last) of each packet."""
+    made: list[Packet] = []
+    for number, parts in enumerate(frames):
+        for index, part in enumerate(parts):
+            sequence = (start + len(made)) % SEQUENCES
+            made.append((sequence, number * 3000, part, index == len(parts) - 1))
+    return made
+
+
+def feed(assembler: Assembler, packet: Packet, now: float = 0.0) -> list[Whole]:
+    sequence, timestamp, data, is_last = packet
+    return assembler.add(sequence, timestamp, data, is_last=is_last, now=now)
+
+
+def test_a_frame_leaves_with_its_last_packet() -> None:
+    assembler = Assembler()
+    first, second = packets([[b"a", b"b"]], start=7)
+    assert feed(assembler, first) == []
+    assert feed(assembler, second) == [Whole(b"ab", 0, 7, 8)]
+    assert assembler.held_bytes == 0
+
+
+@given(
+    st.lists(st.lists(st.binary(min_size=1, max_size=4), min_size=1, max_size=6), max_size=12),
+    st.integers(0, SEQUENCES - 1),
+    st.integers(0, 2**32),
+)
+def test_frames_survive_any_order_after_the_first_and_repetition(
+    frames: list[list[bytes]], start: int, seed: int
+) -> None:
+    line = packets(frames, start=start)
+    rest = line[1:] * 2
+    random.Random(seed).shuffle(rest)
+    assembler = Assembler()
+    out = [frame for packet in line[:1] + rest for frame in feed(assembler, packet)]
+    assert [frame.data for frame in out] == [b"".join(parts) for parts in frames]
+    assert assembler.held_bytes == 0
+    assert assembler.lost_frames == 0
+
+
+@given(
+    st.lists(st.integers(1, 5), min_size=1, max_size=12),
+    st.sets(st.integers(1, 60)),
+)
+def test_a_lost_packet_loses_its_frame_and_never_joins_two(
+    lengths: list[int], lost: set[int]
+) -> None:
+    frames = [[b"%d:%d " % (n, i) for i in range(length)] for n, length in enumerate(lengths)]
+    assembler = Assembler(patience=1.0)
+    line = packets(frames)
+    out = []
+    for index, packet in enumerate(line):
+        if index not in lost:
+            out += feed(assembler, packet, now=index * 10.0)  # each hole is overdue at once
+    whole = {b"".join(parts) for parts in frames}
+    assert all(frame.data in whole for frame in out)
+    assert len({frame.data for frame in out}) == len(out)
+    assert assembler.held_bytes == sum(len(part) for part in assembler._parts) + sum(
+        len(packet.data) for packet in assembler._packets.values()
+    )
+
+
+def test_a_hole_is_waited_for_and_then_skipped() -> None:
+    assembler = Assembler(patience=0.25)
+    line = packets([[b"a", b"b"], [b"c"], [b"d"]])
+    assert feed(assembler, line[0], now=0.0) == []
+    assert feed(assembler, line[2], now=0.1) == []
+    assert feed(assembler, line[3], now=0.3) == []
+    later = (4, 9000, b"e", True)
+    assert [frame.data for frame in feed(assembler, later, now=0.36)] == [b"d", b"e"]
+    assert assembler.lost_frames == 1
+
+
+def test_the_rest_of_a_frame_that_was_given_up_is_dropped() -> None:
+    assembler = Assembler(patience=0.25)
+    line = packets([[b"a", b"b", b"c", b"d"], [b"e"]])
+    feed(assembler, line[0], now=0.0)
+    feed(assembler, line[2], now=0.1)
+    assert feed(assembler, (9, 3000, b"x", True), now=1.0) == []
+    assert assembler.lost_frames == 1
+
+
+def test_a_frame_of_any_number_of_packets_is_put_together() -> None:
+    assembler = Assembler()
+    line = packets([[b"x" * 1200] * 3000], start=64_000)
+    out = [frame for packet in line for frame in feed(assembler, packet)]
+    assert [len(frame.data) for frame in out] == [3_600_000]
+
+
+def test_what_is_held_never_passes_its_bound() -> None:
+    assembler = Assembler(max_held_bytes=10_000, patience=1e9)
+    for sequence in range(0, 3000, 2):
+        assembler.add(sequence, sequence // 10, b"x" * 100, is_last=False, now=0.0)
+        assert assembler.held_bytes <= 10_000
+    assert assembler.lost_frames > 0
+
+
+def test_a_new_timestamp_ends_a_frame_without_a_marker() -> None:
+    assembler = Assembler()
+    assembler.add(0, 0, b"a", is_last=False, now=0.0)
+    frames = assembler.add(1, 3000, b"b", is_last=True, now=0.0)
+    assert [frame.data for frame in frames] == [b"a", b"b"]
+
+
+def test_numbers_between_two_seen_are_asked_for_and_again_later() -> None:
+    missing = Missing()
+    assert missing.add(65_534, now=0.0) == []
+    assert missing.add(1, now=0.0) == [65_535, 0]
+    assert missing.add(2, now=0.001) == []
+    assert missing.add(65_535, now=0.002) == []
+    assert missing.add(3, now=0.05) == [0]
+
+
+def test_what_never_comes_is_given_up() -> None:
+    missing = Missing()
+    missing.add(0, now=0.0)
+    missing.add(2, now=0.0)
+    asked = [missing.add(sequence, now=float(sequence)) for sequence in range(3, 40)]
+    assert sum(map(len, asked)) == 7
+    assert asked[-1] == []
+
+
+@given(st.lists(st.integers(0, SEQUENCES - 1), max_size=200))
+def test_requests_are_bounded_whatever_comes(sequences: list[int]) -> None:
+    missing = Missing()
+    for index, sequence in enumerate(sequences):
+        assert len(missing.add(sequence, now=index * 0.01)) <= MAX_MISSING
+
+
+def test_distance_wraps() -> None:
+    assert ahead(65_535, 0) == 1
+    assert ahead(0, 65_535) == 65_535
+
+
+@pytest.mark.parametrize(
+    ("codec", "data", "expected"),
+    [
+        ("VP8", b"\x10\x02\x00", True),
+        ("VP8", b"\x11\x02\x00", False),
+        ("VP8", b"", False),
+        ("H264", b"\0\0\0\1\x67abc\0\0\1\x65", True),
+        ("H264", b"\0\0\1\x41abc", False),
+        ("H264", b"\0\0\1", False),
+        ("opus", b"x", True),
+    ],
+)
+def test_key_frames_are_known_by_their_bytes(codec: str, data: bytes, expected: bool) -> None:
+    assert is_keyframe(codec, data) is expected
