@@ -274,7 +274,7 @@ def _refuse_unknown_variables() -> None:
     for name in os.environ:
         if not name.upper().startswith(PREFIX) or name.upper() in (*known, FILE_VARIABLE):
             continue
-        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.85)
+        near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.9)
         is_service = name.upper().startswith(variable("signaling."))
         if near or (DELIMITER in name and not is_service):
             raise ConfigError(f"unknown variable {name}{_nearest(name.upper(), known)}")

@@ -1,0 +1,198 @@
+"""The documents say what the tree holds, and the tree nothing of the machine it was made on."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from actr_peer import settings
+from actr_peer.cli.exits import Exit
+from actr_peer.cli.verbs import VERBS
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = (ROOT / "services/peer/src/actr_peer", ROOT / "services/signaling/src/actr_signaling")
+SPAN = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\[[^\]]+\]\((?!https?:)([^)#]+)")
+PATH = re.compile(r"[\w.*-]+(/[\w.*-]+)+/?|[\w-]+\.(py|md|toml|yaml|proto|txt|in)")
+WORD = re.compile(r"[A-Za-z_]\w*")
+EXAMPLES = {"room.proto", "room.py", "ann.py", "actr.toml", "video.mp4", "compose.override.yaml"}
+"""Files that the documents tell the reader to make."""
+PLAIN = {"True", "False", "None", "kill", "on_stop"}
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    names = [name for name in listed.stdout.split("\0") if name]
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
+
+
+def documents() -> list[Path]:
+    return [path for path in tracked() if path.suffix == ".md"]
+
+
+def label(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def prose(path: Path) -> str:
+    """A document without its blocks of code."""
+    return re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.S | re.M)
+
+
+@cache
+def defined() -> frozenset[str]:
+    """Every name that the sources define: modules, classes, functions, fields, members, keys."""
+    names = {part for package in PACKAGES for path in package.rglob("*") for part in [path.stem]}
+    for path in tracked():
+        if path.suffix == ".py":
+            tree = ast.parse(path.read_text("utf-8"))
+            names |= {name for node in ast.walk(tree) for name in names_of(node)}
+        if path.suffix == ".proto":
+            names |= set(WORD.findall(path.read_text("utf-8")))
+    return frozenset(names)
+
+
+def names_of(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+            yield name
+        case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+            yield name
+        case ast.arg(arg=name):
+            yield name
+        case _:
+            pass
+
+
+def exists(text: str, document: Path) -> bool:
+    """Whether a path of a document is there: from the root, a package, or the document."""
+    places = (ROOT, document.parent, *PACKAGES, ROOT / "proto", ROOT / "proto/actr")
+    return any(next(place.glob(text.rstrip("/")), None) is not None for place in places)
+
+
+@pytest.mark.parametrize("document", documents(), ids=label)
+def test_every_path_a_document_names_is_there(document: Path) -> None:
+    text = prose(document)
+    named = {span for span in SPAN.findall(text) if PATH.fullmatch(span)} - EXAMPLES
+    links = {link for link in LINK.findall(text) if not (document.parent / link).exists()}
+    missing = {path for path in named if not path.startswith("/") and not exists(path, document)}
+    assert missing | links == set()
+
+
+def test_every_name_of_the_architecture_page_is_defined_in_the_tree() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    spans = set(SPAN.findall(prose(ROOT / "docs/architecture.md")))
+    words = {span for span in spans if WORD.fullmatch(span)}
+    pictures = {
+        word
+        for block in re.findall(r"^```.*?^```", text, flags=re.S | re.M)
+        for word in WORD.findall(block)
+        if re.fullmatch(r"(?:[A-Z][a-z]+){2,}|[A-Z]+_[A-Z_]+|[a-z]+(?:_[a-z]+)+", word)
+    }
+    folders = {path.name for path in ROOT.rglob("*") if path.is_dir() and ".venv" not in path.parts}
+    assert (words | pictures) - defined() - folders - PLAIN == set()
+
+
+@cache
+def verbs_of_make() -> dict[str, str]:
+    """Verb to help, as ``make help`` prints them."""
+    shown = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    return dict(line.split(maxsplit=1) for line in shown.splitlines())
+
+
+def test_make_help_lists_every_verb() -> None:
+    text = (ROOT / "Makefile").read_text("utf-8")
+    phony = set(re.findall(r"^\.PHONY: (\S+)$", text, flags=re.M))
+    targets = set(re.findall(r"^([a-z-]+):", text, flags=re.M))
+    assert phony == targets == set(verbs_of_make())
+
+
+@pytest.mark.parametrize("document", documents(), ids=label)
+def test_every_command_a_document_names_is_there(document: Path) -> None:
+    text = document.read_text("utf-8")
+    made = set(re.findall(r"(?:^|`|&& )make ([a-z]+(?:-[a-z]+)*)", text, flags=re.M))
+    blocks = "\n".join(re.findall(r"^```.*?^```", text, flags=re.S | re.M))
+    called = set(re.findall(r"`actr ([a-z]+)", text))
+    called |= set(re.findall(r"^actr ([a-z]+)", blocks, flags=re.M))
+    assert (made - set(verbs_of_make()), called - set(VERBS)) == (set(), set())
+
+
+def test_every_verb_of_actr_has_its_module() -> None:
+    missing = [
+        module
+        for module, _ in VERBS.values()
+        if not (PACKAGES[0].parent / (module.replace(".", "/") + ".py")).exists()
+        and not (PACKAGES[0].parent / module.replace(".", "/") / "__init__.py").exists()
+    ]
+    assert missing == []
+
+
+def test_the_readme_lists_every_variable_with_its_default() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    listed = dict(re.findall(r"^\| `(ACTR_\w+__\w+)` \| (?:`([^`]*)`|none) \|", text, flags=re.M))
+    defaults = settings.Settings.model_construct().model_dump(mode="json")
+    expected = {}
+    for key in settings.known_keys():
+        section, name = key.split(".")
+        expected[settings.variable(key)] = as_variable(defaults[section][name])
+    assert listed == expected
+
+
+def as_variable(value: object) -> str:
+    """A default as one would write it in the environment; empty for none."""
+    match value:
+        case None | "" | []:
+            return ""
+        case bool():
+            return str(value).lower()
+        case list():
+            return ",".join(value)
+        case float() if value.is_integer():
+            return str(int(value))
+        case _:
+            return str(value)
+
+
+def test_the_readme_lists_every_exit_code() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", text, flags=re.M)}
+    assert codes == {int(code) for code in Exit}
+
+
+# In pieces, so that this file does not match itself.
+FOREIGN = re.compile(
+    "|".join(
+        (
+            "/" + "work/",
+            "/" + "tmp/actr/",
+            "/" + r"root/\.pyenv",
+            "/" + "opt/(pypi|wheels)",
+            r"(pypi|pythonhosted)\." + "org/",
+            r"(ghcr|quay|gcr|docker)\." + "io/",
+            r"pkg\." + "dev",
+            r"registry\." + "(npmjs|hub|docker)",
+            r"deb\.debian\." + "org",
+        )
+    )
+)
+
+
+def test_no_registry_address_and_no_path_of_one_machine_is_in_the_tree() -> None:
+    found = []
+    for path in tracked():
+        try:
+            text = path.read_text("utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{label(path)}: {match.group()}" for match in FOREIGN.finditer(text)]
+    assert found == []
