@@ -172,8 +172,8 @@ class Tracks:
         return [
             MediaSeen(
                 track_id=track,
-                kind=str(first.kind),
-                codec=str(first.codec),
+                kind=first.kind.value,
+                codec=first.codec,
                 frames=tuple(self._frames[track]),
                 bytes=self._bytes[track],
             )
