@@ -1,0 +1,277 @@
+"""Dead letters: requests that were given up, kept for somebody to look at (spec 3.4).
+
+They take at most 5 % of the database; the oldest are dropped for new ones, and counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from actr_peer.inbound.rows import (
+    REQUEST_COLUMNS,
+    UPSERT,
+    done_row,
+    insert_row,
+    is_tell,
+    kind_of,
+    payload_type_of,
+    request_of,
+    to_signed,
+)
+from actr_peer.protocol.mailbox import ROW_BYTES, Request
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.storage.database import Connection
+from actr_peer.storage.ledger import Ledger
+from actr_peer.storage.operations import Row, Task
+
+if TYPE_CHECKING:
+    from actr_peer.inbound.mailbox import Mailbox
+
+MAX_LISTED = 1000
+"""Letters that one listing gives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One dead letter."""
+
+    sequence: int
+    """What names it; the order of its arrival."""
+    sender: str
+    request_id: str
+    """Empty for an envelope that could not be decoded; it cannot be replayed."""
+    payload_type: PayloadType
+    is_tell: bool
+    route_key: str
+    size: int
+    """Bytes of the envelope."""
+    reason: str
+    attempts: int
+    crashes: int
+    failures: int
+    died_at: float
+    """Seconds since 1970 by the wall clock; for people to read."""
+    envelope: bytes | None = None
+    """Only where one letter is shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which letters; all of what is given must fit."""
+
+    sequences: tuple[int, ...] = ()
+    """Any of these; empty: any at all."""
+    sender: str = ""
+    """Part of the sender."""
+    route: str = ""
+    """Part of the route key."""
+    reason: str = ""
+    """Part of the reason."""
+    request_id: str = ""
+    """The whole id."""
+    limit: int = MAX_LISTED
+
+
+class Letters:
+    """The dead letters of one mailbox, from code; owned by the mailbox."""
+
+    def __init__(self, mailbox: Mailbox, ledger: Ledger[Any], max_bytes: int) -> None:
+        self._mailbox = mailbox
+        self._ledger = ledger
+        self._max_bytes = max_bytes
+        self._kept: deque[tuple[int, int]] = deque()
+        """Sequence number and bytes, oldest first."""
+        self.bytes = 0
+        self.buried = 0
+        """Since the start."""
+        self.dropped = 0
+        """For want of room, since the start."""
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def restore(self, dead: list[tuple[int, int]]) -> None:
+        """Take over what a start found."""
+        for sequence, size in dead:
+            self._kept.append((sequence, size + ROW_BYTES))
+            self.bytes += size + ROW_BYTES
+
+    def bury(self, request: Request, reason: str, reply: bytes | None = None) -> None:
+        """Give up a request. One that was stored is finished, with ``reply`` remembered.
+
+        It rides the next commit.
+        """
+        if not request.sequence:
+            request.sequence = self._mailbox.next_sequence()
+        size = len(request.envelope) + ROW_BYTES
+        too_many = self._make_room(size)
+        if size <= self._max_bytes:
+            self._kept.append((request.sequence, size))
+            self.bytes += size
+        else:
+            too_many.append(request.sequence)
+        self.buried += 1
+        is_stored = self._mailbox.close_request(request, reply)
+        letter = _letter_row(request, reason)
+        work = partial(
+            _bury,
+            letter=letter,
+            done=done_row(request.sequence, reply) if is_stored else None,
+            too_many=too_many,
+        )
+        self._ledger.ride(Task(work, self._ledger.keep_if_failed, size=size, is_vital=True))
+
+    def _make_room(self, size: int) -> list[int]:
+        """Forget the oldest until ``size`` more bytes fit; returns their numbers."""
+        leaving = []
+        while self._kept and self.bytes + size > self._max_bytes:
+            sequence, freed = self._kept.popleft()
+            self.bytes -= freed
+            self.dropped += 1
+            leaving.append(sequence)
+        return leaving
+
+    async def find(self, which: Filter = Filter()) -> list[Letter]:
+        """The letters that fit, oldest first, without their envelopes."""
+        return await self._ledger.ask(partial(list_letters, which=which))
+
+    async def show(self, sequence: int) -> Letter | None:
+        """One letter with its envelope."""
+        return await self._ledger.ask(partial(read_letter, sequence=sequence))
+
+    async def drop(self, sequences: Iterable[int]) -> int:
+        """Delete letters; returns how many there were."""
+        chosen = list(sequences)
+        dropped = await self._ledger.ask(partial(_drop, sequences=chosen), is_vital=True)
+        self._forget(dropped)
+        return len(dropped)
+
+    async def replay(self, sequences: Iterable[int]) -> list[int]:
+        """Queue letters again, under the ids they had; returns which were.
+
+        A letter stays where it is if it could not be decoded, if its request lives already,
+        or if the mailbox has no room for it. Its counts start again; its reply, if it was
+        remembered, is forgotten.
+        """
+        letters = await self.find(Filter(sequences=tuple(sequences)))
+        chosen = [
+            (letter.sequence, self._mailbox.next_sequence())
+            for letter in letters
+            if letter.request_id and self._mailbox.may_replay(letter)
+        ]
+        revived = await self._ledger.ask(partial(_replay, chosen=chosen))
+        self._forget([old for old, _ in revived])
+        self._mailbox.revive([request for _, request in revived])
+        return [old for old, _ in revived]
+
+    def _forget(self, sequences: Iterable[int]) -> None:
+        gone = set(sequences)
+        self.bytes -= sum(size for sequence, size in self._kept if sequence in gone)
+        self._kept = deque(kept for kept in self._kept if kept[0] not in gone)
+
+
+def list_letters(connection: Connection, *, which: Filter) -> list[Letter]:
+    """The SQL of :meth:`Letters.find`, for readers in other processes too."""
+    rows = connection.execute(
+        "SELECT sequence, sender, request_id, kind, route_key, ifnull(length(body), 0), reason,"
+        " attempts, crashes, failures, died_at FROM actr_dead"
+        " WHERE (?1 = '' OR instr(sender, ?1)) AND (?2 = '' OR instr(route_key, ?2))"
+        " AND (?3 = '' OR instr(reason, ?3)) AND (?4 = '' OR request_id = ?4)"
+        " AND (?5 = '[]' OR sequence IN (SELECT value FROM json_each(?5)))"
+        " ORDER BY sequence LIMIT ?6",
+        (
+            which.sender,
+            which.route,
+            which.reason,
+            which.request_id,
+            str(list(which.sequences)),
+            min(which.limit, MAX_LISTED),
+        ),
+    ).fetchall()
+    return [_letter(row) for row in rows]
+
+
+def read_letter(connection: Connection, *, sequence: int) -> Letter | None:
+    """The SQL of :meth:`Letters.show`."""
+    row = connection.execute(
+        "SELECT sequence, sender, request_id, kind, route_key, ifnull(length(body), 0), reason,"
+        " attempts, crashes, failures, died_at, body FROM actr_dead WHERE sequence=?",
+        (sequence,),
+    ).fetchone()
+    return _letter(row) if row else None
+
+
+def _letter(row: Row) -> Letter:
+    return Letter(
+        sequence=row[0],
+        sender=row[1],
+        request_id=row[2],
+        payload_type=payload_type_of(row[3]),
+        is_tell=is_tell(row[3]),
+        route_key=row[4],
+        size=row[5],
+        reason=row[6],
+        attempts=row[7],
+        crashes=row[8],
+        failures=row[9],
+        died_at=row[10],
+        envelope=(row[11] or b"") if len(row) > 11 else None,
+    )
+
+
+def _letter_row(request: Request, reason: str) -> Row:
+    return (
+        request.sequence,
+        request.sender,
+        request.request_id,
+        kind_of(request),
+        request.route_key,
+        request.envelope,
+        to_signed(request.store_id),
+        request.call_number,
+        request.attempts,
+        request.crashes,
+        request.failures,
+        reason,
+        time.time(),
+    )
+
+
+def _bury(connection: Connection, *, letter: Row, done: Row | None, too_many: list[int]) -> None:
+    if done is not None:
+        UPSERT.execute(connection, [done])
+    connection.execute(f"INSERT OR REPLACE INTO actr_dead VALUES({','.join('?' * 13)})", letter)
+    _drop(connection, sequences=too_many)
+
+
+def _drop(connection: Connection, *, sequences: list[int]) -> list[int]:
+    rows = connection.execute(
+        "DELETE FROM actr_dead WHERE sequence IN (SELECT value FROM json_each(?))"
+        " RETURNING sequence",
+        (str(sequences),),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _replay(connection: Connection, *, chosen: list[tuple[int, int]]) -> list[tuple[int, Request]]:
+    revived = []
+    for old, new in chosen:
+        row = connection.execute(
+            f"SELECT {REQUEST_COLUMNS} FROM actr_dead WHERE sequence=?",  # noqa: S608
+            (old,),
+        ).fetchone()
+        if row is None:
+            continue
+        request = request_of(row)
+        request.attempts = request.crashes = request.failures = 0
+        request.sequence = new
+        connection.execute("DELETE FROM actr_dead WHERE sequence=?", (old,))
+        connection.execute("DELETE FROM actr_inbox WHERE sequence=?", (old,))
+        UPSERT.execute(connection, [insert_row(request)])
+        revived.append((old, request))
+    return revived

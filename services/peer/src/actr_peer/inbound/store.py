@@ -1,0 +1,178 @@
+"""The mailbox's file: opened, recovered, written; runs where the writer runs."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+
+from actr_peer.errors import ConfigError
+from actr_peer.inbound.rows import (
+    REQUEST_COLUMNS,
+    TABLES,
+    UPSERT,
+    VERSION,
+    is_tell,
+    request_of,
+    to_unsigned,
+)
+from actr_peer.protocol.mailbox import MAX_CRASHES, Request, give_up
+from actr_peer.protocol.remembered import Finished
+from actr_peer.storage.batches import Batches
+from actr_peer.storage.database import Connect, Connection, Durability, configure, set_bound
+from actr_peer.storage.journal import RunJournal
+from actr_peer.storage.operations import Operation
+
+
+@dataclass(slots=True)
+class Found:
+    """What a start found in the file."""
+
+    queued: list[Request] = field(default_factory=list)
+    """In order of arrival."""
+    poisoned: list[tuple[Request, str]] = field(default_factory=list)
+    """Must not run again, and why; still queued in the table."""
+    finished: list[Finished] = field(default_factory=list)
+    """In order of arrival."""
+    horizons: list[tuple[str, int, int]] = field(default_factory=list)
+    """Sender, store id, low-water mark."""
+    dead: list[tuple[int, int]] = field(default_factory=list)
+    """Sequence number and bytes of each dead letter, oldest first."""
+    last_sequence: int = 0
+
+
+class MailboxStore:
+    """Owns the connection; see :mod:`actr_peer.inbound.rows` for the tables.
+
+    Args:
+        max_attempts: Interrupted starts after which a request must not run again.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        durability: Durability,
+        max_bytes: int,
+        max_attempts: int,
+        connect: Connect,
+    ) -> None:
+        self._path = ":memory:" if durability == "memory" else path
+        self._durability: Durability = durability
+        self._max_bytes = max_bytes
+        self._max_attempts = max_attempts
+        self.journal: RunJournal | None = None
+        """Open from :meth:`open` to :meth:`close`; written on the loop. None: in memory."""
+        self._connect = connect
+        self._connection: Connection
+        self._batches: Batches
+
+    def open(self) -> Found:
+        """Open the file, make the tables, count interrupted starts, read what is there.
+
+        Raises:
+            ConfigError: If the file is no mailbox, or one of another version.
+        """
+        try:
+            self._connection = self._connect(self._path)
+        except sqlite3.Error as exc:
+            raise ConfigError(f"mailbox file {self._path}: {exc}; check its directory") from exc
+        pages = configure(self._connection, self._path, self._durability, self._max_bytes)
+        set_bound(self._connection, pages)  # recovery may use the reserve
+        make_tables(self._connection, self._path)
+        if self._durability != "memory":
+            self.journal = RunJournal(self._path + "-run")
+            self._count_interrupted(self.journal)
+        found = self._read()
+        self._batches = Batches(self._connection, UPSERT, pages)
+        return found
+
+    def _count_interrupted(self, journal: RunJournal) -> None:
+        """Raise the counts of what ran when the process ended; each start once."""
+        execute = self._connection.execute
+        counted = execute("SELECT value FROM actr_meta WHERE name='generation'").fetchone()
+        if counted is None or counted[0] != journal.generation:
+            execute("BEGIN IMMEDIATE")
+            for sequence, is_deferred in journal.interrupted().items():
+                execute(
+                    "UPDATE actr_inbox SET attempts=attempts+1, crashes=crashes+?"
+                    " WHERE sequence=? AND state=0",
+                    (0 if is_deferred else 1, sequence),
+                )
+            execute(
+                "INSERT OR REPLACE INTO actr_meta VALUES('generation', ?)", (journal.generation,)
+            )
+            execute("COMMIT")
+        journal.restart()
+
+    def _read(self) -> Found:
+        execute = self._connection.execute
+        found = Found()
+        for row in execute(
+            f"SELECT {REQUEST_COLUMNS} FROM actr_inbox WHERE state=0 ORDER BY sequence"  # noqa: S608
+        ).fetchall():
+            request = request_of(row)
+            why = give_up(request, max_attempts=self._max_attempts, max_crashes=MAX_CRASHES)
+            if why is None:
+                found.queued.append(request)
+            else:
+                found.poisoned.append((request, why))
+        found.finished = read_finished(self._connection)
+        for sender, store_id, low in execute(
+            "SELECT sender, store_id, low_water FROM actr_horizon"
+        ).fetchall():
+            found.horizons.append((sender, to_unsigned(store_id), low))
+        found.dead = execute(
+            "SELECT sequence, ifnull(length(body), 0) FROM actr_dead ORDER BY sequence"
+        ).fetchall()
+        found.last_sequence = execute(
+            "SELECT max(ifnull((SELECT max(sequence) FROM actr_inbox), 0),"
+            " ifnull((SELECT max(sequence) FROM actr_dead), 0))"
+        ).fetchone()[0]
+        return found
+
+    def apply(self, batch: list[Operation]) -> None:
+        self._batches.apply(batch)
+
+    def close(self) -> None:
+        self._connection.close()
+        if self.journal is not None:
+            self.journal.close()
+
+
+def make_tables(connection: Connection, path: str) -> None:
+    """Make the tables of a new file.
+
+    Raises:
+        ConfigError: If the file has the tables of another version.
+    """
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == VERSION:
+        return
+    if version != 0:
+        raise ConfigError(
+            f"mailbox file {path} has version {version}, this program reads {VERSION}"
+        )
+    connection.execute("BEGIN IMMEDIATE")
+    for table in TABLES:
+        connection.execute(table)
+    connection.execute(f"PRAGMA user_version={VERSION}")
+    connection.execute("COMMIT")
+
+
+def read_finished(connection: Connection) -> list[Finished]:
+    """What is remembered, in order of arrival, without the replies."""
+    rows = connection.execute(
+        "SELECT sequence, sender, request_id, kind, store_id, call_number,"
+        " ifnull(length(body), 0) FROM actr_inbox"
+        " WHERE state=2 AND sender IS NOT NULL ORDER BY sequence"
+    ).fetchall()
+    return [
+        Finished(
+            (sender, request_id),
+            sequence,
+            size=0 if is_tell(kind) else size,
+            caller=(sender, to_unsigned(store_id)) if number else None,
+            number=number,
+        )
+        for sequence, sender, request_id, kind, store_id, number, size in rows
+    ]

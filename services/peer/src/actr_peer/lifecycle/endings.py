@@ -1,0 +1,130 @@
+"""What becomes of a request that has run: a reply, a commit, another try, a dead letter."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from actr_peer.errors import CallError, Code
+from actr_peer.inbound.mailbox import Mailbox
+from actr_peer.inbound.transaction import ConflictError, Transaction
+from actr_peer.lifecycle.turns import Outcome, Turn
+from actr_peer.protocol.mailbox import RETRY_AFTER, Request
+from actr_peer.storage.database import StorageError, is_full
+
+log = logging.getLogger(__name__)
+
+MAX_CONFLICTS = 10
+"""Runs of one request whose reads no longer held at the commit."""
+
+ErrorReply = Callable[[Request, CallError], bytes | None]
+
+
+class Endings:
+    """Part of the scheduler; see there for ``reply`` and ``error_reply``.
+
+    Args:
+        release: Lets others have their turn; harmless when they have it.
+        again: Runs a request once more.
+    """
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        *,
+        reply: Callable[[Request, bytes], None],
+        error_reply: ErrorReply,
+        release: Callable[[Turn], None],
+        again: Callable[[Turn, Request], None],
+    ) -> None:
+        self._mailbox = mailbox
+        self._reply = reply
+        self._error_reply = error_reply
+        self._release = release
+        self._again = again
+
+    def conclude(self, turn: Turn, request: Request, outcome: Outcome) -> None:
+        """Decide what becomes of a request that has run."""
+        effects = None if outcome.failed or outcome.dead else turn.effects
+        if outcome.dead:
+            self.give_up(request, outcome.dead, outcome.reply)
+        elif outcome.failed and outcome.max_failures:
+            if self._count_failure(turn, request, outcome):
+                return
+        elif effects is not None and not effects.is_empty:
+            self._commit(turn, request, outcome, effects)
+            return
+        else:
+            self._mailbox.complete(request, outcome.reply)
+            self._send(request, outcome.reply)
+        self._release(turn)
+
+    def _send(self, request: Request, reply: bytes | None) -> None:
+        if reply is not None and not request.is_tell:
+            self._reply(request, reply)
+
+    def give_up(self, request: Request, why: str, reply: bytes | None) -> None:
+        self._mailbox.bury(request, why, reply)
+        self._send(request, reply)
+
+    def _count_failure(self, turn: Turn, request: Request, outcome: Outcome) -> bool:
+        """Whether the request runs again; it keeps its place, so that order holds."""
+        request.failures += 1
+        request.attempts += 1
+        if request.failures >= outcome.max_failures:
+            self.give_up(request, f"failed {request.failures} times", outcome.reply)
+            return False
+        self._mailbox.note_failure(request)
+        self._again(turn, request)
+        return True
+
+    def _commit(self, turn: Turn, request: Request, outcome: Outcome, effects: Transaction) -> None:
+        """Write effects and completion; the reply waits for them.
+
+        A turn that runs alone gives way at once: what runs next reads after this commit.
+        Beside others, the key is kept until the reads are known to have held.
+        """
+        runs_alone = turn.conflict_key is None and not turn.is_released
+        if runs_alone:
+            self._release(turn)
+        self._mailbox.complete(
+            request,
+            outcome.reply,
+            effects=effects,
+            validate=not runs_alone,
+            done=partial(self._settled, turn, request, outcome),
+        )
+
+    def _settled(
+        self, turn: Turn, request: Request, outcome: Outcome, error: StorageError | None
+    ) -> None:
+        """The effects are committed, or could not be."""
+        if error is None:
+            self._send(request, outcome.reply)
+        elif isinstance(error, ConflictError) and turn.conflicts < MAX_CONFLICTS:
+            turn.conflicts += 1
+            self._again(turn, request)
+            return
+        else:
+            self._uncommitted(request, error)
+        self._release(turn)
+
+    def _uncommitted(self, request: Request, error: StorageError) -> None:
+        """Answer a request whose effects were not applied."""
+        if is_full(error) or isinstance(error, ConflictError):
+            code = Code.ABORTED if isinstance(error, ConflictError) else Code.RESOURCE_EXHAUSTED
+            text = f"{request.route_key}: nothing was written: {error}"
+            reply = self.error(request, code, text, retryable=True, retry_after=RETRY_AFTER)
+            self._mailbox.withdraw(request)  # so that a retry runs
+        else:
+            log.error("effects failed: route=%s", request.route_key, exc_info=error)
+            text = f"{request.route_key}: its transaction failed with {type(error).__name__}"
+            reply = self.error(request, Code.INTERNAL, text)
+            self._mailbox.complete(request, reply)
+        self._send(request, reply)
+
+    def error(self, request: Request, code: Code, text: str, **more: Any) -> bytes | None:
+        """An error as a reply."""
+        return self._error_reply(request, CallError(code, text, **more))

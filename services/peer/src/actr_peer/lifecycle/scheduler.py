@@ -1,0 +1,335 @@
+"""One message at a time, as actors do; more where conflict keys say so (spec 3.4).
+
+Requests come from the mailbox in bursts, jobs from inside the process. A handler's coroutine is
+stepped where it stands and gets a task only if it waits. The reply goes out at once, and the
+completion rides the next commit; with effects, the reply waits for the commit.
+
+This is the boundary to the runtime's handler code: every exception of ``run`` ends here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from types import TracebackType
+from typing import Any, Self
+
+from actr_peer.errors import Code
+from actr_peer.inbound.mailbox import Mailbox
+from actr_peer.inbound.transaction import Transaction
+from actr_peer.lifecycle.endings import Endings, ErrorReply
+from actr_peer.lifecycle.stepping import StandIn, Suspended, resume, step
+from actr_peer.lifecycle.turns import Deferred, Job, Outcome, Stopped, Turn
+from actr_peer.protocol.mailbox import Request
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.turns import MAX_CONCURRENT, Turns
+from actr_peer.tasks import Tasks
+
+__all__ = ["Deferred", "Job", "Outcome", "Scheduler", "Stopped", "Transaction", "Turn"]
+
+log = logging.getLogger(__name__)
+
+MAX_STARTS = 64
+"""Handlers started in one turn of the loop, before others get theirs."""
+
+Run = Callable[[Request, Turn], Coroutine[Any, Any, Outcome | Deferred]]
+
+
+class Scheduler:
+    """Runs what the mailbox delivers. Leaving the block cancels what runs; it runs again
+    after the next start, and is not blamed.
+
+    Args:
+        run: Runs the handler of one request to its outcome. It may raise: that is answered
+            with an error and logged.
+        reply: Sends a reply.
+        key_of: The conflict key of a request; None: it runs alone.
+        error_reply: Makes the reply for a request that ended without one.
+    """
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        *,
+        run: Run,
+        reply: Callable[[Request, bytes], None],
+        key_of: Callable[[Request], str | None],
+        error_reply: ErrorReply = lambda request, error: None,
+        max_concurrent: int = MAX_CONCURRENT,
+    ) -> None:
+        self.mailbox = mailbox
+        self.deferred = 0
+        """Replies that handlers have put off."""
+        self._run = run
+        self._key_of = key_of
+        self._error_reply = error_reply
+        self._endings = Endings(
+            mailbox,
+            reply=reply,
+            error_reply=error_reply,
+            release=self._release,
+            again=self._again,
+        )
+        self._turns: Turns[Turn] = Turns(max_concurrent)
+        self._queued: dict[tuple[str, str], Turn] = {}
+        self._running: dict[str, Turn] = {}
+        self._put_off: dict[tuple[str, str], Turn] = {}
+        self._tasks = Tasks("scheduler")
+        self._is_scheduled = False
+        self._is_taking = False
+        self._is_closing = False
+        self._idle = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        await self._tasks.__aenter__()
+        self._is_taking = True
+        for request, why in self.mailbox.poisoned:
+            reply = self._endings.error(request, Code.ABORTED, f"given up: {why}")
+            self._endings.give_up(request, why, reply)
+        self.mailbox.poisoned = []
+        self.mailbox.attach(self._deliver)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_taking = False
+        self._is_closing = True
+        for turn in self._put_off.values():
+            turn.disarm()
+            self.mailbox.journal.leave(turn.slot)
+        self._put_off.clear()
+        await self._tasks.__aexit__(exc_type, exc, traceback)
+
+    async def drain(self, timeout: float) -> bool:
+        """Start nothing more, and wait at most ``timeout`` seconds for what runs or is deferred.
+
+        Returns:
+            Whether all of it has ended.
+        """
+        self._is_taking = False
+        self._idle.clear()
+        if not self._turns.active and not self.deferred:
+            return True
+        try:
+            async with asyncio.timeout(timeout):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def is_running(self, request_id: str) -> bool:
+        """Whether the handler of this request runs now, or waits for what it called.
+
+        A call whose chain names such a one is a cycle: it would wait for itself.
+        """
+        return request_id in self._running
+
+    @property
+    def waiting(self) -> int:
+        """Requests and jobs that wait for their turn."""
+        return len(self._turns)
+
+    # Arriving
+
+    def _deliver(self, requests: list[Request]) -> None:
+        for request in requests:
+            is_signal = request.payload_type is PayloadType.RPC_SIGNAL
+            turn = Turn(self, request, None, self._key_of(request), is_signal)
+            self._queued[request.key] = turn
+            self._turns.add(turn)
+        self._wake()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job for its turn among the requests.
+
+        Its bound is the submitter's: what may be open inside the process.
+        """
+        is_signal = job.payload_type is PayloadType.RPC_SIGNAL
+        self._turns.add(Turn(self, None, job, job.key, is_signal))
+        self._wake()
+
+    def cancel(self, sender: str, request_id: str) -> None:
+        """The caller waits no more: end its request, wherever it is. No reply is sent."""
+        request = self.mailbox.cancel(sender, request_id)
+        if request is None:
+            return
+        key = (sender, request_id)
+        waiting = self._queued.pop(key, None)
+        if waiting is not None:
+            self._turns.remove(waiting)
+            self.mailbox.complete(request, None)
+            self._wake()
+            return
+        turn = self._put_off.get(key) or self._running.get(request_id)
+        if turn is not None and turn.request is request:
+            self._stop(turn, Stopped.CALLER)
+
+    def expire(self, turn: Turn) -> None:
+        """Time is up for a turn; called by its timer."""
+        self._stop(turn, Stopped.TIMEOUT)
+
+    def _stop(self, turn: Turn, why: Stopped) -> None:
+        turn.stopped = turn.stopped or why
+        if turn.request is not None and turn.request.key in self._put_off:
+            assert turn.deferred is not None
+            if turn.deferred.on_cancel is not None:
+                turn.deferred.on_cancel()
+            turn.deferred.finish(self._stopped_outcome(turn))
+        elif turn.stand_in is not None:
+            turn.stand_in.cancel()
+
+    # Running
+
+    def _wake(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._start_ready)
+
+    def _start_ready(self) -> None:
+        """Start what may start; once for each burst."""
+        self._is_scheduled = False
+        take = self._turns.take
+        for _ in range(MAX_STARTS):
+            if not self._is_taking:
+                return
+            turn = take()
+            if turn is None:
+                return
+            self._start(turn)
+        self._wake()
+
+    def _start(self, turn: Turn) -> None:
+        """Step the handler; it ends here, or goes on in a task."""
+        request = turn.request
+        turn.stand_in = StandIn()
+        if request is not None:
+            self._queued.pop(request.key, None)
+            self._running[request.request_id] = turn
+            turn.slot = self.mailbox.journal.enter(request.sequence)
+            coro: Coroutine[Any, Any, Any] = self._run(request, turn)
+        else:
+            assert turn.job is not None
+            if turn.job.request_id:
+                self._running[turn.job.request_id] = turn
+            coro = turn.job.run()
+        context = copy_context()
+        try:
+            result = step(coro, turn.stand_in, context, self._loop)
+        except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - the boundary
+            result = self._failed(turn, exc)
+        if type(result) is Suspended:
+            name = request.route_key if request is not None else "job"
+            # The owner's task is the handler's own: cancelling one cancels the other.
+            self._tasks.start(name, self._finish_later(turn, coro, result), context=context)
+            turn.is_waiting = True
+            turn.arm()
+        else:
+            self._finish(turn, result)
+
+    async def _finish_later(
+        self, turn: Turn, coro: Coroutine[Any, Any, Any], suspended: Suspended
+    ) -> None:
+        """The rest of a handler that waits."""
+        assert turn.stand_in is not None
+        try:
+            result = await resume(coro, turn.stand_in, suspended)
+        except asyncio.CancelledError as exc:
+            if turn.stopped is None and self._is_closing:
+                self._interrupted(turn)
+                raise
+            result = self._failed(turn, exc)
+        except Exception as exc:  # noqa: BLE001 - the boundary
+            result = self._failed(turn, exc)
+        self._finish(turn, result)
+
+    def _failed(self, turn: Turn, exc: BaseException) -> Outcome:
+        """The outcome of a run that raised."""
+        if turn.stopped is not None:
+            return self._stopped_outcome(turn)
+        if turn.request is None:
+            log.error("job failed", exc_info=exc)
+            return Outcome()
+        log.error("run failed: route=%s", turn.request.route_key, exc_info=exc)
+        text = f"{turn.request.route_key} failed with {type(exc).__name__}"
+        return Outcome(self._endings.error(turn.request, Code.INTERNAL, text), failed=True)
+
+    def _stopped_outcome(self, turn: Turn) -> Outcome:
+        if turn.stopped is Stopped.CALLER or turn.request is None:
+            return Outcome(None, failed=True)
+        text = f"{turn.request.route_key} ran out of time"
+        return Outcome(self._endings.error(turn.request, Code.DEADLINE_EXCEEDED, text), failed=True)
+
+    def _interrupted(self, turn: Turn) -> None:
+        """The scheduler is closing: the request stays queued in the table, without blame."""
+        turn.disarm()
+        if turn.request is not None:
+            self.mailbox.journal.leave(turn.slot)
+
+    # Ending
+
+    def _finish(self, turn: Turn, result: Any) -> None:
+        """The handler has returned."""
+        turn.disarm()
+        turn.stand_in = None
+        turn.is_waiting = False
+        request = turn.request
+        if request is None:
+            assert turn.job is not None
+            self._running.pop(turn.job.request_id, None)
+            self._release(turn)
+            return
+        self._running.pop(request.request_id, None)
+        if isinstance(result, Deferred):
+            if result.early is None:
+                self._put_off_reply(turn, request)
+                return
+            result = result.early
+        self.mailbox.journal.leave(turn.slot)
+        self._endings.conclude(turn, request, result)
+
+    def _put_off_reply(self, turn: Turn, request: Request) -> None:
+        self.mailbox.journal.defer(turn.slot)
+        self._put_off[request.key] = turn
+        self.deferred += 1
+        turn.is_waiting = True
+        turn.arm()
+        self._release(turn)
+
+    def finish_deferred(self, turn: Turn, outcome: Outcome) -> None:
+        """A reply that was put off has come."""
+        request = turn.request
+        assert request is not None
+        del self._put_off[request.key]
+        self.deferred -= 1
+        turn.disarm()
+        self.mailbox.journal.leave(turn.slot)
+        self._endings.conclude(turn, request, outcome)
+        self._note_idle()
+
+    def _again(self, turn: Turn, request: Request) -> None:
+        turn.effects = turn.deferred = None
+        if turn.is_released:
+            self._deliver([request])
+        elif self._is_taking:
+            self._loop.call_soon(self._start, turn)
+        else:
+            self._release(turn)  # it stays queued in the table
+
+    def _release(self, turn: Turn) -> None:
+        """Let others have their turn."""
+        if not turn.is_released:
+            turn.is_released = True
+            self._turns.finish(turn)
+            self._note_idle()
+            self._wake()
+
+    def _note_idle(self) -> None:
+        if not self._turns.active and not self.deferred:
+            self._idle.set()

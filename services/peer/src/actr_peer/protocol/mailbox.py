@@ -1,0 +1,190 @@
+"""Sans-I/O: what the mailbox admits, remembers and gives up on (spec 3.4, 8).
+
+A request goes through the states of :class:`State`::
+
+    put ──► WRITING ──commit──► QUEUED ──► RUNNING ──► DONE (with its reply)
+                │                 ▲           │  └───► DEAD (dead letters)
+                └► refused        └── retry ──┘
+
+Order is by sequence number, never by a clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+from actr_peer.errors import Code
+from actr_peer.protocol.payload import PayloadType
+
+CAPACITY = 10_000
+"""Requests that may be queued or running."""
+MAX_BYTES = 256 * 1024 * 1024
+"""Bytes of the whole database file; queue, replies and dead letters take shares of it."""
+MAX_ATTEMPTS = 5
+"""Starts of one request that a death of the process interrupted, over all its kinds."""
+MAX_CRASHES = 3
+"""Starts of one request during which the process died while the handler itself ran."""
+MAX_REMEMBERED = 65_536
+"""Finished calls whose reply is kept for repeated requests, oldest forgotten first."""
+REMEMBER = 15 * 60.0
+"""Seconds a finished call that is not durable is remembered."""
+MAX_HORIZONS = 4096
+"""Outboxes of callers whose low-water mark is kept, least recently heard forgotten first."""
+RETRY_AFTER = 1.0
+"""Seconds that a refused sender is asked to wait."""
+
+QUEUE_SHARE = 4
+"""One part in so many of ``max_bytes`` may be queued requests."""
+REPLY_SHARE = 8
+"""One part in so many of ``max_bytes`` may be remembered replies."""
+DEAD_SHARE = 20
+"""One part in so many of ``max_bytes`` may be dead letters: 5 %."""
+SIGNAL_SHARE = 10
+"""One part in so many of the room is kept for RPC_SIGNAL."""
+ROW_BYTES = 200
+"""What a row costs beside its envelope, about: ids, route, page overhead."""
+
+
+class State(IntEnum):
+    """Where a request is; the values are stored."""
+
+    QUEUED = 0
+    """Committed and acknowledged, waits for its turn."""
+    RUNNING = 1
+    """Its handler runs; known from the run journal, never written into the table."""
+    DONE = 2
+    """Completed; the reply is remembered."""
+    DEAD = 3
+    """Given up; a copy is among the dead letters."""
+    WRITING = 4
+    """Not committed yet: in memory only."""
+
+
+class Pressure(Enum):
+    """What senders feel of the mailbox."""
+
+    EASED = "eased"
+    """All that arrives is stored at once."""
+    FULL = "full"
+    """Senders are pushed back."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One request or tell, as the dispatcher hands it over and the scheduler runs it."""
+
+    sender: str
+    request_id: str
+    payload_type: PayloadType
+    is_tell: bool
+    route_key: str
+    envelope: bytes
+    """The serialized envelope, as it came."""
+    number: int = 0
+    """Of the message in its lane session, for the acknowledgement; 0 after a restart."""
+    attempts: int = 0
+    """Starts before this one that did not complete."""
+    call_number: int = 0
+    """Durable calls: the caller's number, from 1; 0: not durable."""
+    low_water: int = 0
+    """Durable calls: numbers below it are finished at the caller."""
+    store_id: int = 0
+    """Durable calls: the caller's outbox, within which the numbers count."""
+    sequence: int = 0
+    """Given by the mailbox: the order of arrival."""
+    crashes: int = 0
+    """Starts during which the process died while the handler ran."""
+    failures: int = 0
+    """Starts that ended with a failure of the handler."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What a repeated request has in common with the first."""
+        return self.sender, self.request_id
+
+    @property
+    def is_signal(self) -> bool:
+        return self.payload_type is PayloadType.RPC_SIGNAL
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The request is on disk: acknowledge it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The request came before: acknowledge it; it does not run again.
+
+    With ``reply`` None, none is due now: it is a tell, or still queued or running and its
+    reply will go out when it is done, or the caller has finished it.
+    """
+
+    reply: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The request was not taken: acknowledge it and answer with this error."""
+
+    code: Code
+    message: str
+    retry_after: float
+    """Seconds."""
+
+
+Put = Stored | Repeated | Refused
+
+STORED = Stored()
+REPEATED_QUIETLY = Repeated(None)
+
+
+def give_up(request: Request, *, max_attempts: int, max_crashes: int = MAX_CRASHES) -> str | None:
+    """Say why a request found interrupted at start must not run again, or None if it may."""
+    if request.crashes >= max_crashes:
+        return f"the process died {request.crashes} times while it ran"
+    if request.attempts >= max_attempts:
+        return f"interrupted {request.attempts} times"
+    return None
+
+
+class Room:
+    """How much may be queued: messages and bytes, a tenth kept for RPC_SIGNAL.
+
+    Args:
+        capacity: Messages.
+        max_bytes: Bytes of envelopes, :data:`ROW_BYTES` each included.
+    """
+
+    __slots__ = ("bytes", "capacity", "max_bytes", "messages")
+
+    def __init__(self, capacity: int, max_bytes: int) -> None:
+        self.capacity = capacity
+        self.max_bytes = max_bytes
+        self.messages = 0
+        self.bytes = 0
+
+    def admits(self, size: int, *, is_signal: bool) -> bool:
+        """Whether an envelope of ``size`` bytes may enter now.
+
+        A queue that is empty admits any one envelope, or it could never be delivered.
+        """
+        if self.messages == 0:
+            return True
+        capacity, max_bytes = self.capacity, self.max_bytes
+        if not is_signal:
+            capacity -= capacity // SIGNAL_SHARE
+            max_bytes -= max_bytes // SIGNAL_SHARE
+        return self.messages < capacity and self.bytes + size + ROW_BYTES <= max_bytes
+
+    def take(self, size: int) -> None:
+        self.messages += 1
+        self.bytes += size + ROW_BYTES
+
+    def give(self, size: int) -> None:
+        self.messages -= 1
+        self.bytes -= size + ROW_BYTES
+
+    def __repr__(self) -> str:
+        return f"Room({self.messages}/{self.capacity} messages, {self.bytes}/{self.max_bytes} B)"

@@ -1,0 +1,1 @@
+"""State on disk: SQLite files, their one writer thread, the run journal. No actors, no loops."""

@@ -1,0 +1,182 @@
+"""How a state file is opened: one SQLite database in WAL mode, bounded (spec 8).
+
+``power`` syncs every commit (``synchronous=FULL``); ``process`` leaves that to the kernel
+(``NORMAL``): it survives ``kill -9``, not a power cut; ``memory`` keeps no file at all.
+Decision 0008 has the figures.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Literal, Protocol
+
+from actr_peer.errors import BusyError, ConfigError
+
+Durability = Literal["power", "process", "memory"]
+
+PAGE_BYTES = 4096
+WAL_BYTES = 4 * 1024 * 1024
+"""The write-ahead log is made this long at once: writing over it syncs in half the time of
+growing it, and a full disk cannot stop a completion from being logged."""
+CHECKPOINT_PAGES = 256
+"""Pages in the log that cause a checkpoint: 1 MiB, well inside the log's length."""
+SMALL_CHECKPOINT_PAGES = 64
+"""The same where the whole database is small."""
+SMALL_DATABASE_BYTES = 32 * 1024 * 1024
+RESERVE_SHARE = 10
+"""One part in so many of the pages is kept for completions and recovery."""
+STATEMENTS = 64
+"""Prepared statements that are kept."""
+
+
+class Cursor(Protocol):
+    """What a statement gives back."""
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+
+class Connection(Protocol):
+    """The part of :class:`sqlite3.Connection` that is used, so that tests can bring their own.
+
+    Its errors are :class:`sqlite3.Error` with ``sqlite_errorcode``.
+    """
+
+    @property
+    def in_transaction(self) -> bool: ...
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor: ...
+
+    def close(self) -> None: ...
+
+
+Connect = Callable[[str], Connection]
+StorageError = sqlite3.Error
+"""What the database reports, for those who do not import it."""
+
+
+def connect(path: str) -> Connection:
+    """Open ``path`` with transactions in our own hands."""
+    return sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS
+    )
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether the disk, or the database's own bound, has no room, or the disk fails to write.
+
+    The primary code is the low byte of an extended one (sqlite.org/rescode.html).
+    """
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def configure(connection: Connection, path: str, durability: Durability, max_bytes: int) -> int:
+    """Set the pragmas and make the log long; returns the bound of the database, in pages.
+
+    The bound is ``max_bytes``, or half of what the volume has, where that is less: the log
+    and the checkpoints need room too.
+
+    Raises:
+        ConfigError: If the file is not a database, or cannot be written.
+    """
+    try:
+        connection.execute("PRAGMA busy_timeout=5000").fetchall()
+        if durability == "memory":
+            return _bound(connection, max_bytes)
+        connection.execute("PRAGMA journal_mode=WAL").fetchall()
+        synchronous = "FULL" if durability == "power" else "NORMAL"
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        max_bytes = min(max_bytes, _half_of_volume(path))
+        is_small = max_bytes < SMALL_DATABASE_BYTES
+        pages = SMALL_CHECKPOINT_PAGES if is_small else CHECKPOINT_PAGES
+        wal_bytes = min(WAL_BYTES, max_bytes // 4)
+        connection.execute(f"PRAGMA journal_size_limit={wal_bytes}").fetchall()
+        _lengthen_log(connection, path, wal_bytes)
+        connection.execute(f"PRAGMA wal_autocheckpoint={pages}").fetchall()
+        return _bound(connection, max_bytes)
+    except sqlite3.DatabaseError as exc:
+        raise ConfigError(f"mailbox file {path}: {exc}; check the path and its volume") from exc
+
+
+def set_bound(connection: Connection, pages: int) -> None:
+    """Let the database grow to ``pages``; below its present size, it just does not grow."""
+    connection.execute(f"PRAGMA max_page_count={pages}").fetchall()
+
+
+def _bound(connection: Connection, max_bytes: int) -> int:
+    page_bytes = int(connection.execute("PRAGMA page_size").fetchone()[0])
+    pages = max(64, max_bytes // page_bytes)
+    set_bound(connection, pages - pages // RESERVE_SHARE)
+    return pages
+
+
+def _half_of_volume(path: str) -> int:
+    volume = os.statvfs(os.path.dirname(path) or ".")
+    own = sum(_size(path + suffix) for suffix in ("", "-wal"))
+    return (volume.f_bavail * volume.f_frsize + own) // 2
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _lengthen_log(connection: Connection, path: str, wal_bytes: int) -> None:
+    """Write a throw-away table through the log, whose blocks then stay allocated.
+
+    Harmless where the disk has no room for it: the log then grows as it is used.
+    """
+    if _size(path + "-wal") >= wal_bytes - 2 * PAGE_BYTES:
+        return
+    connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
+    blob = wal_bytes - 64 * PAGE_BYTES
+    try:
+        connection.execute("BEGIN")
+        connection.execute("CREATE TABLE actr_log(blob BLOB)")
+        connection.execute("INSERT INTO actr_log VALUES(zeroblob(?))", (blob,))
+        connection.execute("COMMIT")
+        connection.execute("DROP TABLE actr_log")
+        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+    except sqlite3.OperationalError as exc:
+        if not is_full(exc):
+            raise
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+class FileLock:
+    """One process at a time on one state file; the lock dies with its holder.
+
+    Raises:
+        BusyError: From :meth:`take`, if another process holds it.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path + "-lock"
+        self._file: int | None = None
+
+    def take(self) -> None:
+        import fcntl
+
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            os.close(file)
+            raise BusyError(
+                f"{self._path} is held by another process: one actor, one process"
+            ) from exc
+        self._file = file
+
+    def release(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):
+                os.close(self._file)
+            self._file = None
