@@ -90,6 +90,8 @@ class Hello:
     nonce: bytes
     server_id: str
     proof_required: bool
+    max_message_bytes: int
+    """Largest message that the service takes; 0: not said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +239,8 @@ def encode(number: int, request: Request) -> bytes:
 def decode(data: bytes) -> tuple[int, Body | None]:
     """Read one server message: the number it answers (0: none), and its body.
 
-    The body is None for a kind that this version does not know.
+    The body is None for a kind that this version does not know, and for a relay that its
+    sender got wrong.
 
     Raises:
         RemoteProtocolError: If it cannot be decoded or a part of it cannot be used.
@@ -252,7 +255,7 @@ def decode(data: bytes) -> tuple[int, Body | None]:
 
 def _hello(message: pb.ServerMessage) -> Hello:
     body = message.hello
-    return Hello(body.nonce, body.server_id, body.proof_required)
+    return Hello(body.nonce, body.server_id, body.proof_required, body.max_message_bytes)
 
 
 def _registered(message: pb.ServerMessage) -> Registered:
@@ -273,10 +276,13 @@ def _event(message: pb.ServerMessage) -> PresenceEvent:
     return PresenceEvent(Change[kind], _presence(body.presence), body.version, Reason[reason])
 
 
-def _relayed(message: pb.ServerMessage) -> Relayed:
+def _relayed(message: pb.ServerMessage) -> Relayed | None:
     body = message.relayed
-    source = ActrId.from_message(getattr(body, "from"))
-    return Relayed(source, body.incarnation, unpack_negotiate(body.negotiate))
+    try:
+        source = ActrId.from_message(getattr(body, "from"))
+        return Relayed(source, body.incarnation, unpack_negotiate(body.negotiate))
+    except RemoteProtocolError:
+        return None  # another peer's mistake is not the service's: the connection stays
 
 
 def _undelivered(message: pb.ServerMessage) -> Undelivered:
@@ -288,7 +294,7 @@ def _undelivered(message: pb.ServerMessage) -> Undelivered:
 
 _KINDS = frozenset(pb.PresenceEvent.Kind.values())
 _REASONS = frozenset(pb.PresenceEvent.Reason.values())
-_READERS: Mapping[str, Callable[[pb.ServerMessage], Body]] = MappingProxyType(
+_READERS: Mapping[str, Callable[[pb.ServerMessage], Body | None]] = MappingProxyType(
     {
         "hello": _hello,
         "authenticated": lambda message: Authenticated(),

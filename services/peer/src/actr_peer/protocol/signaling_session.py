@@ -24,6 +24,7 @@ from typing import Any
 from actr_peer.errors import (
     BusyError,
     ConfigError,
+    LimitError,
     PeerError,
     RemoteProtocolError,
     UnreachableError,
@@ -33,6 +34,8 @@ from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.signaling import IceServer, PresenceEvent, Registration
 
 CONTEXT = b"actr/signaling/v1"
+MAX_OPEN = 1024
+"""Requests that may wait for their answers."""
 
 
 class State(Enum):
@@ -140,14 +143,25 @@ class Session:
         self._last = 0
         self._open: dict[int, type] = {}
         """Number to the type of each request that is not answered."""
+        self._max_bytes = 0
         self._final: PeerError | None = None
         self._was_moved = False
 
     def ask(self, request: messages.Request) -> tuple[int, bytes]:
-        """Return the number of a new request and what to send for it."""
+        """Return the number of a new request and what to send for it.
+
+        Raises:
+            LimitError: If the message is longer than the service takes, or too many requests
+                are not answered yet.
+        """
+        if len(self._open) >= MAX_OPEN:
+            raise LimitError("signaling requests", limit=MAX_OPEN, asked=MAX_OPEN + 1)
+        data = messages.encode(self._last + 1, request)
+        if 0 < self._max_bytes < len(data):
+            raise LimitError("bytes of a signaling message", limit=self._max_bytes, asked=len(data))
         self._last += 1
         self._open[self._last] = type(request)
-        return self._last, messages.encode(self._last, request)
+        return self._last, data
 
     def forget(self, number: int) -> None:
         """Nobody waits for this answer any more; it is dropped when it comes."""
@@ -196,6 +210,7 @@ class Session:
             )
             raise RemoteProtocolError("a proof is required and there is no secret")
         self.state = State.PROVING
+        self._max_bytes = body.max_message_bytes
         who = self._registration.id
         mac = make_mac(self._secret, body.server_id, body.nonce, str(who))
         return (Send(self.ask(messages.Authenticate(who, mac))[1]),)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import socket
-from asyncio import get_running_loop
+from asyncio import get_running_loop, timeout
+from secrets import SystemRandom
 from urllib.parse import urlsplit
 
 from actr_peer.errors import BusyError, ConfigError
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 128
+ADDRESS_SECONDS = 2.0
 
 # (level, name of the option, value). What the kernel holds is beyond the reach of priorities:
 # an urgent message waits behind all of it. So little is kept unsent, and the receiver's window
@@ -88,23 +90,25 @@ async def listen(host: str, port: int) -> socket.socket:
 
 
 async def connect(host: str, port: int) -> socket.socket:
-    """Return a connected socket; tries the addresses of ``host`` one after the other.
+    """Return a connected socket; tries the addresses of ``host`` in random order.
 
-    Cancelling closes what was begun.
+    A name may stand for several replicas, one of which may be dead and silent: each address
+    has ``ADDRESS_SECONDS``. Cancelling closes what was begun.
 
     Raises:
         OSError: If none of them answers.
     """
     loop = get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    SystemRandom().shuffle(found)
     failure: OSError = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in await loop.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
+    for family, kind, protocol, _, address in found:
         sock = socket.socket(family, kind, protocol)
         try:
             tune(sock)
             sock.settimeout(0)
-            await loop.sock_connect(sock, address)
+            async with timeout(ADDRESS_SECONDS):
+                await loop.sock_connect(sock, address)
         except OSError as exc:
             sock.close()
             failure = exc

@@ -49,7 +49,7 @@ class WebSocketWires:
         listen: ``host:port`` to listen on, port 0 for any free one; None: dial only.
         on_wire: Given each wire that a far side dialled, its handshake done. It attaches a sink.
         secret: The realm secret; None: development mode, no proof is asked for or checked.
-        advertise: ``ws://`` address by which others reach the listener; empty: made from the
+        advertise: ``ws://`` address by which others reach the listener; None: made from the
             address listened on, or for all addresses from the one that reaches ``towards``.
         towards: URL of the signaling service.
         allowed_realms: Realms besides its own whose actors may dial.
@@ -62,7 +62,7 @@ class WebSocketWires:
         listen: str | None,
         on_wire: Callable[[Wire], None],
         secret: bytes | None,
-        advertise: str = "",
+        advertise: str | None = None,
         towards: str = "",
         allowed_realms: Collection[str] = (),
     ) -> None:
