@@ -58,6 +58,7 @@ class Wiring:
             self_id=config.id,
             listen=config.listen if WireKind.WEBSOCKET in config.prefer else None,
             advertise=config.advertise,
+            towards=config.signaling_url,
             on_wire=self._accept,
             secret=config.realm_secret,
         )
