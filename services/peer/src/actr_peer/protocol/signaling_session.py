@@ -137,6 +137,7 @@ class Session:
         self, registration: Registration, secret: bytes | None, subscriptions: Iterable[str] = ()
     ) -> None:
         self.state = State.GREETING
+        self.server_id = ""
         self._registration = registration
         self._secret = secret
         self._subscriptions = tuple(subscriptions)
@@ -210,6 +211,7 @@ class Session:
             )
             raise RemoteProtocolError("a proof is required and there is no secret")
         self.state = State.PROVING
+        self.server_id = body.server_id
         self._max_bytes = body.max_message_bytes
         who = self._registration.id
         mac = make_mac(self._secret, body.server_id, body.nonce, str(who))

@@ -237,6 +237,11 @@ class SignalingClient:
         self._remember(answer.found)
         return list(answer.found)
 
+    @property
+    def server_id(self) -> str:
+        """The service that this actor is registered at; empty while at none."""
+        return self._live.server_id if self._live is not None else ""
+
     def find(self, actr_id: ActrId) -> Presence | None:
         """Look up an actor among the types subscribed to."""
         return self._view.find(actr_id)

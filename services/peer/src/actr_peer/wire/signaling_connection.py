@@ -102,6 +102,11 @@ class Connection:
         self._silent_beats = 0
         self._timer: TimerHandle | None = None
 
+    @property
+    def server_id(self) -> str:
+        """What the service at the far side calls itself; empty before its greeting."""
+        return self._session.server_id
+
     async def run(self) -> Ending:
         """Read until the end; return what it means. Every open ask is broken then."""
         self._timer = self._loop.call_later(REGISTER_SECONDS, self._socket.transport.abort)
