@@ -7,9 +7,10 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from actr_peer.cli.demo.children import STOP_TIMEOUT, Child, child
@@ -28,7 +29,7 @@ from actr_peer.cli.demo.report import (
     RowDone,
     not_run,
 )
-from actr_peer.errors import BrokenError
+from actr_peer.errors import BrokenError, RemoteProtocolError
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.tasks import Tasks
 
@@ -38,6 +39,15 @@ BASE_TIMEOUT: Final = 120.0
 SLOWEST_BYTES_PER_SECOND: Final = 400_000
 PATIENCE: Final = 45.0
 """Seconds the caller has to notice that the room is gone and to end its calls."""
+
+PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "signaling": (sys.executable, "-m", "actr_signaling"),
+        "room": (sys.executable, "-m", "actr_peer.cli.demo.room"),
+        "caller": (sys.executable, "-m", "actr_peer.cli.demo.caller"),
+    }
+)
+"""What the three processes run; the caller also gets the plan, as JSON."""
 
 Show = Callable[[str, Event], None]
 
@@ -49,12 +59,21 @@ class Stage:
         plan: What the caller is to do.
         folder: Scratch files: mailboxes, logs, the realm secret of this run.
         show: Called with the name of a process and each of its events.
+        programs: As :data:`PROGRAMS`; tests put others in their place.
     """
 
-    def __init__(self, plan: Plan, folder: Path, show: Show) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Path,
+        show: Show,
+        *,
+        programs: Mapping[str, tuple[str, ...]] = PROGRAMS,
+    ) -> None:
         self._plan = plan
         self._folder = folder
         self._show = show
+        self._programs = programs
         self._rows: dict[str, Row] = {}
         self._sent: list[MediaSent] = []
         self._seen: dict[str, MediaSeen] = {}
@@ -71,18 +90,10 @@ class Stage:
         secret.write_text(secrets.token_hex(32), encoding="utf-8")
         async with AsyncExitStack() as stack:
             signaling, url = await stack.enter_async_context(self._signaling(secret))
-            peers = [
-                await stack.enter_async_context(self._peer(name, module, actor, url, secret))
-                for name, module, actor in (
-                    ("room", ("actr_peer.cli.demo.room",), ROOM_ID),
-                    (
-                        "caller",
-                        ("actr_peer.cli.demo.caller", self._plan.model_dump_json()),
-                        CALLER_ID,
-                    ),
-                )
-            ]
-            room, caller = peers
+            room = await stack.enter_async_context(self._peer("room", ROOM_ID, url, secret))
+            caller = await stack.enter_async_context(
+                self._peer("caller", CALLER_ID, url, secret, self._plan.model_dump_json())
+            )
             async with Tasks("demo") as tasks:
                 tasks.start("signaling", self._watch(signaling))
                 tasks.start("room", self._watch(room))
@@ -90,8 +101,11 @@ class Stage:
                 await self._until_done(caller, room)
                 self._is_ending = True
                 room.terminate()
-                async with asyncio.timeout(STOP_TIMEOUT):
-                    await told
+                try:
+                    async with asyncio.timeout(STOP_TIMEOUT):
+                        await told
+                except TimeoutError:
+                    self._problems.append("the room did not end in time")
         return self._report(time.monotonic() - started)
 
     async def _until_done(self, caller: Child, room: Child) -> None:
@@ -109,11 +123,16 @@ class Stage:
 
     async def _follow(self, source: Child, *measured: Child) -> None:
         """Take the events of one process until it closes its standard output."""
-        async for event in source.events():
-            for running in measured:
-                self._peak[running.name] = running.peak_memory() or self._peak.get(running.name, 0)
-            self._take(source.name, event)
-            self._show(source.name, event)
+        try:
+            async for event in source.events():
+                for running in measured:
+                    peak = running.peak_memory() or 0
+                    self._peak[running.name] = max(peak, self._peak.get(running.name, 0))
+                self._take(source.name, event)
+                self._show(source.name, event)
+        except RemoteProtocolError as exc:
+            self._problems.append(str(exc))
+            source.terminate()  # nobody reads on
 
     def _take(self, name: str, event: Event) -> None:
         match event:
@@ -163,7 +182,7 @@ class Stage:
         }
         async with child(
             "signaling",
-            (sys.executable, "-m", "actr_signaling"),
+            self._programs["signaling"],
             environment=_environment() | environment,
             log=self._folder / "signaling.log",
         ) as signaling:
@@ -175,12 +194,12 @@ class Stage:
             raise BrokenError(f"the signaling service {await signaling.ended()} at its start")
 
     def _peer(
-        self, name: str, module: tuple[str, ...], actor: str, url: str, secret: Path
+        self, name: str, actor: str, url: str, secret: Path, *arguments: str
     ) -> AbstractAsyncContextManager[Child]:
         kinds = "webrtc,websocket" if self._plan.wire == "both" else self._plan.wire
         return child(
             name,
-            (sys.executable, "-m", *module),
+            (*self._programs[name], *arguments),
             environment=_environment()
             | {
                 "ACTR_ACTOR__ID": actor,
@@ -189,6 +208,7 @@ class Stage:
                 "ACTR_WIRES__PREFER": kinds,
                 "ACTR_WIRES__LISTEN": "127.0.0.1:0" if "websocket" in kinds else "",
                 "ACTR_MAILBOX__PATH": str(self._folder / f"{name}.db"),
+                "ACTR_CONTROL__SOCKET": "",
                 "ACTR_LOG__FORMAT": "json",
             },
             log=self._folder / f"{name}.log",
