@@ -25,7 +25,7 @@ PATIENCE = 10.0
 
 @asynccontextmanager
 async def serve(**settings: Any) -> AsyncIterator[Replica]:
-    """A replica on a free port of this machine, until the block ends."""
+    """A replica on a free port of this machine, until the block ends; ready to register."""
     ready = asyncio.Event()
     values = {"listen": "127.0.0.1:0", "drain": 0.5, **settings}
     replica = Replica(Settings(**values), lambda url: ready.set())
@@ -47,6 +47,42 @@ async def serve(**settings: Any) -> AsyncIterator[Replica]:
             replica.leave()
             async with asyncio.timeout(PATIENCE):
                 await finished.wait()
+
+
+class Deployment:
+    """One or two replicas, and the clients that a test opened on them."""
+
+    def __init__(self, replicas: list[Replica]) -> None:
+        self.replicas = replicas
+        self._clients: list[Client] = []
+
+    def url(self, place: int = 0) -> str:
+        """Of the replica for this place: neighbours get different ones, where there are two."""
+        return self.replicas[place % len(self.replicas)].url
+
+    async def client(self, place: int = 0, **options: Any) -> Client:
+        client = await Client.open(self.url(place), **options)
+        self._clients.append(client)
+        return client
+
+    async def registered(self, text: str, place: int = 0, **registration: Any) -> Client:
+        client = await self.client(place)
+        await client.authenticate(text)
+        answer = await client.register(**registration)
+        assert answer.HasField("registered"), answer
+        return client
+
+    async def pair(self) -> tuple[Client, Client]:
+        """``a`` and ``b``, on different replicas where there are two, each seeing the other."""
+        a = await self.registered("a", 0)
+        b = await self.registered("b", 1)
+        for client, other in ((a, "b"), (b, "a")):
+            await client.sees(other)
+        return a, b
+
+    async def close_clients(self) -> None:
+        for client in self._clients:
+            client.abort()
 
 
 def actor(text: str) -> ActrId:
@@ -150,6 +186,12 @@ class Client:
             )
 
         return (await self.until(fits)).presence
+
+    async def sees(self, text: str) -> None:
+        """Subscribe, and return when ``text`` is in the snapshot or joins."""
+        snapshot = await self.subscribe()
+        if str(actor(text)) not in texts(snapshot.present):
+            await self.event(text, "JOIN")
 
     async def closed(self) -> int | None:
         """Read to the end; the close code."""

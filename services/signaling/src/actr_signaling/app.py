@@ -30,6 +30,7 @@ from actr_signaling.protocol.messages import MAX_MESSAGE_BYTES
 from actr_signaling.protocol.proofs import NONCE_BYTES
 from actr_signaling.protocol.session import Challenge, Session
 from actr_signaling.settings import Settings
+from actr_signaling.shared.ledger import SharedLedger
 from actr_signaling.websocket import SCOPE_KEY, Socket
 
 log = structlog.get_logger()
@@ -69,15 +70,28 @@ class Service:
         if settings.turn_secret_file is not None:
             secret = config.read_secret(settings.turn_secret_file, "TURN_SECRET_FILE")
         ice = IceServers(settings.turn_urls, secret=secret, ttl=settings.turn_ttl)
-        self.hub = Hub(server_id=server_id, ice_servers=ice.give, heartbeat=self._heartbeat)
+        self.hub = Hub(
+            server_id=server_id, ice=ice, heartbeat=self._heartbeat, grace=settings.grace
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Hold the ledger open."""
-        ledger = MemoryLedger(self.hub, wall_clock=lambda: time.time_ns() // 1000)
-        async with ledger:
+        async with self._ledger() as ledger:
             self.hub.attach(ledger)
             yield
+
+    def _ledger(self) -> MemoryLedger | SharedLedger:
+        settings = self.settings
+        if not settings.redis_url:
+            return MemoryLedger(self.hub, wall_clock=lambda: time.time_ns() // 1000)
+        return SharedLedger(
+            self.hub,
+            url=settings.redis_url,
+            replica=self.server_id,
+            lease=settings.lease,
+            prefix=settings.redis_prefix,
+        )
 
     def challenge(self) -> Challenge:
         return Challenge(

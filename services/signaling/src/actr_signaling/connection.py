@@ -34,6 +34,7 @@ class Connection:
         self.session = session
         self.head = b""
         self.entry: Entry | None = None
+        self.ice_until: float | None = None
         self._hub = hub
         self._socket = socket
         self._is_json = is_json

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, assert_never
 
-from actr_signaling.ledger import Parcel
 from actr_signaling.peers import Peer
 from actr_signaling.protocol import replies
 from actr_signaling.protocol.identity import ActrId
+from actr_signaling.protocol.parcels import Parcel
 from actr_signaling.protocol.relays import Pending, PendingRelays
 from actr_signaling.protocol.routing import Here, Nowhere, There, Undelivered, route
 

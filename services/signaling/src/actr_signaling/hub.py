@@ -16,11 +16,13 @@ import structlog
 
 from actr_signaling.courier import RELAY_WAIT, Courier
 from actr_signaling.errors import Close
-from actr_signaling.ledger import Ledger, Parcel, Put, Removed
+from actr_signaling.ice import IceServers
+from actr_signaling.ledger import Ledger
 from actr_signaling.peers import Peer
 from actr_signaling.protocol import replies
 from actr_signaling.protocol import session as effects
-from actr_signaling.protocol.identity import ActrId
+from actr_signaling.protocol.changes import Put, Removed
+from actr_signaling.protocol.parcels import Parcel
 from actr_signaling.protocol.presence import Presence, Reason
 from actr_signaling.protocol.records import Entry, Load, Registration
 from actr_signaling.protocol.replies import IceServer
@@ -39,7 +41,7 @@ class Hub:
 
     Args:
         server_id: Random, new with each start.
-        ice_servers: What to give an actor now, with fresh credentials.
+        ice: What to give an actor, with credentials that are fresh.
         heartbeat: Seconds between the heartbeats of one session; called for each, to add jitter.
     """
 
@@ -47,7 +49,7 @@ class Hub:
         self,
         *,
         server_id: str,
-        ice_servers: Callable[[ActrId], list[IceServer]],
+        ice: IceServers,
         heartbeat: Callable[[], float],
         relay_wait: float = RELAY_WAIT,
         grace: float = GRACE,
@@ -56,7 +58,7 @@ class Hub:
         self.presence = Presence()
         self.is_draining = False
         self._ledger: Ledger | None = None
-        self._ice_servers = ice_servers
+        self._ice = ice
         self._heartbeat = heartbeat
         self._grace = grace
         self.peers: dict[str, Peer] = {}
@@ -181,7 +183,10 @@ class Hub:
 
     def fenced(self, entry: Entry, epoch: int) -> None:
         peer = self.peers.get(entry.session)
-        if peer is not None:
+        # While it registers anew, the newer epoch may be its own.
+        if peer is None or peer.entry is None or peer.session.state is not State.REGISTERED:
+            return
+        if peer.entry.epoch == entry.epoch:
             self._replace(peer, epoch)
 
     def arrived(self, replica: str, parcel: Parcel) -> Undelivered | None:
@@ -232,14 +237,19 @@ class Hub:
         peer = self.peers.get(entry.session)
         if peer is None:
             # Its connection ended before the store confirmed it.
-            if entry.session not in self._detached:
+            if entry.session in self._detached:
+                self._detach(entry)
+            else:
                 self.ledger.leave(entry, Reason.EXPIRED)
             return
         self._confirm(peer, entry)
 
     def _confirm(self, peer: Peer, entry: Entry) -> None:
-        answers, lease = peer.session.registered(entry.epoch, asyncio.get_running_loop().time())
-        if peer.session.state is not State.REGISTERED:
+        session = peer.session
+        if session.state is State.ENROLLING and session.registration != entry.registration:
+            return  # the store still shows the one before
+        answers, lease = session.registered(entry.epoch, asyncio.get_running_loop().time())
+        if session.state is not State.REGISTERED:
             return
         peer.entry = entry
         self.here[entry.text] = peer
@@ -251,19 +261,27 @@ class Hub:
                     epoch=entry.epoch,
                     heartbeat=self._heartbeat(),
                     lease=lease,
-                    ice_servers=self._ice_servers(entry.registration.id),
+                    ice_servers=self._fresh_ice(peer, entry),
                 )
             )
 
     def _renew(self, peer: Peer, load: Load, reply_to: int) -> None:
         entry = peer.entry
-        if entry is not None:
+        ice: list[IceServer] = []
+        if entry is not None and peer.session.state is State.REGISTERED:
             is_changed = entry.load.step != load.step
             if is_changed:
                 entry = peer.entry = replace(entry, load=load)
             self.ledger.renew(entry, is_changed=is_changed)
-        assert peer.session.id is not None
-        peer.send(replies.heartbeat_ack(reply_to, ()))
+            if peer.ice_until is not None and asyncio.get_running_loop().time() > peer.ice_until:
+                ice = self._fresh_ice(peer, entry)
+        peer.send(replies.heartbeat_ack(reply_to, ice))
+
+    def _fresh_ice(self, peer: Peer, entry: Entry) -> list[IceServer]:
+        """Credentials for another while; they are renewed after half of their life."""
+        if self._ice.ttl is not None:
+            peer.ice_until = asyncio.get_running_loop().time() + self._ice.ttl / 2
+        return self._ice.give(entry.registration.id)
 
     def _replace(self, peer: Peer, epoch: int) -> None:
         if peer.entry is not None and self.here.get(peer.entry.text) is peer:
@@ -283,6 +301,8 @@ class Hub:
         self.ledger.leave(entry, reason)
 
     def _detach(self, entry: Entry) -> None:
+        if entry.session in self._detached:
+            self._detached[entry.session][1].cancel()
         loop = asyncio.get_running_loop()
         timer = loop.call_later(self._grace, self._end_grace, entry, Reason.EXPIRED)
         self._detached[entry.session] = entry, timer

@@ -8,42 +8,13 @@ Every method returns at once; what comes of it arrives at the sink, on the same 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
+from actr_signaling.protocol.changes import Put, Removed
+from actr_signaling.protocol.parcels import Parcel
 from actr_signaling.protocol.presence import Reason
 from actr_signaling.protocol.records import Entry
 from actr_signaling.protocol.routing import Undelivered
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    """An entry is new or changed."""
-
-    entry: Entry
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """The session with ``epoch`` has ended."""
-
-    text: str
-    epoch: int
-    reason: Reason
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """One relay between replicas."""
-
-    number: int
-    to: str
-    """Text form of the target's id."""
-    source: str
-    data: bytes
-    """The ServerMessage for the target, ready to send."""
 
 
 class LedgerSink(Protocol):

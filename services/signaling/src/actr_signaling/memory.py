@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
-from actr_signaling.ledger import LedgerSink, Parcel, Put, Removed
+from actr_signaling.ledger import LedgerSink
+from actr_signaling.protocol.changes import Put, Removed
+from actr_signaling.protocol.parcels import Parcel
 from actr_signaling.protocol.presence import Reason
 from actr_signaling.protocol.records import Entry
 from actr_signaling.protocol.routing import Undelivered

@@ -18,6 +18,8 @@ class Peer(Protocol):
     """The relayed head of this sender, from :func:`replies.relayed_head`."""
     entry: Entry | None
     """As registered by this connection, once confirmed."""
+    ice_until: float | None
+    """When its TURN credentials are to be renewed, on the loop's clock; None: it has none."""
 
     def send(self, data: bytes) -> bool:
         """Hand a ServerMessage to the socket; False: it is gone, or too slow and being cut."""

@@ -26,6 +26,7 @@ class Settings(BaseSettings):
 
     listen: str = Field(default="127.0.0.1:8080", description="host:port; port 0 takes a free one")
     redis_url: str = Field(default="", description="empty: memory, one process")
+    redis_prefix: str = Field(default="actr", pattern=r"[a-z0-9-]{1,32}", description="of all keys")
     realm_secret_file: Path | None = Field(default=None, description="the secret of all realms")
     realm_secrets_dir: Path | None = Field(default=None, description="one file for each realm")
     production: bool = Field(default=False, description="refuse to start without a realm secret")
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     )
     heartbeat: float = Field(default=10.0, ge=0.05, le=300, description="asked of peers, ± 20 %")
     authenticate: float = Field(default=5.0, ge=0.05, le=60, description="from upgrade to proof")
+    grace: float = Field(default=2.0, ge=0, le=30, description="to come back after a broken socket")
     drain: float = Field(default=5.0, ge=0, le=120, description="for peers to move on SIGTERM")
     allowed_origins: Texts = Field(
         default=(), description="of web pages, besides its own; * is all"

@@ -1,0 +1,1 @@
+"""The ledger of several replicas around one Redis. May import protocol, ledger, tasks, errors."""

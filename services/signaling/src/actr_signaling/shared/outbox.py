@@ -1,0 +1,56 @@
+"""What waits to go to other replicas: packed into one batch for each in every turn."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from actr_signaling.protocol import parcels
+from actr_signaling.protocol.parcels import Item
+
+MAX_BATCH_BYTES = 512 * 1024
+"""Of one publish, unless one item alone is larger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    replica: str
+    data: bytes
+
+
+class Outbox:
+    """Items by replica, in order. Its size is bounded by the relays that may be pending.
+
+    Args:
+        sender: This replica.
+    """
+
+    def __init__(self, sender: str) -> None:
+        self._sender = sender
+        self._waiting: dict[str, deque[bytes]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, replica: str, item: Item) -> None:
+        waiting = self._waiting.get(replica)
+        if waiting is None:
+            waiting = self._waiting[replica] = deque()
+        waiting.append(parcels.pack_item(item))
+
+    def take(self) -> list[Batch]:
+        """The next batch for each replica that something waits for."""
+        batches: list[Batch] = []
+        for replica, waiting in list(self._waiting.items()):
+            items: list[bytes] = []
+            size = 0
+            while waiting and (not items or size + len(waiting[0]) <= MAX_BATCH_BYTES):
+                items.append(waiting.popleft())
+                size += len(items[-1])
+            if not waiting:
+                del self._waiting[replica]
+            batches.append(Batch(replica, parcels.pack(self._sender, items)))
+        return batches
+
+    def clear(self) -> None:
+        self._waiting.clear()

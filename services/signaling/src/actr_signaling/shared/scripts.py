@@ -1,0 +1,129 @@
+"""The Lua scripts that write presence: each is one atomic step, with its change published.
+
+Keys: ``records`` (hash: id to value, see :mod:`actr_signaling.protocol.stored`), ``leases``
+(sorted set: id by end of lease, Unix milliseconds of the Redis server), ``state`` (hash:
+``version``, ``run_id``, ``generation``). Besides them ``<prefix>:fence:<id>`` keeps the epoch of
+who has left. Epochs and versions come from the server's clock or, if that is behind, from the
+number before: they rise over a loss of all data too.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha1
+
+FENCE_MS = 3_600_000
+"""How long the epoch of an actor that left is kept: no longer can a cut-off replica hold one."""
+KEEP_MS = 86_400_000
+"""With no replica running for this long, everything is forgotten."""
+
+_PRELUDE = """
+local records, leases, state = KEYS[1], KEYS[2], KEYS[3]
+local prefix = ARGV[1]
+
+local function digits(n) return string.format('%016.0f', n) end
+local function micros()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000000 + tonumber(t[2])
+end
+local function epoch_of(value)
+  if not value then return 0 end
+  return tonumber(string.sub(value, 1, 16)) or 0
+end
+local function known_epoch(id, value)
+  return math.max(epoch_of(value), tonumber(redis.call('GET', prefix .. ':fence:' .. id)) or 0)
+end
+-- By two at least: the end of a replaced start is told under the number between.
+local function publish(kind, rest)
+  local before = tonumber(redis.call('HGET', state, 'version')) or 0
+  local version = math.max(before + 2, micros())
+  redis.call('HSET', state, 'version', digits(version))
+  redis.call('PUBLISH', prefix .. ':presence', kind .. digits(before) .. digits(version) .. rest)
+end
+local function lease(id, ms)
+  redis.call('ZADD', leases, math.floor(micros() / 1000) + tonumber(ms), id)
+end
+local function put(id, ms, value)
+  redis.call('HSET', records, id, value)
+  lease(id, ms)
+  publish('P', value)
+end
+local function remove(id, epoch, reason, fence_ms)
+  if redis.call('HDEL', records, id) == 0 and known_epoch(id, false) >= epoch then return end
+  redis.call('ZREM', leases, id)
+  redis.call('SET', prefix .. ':fence:' .. id, digits(epoch), 'PX', fence_ms)
+  publish('R', reason .. digits(epoch) .. id)
+end
+"""
+
+REGISTER = (
+    _PRELUDE
+    + """
+-- id, epoch to be above, lease ms, value without epoch
+local id = ARGV[2]
+local known = known_epoch(id, redis.call('HGET', records, id))
+local epoch = math.max(micros(), known + 1, tonumber(ARGV[3]) + 1)
+put(id, ARGV[4], digits(epoch) .. ARGV[5])
+return digits(epoch)
+"""
+)
+
+HOLD = (
+    _PRELUDE
+    + """
+-- id, epoch, lease ms, value without epoch; returns a newer epoch where there is one
+local id, epoch = ARGV[2], tonumber(ARGV[3])
+local stored = redis.call('HGET', records, id)
+local known = known_epoch(id, stored)
+if known > epoch then return digits(known) end
+local value = digits(epoch) .. ARGV[5]
+if stored == value then lease(id, ARGV[4]) else put(id, ARGV[4], value) end
+return digits(epoch)
+"""
+)
+
+LEAVE = (
+    _PRELUDE
+    + """
+-- id, epoch, reason, fence ms
+local id, epoch = ARGV[2], tonumber(ARGV[3])
+local stored = redis.call('HGET', records, id)
+if stored and epoch_of(stored) ~= epoch then return 0 end
+remove(id, epoch, ARGV[4], ARGV[5])
+return 1
+"""
+)
+
+SWEEP = (
+    _PRELUDE
+    + """
+-- run id, candidate generation, most to expire, reason, fence ms, keep ms; returns the generation
+if redis.call('HGET', state, 'run_id') ~= ARGV[2] then
+  -- Another server process: what it has loaded is old. Replicas write their own anew.
+  redis.call('DEL', records, leases)
+  redis.call('HSET', state, 'run_id', ARGV[2], 'generation', ARGV[3])
+end
+local overdue = redis.call(
+  'ZRANGEBYSCORE', leases, '-inf', math.floor(micros() / 1000), 'LIMIT', 0, ARGV[4])
+for _, id in ipairs(overdue) do
+  local stored = redis.call('HGET', records, id)
+  if stored then remove(id, epoch_of(stored), ARGV[5], ARGV[6])
+  else redis.call('ZREM', leases, id) end
+end
+for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ARGV[7]) end
+return redis.call('HGET', state, 'generation')
+"""
+)
+
+SNAPSHOT = (
+    _PRELUDE
+    + """
+return {redis.call('HGET', state, 'version') or '0', redis.call('HVALS', records)}
+"""
+)
+
+ALL = (REGISTER, HOLD, LEAVE, SWEEP, SNAPSHOT)
+
+
+def digest(script: str) -> str:
+    """The name under which the server knows a loaded script."""
+    return sha1(script.encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,51 @@
+"""Deployments that the tests run on: memory, one replica on Redis, two replicas on Redis."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis_process import RedisProcess
+from signaling_kit import Deployment, serve
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+    """One real redis-server for the whole run, on a free port."""
+    with started(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisProcess]:
+    """A redis-server that the test may kill, restart and flush."""
+    with started(tmp_path) as server:
+        yield server
+
+
+def started(directory: Path) -> RedisProcess:
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed (apt-get install redis-server)")
+    return RedisProcess(directory)
+
+
+@pytest.fixture(params=["memory", "redis", "two replicas"])
+async def deployment(request: pytest.FixtureRequest) -> AsyncIterator[Deployment]:
+    """Each form of the service; a client opened by place goes to one of its replicas."""
+    options: dict[str, Any] = {"grace": 0.3}
+    count = 1
+    if request.param != "memory":
+        server: RedisProcess = request.getfixturevalue("redis_server")
+        options["redis_url"] = server.url
+        options["redis_prefix"] = f"t{secrets.token_hex(8)}"
+        count = 2 if request.param == "two replicas" else 1
+    async with AsyncExitStack() as stack:
+        replicas = [await stack.enter_async_context(serve(**options)) for _ in range(count)]
+        deployment = Deployment(replicas)
+        yield deployment
+        await deployment.close_clients()
