@@ -93,11 +93,9 @@ class Wiring:
             registration = Registration(
                 id=config.id,
                 ws_address=self.websocket.address or "",
-                services={
-                    name: fingerprint
-                    for service in self._services
-                    for name, fingerprint in service.fingerprints().items()
-                },
+                services=tuple(
+                    pair for service in self._services for pair in service.fingerprints().items()
+                ),
                 incarnation=self._incarnation,
             )
             self.signaling = SignalingClient(
