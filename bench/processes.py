@@ -64,10 +64,14 @@ class Child:
 
 @asynccontextmanager
 async def child(
-    arguments: Sequence[str], *, env: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> AsyncIterator[Child]:
-    """``python -m …`` as a child; its standard error is ours."""
+    """``python -m …`` as a child, run by the command ``prefix``; its standard error is ours."""
     process = await asyncio.create_subprocess_exec(
+        *prefix,
         sys.executable,
         "-m",
         *arguments,
