@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from actr_peer.errors import PeerError
 from actr_peer.protocol.candidates import AddressRule
-from actr_peer.protocol.negotiation import Candidate, IceServer
+from actr_peer.protocol.media import MediaFrame, Sample, TrackStats
+from actr_peer.protocol.negotiation import Answer, Candidate, IceServer, Offer, TrackKind
 from actr_peer.tasks import Tasks
 
 CHANNEL_PROTOCOL = "actr/1"
@@ -48,6 +49,8 @@ class EngineOptions:
     consent_interval: float = 1.0
     consent_failures: int = 4
     """Checks in a row without an answer after which the path is dead (RFC 7675)."""
+    media_bytes_per_second: int = 12_000_000
+    """How fast one track's packets leave: a large frame at once overruns the far socket."""
     high_water_bytes: int = 64 * 1024
     low_water_bytes: int = 16 * 1024
 
@@ -98,7 +101,11 @@ class Engine(Protocol):
     def allows_loopback(self) -> bool:
         """Whether 127.0.0.1 is among this side's own addresses."""
 
-    async def offer(self) -> str:
+    @property
+    def media(self) -> MediaEngine | None:
+        """Tracks beside the channels, where the library has them."""
+
+    async def offer(self) -> Offer:
         """Describe this side, with the addresses of the machine itself.
 
         What STUN and TURN servers tell follows by the sink, when they do; with
@@ -108,10 +115,10 @@ class Engine(Protocol):
             BrokenError: If there is no candidate that the policy allows.
         """
 
-    async def answer(self, sdp: str) -> str:
+    async def answer(self, offer: Offer) -> Answer:
         """Apply the far side's offer and describe this side, as :meth:`offer` does."""
 
-    async def accept(self, sdp: str) -> None:
+    async def accept(self, answer: Answer) -> None:
         """Apply the answer to the last offer."""
 
     async def add_candidate(self, candidate: Candidate) -> None:
@@ -132,6 +139,82 @@ class Engine(Protocol):
 
     def view(self) -> Mapping[str, Any]:
         """What is known of the path: round trip in seconds, window and bytes in flight."""
+
+
+class MediaSource(Protocol):
+    """Where the encoded frames of one outgoing track come from (``wire/media_source.py``).
+
+    One reader at a time; after it is cancelled another may go on.
+    """
+
+    @property
+    def track_id(self) -> str: ...
+
+    @property
+    def kind(self) -> TrackKind: ...
+
+    @property
+    def codec(self) -> str:
+        """``VP8``, ``H264``, ``opus``, ``PCMU``, ``PCMA`` or ``G722``."""
+
+    async def read(self) -> Sample | None:
+        """Wait for the next frame, at the source's own pace; None at the end.
+
+        Raises:
+            PeerError: If the source fails; the track ends with it.
+        """
+
+    def request_keyframe(self) -> None:
+        """The far side cannot decode: the next frame should be a key frame, if that can be."""
+
+
+class TrackSender(Protocol):
+    """One outgoing track of one connection."""
+
+    source: MediaSource
+
+    @property
+    def is_negotiated(self) -> bool:
+        """Whether the far side takes it, by the last exchange."""
+
+    async def run(self) -> None:
+        """Send frames until the source ends; returns early when the connection goes."""
+
+
+class MediaEngine(Protocol):
+    """The tracks of one connection. All but the frames' own flow takes an exchange."""
+
+    on_frame: Callable[[MediaFrame], None] | None
+    """Given each frame that arrives; it must not raise, and what it does costs all lanes."""
+
+    def publish(self, source: MediaSource) -> TrackSender:
+        """Have a track in the next description.
+
+        Raises:
+            BusyError: If a track with this id is published on this connection.
+            ConfigError: If the codec is none of ours.
+            LimitError: If there are too many tracks.
+        """
+
+    def unpublish(self, track: TrackSender) -> None:
+        """Have it there no longer. Harmless when repeated."""
+
+    def wanted(self) -> Mapping[str, str]:
+        """Id and kind of all tracks published here, for a request to the offerer."""
+
+    def expect(self, tracks: Mapping[str, str]) -> None:
+        """Have room in the next offer for these tracks of the far side.
+
+        Raises:
+            RemoteProtocolError: If a kind is neither ``audio`` nor ``video``.
+            LimitError: If there are too many.
+        """
+
+    def request_keyframe(self, track_id: str) -> None:
+        """Ask the far side for a key frame of its track; does nothing if there is none."""
+
+    def stats(self) -> list[TrackStats]:
+        """How the tracks of both directions fare."""
 
 
 EngineFactory = Callable[[EngineOptions, EngineSink, Tasks], Engine]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import assert_never
 
-from actr_peer.errors import LimitError, PeerError
+from actr_peer.errors import BrokenError, LimitError, PeerError
 from actr_peer.protocol.candidates import MAX_TRICKLED, CandidateInbox, clean
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.negotiation import (
@@ -72,6 +73,9 @@ class Exchanges:
             MAX_INPUTS
         )
         self._said: list[NegotiateMessage] = []
+        # Who waits for an exchange: before it began, and since.
+        self._fresh: list[asyncio.Future[None]] = []
+        self._waiting: list[asyncio.Future[None]] = []
 
     # Inputs: synchronous, from signaling, the owner and the engine
 
@@ -96,6 +100,33 @@ class Exchanges:
     def changed(self) -> None:
         """Make a new exchange: this side's tracks changed, or nothing was said yet."""
         self._put(Input.CHANGED)
+
+    async def settled(self) -> None:
+        """Make a new exchange and wait until it, and what came meanwhile, is done.
+
+        Raises:
+            BrokenError: If the connection ends first.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._fresh.append(done)
+        self.changed()
+        await done
+
+    def end(self) -> None:
+        """The connection is gone: nobody waits any longer."""
+        self._waiting += self._fresh
+        self._fresh.clear()
+        self._settle(BrokenError(f"the WebRTC connection to {self.remote} is gone"))
+
+    def _settle(self, error: PeerError | None) -> None:
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            if done.done():  # cancelled
+                continue
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
 
     def repeat(self) -> None:
         """Say again what was said; does nothing once a description of the far side is here."""
@@ -135,8 +166,15 @@ class Exchanges:
             if event is Input.OVERDUE and not self.is_open:
                 await self._say_again()
                 return
+            if isinstance(body, RequestOffer) and self._engine.media is not None:
+                self._engine.media.expect(body.tracks)
+            if event is Input.CHANGED:
+                self._waiting += self._fresh
+                self._fresh.clear()
             for action in self._negotiation.handle(event, exchange):
                 await self._perform(action, body)
+            if self._negotiation.state is State.STABLE:
+                self._settle(None)
             return
         assert isinstance(body, Candidate)
         if exchange < 0:
@@ -148,17 +186,20 @@ class Exchanges:
     async def _perform(self, action: Action, body: Body | None) -> None:
         match action:
             case Action.SEND_OFFER:
-                await self._say(Offer(await self._engine.offer()))
+                await self._say(await self._engine.offer())
             case Action.SEND_REQUEST:
-                await self._say(RequestOffer(RequestCause.TRACKS))
+                media = self._engine.media
+                wanted = media.wanted() if media is not None else {}
+                await self._say(RequestOffer(RequestCause.TRACKS, wanted))
             case Action.APPLY_AND_ANSWER:
                 assert isinstance(body, Offer)
-                sdp = await self._engine.answer(clean(self._inbox.rule, body.sdp))
-                await self._say(Answer(sdp))
+                offer = replace(body, sdp=clean(self._inbox.rule, body.sdp))
+                await self._say(await self._engine.answer(offer))
                 await self._described()
             case Action.APPLY_ANSWER:
                 assert isinstance(body, Answer)
-                await self._engine.accept(clean(self._inbox.rule, body.sdp))
+                answer = replace(body, sdp=clean(self._inbox.rule, body.sdp))
+                await self._engine.accept(answer)
                 await self._described()
             case Action.CLOSE_CONNECTION:
                 raise AssertionError("the owner closes")

@@ -17,6 +17,7 @@ from typing import Self
 from actr_peer.errors import BusyError, PeerError, UnreachableError
 from actr_peer.protocol.candidates import EarlyCandidates
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.media import MediaFrame
 from actr_peer.protocol.negotiation import (
     Candidate,
     IceServer,
@@ -28,10 +29,10 @@ from actr_peer.protocol.negotiation import (
     role_of,
 )
 from actr_peer.tasks import Tasks
-from actr_peer.wire.aiortc_engine import AiortcEngine
 from actr_peer.wire.base import Wire
 from actr_peer.wire.engine import EngineFactory, EngineOptions, IcePolicy
 from actr_peer.wire.exchanges import Relay
+from actr_peer.wire.rtc.engine import AiortcEngine
 from actr_peer.wire.webrtc_wire import Phase, WebRtcWire
 
 CONNECT_TIMEOUT = 8.0
@@ -114,6 +115,15 @@ class WebRtcWires:
     def wires(self) -> list[WebRtcWire]:
         """Connections that are not gone, open or not, oldest first."""
         return list(self._wires.values())
+
+    def on_frame_of(self, wire: Wire, on_frame: Callable[[MediaFrame], None] | None) -> None:
+        """Give the media that arrives on ``wire``, where that is one of ours, to ``on_frame``.
+
+        It runs beside the data of the same connection and must be quick; a failure in it is
+        shown and the frame is lost.
+        """
+        if isinstance(wire, WebRtcWire):
+            wire.tracks.on_frame = on_frame
 
     async def dial(
         self, remote: ActrId, *, cause: RequestCause = RequestCause.CONNECT

@@ -34,8 +34,9 @@ from actr_peer.protocol.negotiation import (
 from actr_peer.protocol.payload import WireKind
 from actr_peer.tasks import Tasks
 from actr_peer.wire.base import WireSink, next_wire_id
-from actr_peer.wire.engine import EngineFactory, EngineOptions
+from actr_peer.wire.engine import EngineFactory, EngineOptions, MediaSource
 from actr_peer.wire.exchanges import Exchanges, Relay
+from actr_peer.wire.media import Publication, Tracks
 
 MAX_PARKED = 64
 FLUSH_TIMEOUT = 2.0
@@ -69,6 +70,9 @@ class WebRtcWire:
     Args:
         connection_id: Chosen by the offerer; the same on both sides.
         connect_timeout: Seconds until a connection that did not open is given up.
+
+    Attributes:
+        tracks: The media beside the channels.
     """
 
     kind = WireKind.WEBRTC
@@ -110,6 +114,7 @@ class WebRtcWire:
         self._gone = asyncio.Event()
         self._timer = self._loop.call_later(connect_timeout, self._too_slow, connect_timeout)
         self._negotiating = tasks.start(f"{remote}/negotiation", self._exchanges.run())
+        self.tracks = Tracks(remote, self._engine.media, self._exchanges, tasks)
         if role_of(local, remote) is Role.OFFERER:
             self._exchanges.changed()
 
@@ -182,6 +187,12 @@ class WebRtcWire:
             self._end(BrokenError(f"{self.remote} gave it up: {message.body.reason[:200]}"))
         else:
             self._exchanges.receive(message)
+
+    async def publish(self, source: MediaSource) -> Publication:
+        """Send a track, once the far side has agreed; see ``Tracks.publish``."""
+        if self.phase is not Phase.OPEN:
+            raise BrokenError(f"the WebRTC connection to {self.remote} is closed")
+        return await self.tracks.publish(source)
 
     @property
     def is_unanswered(self) -> bool:
@@ -265,6 +276,8 @@ class WebRtcWire:
 
     def _stop(self) -> None:
         self._timer.cancel()
+        self._exchanges.end()
+        self.tracks.end()
         if self._negotiating is not asyncio.current_task():
             self._negotiating.cancel()
 

@@ -1,7 +1,6 @@
-"""The engine on aiortc. Together with ``sctp.py``, ``ice.py`` and ``media.py`` it is all that
-touches that library.
+"""The engine on aiortc: one connection, its four channels and its tracks.
 
-aiortc's private parts that this relies on are listed, and watched, by
+aiortc's private parts that this folder relies on are listed, and watched, by
 ``tests/service/test_aiortc_hooks.py``: a new version that moves one of them fails there first.
 """
 
@@ -20,18 +19,20 @@ from aiortc import (
     RTCIceServer,
     RTCIceTransportPolicy,
     RTCPeerConnection,
+    RTCRtpTransceiver,
     RTCSessionDescription,
 )
 from aiortc.rtcicetransport import connection_kwargs
 from aiortc.sdp import candidate_from_sdp
 
 from actr_peer.errors import BrokenError, ConfigError, PeerError, RemoteProtocolError
-from actr_peer.protocol.negotiation import Candidate
+from actr_peer.protocol.negotiation import Answer, Candidate, Offer
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.tasks import Tasks
-from actr_peer.wire import ice, sctp
 from actr_peer.wire.base import CHANNELS
 from actr_peer.wire.engine import CHANNEL_PROTOCOL, EngineOptions, EngineSink, IcePolicy
+from actr_peer.wire.rtc import ice, sctp
+from actr_peer.wire.rtc.sections import Sections
 
 LIFETIME_MS = 100
 """Of packets on the latency-first channel (spec 15.4)."""
@@ -68,6 +69,19 @@ class _PeerConnection(RTCPeerConnection):
     """Connecting happens in tasks of the library that nobody waits for: their errors end here."""
 
     failed: str | None = None
+
+    def __init__(self, configuration: RTCConfiguration, sections: Sections) -> None:
+        super().__init__(configuration)
+        self._sections = sections
+
+    def _RTCPeerConnection__createTransceiver(  # noqa: N802
+        self, *args: Any, **kwargs: Any
+    ) -> RTCRtpTransceiver:
+        transceiver: RTCRtpTransceiver = super()._RTCPeerConnection__createTransceiver(  # type: ignore[misc]
+            *args, **kwargs
+        )
+        self._sections.adopt(transceiver)
+        return transceiver
 
     async def _RTCPeerConnection__connect(self) -> None:  # noqa: N802
         try:
@@ -109,7 +123,9 @@ class AiortcEngine:
     def __init__(self, options: EngineOptions, sink: EngineSink, tasks: Tasks) -> None:
         self._sink: EngineSink | None = sink
         self._tasks = tasks
-        self._pc = _PeerConnection(configuration(options))
+        self.media = Sections(options.media_bytes_per_second)
+        self._pc = _PeerConnection(configuration(options), self.media)
+        self.media.attach(self._pc)
         self._channels: list[RTCDataChannel] = [self._create_channel(0)]
         assert self._pc.sctp is not None
         self._sctp = sctp.upgrade(self._pc.sctp, options, self)
@@ -169,33 +185,37 @@ class AiortcEngine:
 
     # descriptions and candidates
 
-    async def offer(self) -> str:
+    async def offer(self) -> Offer:
         with _from_library("making an offer"):
+            self.media.offer()
             offer = await self._pc.createOffer()
             self._offer = offer
             if self._is_described:
                 # Applied with its answer: until then it can be made again (no rollback in aiortc).
-                return lean(offer.sdp)
+                return Offer(lean(offer.sdp), self.media.sent(offer.sdp))
             await self._pc.setLocalDescription(offer)
         self._offer = None
-        return self._described()
+        return Offer(self._described(), self.media.sent(offer.sdp))
 
-    async def answer(self, sdp: str) -> str:
+    async def answer(self, offer: Offer) -> Answer:
         with _from_remote("applying an offer"):
-            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            await self._pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
         with _from_library("making an answer"):
+            self.media.answer()
+            self.media.received(offer.track_ids)
             await self._pc.setLocalDescription()
-        if self._is_described:
-            return lean(self._pc.localDescription.sdp)
-        return self._described()
+        sdp = self._pc.localDescription.sdp
+        tracks = self.media.sent(sdp)
+        return Answer(lean(sdp) if self._is_described else self._described(), tracks)
 
-    async def accept(self, sdp: str) -> None:
+    async def accept(self, answer: Answer) -> None:
         offer, self._offer = self._offer, None
         if offer is not None:
             with _from_library("applying an offer of our own"):
                 await self._pc.setLocalDescription(offer)
         with _from_remote("applying an answer"):
-            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+            await self._pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+        self.media.received(answer.track_ids)
 
     def _described(self) -> str:
         """The first description, with what is known now; the rest is asked for."""

@@ -19,8 +19,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections import deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from aiortc import RTCDataChannel
@@ -45,8 +44,9 @@ from actr_peer.errors import BrokenError, LimitError, PeerError, RemoteProtocolE
 from actr_peer.protocol.payload import TRAFFIC, PayloadType
 from actr_peer.wire.base import CHANNELS
 from actr_peer.wire.engine import EngineOptions
+from actr_peer.wire.rtc.lane_queue import ChunkQueue, LaneQueue
+from actr_peer.wire.rtc.steps import run_now
 
-RANKS = tuple(TRAFFIC[PayloadType(channel)].rank for channel in range(CHANNELS))
 LATENCY_FIRST = int(PayloadType.STREAM_LATENCY_FIRST)
 LIFETIME = TRAFFIC[PayloadType.STREAM_LATENCY_FIRST].lifetime or 0.1
 
@@ -65,8 +65,6 @@ INITIAL_RESEND_AFTER = 0.5
 _Established = RTCSctpTransport.State.ESTABLISHED
 _Closed = RTCSctpTransport.State.CLOSED
 
-_Item = tuple[RTCDataChannel, int, bytes, float]
-
 
 class SctpSink(Protocol):
     """Who owns an association hears from it here; none of these may raise."""
@@ -82,67 +80,6 @@ class SctpSink(Protocol):
 
     def closed(self, error: PeerError | None) -> None:
         """The association is gone, once; None: the far side closed all channels."""
-
-
-class LaneQueue:
-    """Messages that wait, by rank of their channel; stands in for aiortc's one deque."""
-
-    def __init__(self) -> None:
-        self._lanes: tuple[deque[_Item], ...] = tuple(deque() for _ in range(CHANNELS))
-        self.held: set[int] = set()
-        """Channels that are being closed and opened again: what they send waits for that."""
-        self.bytes = 0
-
-    def append(self, item: tuple[RTCDataChannel, int, bytes]) -> None:
-        channel, protocol, data = item
-        rank = RANKS[channel.id or 0]
-        self._lanes[rank].append((channel, protocol, data, time.monotonic()))
-        self.bytes += len(data)
-
-    def popleft(self) -> _Item:
-        """The most urgent message.
-
-        Raises:
-            IndexError: If none may go now.
-        """
-        for lane in self._lanes:
-            if lane and lane[0][0].id not in self.held:
-                item = lane.popleft()
-                self.bytes -= len(item[2])
-                return item
-        raise IndexError("no message may go now")
-
-    def reopened(self, channel: RTCDataChannel) -> None:
-        """Let what waited for this channel go, by its new self."""
-        self.held.discard(channel.id or 0)
-        lane = self._lanes[RANKS[channel.id or 0]]
-        for _ in range(len(lane)):
-            lane.append((channel, *lane.popleft()[1:]))
-
-    def __bool__(self) -> bool:
-        return any(lane and lane[0][0].id not in self.held for lane in self._lanes)
-
-    def __iter__(self) -> Iterator[tuple[RTCDataChannel, int, bytes]]:
-        """As aiortc's; a reset of a channel waits for what this yields, so not for the held."""
-        for lane in self._lanes:
-            for channel, protocol, data, _ in lane:
-                if channel.id not in self.held:
-                    yield channel, protocol, data
-
-
-class ChunkQueue(deque[DataChunk]):
-    """Chunks that wait for the window, and their size: aiortc uses both ends of it."""
-
-    bytes = 0
-
-    def append(self, chunk: DataChunk, /) -> None:
-        self.bytes += len(chunk.user_data)
-        super().append(chunk)
-
-    def popleft(self) -> DataChunk:
-        chunk = super().popleft()
-        self.bytes -= len(chunk.user_data)
-        return chunk
 
 
 class LaneSctp(RTCSctpTransport):
@@ -204,13 +141,10 @@ class LaneSctp(RTCSctpTransport):
         self._step(self._data_channel_flush())
 
     def _step(self, coro: Coroutine[Any, Any, None]) -> None:
-        """Run ``coro`` here and now: aiortc's sending is ``async`` and never suspends."""
-        try:
-            coro.send(None)
-        except StopIteration:
-            return
-        coro.close()
-        self._violated(BrokenError("sending suspended: aiortc does that no longer as it did"))
+        """Run one of aiortc's coroutines within this call."""
+        if not run_now(coro):
+            violation = BrokenError("sending suspended: aiortc does that no longer as it did")
+            self._violated(violation)
 
     async def _data_channel_flush(self) -> None:
         if self._is_flushing or self._association_state is not _Established:

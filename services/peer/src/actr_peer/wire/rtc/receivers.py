@@ -1,0 +1,189 @@
+"""aiortc's RTP receiver for frames that stay encoded.
+
+The class of a transceiver's receiver is swapped at its birth. What differs from aiortc 1.16:
+
+- frames come out whole, with the sender's timestamps; none is decoded, there is no thread
+- a frame may have any number of packets, and all that is lost of it is asked for again
+- the section may carry another track after a new exchange
+
+Reports (RR), bandwidth estimates (REMB), retransmission (NACK, RTX) and key-frame requests (PLI)
+are aiortc's. Source: RFC 3550, RFC 4585, RFC 4588.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aiortc import RTCRtpReceiver
+from aiortc.codecs import depayload, is_rtx
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
+from aiortc.rtcrtpreceiver import StreamStatistics
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci, unwrap_rtx
+
+from actr_peer.protocol.media import Assembler, MediaFrame, Missing, Whole, is_keyframe
+from actr_peer.wire.rtc.steps import run_now
+
+AUDIO_PATIENCE = 0.02
+KEYFRAME_INTERVAL = 0.3
+"""Seconds between two requests for a key frame after losses."""
+MAX_SOURCES = 8
+"""Synchronization sources with statistics of their own, per section."""
+
+_R = "_RTCRtpReceiver__"
+
+
+class EncodedReceiver(RTCRtpReceiver):
+    """Receives frames of one track at a time; made by :func:`adopt`, never constructed."""
+
+    def adopt(self, on_frame: Callable[[MediaFrame], None]) -> None:
+        self.track_id = ""
+        self.frames = 0
+        self._on_frame = on_frame
+        self._source = 0
+        self._assembler = self._make_assembler()
+        self._missing = Missing()
+        self._asked_at = 0.0
+        self._clock_rate = 90_000
+
+    def _make_assembler(self) -> Assembler:
+        if self.kind == "audio":
+            return Assembler(patience=AUDIO_PATIENCE)
+        return Assembler()
+
+    @property
+    def kind(self) -> Any:
+        return self.__dict__[_R + "kind"]
+
+    async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
+        """Take packets; again after each exchange, for the track may be another one."""
+        codecs = self.__dict__[_R + "codecs"]
+        codecs.clear()
+        for codec in parameters.codecs:
+            codecs[codec.payloadType] = codec
+        for encoding in parameters.encodings:
+            if encoding.rtx:
+                self.__dict__[_R + "rtx_ssrc"][encoding.rtx.ssrc] = encoding.ssrc
+        sources = {encoding.ssrc for encoding in parameters.encodings}
+        if not self.__dict__[_R + "started"]:
+            self.transport._register_rtp_receiver(self, parameters)
+            self.__dict__[_R + "rtcp_task"] = self._start_reports()
+            self.__dict__[_R + "started"] = True
+        for source in sources - {self._source}:
+            self._source = source
+            self._assembler = self._make_assembler()
+            self._missing = Missing()
+            self.transport._rtp_router.ssrc_table[source] = self
+            # It says that we listen; and decoding begins with a key frame.
+            await self._send_rtcp_pli(source)
+
+    def _start_reports(self) -> asyncio.Task[None]:
+        # aiortc owns this task: its stop() waits for it.
+        return asyncio.get_running_loop().create_task(self._run_rtcp())
+
+    def request_keyframe(self) -> None:
+        """Ask for a key frame now (PLI, RFC 4585, 6.3.1)."""
+        if self._source:
+            self._asked_at = time.monotonic()
+            run_now(self._send_rtcp_pli(self._source))
+
+    def _handle_disconnect(self) -> None:
+        """aiortc ends a decoder here; there is none."""
+
+    async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        codec = self.__dict__[_R + "codecs"].get(packet.payload_type)
+        if codec is None or not self._enabled:
+            return
+        await self._estimate_bandwidth(packet, arrival_time_ms)
+        streams = self.__dict__[_R + "remote_streams"]
+        if packet.ssrc not in streams:
+            if len(streams) >= MAX_SOURCES:
+                streams.clear()
+            streams[packet.ssrc] = StreamStatistics(codec.clockRate)
+        streams[packet.ssrc].add(packet)
+        if is_rtx(codec):
+            original = self.__dict__[_R + "rtx_ssrc"].get(packet.ssrc)
+            codec = self.__dict__[_R + "codecs"].get(codec.parameters.get("apt"))
+            if original is None or codec is None or len(packet.payload) < 2:
+                return
+            packet = unwrap_rtx(packet, payload_type=codec.payloadType or 0, ssrc=original)
+        self._source = self._source or packet.ssrc  # where the description names none
+        if packet.ssrc != self._source:
+            return
+        now = time.monotonic()
+        if self.kind == "video":
+            lost = self._missing.add(packet.sequence_number, now=now)
+            if lost:
+                await self._send_rtcp_nack(packet.ssrc, lost)
+        try:
+            data = depayload(codec, packet.payload) if packet.payload else b""
+        except (ValueError, struct.error, IndexError):
+            return
+        await self._assemble(packet, codec, data, now)
+
+    async def _assemble(
+        self, packet: RtpPacket, codec: RTCRtpCodecParameters, data: bytes, now: float
+    ) -> None:
+        lost_before = self._assembler.lost_frames
+        self._clock_rate = codec.clockRate
+        for whole in self._assembler.add(
+            packet.sequence_number,
+            packet.timestamp,
+            data,
+            is_last=self.kind == "audio" or bool(packet.marker),
+            now=now,
+        ):
+            self._deliver(whole, codec.name)
+        is_lost = self._assembler.lost_frames > lost_before and self.kind == "video"
+        if is_lost and now - self._asked_at > KEYFRAME_INTERVAL:
+            self.request_keyframe()
+
+    def _deliver(self, whole: Whole, codec: str) -> None:
+        self.frames += 1
+        self._on_frame(
+            MediaFrame(
+                data=whole.data,
+                timestamp=whole.timestamp,
+                codec=codec,
+                kind=self.kind,
+                track_id=self.track_id,
+                keyframe=is_keyframe(codec, whole.data),
+                first_sequence=whole.first_sequence,
+                last_sequence=whole.last_sequence,
+            )
+        )
+
+    async def _estimate_bandwidth(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        """Tell the sender what the path seems to carry (REMB)."""
+        estimator = self.__dict__[_R + "remote_bitrate_estimator"]
+        if estimator is None or packet.extensions.abs_send_time is None:
+            return
+        estimate = estimator.add(
+            abs_send_time=packet.extensions.abs_send_time,
+            arrival_time_ms=arrival_time_ms,
+            payload_size=len(packet.payload) + packet.padding_size,
+            ssrc=packet.ssrc,
+        )
+        own = self.__dict__[_R + "rtcp_ssrc"]
+        if estimate is not None and own is not None:
+            report = RtcpPsfbPacket(
+                fmt=RTCP_PSFB_APP, ssrc=own, media_ssrc=0, fci=pack_remb_fci(*estimate)
+            )
+            await self._send_rtcp(report)
+
+    @property
+    def statistics(self) -> StreamStatistics | None:
+        return self.__dict__[_R + "remote_streams"].get(self._source)  # type: ignore[no-any-return]
+
+    @property
+    def lost_frames(self) -> int:
+        return self._assembler.lost_frames
+
+    @property
+    def jitter(self) -> float | None:
+        """Seconds."""
+        statistics = self.statistics
+        return statistics.jitter / self._clock_rate if statistics is not None else None
