@@ -68,10 +68,6 @@ class Pieces:
     def __init__(self) -> None:
         self._held = bytearray()
 
-    def __bool__(self) -> bool:
-        """Whether a frame has begun and not ended."""
-        return bool(self._held)
-
     def feed(self, piece: bytes) -> None:
         """Take the next piece.
 
@@ -84,7 +80,5 @@ class Pieces:
         self._held += piece
 
     def join(self) -> bytes:
-        """Return the whole frame, and be empty again."""
-        frame = bytes(self._held)
-        self._held.clear()
-        return frame
+        """Return the whole frame."""
+        return bytes(self._held)

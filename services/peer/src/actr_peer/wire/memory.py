@@ -22,8 +22,8 @@ from actr_peer.errors import (
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.wire.base import CHANNELS, Wire, WireSink, next_wire_id
+from actr_peer.wire.outlet import Outlet, blame_sink
 
-MAX_PARKED = 64
 HIGH_WATER_BYTES = 64 * 1024
 LOW_WATER_BYTES = 16 * 1024
 
@@ -68,10 +68,8 @@ class MemoryWire:
         self._line: deque[Item] = deque()
         self._is_moving = False
         self._ending: Callable[[], None] | None = None
-        self._sink: WireSink | None = None
-        self._parked: list[Item] = []
+        self._outlet = Outlet()
         self._verdict: PeerError | None = None
-        self._is_told = False
         self._gone = Event()
 
     def __repr__(self) -> str:
@@ -81,11 +79,9 @@ class MemoryWire:
     # What a wire is (wire/base.py)
 
     def attach(self, sink: WireSink) -> None:
-        self._sink = sink
-        parked, self._parked = self._parked, []
         was_open = self.is_open
-        for item in parked:
-            if self.is_open is was_open:
+        for item in self._outlet.attach(sink):
+            if self.is_open is was_open:  # the sink may close the wire
                 self._give(item)
         if not self.is_open:
             self._tell()
@@ -184,42 +180,27 @@ class MemoryWire:
     def _drained(self) -> None:
         if self.is_full and self.buffered_bytes <= LOW_WATER_BYTES:
             self.is_full = False
-            if self.is_open and self._sink is not None:
-                self._sink.writable(self)
+            if self.is_open:
+                self._outlet.writable(self)
 
     def _arrive(self, item: Item) -> None:
-        if not self.is_open:
-            return
-        if self._sink is not None:
+        if self.is_open:
             self._give(item)
-        elif len(self._parked) < MAX_PARKED:
-            self._parked.append(item)
-        else:
-            self._fail(
-                LimitError(
-                    "messages before the wire is used", limit=MAX_PARKED, asked=MAX_PARKED + 1
-                )
-            )
 
     def _give(self, item: Item) -> None:
-        assert self._sink is not None
         channel, data = item
         try:
             if channel >= CHANNELS:
                 raise RemoteProtocolError(f"channel {channel} is not one of 0 to {CHANNELS - 1}")
-            self._sink.message(self, channel, data)
+            self._outlet.deliver(self, channel, data)
         except (RemoteProtocolError, LimitError) as error:
             self._fail(error)
         except Exception as exc:  # noqa: BLE001  boundary, as on a real wire
-            self._fail(BrokenError(f"closed by a failure on this side: {exc!r}"), exc)
-            self._loop.call_exception_handler(
-                {"message": "wire sink failed", "exception": exc, "wire": self}
-            )
+            self._fail(blame_sink(self, exc))
 
     # The end
 
-    def _fail(self, error: PeerError, cause: Exception | None = None) -> None:
-        error.__cause__ = error.__cause__ or cause
+    def _fail(self, error: PeerError) -> None:
         self._end(error)
         self._far._end(BrokenError(f"{self.local} closed the wire: {error}"))
 
@@ -235,9 +216,8 @@ class MemoryWire:
             self._tell()
 
     def _tell(self) -> None:
-        if self._sink is not None and self._gone.is_set() and not self._is_told:
-            self._is_told = True
-            self._sink.closed(self, self._verdict)
+        if self._gone.is_set():
+            self._outlet.closed(self, self._verdict)
 
 
 def join(

@@ -20,7 +20,7 @@ ADDRESS_SECONDS = 2.0
 # an accepted socket has the options of its listener.
 _OPTIONS: tuple[tuple[int, str, int], ...] = (
     (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
-    (socket.IPPROTO_TCP, "TCP_NOTSENT_LOWAT", 64 * 1024),
+    (socket.IPPROTO_TCP, "TCP_NOTSENT_LOWAT", 32 * 1024),
     (socket.SOL_SOCKET, "SO_RCVBUF", 512 * 1024),  # the kernel may grant less (net.core.rmem_max)
     # Dead peers: 10 s without an acknowledgement, with data under way or without.
     (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 10_000),  # milliseconds

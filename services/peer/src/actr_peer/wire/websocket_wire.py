@@ -38,12 +38,16 @@ from actr_peer.protocol.lane_frames import (
 )
 from actr_peer.protocol.payload import WireKind
 from actr_peer.wire.base import CHANNELS, WireSink, next_wire_id
+from actr_peer.wire.outlet import Outlet, blame_sink
 
 HANDSHAKE_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
-MAX_PARKED = 64
-HIGH_WATER_BYTES = 64 * 1024
-LOW_WATER_BYTES = 16 * 1024
+NO_CODE = 0
+"""A close frame without a code (RFC 6455, 7.1.5)."""
+# Measured on loopback: 1.2 GB/s of 16 KiB messages, as with four times as much; an urgent message
+# behind them takes 0.6 ms (p99). On 10 Mbit/s this and the kernel's share are 50 ms.
+HIGH_WATER_BYTES = 32 * 1024
+LOW_WATER_BYTES = 8 * 1024
 # Room for the longest WebSocket header, so that the library writes it in place.
 _ROOM = bytes(14)
 # Below this, one copy more is cheaper than a bytearray.
@@ -110,12 +114,10 @@ class WebSocketWire(WSListener):
         self._phase = Phase.GREETING
         self._remote = remote
         self._transport: WSTransport | None = None
-        self._sink: WireSink | None = None
-        self._parked: list[tuple[int, bytes]] = []
-        self._pieces = Pieces()
+        self._outlet = Outlet()
+        self._pieces: Pieces | None = None
         self._verdict: PeerError | None = None
         self._timer: TimerHandle | None = None
-        self._is_told = False
         self._gone = Event()
 
     def __repr__(self) -> str:
@@ -139,15 +141,13 @@ class WebSocketWire(WSListener):
         return self._transport.underlying_transport.get_write_buffer_size()
 
     def attach(self, sink: WireSink) -> None:
-        self._sink = sink
-        parked, self._parked = self._parked, []
         before = self._phase
-        for channel, data in parked:
+        for channel, data in self._outlet.attach(sink):
             if self._phase is before:  # the sink may close the wire
-                self._deliver(channel, data)
+                self._give(channel, data)
         if self._phase is Phase.CLOSED:
             self._tell()
-        elif parked and self._transport is not None:
+        elif self._transport is not None:
             self._transport.underlying_transport.resume_reading()
 
     def send(self, channel: int, data: bytes) -> None:
@@ -196,7 +196,7 @@ class WebSocketWire(WSListener):
             self._send_step(self._hello)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type is _BINARY and frame.fin and not self._pieces:
+        if frame.msg_type is _BINARY and frame.fin and self._pieces is None:
             self._frame(frame.get_payload_as_bytes())
         else:
             self._odd_frame(frame)
@@ -214,8 +214,8 @@ class WebSocketWire(WSListener):
 
     def resume_writing(self) -> None:
         self.is_full = False
-        if self._sink is not None and self._phase is Phase.OPEN:
-            self._sink.writable(self)
+        if self._phase is Phase.OPEN:
+            self._outlet.writable(self)
 
     # Frames
 
@@ -225,53 +225,47 @@ class WebSocketWire(WSListener):
                 channel, data = decode(frame)
                 if channel >= CHANNELS:
                     _no_channel(channel)
-                if self._sink is not None:
-                    self._sink.message(self, channel, data)
-                else:
-                    self._park(channel, data)
+                self._outlet.deliver(self, channel, data)
             elif self._phase is Phase.GREETING:
                 self._greet(frame)
         except (RemoteProtocolError, LimitError) as error:
             self._refuse(error)
         except Exception as exc:  # noqa: BLE001  boundary: picows would log it and go on
-            self._blame_sink(exc)
+            self._end(CloseCode.INTERNAL, "failure on this side", blame_sink(self, exc))
 
-    def _deliver(self, channel: int, data: bytes) -> None:
-        """Give a parked message to the sink."""
-        assert self._sink is not None
+    def _give(self, channel: int, data: bytes) -> None:
+        """Deliver what was parked; other failures of the sink go to who attaches it."""
         try:
-            self._sink.message(self, channel, data)
+            self._outlet.deliver(self, channel, data)
         except (RemoteProtocolError, LimitError) as error:
             self._refuse(error)
-
-    def _park(self, channel: int, data: bytes) -> None:
-        if not self._parked and self._transport is not None:
-            self._transport.underlying_transport.pause_reading()
-        if len(self._parked) == MAX_PARKED:
-            raise LimitError(
-                "messages before the wire is used", limit=MAX_PARKED, asked=MAX_PARKED + 1
-            )
-        self._parked.append((channel, data))
 
     def _odd_frame(self, frame: WSFrame) -> None:
         """Take pieces of a message, and frames of other types."""
         match frame.msg_type:
             case WSMsgType.BINARY | WSMsgType.CONTINUATION:
-                try:
-                    self._pieces.feed(frame.get_payload_as_bytes())
-                except LimitError as error:
-                    self._refuse(error)
-                    return
-                if frame.fin:
-                    self._frame(self._pieces.join())
+                self._piece(frame.get_payload_as_bytes(), is_last=frame.fin)
             case WSMsgType.CLOSE:
-                self._far_close(frame.get_close_code().value, frame.get_close_message())
+                payload = frame.get_payload_as_bytes()
+                self._far_close(int.from_bytes(payload[:2], "big"), payload[2:])
             case WSMsgType.PONG:
                 pass
             case _:
                 self._refuse(RemoteProtocolError("a text frame on a wire"))
 
-    def _far_close(self, code: int, reason: bytes | None) -> None:
+    def _piece(self, data: bytes, *, is_last: bool) -> None:
+        if self._pieces is None:
+            self._pieces = Pieces()
+        try:
+            self._pieces.feed(data)
+        except LimitError as error:
+            self._refuse(error)
+            return
+        if is_last:
+            whole, self._pieces = self._pieces.join(), None
+            self._frame(whole)
+
+    def _far_close(self, code: int, reason: bytes) -> None:
         assert self._transport is not None
         if self._phase is Phase.CLOSED:
             return
@@ -283,18 +277,19 @@ class WebSocketWire(WSListener):
         self._stop_timer()
         self._timer = self._loop.call_later(CLOSE_SECONDS, self._drop)
 
-    def _judge(self, code: int, reason: bytes | None) -> PeerError | None:
+    def _judge(self, code: int, reason: bytes) -> PeerError | None:
         """Say what a close frame of the far side means for this one."""
-        why = f"{code} {(reason or b'').decode(errors='replace')}".rstrip()
+        why = f"{code} {reason.decode(errors='replace')}".rstrip()
         if self._phase is Phase.GREETING:
             return UnreachableError(str(self._remote), f"refused with {why}")
-        if code in (CloseCode.NORMAL, CloseCode.GOING_AWAY):
+        if code in (CloseCode.NORMAL, CloseCode.GOING_AWAY, NO_CODE):
             return None
         return BrokenError(f"{self._remote} closed the WebSocket with {why}")
 
     # The handshake
 
     def _greet(self, frame: bytes) -> None:
+        assert self._transport is not None
         kind, data = decode(frame)
         if kind != HANDSHAKE:
             raise RemoteProtocolError(f"a frame of type {kind} before the handshake")
@@ -309,6 +304,8 @@ class WebSocketWire(WSListener):
             self._stop_timer()
             self._remote = outcome.remote
             self._phase = Phase.OPEN
+            # Until there is a sink the far side waits; only what was read already is parked.
+            self._transport.underlying_transport.pause_reading()
             self._owner.settled(self, None)
         elif isinstance(outcome, Refused):
             self._end(outcome.code, outcome.why, RemoteProtocolError(outcome.why))
@@ -326,15 +323,6 @@ class WebSocketWire(WSListener):
     def _refuse(self, error: PeerError) -> None:
         code = CloseCode.TOO_BIG if isinstance(error, LimitError) else CloseCode.BAD_MESSAGE
         self._end(code, str(error), error)
-
-    def _blame_sink(self, exc: Exception) -> None:
-        """Close, for an exception of a sink is a bug here; the loop's handler shows it."""
-        error = BrokenError(f"closed by a failure on this side: {exc!r}")
-        error.__cause__ = exc
-        self._end(CloseCode.INTERNAL, "failure on this side", error)
-        self._loop.call_exception_handler(
-            {"message": "wire sink failed", "exception": exc, "wire": self}
-        )
 
     def _end(self, code: CloseCode, reason: str, verdict: PeerError | None) -> None:
         """Say good-bye; the far side's answer, or 2 s, end the wire."""
@@ -363,10 +351,7 @@ class WebSocketWire(WSListener):
             self._tell()
 
     def _tell(self) -> None:
-        """Report the end, once, as soon as there is a sink."""
-        if self._sink is not None and not self._is_told:
-            self._is_told = True
-            self._sink.closed(self, self._verdict)
+        self._outlet.closed(self, self._verdict)
 
     def _loss(self, transport: WSTransport) -> PeerError:
         """Say why the socket went away with no close frame of the far side."""
