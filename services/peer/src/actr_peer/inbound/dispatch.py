@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from actr_peer.errors import CallError, Code, RemoteProtocolError
 from actr_peer.protocol.chunks import Chunk, decode_chunk
@@ -32,22 +31,18 @@ DEFAULT_RETRY_AFTER = 1.0
 """Seconds until a tell that the mailbox refused is offered to it again."""
 
 
-class Store(Protocol):
-    """What the dispatcher needs of the mailbox."""
-
-    def put(self, request: Request, done: Callable[[Put], None]) -> None: ...
-
-    def bury(self, request: Request, reason: str) -> None:
-        """Keep a request that can never run as a dead letter."""
-
-
 @dataclass(slots=True, kw_only=True)
 class Routes:
     """Where things go; filled by the node."""
 
-    store: Store
+    put: Callable[[Request, Callable[[Put], None]], None]
+    """Stores a request, and says what became of it on the loop, after the sync."""
+    bury: Callable[[Request, str], None]
+    """Keeps a request that can never run, and why, as a dead letter."""
     knows: Callable[[str], bool]
     """Whether a route key has a handler here."""
+    is_cycle: Callable[[Request, tuple[str, ...]], bool]
+    """Whether a request would wait for a handler that waits for it."""
     resolve: Callable[[ActrId, Envelope], None]
     """A reply came."""
     cancel: Callable[[ActrId, str], None]
@@ -102,9 +97,12 @@ class Dispatcher:
             self._routes.open_stream(link, envelope)
         else:
             request = _request(link, payload_type, message, envelope)
-            self._routes.store.put(
-                request, partial(self._stored, link, payload_type, number, request)
-            )
+            chain = envelope.call_chain
+            if chain and self._routes.is_cycle(request, chain):
+                self._refuse_cycle(link, payload_type, request)
+                link.acknowledge(payload_type, number)
+                return
+            self._routes.put(request, partial(self._stored, link, payload_type, number, request))
 
     def _chunk(self, link: Link, payload_type: PayloadType, message: bytes) -> None:
         try:
@@ -128,7 +126,7 @@ class Dispatcher:
                 # Nobody hears a refused tell, so it stays unacknowledged and is tried again.
                 asyncio.get_running_loop().call_later(
                     result.retry_after or DEFAULT_RETRY_AFTER,
-                    self._routes.store.put,
+                    self._routes.put,
                     request,
                     partial(self._stored, link, payload_type, number, request),
                 )
@@ -139,11 +137,20 @@ class Dispatcher:
             link.lane(payload_type).post(encode_error(request.request_id, error))
         link.acknowledge(payload_type, number)
 
+    def _refuse_cycle(self, link: Link, payload_type: PayloadType, request: Request) -> None:
+        self.counts.refused += 1
+        error = CallError(
+            Code.FAILED_PRECONDITION,
+            f"call cycle: a handler here waits for this call of {request.route_key}; "
+            "answer it first, or give the methods conflict keys",
+        )
+        link.lane(payload_type).post(encode_error(request.request_id, error))
+
     def _refuse_unknown(
         self, link: Link, payload_type: PayloadType, message: bytes, envelope: Envelope
     ) -> None:
         reason = f"no method {envelope.route_key!r} here; compare the .proto files of both sides"
-        self._routes.store.bury(_request(link, payload_type, message, envelope), reason)
+        self._routes.bury(_request(link, payload_type, message, envelope), reason)
         if envelope.direction != TELL:
             error = CallError(Code.UNIMPLEMENTED, reason)
             link.lane(payload_type).post(encode_error(envelope.request_id, error))
@@ -159,7 +166,7 @@ class Dispatcher:
             route_key="",
             envelope=message,
         )
-        self._routes.store.bury(request, reason)
+        self._routes.bury(request, reason)
 
 
 def _request(link: Link, payload_type: PayloadType, message: bytes, envelope: Envelope) -> Request:

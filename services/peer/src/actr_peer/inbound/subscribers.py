@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from inspect import isawaitable
 from typing import Any, Generic, TypeVar
 
@@ -53,6 +54,10 @@ class Guarded(Generic[Item]):
             log.exception("callback failed: name=%s sender=%s", self.name, sender)
 
 
+def _forget(callbacks: dict[Any, Any], key: object) -> None:
+    callbacks.pop(key, None)
+
+
 class StreamSubscribers:
     """Callbacks by channel id, for streams that no generated code opened."""
 
@@ -73,7 +78,7 @@ class StreamSubscribers:
         if channel_id in self._callbacks:
             raise BusyError(f"channel {channel_id!r} has a callback; unregister it first")
         self._callbacks[channel_id] = Guarded(f"stream/{channel_id}", callback)
-        return lambda: self._callbacks.pop(channel_id, None) and None
+        return partial(_forget, self._callbacks, channel_id)
 
     def _open(self, link: Link, payload_type: PayloadType, channel_id: str) -> StreamReader | None:
         callback = self._callbacks.get(channel_id)
@@ -128,7 +133,7 @@ class MediaSubscribers:
         if track_id in self._callbacks:
             raise BusyError(f"track {track_id!r} has a callback; unregister it first")
         self._callbacks[track_id] = Guarded(f"media/{track_id or 'any'}", callback)
-        return lambda: self._callbacks.pop(track_id, None) and None
+        return partial(_forget, self._callbacks, track_id)
 
     @property
     def dropped(self) -> int:

@@ -6,17 +6,73 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from actr_peer.errors import LocalProtocolError
+from google.protobuf.message import Message
+
+from actr_peer.errors import CallError, LocalProtocolError
+from actr_peer.lifecycle.turns import Deferred, Outcome, Turn
 from actr_peer.outbound.gates import Scope
+from actr_peer.protocol.envelopes import encode_error, encode_reply
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling import Presence
-from actr_peer.service import Caller
+from actr_peer.service import Caller, Method
 
 if TYPE_CHECKING:
     from actr_peer.inbound.subscribers import MediaCallback, StreamCallback
-    from actr_peer.lifecycle.scheduler import Transaction
+    from actr_peer.inbound.transaction import Transaction
     from actr_peer.transport.media import Publication
     from actr_peer.transport.streams import StreamWriter
+
+
+LATER: Any = object()
+"""What a handler returns that has put its reply off (:meth:`Context.defer`)."""
+
+
+def serialize(method: Method[Any, Any], reply: object) -> bytes:
+    """The bytes of what a handler gave.
+
+    Raises:
+        TypeError: If it is no message of the method's reply type: a bug of the handler.
+    """
+    if not isinstance(reply, method.reply):
+        raise TypeError(
+            f"{method.route_key} must give a {method.reply.__name__}, not {type(reply).__name__}"
+        )
+    data: bytes = reply.SerializeToString()
+    return data
+
+
+class DeferredReply:
+    """A reply that comes after its handler has returned: hand it to a task, return ``later``.
+
+    The actor takes its next request meanwhile. One of the two methods is called once; what
+    comes after the first is void.
+
+    Attributes:
+        later: What the handler returns.
+    """
+
+    def __init__(self, method: Method[Any, Any], request_id: str, deferred: Deferred) -> None:
+        self.later: Any = LATER
+        self._method = method
+        self._request_id = request_id
+        self._deferred = deferred
+
+    def set_on_cancel(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called if the reply is void before it is given."""
+        self._deferred.on_cancel = callback
+
+    def send(self, reply: Message) -> None:
+        """Give the reply.
+
+        Raises:
+            TypeError: If it is no message of the method's reply type.
+        """
+        data = encode_reply(self._request_id, serialize(self._method, reply))
+        self._deferred.finish(Outcome(data))
+
+    def fail(self, error: CallError) -> None:
+        """Give an error instead."""
+        self._deferred.finish(Outcome(encode_error(self._request_id, error)))
 
 
 class Actor(Protocol):
@@ -60,6 +116,7 @@ class Context:
     __slots__ = (
         "_actor",
         "_deadline",
+        "_method",
         "_scope",
         "_turn",
         "caller",
@@ -76,7 +133,8 @@ class Context:
         metadata: Mapping[str, str],
         deadline: float | None,
         scope: Scope,
-        turn: Callable[[], Transaction] | None = None,
+        method: Method[Any, Any] | None = None,
+        turn: Turn | None = None,
     ) -> None:
         self._actor = actor
         self.caller = caller
@@ -85,6 +143,7 @@ class Context:
         self._deadline = deadline
         self._scope = scope
         self._turn = turn
+        self._method = method
         scope.remaining = self.remaining
 
     @property
@@ -127,7 +186,18 @@ class Context:
                 "only a request that is kept in the mailbox has a transaction: "
                 "not a stream, nor a call from inside the process"
             )
-        return self._turn()
+        return self._turn.transaction()
+
+    def defer(self) -> DeferredReply:
+        """Put the reply off: ``reply = ctx.defer()``, hand it on, ``return reply.later``.
+
+        Raises:
+            LocalProtocolError: If the request is not kept in the mailbox.
+            LimitError: If too many replies are due already.
+        """
+        if self._turn is None or self._method is None:
+            raise LocalProtocolError("only a request that is kept in the mailbox can be deferred")
+        return DeferredReply(self._method, self.request_id, self._turn.defer())
 
     async def discover(
         self, actr_type: str = "", *, service: str = "", limit: int = 16

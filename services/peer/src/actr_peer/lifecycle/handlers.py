@@ -14,8 +14,8 @@ from typing import Any
 from google.protobuf.message import DecodeError, Message
 
 from actr_peer.errors import CallError, Code, ConfigError, DeadlineError, PeerError
-from actr_peer.lifecycle.context import Actor, Context
-from actr_peer.lifecycle.scheduler import Outcome, Turn
+from actr_peer.lifecycle.context import LATER, Actor, Context, serialize
+from actr_peer.lifecycle.scheduler import Deferred, Outcome, Turn
 from actr_peer.outbound.gates import Scope
 from actr_peer.protocol.envelopes import (
     Envelope,
@@ -67,25 +67,32 @@ class Handlers:
     def key_of(self, request: Request) -> str | None:
         """The conflict key of a request; None: the actor's serial order."""
         bound = self._table.get(request.route_key)
-        if bound is None or bound[0].conflict_key is None:
+        if bound is None:
             return None
         method = bound[0]
-        if method.conflict_key == "sender":
-            return request.sender
+        field = method.conflict_key
+        if field is None:
+            return None
+        if field == "sender":
+            return f"sender={request.sender}"
         try:
             message = method.request.FromString(decode_envelope(request.envelope).payload)
         except (DecodeError, PeerError):
             return None  # run() refuses it with the right words
-        return f"{method.route_key}/{getattr(message, method.conflict_key)}"
+        # By the field's name, so that methods with the same key keep out of each other's way.
+        return f"{field}={getattr(message, field)}"
 
-    async def run(self, actor: Actor, request: Request, turn: Turn) -> Outcome:
+    async def run(self, actor: Actor, request: Request, turn: Turn) -> Outcome | Deferred:
         """Run one request of the mailbox to its reply."""
         envelope = decode_envelope(request.envelope)
         bound = self._table.get(request.route_key)
         if bound is None:  # recovered from a time when this actor had the method
             error = CallError(Code.UNIMPLEMENTED, f"no method {request.route_key!r} here any more")
-            return Outcome(encode_error(request.request_id, error))
+            return Outcome(error_reply(request, error))
         method, handler = bound
+        if method.kind is not MethodKind.UNARY:
+            error = CallError(Code.INVALID_ARGUMENT, f"{method.route_key} is a stream: open it")
+            return Outcome(error_reply(request, error))
         try:
             message = method.request.FromString(envelope.payload)
         except DecodeError:
@@ -94,16 +101,23 @@ class Handlers:
                 f"{method.route_key}: the request is no {method.request.__name__}; "
                 "compare the .proto files of both sides (actr proto check)",
             )
-            return Outcome(encode_error(request.request_id, error))
+            return Outcome(error_reply(request, error))
+        limits = [limit for limit in (method.handler_timeout, envelope.timeout) if limit]
+        if limits:
+            turn.limit(min(limits))
         context = self._context(actor, ActrId.parse(request.sender), envelope, turn)
         try:
             reply = await handler(message, context)
+            if reply is LATER and turn.deferred is not None:
+                return turn.deferred
+            if request.is_tell:
+                return Outcome()
             return Outcome(encode_reply(request.request_id, serialize(method, reply)))
         except Exception as exc:  # noqa: BLE001 - the user's code ends here
             error = self.error_of(method, exc)
             is_failure = not isinstance(exc, CallError)
             return Outcome(
-                encode_error(request.request_id, error),
+                error_reply(request, error),
                 failed=is_failure,
                 max_failures=method.max_failures,
             )
@@ -181,7 +195,8 @@ class Handlers:
                 tracestate=envelope.tracestate,
                 call_chain=(*envelope.call_chain, envelope.request_id),
             ),
-            turn=turn.transaction if turn is not None else None,
+            turn=turn,
+            method=self._table[envelope.route_key][0],
         )
 
     def _local_context(self, actor: Actor, call: LocalCall) -> Context:
@@ -196,18 +211,9 @@ class Handlers:
         )
 
 
-def serialize(method: Method[Any, Any], reply: object) -> bytes:
-    """The bytes of what a handler gave.
-
-    Raises:
-        TypeError: If it is no message of the method's reply type: a bug of the handler.
-    """
-    if not isinstance(reply, method.reply):
-        raise TypeError(
-            f"{method.route_key} must give a {method.reply.__name__}, not {type(reply).__name__}"
-        )
-    data: bytes = reply.SerializeToString()
-    return data
+def error_reply(request: Request, error: CallError) -> bytes | None:
+    """The response that says ``error``; None for a tell, which has none."""
+    return None if request.is_tell else encode_error(request.request_id, error)
 
 
 async def read_requests(reader: StreamReader, method: Method[Any, Any]) -> AsyncIterator[Message]:

@@ -26,6 +26,14 @@ async def serve_workload(
         if not handlers.knows(call.method.route_key):
             call.future.set_exception(_unknown(call, "workload"))
             continue
+        if any(scheduler.would_wait_for(waiting, None) for waiting in call.call_chain):
+            call.future.set_exception(
+                CallError(
+                    Code.FAILED_PRECONDITION,
+                    f"call cycle: a handler waits for this call of {call.method.route_key}",
+                )
+            )
+            continue
         scheduler.submit(_job(actor, handlers, call))
 
 
@@ -45,7 +53,7 @@ def _job(actor: Actor, handlers: Handlers, call: LocalCall) -> Job:
     async def turn() -> None:
         await _run(actor, handlers, call)
 
-    return Job(turn, call.method.payload_type)
+    return Job(turn, call.method.payload_type, request_id=call.request_id)
 
 
 async def _run(actor: Actor, handlers: Handlers, call: LocalCall) -> None:

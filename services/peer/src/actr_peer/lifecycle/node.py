@@ -21,11 +21,11 @@ from actr_peer.inbound.subscribers import (
 )
 from actr_peer.lifecycle.config import NodeConfig
 from actr_peer.lifecycle.events import HookRunner, LinkEvents, SignalingEvents
-from actr_peer.lifecycle.handlers import Handlers
+from actr_peer.lifecycle.handlers import Handlers, error_reply
 from actr_peer.lifecycle.inprocess import serve_shell, serve_workload
 from actr_peer.lifecycle.openings import Openings
 from actr_peer.lifecycle.ref import ActrRef
-from actr_peer.lifecycle.scheduler import Outcome, Scheduler, Turn
+from actr_peer.lifecycle.scheduler import Deferred, Outcome, Scheduler, Turn
 from actr_peer.lifecycle.wiring import Wiring
 from actr_peer.outbound.calls import PendingCalls
 from actr_peer.outbound.gates import ROOT, Outbound, Scope
@@ -59,7 +59,7 @@ class Node:
         self.handlers = Handlers(services)
         self.hooks = HookRunner(services)
         self.mailbox = Mailbox(
-            config.mailbox_path,
+            str(config.mailbox_path or ""),
             capacity=config.mailbox_capacity,
             max_attempts=config.max_attempts,
             durability=config.durability if config.mailbox_path is not None else "memory",
@@ -82,11 +82,14 @@ class Node:
             run=self._run,
             reply=self._reply,
             key_of=self.handlers.key_of,
+            error_reply=error_reply,
         )
         self.dispatcher = Dispatcher(
             Routes(
-                store=self.mailbox,
+                put=self.mailbox.put,
+                bury=self.mailbox.letters.bury,
                 knows=self.handlers.knows,
+                is_cycle=self._is_cycle,
                 resolve=self.calls.resolve,
                 cancel=self._cancel,
                 open_stream=lambda link, envelope: self.openings.open(link, envelope),
@@ -276,7 +279,7 @@ class Node:
 
     # What the layers below report.
 
-    async def _run(self, request: Request, turn: Turn) -> Outcome:
+    async def _run(self, request: Request, turn: Turn) -> Outcome | Deferred:
         return await self.handlers.run(self, request, turn)
 
     def _reply(self, request: Request, reply: bytes) -> None:
@@ -286,6 +289,10 @@ class Node:
             link.lane(request.payload_type).post(reply)
         except (UnreachableError, ClosedError) as exc:
             log.info("reply kept: caller=%s cause=%s", request.sender, exc)
+
+    def _is_cycle(self, request: Request, chain: tuple[str, ...]) -> bool:
+        key = self.handlers.key_of(request)
+        return any(self.scheduler.would_wait_for(waiting, key) for waiting in chain)
 
     def _cancel(self, remote: ActrId, request_id: str) -> None:
         self.scheduler.cancel(str(remote), request_id)

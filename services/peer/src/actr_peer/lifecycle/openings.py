@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from actr_peer.errors import CallError, Code, LimitError
@@ -105,7 +106,7 @@ class Openings:
         self._bodies[key] = body
         body.add_done_callback(lambda _: self._bodies.pop(key, None))
         if writer is not None:
-            writer.on_stop = lambda _: body.cancel()
+            writer.on_stop = partial(_cancel, body)
 
     async def _body(
         self,
@@ -136,3 +137,7 @@ class Openings:
         else:
             reply = encode_error(envelope.request_id, error)
             link.lane(PayloadType.RPC_RELIABLE).post(reply)
+
+
+def _cancel(body: asyncio.Task[None], _error: object) -> None:
+    body.cancel()

@@ -131,6 +131,13 @@ class Scheduler:
         """
         return request_id in self._running
 
+    def would_wait_for(self, request_id: str, key: str | None) -> bool:
+        """Whether something with conflict key ``key`` would wait for this running request."""
+        turn = self._running.get(request_id)
+        if turn is None:
+            return False
+        return key is None or turn.conflict_key is None or turn.conflict_key == key
+
     @property
     def waiting(self) -> int:
         """Requests and jobs that wait for their turn."""

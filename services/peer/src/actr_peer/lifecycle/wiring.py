@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ from actr_peer.transport.remote import RemoteTransport
 from actr_peer.wire.base import Wire
 from actr_peer.wire.signaling import SignalingClient
 from actr_peer.wire.webrtc import WebRtcWires
+from actr_peer.wire.webrtc_wire import WebRtcWire
 from actr_peer.wire.websocket import WebSocketWires
 
 log = logging.getLogger(__name__)
@@ -153,12 +155,16 @@ class Wiring:
             return
         if state is WireState.READY and wire is not None:
             remote = link.remote
-            self.webrtc.on_frame_of(wire, lambda frame: self.on_frame(remote, frame))
+            if isinstance(wire, WebRtcWire):
+                wire.on_frame = partial(self._frame, remote)
             publications = self._publications.get(remote)
             if publications is not None:
                 publications.wire_ready(wire)
         elif state is WireState.FAILED and link.remote in self._publications:
             self._publications[link.remote].wire_lost()
+
+    def _frame(self, remote: ActrId, frame: MediaFrame) -> None:
+        self.on_frame(remote, frame)
 
     def _accept(self, wire: Wire) -> None:
         self.transport.accept(wire)

@@ -88,13 +88,15 @@ class RemoteGate:
             ClosedError: If this node closes.
             LimitError: If the request is longer than a message may be.
         """
-        timeout = self._timeout(options, self._out.default_timeout)
+        timeout = self._unary_timeout(options)
         request_id = new_request_id()
         payload_type = method.payload_type
         call = self._out.calls.open(self.remote, request_id, payload_type)
         try:
             async with asyncio.timeout(timeout):
-                reply = await self._exchange(call, method, request.SerializeToString(), options)
+                reply = await self._exchange(
+                    call, method, request.SerializeToString(), options, timeout
+                )
         except TimeoutError as exc:
             self._cancel(call)
             raise DeadlineError(
@@ -119,7 +121,7 @@ class RemoteGate:
         )
         link = self._out.transport.link(self.remote)
         try:
-            async with asyncio.timeout(self._timeout(options, self._out.default_timeout)):
+            async with asyncio.timeout(self._unary_timeout(options)):
                 await link.lane(method.payload_type).send(message)
         except TimeoutError as exc:
             raise DeadlineError(f"{self.remote} takes no more messages for now") from exc
@@ -184,12 +186,15 @@ class RemoteGate:
                 feeder.cancel()
 
     async def _exchange(
-        self, call: PendingCall, method: Method[Any, Any], payload: bytes, options: CallOptions
+        self,
+        call: PendingCall,
+        method: Method[Any, Any],
+        payload: bytes,
+        options: CallOptions,
+        timeout: float,
     ) -> Envelope:
         """Send and wait, again on transient refusals, for as long as the caller's timeout lets."""
-        deadline = asyncio.get_running_loop().time() + self._timeout(
-            options, self._out.default_timeout
-        )
+        deadline = asyncio.get_running_loop().time() + timeout
         tries = TRAFFIC[method.payload_type].tries
         for attempt in range(1, tries + 1):
             left = deadline - asyncio.get_running_loop().time()
@@ -269,6 +274,11 @@ class RemoteGate:
         link = self._out.transport.find(self.remote)
         if link is not None and call.is_sent:
             link.lane(call.payload_type).post(encode_cancel(call.request_id))
+
+    def _unary_timeout(self, options: CallOptions) -> float:
+        timeout = self._timeout(options, self._out.default_timeout)
+        assert timeout is not None
+        return timeout
 
     def _timeout(self, options: CallOptions, default: float | None) -> float | None:
         timeout = options.timeout if options.timeout is not None else default
