@@ -35,6 +35,9 @@ PREFIX: Final = "ACTR_"
 DELIMITER: Final = "__"
 _SIMILAR: Final = 0.6  # difflib's ratio above which another key is worth naming
 
+MAY_BE_EMPTY: Final = ("wires.listen", "wires.advertise", "mailbox.path", "control.socket")
+"""Keys for which an empty variable says none; for the others it is as if it was not there."""
+
 AUTO: Final = "auto"
 """Instance that stands for the replica's index, else the host name."""
 
@@ -154,16 +157,27 @@ class _Environment(EnvSettingsSource):
     """The environment, with lists as JSON or as parts joined by commas."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        if not value:
+            return value
         try:
             return json.loads(value)
         except ValueError:
             return [part.strip() for part in str(value).split(",")]
 
     def __call__(self) -> dict[str, Any]:
-        """Leave out the variables of the signaling service, which share a section's name."""
+        """Leave out what is empty and may not be, and what is the signaling service's.
+
+        An empty variable is how compose passes on one that is not set.
+        """
         found = super().__call__()
-        if signaling := found.get("signaling"):
-            found["signaling"] = {k: v for k, v in signaling.items() if k in Signaling.model_fields}
+        for section, values in found.items():
+            if isinstance(values, dict):
+                kept = {
+                    k: v for k, v in values.items() if v != "" or f"{section}.{k}" in MAY_BE_EMPTY
+                }
+                if section == "signaling":
+                    kept = {k: v for k, v in kept.items() if k in Signaling.model_fields}
+                found[section] = kept
         return found
 
 
@@ -175,7 +189,6 @@ class Settings(BaseSettings):
         extra="forbid",
         env_prefix=PREFIX,
         env_nested_delimiter=DELIMITER,
-        env_ignore_empty=True,
     )
 
     actor: Actor = Actor()
@@ -299,8 +312,11 @@ def _explain(loc: tuple[int | str, ...], error: Mapping[str, Any], path: Path | 
 
 def _origin_in_environment(key: str) -> str | None:
     wanted = variable(key)
-    found = (name for name, value in os.environ.items() if name.upper() == wanted and value)
-    return next(found, None)
+    may_be_empty = key in MAY_BE_EMPTY
+    for name, value in os.environ.items():
+        if name.upper() == wanted and (value or may_be_empty):
+            return name
+    return None
 
 
 def _entries(

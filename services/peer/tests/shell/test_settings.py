@@ -71,9 +71,20 @@ def test_an_ice_server_is_a_bare_url_or_a_table(monkeypatch: pytest.MonkeyPatch)
     assert [server.urls for server in servers] == [("stun:a:1",), ("turn:b:2",)]
 
 
-def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ACTR_CALLS__TIMEOUT_S", "")
-    assert origin("calls.timeout_s") == (30, "default")
+@pytest.mark.parametrize(
+    "key", ["calls.timeout_s", "wires.prefer", "wires.ice_servers", "actor.id", "realm.secret_file"]
+)
+def test_an_empty_variable_is_no_value(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv(settings.variable(key), "")
+    assert origin(key)[1] == "default"
+
+
+@pytest.mark.parametrize("key", settings.MAY_BE_EMPTY)
+def test_an_empty_variable_is_none_where_none_is_a_choice(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv(settings.variable(key), "")
+    assert origin(key) == ("", settings.variable(key))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Annotated, Self
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -101,13 +102,13 @@ class Screen:
         """Show one event of one process."""
         match event:
             case Ready():
-                self._console.print(f"{name:<8} {event.id} is ready")
+                self._print(f"{name:<9} {event.id or event.url} is ready")
             case report.Progress():
                 self._progress(event)
             case RowDone():
-                self._console.print(f"{event.row.payload_type:<21} {_outcome(event.row)}")
+                self._print(f"{event.row.payload_type:<21} {_outcome(event.row)}")
             case Failed():
-                self._console.print(f"{name:<8} [red]{event.error}[/red]: {event.text}")
+                self._print(f"{name:<9} [red]{event.error}[/red]: {escape(event.text)}")
             case _:
                 pass
 
@@ -125,10 +126,13 @@ class Screen:
     def logs(self, folder: Path) -> None:
         """The last lines of what each process wrote: where to look when it failed."""
         for log in sorted(folder.glob("*.log")):
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-10:]
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
             if lines:
-                self._console.print(f"-- last lines of {log.stem}")
-                self._console.print("\n".join(lines), markup=False)
+                self._print(f"-- last lines of {log.stem}")
+                self._print(escape("\n".join(lines)))
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
 
 
 def _outcome(row: Row) -> str:
