@@ -64,11 +64,13 @@ class UnreachableError(PeerError):
 
     Attributes:
         remote: The actor that was asked for, in text form.
+        why: The reason alone.
     """
 
     def __init__(self, remote: str, why: str) -> None:
         super().__init__(f"cannot reach {remote}: {why}")
         self.remote = remote
+        self.why = why
 
 
 class BusyError(PeerError):

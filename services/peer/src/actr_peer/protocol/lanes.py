@@ -57,7 +57,7 @@ class Lanes:
     def __init__(
         self, max_message_bytes: int, sender: type[Sender], receiver: type[Receiver]
     ) -> None:
-        self.senders = [sender(is_kept=lane in RPC_LANES) for lane in RELIABLE_LANES]
+        self.senders = [sender() for _ in RELIABLE_LANES]
         self.receivers = [
             receiver(lane, max_message_bytes=max_message_bytes, waits=lane in RPC_LANES)
             for lane in RELIABLE_LANES
@@ -149,9 +149,12 @@ class Lanes:
         for lane in RELIABLE_LANES:
             self.senders[lane].on_hello(received[lane], now)
 
-    def restart(self) -> dict[PayloadType, int]:
+    def restart(self, *, keeps_streams: bool = False) -> dict[PayloadType, int]:
         """The far side is a new process; return the last number the old one acknowledged."""
-        last = {lane: self.senders[lane].restart() for lane in RELIABLE_LANES}
+        last = {
+            lane: self.senders[lane].restart(is_kept=keeps_streams or lane in RPC_LANES)
+            for lane in RELIABLE_LANES
+        }
         last[LATENCY] = self.latency_sender.restart()
         for receiver in self.receivers:
             receiver.restart()

@@ -62,21 +62,15 @@ class Outgoing:
 
 
 class Sender:
-    """One reliable lane's messages on their way out.
-
-    Args:
-        is_kept: Whether messages survive the restart of the far side: they are numbered anew
-            and sent again. Otherwise they are dropped.
-    """
+    """One reliable lane's messages on their way out."""
 
     __slots__ = (
         "acknowledged", "ask_after", "ask_at", "credit_bytes", "edge", "flight_bytes", "frames",
-        "held_bytes", "is_kept", "messages", "next_seq", "received", "repeats", "resent",
+        "held_bytes", "messages", "next_seq", "received", "repeats", "resent",
         "sent", "unsent",
     )  # fmt: skip
 
-    def __init__(self, *, is_kept: bool) -> None:
-        self.is_kept = is_kept
+    def __init__(self) -> None:
         self.sent = 0
         """Frames sent for the first time."""
         self.resent = 0
@@ -300,14 +294,18 @@ class Sender:
         self.ask_at = now + self.ask_after
         return True
 
-    def restart(self) -> int:
+    def restart(self, *, is_kept: bool) -> int:
         """The far side is a new process: number from 0 again.
+
+        Args:
+            is_kept: Whether messages that are not acknowledged are sent again, whole and in
+                order; otherwise they are dropped.
 
         Returns:
             The last number that the old process acknowledged, -1 if none.
         """
         last = self.acknowledged - 1
-        kept = self._messages() if self.is_kept else []
+        kept = self._messages() if is_kept else []
         messages = self.messages
         self._begin()
         for message in kept:

@@ -282,6 +282,20 @@ class Session:
         last = self.lanes.restart()
         self.news.append(Restarted(MappingProxyType(last)))
 
+    def renew(self, incarnation: int) -> None:
+        """The far side has forgotten the session, and taken nothing since all was acknowledged:
+        begin another one with what has been accepted here.
+
+        Args:
+            incarnation: Of this end from now on.
+        """
+        self.incarnation = incarnation
+        self._retired.append(self.remote_incarnation)
+        self.remote_incarnation = 0
+        for end in tuple(self.ends.values()):
+            self._refuse(end)
+        self.lanes.restart(keeps_streams=True)
+
     # Out
 
     def take(self, wire: int, now: float, *, is_full: bool) -> tuple[int, bytes] | None:

@@ -123,6 +123,7 @@ class Lane:
         try:
             await waiter.future
             # Between waking and running, new callers queue behind: the order stays.
+            self._check(message)
             self._link.submit(sender, message)
         finally:
             self._waiters.remove(waiter)

@@ -66,6 +66,8 @@ class Slot:
     dial: Task[None] | None = None
     wires: dict[int, Wire] = field(default_factory=dict)
     """Open ones by id, oldest first."""
+    proved: dict[int, float] = field(default_factory=dict)
+    """When the far side first answered on each of them."""
     replacing: int | None = None
     """Wires up to this id are closed once a newer one has proved itself."""
 
@@ -236,20 +238,25 @@ class Pool:
     def greeted(self, wire: Wire) -> None:
         """The far side has answered on it: dialling this kind works."""
         slot = self.slots[wire.kind]
+        slot.proved.setdefault(wire.id, self._now())
         slot.tries = 0
         slot.retry_at = 0.0
         self.was_ready = True
 
-    def remove(self, wire: Wire, lived: float, error: PeerError | None) -> None:
-        """A wire is gone after so many seconds."""
+    def remove(self, wire: Wire, error: PeerError | None) -> None:
+        """A wire is gone, or not needed."""
         slot = self.slots[wire.kind]
-        if slot.wires.pop(wire.id, None) is None or slot.wires:
+        if slot.wires.pop(wire.id, None) is None:
+            return
+        now = self._now()
+        lived = now - slot.proved.pop(wire.id, now)
+        if slot.wires:
             return
         self._last_error = error or self._last_error
         if lived < SETTLED:  # it breaks as soon as it is made: not too fast
             self._count_failure(slot)
         else:
-            slot.retry_at = self._now() + (0.0 if self._is_smaller else LARGER_WAITS)
+            slot.retry_at = now + (0.0 if self._is_smaller else LARGER_WAITS)
 
     def surplus(self, now: float) -> list[Wire]:
         """Wires that can be closed without loss, for a better one of their kind is there."""

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from actr_peer.errors import ClosedError, LocalProtocolError, PeerError
+from actr_peer.errors import ClosedError, LocalProtocolError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session import Session
 from actr_peer.tasks import Tasks
-from actr_peer.transport.link import Link, LinkSetup, LinkSink
+from actr_peer.transport.link import Link
+from actr_peer.transport.sink import LinkSetup, LinkSink
 from actr_peer.wire.base import Wire
 
 HEALTH_INTERVAL = 10.0
@@ -50,7 +51,6 @@ class RemoteTransport:
         self.self_id = self_id
         self.health_interval = health_interval
         self.idle_after = idle_after
-        self._in_use = in_use
         self._incarnation = incarnation % _INCARNATIONS
         self._tasks = Tasks("transport")
         self._links: dict[ActrId, Link] = {}
@@ -62,6 +62,8 @@ class RemoteTransport:
             prefer=tuple(prefer),
             start=self._tasks.start,
             removed=self._removed,
+            in_use=in_use,
+            incarnation=self._next_incarnation,
         )
 
     async def __aenter__(self) -> Self:
@@ -128,14 +130,17 @@ class RemoteTransport:
             raise ClosedError("the transport is closed")
         if remote == self.self_id:
             raise LocalProtocolError(f"a link from {remote} to itself")
-        # Each session has an incarnation of its own: after a link is gone, the far side must not
-        # take the next one for its continuation.
-        self._incarnation = self._incarnation % (_INCARNATIONS - 1) + 1
-        session = Session(self._incarnation, prefer=self._setup.prefer)
+        session = Session(self._next_incarnation(), prefer=self._setup.prefer)
         link = self._links[remote] = Link(remote, self._setup, session)
         return link
 
-    def _removed(self, link: Link, _error: PeerError) -> None:
+    def _next_incarnation(self) -> int:
+        # Each session has one of its own: after a link is gone, the far side must not take the
+        # next one for its continuation.
+        self._incarnation = self._incarnation % (_INCARNATIONS - 1) + 1
+        return self._incarnation
+
+    def _removed(self, link: Link) -> None:
         if self._links.get(link.remote) is link:
             del self._links[link.remote]
 
@@ -146,3 +151,4 @@ class RemoteTransport:
             now = loop.time()
             for link in self.links():
                 link.health(now)
+                link.close_if_idle(self.idle_after)

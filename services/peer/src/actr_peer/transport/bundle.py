@@ -1,0 +1,238 @@
+"""The wires of one link, bundled under its session: taken in, heard, swapped, let go."""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop
+from typing import TYPE_CHECKING, assert_never
+
+from actr_peer.errors import (
+    BrokenError,
+    LimitError,
+    PeerError,
+    RemoteProtocolError,
+    UnreachableError,
+)
+from actr_peer.protocol.ends import Changed, Left, News, Refused, Restarted
+from actr_peer.protocol.frames import WIRE_MESSAGE_BYTES, ByeReason
+from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.session import Session
+from actr_peer.protocol.wires import WireState
+from actr_peer.transport.pool import Pool
+from actr_peer.transport.pump import Pump
+from actr_peer.transport.sink import LinkSetup
+from actr_peer.wire.base import Wire
+
+if TYPE_CHECKING:
+    from actr_peer.transport.link import Link
+
+
+class Bundle:
+    """Owned by one link, which it tells what concerns it.
+
+    It is the sink of its wires. A wire is known by its id: an event of one that is not in the
+    bundle any more is not heard, so an old wire never touches its successor.
+    """
+
+    def __init__(
+        self, link: Link, setup: LinkSetup, session: Session, loop: AbstractEventLoop
+    ) -> None:
+        self._link = link
+        self._sink = setup.sink
+        self._start = setup.start
+        self._loop = loop
+        self.session = session
+        self.wires: dict[int, Wire] = {}
+        self.pump = Pump(session, self.wires, loop, self._on_time)
+        self.pool = Pool(
+            link.remote,
+            session,
+            self,
+            dialers=setup.dialers,
+            prefer=setup.prefer,
+            start=setup.start,
+            is_smaller=setup.self_id < link.remote,
+        )
+        self.states = dict.fromkeys(setup.prefer, WireState.IDLE)
+        """What the sink was last told of each kind."""
+
+    # What a wire reports
+
+    def message(self, wire: Wire, channel: int, data: bytes) -> None:
+        """One wire message arrived: deliver what it completes."""
+        link, session = self._link, self.session
+        held = self.pump.hold()
+        try:
+            now = self._loop.time()
+            deliveries = session.receive(wire.id, channel, data, now)
+            if session.news:
+                self._hear()
+            if deliveries:
+                link.used_at = now
+                deliver = self._sink.message
+                for payload_type, message, number in deliveries:
+                    if link.is_over:
+                        break
+                    deliver(link, payload_type, message, number)
+            link.settle()
+        except (RemoteProtocolError, LimitError) as error:
+            session.leave(wire.id, ByeReason.BROKEN_RULES)
+            self.pump.flush()
+            link.fail(error)
+        finally:
+            self.pump.release(held)
+
+    def writable(self, wire: Wire) -> None:
+        """A wire takes data again."""
+        self.pump.flush()
+
+    def closed(self, wire: Wire, error: PeerError | None) -> None:
+        """A wire is gone: go on without it."""
+        if self.wires.pop(wire.id, None) is None:
+            return
+        self.session.close(wire.id)
+        self.pool.remove(wire, error)
+        self.attend()
+
+    # What the pool reports
+
+    def dialled(self, wire: Wire) -> None:
+        """A dial has ended well."""
+        self.add(wire)
+
+    def slot_changed(self, kind: WireKind) -> None:
+        """Tell the sink if the state of this kind is another one now."""
+        state = self.pool.state(kind)
+        if state is not self.states[kind] and not self._link.is_over:
+            self.states[kind] = state
+            self._sink.wire_changed(self._link, kind, state, self.pool.wire(kind))
+
+    def exhausted(self, error: PeerError | None) -> None:
+        """No wire is there or coming.
+
+        A link that has worked waits for the health round: the far side may yet dial.
+        """
+        if not self.pool.was_ready:
+            why = getattr(error, "why", None) or str(error or "there is no way to dial it")
+            self._link.fail(UnreachableError(str(self._link.remote), why))
+
+    # Wires in and out
+
+    def add(self, wire: Wire) -> None:
+        """Take a wire, dialled here or there; one that cannot be used is aborted."""
+        unfit = wire.kind not in self.pool.slots or wire.max_message_bytes < WIRE_MESSAGE_BYTES
+        if unfit or self._link.is_over:
+            wire.abort()
+            return
+        now = self._loop.time()
+        self.wires[wire.id] = wire
+        self.session.open(wire.id, wire.kind, now, was_dialled=wire.was_dialled)
+        self.pool.add(wire)
+        self.slot_changed(wire.kind)
+        wire.attach(self)
+        self.attend()
+
+    def _retire(self, wire: Wire) -> None:
+        """Close one of several wires of a kind; what it may not have delivered goes elsewhere."""
+        self.session.leave(wire.id, ByeReason.DUPLICATE)
+        self.pump.flush()
+        self._forget(wire)
+        self._start(f"close/{wire.id}", wire.close())
+
+    def _forget(self, wire: Wire) -> None:
+        self.wires.pop(wire.id, None)
+        self.session.close(wire.id)
+        self.pool.remove(wire, None)
+        self.slot_changed(wire.kind)
+
+    def shut(self) -> None:
+        """Let go of everything at once."""
+        self.pool.close()
+        self.pump.stop()
+        wires = tuple(self.wires.values())
+        self.wires.clear()
+        for wire in wires:
+            self.session.close(wire.id)
+            wire.abort()
+
+    async def close(self) -> None:
+        """Say goodbye on every wire, and close them; what comes after that is not heard."""
+        self.pool.close()
+        wires = tuple(self.wires.values())
+        for wire in wires:
+            self.session.leave(wire.id, ByeReason.CLOSED)
+        self.pump.flush()
+        for wire in wires:
+            self.session.close(wire.id)
+        for wire in wires:
+            await wire.close()
+
+    # What time brings
+
+    def _on_time(self) -> None:
+        now = self._loop.time()
+        if self.session.due <= now:
+            self.session.tick(now)
+        self.attend()
+
+    def attend(self) -> None:
+        """Something rare has happened: see to all that may follow from it."""
+        link = self._link
+        if link.is_over:
+            return
+        self._hear()
+        self.pool.mend(self._loop.time())
+        if link.is_over:
+            return
+        for kind in self.states:
+            self.slot_changed(kind)
+        self.pump.flush()
+        link.settle()
+        self.pump.arm(self.pool.due())
+
+    def network_changed(self) -> None:
+        """Make new wires beside the present ones, and move over when they work."""
+        self.pool.replace(self._loop.time())
+        self.attend()
+
+    # News of the session
+
+    def _hear(self) -> None:
+        news = self.session.news
+        while news and not self._link.is_over:
+            self._on_news(news.popleft())
+
+    def _on_news(self, item: News) -> None:
+        match item:
+            case Changed(wire_id, state):
+                self._wire_changed(wire_id, state)
+            case Refused(wire_id):
+                wire = self.wires.get(wire_id)
+                if wire is not None:
+                    self._forget(wire)
+                    wire.abort()
+            case Restarted(last_delivered):
+                self._sink.reset(self._link, last_delivered)
+            case Left(wire_id, ByeReason.DUPLICATE):
+                wire = self.wires.get(wire_id)
+                if wire is not None:
+                    self._forget(wire)
+                    wire.abort()
+            case Left(_, reason):
+                self._link.far_side_left(reason)
+            case _:
+                assert_never(item)
+
+    def _wire_changed(self, wire_id: int, state: WireState) -> None:
+        wire = self.wires.get(wire_id)
+        if wire is None:
+            return
+        if state is WireState.FAILED:
+            wire.abort()
+            self.closed(wire, BrokenError("no heartbeat"))
+            return
+        if state is WireState.READY:
+            self.pool.greeted(wire)
+            self._link.usable()
+        self.slot_changed(wire.kind)
+        for spare in self.pool.surplus(self._loop.time()):
+            self._retire(spare)
