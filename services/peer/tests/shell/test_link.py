@@ -11,14 +11,14 @@ RPC = PayloadType.RPC_RELIABLE
 STREAM = PayloadType.STREAM_RELIABLE
 
 
-async def test_a_message_sent_before_any_wire_goes_out_on_the_first_that_comes_up():
+async def test_a_message_sent_before_any_wire_goes_out_on_the_first_that_comes_up() -> None:
     async with joined() as pair:
         link = pair.ada.transport.link(BOB)
         await link.lane(RPC).send(b"hello")
         await pair.bob.heard.until(lambda: pair.bob.heard.bodies() == [b"hello"])
 
 
-async def test_every_byte_lane_carries_messages_both_ways():
+async def test_every_byte_lane_carries_messages_both_ways() -> None:
     async with joined() as pair:
         link = pair.ada.transport.link(BOB)
         await link.ready()
@@ -35,7 +35,7 @@ async def test_every_byte_lane_carries_messages_both_ways():
         }
 
 
-async def test_both_kinds_become_ready_and_the_preferred_one_is_used():
+async def test_both_kinds_become_ready_and_the_preferred_one_is_used() -> None:
     async with joined() as pair:
         link = pair.ada.transport.link(BOB)
         await pair.ada.heard.until(
@@ -45,7 +45,7 @@ async def test_both_kinds_become_ready_and_the_preferred_one_is_used():
         assert [view.kind for view in link.view().wires] == list(KINDS)
 
 
-async def test_nothing_is_lost_when_the_wire_in_use_is_cut():
+async def test_nothing_is_lost_when_the_wire_in_use_is_cut() -> None:
     async with joined() as pair:
         link = pair.ada.transport.link(BOB)
         await link.ready()
@@ -58,7 +58,7 @@ async def test_nothing_is_lost_when_the_wire_in_use_is_cut():
         assert pair.bob.heard.bodies() == sent
 
 
-async def test_a_long_message_is_cut_up_and_put_together():
+async def test_a_long_message_is_cut_up_and_put_together() -> None:
     async with joined() as pair:
         link = pair.ada.transport.link(BOB)
         body = bytes(range(256)) * 4096 * 15
@@ -67,7 +67,7 @@ async def test_a_long_message_is_cut_up_and_put_together():
         assert pair.bob.heard.bodies(STREAM) == [body]
 
 
-async def test_leaving_the_block_leaves_no_task():
+async def test_leaving_the_block_leaves_no_task() -> None:
     async with joined() as pair:
         await pair.ada.transport.link(BOB).ready()
     assert len(asyncio.all_tasks()) == 1
