@@ -68,15 +68,14 @@ class EncodedReceiver(RTCRtpReceiver):
             if encoding.rtx:
                 self.__dict__[_R + "rtx_ssrc"][encoding.rtx.ssrc] = encoding.ssrc
         sources = {encoding.ssrc for encoding in parameters.encodings}
+        self.transport._register_rtp_receiver(self, parameters)
         if not self.__dict__[_R + "started"]:
-            self.transport._register_rtp_receiver(self, parameters)
             self.__dict__[_R + "rtcp_task"] = self._start_reports()
             self.__dict__[_R + "started"] = True
         for source in sources - {self._source}:
             self._source = source
             self._assembler = self._make_assembler()
             self._missing = Missing()
-            self.transport._rtp_router.ssrc_table[source] = self
             # It says that we listen; and decoding begins with a key frame.
             await self._send_rtcp_pli(source)
 
