@@ -12,7 +12,16 @@ from functools import partial
 from typing import Any
 
 from actr_peer.inbound.rows import to_signed
-from actr_peer.protocol.mailbox import REPEATED_QUIETLY, STORED, Put, Repeated, Request, State
+from actr_peer.protocol.mailbox import (
+    REPEATED_QUIETLY,
+    ROW_BYTES,
+    STORED,
+    Put,
+    Repeated,
+    Request,
+    State,
+)
+from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.remembered import Caller, Finished, Remembered
 from actr_peer.storage.database import Connection
 from actr_peer.storage.ledger import Ledger
@@ -24,13 +33,20 @@ FORGET_BATCH = 512
 Done = Callable[[Put], None]
 
 
+def size_of(request: Request) -> int:
+    """Bytes that a request takes in the mailbox."""
+    return len(request.envelope) + ROW_BYTES
+
+
 class Entry:
     """A request that is not finished."""
 
-    __slots__ = ("done", "is_cancelled", "request", "state", "waiters")
+    __slots__ = ("done", "is_cancelled", "is_signal", "request", "size", "state", "waiters")
 
     def __init__(self, request: Request, done: Done | None, state: State) -> None:
         self.request = request
+        self.size = size_of(request)
+        self.is_signal = request.payload_type is PayloadType.RPC_SIGNAL
         self.done = done
         self.state = state
         self.waiters: list[Done] | None = None

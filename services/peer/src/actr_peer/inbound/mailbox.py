@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from actr_peer.errors import Code
-from actr_peer.inbound.duplicates import Done, Duplicates, Entry
+from actr_peer.inbound.duplicates import Done, Duplicates, Entry, size_of
 from actr_peer.inbound.letters import Letter, Letters
 from actr_peer.inbound.rows import UPSERT, done_row, insert_row
 from actr_peer.inbound.store import Found, MailboxStore
 from actr_peer.inbound.transaction import Transaction
+from actr_peer.protocol.admission import Admission, Door
 from actr_peer.protocol.mailbox import (
     CAPACITY,
     DEAD_SHARE,
@@ -40,7 +40,6 @@ from actr_peer.protocol.mailbox import (
     Pressure,
     Refused,
     Request,
-    Room,
     State,
 )
 from actr_peer.protocol.payload import PayloadType
@@ -118,9 +117,7 @@ class Mailbox:
             ),
         )
         self.letters = Letters(self, self._ledger, max_bytes // DEAD_SHARE)
-        self._room = Room(capacity, max_bytes // QUEUE_SHARE)
-        self._backlog: tuple[deque[Entry], deque[Entry]] = (deque(), deque())
-        """Pushed back: normal and signal, each at most ``capacity``."""
+        self._admission: Admission[Entry] = Admission(capacity, max_bytes // QUEUE_SHARE)
         self._last_sequence = 0
         self._sink: Callable[[list[Request]], None] | None = None
         self._undelivered: list[Request] = []
@@ -133,7 +130,7 @@ class Mailbox:
         self._duplicates.restore(found.finished, found.horizons, self._now())
         for request in (*found.queued, *(request for request, _ in found.poisoned)):
             self._duplicates.add(Entry(request, None, State.QUEUED))
-            self._room.take(len(request.envelope))
+            self._admission.take(size_of(request))
         self._undelivered = found.queued
         self.poisoned = found.poisoned
         self.counts.recovered = len(found.queued)
@@ -154,12 +151,12 @@ class Mailbox:
     @property
     def depth(self) -> int:
         """Requests queued or running."""
-        return self._room.messages
+        return self._admission.messages
 
     @property
     def waiting(self) -> int:
         """Requests that wait for room, unacknowledged."""
-        return len(self._backlog[0]) + len(self._backlog[1])
+        return self._admission.waiting
 
     # Arriving
 
@@ -179,12 +176,16 @@ class Mailbox:
         entry = Entry(request, done, State.WRITING)
         if request.call_number and self._is_over(entry):
             return
-        backlog = self._backlog[request.is_signal]
-        size = len(request.envelope)
-        if backlog or not self._room.admits(size, is_signal=request.is_signal):
-            self._push_back(entry, backlog)
-        else:
-            self._save(entry, size)
+        match self._admission.enter(entry):
+            case Door.IN:
+                self._save(entry)
+            case Door.WAITS:
+                self._duplicates.add(entry)
+                self.counts.pushed_back += 1
+                if self._admission.waiting == 1:
+                    self.on_pressure(Pressure.FULL)
+            case Door.FULL:
+                self._refuse(entry, "the mailbox is full")
 
     def _is_over(self, entry: Entry) -> bool:
         """Whether a new durable call is not to be stored: it is old, or too many are kept."""
@@ -197,43 +198,30 @@ class Mailbox:
             return False
         return True
 
-    def _save(self, entry: Entry, size: int) -> None:
+    def _save(self, entry: Entry) -> None:
         request = entry.request
         self._duplicates.add(entry)
-        self._room.take(size)
         request.sequence = self.next_sequence()
-        self._ledger.write(Insert(entry, insert_row(request), size + ROW_BYTES))
+        self._ledger.write(Insert(entry, insert_row(request), entry.size))
 
     def next_sequence(self) -> int:
         """The next number in the order of arrival."""
         self._last_sequence += 1
         return self._last_sequence
 
-    def _push_back(self, entry: Entry, backlog: deque[Entry]) -> None:
-        if len(backlog) >= self._room.capacity:
-            self._refuse(entry, "the mailbox is full")
+    def _leave(self, request: Request) -> None:
+        """A request takes no room any more; save those that waited for it."""
+        self._admission.leave(size_of(request))
+        if not self._admission.waiting:
             return
-        self.counts.pushed_back += 1
-        self._duplicates.add(entry)
-        backlog.append(entry)
-        if self.waiting == 1:
-            self.on_pressure(Pressure.FULL)
-
-    def _admit(self) -> None:
-        """Save what was pushed back and now fits, signal first."""
-        for backlog in reversed(self._backlog):
-            while backlog:
-                request = backlog[0].request
-                size = len(request.envelope)
-                if not self._room.admits(size, is_signal=request.is_signal):
-                    break
-                entry = backlog.popleft()
-                if entry.is_cancelled:
-                    self._duplicates.discard(request)
-                    entry.answer(REPEATED_QUIETLY)
-                else:
-                    self._save(entry, size)
-        if not self.waiting:
+        for entry in self._admission.admitted():
+            if entry.is_cancelled:
+                self._duplicates.discard(entry.request)
+                self._admission.leave(entry.size)
+                entry.answer(REPEATED_QUIETLY)
+            else:
+                self._save(entry)
+        if not self._admission.waiting:
             self.on_pressure(Pressure.EASED)
 
     def _refuse(self, entry: Entry, why: str) -> None:
@@ -279,7 +267,7 @@ class Mailbox:
         if effects is None:
             finished = self._duplicates.finish(request, reply, self._now())
             self._ledger.ride(Finish(finished, row, size))
-            self.free(request)
+            self._free(request)
             return
         apply = effects.seal(validate=validate)
 
@@ -290,18 +278,15 @@ class Mailbox:
         def tell(task: Task) -> None:
             if task.error is None:
                 self._duplicates.finish(request, reply, self._now()).reply = None
-                self.free(request)
+                self._free(request)
             if done is not None:
                 done(task.error)
 
         self._ledger.write(Task(work, tell, size=size + effects.size, is_vital=True))
 
-    def free(self, request: Request) -> None:
-        """A request that was queued or ran takes no room any more."""
+    def _free(self, request: Request) -> None:
         self.counts.completed += 1
-        self._room.give(len(request.envelope))
-        if self._backlog[0] or self._backlog[1]:
-            self._admit()
+        self._leave(request)
 
     def bury(self, request: Request, reason: str, reply: bytes | None = None) -> None:
         """Make ``request``, stored or not, a dead letter; see :meth:`Letters.bury`."""
@@ -312,13 +297,13 @@ class Mailbox:
         if not isinstance(self._duplicates.get(request.key), Entry) or not request.request_id:
             return False
         self._duplicates.finish(request, reply, self._now())
-        self.free(request)
+        self._free(request)
         return True
 
     def may_replay(self, letter: Letter) -> bool:
         """Whether a dead letter can be queued again now."""
         key = (letter.sender, letter.request_id)
-        return not isinstance(self._duplicates.get(key), Entry) and self._room.admits(
+        return not isinstance(self._duplicates.get(key), Entry) and self._admission.fits(
             letter.size, is_signal=letter.payload_type is PayloadType.RPC_SIGNAL
         )
 
@@ -326,13 +311,13 @@ class Mailbox:
         """Dead letters have become queued rows again."""
         for request in requests:
             self._duplicates.revive(Entry(request, None, State.QUEUED))
-            self._room.take(len(request.envelope))
+            self._admission.take(size_of(request))
         self.deliver(requests)
 
     def withdraw(self, request: Request) -> None:
         """Finish a request and forget it at once: a repeat of it runs again."""
         self._duplicates.withdraw(request, self._now())
-        self.free(request)
+        self._free(request)
 
     def note_failure(self, request: Request) -> None:
         """Keep ``failures`` and ``attempts``, which the caller has raised."""
@@ -379,7 +364,7 @@ class Mailbox:
         request = entry.request
         if operation.error is not None:
             self._duplicates.discard(request)
-            self._room.give(len(request.envelope))
+            self._leave(request)
             self._refuse(entry, "no room on the disk")
             return
         self.counts.stored += 1

@@ -40,8 +40,6 @@ REPLY_SHARE = 8
 """One part in so many of ``max_bytes`` may be remembered replies."""
 DEAD_SHARE = 20
 """One part in so many of ``max_bytes`` may be dead letters: 5 %."""
-SIGNAL_SHARE = 10
-"""One part in so many of the room is kept for RPC_SIGNAL."""
 ROW_BYTES = 200
 """What a row costs beside its envelope, about: ids, route, page overhead."""
 
@@ -147,44 +145,3 @@ def give_up(request: Request, *, max_attempts: int, max_crashes: int = MAX_CRASH
     if request.attempts >= max_attempts:
         return f"interrupted {request.attempts} times"
     return None
-
-
-class Room:
-    """How much may be queued: messages and bytes, a tenth kept for RPC_SIGNAL.
-
-    Args:
-        capacity: Messages.
-        max_bytes: Bytes of envelopes, :data:`ROW_BYTES` each included.
-    """
-
-    __slots__ = ("bytes", "capacity", "max_bytes", "messages")
-
-    def __init__(self, capacity: int, max_bytes: int) -> None:
-        self.capacity = capacity
-        self.max_bytes = max_bytes
-        self.messages = 0
-        self.bytes = 0
-
-    def admits(self, size: int, *, is_signal: bool) -> bool:
-        """Whether an envelope of ``size`` bytes may enter now.
-
-        A queue that is empty admits any one envelope, or it could never be delivered.
-        """
-        if self.messages == 0:
-            return True
-        capacity, max_bytes = self.capacity, self.max_bytes
-        if not is_signal:
-            capacity -= capacity // SIGNAL_SHARE
-            max_bytes -= max_bytes // SIGNAL_SHARE
-        return self.messages < capacity and self.bytes + size + ROW_BYTES <= max_bytes
-
-    def take(self, size: int) -> None:
-        self.messages += 1
-        self.bytes += size + ROW_BYTES
-
-    def give(self, size: int) -> None:
-        self.messages -= 1
-        self.bytes -= size + ROW_BYTES
-
-    def __repr__(self) -> str:
-        return f"Room({self.messages}/{self.capacity} messages, {self.bytes}/{self.max_bytes} B)"

@@ -156,6 +156,7 @@ class FileLock:
 
     Raises:
         BusyError: From :meth:`take`, if another process holds it.
+        ConfigError: From :meth:`take`, if its folder cannot be written.
     """
 
     def __init__(self, path: str) -> None:
@@ -165,7 +166,10 @@ class FileLock:
     def take(self) -> None:
         import fcntl
 
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise ConfigError(f"state file {self._path}: {exc.strerror}; make its folder") from exc
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:

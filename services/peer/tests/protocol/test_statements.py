@@ -1,0 +1,55 @@
+"""Which SQL a handler's transaction may hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from actr_peer.errors import LocalProtocolError
+from actr_peer.protocol.statements import check_statement
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT 1",
+        "  -- a remark\n insert into t values(?)",
+        "/* x */ WITH a AS (SELECT 1) SELECT * FROM a",
+        "CREATE TABLE factr_x(a)",
+        "UPDATE my_actr_x SET a=1",
+    ],
+)
+def test_work_on_the_workloads_own_tables_is_allowed(sql: str) -> None:
+    check_statement(sql)
+    check_statement(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "",
+        "COMMIT",
+        "begin immediate",
+        "PRAGMA synchronous=OFF",
+        "ATTACH 'x' AS y",
+        "VACUUM",
+        "SAVEPOINT a",
+        "/* unclosed SELECT",
+        "SELECT * FROM actr_inbox",
+        'DELETE FROM "actr_dead"',
+        "DELETE FROM main.ACTR_inbox",
+        "ALTER TABLE t RENAME TO actr_t",
+        "INSERT OR ROLLBACK INTO t VALUES(1)",
+        "CREATE TRIGGER x AFTER INSERT ON t BEGIN SELECT RAISE(ROLLBACK, 'no'); END",
+    ],
+)
+def test_everything_else_is_refused(sql: str) -> None:
+    with pytest.raises(LocalProtocolError):
+        check_statement(sql)
+
+
+def test_many_different_statements_do_not_pile_up() -> None:
+    from actr_peer.protocol import statements
+
+    for n in range(3000):
+        check_statement(f"SELECT {n}")
+    assert len(statements._checked) <= statements._MAX_CHECKED
