@@ -85,15 +85,15 @@ def _map_root(uid: int, gid: int) -> None:
 def _fork(command: Sequence[str], scratch: str) -> int:
     parent = os.getpid()
     pid = os.fork()
-    if pid:
-        return pid
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it
-    os.setpgid(0, 0)
-    # The parent's pid is not visible from inside, only whether there still is one to see.
-    if os.getppid() not in (0, parent):
-        os._exit(1)
-    _exec(command, scratch)
+    if pid == 0:
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it
+        os.setpgid(0, 0)
+        # The parent's pid is not visible from inside, only whether there still is one to see.
+        if os.getppid() not in (0, parent):
+            os._exit(1)
+        _exec(command, scratch)
+    return pid
 
 
 def _exec(command: Sequence[str], scratch: str) -> NoReturn:
