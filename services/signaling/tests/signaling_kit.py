@@ -102,7 +102,7 @@ class Client:
         self.id: ActrId | None = None
         self.registered: pb.Registered | None = None
         self._next = 0
-        self._kept: deque[pb.ServerMessage] = deque()
+        self.kept: deque[pb.ServerMessage] = deque()
 
     @classmethod
     async def open(cls, url: str, **options: Any) -> Self:
@@ -110,6 +110,12 @@ class Client:
         data = await socket.recv()
         assert isinstance(data, bytes)
         return cls(socket, pb.ServerMessage.FromString(data).hello)
+
+    @classmethod
+    async def open_raw(cls, url: str, **options: Any) -> Self:
+        """Open and read nothing: the service may refuse."""
+        socket = await connect(url, compression=None, max_size=2**24, **options)
+        return cls(socket, pb.ServerHello())
 
     @classmethod
     async def registered_as(cls, url: str, text: str, **registration: Any) -> Self:
@@ -155,9 +161,9 @@ class Client:
 
     async def until(self, wanted: Callable[[pb.ServerMessage], bool]) -> pb.ServerMessage:
         """The first message, kept or new, that is wanted; others stay, in order."""
-        for message in self._kept:
+        for message in self.kept:
             if wanted(message):
-                self._kept.remove(message)
+                self.kept.remove(message)
                 return message
         async with asyncio.timeout(PATIENCE):
             while True:
@@ -166,7 +172,7 @@ class Client:
                 message = pb.ServerMessage.FromString(data)
                 if wanted(message):
                     return message
-                self._kept.append(message)
+                self.kept.append(message)
 
     async def next(self, body: str) -> Any:
         """The next message with this body; returns the body."""
@@ -200,7 +206,7 @@ class Client:
                 while True:
                     data = await self.socket.recv()
                     assert isinstance(data, bytes)
-                    self._kept.append(pb.ServerMessage.FromString(data))
+                    self.kept.append(pb.ServerMessage.FromString(data))
             except ConnectionClosed:
                 return self.socket.close_code
 

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
+import structlog
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
@@ -20,10 +21,12 @@ from websockets.protocol import State
 
 from actr_signaling.errors import Close
 
+log = structlog.get_logger()
+
 SCOPE_KEY = "actr.socket"
 """Under the ASGI scope's extensions: this socket."""
-MAX_UNSENT_BYTES = 2 * 1024 * 1024
-"""A reader that lags by more is cut; a snapshot of some thousand actors is one message."""
+MAX_UNSENT_BYTES = 1024 * 1024
+"""A reader that lags by more when something is to be sent is cut; one message may be larger."""
 MAX_FRAGMENTS = 64
 """Of one message."""
 LINGER = 2.0
@@ -70,14 +73,15 @@ class Socket(WebSocketsSansIOProtocol):
         """Write one message; False: it is gone or is being cut because its reader is slow."""
         if self.close_sent or self.conn.state is not State.OPEN:
             return False
+        if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            log.warning("reader cut: too slow", address=self.client)
+            self.transport.abort()
+            return False
         if isinstance(data, str):
             self.conn.send_text(data.encode())
         else:
             self.conn.send_binary(data)
         self.transport.write(b"".join(self.conn.data_to_send()))
-        if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
-            self.transport.abort()
-            return False
         return True
 
     def finish(self, code: int, reason: str) -> None:
