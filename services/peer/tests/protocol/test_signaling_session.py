@@ -1,0 +1,280 @@
+"""The client's machine, spoken to by a service written here by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actr import signaling_pb2 as pb
+from actr_peer.errors import BusyError, ConfigError, LimitError, RemoteProtocolError
+from actr_peer.protocol import signaling_messages as messages
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.negotiation import Bye, IceServer, NegotiateMessage
+from actr_peer.protocol.signaling import Load, PresenceEvent, Registration
+from actr_peer.protocol.signaling_session import (
+    MAX_OPEN,
+    Answered,
+    Enrolled,
+    Final,
+    Freshened,
+    Lost,
+    Move,
+    Send,
+    Session,
+    State,
+    Told,
+)
+
+ALICE = ActrId("acme", "chat", "alice")
+BOB = ActrId("acme", "chat", "bob")
+REGISTRATION = Registration(id=ALICE, incarnation=1)
+ICE = pb.IceServer(urls=["stun:s"])
+
+HELLO = pb.ServerMessage(hello=pb.ServerHello(nonce=b"n" * 32, server_id="s"))
+AUTHENTICATED = pb.ServerMessage(reply_to=1, authenticated=pb.Authenticated())
+REGISTERED = pb.ServerMessage(
+    reply_to=2,
+    registered=pb.Registered(epoch=4, heartbeat_interval_ms=10_000, ice_servers=[ICE]),
+)
+SERVER_MESSAGES = [
+    HELLO,
+    AUTHENTICATED,
+    REGISTERED,
+    pb.ServerMessage(reply_to=3, receipt=pb.Receipt()),
+    pb.ServerMessage(reply_to=3, undelivered=pb.Undelivered()),
+    pb.ServerMessage(reply_to=3, snapshot=pb.PresenceSnapshot()),
+    pb.ServerMessage(reply_to=3, discovered=pb.Discovered()),
+    pb.ServerMessage(reply_to=3, done=pb.Done()),
+    pb.ServerMessage(reply_to=3, heartbeat_ack=pb.HeartbeatAck()),
+    pb.ServerMessage(presence=pb.PresenceEvent(presence=pb.Presence(id=BOB.to_message()))),
+    pb.ServerMessage(error=pb.SignalingError(code=4400, message="no")),
+    pb.ServerMessage(goaway=pb.GoAway(reconnect_after_ms=100)),
+    pb.ServerMessage(replaced=pb.Replaced()),
+    pb.ServerMessage(),
+]
+
+
+def say(session: Session, message: pb.ServerMessage) -> tuple[object, ...]:
+    return session.receive(message.SerializeToString())
+
+
+def sent(effects: tuple[object, ...]) -> list[pb.ClientMessage]:
+    return [
+        pb.ClientMessage.FromString(effect.data) for effect in effects if isinstance(effect, Send)
+    ]
+
+
+def registered(*subscriptions: str, secret: bytes | None = None) -> Session:
+    session = Session(REGISTRATION, secret, subscriptions)
+    for message in (HELLO, AUTHENTICATED, REGISTERED):
+        say(session, message)
+    assert session.state is State.REGISTERED
+    return session
+
+
+def test_it_proves_registers_and_subscribes_in_that_order() -> None:
+    session = Session(REGISTRATION, b"secret", ["acme:chat", ""])
+    (proof,) = sent(say(session, HELLO))
+    text = b"actr/signaling/v1" + b"s" + b"n" * 32 + str(ALICE).encode()
+    assert proof.authenticate.mac == hmac.digest(b"secret", text, hashlib.sha256)
+    assert proof.authenticate.id == ALICE.to_message()
+    (register,) = sent(say(session, AUTHENTICATED))
+    assert register.register.id == ALICE.to_message()
+    enrolled, *rest = say(session, REGISTERED)
+    assert enrolled == Enrolled(4, 10.0, (IceServer(urls=("stun:s",)),))
+    assert [message.subscribe.actr_type for message in sent(tuple(rest))] == ["acme:chat", ""]
+    ids = [proof.id, register.id, *(message.id for message in sent(tuple(rest)))]
+    assert ids == [1, 2, 3, 4]
+
+
+def test_without_a_secret_the_proof_is_empty() -> None:
+    (proof,) = sent(say(Session(REGISTRATION, None), HELLO))
+    assert proof.authenticate.mac == b""
+
+
+def test_a_proof_that_is_required_and_cannot_be_given_is_final() -> None:
+    session = Session(REGISTRATION, None)
+    hello = pb.ServerMessage(hello=pb.ServerHello(proof_required=True))
+    with pytest.raises(RemoteProtocolError):
+        say(session, hello)
+    ending = session.lost(1000, "")
+    assert isinstance(ending, Final)
+    assert isinstance(ending.error, ConfigError)
+
+
+@pytest.mark.parametrize(
+    ("request_", "reply"),
+    [
+        (messages.Relay(BOB, NegotiateMessage("c", 1, Bye("x"))), {"receipt": pb.Receipt()}),
+        (
+            messages.Relay(BOB, NegotiateMessage("c", 1, Bye("x"))),
+            {"undelivered": pb.Undelivered()},
+        ),
+        (messages.Heartbeat(Load()), {"heartbeat_ack": pb.HeartbeatAck()}),
+        (messages.Discover(service="a.B"), {"discovered": pb.Discovered()}),
+        (messages.Unsubscribe(""), {"done": pb.Done()}),
+        (messages.Unregister(), {"receipt": pb.Receipt()}),
+        (messages.Subscribe(""), {"error": pb.SignalingError(code=4429)}),
+    ],
+)
+def test_an_answer_comes_with_the_number_of_its_request(
+    request_: messages.Request, reply: dict[str, object]
+) -> None:
+    session = registered()
+    number, _ = session.ask(request_)
+    message = pb.ServerMessage(reply_to=number, **reply)  # type: ignore[arg-type]
+    (answer,) = say(session, message)
+    assert isinstance(answer, Answered)
+    assert answer.number == number
+    assert say(session, message) == (), "answered twice"
+
+
+def test_a_snapshot_is_told_before_it_is_answered() -> None:
+    session = registered()
+    number, _ = session.ask(messages.Subscribe("a:b"))
+    snapshot = pb.PresenceSnapshot(actr_type="a:b", version=3)
+    told, answered = say(session, pb.ServerMessage(reply_to=number, snapshot=snapshot))
+    assert told == Told(messages.Snapshot("a:b", 3, ()))
+    assert isinstance(answered, Answered)
+
+
+def test_an_answer_that_nobody_waits_for_is_dropped() -> None:
+    session = registered()
+    number, _ = session.ask(messages.Discover(service="a.B"))
+    session.forget(number)
+    assert say(session, pb.ServerMessage(reply_to=number, discovered=pb.Discovered())) == ()
+
+
+def test_an_answer_of_the_wrong_kind_is_a_violation() -> None:
+    session = registered()
+    number, _ = session.ask(messages.Discover(service="a.B"))
+    with pytest.raises(RemoteProtocolError, match="Receipt in answer to Discover"):
+        say(session, pb.ServerMessage(reply_to=number, receipt=pb.Receipt()))
+
+
+def test_fresh_ice_servers_come_with_a_heartbeat() -> None:
+    session = registered()
+    number, _ = session.ask(messages.Heartbeat(Load()))
+    ack = pb.HeartbeatAck(ice_servers=[ICE])
+    _, fresh = say(session, pb.ServerMessage(reply_to=number, heartbeat_ack=ack))
+    assert fresh == Freshened((IceServer(urls=("stun:s",)),))
+
+
+def test_requests_are_bounded_in_bytes_and_number() -> None:
+    session = Session(REGISTRATION, None)
+    hello = pb.ServerHello(nonce=b"n", server_id="s", max_message_bytes=1000)
+    say(session, pb.ServerMessage(hello=hello))
+    say(session, AUTHENTICATED)
+    say(session, REGISTERED)
+    with pytest.raises(LimitError):
+        session.ask(messages.Relay(BOB, NegotiateMessage("c", 1, Bye("x" * 1000))))
+    for _ in range(MAX_OPEN):
+        session.ask(messages.Unregister())
+    with pytest.raises(LimitError):
+        session.ask(messages.Unregister())
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [(4401, ConfigError), (4403, ConfigError), (4409, BusyError)]
+)
+def test_refusals_of_the_identity_are_final(code: int, error: type[Exception]) -> None:
+    ending = registered().lost(code, "because")
+    assert isinstance(ending, Final)
+    assert type(ending.error) is error
+
+
+@pytest.mark.parametrize("code", [None, 1000, 1006, 1011, 1013, 4400, 4408, 4413, 4429])
+def test_any_other_end_is_tried_again(code: int | None) -> None:
+    ending = registered().lost(code, "because")
+    assert isinstance(ending, Lost)
+    assert not ending.is_planned
+
+
+def test_a_restart_and_a_goaway_are_planned() -> None:
+    assert registered().lost(1012, "restart") == Lost("1012 restart", is_planned=True)
+    session = registered()
+    assert say(session, pb.ServerMessage(goaway=pb.GoAway(reconnect_after_ms=250))) == (Move(0.25),)
+    ending = session.lost(1000, "")
+    assert isinstance(ending, Lost)
+    assert ending.is_planned
+
+
+def test_word_of_a_replacement_is_final_whatever_the_close_says() -> None:
+    session = registered()
+    assert say(session, pb.ServerMessage(replaced=pb.Replaced(epoch=9))) == ()
+    ending = session.lost(None, "reset")
+    assert isinstance(ending, Final)
+    assert isinstance(ending.error, BusyError)
+
+
+@pytest.mark.parametrize(
+    ("code", "ends"), [(4401, Final), (4403, Final), (4400, Final), (4429, Lost)]
+)
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_refused_proof_or_registration_ends_the_session(
+    code: int, ends: type, steps: int
+) -> None:
+    session = Session(REGISTRATION, None)
+    for message in (HELLO, AUTHENTICATED)[:steps]:
+        say(session, message)
+    with pytest.raises(RemoteProtocolError):
+        say(session, pb.ServerMessage(reply_to=steps, error=pb.SignalingError(code=code)))
+    assert type(session.lost(None, "")) is ends
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize(
+    "message", SERVER_MESSAGES, ids=[str(item.WhichOneof("body")) for item in SERVER_MESSAGES]
+)
+def test_every_message_has_a_meaning_in_every_state_or_is_a_violation(
+    state: State, message: pb.ServerMessage
+) -> None:
+    session = Session(REGISTRATION, None)
+    session.state = state
+    try:
+        effects = say(session, message)
+    except RemoteProtocolError:
+        assert session.state is state
+    else:
+        assert isinstance(effects, tuple)
+        if state is State.ENDED:
+            assert effects == ()
+
+
+def test_what_nobody_asked_for_is_told() -> None:
+    session = registered()
+    event = pb.PresenceEvent(presence=pb.Presence(id=BOB.to_message()), version=2)
+    (told,) = say(session, pb.ServerMessage(presence=event))
+    assert isinstance(told, Told)
+    assert isinstance(told.body, PresenceEvent)
+    relayed = pb.Relayed(
+        **{"from": BOB.to_message()}, negotiate=pb.Negotiate(bye=pb.Bye(reason="r"))
+    )
+    (told,) = say(session, pb.ServerMessage(relayed=relayed))
+    assert isinstance(told, Told)
+    assert isinstance(told.body, messages.Relayed)
+
+
+@given(st.lists(st.sampled_from(SERVER_MESSAGES) | st.just("ask"), max_size=40))
+def test_any_service_at_all_leaves_a_known_state_and_bounded_requests(
+    script: list[pb.ServerMessage | str],
+) -> None:
+    session = Session(REGISTRATION, None, ["a:b"])
+    asked: set[int] = set()
+    answered: list[int] = []
+    for item in script:
+        if isinstance(item, str):
+            asked.add(session.ask(messages.Discover(service="a.B"))[0])
+            continue
+        try:
+            effects = say(session, item)
+        except RemoteProtocolError:
+            session.lost(None, "")
+            break
+        answered += [effect.number for effect in effects if isinstance(effect, Answered)]
+    assert len(answered) == len(set(answered)), "an answer was given twice"
+    assert session.state in State
