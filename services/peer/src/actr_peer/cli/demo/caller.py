@@ -6,15 +6,13 @@ a killed room shows as an error in the row that met it, within that call's deadl
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from actr_peer import ActrId, ActrRef, Hooks, PayloadType, Service, System, WireKind
+from actr_peer import ActrId, ActrRef, PayloadType, System, WireKind
 from actr_peer.cli.demo import media
 from actr_peer.cli.demo.file import Pieces
 from actr_peer.cli.demo.process import peer_main
@@ -31,66 +29,25 @@ from actr_peer.cli.demo.report import (
     percentile,
     tell,
 )
-from actr_peer.errors import DeadlineError, PeerError
+from actr_peer.cli.demo.visitor import Visitor
+from actr_peer.errors import CallError, LimitError, PeerError
 from actr_peer.lifecycle.config import NodeConfig
-from actr_peer.lifecycle.hooks import WireEvent
-from actr_peer.protocol.signaling import PresenceEvent
-from actr_peer.protocol.wires import WireState
 from demo.chat_actr import ChatClient
 from demo.chat_pb2 import FilePiece, HistoryRequest, KickRequest, MessagesRequest, SayRequest
 
 CALL_TIMEOUT: Final = 10.0
-WIRES_TIMEOUT: Final = 10.0
-"""Seconds in which every kind of wire of the plan should be up; then it goes on without."""
 MIN_BYTES_PER_SECOND: Final = 500_000
 """Slowest transfer that the upload's deadline allows for."""
 TEXT_BYTES: Final = 200
 INTERVAL_US: Final = 2_000
 STEPS_SHOWN: Final = 50
 """Progress lines per payload type."""
+SETTLE_LINES: Final = 300
+SETTLE_INTERVAL_US: Final = 10_000
 MIN_ARRIVED: Final = 0.5
 """Part of the latency-first lines that must come in time, on one machine."""
 
-
-class Guest(Service, Hooks):
-    """The caller's own workload: serves nothing, waits for the room and for wires to it."""
-
-    def __init__(self, room: ActrId, kinds: Iterable[WireKind]) -> None:
-        self._room = room
-        self._missing = set(kinds)
-        self._is_online = asyncio.Event()
-        self._all_ready = asyncio.Event()
-
-    async def on_presence(self, event: PresenceEvent) -> None:
-        if event.presence.id == self._room and event.kind is not PresenceEvent.Kind.LEAVE:
-            self._is_online.set()
-
-    async def on_wire(self, event: WireEvent) -> None:
-        if event.remote == self._room and event.state is WireState.READY:
-            self._missing.discard(event.kind)
-            if not self._missing:
-                self._all_ready.set()
-
-    async def find_room(self, ref: ActrRef) -> None:
-        """Wait until the room is online.
-
-        Raises:
-            DeadlineError: If it does not come.
-        """
-        present = await ref.subscribe(self._room.actr_type)
-        if any(presence.id == self._room for presence in present):
-            return
-        try:
-            async with asyncio.timeout(WIRES_TIMEOUT):
-                await self._is_online.wait()
-        except TimeoutError as exc:
-            raise DeadlineError(f"{self._room} did not come online") from exc
-
-    async def wires(self) -> None:
-        """Wait until every kind of wire of the plan has been up, for a while."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(WIRES_TIMEOUT):
-                await self._all_ready.wait()
+LOST: Final = "not run: the room is gone"
 
 
 @dataclass(slots=True)
@@ -121,10 +78,25 @@ class Scenario:
         self._room = ActrId.parse(plan.room)
         self._client = ChatClient(ref.to(self._room))
         self._shown: dict[PayloadType, int] = {}
+        self._is_lost = False
 
     async def connect(self) -> None:
         """Have one answer, which dials every kind of wire."""
         await self._client.history(HistoryRequest(limit=1), timeout=CALL_TIMEOUT)
+
+    async def settle(self, preferred: WireKind) -> None:
+        """Take lines until they come by the preferred wire, a few seconds at most.
+
+        A wire is preferred once its heartbeats have been good for a while, and they come
+        faster under traffic.
+        """
+        lines = self._client.messages(
+            MessagesRequest(test_lines=SETTLE_LINES, interval_us=SETTLE_INTERVAL_US),
+            timeout=CALL_TIMEOUT,
+        )
+        async for _ in lines:
+            if media.wire_in_use(self._ref, self._room) == preferred.value:
+                break
 
     async def run(self) -> None:
         """Run the steps in the order of their payload types and tell each row."""
@@ -136,16 +108,22 @@ class Scenario:
         }
         for payload_type, step in steps.items():
             tell(RowDone(row=await self._step(payload_type, step)))
-        await media.send(self._ref, self._room, self._plan)
+        if self._is_lost:
+            tell(RowDone(row=not_run(PayloadType.MEDIA_RTP, LOST)))
+        else:
+            await media.send(self._ref, self._room, self._plan)
 
     async def _step(
         self, payload_type: PayloadType, step: Callable[[Tally], Awaitable[None]]
     ) -> Row:
+        if self._is_lost:
+            return not_run(payload_type, LOST)
         tally = Tally()
         tell(Progress(payload_type=payload_type.name, done=0, total=1))
         try:
             await step(tally)
         except PeerError as exc:
+            self._is_lost = not isinstance(exc, CallError | LimitError)
             tell(Failed(error=type(exc).__name__, text=str(exc)))
             return not_run(payload_type, f"{type(exc).__name__}: {exc}").model_copy(
                 update={"messages": tally.messages, "bytes": tally.bytes}
@@ -264,13 +242,14 @@ def guest(index: int) -> str:
 
 async def call(plan: Plan, config: NodeConfig) -> None:
     """Run the scenario of ``plan``."""
-    visitor = Guest(ActrId.parse(plan.room), config.prefer)
+    visitor = Visitor(ActrId.parse(plan.room), config.prefer)
     async with System(config).attach(visitor) as node:
         tell(Ready(id=str(node.id)))
         await visitor.find_room(node.ref)
         scenario = Scenario(plan, node.ref)
         await scenario.connect()
         await visitor.wires()
+        await scenario.settle(config.prefer[0])
         await scenario.run()
     tell(Finished())
 

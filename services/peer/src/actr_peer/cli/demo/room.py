@@ -172,7 +172,7 @@ class Tracks:
         return [
             MediaSeen(
                 track_id=track,
-                kind=first.kind.value,
+                kind=first.kind,
                 codec=first.codec,
                 frames=tuple(self._frames[track]),
                 bytes=self._bytes[track],
