@@ -177,8 +177,12 @@ class TrackSender(Protocol):
     def is_negotiated(self) -> bool:
         """Whether the far side takes it, by the last exchange."""
 
-    async def run(self) -> None:
-        """Send frames until the source ends; returns early when the connection goes."""
+    async def run(self) -> bool:
+        """Send frames until the source ends; False where the connection went first.
+
+        Raises:
+            PeerError: If the source fails, or the far side does not take its codec.
+        """
 
 
 class MediaEngine(Protocol):

@@ -19,19 +19,26 @@ MAX_EXCHANGES = 3
 log = logging.getLogger(__name__)
 
 
+Outcome = Callable[["Publication | PeerError"], None]
+
+
 class Publication:
     """One track that goes out on one wire.
 
     Attributes:
         ended: Set when no frame will follow: the source ended or failed, the publication was
             stopped, or the wire is gone.
+        is_finished: Whether it ended because the source did, well or with ``error``.
         error: Why the source failed, if it did.
+        on_finished: Called once when the source has ended.
     """
 
     def __init__(self, tracks: Tracks, track: TrackSender) -> None:
         self.source = track.source
         self.ended = asyncio.Event()
+        self.is_finished = False
         self.error: PeerError | None = None
+        self.on_finished: Callable[[PeerError | None], None] = lambda error: None
         self._tracks = tracks
         self._track = track
         self._sending: asyncio.Task[None] | None = None
@@ -49,22 +56,29 @@ class Publication:
         await self._tracks.unpublish(self._track)
 
     def halt(self) -> None:
-        """Send no more, at once; the far side is told nothing."""
+        """Send no more, at once; the far side is told nothing, another wire may go on."""
         if self._sending is not None and self._sending is not asyncio.current_task():
             self._sending.cancel()
         self.ended.set()
+
+    def withdraw(self) -> None:
+        """As :meth:`stop`, without waiting for the far side."""
+        self.halt()
+        self._tracks.withdraw(self._track)
 
     def start(self, background: BackgroundTasks, name: str) -> None:
         self._sending = background.start(name, self._send())
 
     async def _send(self) -> None:
         try:
-            await self._track.run()
+            self.is_finished = await self._track.run()
         except PeerError as error:
-            self.error = error
+            self.is_finished, self.error = True, error
             log.warning("track failed: track=%s cause=%s", self.source.track_id, error)
         finally:
             self.ended.set()
+        if self.is_finished:
+            self.on_finished(self.error)
 
 
 class Tracks:
@@ -117,11 +131,27 @@ class Tracks:
             else:
                 raise RemoteProtocolError(f"{self._remote} takes no {source.codec} {source.kind}")
         except BaseException:
-            if self._take_back(track):
-                self._exchanges.changed()
+            self.withdraw(track)
             raise
         publication.start(self._background, f"{self._remote}/rtp/{source.track_id}")
         return publication
+
+    def publish_soon(self, source: MediaSource, settled: Outcome) -> None:
+        """As :meth:`publish`, in the background; ``settled`` is told how it went, once.
+
+        A wire that is gone tells ``BrokenError``.
+        """
+        self._background.start(
+            f"{self._remote}/publish/{source.track_id}", self._publish(source, settled)
+        )
+
+    async def _publish(self, source: MediaSource, settled: Outcome) -> None:
+        try:
+            publication = await self.publish(source)
+        except PeerError as error:
+            settled(error)
+        else:
+            settled(publication)
 
     async def unpublish(self, track: TrackSender) -> None:
         """Take a track out of the description and wait for the exchange."""
@@ -130,6 +160,11 @@ class Tracks:
                 await self._exchanges.settled()
             except BrokenError:
                 return  # it is gone with everything else
+
+    def withdraw(self, track: TrackSender) -> None:
+        """Take a track out of the description, without waiting for the exchange."""
+        if self._take_back(track):
+            self._exchanges.changed()
 
     def _take_back(self, track: TrackSender) -> bool:
         if self._publications.pop(track, None) is None or self._media is None:

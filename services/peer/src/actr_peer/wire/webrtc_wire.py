@@ -36,7 +36,7 @@ from actr_peer.tasks import Tasks
 from actr_peer.wire.base import WireSink, next_wire_id
 from actr_peer.wire.engine import EngineFactory, EngineOptions, MediaSource
 from actr_peer.wire.exchanges import Exchanges, Relay
-from actr_peer.wire.media import Publication, Tracks
+from actr_peer.wire.media import Outcome, Publication, Tracks
 
 MAX_PARKED = 64
 FLUSH_TIMEOUT = 2.0
@@ -193,6 +193,15 @@ class WebRtcWire:
         if self.phase is not Phase.OPEN:
             raise BrokenError(f"the WebRTC connection to {self.remote} is closed")
         return await self.tracks.publish(source)
+
+    def publish_soon(self, source: MediaSource, settled: Outcome) -> None:
+        """See ``Tracks.publish_soon``."""
+        if self.phase is Phase.OPEN:
+            self.tracks.publish_soon(source, settled)
+        else:
+            self._loop.call_soon(
+                settled, BrokenError(f"the WebRTC connection to {self.remote} is closed")
+            )
 
     @property
     def is_unanswered(self) -> bool:

@@ -172,6 +172,26 @@ class LaneSctp(RTCSctpTransport):
             self.is_full = False
             self._sink.writable()
 
+    async def _transmit(self) -> None:
+        self._abandon_stale()
+        await super()._transmit()
+
+    def _abandon_stale(self) -> None:
+        """Drop a message that waited for the window longer than its life: aiortc looks at the
+        life of what it has sent, and would send this one when the path heals."""
+        queue = self._outbound_queue
+        if not queue or queue[0]._expiry is None or queue[0]._expiry >= time.time():
+            return
+        if queue[0].flags & SCTP_DATA_FIRST_FRAG:
+            for chunk in queue:
+                chunk._abandoned = True
+                if chunk.flags & SCTP_DATA_LAST_FRAG:
+                    break
+        else:
+            self._maybe_abandon(self._sent_queue[-1])  # its first part: the rest goes with it
+        self.stale += 1
+        self._update_advanced_peer_ack_point()
+
     async def _send_chunk(self, chunk: Chunk) -> None:
         try:
             await self.transport._send_data(

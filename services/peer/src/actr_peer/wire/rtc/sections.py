@@ -41,7 +41,7 @@ class SectionTrack:
     def is_negotiated(self) -> bool:
         return self.section is not None and self.section.currentDirection == "sendonly"
 
-    async def run(self) -> None:
+    async def run(self) -> bool:
         sender = self.sender
         assert self.section is not None
         assert sender is not None
@@ -56,6 +56,8 @@ class SectionTrack:
                 self.frames += 1
         except ConnectionError as exc:
             log.debug("track stops with its wire: track=%s cause=%s", self.source.track_id, exc)
+            return False
+        return True
 
     @property
     def sender(self) -> EncodedSender | None:
