@@ -116,6 +116,23 @@ def test_a_parked_item_removed_after_its_key_was_freed_leaves_no_trace() -> None
     assert names(take_all(turns)) == ["alone"]
 
 
+def test_one_that_insists_runs_again_alone_and_keeps_its_key() -> None:
+    turns: Turns[Item] = Turns()
+    a1, a2, b1, c1 = Item("a1", "a"), Item("a2", "a"), Item("b1", "b"), Item("c1", "c")
+    for item in (a1, a2, b1):
+        turns.add(item)
+    assert names(take_all(turns)) == ["a1", "b1"]
+    turns.insist(a1)
+    turns.add(c1)
+    assert take_all(turns) == []
+    turns.finish(b1)
+    assert names(take_all(turns)) == ["a1"]
+    turns.insist(a1)
+    assert names(take_all(turns)) == ["a1"]
+    turns.finish(a1)
+    assert names(take_all(turns)) == ["a2", "c1"]
+
+
 @given(
     items=st.lists(st.tuples(st.sampled_from([None, "a", "b", "c"]), st.booleans()), max_size=40),
     data=st.data(),
@@ -129,7 +146,8 @@ def test_every_item_runs_once_and_no_rule_is_broken(
     running: list[Item] = []
     started: list[Item] = []
     while todo or running or len(turns):
-        if todo and data.draw(st.booleans()):
+        may_add: bool = data.draw(st.booleans())
+        if todo and may_add:
             turns.add(todo.pop(0))
         new = take_all(turns)
         started += new
@@ -138,11 +156,10 @@ def test_every_item_runs_once_and_no_rule_is_broken(
         assert len(running) <= 3
         assert None not in keys or len(running) == 1
         assert len(set(keys)) == len(keys)
-        if running and (not todo or data.draw(st.booleans())):
+        may_end: bool = data.draw(st.booleans())
+        if running and (not todo or may_end):
             item = running.pop(data.draw(st.integers(0, len(running) - 1)))
             turns.finish(item)
-        elif not running and not todo:
-            break
     assert sorted(map(int, names(started))) == list(range(len(items)))
     for key in (None, "a", "b", "c"):
         for is_signal in (True, False):

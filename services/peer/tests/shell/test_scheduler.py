@@ -296,7 +296,7 @@ async def test_a_deferred_reply_is_void_when_the_caller_cancels_or_time_is_up(
         put(mailbox, request("b"))
         await actor.until(lambda: len(defers.deferred) == 2)
         for name, deferred in defers.deferred.items():
-            deferred.on_cancel = lambda name=name: void.append(name)  # type: ignore[misc]
+            deferred.on_cancel = lambda name=name: void.append(name)
         actor.scheduler.cancel(ROOM, "a")
         assert (await actor.reply_to("b")).startswith(b"DEADLINE_EXCEEDED")
         defers.deferred["b"].finish(Outcome(b"too late"))

@@ -17,7 +17,7 @@ from actr_peer.storage.database import StorageError, is_full
 log = logging.getLogger(__name__)
 
 MAX_CONFLICTS = 10
-"""Runs of one request whose reads no longer held at the commit."""
+"""Runs of one request whose reads no longer held at the commit; then it is ABORTED."""
 
 ErrorReply = Callable[[Request, CallError], bytes | None]
 
@@ -105,7 +105,7 @@ class Endings:
             self._send(request, outcome.reply)
         elif isinstance(error, ConflictError) and turn.conflicts < MAX_CONFLICTS:
             turn.conflicts += 1
-            self._again(turn, request)
+            self._again(turn, request)  # alone, where others have won too often
             return
         else:
             self._uncommitted(request, error)

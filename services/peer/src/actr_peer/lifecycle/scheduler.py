@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 MAX_STARTS = 64
 """Handlers started in one turn of the loop, before others get theirs."""
 
+MAX_RIVALRY = 3
+"""Runs that were in vain because others beside it changed what it read; then it runs alone."""
+
 Run = Callable[[Request, Turn], Coroutine[Any, Any, Outcome | Deferred]]
 
 
@@ -147,11 +150,15 @@ class Scheduler:
 
     def _deliver(self, requests: list[Request]) -> None:
         for request in requests:
-            is_signal = request.payload_type is PayloadType.RPC_SIGNAL
-            turn = Turn(self, request, None, self._key_of(request), is_signal)
-            self._queued[request.key] = turn
-            self._turns.add(turn)
+            self._queue(request)
         self._wake()
+
+    def _queue(self, request: Request) -> Turn:
+        is_signal = request.payload_type is PayloadType.RPC_SIGNAL
+        turn = Turn(self, request, None, self._key_of(request), is_signal)
+        self._queued[request.key] = turn
+        self._turns.add(turn)
+        return turn
 
     def submit(self, job: Job) -> None:
         """Queue a job for its turn among the requests.
@@ -321,13 +328,18 @@ class Scheduler:
         self._note_idle()
 
     def _again(self, turn: Turn, request: Request) -> None:
+        """Run a request once more: in its place if it still holds it, else behind the others."""
         turn.effects = turn.deferred = None
         if turn.is_released:
-            self._deliver([request])
-        elif self._is_taking:
-            self._loop.call_soon(self._start, turn)
-        else:
+            self._queue(request).conflicts = turn.conflicts
+            self._wake()
+        elif not self._is_taking:
             self._release(turn)  # it stays queued in the table
+        elif turn.conflicts > MAX_RIVALRY:
+            self._turns.insist(turn)
+            self._wake()
+        else:
+            self._loop.call_soon(self._start, turn)
 
     def _release(self, turn: Turn) -> None:
         """Let others have their turn."""

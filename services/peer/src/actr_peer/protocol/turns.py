@@ -96,14 +96,24 @@ class Turns(Generic[Item]):
         self._freed: deque[str] = deque()
         """Keys whose item ended and behind which others are parked."""
         self._active = 0
-        self._is_alone = False
+        self._alone: Item | None = None
+        """Runs while nothing else may."""
+        self._insisting: deque[Item] = deque()
+        """Run, so to speak, and want to run again with nothing beside them."""
 
     def add(self, item: Item) -> None:
         self._waiting.add(item)
 
     def take(self) -> Item | None:
         """The item that must start now, or None if nothing may."""
-        if self._is_alone or self._active >= self._max_concurrent:
+        if self._alone is not None:
+            return None
+        if self._insisting:
+            if self._active > len(self._insisting):
+                return None
+            self._alone = self._insisting.popleft()
+            return self._alone
+        if self._active >= self._max_concurrent:
             return None
         if self._freed:
             return self._start_parked(self._freed.popleft())
@@ -112,7 +122,7 @@ class Turns(Generic[Item]):
             if key is None:
                 if self._active or self._parked_count:
                     return None
-                self._is_alone = True
+                self._alone = self._waiting.peek()
             elif key in self._parked:
                 self._parked[key].add(self._waiting.take())
                 self._parked_count += 1
@@ -131,13 +141,21 @@ class Turns(Generic[Item]):
     def finish(self, item: Item) -> None:
         """An item that :meth:`take` returned has ended."""
         self._active -= 1
+        if self._alone is item:
+            self._alone = None
         key = item.conflict_key
         if key is None:
-            self._is_alone = False
-        elif self._parked[key]:
+            return
+        if self._parked[key]:
             self._freed.append(key)
         else:
             del self._parked[key]
+
+    def insist(self, item: Item) -> None:
+        """Let an item that runs start once more, when nothing else runs; it keeps its key."""
+        if self._alone is item:
+            self._alone = None
+        self._insisting.append(item)
 
     def remove(self, item: Item) -> bool:
         """Take out an item that waits; False if it does not wait."""
