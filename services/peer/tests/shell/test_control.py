@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from actr_peer.cli import control, probe
 from actr_peer.cli.control import ControlSocket
@@ -41,6 +42,14 @@ async def ask(path: Path, line: bytes) -> bytes:
 async def test_a_report_is_one_json_document(path: Path) -> None:
     async with ControlSocket(path, REPORTS):
         assert await asyncio.to_thread(probe.ask, str(path), "status") == {"wires": [1, 2]}
+
+
+def test_it_answers_on_uvloop_too(path: Path) -> None:
+    async def talk() -> bytes:
+        async with ControlSocket(path, REPORTS):
+            return await ask(path, b"health\n")
+
+    assert uvloop.run(talk()) == b'{"healthy": true}\n'
 
 
 async def test_only_the_own_user_can_connect(path: Path) -> None:

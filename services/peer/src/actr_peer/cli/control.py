@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from actr_peer.errors import BusyError, ConfigError
 
@@ -82,8 +82,7 @@ class _Conversation(asyncio.Protocol):
         self._asked = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is no subclass
         self._timeout = asyncio.get_running_loop().call_later(REQUEST_TIMEOUT, self.close)
         self._clients.add(self)
         if len(self._clients) > MAX_CLIENTS:
