@@ -25,7 +25,6 @@ from actr_peer.transport.remote import RemoteTransport
 from actr_peer.wire.base import Wire
 from actr_peer.wire.signaling import SignalingClient
 from actr_peer.wire.webrtc import WebRtcWires
-from actr_peer.wire.webrtc_wire import WebRtcWire
 from actr_peer.wire.websocket import WebSocketWires
 
 log = logging.getLogger(__name__)
@@ -155,8 +154,7 @@ class Wiring:
             return
         if state is WireState.READY and wire is not None:
             remote = link.remote
-            if isinstance(wire, WebRtcWire):
-                wire.on_frame = partial(self._frame, remote)
+            self.webrtc.on_frame_of(wire, partial(self._frame, remote))
             publications = self._publications.get(remote)
             if publications is not None:
                 publications.wire_ready(wire)
