@@ -1,0 +1,252 @@
+"""Every private part of aiortc and aioice that ``wire/rtc`` relies on is where it was.
+
+A version that moves one fails here, by name, and not somewhere in a connection.
+"""
+
+from __future__ import annotations
+
+import inspect
+
+import aioice
+import pytest
+from aioice import ice
+from aiortc import (
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCRtpSender,
+    RTCSctpTransport,
+    rtcsctptransport,
+)
+from aiortc.codecs import get_encoder
+from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
+from aiortc.rtcrtpreceiver import StreamStatistics
+
+pytestmark = pytest.mark.service
+
+METHODS: dict[type, list[str]] = {
+    RTCPeerConnection: [
+        "_RTCPeerConnection__connect",
+        "_RTCPeerConnection__createTransceiver",
+    ],
+    RTCSctpTransport: [
+        "_abort",
+        "_data_channel_close",
+        "_data_channel_closed",
+        "_data_channel_flush",
+        "_handle_data",
+        "_receive",
+        "_receive_chunk",
+        "_receive_data_chunk",
+        "_receive_sack_chunk",
+        "_send",
+        "_send_chunk",
+        "_send_sack",
+        "_set_state",
+        "_transmit_reconfig",
+        "_update_rto",
+    ],
+    RTCDtlsTransport: ["_send_data", "_send_rtp", "_register_rtp_receiver"],
+    RtpRouter: ["register_sender", "unregister_sender"],
+    RTCRtpSender: [
+        "_handle_rtcp_packet",
+        "_retransmit",
+        "_run_rtcp",
+        "_run_rtp",
+        "_send_keyframe",
+    ],
+    RTCRtpReceiver: [
+        "_handle_disconnect",
+        "_handle_rtp_packet",
+        "_run_rtcp",
+        "_send_rtcp",
+        "_send_rtcp_nack",
+        "_send_rtcp_pli",
+        "receive",
+    ],
+    aioice.Connection: [
+        "_pair_remote_candidate",
+        "build_request",
+        "gather_candidates",
+        "get_component_candidates",
+        "query_consent",
+        "sort_check_list",
+    ],
+    StreamStatistics: ["add"],
+}
+
+SCTP = [
+    "_advertised_rwnd",
+    "_association_state",
+    "_cwnd",
+    "_data_channel_queue",
+    "_data_channels",
+    "_flight_size",
+    "_inbound_streams",
+    "_local_port",
+    "_local_verification_tag",
+    "_outbound_queue",
+    "_reconfig_queue",
+    "_remote_max_message_size",
+    "_remote_port",
+    "_remote_verification_tag",
+    "_rto",
+    "_rttvar",
+    "_sack_duplicates",
+    "_sack_misordered",
+    "_sack_needed",
+    "_sent_queue",
+    "_srtt",
+]
+SENDER = [
+    "_enabled",
+    "_ssrc",
+    "_RTCRtpSender__mid",
+    "_RTCRtpSender__ntp_timestamp",
+    "_RTCRtpSender__octet_count",
+    "_RTCRtpSender__packet_count",
+    "_RTCRtpSender__rtp_exited",
+    "_RTCRtpSender__rtp_header_extensions_map",
+    "_RTCRtpSender__rtp_started",
+    "_RTCRtpSender__rtp_timestamp",
+    "_RTCRtpSender__rtt",
+    "_RTCRtpSender__stats",
+    "_track_id",
+]
+RECEIVER = [
+    "_enabled",
+    "_RTCRtpReceiver__codecs",
+    "_RTCRtpReceiver__kind",
+    "_RTCRtpReceiver__remote_bitrate_estimator",
+    "_RTCRtpReceiver__remote_streams",
+    "_RTCRtpReceiver__rtcp_ssrc",
+    "_RTCRtpReceiver__rtcp_task",
+    "_RTCRtpReceiver__rtx_ssrc",
+    "_RTCRtpReceiver__started",
+]
+TRANSCEIVER = ["_codecs", "_get_mline_index", "_offerDirection"]
+AGENT = [
+    "_check_list",
+    "_closing",
+    "_local_candidates",
+    "_local_candidates_end",
+    "_local_candidates_start",
+    "_nominated",
+    "_protocols",
+    "_query_consent_task",
+    "_remote_candidates",
+    "_transport_policy",
+    "stun_server",
+    "turn_password",
+    "turn_server",
+    "turn_ssl",
+    "turn_transport",
+    "turn_username",
+]
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(owner, name) for owner, names in METHODS.items() for name in names]
+)
+def test_a_method_that_is_called_or_replaced_is_there(owner: type, name: str) -> None:
+    assert callable(getattr(owner, name))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_abort",
+        "_data_channel_flush",
+        "_handle_data",
+        "_receive",
+        "_send",
+        "_send_chunk",
+        "_send_sack",
+    ],
+)
+def test_what_is_run_or_replaced_as_a_coroutine_is_one(name: str) -> None:
+    assert inspect.iscoroutinefunction(getattr(RTCSctpTransport, name))
+
+
+def test_the_sending_of_sctp_never_suspends() -> None:
+    """``run_now`` relies on it: all that it awaits on the way down is these."""
+    for method in (RTCDtlsTransport._send_data, RTCDtlsTransport._write_ssl):
+        assert "asyncio.sleep" not in inspect.getsource(method)
+    assert "sendto" in inspect.getsource(ice.StunProtocol.send_data)
+
+
+@pytest.mark.parametrize("name", ["host_addresses", "relayed_candidate"])
+def test_a_function_of_aioice_is_there(name: str) -> None:
+    known = {"host_addresses": ice.get_host_addresses, "relayed_candidate": ice.relayed_candidate}
+    assert callable(known[name])
+
+
+def test_the_signatures_of_what_is_called_have_not_changed() -> None:
+    assert list(inspect.signature(RTCSctpTransport._send).parameters) == [
+        "self",
+        "stream_id",
+        "pp_id",
+        "user_data",
+        "expiry",
+        "max_retransmits",
+        "ordered",
+    ]
+    assert list(inspect.signature(ice.relayed_candidate).parameters) == [
+        "component",
+        "hide_related_address",
+        "protocol_factory",
+        "turn_server",
+        "turn_username",
+        "turn_password",
+        "turn_ssl",
+        "turn_transport",
+    ]
+    assert list(inspect.signature(aioice.Connection.get_component_candidates).parameters) == [
+        "self",
+        "component",
+        "addresses",
+        "timeout",
+    ]
+
+
+async def test_every_attribute_is_where_it_was() -> None:
+    pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        pc.createDataChannel("x", negotiated=True, id=0)
+        section = pc.addTransceiver("video", "sendonly")
+        assert pc.sctp is not None
+        agent = pc.sctp.transport.transport.iceGatherer._connection
+        owners = [
+            (pc.sctp, SCTP),
+            (section.sender, SENDER),
+            (section.receiver, RECEIVER),
+            (section, TRANSCEIVER),
+            (agent, AGENT),
+        ]
+        missing = [
+            f"{type(owner).__name__}.{name}"
+            for owner, names in owners
+            for name in names
+            if not hasattr(owner, name)
+        ]
+        assert missing == []
+        assert {"senders", "ssrc_table"} <= vars(pc.sctp.transport._rtp_router).keys()
+        assert "_cwnd" in vars(pc.sctp), "upgrade() takes it out of the instance"
+    finally:
+        await pc.close()
+
+
+async def test_the_queues_of_sctp_hold_what_ours_hold() -> None:
+    source = inspect.getsource(RTCSctpTransport)
+    assert "self._data_channel_queue.append((channel, pp_id, user_data))" in source
+    assert "chunk = self._outbound_queue.popleft()" in source
+    assert "for channel, _, _ in self._data_channel_queue" in source
+    assert rtcsctptransport.LOCAL_MAX_MESSAGE_SIZE == 256 * 1024
+    assert rtcsctptransport.WEBRTC_BINARY == 53
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264", "opus", "PCMU", "PCMA", "G722"])
+def test_encoded_samples_of_every_codec_can_be_packed(codec: str) -> None:
+    kind = "video" if codec in ("VP8", "H264") else "audio"
+    names = {each.name: each for each in RTCRtpSender.getCapabilities(kind).codecs}
+    assert hasattr(get_encoder(names[codec]), "pack")
