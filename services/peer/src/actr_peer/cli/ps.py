@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -14,6 +15,9 @@ from actr_peer.cli.probe import ask
 from actr_peer.cli.startup import control_path
 from actr_peer.errors import ConfigError, UnreachableError
 from actr_peer.settings import load
+
+PLAIN_WIDTH: Final = 140
+"""Columns where the output is no terminal."""
 
 
 def ps(
@@ -31,14 +35,13 @@ def ps(
     if as_json:
         print(json.dumps(status, indent=2))
         return
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     for table in tables(status):
         console.print(table)
 
 
 def tables(status: Mapping[str, Any]) -> list[Table]:
-    """The status document as tables: actors, wires, lanes, and one line about the mailbox."""
-    box = status["mailbox"]
+    """The status document as tables."""
     found = [
         _table(
             f"actors (this one is {status['id']}, signaling {status['signaling']})",
@@ -71,7 +74,7 @@ def tables(status: Mapping[str, Any]) -> list[Table]:
                 for lane in status["lanes"]
             ],
         ),
-        _table("mailbox", tuple(box), [tuple(box.values())]),
+        _table("mailbox", ("", ""), list(status["mailbox"].items())),
     ]
     if "exchange" in status:
         found.append(_exchange(status["exchange"]))

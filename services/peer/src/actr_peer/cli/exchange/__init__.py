@@ -1,0 +1,1 @@
+"""``actr exchange``: the peer of the compose system, which talks to every other without end."""

@@ -1,0 +1,129 @@
+"""Rounds with every actor of the own type that is online: all five payload types, and again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import asdict
+from types import TracebackType
+from typing import Any, Final, Self
+
+from actr_peer import ActrId, ActrRef, MediaFrame, PayloadType
+from actr_peer.cli.exchange.burst import Burst, make_clip
+from actr_peer.cli.exchange.ledger import Heard, Link
+from actr_peer.cli.exchange.room import CountingRoom
+from actr_peer.cli.exchange.steps import Steps
+from actr_peer.cli.status import wire_in_use
+from actr_peer.lifecycle.hooks import WireEvent
+from actr_peer.protocol.signaling import Presence, PresenceEvent
+from actr_peer.protocol.wires import WireState
+from actr_peer.tasks import Tasks
+
+SECONDS_PER_LINK: Final = 0.5
+"""Least time between rounds for each link: many links make fewer rounds, not more load."""
+SPREAD: Final = 0.1
+"""Part of the interval by which rounds of different links are moved apart."""
+
+
+class Exchange:
+    """The rounds of one actor; they run as long as its block lasts.
+
+    A remote that leaves ends the rounds with it after the one that runs; one that comes back
+    goes on with the same numbers.
+    """
+
+    def __init__(self, ref: ActrRef, room: CountingRoom, *, interval: float) -> None:
+        self.links: dict[ActrId, Link] = {}
+        self.run = f"{ref.node.incarnation:016x}"
+        self._ref = ref
+        self._room = room
+        self._interval = interval
+        self.present: dict[ActrId, Presence] = {}
+        """Who is online, this actor too."""
+        self._meeting: set[ActrId] = set()
+        self._tasks = Tasks("exchange")
+
+    async def __aenter__(self) -> Self:
+        self._clip = await make_clip()
+        await self._tasks.__aenter__()
+        self._ref.register_media(None, self._frame)
+        self._room.on_presence_event = self._presence
+        self._room.on_wire_event = self._wire
+        for present in await self._ref.subscribe(self._ref.id.actr_type):
+            self._meet(present)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._tasks.__aexit__(exc_type, exc, traceback)
+
+    def report(self) -> dict[str, Any]:
+        """The counts of both directions, by remote, and of all runs that are kept."""
+        links = [self._links_row(self.links[remote]) for remote in sorted(self.links)]
+        return {"exchange": links, "heard": [asdict(heard) for heard in self._room.all_heard()]}
+
+    def _links_row(self, link: Link) -> dict[str, Any]:
+        heard = self._room.heard(link.remote) or Heard(link.remote, "")
+        done = {payload_type.name: count for payload_type, count in link.done.items()}
+        return {
+            **asdict(link),
+            "own_run": self.run,
+            "done": {**done, PayloadType.MEDIA_RTP.name: link.frames},
+            **asdict(heard),
+        }
+
+    def _presence(self, event: PresenceEvent) -> None:
+        if event.kind is PresenceEvent.Kind.LEAVE:
+            self.present.pop(event.presence.id, None)
+        else:
+            self._meet(event.presence)
+
+    def _link(self, remote: ActrId) -> Link:
+        return self.links.setdefault(remote, Link(str(remote)))
+
+    def _frame(self, frame: MediaFrame, sender: ActrId) -> None:
+        link = self._link(sender)
+        link.frames += 1
+        link.frames_since += 1
+
+    def _wire(self, event: WireEvent) -> None:
+        link = self.links.get(event.remote)
+        if link is not None and event.state is WireState.FAILED:
+            kind = event.kind.value
+            link.wire_failures[kind] = link.wire_failures.get(kind, 0) + 1
+
+    def _meet(self, presence: Presence) -> None:
+        remote = presence.id
+        self.present[remote] = presence
+        if remote != self._ref.id and remote not in self._meeting:
+            self._meeting.add(remote)
+            self._tasks.start(str(remote), self._rounds(remote))
+
+    async def _rounds(self, remote: ActrId) -> None:
+        """One round after the other while the remote is online."""
+        burst = Burst(self._ref, remote, self._clip)
+        steps = Steps(self._ref, remote, self._link(remote), run=self.run, burst=burst)
+        try:
+            while remote in self.present:
+                await self._round(steps, remote)
+                if remote not in self.present:
+                    await burst.close()  # it may be back when this ends
+        finally:
+            self._meeting.discard(remote)
+
+    async def _round(self, steps: Steps, remote: ActrId) -> None:
+        """One round and its line, then a pause."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        done = await steps.round()
+        seconds = loop.time() - started
+        wire = wire_in_use(self._ref.node, remote)
+        line = done.line(str(self._ref.id), str(remote), wire=wire, seconds=seconds)
+        print(line, flush=True)
+        interval = max(self._interval, SECONDS_PER_LINK * len(self.present))
+        spread = random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311  # pace, no secret
+        await asyncio.sleep(interval * spread - seconds)

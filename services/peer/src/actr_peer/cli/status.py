@@ -1,0 +1,85 @@
+"""What a running peer tells ``actr ps``: one JSON document, made on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from actr_peer.lifecycle.node import Node
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.signaling import Presence
+from actr_peer.transport.view import LinkView
+
+_MS = 1000.0
+
+
+def health(node: Node) -> dict[str, Any]:
+    """A peer is healthy once it is registered, and stays so: its wires need no signaling."""
+    return {"healthy": not node.ended.is_set(), "id": str(node.id)}
+
+
+def status(node: Node, present: Iterable[Presence] = ()) -> dict[str, Any]:
+    """All of it: the keys are those of ``actr ps --json``, documented in docs/deployment.md.
+
+    Args:
+        present: Actors that are known to be online, this one too.
+    """
+    signaling = node.wiring.signaling
+    views = [link.view() for link in node.wiring.transport.links()]
+    return {
+        "id": str(node.id),
+        "incarnation": f"{node.incarnation:016x}",
+        "signaling": signaling.state.value if signaling is not None else "closed",
+        "server_id": signaling.server_id if signaling is not None else "",
+        "actors": [_actor(presence) for presence in sorted(present, key=lambda one: one.id)],
+        "wires": [wire for view in views for wire in _wires(view)],
+        "lanes": [lane for view in views for lane in _lanes(view)],
+        "mailbox": {
+            "path": str(node.config.mailbox_path or ""),
+            "depth": node.mailbox.depth,
+            "pushed_back": node.mailbox.waiting,
+            "dead": len(node.mailbox.letters),
+            **asdict(node.mailbox.counts),
+        },
+    }
+
+
+def wire_in_use(node: Node, remote: ActrId) -> str:
+    """``webrtc 0.6 ms``: what carries the traffic to ``remote``, and its round trip."""
+    link = node.wiring.transport.find(remote)
+    view = link.view() if link is not None else None
+    if view is None or view.active is None:
+        return "no wire"
+    rtt = next((wire.rtt for wire in view.wires if wire.kind is view.active), None)
+    return view.active.value + ("" if rtt is None else f" {rtt * _MS:.1f} ms")
+
+
+def _actor(presence: Presence) -> dict[str, Any]:
+    return {
+        "id": str(presence.id),
+        "type": presence.id.actr_type,
+        "ws_address": presence.ws_address,
+        "waiting": presence.load.mailbox_backlog,
+    }
+
+
+def _wires(view: LinkView) -> list[dict[str, Any]]:
+    return [
+        {
+            "remote": str(view.remote),
+            "kind": wire.kind.value,
+            "state": wire.state.name.lower(),
+            "rtt_ms": None if wire.rtt is None else round(wire.rtt * _MS, 3),
+            "relayed": wire.is_relayed,
+            "active": wire.kind is view.active,
+        }
+        for wire in view.wires
+    ]
+
+
+def _lanes(view: LinkView) -> list[dict[str, Any]]:
+    return [
+        {"remote": str(view.remote), "lane": payload_type.name, **asdict(lane)}
+        for payload_type, lane in view.lanes.items()
+    ]
