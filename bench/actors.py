@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -110,14 +111,19 @@ async def actor(
     *,
     name: str = "",
     module: str = "bench.traffic",
-    durability: str = "process",
+    options: Mapping[str, object] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Actor]:
-    """A peer on a host, called like it; ``FOLDER`` has its mailbox and its ledgers."""
+    """A peer on a host, called like it; ``folder`` has its mailbox and its ledgers.
+
+    Args:
+        options: Fields of its configuration.
+        module: What it runs, besides ``bench.traffic``: something that stands in for it.
+    """
     name = name or host
     arguments = [module, name, str(folder)]
     if module != LIBRARY:
-        arguments += [signaling_url(host), durability]
+        arguments += [signaling_url(host), json.dumps(options or {})]
     async with net.process(host, *arguments, env=env) as process:
         while (await process.line()).get("event") != "ready":
             pass

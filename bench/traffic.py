@@ -1,6 +1,6 @@
 """A peer that sends and takes numbered traffic on every byte lane, and records it.
 
-``python -m bench.traffic NAME FOLDER URL [DURABILITY]``. It is told what to do by JSON lines on
+``python -m bench.traffic NAME FOLDER URL [OPTIONS]``. It is told what to do by JSON lines on
 its standard input, each answered by one line with the same ``id``; lines without an ``id`` tell
 of events. ``FOLDER/NAME.accepted`` and ``FOLDER/NAME.arrived`` are its ledgers.
 """
@@ -15,14 +15,15 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import uvloop
 
-from actr_peer import ActrId, Context, NodeConfig, System
-from actr_peer.lifecycle.config import Durability
+from actr_peer import ActrId, Context, MediaFrame, NodeConfig, System, WireKind
 from actr_peer.lifecycle.hooks import LinkEvent, WireEvent
 from actr_peer.lifecycle.node import Node
+from actr_peer.transport.media import Publication
+from actr_peer.wire.media_source import TestPattern
 from bench.generator import Generator
 from bench.ledger import Ledger, Record
 from demo import chat_pb2 as pb
@@ -51,6 +52,14 @@ class Recorder(ChatService):
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.frames = 0
+        self.tracks: set[str] = set()
+
+    def frame(self, frame: MediaFrame, sender: ActrId) -> None:
+        """Take one frame of any track; a key frame is told of."""
+        self.frames += 1
+        self.tracks.add(frame.track_id)
+        if frame.keyframe:
+            emit(event="keyframe", track=frame.track_id, at=time.monotonic())
 
     def record(self, lane: str, number: int, sent_at: float) -> None:
         self._ledger.write(Record(lane, number, time.monotonic(), sent_at))
@@ -104,6 +113,7 @@ class Peer:
         self._node = node
         self._recorder = recorder
         self._generator = Generator(node, accepted, emit)
+        self._tracks: list[Publication] = []
         self._verbs: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
             "send": self.send,
             "stop": self.stop,
@@ -114,6 +124,7 @@ class Peer:
             "publish": self.publish,
             "network_changed": self.network_changed,
         }
+        node.ref.register_media(None, recorder.frame)
         for channel, lane in (("items", "stream"), ("late", "latency")):
             node.ref.register_stream(channel, self._taker(lane))
 
@@ -189,6 +200,11 @@ class Peer:
             "cpu_seconds": time.process_time(),
             "tasks": len(asyncio.all_tasks()),
             "frames": self._recorder.frames,
+            "frame_tracks": sorted(self._recorder.tracks),
+            "published": {
+                track.track_id: {"state": track.state.name, "resumed": track.resumed}
+                for track in self._tracks
+            },
         }
 
     async def expect(
@@ -198,8 +214,10 @@ class Peer:
         active: str | None = None,
         ready: list[str] | None = None,
         frames: int = 0,
+        published: str = "",
     ) -> dict[str, Any]:
-        """Wait until this wire is in use, these are ready, and so many frames have come."""
+        """Wait until this wire is in use, these are ready, so many frames have come, and all
+        tracks published here are in this state."""
 
         def holds() -> bool:
             counts = self._counts(to)
@@ -207,18 +225,18 @@ class Peer:
                 (active is None or counts["active"] == active)
                 and all(counts["wires"].get(kind) == "READY" for kind in ready or ())
                 and self._recorder.frames >= frames
+                and all(track.state.name == published for track in self._tracks if published)
             )
 
         started = time.monotonic()
         ok = await eventually(holds, timeout)
         return {"ok": ok, "seconds": time.monotonic() - started, **self._counts(to)}
 
-    async def publish(self, to: str, frames: int = 0, fps: int = 30) -> dict[str, Any]:
-        """Publish a test pattern."""
-        from bench.pattern import pattern
-
-        publication = await self._node.ref.publish(to, pattern(fps), timeout=10)
-        return {"track": publication.track_id}
+    async def publish(self, to: str, track_id: str) -> dict[str, Any]:
+        """Publish a small test pattern, by and by."""
+        source = TestPattern(width=320, height=180, fps=15, track_id=track_id)
+        self._tracks.append(await self._node.ref.publish(to, source, timeout=10))
+        return {"track": self._tracks[-1].track_id}
 
     async def network_changed(self) -> dict[str, Any]:
         """As after moving to another network."""
@@ -236,21 +254,28 @@ async def eventually(holds: Callable[[], bool], timeout: float) -> bool:
     return True
 
 
-async def main(name: str, folder: str, url: str, durability: str = "process") -> None:
-    """Serve orders until standard input ends."""
-    home = Path(folder)
-    recorder = Recorder(Ledger(home / f"{name}.arrived"))
-    config = NodeConfig(
+def config(name: str, home: Path, url: str, options: dict[str, Any]) -> NodeConfig:
+    """The configuration of such a peer; ``options`` are fields of it, wires by name."""
+    kinds = options.pop("prefer", ["webrtc", "websocket"])
+    defaults: dict[str, Any] = {"durability": "process", "mailbox_path": home / f"{name}.db"}
+    return NodeConfig(
         id=ActrId("bench", name, "1"),
         signaling_url=url,
         listen="0.0.0.0:0",
-        mailbox_path=home / f"{name}.db",
-        durability=cast(Durability, durability),
+        prefer=tuple(WireKind(kind) for kind in kinds),
+        **{**defaults, **options},
     )
+
+
+async def main(name: str, folder: str, url: str, options: str = "{}") -> None:
+    """Serve orders until standard input ends."""
+    home = Path(folder)
+    recorder = Recorder(Ledger(home / f"{name}.arrived"))
+    system = System(config(name, home, url, json.loads(options)))
     orders = asyncio.StreamReader(limit=1 << 20)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    async with System(config).attach(recorder) as node, asyncio.TaskGroup() as group:
+    async with system.attach(recorder) as node, asyncio.TaskGroup() as group:
         peer = Peer(node, recorder, Ledger(home / f"{name}.accepted"))
         emit(event="ready", id=str(node.id))
         while line := await orders.readline():
