@@ -1,0 +1,297 @@
+"""Durable calls at the caller: kept until answered, across its restarts (spec 3.3, 8).
+
+A call is committed before it is sent, under a number that counts within this file; its reply is
+kept until the caller has taken it. Every call says the low-water mark, the smallest number
+without a committed reply, so that the callee forgets exactly what is no longer needed. A reply
+rides the next commit: if it is lost, the call is sent again and answered from the callee's
+memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from actr_peer.errors import BusyError, CallError, Code
+from actr_peer.outbound.outbox_store import Found, Kept, OutboxStore, done_row, open_row
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.storage.database import Connect, Connection, Durability, connect
+from actr_peer.storage.ledger import Ledger
+from actr_peer.storage.operations import Finish, Insert, Operation, Task
+
+MAX_OPEN = 1024
+"""Calls without a reply; more wait for room."""
+MAX_WINDOW = 4096
+"""Between the low-water mark and the newest number: what a callee may have to remember."""
+MAX_KEPT = 10_000
+"""Replies that nobody has taken; the oldest are dropped for new ones, and counted."""
+MAX_BYTES = 64 * 1024 * 1024
+"""Of the database file."""
+RETRY_AFTER = 1.0
+"""Seconds that a caller is asked to wait when the disk is full."""
+
+Encode = Callable[[int, int, int], bytes]
+"""Makes the envelope from call number, low-water mark and store id."""
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenCall:
+    """A call that was accepted and has no reply yet."""
+
+    call_key: str
+    """The application's name for it, by which it is found after a restart."""
+    remote: str
+    """The callee's id in text form."""
+    request_id: str
+    payload_type: PayloadType
+    route_key: str
+    is_tell: bool = False
+    number: int = 0
+    envelope: bytes = b""
+    """As sent, and to be sent again."""
+
+
+class Outbox:
+    """The outbox of one actor. Entering the block recovers, leaving it saves and closes.
+
+    Args:
+        path: The database file, beside the mailbox's.
+        max_open: Calls without a reply.
+        durability: As the mailbox's.
+        connect: How the database is opened; tests bring their own.
+
+    Raises (on entering):
+        ConfigError: If the file cannot be used.
+        BusyError: If another process has it.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        max_open: int = MAX_OPEN,
+        max_window: int = MAX_WINDOW,
+        max_kept: int = MAX_KEPT,
+        max_bytes: int = MAX_BYTES,
+        durability: Durability = "power",
+        connect: Connect = connect,
+    ) -> None:
+        self.path = str(path)
+        self.store_id = 0
+        """Random, of this file: numbers of an older one cannot be mistaken for its own."""
+        self.dropped = 0
+        """Replies dropped for want of room, since the start."""
+        self._max_open = max_open
+        self._max_window = max_window
+        self._max_kept = max_kept
+        store = OutboxStore(
+            self.path,
+            durability=durability,
+            max_bytes=max_bytes,
+            store_id=secrets.randbits(63) | 1,
+            connect=connect,
+        )
+        self._ledger: Ledger[Found] = Ledger(self.path, store, durability, self._committed)
+        self._next = 1
+        self._unsaved: OrderedDict[int, None] = OrderedDict()
+        """Numbers without a committed reply, smallest first: the first is the mark."""
+        self._open: dict[str, OpenCall] = {}
+        """By request id, in order."""
+        self._keys: dict[str, OpenCall | Kept] = {}
+        """By call key: without and with a reply."""
+        self._kept: OrderedDict[int, Kept] = OrderedDict()
+        self._results: dict[str, asyncio.Future[bytes]] = {}
+        self._room = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        found = await self._ledger.open()
+        self.store_id = found.store_id
+        self._next = found.next_number
+        for number, call_key, remote, request_id, kind, tell, route_key, envelope in found.open:
+            self._remember(
+                OpenCall(
+                    call_key=call_key,
+                    remote=remote,
+                    request_id=request_id,
+                    payload_type=PayloadType(kind),
+                    is_tell=bool(tell),
+                    route_key=route_key,
+                    number=number,
+                    envelope=envelope,
+                )
+            )
+        for kept in found.kept:
+            self._kept[kept.number] = kept
+            self._keys[kept.call_key] = kept
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for future in self._results.values():
+            future.cancel()
+        await self._ledger.close()
+
+    @property
+    def low_water(self) -> int:
+        """The smallest number without a committed reply; the next one if all have theirs."""
+        return next(iter(self._unsaved), self._next)
+
+    def open_calls(self) -> list[OpenCall]:
+        """Calls without a reply, in order of their numbers: a start sends them again."""
+        return list(self._open.values())
+
+    def completed(self) -> list[str]:
+        """Call keys whose reply waits to be taken, oldest first."""
+        return [kept.call_key for kept in self._kept.values()]
+
+    async def add(self, call: OpenCall, encode: Encode) -> OpenCall:
+        """Accept a call: wait for room, number it, commit it. Send it when this returns.
+
+        Cancelling takes it back.
+
+        Raises:
+            BusyError: If there is a call of that key: take its :meth:`result`.
+            CallError: RESOURCE_EXHAUSTED if the disk has no room.
+        """
+        while call.call_key not in self._keys and not self._has_room:
+            self._room.clear()
+            await self._room.wait()
+        if call.call_key in self._keys:
+            raise BusyError(f"a durable call with the key {call.call_key!r} is kept already")
+        call.number = self._next
+        call.envelope = encode(call.number, self.low_water, self.store_id)
+        self._next += 1
+        self._remember(call)
+        saved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ledger.write(Insert((call, saved), open_row(call), len(call.envelope) + 200))
+        try:
+            await saved
+        except asyncio.CancelledError:
+            self.forget(call.call_key)
+            raise
+        return call
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._open) < self._max_open and self._next - self.low_water < self._max_window
+
+    def _remember(self, call: OpenCall) -> None:
+        self._unsaved[call.number] = None
+        self._open[call.request_id] = call
+        self._keys[call.call_key] = call
+
+    def resolve(self, request_id: str, reply: bytes) -> bool:
+        """A reply came: wake who waits for it, and keep it for who comes later.
+
+        Returns:
+            False if no open call has this id: it is another's reply, or a repeated one.
+        """
+        call = self._open.pop(request_id, None)
+        if call is None:
+            return False
+        kept = Kept(call.number, call.call_key)
+        kept.reply = reply
+        self._keys[call.call_key] = kept
+        self._kept[call.number] = kept
+        self._ledger.ride(Finish(kept, done_row(call.number, reply), len(reply) + 200))
+        future = self._results.pop(call.call_key, None)
+        if future is not None and not future.done():
+            future.set_result(reply)
+        while len(self._kept) > self._max_kept:
+            self.dropped += 1
+            self.forget(next(iter(self._kept.values())).call_key)
+        self._room.set()
+        return True
+
+    async def result(self, call_key: str) -> bytes:
+        """The reply of a durable call, of this start or an earlier one; waits for it.
+
+        It stays until :meth:`forget`. Cancelling loses nothing.
+
+        Raises:
+            CallError: NOT_FOUND if no call of that key is kept.
+        """
+        known = self._keys.get(call_key)
+        if known is None:
+            raise CallError(Code.NOT_FOUND, f"no durable call with the key {call_key!r} is kept")
+        if isinstance(known, Kept):
+            if known.reply is not None:
+                return known.reply
+            number = known.number
+            return await self._ledger.ask(lambda connection: _read(connection, number))
+        future = self._results.get(call_key)
+        if future is None:
+            future = asyncio.get_running_loop().create_future()
+            self._results[call_key] = future
+        return await asyncio.shield(future)  # others may wait for the same
+
+    def forget(self, call_key: str) -> None:
+        """The caller has the reply, or wants it no more; harmless if the key is unknown."""
+        known = self._keys.pop(call_key, None)
+        if known is None:
+            return
+        number = known.number
+        if isinstance(known, OpenCall):
+            self._open.pop(known.request_id, None)
+            self._room.set()
+        else:
+            self._kept.pop(number, None)
+
+        def tell(task: Task) -> None:
+            if task.error is None:
+                self._advance(number)
+            else:
+                self._ledger.keep(task)
+
+        self._ledger.ride(Task(lambda connection: _delete(connection, number), tell, is_vital=True))
+
+    def _advance(self, number: int) -> None:
+        """A number is done with, on disk."""
+        self._unsaved.pop(number, None)
+        self._room.set()
+
+    def _committed(self, batch: list[Operation]) -> None:
+        for operation in batch:
+            if type(operation) is Insert:
+                self._inserted(operation)
+            elif type(operation) is Finish:
+                kept: Kept = operation.owner
+                if operation.error is None:
+                    kept.reply = None
+                    self._advance(kept.number)
+                elif self._keys.get(kept.call_key) is kept:
+                    self._ledger.keep(operation)
+            elif isinstance(operation, Task):
+                operation.done(operation)
+
+    def _inserted(self, operation: Insert) -> None:
+        call, saved = operation.owner
+        if operation.error is None:
+            if not saved.done():
+                saved.set_result(None)
+            return
+        self._keys.pop(call.call_key, None)
+        self._open.pop(call.request_id, None)
+        self._advance(call.number)
+        if not saved.done():
+            saved.set_exception(
+                CallError(
+                    Code.RESOURCE_EXHAUSTED,
+                    f"no room on the disk for a durable call: {operation.error}",
+                    retryable=True,
+                    retry_after=RETRY_AFTER,
+                )
+            )
+
+
+def _read(connection: Connection, number: int) -> bytes:
+    row = connection.execute("SELECT body FROM actr_outbox WHERE number=?", (number,)).fetchone()
+    reply: bytes = (row[0] if row else None) or b""
+    return reply
+
+
+def _delete(connection: Connection, number: int) -> None:
+    connection.execute("DELETE FROM actr_outbox WHERE number=?", (number,))

@@ -1,0 +1,172 @@
+"""The outbox's file: opened, recovered, written; runs where the writer runs."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from actr_peer.errors import ConfigError
+from actr_peer.storage.batches import Batches, Upsert
+from actr_peer.storage.database import Connect, Connection, Durability, configure, set_bound
+from actr_peer.storage.operations import Operation, Row
+
+if TYPE_CHECKING:
+    from actr_peer.outbound.outbox import OpenCall
+
+VERSION = 1
+# AUTOINCREMENT: a number is never used twice, though its row may be gone.
+TABLES = (
+    """CREATE TABLE actr_outbox(
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        state INTEGER NOT NULL,
+        call_key TEXT, remote TEXT, request_id TEXT, kind INTEGER, is_tell INTEGER,
+        route_key TEXT,
+        body BLOB)""",
+    "CREATE TABLE actr_outbox_meta(name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
+)
+UPSERT = Upsert(
+    "actr_outbox",
+    (
+        "number",
+        "state",
+        "call_key",
+        "remote",
+        "request_id",
+        "kind",
+        "is_tell",
+        "route_key",
+        "body",
+    ),
+    changes=("state", "body"),
+)
+
+
+class Kept:
+    """A reply that nobody has taken.
+
+    Attributes:
+        reply: Until it is saved; after that it is read back from the table.
+    """
+
+    __slots__ = ("call_key", "number", "reply")
+
+    def __init__(self, number: int, call_key: str) -> None:
+        self.number = number
+        self.call_key = call_key
+        self.reply: bytes | None = None
+
+
+@dataclass(slots=True)
+class Found:
+    """What a start found in the file."""
+
+    store_id: int = 0
+    next_number: int = 1
+    open: list[Any] = field(default_factory=list)
+    """Rows of calls without a reply, in order."""
+    kept: list[Kept] = field(default_factory=list)
+
+
+class OutboxStore:
+    """Owns the connection.
+
+    Args:
+        store_id: Of the file, if it is made now.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        durability: Durability,
+        max_bytes: int,
+        store_id: int,
+        connect: Connect,
+    ) -> None:
+        self._path = ":memory:" if durability == "memory" else path
+        self._durability: Durability = durability
+        self._max_bytes = max_bytes
+        self._store_id = store_id
+        self._connect = connect
+        self._connection: Connection
+        self._batches: Batches
+
+    def open(self) -> Found:
+        """Open the file, make the tables, read what is there.
+
+        Raises:
+            ConfigError: If the file is no outbox, or one of another version.
+        """
+        try:
+            self._connection = self._connect(self._path)
+        except sqlite3.Error as exc:
+            raise ConfigError(f"outbox file {self._path}: {exc}; check its directory") from exc
+        pages = configure(self._connection, self._path, self._durability, self._max_bytes)
+        set_bound(self._connection, pages)
+        self._make_tables()
+        self._batches = Batches(self._connection, UPSERT, pages)
+        return self._read()
+
+    def _make_tables(self) -> None:
+        execute = self._connection.execute
+        version = execute("PRAGMA user_version").fetchone()[0]
+        if version == VERSION:
+            return
+        if version != 0:
+            raise ConfigError(
+                f"outbox file {self._path} has version {version}, this program reads {VERSION}"
+            )
+        execute("BEGIN IMMEDIATE")
+        for table in TABLES:
+            execute(table)
+        execute("INSERT INTO actr_outbox_meta VALUES('store_id', ?)", (self._store_id,))
+        execute(f"PRAGMA user_version={VERSION}")
+        execute("COMMIT")
+
+    def _read(self) -> Found:
+        execute = self._connection.execute
+        found = Found()
+        found.store_id = execute(
+            "SELECT value FROM actr_outbox_meta WHERE name='store_id'"
+        ).fetchone()[0]
+        highest = execute("SELECT seq FROM sqlite_sequence WHERE name='actr_outbox'").fetchone()
+        found.next_number = (highest[0] if highest else 0) + 1
+        found.open = execute(
+            "SELECT number, call_key, remote, request_id, kind, is_tell, route_key, body"
+            " FROM actr_outbox WHERE state=0 ORDER BY number"
+        ).fetchall()
+        found.kept = [
+            Kept(number, call_key)
+            for number, call_key in execute(
+                "SELECT number, call_key FROM actr_outbox WHERE state=1 AND call_key IS NOT NULL"
+                " ORDER BY number"
+            ).fetchall()
+        ]
+        return found
+
+    def apply(self, batch: list[Operation]) -> None:
+        self._batches.apply(batch)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def open_row(call: OpenCall) -> Row:
+    """A new call, in the order of :data:`UPSERT`."""
+    return (
+        call.number,
+        0,
+        call.call_key,
+        call.remote,
+        call.request_id,
+        int(call.payload_type),
+        int(call.is_tell),
+        call.route_key,
+        call.envelope,
+    )
+
+
+def done_row(number: int, reply: bytes) -> Row:
+    """The change that keeps a reply; the other columns stay as they are."""
+    return (number, 1, None, None, None, None, None, None, reply)

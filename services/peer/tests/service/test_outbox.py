@@ -1,0 +1,200 @@
+"""Durable calls at the caller: accepted, answered, found again, forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from actr_peer.errors import BusyError, CallError, Code, ConfigError
+from actr_peer.outbound.outbox import OpenCall, Outbox
+from actr_peer.protocol.payload import PayloadType
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "out.db")
+
+
+def call(name: str) -> OpenCall:
+    return OpenCall(
+        call_key=f"key {name}",
+        remote="acme:room@2:default",
+        request_id=f"id {name}",
+        payload_type=PayloadType.RPC_SIGNAL,
+        route_key="demo.Chat.Say",
+    )
+
+
+def encode(number: int, low: int, store_id: int) -> bytes:
+    return f"{number} {low}".encode()
+
+
+async def saved(outbox: Outbox) -> None:
+    """Return when all that rides is committed."""
+    outbox._ledger.flush()
+    await outbox._ledger.ask(lambda connection: None)
+
+
+async def test_a_call_is_numbered_committed_and_answered(path: str) -> None:
+    async with Outbox(path) as outbox:
+        first = await outbox.add(call("a"), encode)
+        second = await outbox.add(call("b"), encode)
+        assert (first.envelope, second.envelope, second.number) == (b"1 1", b"2 1", 2)
+        waiting = asyncio.gather(outbox.result("key a"), outbox.result("key a"))
+        await asyncio.sleep(0)
+        assert outbox.resolve("id a", b"reply")
+        assert list(await waiting) == [b"reply", b"reply"]
+        assert not outbox.resolve("id a", b"again")
+        assert not outbox.resolve("id of a call that is not durable", b"")
+        await saved(outbox)
+        assert await outbox.result("key a") == b"reply"
+
+
+async def test_the_mark_rises_only_when_replies_are_saved_and_stops_at_the_first_open(
+    path: str,
+) -> None:
+    async with Outbox(path) as outbox:
+        for name in "abc":
+            await outbox.add(call(name), encode)
+        outbox.resolve("id b", b"")
+        await saved(outbox)
+        assert outbox.low_water == 1
+        outbox.resolve("id a", b"")
+        assert outbox.low_water == 1
+        await saved(outbox)
+        assert outbox.low_water == 3
+        outbox.forget("key c")
+        await saved(outbox)
+        assert outbox.low_water == 4
+
+
+async def test_open_calls_and_replies_are_found_after_a_start(path: str) -> None:
+    async with Outbox(path) as outbox:
+        for name in "abc":
+            await outbox.add(call(name), encode)
+        outbox.resolve("id b", b"reply to b")
+        store_id = outbox.store_id
+    async with Outbox(path) as outbox:
+        assert outbox.store_id == store_id != 0
+        expected_a, expected_c = call("a"), call("c")
+        expected_a.number, expected_a.envelope = 1, b"1 1"
+        expected_c.number, expected_c.envelope = 3, b"3 1"
+        assert outbox.open_calls() == [expected_a, expected_c]
+        assert outbox.completed() == ["key b"]
+        assert await outbox.result("key b") == b"reply to b"
+        waiting = asyncio.ensure_future(outbox.result("key a"))
+        await asyncio.sleep(0)
+        outbox.resolve("id a", b"reply to a")
+        assert await waiting == b"reply to a"
+        for name in "ab":
+            outbox.forget(f"key {name}")
+        with pytest.raises(CallError) as caught:
+            await outbox.result("key a")
+        assert caught.value.code is Code.NOT_FOUND
+    async with Outbox(path) as outbox:
+        assert outbox.completed() == []
+        assert outbox.low_water == 3
+
+
+async def test_a_number_is_never_used_twice_even_if_its_row_is_gone(path: str) -> None:
+    async with Outbox(path) as outbox:
+        await outbox.add(call("a"), encode)
+        outbox.resolve("id a", b"")
+        outbox.forget("key a")
+    async with Outbox(path) as outbox:
+        assert (outbox.low_water, (await outbox.add(call("b"), encode)).number) == (2, 2)
+
+
+async def test_a_key_names_one_call_at_a_time(path: str) -> None:
+    async with Outbox(path) as outbox:
+        await outbox.add(call("a"), encode)
+        with pytest.raises(BusyError):
+            await outbox.add(call("a"), encode)
+        outbox.forget("key a")
+        outbox.forget("key a")
+        await outbox.add(call("a"), encode)
+
+
+async def test_a_cancelled_call_is_taken_back(path: str) -> None:
+    async with Outbox(path) as outbox:
+        adding = asyncio.ensure_future(outbox.add(call("a"), encode))
+        await asyncio.sleep(0)
+        adding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+        await saved(outbox)
+        assert outbox.low_water == 2
+    async with Outbox(path) as outbox:
+        assert outbox.open_calls() == []
+
+
+async def test_more_calls_than_may_be_open_wait_for_room(path: str) -> None:
+    async with Outbox(path, max_open=2) as outbox:
+        await outbox.add(call("a"), encode)
+        await outbox.add(call("b"), encode)
+        third = asyncio.ensure_future(outbox.add(call("c"), encode))
+        await saved(outbox)
+        assert not third.done()
+        outbox.resolve("id b", b"")
+        assert (await third).number == 3
+
+
+async def test_the_window_of_numbers_is_bounded_too(path: str) -> None:
+    async with Outbox(path, max_window=3) as outbox:
+        await outbox.add(call("oldest"), encode)
+        await outbox.add(call("a"), encode)
+        outbox.resolve("id a", b"")
+        await saved(outbox)
+        await outbox.add(call("b"), encode)
+        outbox.resolve("id b", b"")
+        late = asyncio.ensure_future(outbox.add(call("c"), encode))
+        await saved(outbox)
+        assert not late.done()
+        outbox.resolve("id oldest", b"")
+        await saved(outbox)
+        assert (await late).number == 4
+
+
+async def test_replies_that_nobody_takes_are_bounded_and_counted(path: str) -> None:
+    async with Outbox(path, max_kept=1) as outbox:
+        for name in "ab":
+            await outbox.add(call(name), encode)
+            outbox.resolve(f"id {name}", b"")
+        assert (outbox.completed(), outbox.dropped) == (["key b"], 1)
+
+
+async def test_a_call_that_finds_no_room_on_the_disk_is_not_accepted(path: str) -> None:
+    def long(number: int, low: int, store_id: int) -> bytes:
+        return bytes(300_000)
+
+    async with Outbox(path, max_bytes=1_000_000) as outbox:
+        adding = [asyncio.ensure_future(outbox.add(call(str(n)), long)) for n in range(10)]
+        results = await asyncio.gather(*adding, return_exceptions=True)
+        refused = [result for result in results if isinstance(result, CallError)]
+        accepted = 10 - len(refused)
+        assert {error.code for error in refused} == {Code.RESOURCE_EXHAUSTED}
+        assert 0 < accepted == len(outbox.open_calls())
+        for n in range(accepted):
+            outbox.resolve(f"id {n}", bytes(100))
+        await saved(outbox)
+        assert outbox.low_water == 11
+        await outbox.add(call("again"), long)
+
+
+async def test_closing_ends_those_who_wait(path: str) -> None:
+    async with Outbox(path) as outbox:
+        await outbox.add(call("a"), encode)
+        waiting = asyncio.ensure_future(outbox.result("key a"))
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_file_that_is_no_outbox_is_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        async with Outbox(str(tmp_path / "nowhere" / "out.db")):
+            pass
