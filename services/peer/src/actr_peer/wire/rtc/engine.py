@@ -198,6 +198,7 @@ class AiortcEngine:
         return Offer(self._described(), self.media.sent(offer.sdp))
 
     async def answer(self, offer: Offer) -> Answer:
+        _check_channels(offer.sdp)
         with _from_remote("applying an offer"):
             await self._pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
         with _from_library("making an answer"):
@@ -209,6 +210,7 @@ class AiortcEngine:
         return Answer(lean(sdp) if self._is_described else self._described(), tracks)
 
     async def accept(self, answer: Answer) -> None:
+        _check_channels(answer.sdp)
         offer, self._offer = self._offer, None
         if offer is not None:
             with _from_library("applying an offer of our own"):
@@ -319,6 +321,16 @@ class AiortcEngine:
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(FREE_TIMEOUT):
                 await self._pc.close()
+
+
+def _check_channels(sdp: str) -> None:
+    """aiortc takes any text for a description, and waits for ever for what is not in it.
+
+    Raises:
+        RemoteProtocolError: If there is no section for data channels.
+    """
+    if "\nm=application " not in sdp:
+        raise RemoteProtocolError("a description without data channels")
 
 
 def lean(sdp: str) -> str:

@@ -330,6 +330,11 @@ class LaneSctp(RTCSctpTransport):
 
     # closing
 
+    async def stop(self) -> None:
+        """aiortc's: the transport below is gone, or this side frees the connection."""
+        self._error = self._error or BrokenError("the path to the far side is gone")
+        await super().stop()
+
     def _violated(self, error: PeerError) -> None:
         """End the association because of ``error``."""
         if self._error is None and self._association_state is not _Closed:
