@@ -52,7 +52,8 @@ class ReplicaProcess:
     ) -> None:
         if self.process.returncode is None:
             self.process.kill()
-        _, self.log = await self.process.communicate()
+        _, rest = await self.process.communicate()
+        self.log += rest
 
     def terminate(self) -> None:
         self.process.terminate()

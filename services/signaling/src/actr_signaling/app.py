@@ -65,6 +65,8 @@ class Service:
             heartbeat=settings.heartbeat,
             messages_per_second=settings.messages_per_second,
             messages_burst=settings.messages_burst,
+            bytes_per_second=settings.bytes_per_second,
+            bytes_burst=settings.bytes_burst,
         )
         secret = b""
         if settings.turn_secret_file is not None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import structlog
 
 from actr import signaling_pb2
 from actr_signaling.errors import Close, RefusedError, SignalingError
+from actr_signaling.hub import Hub
 from actr_signaling.protocol import messages, replies
+from actr_signaling.protocol.records import Entry
 from actr_signaling.protocol.session import Session, State
-
-if TYPE_CHECKING:
-    from actr_signaling.hub import Hub
-    from actr_signaling.protocol.records import Entry
-    from actr_signaling.websocket import Socket
+from actr_signaling.websocket import Socket
 
 log = structlog.get_logger()
 

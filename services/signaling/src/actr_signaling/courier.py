@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
-from actr_signaling.peers import Peer
+from actr_signaling.peers import Board, Peer
 from actr_signaling.protocol import replies
 from actr_signaling.protocol.identity import ActrId
 from actr_signaling.protocol.parcels import Parcel
 from actr_signaling.protocol.relays import Pending, PendingRelays
 from actr_signaling.protocol.routing import Here, Nowhere, There, Undelivered, route
-
-if TYPE_CHECKING:
-    from actr_signaling.hub import Hub
 
 RELAY_WAIT = 1.5
 """Seconds another replica may take to confirm a relay: the promise is 2."""
@@ -26,17 +23,19 @@ class Courier:
         wait: Seconds another replica may take.
     """
 
-    def __init__(self, hub: Hub, *, wait: float = RELAY_WAIT) -> None:
-        self._hub = hub
+    def __init__(self, board: Board, *, wait: float = RELAY_WAIT) -> None:
+        self._board = board
         self._pending = PendingRelays(wait)
         self._timer: asyncio.TimerHandle | None = None
 
     def forward(self, peer: Peer, to: ActrId | None, negotiate: bytes, reply_to: int) -> None:
         """Take a relay from ``peer`` and answer it, now or when the other replica has."""
-        hub = self._hub
+        board = self._board
         source = peer.session.id
         assert source is not None
-        way = route(source, to, hub.presence, replica=hub.server_id, contacts=peer.session.contacts)
+        way = route(
+            source, to, board.presence, replica=board.server_id, contacts=peer.session.contacts
+        )
         reason: Undelivered | None
         match way:
             case Here():
@@ -55,7 +54,7 @@ class Courier:
 
     def hand_over(self, to: str, source: str, data: bytes) -> Undelivered | None:
         """Put a relay on its target's connection; None: done."""
-        target = self._hub.here.get(to)
+        target = self._board.here.get(to)
         if target is None or target.session.id is None:
             return Undelivered.OFFLINE
         if not source.endswith(f":{target.session.id.realm}"):
@@ -79,18 +78,18 @@ class Courier:
         """Pass a relay to another replica; None: its answer will come."""
         if self._pending.is_full:
             return Undelivered.OVERLOADED
-        if not self._hub.ledger.is_ready:
+        if not self._board.ledger.is_ready:
             return Undelivered.EXPIRED
         now = asyncio.get_running_loop().time()
         number = self._pending.add(peer.session_id, reply_to, to, replica, now)
         data = replies.relayed(peer.head, negotiate)
-        self._hub.ledger.send(replica, Parcel(number, str(to), str(peer.session.id), data))
+        self._board.ledger.send(replica, Parcel(number, str(to), str(peer.session.id), data))
         if self._timer is None:
             self._arm()
         return None
 
     def _report(self, pending: Pending, reason: Undelivered | None) -> None:
-        peer = self._hub.peers.get(pending.session)
+        peer = self._board.peers.get(pending.session)
         if peer is not None:
             _answer(peer, pending.reply_to, reason, pending.to)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from actr_signaling.errors import Close
+from actr_signaling.ledger import Ledger
+from actr_signaling.protocol.presence import Presence
 from actr_signaling.protocol.records import Entry
 from actr_signaling.protocol.session import Session
 
@@ -26,3 +29,21 @@ class Peer(Protocol):
 
     def end(self, code: Close, message: str) -> None:
         """Close the socket; the hub is told at once by :meth:`Hub.gone`."""
+
+
+class Board(Protocol):
+    """What the hub's parts see of it."""
+
+    server_id: str
+    presence: Presence
+
+    @property
+    def peers(self) -> Mapping[str, Peer]:
+        """By session id: every open connection."""
+
+    @property
+    def here(self) -> Mapping[str, Peer]:
+        """By id: registered connections."""
+
+    @property
+    def ledger(self) -> Ledger: ...

@@ -26,7 +26,9 @@ class Settings(BaseSettings):
 
     listen: str = Field(default="127.0.0.1:8080", description="host:port; port 0 takes a free one")
     redis_url: str = Field(default="", description="empty: memory, one process")
-    redis_prefix: str = Field(default="actr", pattern=r"[a-z0-9-]{1,32}", description="of all keys")
+    redis_prefix: str = Field(
+        default="actr", pattern=r"^[a-z0-9-]{1,32}$", description="of all keys"
+    )
     realm_secret_file: Path | None = Field(default=None, description="the secret of all realms")
     realm_secrets_dir: Path | None = Field(default=None, description="one file for each realm")
     production: bool = Field(default=False, description="refuse to start without a realm secret")
@@ -48,6 +50,8 @@ class Settings(BaseSettings):
     connections_per_second: float = Field(default=200.0, gt=0, description="new, for each address")
     messages_per_second: float = Field(default=500.0, gt=0, description="of one connection")
     messages_burst: float = Field(default=2_000.0, ge=1, description="of one connection")
+    bytes_per_second: float = Field(default=1_048_576, gt=0, description="of one connection")
+    bytes_burst: float = Field(default=4_194_304, ge=65_536, description="of one connection")
     log_format: Literal["json", "text"] = Field(default="text", description="on standard error")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -69,8 +69,3 @@ class ActrId:
 
     def __str__(self) -> str:
         return f"{self.manufacturer}:{self.name}@{self.instance}:{self.realm}"
-
-
-def text_of(wire: envelope_pb2.ActrId) -> str:
-    """The text form of an id that need not be valid: for look-ups, where a miss is an answer."""
-    return f"{wire.manufacturer}:{wire.name}@{wire.instance}:{wire.realm}"

@@ -22,7 +22,6 @@ from actr_signaling.protocol.identity import (
     SERVICE,
     TYPE,
     ActrId,
-    text_of,
 )
 from actr_signaling.protocol.records import Load, Registration
 
@@ -83,7 +82,6 @@ class Discover:
 class Relay:
     to: ActrId | None
     """None: no such id can exist."""
-    to_text: str
     negotiate: bytes
     """Serialized; the server bounds it and never reads the SDP in it."""
 
@@ -216,7 +214,7 @@ def _relay(wire: pb.ClientMessage) -> Relay:
         to = ActrId.check(body.to)
     except BadMessageError:
         to = None
-    return Relay(to, text_of(body.to), negotiate.SerializeToString())
+    return Relay(to, negotiate.SerializeToString())
 
 
 def _unregister(wire: pb.ClientMessage) -> Unregister:

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from actr_signaling import settings
+from actr_signaling.errors import ConfigError
+from actr_signaling.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(settings.PREFIX + name.upper(), raising=False)
+
+
+def test_without_any_variable_it_is_a_development_service_on_this_machine() -> None:
+    assert settings.load().listen == "127.0.0.1:8080"
+    assert settings.load().redis_url == ""
+
+
+def test_every_value_comes_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {
+        "LISTEN": "[::1]:0",
+        "TURN_URLS": "stun:a:3478, turn:a:3478?transport=udp",
+        "TURN_SECRET_FILE": "/x",
+        "ALLOWED_ORIGINS": "",
+        "LEASE": "12.5",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(settings.PREFIX + name, value)
+    loaded = settings.load()
+    assert (loaded.host, loaded.port) == ("::1", 0)
+    assert loaded.turn_urls == ("stun:a:3478", "turn:a:3478?transport=udp")
+    assert loaded.allowed_origins == ()
+    assert loaded.lease == 12.5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("LISTEN", "8080", "host:port"),
+        ("LISTEN", "0.0.0.0:70000", "host:port"),
+        ("REDIS_URL", "http://redis", "redis://"),
+        ("REDIS_PREFIX", "a:b", "pattern"),
+        ("LEASE", "long", "valid number"),
+        ("LEASE", "11", "HEARTBEAT"),
+        ("PRODUCTION", "true", "REALM_SECRET_FILE"),
+        ("TURN_URLS", "http://turn", "stun:"),
+        ("TURN_URLS", "turn:a", "TURN_SECRET_FILE"),
+        ("LOG_FORMAT", "xml", "json"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(settings.PREFIX + name, value)
+    with pytest.raises(ConfigError, match=says) as refused:
+        settings.load()
+    assert settings.PREFIX in str(refused.value)
+
+
+def test_a_secret_is_read_without_its_line_end(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(b"0123456789abcdef\n")
+    assert settings.read_secret(path, "X") == b"0123456789abcdef"
+
+
+def test_a_secret_that_is_missing_or_short_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        settings.read_secret(tmp_path / "none", "X")
+    (tmp_path / "short").write_bytes(b"short")
+    with pytest.raises(ConfigError, match="openssl rand"):
+        settings.read_secret(tmp_path / "short", "X")
+    with pytest.raises(ConfigError, match="No such file"):
+        settings.read_realm_secrets(tmp_path / "none")
