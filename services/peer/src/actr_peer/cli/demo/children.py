@@ -87,8 +87,13 @@ class Child:
 
     def terminate(self) -> None:
         """Ask it to end; harmless when it has."""
-        with suppress(ProcessLookupError):
-            self._process.terminate()
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # Process.terminate() may take the exit status away from who waits for it: it polls.
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
 
     async def stop(self) -> None:
         """Ask it to end, then make it; returns when nothing of its group is left."""
@@ -99,8 +104,7 @@ class Child:
         except TimeoutError:
             pass  # the group is killed below
         finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+            self._signal(signal.SIGKILL)
         await self._process.wait()
 
 
