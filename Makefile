@@ -6,7 +6,7 @@
 BIN := .venv/bin
 SIGNALING := services/signaling
 PEER := services/peer
-SOURCES := $(SIGNALING)/src $(PEER)/src
+SOURCES := $(SIGNALING)/src $(PEER)/src proto tools/measure.py
 MAKEFLAGS += --no-print-directory
 
 # What a verb takes: `make help` names them. Empty: the program's own default.
@@ -15,6 +15,8 @@ WIRE ?=
 SIZE ?=
 CUTS ?=
 KILLS ?=
+SECONDS ?=
+ROUNDS ?=
 JSON ?=
 ARGS ?=
 
@@ -24,6 +26,8 @@ wire := $(if $(WIRE),--wire "$(WIRE)")
 size := $(if $(SIZE),--size "$(SIZE)")
 cuts := $(if $(CUTS),--cuts "$(CUTS)")
 kills := $(if $(KILLS),--kills "$(KILLS)")
+seconds := $(if $(SECONDS),--seconds "$(SECONDS)")
+rounds := $(if $(ROUNDS),--rounds "$(ROUNDS)")
 
 .DEFAULT_GOAL := help
 
@@ -51,7 +55,7 @@ lint: setup  ## ruff: rules and format
 
 .PHONY: types
 types: setup  ## mypy --strict over both services
-	@$(BIN)/mypy $(SOURCES) proto
+	@$(BIN)/mypy $(SOURCES)
 
 .PHONY: layers
 layers: setup  ## import contracts: each layer imports only what is below it
@@ -83,23 +87,23 @@ demo: setup  ## five payload types, two peers (FILE=path WIRE=webrtc|websocket|b
 
 .PHONY: bench-failover
 bench-failover: setup  ## cut wires under traffic: lost, doubled, gap (CUTS=number)
-	@$(BIN)/python tools/bench_failover.py $(cuts) $(json) $(ARGS)
+	@$(BIN)/python -m bench.failover $(cuts) $(json) $(ARGS)
 
 .PHONY: bench-priority
 bench-priority: setup  ## an urgent call behind a bulk transfer (SIZE=small|normal|large)
-	@$(BIN)/python tools/bench_priority.py $(size) $(json) $(ARGS)
+	@$(BIN)/python -m bench.priority $(size) $(json) $(ARGS)
 
 .PHONY: bench-state
-bench-state: setup  ## durable calls per second, beside grpc.aio and raw SQLite (SIZE=small|normal|large)
-	@$(BIN)/python tools/bench_state.py $(size) $(json) $(ARGS)
+bench-state: setup  ## durable calls per second, beside grpc.aio and raw SQLite (SECONDS=number ROUNDS=number)
+	@$(BIN)/python -m bench.state $(seconds) $(rounds) $(json) $(ARGS)
 
 .PHONY: crash-test
 crash-test: setup  ## kill peers with SIGKILL under durable calls, compare (KILLS=number)
-	@$(BIN)/python tools/crash_test.py $(kills) $(json) $(ARGS)
+	@$(BIN)/python -m bench.crash_test $(kills) $(json) $(ARGS)
 
 .PHONY: fault-test
-fault-test: setup  ## cut, freeze and lose on real wires, compare (SIZE=small|normal|large)
-	@$(BIN)/python tools/fault_test.py $(size) $(json) $(ARGS)
+fault-test: setup  ## cut, freeze and lose on real wires, compare (SIZE=small|full)
+	@$(BIN)/python -m bench.fault_test $(size) $(json) $(ARGS)
 
 .PHONY: up
 up:  ## build and start the compose system, wait until it is healthy
