@@ -10,7 +10,7 @@ from collections import deque
 from math import inf
 
 from actr_peer.protocol.fragments import Reassembler, cut
-from actr_peer.protocol.frames import Data
+from actr_peer.protocol.frames import FRAGMENT_BYTES, Data
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.receiver import Delivery
 from actr_peer.protocol.sender import Outgoing
@@ -71,26 +71,26 @@ class LatencySender:
     def take(self, now: float, room: int) -> Outgoing | None:
         """The next frame to send if its payload is at most ``room`` bytes, or None."""
         self.expire(now)
-        if not self._current:
-            if not self._queue:
-                return None
+        if not self._current and self._queue:
             message, at = self._queue[0]
-            if len(message) <= room or room >= 16 * 1024 - 64:
-                self._queue.popleft()
-                first = self.next_seq
-                for seq, (head, data) in enumerate(cut(message, first), first):
-                    frame = Outgoing(first, seq, head, data)
-                    frame.at = at
-                    self._current.append(frame)
-                self.next_seq = first + len(self._current)
-            else:
+            if len(message) > room and room < FRAGMENT_BYTES:
                 return None
-        if self._current[0].size > room:
+            self._queue.popleft()
+            self._cut(message, at)
+        if not self._current or self._current[0].size > room:
             return None
         frame = self._current.popleft()
         self.held_bytes -= frame.size
         self.sent += 1
         return frame
+
+    def _cut(self, message: bytes, at: float) -> None:
+        first = self.next_seq
+        for seq, (head, data) in enumerate(cut(message, first), first):
+            frame = Outgoing(first, seq, head, data)
+            frame.at = at
+            self._current.append(frame)
+        self.next_seq = first + len(self._current)
 
     def expire(self, now: float) -> None:
         """Drop what is older than its life."""

@@ -1,0 +1,477 @@
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from actr_peer.errors import LimitError, RemoteProtocolError
+from actr_peer.protocol import frames
+from actr_peer.protocol.ends import MAX_PARKED, Changed, Left, News, Refused, Restarted
+from actr_peer.protocol.frames import Ack, ByeReason, Data, Hello, Ping, Pong, decode
+from actr_peer.protocol.lanes import HELD_BYTES
+from actr_peer.protocol.payload import PayloadType, WireKind
+from actr_peer.protocol.receiver import Delivery
+from actr_peer.protocol.session import Session
+from actr_peer.protocol.wires import WireState
+
+RTC, WS = WireKind.WEBRTC, WireKind.WEBSOCKET
+RPC, SIGNAL, STREAM, LATENCY = tuple(PayloadType)[:4]
+PREFER = (RTC, WS)
+Items = list[tuple[int, bytes]]
+"""Wire messages: channel and data."""
+
+
+class Side:
+    """One session with the ids that it has for the wires of a :class:`Joined`."""
+
+    def __init__(self, incarnation: int) -> None:
+        self.session = Session(incarnation, prefer=PREFER)
+        self.delivered: list[Delivery] = []
+        self.news: list[News] = []
+
+    def post(self, lane: PayloadType, message: bytes, now: float = 0.0) -> None:
+        self.session.lanes.sender(lane).accept(message, now)
+
+    def receive(self, wire: int, channel: int, data: bytes, now: float = 0.0) -> None:
+        deliveries = self.session.receive(wire, channel, data, now)
+        while self.session.news:
+            self.news.append(self.session.news.popleft())
+        self.delivered += deliveries
+
+    def takes(self, wire: int, now: float = 0.0, *, is_full: bool = False) -> Items:
+        found = []
+        while (item := self.session.take(wire, now, is_full=is_full)) is not None:
+            found.append(item)
+        return found
+
+    @property
+    def bodies(self) -> list[bytes]:
+        return [message for _, message, _ in self.delivered]
+
+
+def decoded(items: Items) -> list[frames.Frame]:
+    return [frame for _, data in items for frame in decode(data)]
+
+
+def carry(source: Side, target: Side, wire: int, now: float = 0.0) -> Items:
+    """Move what ``source`` has for a wire; both sides know it by the same id here."""
+    items = source.takes(wire, now)
+    for channel, data in items:
+        target.receive(wire, channel, data, now)
+    return items
+
+
+def open_wire(near: Side, far: Side, wire: int, kind: WireKind = WS, now: float = 0.0) -> None:
+    near.session.open(wire, kind, now, was_dialled=True)
+    far.session.open(wire, kind, now, was_dialled=False)
+
+
+def settle(near: Side, far: Side, *wires: int, now: float = 0.0) -> None:
+    for _ in range(4):
+        for wire in wires:
+            carry(near, far, wire, now)
+            carry(far, near, wire, now)
+
+
+def joined(*kinds: WireKind) -> tuple[Side, Side]:
+    near, far = Side(111), Side(222)
+    for wire, kind in enumerate(kinds, 1):
+        open_wire(near, far, wire, kind)
+        settle(near, far, wire)
+    near.news.clear()
+    far.news.clear()
+    return near, far
+
+
+def test_the_first_message_on_a_wire_is_a_hello_and_nothing_else_goes_before_the_answer() -> None:
+    near, far = Side(111), Side(222)
+    open_wire(near, far, 1)
+    near.post(RPC, b"a")
+    assert decoded(near.takes(1)) == [Hello(111, 0, (0, 0, 0, 0), 16 << 20)]
+    assert near.takes(1) == []
+    carry(far, near, 1)
+    assert Data(0, 0, 1, b"a") in decoded(near.takes(1))
+
+
+def test_what_overtakes_the_hello_waits_for_it() -> None:
+    near, far = Side(111), Side(222)
+    open_wire(near, far, 1)
+    hello = near.takes(1)
+    carry(far, near, 1)
+    near.post(RPC, b"early")
+    carry(near, far, 1)
+    assert far.bodies == []
+    far.receive(1, *hello[0])
+    assert far.bodies == [b"early"]
+
+
+def test_what_waits_for_a_hello_is_bounded() -> None:
+    far = Side(222)
+    far.session.open(1, WS, 0.0, was_dialled=False)
+    for _ in range(10 * MAX_PARKED):
+        far.receive(1, 0, bytes(100))
+    far.receive(1, 0, bytes(1 << 20))
+    parked = far.session.ends[1].parked
+    assert len(parked) == MAX_PARKED
+    assert max(len(data) for _, data in parked) == 100
+
+
+def test_a_hello_is_repeated_until_something_is_heard() -> None:
+    near = Side(111)
+    near.session.open(1, WS, 0.0, was_dialled=True)
+    near.takes(1)
+    near.session.tick(0.3)
+    far = Side(222)
+    far.session.open(1, WS, 0.3, was_dialled=False)
+    assert [type(frame) for frame in decoded(carry(near, far, 1, 0.3))] == [Hello]
+    settle(near, far, 1, now=0.3)
+    near.session.tick(2.0)
+    assert Hello not in [type(frame) for frame in decoded(near.takes(1, 2.0))]
+
+
+def test_lanes_go_out_by_rank_and_packed() -> None:
+    near, _ = joined(WS)
+    for lane in (STREAM, LATENCY, RPC, SIGNAL):
+        near.post(lane, b"1")
+        near.post(lane, b"2")
+    items = near.takes(1)
+    assert [channel for channel, _ in items] == [SIGNAL, RPC, LATENCY, STREAM]
+    assert [len(decoded([item])) for item in items] == [2, 2, 2, 2]
+
+
+def test_a_full_wire_gets_control_only() -> None:
+    near, _ = joined(WS)
+    near.post(RPC, b"x")
+    near.receive(1, 3, frames.encode_ping(7))
+    assert decoded(near.takes(1, is_full=True)) == [Pong(7)]
+
+
+def test_no_wire_message_is_longer_than_its_bound() -> None:
+    near, far = joined(WS)
+    random = Random(1)
+    for _ in range(300):
+        near.post(random.choice((RPC, SIGNAL, STREAM)), bytes(random.randrange(40_000)))
+        near.post(LATENCY, bytes(random.randrange(10_000)))
+        far.post(RPC, bytes(random.randrange(5_000)))
+    for _ in range(40):
+        for source, target in ((near, far), (far, near)):
+            sizes = [len(data) for _, data in carry(source, target, 1)]
+            assert max(sizes, default=0) <= frames.WIRE_MESSAGE_BYTES
+
+
+def test_acknowledgements_ride_with_traffic_going_back() -> None:
+    near, far = joined(WS)
+    near.post(STREAM, b"x")
+    carry(near, far, 1)
+    far.post(RPC, b"y")
+    assert [type(frame) for frame in decoded(far.takes(1))] == [Data, Ack]
+    assert far.session.lanes.ack_due == float("inf")
+
+
+def test_eight_messages_are_acknowledged_at_once_on_the_wire_in_use() -> None:
+    near, far = joined(RTC, WS)
+    for _ in range(8):
+        near.post(STREAM, b"x")
+    carry(near, far, 1)
+    in_use = far.session.active
+    assert in_use is not None
+    found = {wire: decoded(far.takes(wire)) for wire in (1, 2)}
+    assert found.pop(in_use.id) == [Ack(STREAM, 8, 8, 1024, 4 << 20)]
+    assert list(found.values()) == [[]]
+
+
+def test_a_delayed_acknowledgement_goes_on_every_wire() -> None:
+    near, far = joined(RTC, WS)
+    near.post(STREAM, b"x")
+    carry(near, far, 1)
+    assert far.session.due <= 0.02
+    far.session.tick(0.02)
+    for wire in (1, 2):
+        assert Ack(STREAM, 1, 1, 1024, 4 << 20) in decoded(far.takes(wire, 0.02))
+
+
+def test_what_comes_twice_is_acknowledged_at_once_on_every_wire() -> None:
+    near, far = joined(RTC, WS)
+    near.post(STREAM, b"x")
+    (item,) = near.takes(1)
+    far.receive(1, *item)
+    far.receive(2, *item)
+    for wire in (1, 2):
+        assert Ack(STREAM, 1, 1, 1024, 4 << 20) in decoded(far.takes(wire))
+
+
+def test_an_rpc_message_is_acknowledged_after_it_is_stored() -> None:
+    near, far = joined(WS)
+    near.post(RPC, b"x")
+    carry(near, far, 1)
+    far.session.tick(0.02)
+    carry(far, near, 1, 0.02)
+    assert near.session.lanes.senders[RPC].held_bytes == 1
+    for lane, _, number in far.delivered:
+        far.session.acknowledge(lane, number, 0.03)
+    far.session.tick(0.05)
+    carry(far, near, 1, 0.05)
+    assert near.session.lanes.is_empty
+
+
+def test_a_question_is_answered_on_the_wire_it_came_by() -> None:
+    _, far = joined(RTC, WS)
+    far.receive(1, 1, frames.encode_ask(RPC))
+    assert decoded(far.takes(2)) == []
+    assert decoded(far.takes(1)) == [Ack(RPC, 0, 0, 1024, 4 << 20)]
+
+
+def test_new_wires_are_told_what_was_received() -> None:
+    near, far = joined(WS)
+    near.post(STREAM, b"x")
+    carry(near, far, 1)
+    far.session.open(9, RTC, 0.0, was_dialled=False)
+    (hello,) = decoded(far.takes(9))
+    assert hello == Hello(222, 111, (0, 0, 1, 0), 16 << 20)
+
+
+def test_the_hello_of_a_new_wire_frees_what_the_lost_one_delivered() -> None:
+    near, far = joined(WS)
+    near.post(STREAM, b"x")
+    near.post(STREAM, b"y")
+    items = near.takes(1)
+    far.receive(1, *items[0])
+    for side in (near, far):
+        side.session.close(1)
+    open_wire(near, far, 2)
+    settle(near, far, 2)
+    assert near.session.lanes.senders[STREAM].resent == 0
+    assert far.bodies == [b"x", b"y"]
+    assert near.session.lanes.is_empty
+
+
+def test_what_a_lost_wire_did_not_deliver_goes_out_on_the_other() -> None:
+    near, far = joined(RTC, WS)
+    near.post(STREAM, b"x")
+    in_use = near.session.active
+    assert in_use is not None
+    near.takes(in_use.id)
+    near.session.close(in_use.id)
+    carry(near, far, 3 - in_use.id)
+    assert far.bodies == [b"x"]
+
+
+def test_a_wire_that_becomes_suspect_hands_over_at_once() -> None:
+    near, far = joined(RTC, WS)
+    near.post(STREAM, b"x")
+    in_use = near.session.active
+    assert in_use is not None
+    near.takes(in_use.id)
+    near.session.doubt(in_use.id, 1.0)
+    assert near.session.active is near.session.ends[3 - in_use.id]
+    carry(near, far, 3 - in_use.id, 1.0)
+    assert far.bodies == [b"x"]
+
+
+def test_a_silent_wire_fails_and_its_owner_hears_of_it() -> None:
+    near, _ = joined(WS)
+    now = 0.0
+    while now < 12.0:
+        now = max(now + 0.001, near.session.due)
+        near.session.tick(now)
+        near.takes(1, now)
+    assert [item for item in near.session.news if isinstance(item, Changed)] == [
+        Changed(1, WireState.SUSPECT),
+        Changed(1, WireState.FAILED),
+    ]
+    assert near.session.active is None
+
+
+def test_a_far_side_that_never_greets_fails() -> None:
+    near = Side(111)
+    near.session.open(1, WS, 0.0, was_dialled=True)
+    near.session.tick(9.9)
+    near.session.tick(10.0)
+    assert list(near.session.news) == [Changed(1, WireState.FAILED)]
+
+
+def test_an_idle_session_wakes_for_its_pulse_only() -> None:
+    near, far = joined(WS)
+    now, wakes = 1.0, 0
+    for side in (near, far):
+        side.session.tick(now)
+    settle(near, far, 1, now=now)
+    while now < 61.0:
+        now = max(now + 0.001, min(near.session.due, far.session.due))
+        for side in (near, far):
+            if side.session.due <= now:
+                side.session.tick(now)
+                wakes += 1
+        settle(near, far, 1, now=now)
+    assert wakes <= 80
+
+
+def test_a_ping_is_answered_with_its_number_on_the_same_channel() -> None:
+    near, _ = joined(WS)
+    near.receive(1, 3, frames.encode_ping(77))
+    assert [(channel, list(decode(data))) for channel, data in near.takes(1)] == [(3, [Pong(77)])]
+
+
+def test_traffic_brings_the_next_ping_nearer() -> None:
+    near, far = joined(WS)
+    now = 0.0
+    while now < 20.0:
+        now = max(now + 0.001, min(near.session.due, far.session.due))
+        for side in (near, far):
+            side.session.tick(now)
+        settle(near, far, 1, now=now)
+    assert near.session.ends[1].heart.due > now + 0.5
+    near.post(STREAM, b"x")
+    carry(near, far, 1, now)
+    near.session.tick(now + 0.15)
+    assert Ping in [type(frame) for frame in decoded(near.takes(1, now + 0.15))]
+
+
+# Incarnations
+
+
+def restart(near: Side, *, wire: int, incarnation: int = 333) -> Side:
+    """The far side is a new process that has one new wire."""
+    far = Side(incarnation)
+    open_wire(near, far, wire)
+    settle(near, far, wire)
+    return far
+
+
+def test_a_new_process_gets_whole_rpc_messages_again_and_no_stream_items() -> None:
+    near, old = joined(WS)
+    long = bytes(range(256)) * 200
+    for lane, body in ((RPC, b"first"), (RPC, long), (STREAM, b"item"), (SIGNAL, b"urgent")):
+        near.post(lane, body)
+    carry(near, old, 1)
+    far = restart(near, wire=2)
+    assert far.bodies == [b"urgent", b"first", long]
+    last = {RPC: -1, SIGNAL: -1, STREAM: -1, LATENCY: -1}
+    assert near.news[:2] == [Refused(1), Restarted(last)]
+
+
+def test_a_restart_reports_the_last_numbers_acknowledged() -> None:
+    near, old = joined(WS)
+    for body in (b"a", b"b"):
+        near.post(STREAM, body)
+    carry(near, old, 1)
+    old.session.tick(0.02)
+    carry(old, near, 1, 0.02)
+    near.post(STREAM, b"c")
+    restart(near, wire=2)
+    (restarted,) = [item for item in near.news if isinstance(item, Restarted)]
+    assert restarted.last_delivered[STREAM] == 1
+
+
+def test_late_words_of_an_old_process_are_not_heard() -> None:
+    near, old = joined(WS)
+    old.post(STREAM, b"late")
+    late = old.takes(1)
+    far = restart(near, wire=2)
+    for item in late:
+        near.receive(1, *item)
+    assert near.bodies == []
+    far.post(STREAM, b"fresh")
+    carry(far, near, 2)
+    assert near.bodies == [b"fresh"]
+
+
+def test_a_late_wire_of_an_old_process_is_refused() -> None:
+    near, old = joined(WS)
+    for side in (near, old):
+        side.session.open(5, RTC, 0.0, was_dialled=False)
+    restart(near, wire=2)
+    near.news.clear()
+    for item in old.takes(5):
+        near.receive(5, *item)
+    assert near.news == [Refused(5)]
+    assert near.session.remote_incarnation == 333
+
+
+def test_a_wire_older_than_the_present_process_cannot_tell_of_another() -> None:
+    near, _ = Side(111), Side(222)
+    near.session.open(1, WS, 0.0, was_dialled=False)
+    near.session.open(2, WS, 0.0, was_dialled=False)
+    near.receive(2, 1, frames.encode_hello(Hello(333, 0, (0, 0, 0, 0), 1 << 20)))
+    near.receive(1, 1, frames.encode_hello(Hello(222, 0, (0, 0, 0, 0), 1 << 20)))
+    assert near.session.remote_incarnation == 333
+    assert Refused(1) in near.news
+
+
+def test_what_a_far_side_says_of_another_incarnation_counts_for_nothing() -> None:
+    near, _ = joined(WS)
+    near.session.open(2, RTC, 0.0, was_dialled=True)
+    near.receive(2, 1, frames.encode_hello(Hello(222, 999, (50, 50, 50, 50), 1 << 20)))
+    assert near.session.lanes.senders[RPC].received == 0
+
+
+def test_a_renewed_session_has_all_that_was_not_taken() -> None:
+    near, _ = joined(WS)
+    near.post(STREAM, b"item")
+    near.post(RPC, b"call")
+    near.takes(1)
+    near.session.renew(444)
+    far = Side(555)
+    open_wire(near, far, 2)
+    settle(near, far, 2)
+    assert sorted(far.bodies) == [b"call", b"item"]
+    assert far.session.remote_incarnation == 444
+    assert not any(isinstance(item, Restarted) for item in near.news)
+
+
+# Goodbye, and far sides that break rules
+
+
+def test_a_goodbye_is_news() -> None:
+    near, far = joined(WS)
+    near.session.leave(1, ByeReason.CLOSED)
+    carry(near, far, 1)
+    assert far.news == [Left(1, ByeReason.CLOSED)]
+
+
+@pytest.mark.parametrize(
+    ("channel", "data"),
+    [
+        pytest.param(0, b"", id="nothing"),
+        pytest.param(0, b"\xff", id="an unknown kind"),
+        pytest.param(4, frames.data_head(0, 1) + b"x", id="a fifth channel"),
+        pytest.param(0, frames.data_head(5000, 1) + b"x", id="beyond the credit"),
+        pytest.param(1, frames.encode_ack(Ack(0, 9, 0, 0, 0)), id="received what was never sent"),
+        pytest.param(
+            1, frames.encode_hello(Hello(999, 0, (0, 0, 0, 0), 1 << 20)), id="another incarnation"
+        ),
+        pytest.param(0, frames.fragment_head(0, 1, 1, 2)[:0] + b"\x81\x00", id="cut short"),
+    ],
+)
+def test_a_far_side_that_breaks_the_protocol_is_told_on(channel: int, data: bytes) -> None:
+    near, _ = joined(WS)
+    with pytest.raises(RemoteProtocolError):
+        near.receive(1, channel, data)
+
+
+def hostile_messages(size: int = 16_000, parts: int = 1040) -> Iterator[tuple[int, bytes]]:
+    """All that the windows let a far side make this one hold, on all lanes."""
+    for lane in (RPC, SIGNAL, STREAM, LATENCY):
+        for n in range(parts - 1):
+            yield lane, frames.fragment_head(n, size, n, parts) + bytes(size)
+        for n in range(parts, parts + 250):
+            yield lane, frames.data_head(n, size) + bytes(size)
+
+
+def test_bytes_held_for_one_remote_are_bounded_over_all_lanes() -> None:
+    near, _ = joined(WS)
+    with pytest.raises(LimitError) as caught:
+        deque((near.session.receive(1, *item, 0.0) for item in hostile_messages()), maxlen=0)
+    assert caught.value.limit == HELD_BYTES
+
+
+def test_unknown_wires_are_not_heard() -> None:
+    near, _ = joined(WS)
+    assert near.session.receive(77, 0, b"\xff", 0.0) == ()
+    assert near.session.take(77, 0.0, is_full=False) is None
+    near.session.close(77)
+    near.session.leave(77, ByeReason.IDLE)
+    near.session.doubt(77, 0.0)
+    assert list(near.session.news) == []
