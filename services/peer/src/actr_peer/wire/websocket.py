@@ -146,13 +146,14 @@ class WebSocketWires:
                 await dial.done.wait()
             if dial.error is not None:
                 raise dial.error
+            dial.is_kept = True
         except TimeoutError as exc:
             why = f"no answer from {url} within {DIAL_SECONDS:g} s"
             raise UnreachableError(str(remote), why) from exc
         except (OSError, WSError, ValueError) as exc:
             raise UnreachableError(str(remote), f"{url}: {exc}") from exc
         finally:
-            if not wire.is_open:
+            if not dial.is_kept:  # also where it opened in the turn that cancels
                 dial.give_up(wire)
         return wire
 
@@ -197,6 +198,7 @@ class _Dial:
     def __init__(self, wires: set[WebSocketWire]) -> None:
         self.done = Event()
         self.error: PeerError | None = None
+        self.is_kept = False
         self._wires = wires
         self._socket: socket.socket | None = None
 
@@ -207,7 +209,7 @@ class _Dial:
             raise ValueError("not a ws:// or wss:// address")
         default_port = 443 if parts.scheme == "wss" else 80
         sock = self._socket = await tcp.connect(parts.hostname, parts.port or default_port)
-        await ws_connect(
+        transport, _ = await ws_connect(
             lambda: wire,
             url,
             socket_factory=lambda _: sock,
@@ -216,6 +218,8 @@ class _Dial:
             max_redirects=0,
             logger_name=_QUIET,
         )
+        if transport.response is None:  # the library returns as if all were well
+            raise ConnectionResetError("the connection was lost in the upgrade")
 
     def give_up(self, wire: WebSocketWire) -> None:
         wire.abort()
