@@ -20,9 +20,7 @@ class Say:
 
     count = 0
 
-    async def __call__(
-        self, request: pb.SayRequest, context: grpc.aio.ServicerContext
-    ) -> pb.SayReply:
+    async def say(self, request: pb.SayRequest, context: grpc.aio.ServicerContext) -> pb.SayReply:
         self.count += 1
         return pb.SayReply(number=self.count)
 
@@ -31,7 +29,7 @@ async def main() -> None:
     """Run until SIGTERM."""
     server = grpc.aio.server()
     handler = grpc.unary_unary_rpc_method_handler(
-        Say(),
+        Say().say,
         request_deserializer=pb.SayRequest.FromString,
         response_serializer=pb.SayReply.SerializeToString,
     )

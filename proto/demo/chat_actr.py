@@ -185,7 +185,7 @@ class ChatClient(Client):
         *,
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
-        durable: bool = False,
+        durable: bool | str = False,
     ) -> chat_pb2.SayReply:
         """Says one line; everybody who listens gets it. Default lane.
 
@@ -202,7 +202,7 @@ class ChatClient(Client):
         *,
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
-        durable: bool = False,
+        durable: bool | str = False,
     ) -> chat_pb2.HistoryReply:
         """The last lines, oldest first. Default lane.
 
@@ -219,7 +219,7 @@ class ChatClient(Client):
         *,
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
-        durable: bool = False,
+        durable: bool | str = False,
     ) -> chat_pb2.KickReply:
         """Puts somebody out, before anything else that waits.
 

@@ -115,15 +115,17 @@ class CallOptions:
     """Seconds over connecting, sending, retries and waiting; None: the configured default
     for unary calls, no limit for streams."""
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    durable: bool = False
-    """Kept in the caller's outbox until answered, across the caller's restart."""
+    durable: bool | str = False
+    """Kept in the caller's outbox until answered, across the caller's restart. A text is the
+    application's key of the call: the same key asks for the same call's reply, also after a
+    restart, and runs nothing twice."""
 
 
 DEFAULT_OPTIONS = CallOptions()
 
 
 def call_options(
-    timeout: float | None, metadata: Mapping[str, str] | None, *, durable: bool = False
+    timeout: float | None, metadata: Mapping[str, str] | None, *, durable: bool | str = False
 ) -> CallOptions:
     """Make the options of one call; a call that says nothing shares one object."""
     if timeout is None and not metadata and not durable:
@@ -171,7 +173,7 @@ class Client:
         request: Req,
         *,
         metadata: Mapping[str, str] | None = None,
-        durable: bool = False,
+        durable: bool | str = False,
     ) -> None:
         """Send ``request`` without waiting for a reply."""
         await self._caller.tell(method, request, call_options(None, metadata, durable=durable))

@@ -154,7 +154,7 @@ class AllClient(Client):
         *,
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
-        durable: bool = False,
+        durable: bool | str = False,
     ) -> everything_pb2.Tree:
         """Says "hello"
 
@@ -171,7 +171,7 @@ class AllClient(Client):
         *,
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
-        durable: bool = False,
+        durable: bool | str = False,
     ) -> other_dot_v1_dot_types__pb2.Answer:
         """Payload type ``RPC_SIGNAL``."""
         return await self._caller.unary(

@@ -182,7 +182,7 @@ class _Module:
         out.line("timeout: float | None = None,")
         out.line("metadata: Mapping[str, str] | None = None,")
         if is_unary:
-            out.line("durable: bool = False,")
+            out.line("durable: bool | str = False,")
         out.dedent()
         out.line(f") -> {reply}:")
         out.indent()

@@ -43,8 +43,8 @@ class Routes:
     """Whether a route key has a handler here."""
     is_cycle: Callable[[Request, tuple[str, ...]], bool]
     """Whether a request would wait for a handler that waits for it."""
-    resolve: Callable[[ActrId, Envelope], None]
-    """A reply came."""
+    resolve: Callable[[ActrId, Envelope, bytes], None]
+    """A reply came; the last is the whole message."""
     cancel: Callable[[ActrId, str], None]
     """The caller waits no more."""
     open_stream: Callable[[Link, Envelope], None]
@@ -84,7 +84,7 @@ class Dispatcher:
         direction = envelope.direction
         if direction == RESPONSE:
             link.acknowledge(payload_type, number)
-            self._routes.resolve(link.remote, envelope)
+            self._routes.resolve(link.remote, envelope, message)
         elif direction == CANCEL:
             link.acknowledge(payload_type, number)
             self._routes.cancel(link.remote, envelope.request_id)

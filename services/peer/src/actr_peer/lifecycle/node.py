@@ -19,7 +19,7 @@ from actr_peer.inbound.subscribers import (
     StreamCallback,
     StreamSubscribers,
 )
-from actr_peer.lifecycle.config import NodeConfig
+from actr_peer.lifecycle.config import Durability, NodeConfig
 from actr_peer.lifecycle.events import HookRunner, LinkEvents, SignalingEvents
 from actr_peer.lifecycle.handlers import Handlers, error_reply
 from actr_peer.lifecycle.inprocess import serve_shell, serve_workload
@@ -28,8 +28,11 @@ from actr_peer.lifecycle.ref import ActrRef
 from actr_peer.lifecycle.scheduler import Deferred, Outcome, Scheduler, Turn
 from actr_peer.lifecycle.wiring import Wiring
 from actr_peer.outbound.calls import PendingCalls
+from actr_peer.outbound.durable import DurableCalls
 from actr_peer.outbound.gates import ROOT, Outbound, Scope
 from actr_peer.outbound.local import LocalGate
+from actr_peer.outbound.outbox import Outbox
+from actr_peer.protocol.envelopes import Envelope
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox import Request
 from actr_peer.protocol.payload import PayloadType
@@ -58,11 +61,12 @@ class Node:
         self.streams = Streams()
         self.handlers = Handlers(services)
         self.hooks = HookRunner(services)
+        self._durability: Durability = config.durability if config.mailbox_path else "memory"
         self.mailbox = Mailbox(
             str(config.mailbox_path or ""),
             capacity=config.mailbox_capacity,
             max_attempts=config.max_attempts,
-            durability=config.durability if config.mailbox_path is not None else "memory",
+            durability=self._durability,
         )
         self.ended = asyncio.Event()
         self._services = services
@@ -90,7 +94,7 @@ class Node:
                 bury=self.mailbox.letters.bury,
                 knows=self.handlers.knows,
                 is_cycle=self._is_cycle,
-                resolve=self.calls.resolve,
+                resolve=self._resolve,
                 cancel=self._cancel,
                 open_stream=lambda link, envelope: self.openings.open(link, envelope),
                 chunk=self.streams.receive,
@@ -111,8 +115,16 @@ class Node:
         )
         self.stream_subscribers = StreamSubscribers(self.streams, self._tasks.start)
         self.media_subscribers = MediaSubscribers(self._tasks.start)
+        self.durable = DurableCalls(
+            Outbox(
+                f"{path}-outbox" if (path := self.config.mailbox_path) is not None else "",
+                durability=self._durability,
+            ),
+            self.wiring.transport,
+        )
         self.outbound = Outbound(
             transport=self.wiring.transport,
+            durable=self.durable,
             calls=self.calls,
             streams=self.streams,
             default_timeout=self.config.call_timeout,
@@ -152,6 +164,8 @@ class Node:
 
     async def _start(self, ref: ActrRef) -> None:
         await self._stack.enter_async_context(self.mailbox)
+        await self._stack.enter_async_context(self.durable.outbox)
+        self._stack.callback(self.durable.close)
         await self._stack.enter_async_context(self._tasks)
         await self.hooks.call("on_start", ref)
         self._tasks.start("hooks", self.hooks.run())
@@ -164,6 +178,7 @@ class Node:
         self._tasks.start(
             "local/shell", serve_shell(self._local.to_shell, self, self._shell_handlers)
         )
+        self.durable.start()
         self.hooks.post("on_ready", ref)
 
     async def close(self) -> None:
@@ -290,6 +305,10 @@ class Node:
         except (UnreachableError, ClosedError) as exc:
             log.info("reply kept: caller=%s cause=%s", request.sender, exc)
 
+    def _resolve(self, remote: ActrId, reply: Envelope, message: bytes) -> None:
+        if not (self.calls.resolve(remote, reply) or self.durable.resolve(remote, reply, message)):
+            self.calls.unmatched += 1
+
     def _is_cycle(self, request: Request, chain: tuple[str, ...]) -> bool:
         key = self.handlers.key_of(request)
         return any(self.scheduler.would_wait_for(waiting, key) for waiting in chain)
@@ -302,12 +321,14 @@ class Node:
         self.streams.fail_remote(remote, error)
         self.openings.cancel_remote(remote)
         self.outbound.resend(remote)
+        self.durable.remote_reset(remote)
 
     def _remote_gone(self, remote: ActrId, error: PeerError) -> None:
         self.calls.fail_remote(remote, error)
         self.streams.fail_remote(remote, error)
         self.openings.cancel_remote(remote)
         self.media_subscribers.forget_remote(remote)
+        self.durable.remote_gone(remote)
 
     def find_link(self, remote: ActrId) -> Link | None:
         """The link to ``remote``, if there is one."""

@@ -58,14 +58,14 @@ class PendingCalls:
         if calls is not None and calls.pop(request_id, None) is not None and not calls:
             del self._by_remote[remote]
 
-    def resolve(self, remote: ActrId, reply: Envelope) -> None:
-        """Give a reply to who waits for it."""
+    def resolve(self, remote: ActrId, reply: Envelope) -> bool:
+        """Give a reply to who waits for it; False if nobody does."""
         calls = self._by_remote.get(remote)
         call = calls.get(reply.request_id) if calls is not None else None
         if call is None or call.future.done():
-            self.unmatched += 1
-        else:
-            call.future.set_result(reply)
+            return False
+        call.future.set_result(reply)
+        return True
 
     def fail_remote(self, remote: ActrId, error: PeerError) -> None:
         """The remote is lost for good: exactly its calls fail, at once."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from actr_peer.errors import DeadlineError
 from actr_peer.outbound.calls import PendingCall, PendingCalls, new_request_id
+from actr_peer.outbound.durable import DurableCalls
 from actr_peer.outbound.replies import call_fails, feed, parse, read_reply
 from actr_peer.protocol.envelopes import (
     NO_EXTRAS,
@@ -54,6 +55,7 @@ class Outbound:
     transport: RemoteTransport
     calls: PendingCalls
     streams: Streams
+    durable: DurableCalls
     default_timeout: float
     start: Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
     """Starts a feeder in the node's task block."""
@@ -89,6 +91,12 @@ class RemoteGate:
             LimitError: If the request is longer than a message may be.
         """
         timeout = self._unary_timeout(options)
+        if options.durable:
+            payload = request.SerializeToString()
+            durable = self._out.durable
+            return read_reply(
+                method, await durable.call(self.remote, method, payload, options, timeout)
+            )
         request_id = new_request_id()
         payload_type = method.payload_type
         call = self._out.calls.open(self.remote, request_id, payload_type)
@@ -111,6 +119,10 @@ class RemoteGate:
 
     async def tell(self, method: Method[Req, Any], request: Req, options: CallOptions) -> None:
         """Send a request that has no reply; returns when it is accepted for sending."""
+        if options.durable:
+            payload = request.SerializeToString()
+            await self._out.durable.tell(self.remote, method, payload, options)
+            return
         message = encode_request(
             new_request_id(),
             method.route_key,

@@ -147,6 +147,10 @@ class Outbox:
         """Call keys whose reply waits to be taken, oldest first."""
         return [kept.call_key for kept in self._kept.values()]
 
+    def find(self, request_id: str) -> OpenCall | None:
+        """The open call of this id."""
+        return self._open.get(request_id)
+
     async def add(self, call: OpenCall, encode: Encode) -> OpenCall:
         """Accept a call: wait for room, number it, commit it. Send it when this returns.
 

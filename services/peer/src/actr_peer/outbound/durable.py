@@ -1,0 +1,207 @@
+"""Durable calls on their way: sent in order, again after every loss, until answered (spec 8).
+
+The outbox keeps them; here they meet the links. Each new link to a remote first gets all calls
+that the remote has not answered, in the order of their numbers, so that calls of one caller
+keep their order across restarts of either side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from actr_peer.errors import BusyError, ClosedError, DeadlineError, PeerError
+from actr_peer.outbound.calls import new_request_id
+from actr_peer.outbound.outbox import OpenCall, Outbox
+from actr_peer.protocol.envelopes import Envelope, Extras, decode_envelope, encode_request
+from actr_peer.protocol.identity import ActrId
+from actr_peer.service import CallOptions, Method
+from actr_peer.transport.link import Link
+from actr_peer.transport.remote import RemoteTransport
+
+log = logging.getLogger(__name__)
+
+FIRST_REDIAL = 0.5
+LAST_REDIAL = 10.0
+"""Seconds until a remote that is gone is dialled again for the calls it owes; doubled between."""
+
+
+class DurableCalls:
+    """All durable calls of a node; owned by the node, inside the outbox's block."""
+
+    def __init__(self, outbox: Outbox, transport: RemoteTransport) -> None:
+        self.outbox = outbox
+        self._transport = transport
+        self._links: dict[ActrId, Link] = {}
+        """The link on which all open calls of a remote are, for those that have one."""
+        self._redials: dict[ActrId, asyncio.TimerHandle] = {}
+        self._delays: dict[ActrId, float] = {}
+        self._unwanted: set[str] = set()
+        """Call keys whose reply nobody will take."""
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Send what an earlier start has left open."""
+        for remote in {call.remote for call in self.outbox.open_calls()}:
+            self._send_all(ActrId.parse(remote))
+
+    def close(self) -> None:
+        """Dial no more; what is open stays in the outbox."""
+        self._is_closed = True
+        for timer in self._redials.values():
+            timer.cancel()
+        self._redials.clear()
+
+    async def call(
+        self,
+        remote: ActrId,
+        method: Method[Any, Any],
+        payload: bytes,
+        options: CallOptions,
+        timeout: float,
+    ) -> Envelope:
+        """Accept a call and wait for its reply; a key that is known gives that call's reply.
+
+        A timeout ends the waiting, not the call: it stays accepted, and the same key asks for its
+        reply again.
+
+        Raises:
+            DeadlineError: If there was no reply in time.
+            CallError: RESOURCE_EXHAUSTED if the disk has no room for the call.
+        """
+        key = options.durable if isinstance(options.durable, str) else ""
+        has_key = bool(key)
+        try:
+            async with asyncio.timeout(timeout):
+                key = await self._accept(remote, method, payload, options)
+                reply = await self.outbox.result(key)
+        except TimeoutError as exc:
+            if not has_key and key:
+                self._unwanted.add(key)
+            raise DeadlineError(
+                f"no reply to {method.route_key} from {remote} in {timeout:g} s; "
+                "the call is kept and will be answered"
+            ) from exc
+        self.outbox.forget(key)
+        return decode_envelope(reply)
+
+    async def tell(
+        self, remote: ActrId, method: Method[Any, Any], payload: bytes, options: CallOptions
+    ) -> None:
+        """Accept a call whose reply nobody takes; returns when it is on disk."""
+        self._unwanted.add(await self._accept(remote, method, payload, options))
+
+    async def result(self, key: str) -> Envelope:
+        """The reply of a call that an earlier start has accepted; it is forgotten after."""
+        reply = await self.outbox.result(key)
+        self.outbox.forget(key)
+        return decode_envelope(reply)
+
+    def resolve(self, remote: ActrId, reply: Envelope, message: bytes) -> bool:
+        """Take a reply; False if it is not one of a durable call to ``remote``."""
+        call = self.outbox.find(reply.request_id)
+        if call is None or call.remote != str(remote):
+            return False
+        error = reply.error
+        if error is not None and error.retryable:
+            self._later(call, error.retry_after or FIRST_REDIAL)
+            return True
+        self.outbox.resolve(reply.request_id, message)
+        if call.call_key in self._unwanted:
+            self._unwanted.discard(call.call_key)
+            self.outbox.forget(call.call_key)
+        self._delays.pop(remote, None)
+        return True
+
+    def remote_reset(self, remote: ActrId) -> None:
+        """The far process restarted: it gets what it has not answered once more."""
+        if self._links.pop(remote, None) is not None:
+            self._send_all(remote)
+
+    def remote_gone(self, remote: ActrId) -> None:
+        """No wire is left: dial again after a while, for what the remote owes."""
+        self._links.pop(remote, None)
+        if self._owed(remote):
+            self._redial_later(remote)
+
+    async def _accept(
+        self, remote: ActrId, method: Method[Any, Any], payload: bytes, options: CallOptions
+    ) -> str:
+        request_id = new_request_id()
+        key = options.durable if isinstance(options.durable, str) else request_id
+        call = OpenCall(
+            call_key=key,
+            remote=str(remote),
+            request_id=request_id,
+            payload_type=method.payload_type,
+            route_key=method.route_key,
+        )
+
+        def encode(number: int, low_water: int, store_id: int) -> bytes:
+            extras = Extras(call_number=number, low_water=low_water, store_id=store_id)
+            # No deadline travels: what is accepted runs, whenever the callee is back.
+            return encode_request(
+                request_id, method.route_key, payload, metadata=options.metadata, extras=extras
+            )
+
+        try:
+            await self.outbox.add(call, encode)
+        except BusyError:
+            return key  # the application asks again for a call that it made before
+        self._send(remote, call)
+        return key
+
+    def _send(self, remote: ActrId, call: OpenCall) -> None:
+        link = self._link(remote)
+        if link is None:
+            return
+        if self._links.get(remote) is not link:
+            self._send_all(remote)
+        else:
+            link.lane(call.payload_type).post(call.envelope)
+
+    def _send_all(self, remote: ActrId) -> None:
+        """Put all open calls of a remote on its present link, oldest first."""
+        link = self._link(remote)
+        if link is None:
+            return
+        self._links[remote] = link
+        for call in self._owed(remote):
+            link.lane(call.payload_type).post(call.envelope)
+
+    def _owed(self, remote: ActrId) -> list[OpenCall]:
+        text = str(remote)
+        return [call for call in self.outbox.open_calls() if call.remote == text and call.number]
+
+    def _link(self, remote: ActrId) -> Link | None:
+        if self._is_closed:
+            return None
+        try:
+            return self._transport.link(remote)
+        except (ClosedError, PeerError) as exc:
+            log.info("durable calls wait: remote=%s cause=%s", remote, exc)
+            self._redial_later(remote)
+            return None
+
+    def _redial_later(self, remote: ActrId) -> None:
+        if self._is_closed or remote in self._redials:
+            return
+        delay = self._delays.get(remote, FIRST_REDIAL)
+        self._delays[remote] = min(delay * 2, LAST_REDIAL)
+        loop = asyncio.get_running_loop()
+        self._redials[remote] = loop.call_later(delay, self._redial, remote)
+
+    def _redial(self, remote: ActrId) -> None:
+        self._redials.pop(remote, None)
+        if self._owed(remote):
+            self._send_all(remote)
+
+    def _later(self, call: OpenCall, delay: float) -> None:
+        """The callee has no room for a call now: offer it again."""
+
+        def again() -> None:
+            if self.outbox.find(call.request_id) is not None:
+                self._send(ActrId.parse(call.remote), call)
+
+        asyncio.get_running_loop().call_later(delay, again)
