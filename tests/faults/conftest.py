@@ -1,0 +1,63 @@
+"""The fault suite: real processes over real wires that are cut. Run it with ``make fault-test``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from pairs import Pair, pair
+
+from bench import netns
+from bench.hosts import Network, network, router_signaling
+
+MakePair = Callable[..., AbstractAsyncContextManager[Pair]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--size", choices=("small", "full"), default="small")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """All tests share one loop, and run only where the network may be cut."""
+    for item in items:
+        if Path(__file__).parent not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+        item.add_marker(pytest.mark.service)
+        if not netns.is_private():
+            item.add_marker(pytest.mark.skip(reason="needs a private network: make fault-test"))
+
+
+@pytest.fixture
+def times(request: pytest.FixtureRequest) -> int:
+    """How often a scenario is repeated."""
+    return 1 if request.config.getoption("--size") == "small" else 4
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def whole_net() -> AsyncIterator[Network]:
+    async with network() as net, router_signaling():
+        yield net
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def net(whole_net: Network) -> AsyncIterator[Network]:
+    """The network between the hosts, whole at first and healed at last."""
+    yield whole_net
+    await whole_net.heal()
+
+
+@pytest.fixture
+def make_pair(
+    net: Network, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> MakePair:
+    """Starts two peers: ``async with make_pair(options={…}, fault="…") as pair``."""
+
+    def make(**arguments: Any) -> AbstractAsyncContextManager[Pair]:
+        return pair(net, tmp_path, record_property, **arguments)
+
+    return make

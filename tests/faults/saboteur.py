@@ -1,0 +1,21 @@
+"""``bench.traffic`` with one deliberate fault, named by ``FAULT``: what the suite must catch.
+
+The faults are those of ``services/peer/tests/sessionfaults.py``: each a session that leaves out
+one thing. The product knows nothing of them: the class is put in its place in this process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import sessionfaults
+import uvloop
+
+from actr_peer.transport import remote
+from bench.traffic import main
+
+vars(remote)["Session"] = getattr(sessionfaults, os.environ["FAULT"])
+
+if __name__ == "__main__":
+    uvloop.run(main(*sys.argv[1:]))
