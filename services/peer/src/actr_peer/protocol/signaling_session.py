@@ -122,6 +122,7 @@ _ANSWERS: Mapping[type, tuple[type, ...]] = MappingProxyType(
         messages.Unregister: (messages.Receipt, messages.Done),
     }
 )
+_ANY_ANSWER = tuple({kind for kinds in _ANSWERS.values() for kind in kinds})
 
 
 class Session:
@@ -180,7 +181,7 @@ class Session:
         step = _STEPS.get((self.state, type(body))) or _ALWAYS.get(type(body))
         if step is not None:
             return step(self, number, body)
-        if self.state is State.REGISTERED:
+        if self.state is State.REGISTERED and isinstance(body, _ANY_ANSWER):
             return self._answer(number, body)
         raise RemoteProtocolError(f"{type(body).__name__} while {self.state.name.lower()}")
 
