@@ -28,6 +28,8 @@ def test_a_peer_killed_with_sigkill_keeps_its_id_and_gets_its_messages(system: C
         lambda: pair.sent()["answered"] >= waiting,
         within=60,
     )
+    unanswered = pair.sent()["unanswered"]
+    assert unanswered == 0, f"{unanswered} calls to {victim} ended in an error: {pair.sent()}"
     taken = pair.taken()
     assert taken["run"] == pair.sent()["own_run"], "the sender was restarted too"
     assert taken["missing"] == 0, f"{taken['missing']} lines were lost with {victim}'s death"
