@@ -19,7 +19,9 @@ from dataclasses import dataclass, field
 
 from actr_peer.errors import BrokenError, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.negotiation import NegotiateMessage
 from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.signaling import PresenceEvent, SignalingState
 from actr_peer.wire.base import Wire, WireSink, next_wire_id
 from actr_peer.wire.memory import Item
 
@@ -158,6 +160,39 @@ class ScriptedWire:
         """Return what was sent since the last call."""
         sent, self.sent = self.sent, []
         return sent
+
+
+class SignalingRecorder:
+    """A sink of the signaling client that remembers, and that a test can wait on."""
+
+    def __init__(self) -> None:
+        self.relays: list[tuple[ActrId, int, NegotiateMessage]] = []
+        self.events: list[PresenceEvent] = []
+        self.states: list[SignalingState] = []
+        self.replacements = 0
+        self._changed = Event()
+
+    def relayed(self, source: ActrId, incarnation: int, negotiate: NegotiateMessage) -> None:
+        self.relays.append((source, incarnation, negotiate))
+        self._changed.set()
+
+    def presence(self, event: PresenceEvent) -> None:
+        self.events.append(event)
+        self._changed.set()
+
+    def state_changed(self, state: SignalingState) -> None:
+        self.states.append(state)
+        self._changed.set()
+
+    def replaced(self) -> None:
+        self.replacements += 1
+        self._changed.set()
+
+    async def until(self, is_true: Callable[[], bool]) -> None:
+        """Wait for events until ``is_true``."""
+        while not is_true():
+            self._changed.clear()
+            await self._changed.wait()
 
 
 # Faults for an end of actr_peer.wire.memory.join

@@ -6,12 +6,12 @@ Against the real service: ``test_signaling_service.py``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
-from fakes import ALICE, BOB, CAROL, turns
+from fakes import ALICE, BOB, CAROL, SignalingRecorder, turns
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
@@ -28,7 +28,6 @@ from actr_peer.protocol.negotiation import Bye, IceServer, NegotiateMessage
 from actr_peer.protocol.signaling import (
     Change,
     Load,
-    PresenceEvent,
     Registration,
     SignalingState,
 )
@@ -108,38 +107,6 @@ class Service:
         return await self._arrived.get()
 
 
-class Sink:
-    """Remembers, and can be waited on."""
-
-    def __init__(self) -> None:
-        self.relays: list[tuple[ActrId, int, NegotiateMessage]] = []
-        self.events: list[PresenceEvent] = []
-        self.states: list[SignalingState] = []
-        self.replacements = 0
-        self._changed = asyncio.Event()
-
-    def relayed(self, source: ActrId, incarnation: int, negotiate: NegotiateMessage) -> None:
-        self.relays.append((source, incarnation, negotiate))
-        self._changed.set()
-
-    def presence(self, event: PresenceEvent) -> None:
-        self.events.append(event)
-        self._changed.set()
-
-    def state_changed(self, state: SignalingState) -> None:
-        self.states.append(state)
-        self._changed.set()
-
-    def replaced(self) -> None:
-        self.replacements += 1
-        self._changed.set()
-
-    async def until(self, is_true: Callable[[], bool]) -> None:
-        while not is_true():
-            self._changed.clear()
-            await self._changed.wait()
-
-
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     played = Service()
@@ -150,12 +117,14 @@ async def service() -> AsyncIterator[Service]:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def make_client(service: Service, sink: Sink | None = None, **more: Any) -> SignalingClient:
+def make_client(
+    service: Service, sink: SignalingRecorder | None = None, **more: Any
+) -> SignalingClient:
     return SignalingClient(
         url=service.url,
         registration=Registration(id=ALICE, incarnation=7),
         secret=None,
-        sink=sink or Sink(),
+        sink=sink or SignalingRecorder(),
         load=lambda: Load(3, 0.5),
         **more,
     )
@@ -163,7 +132,7 @@ def make_client(service: Service, sink: Sink | None = None, **more: Any) -> Sign
 
 @asynccontextmanager
 async def started(
-    service: Service, sink: Sink | None = None, **more: Any
+    service: Service, sink: SignalingRecorder | None = None, **more: Any
 ) -> AsyncIterator[tuple[SignalingClient, Played]]:
     """A registered client and its connection; the test plays on, the end is short."""
     client = make_client(service, sink)
@@ -190,7 +159,7 @@ def presence(actr_id: ActrId, **more: Any) -> pb.Presence:
 
 
 async def test_starting_returns_when_registered(service: Service) -> None:
-    sink = Sink()
+    sink = SignalingRecorder()
     ice = pb.IceServer(urls=["stun:s"])
     async with started(service, sink, ice_servers=[ice]) as (client, _):
         assert client.state is SignalingState.REGISTERED
@@ -205,7 +174,7 @@ def test_an_address_that_is_no_websocket_s_is_refused(url: str) -> None:
             url=url,
             registration=Registration(id=ALICE, incarnation=1),
             secret=None,
-            sink=Sink(),
+            sink=SignalingRecorder(),
             load=Load,
         )
 
@@ -388,7 +357,7 @@ async def test_a_relay_that_is_cancelled_is_forgotten(service: Service, after: i
 
 
 async def test_what_another_peer_relays_reaches_the_sink(service: Service) -> None:
-    sink = Sink()
+    sink = SignalingRecorder()
     async with started(service, sink) as (_, played):
         negotiate = pb.Negotiate(connection_id="c", exchange=1, bye=pb.Bye(reason="enough"))
         await played.say(
@@ -402,7 +371,7 @@ async def test_what_another_peer_relays_reaches_the_sink(service: Service) -> No
 
 
 async def test_a_subscription_shows_who_is_there_and_tells_of_changes(service: Service) -> None:
-    sink = Sink()
+    sink = SignalingRecorder()
     async with started(service, sink) as (client, played):
         subscribing = asyncio.create_task(client.subscribe("acme:chat"))
         message = await played.heard()
@@ -426,7 +395,7 @@ async def test_a_subscription_shows_who_is_there_and_tells_of_changes(service: S
 
 
 async def test_subscriptions_are_restored_and_what_was_missed_is_told(service: Service) -> None:
-    sink = Sink()
+    sink = SignalingRecorder()
     async with started(service, sink) as (client, played):
         subscribing = asyncio.create_task(client.subscribe())
         message = await played.heard()
@@ -518,7 +487,7 @@ async def test_heartbeats_carry_the_load_and_bring_fresh_ice_servers(service: Se
 
 
 async def test_a_service_that_falls_silent_is_left_for_another(service: Service) -> None:
-    sink = Sink()
+    sink = SignalingRecorder()
     async with started(service, sink, heartbeat=0.01):
         again = await service.next()  # no heartbeat was answered
         await again.register()
@@ -526,7 +495,7 @@ async def test_a_service_that_falls_silent_is_left_for_another(service: Service)
 
 
 async def test_a_replica_that_goes_away_is_left_when_it_says(service: Service) -> None:
-    sink = Sink()
+    sink = SignalingRecorder()
     async with started(service, sink) as (client, played):
         await played.say(goaway=pb.GoAway(reconnect_after_ms=10, reason="update"))
         again = await service.next()
@@ -540,7 +509,7 @@ async def test_a_replica_that_goes_away_is_left_when_it_says(service: Service) -
 
 @pytest.mark.parametrize("code", [1012, 1013, 4400, 4408, 4429])
 async def test_a_close_that_is_not_final_is_mended(service: Service, code: int) -> None:
-    sink = Sink()
+    sink = SignalingRecorder()
     async with started(service, sink) as (_, played):
         await played.close(code, "because")
         await (await service.next()).register()
@@ -548,7 +517,7 @@ async def test_a_close_that_is_not_final_is_mended(service: Service, code: int) 
 
 
 async def test_a_newer_process_with_this_identity_ends_it_for_good(service: Service) -> None:
-    sink = Sink()
+    sink = SignalingRecorder()
     async with started(service, sink) as (client, played):
         relaying = asyncio.create_task(client.relay(BOB, STEP))
         await played.heard()
@@ -564,7 +533,7 @@ async def test_a_newer_process_with_this_identity_ends_it_for_good(service: Serv
 
 
 async def test_a_secret_that_is_refused_later_ends_it_for_good(service: Service) -> None:
-    sink = Sink()
+    sink = SignalingRecorder()
     async with started(service, sink) as (client, played):
         played.drop()
         again = await service.next()
@@ -580,7 +549,7 @@ async def test_a_secret_that_is_refused_later_ends_it_for_good(service: Service)
 async def test_a_service_that_speaks_nonsense_is_left_for_another(
     service: Service, nonsense: str | bytes
 ) -> None:
-    sink = Sink()
+    sink = SignalingRecorder()
     async with started(service, sink) as (_, played):
         await played.say_raw(nonsense)
         assert await played.closed() == 4400
