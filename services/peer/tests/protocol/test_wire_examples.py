@@ -1,0 +1,40 @@
+"""The hex lines of docs/protocol.md, section WebSocket wire, are what this code makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from actr_peer.protocol.handshake import Accepted, DiallerHandshake, ListenerHandshake
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.lane_frames import HANDSHAKE, decode, encode
+
+PAGE = Path(__file__).parents[4] / "docs" / "protocol.md"
+ALICE = ActrId("acme", "chat", "alice")
+BOB = ActrId("acme", "chat", "bob")
+
+
+def examples() -> dict[str, bytes]:
+    section = PAGE.read_text().split("## WebSocket wire\n")[1].split("\n## ")[0]
+    block = section.split("### Examples")[1].split("```")[1]
+    lines = [line.split("  ", 1) for line in block.splitlines() if "  " in line]
+    return {name: bytes.fromhex(digits) for name, digits in lines}
+
+
+def test_the_handshake_on_the_page_is_the_one_that_is_spoken() -> None:
+    secret = b"realm secret"
+    dialler = DiallerHandshake(local=ALICE, remote=BOB, nonce=bytes(range(32)), secret=secret)
+    listener = ListenerHandshake(local=BOB, nonce=bytes(range(32, 64)), secret=secret)
+    page = examples()
+    assert encode(HANDSHAKE, dialler.start()) == page["hello"]
+    for asked, answered, side in (
+        ("hello", "challenge", listener),
+        ("challenge", "proof", dialler),
+        ("proof", "welcome", listener),
+    ):
+        _, step = decode(page[asked])
+        assert encode(HANDSHAKE, side.receive(step).step) == page[answered]
+    assert dialler.receive(decode(page["welcome"])[1]) == Accepted(BOB)
+
+
+def test_the_message_on_the_page_decodes() -> None:
+    assert decode(examples()['channel 1, "hi"']) == (1, b"hi")
