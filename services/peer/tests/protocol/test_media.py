@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from actr_peer.protocol.media import (
     MAX_MISSING,
+    MAX_REQUESTED,
+    MAX_REQUESTS,
     SEQUENCES,
     Assembler,
     Missing,
@@ -98,6 +100,7 @@ def test_the_rest_of_a_frame_that_was_given_up_is_dropped() -> None:
     line = packets([[b"a", b"b", b"c", b"d"], [b"e"]])
     feed(assembler, line[0], now=0.0)
     feed(assembler, line[2], now=0.1)
+    assert assembler.expire(now=0.2) == []
     assert feed(assembler, (9, 3000, b"x", True), now=1.0) == []
     assert assembler.lost_frames == 1
 
@@ -126,27 +129,39 @@ def test_a_new_timestamp_ends_a_frame_without_a_marker() -> None:
 
 def test_numbers_between_two_seen_are_asked_for_and_again_later() -> None:
     missing = Missing()
-    assert missing.add(65_534, now=0.0) == []
-    assert missing.add(1, now=0.0) == [65_535, 0]
-    assert missing.add(2, now=0.001) == []
-    assert missing.add(65_535, now=0.002) == []
-    assert missing.add(3, now=0.05) == [0]
+    assert not missing.add(65_534, now=0.0)
+    assert missing.add(1, now=0.0)
+    assert missing.due(now=0.0) == [65_535, 0]
+    assert missing.due(now=0.01) == []
+    assert not missing.add(65_535, now=0.015)
+    assert missing.due(now=0.02) == [0]
 
 
 def test_what_never_comes_is_given_up() -> None:
     missing = Missing()
     missing.add(0, now=0.0)
     missing.add(2, now=0.0)
-    asked = [missing.add(sequence, now=float(sequence)) for sequence in range(3, 40)]
-    assert sum(map(len, asked)) == 7
-    assert asked[-1] == []
+    asked = [missing.due(now=float(second)) for second in range(30)]
+    assert sum(map(len, asked)) == MAX_REQUESTS
+    assert len(missing) == 0
+
+
+def test_a_large_hole_is_asked_for_in_parts() -> None:
+    missing = Missing()
+    missing.add(0, now=0.0)
+    missing.add(200, now=0.0)
+    parts = [missing.due(now=0.0) for _ in range(4)]
+    assert [len(part) for part in parts] == [64, 64, 64, 7]
+    assert [number for part in parts for number in part] == list(range(1, 200))
 
 
 @given(st.lists(st.integers(0, SEQUENCES - 1), max_size=200))
 def test_requests_are_bounded_whatever_comes(sequences: list[int]) -> None:
     missing = Missing()
     for index, sequence in enumerate(sequences):
-        assert len(missing.add(sequence, now=index * 0.01)) <= MAX_MISSING
+        missing.add(sequence, now=index * 0.01)
+        assert len(missing) <= MAX_MISSING
+        assert len(missing.due(now=index * 0.01)) <= MAX_REQUESTED
 
 
 def test_distance_wraps() -> None:

@@ -23,7 +23,7 @@ from actr_peer.protocol.negotiation import (
 )
 from actr_peer.wire.base import CHANNELS
 from actr_peer.wire.engine import EngineOptions
-from actr_peer.wire.rtc import sctp
+from actr_peer.wire.rtc import bounds, sctp
 from actr_peer.wire.rtc.ice import LOOPBACK, host_addresses
 from actr_peer.wire.webrtc_wire import WebRtcWire
 
@@ -387,7 +387,7 @@ async def test_a_message_that_grows_beyond_the_limit_ends_the_wire(
 ) -> None:
     near, far = await pair.connect()
     near.attach(Recorder())
-    monkeypatch.setattr(sctp, "MAX_MESSAGE_BYTES", 50_000)
+    monkeypatch.setattr(bounds, "MAX_MESSAGE_BYTES", 50_000)
     channel = near._engine._channels[0]
     transport_of(near).send(channel, bytes(60_000))
     await expect_end(far, LimitError, "bytes of a message")
@@ -398,7 +398,7 @@ async def test_an_unfinished_message_is_bounded_before_it_ends(
 ) -> None:
     near, far = await pair.connect()
     near.attach(Recorder())
-    monkeypatch.setattr(sctp, "MAX_MESSAGE_BYTES", 20_000)
+    monkeypatch.setattr(bounds, "MAX_MESSAGE_BYTES", 20_000)
     channel = near._engine._channels[0]
     transport_of(near).send(channel, bytes(2_000_000))
     sink = Recorder()

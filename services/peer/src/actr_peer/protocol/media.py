@@ -18,11 +18,14 @@ TIMESTAMPS = 1 << 32
 
 MAX_HELD_BYTES = 16 * 1024 * 1024
 """Of packets that wait for others: several frames of 1 MB, and no more."""
-PATIENCE = 0.25
+PATIENCE = 0.4
 """Seconds for which a hole may be filled by a packet sent again; then its frame is lost."""
-REQUEST_INTERVAL = 0.03
-MAX_REQUESTS = 8
+REQUEST_INTERVAL = 0.02
+"""Seconds between two requests for the same packet."""
+MAX_REQUESTS = 20
 """How often a lost packet is asked for."""
+MAX_REQUESTED = 64
+"""Packets asked for at a time: those that come at once must not overrun the socket again."""
 MAX_MISSING = 1024
 """Packets that are asked for at a time; a larger hole is not worth filling."""
 
@@ -126,7 +129,11 @@ class Assembler:
             return []
         self._packets[sequence] = _Packet(timestamp, is_last, data)
         self.held_bytes += len(data)
-        frames = list(self._take())
+        return [*self._take(), *self.expire(now=now)]
+
+    def expire(self, *, now: float) -> list[Whole]:
+        """Give up what has waited too long; return the frames that are whole behind it."""
+        frames: list[Whole] = []
         while self._is_overdue(now):
             self._skip()
             frames += self._take()
@@ -190,44 +197,51 @@ class Assembler:
 
 
 class Missing:
-    """Which packets to ask for again (NACK, RFC 4585, 6.2.1): what lies between those seen."""
+    """Which packets to ask for again (NACK, RFC 4585, 6.2.1): what lies between those seen.
+
+    It owns no clock: the caller passes ``now``, and calls :meth:`due` while there are any.
+    """
 
     def __init__(self) -> None:
         self._newest: int | None = None
+        # How often each was asked for, and when to ask next; oldest first.
         self._missing: dict[int, tuple[int, float]] = {}
-        self._ask_at = 0.0
 
-    def add(self, sequence: int, *, now: float) -> list[int]:
-        """Take one sequence number; return those to ask for now, oldest first."""
+    def __len__(self) -> int:
+        return len(self._missing)
+
+    def add(self, sequence: int, *, now: float) -> bool:
+        """Take one sequence number; True if it shows that others are missing."""
         if self._newest is None:
             self._newest = sequence
-            return []
+            return False
         distance = ahead(self._newest, sequence)
         if distance >= SEQUENCES // 2 or distance == 0:
             self._missing.pop(sequence, None)
+            return False
+        if distance > MAX_MISSING:
+            self._missing.clear()
         else:
-            if distance > MAX_MISSING:
-                self._missing.clear()
-            else:
-                for step in range(1, distance):
-                    self._missing[(self._newest + step) % SEQUENCES] = (0, now)
-                    self._ask_at = now
-            self._newest = sequence
-            while len(self._missing) > MAX_MISSING:
-                del self._missing[next(iter(self._missing))]
-        if not self._missing or now < self._ask_at:
-            return []
-        return self._due(now)
+            for step in range(1, distance):
+                self._missing[(self._newest + step) % SEQUENCES] = (0, now)
+        self._newest = sequence
+        while len(self._missing) > MAX_MISSING:
+            del self._missing[next(iter(self._missing))]
+        return distance > 1
 
-    def _due(self, now: float) -> list[int]:
-        due = []
-        self._ask_at = now + REQUEST_INTERVAL
+    def due(self, *, now: float) -> list[int]:
+        """Those to ask for now, oldest first; each is asked for ``MAX_REQUESTS`` times at most."""
+        due: list[int] = []
         for sequence, (asked, at) in list(self._missing.items()):
+            if at > now:
+                continue
             if asked >= MAX_REQUESTS:
                 del self._missing[sequence]
-            elif at <= now:
-                self._missing[sequence] = (asked + 1, now + REQUEST_INTERVAL)
-                due.append(sequence)
+                continue
+            self._missing[sequence] = (asked + 1, now + REQUEST_INTERVAL)
+            due.append(sequence)
+            if len(due) == MAX_REQUESTED:
+                break
         return due
 
 

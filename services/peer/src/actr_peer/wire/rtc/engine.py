@@ -31,7 +31,7 @@ from actr_peer.protocol.payload import PayloadType
 from actr_peer.tasks import Tasks
 from actr_peer.wire.base import CHANNELS
 from actr_peer.wire.engine import CHANNEL_PROTOCOL, EngineOptions, EngineSink, IcePolicy
-from actr_peer.wire.rtc import ice, sctp
+from actr_peer.wire.rtc import bounds, ice, sctp
 from actr_peer.wire.rtc.sections import Sections
 
 LIFETIME_MS = 100
@@ -155,7 +155,8 @@ class AiortcEngine:
     @property
     def max_message_bytes(self) -> int:
         return min(
-            self._sctp._remote_max_message_size or sctp.MAX_MESSAGE_BYTES, sctp.MAX_MESSAGE_BYTES
+            self._sctp._remote_max_message_size or bounds.MAX_MESSAGE_BYTES,
+            bounds.MAX_MESSAGE_BYTES,
         )
 
     @property
@@ -218,6 +219,7 @@ class AiortcEngine:
         with _from_remote("applying an answer"):
             await self._pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
         self.media.received(answer.track_ids)
+        self.media.agreed()
 
     def _described(self) -> str:
         """The first description, with what is known now; the rest is asked for."""

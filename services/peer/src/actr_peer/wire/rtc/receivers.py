@@ -24,7 +24,14 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParamete
 from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci, unwrap_rtx
 
-from actr_peer.protocol.media import Assembler, MediaFrame, Missing, Whole, is_keyframe
+from actr_peer.protocol.media import (
+    REQUEST_INTERVAL,
+    Assembler,
+    MediaFrame,
+    Missing,
+    Whole,
+    is_keyframe,
+)
 from actr_peer.wire.rtc.steps import run_now
 
 AUDIO_PATIENCE = 0.02
@@ -46,8 +53,10 @@ class EncodedReceiver(RTCRtpReceiver):
         self._source = 0
         self._assembler = self._make_assembler()
         self._missing = Missing()
+        self._timer: asyncio.TimerHandle | None = None
+        self._lost_before = 0
         self._asked_at = 0.0
-        self._clock_rate = 90_000
+        self._codec: RTCRtpCodecParameters | None = None
 
     def _make_assembler(self) -> Assembler:
         if self.kind == "audio":
@@ -76,6 +85,7 @@ class EncodedReceiver(RTCRtpReceiver):
             self._source = source
             self._assembler = self._make_assembler()
             self._missing = Missing()
+            self._lost_before = 0
             # It says that we listen; and decoding begins with a key frame.
             await self._send_rtcp_pli(source)
 
@@ -113,47 +123,71 @@ class EncodedReceiver(RTCRtpReceiver):
         if packet.ssrc != self._source:
             return
         now = time.monotonic()
-        if self.kind == "video":
-            lost = self._missing.add(packet.sequence_number, now=now)
-            if lost:
-                await self._send_rtcp_nack(packet.ssrc, lost)
+        if self.kind == "video" and self._missing.add(packet.sequence_number, now=now):
+            self._ask_for_missing()
         try:
             data = depayload(codec, packet.payload) if packet.payload else b""
         except (ValueError, struct.error, IndexError):
             return
-        await self._assemble(packet, codec, data, now)
+        self._assemble(packet, codec, data, now)
 
-    async def _assemble(
+    def _assemble(
         self, packet: RtpPacket, codec: RTCRtpCodecParameters, data: bytes, now: float
     ) -> None:
-        lost_before = self._assembler.lost_frames
-        self._clock_rate = codec.clockRate
-        for whole in self._assembler.add(
-            packet.sequence_number,
-            packet.timestamp,
-            data,
-            is_last=self.kind == "audio" or bool(packet.marker),
-            now=now,
-        ):
-            self._deliver(whole, codec.name)
-        is_lost = self._assembler.lost_frames > lost_before and self.kind == "video"
-        if is_lost and now - self._asked_at > KEYFRAME_INTERVAL:
-            self.request_keyframe()
-
-    def _deliver(self, whole: Whole, codec: str) -> None:
-        self.frames += 1
-        self._on_frame(
-            MediaFrame(
-                data=whole.data,
-                timestamp=whole.timestamp,
-                codec=codec,
-                kind=self.kind,
-                track_id=self.track_id,
-                keyframe=is_keyframe(codec, whole.data),
-                first_sequence=whole.first_sequence,
-                last_sequence=whole.last_sequence,
+        self._codec = codec
+        self._deliver(
+            self._assembler.add(
+                packet.sequence_number,
+                packet.timestamp,
+                data,
+                is_last=self.kind == "audio" or bool(packet.marker),
+                now=now,
             )
         )
+
+    def _ask_for_missing(self) -> None:
+        """Ask now, and again until nothing is missing: what is sent again may be lost again."""
+        now = time.monotonic()
+        lost = self._missing.due(now=now)
+        if lost:
+            run_now(self._send_rtcp_nack(self._source, lost))
+        if self._timer is None and self._missing:
+            self._timer = asyncio.get_running_loop().call_later(
+                REQUEST_INTERVAL, self._still_missing
+            )
+
+    def _still_missing(self) -> None:
+        self._timer = None
+        self._ask_for_missing()
+        self._deliver(self._assembler.expire(now=time.monotonic()))
+
+    async def stop(self) -> None:
+        """aiortc's; nothing is asked for any longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._missing = Missing()
+        await super().stop()
+
+    def _deliver(self, frames: list[Whole]) -> None:
+        for whole in frames:
+            assert self._codec is not None
+            self.frames += 1
+            self._on_frame(
+                MediaFrame(
+                    data=whole.data,
+                    timestamp=whole.timestamp,
+                    codec=self._codec.name,
+                    kind=self.kind,
+                    track_id=self.track_id,
+                    keyframe=is_keyframe(self._codec.name, whole.data),
+                    first_sequence=whole.first_sequence,
+                    last_sequence=whole.last_sequence,
+                )
+            )
+        if self._assembler.lost_frames > self._lost_before and self.kind == "video":
+            self._lost_before = self._assembler.lost_frames
+            if time.monotonic() - self._asked_at > KEYFRAME_INTERVAL:
+                self.request_keyframe()
 
     async def _estimate_bandwidth(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         """Tell the sender what the path seems to carry (REMB)."""
@@ -185,4 +219,6 @@ class EncodedReceiver(RTCRtpReceiver):
     def jitter(self) -> float | None:
         """Seconds."""
         statistics = self.statistics
-        return statistics.jitter / self._clock_rate if statistics is not None else None
+        if statistics is None or self._codec is None:
+            return None
+        return statistics.jitter / self._codec.clockRate

@@ -31,7 +31,6 @@ from aiortc.rtcsctptransport import (
     WEBRTC_BINARY_EMPTY,
     Chunk,
     DataChunk,
-    InboundStream,
     InitChunk,
     RTCSctpTransport,
     SackChunk,
@@ -40,22 +39,18 @@ from aiortc.rtcsctptransport import (
 )
 from OpenSSL import SSL
 
-from actr_peer.errors import BrokenError, LimitError, PeerError, RemoteProtocolError
+from actr_peer.errors import BrokenError, PeerError, RemoteProtocolError
 from actr_peer.protocol.payload import TRAFFIC, PayloadType
 from actr_peer.wire.base import CHANNELS
 from actr_peer.wire.engine import EngineOptions
+from actr_peer.wire.rtc import bounds
 from actr_peer.wire.rtc.lane_queue import ChunkQueue, LaneQueue
 from actr_peer.wire.rtc.steps import run_now
 
 LATENCY_FIRST = int(PayloadType.STREAM_LATENCY_FIRST)
 LIFETIME = TRAFFIC[PayloadType.STREAM_LATENCY_FIRST].lifetime or 0.1
 
-MAX_MESSAGE_BYTES = 256 * 1024
-"""What aiortc advertises in ``a=max-message-size``, and does not enforce."""
-MAX_HELD_BYTES = 4 * 1024 * 1024
-"""Of messages not whole yet, over all channels. We advertise a window of 1 MiB, which aiortc
-as a sender ignores: its own congestion window ends near that."""
-MAX_HELD_CHUNKS = 8192
+ADVERTISED_WINDOW_BYTES = 1024 * 1024
 SACK_EVERY = 2
 SACK_DELAY = 0.005
 INITIAL_WINDOW_BYTES = 10 * USERDATA_MAX_LENGTH  # RFC 6928's ten segments
@@ -182,13 +177,12 @@ class LaneSctp(RTCSctpTransport):
         queue = self._outbound_queue
         if not queue or queue[0]._expiry is None or queue[0]._expiry >= time.time():
             return
-        if queue[0].flags & SCTP_DATA_FIRST_FRAG:
-            for chunk in queue:
-                chunk._abandoned = True
-                if chunk.flags & SCTP_DATA_LAST_FRAG:
-                    break
-        else:
-            self._maybe_abandon(self._sent_queue[-1])  # its first part: the rest goes with it
+        if self._sent_queue and not queue[0].flags & SCTP_DATA_FIRST_FRAG:
+            self._maybe_abandon(self._sent_queue[-1])  # its first part, where not acknowledged
+        for chunk in queue:
+            chunk._abandoned = True
+            if chunk.flags & SCTP_DATA_LAST_FRAG:
+                break
         self.stale += 1
         self._update_advanced_peer_ack_point()
 
@@ -296,32 +290,13 @@ class LaneSctp(RTCSctpTransport):
         await super()._receive_data_chunk(chunk)
         stream = self._inbound_streams.get(chunk.stream_id)
         if stream is not None and stream.reassembly:
-            self._check_held(stream)
-
-    def _check_held(self, stream: InboundStream) -> None:
-        """Bound what waits to become whole.
-
-        Raises:
-            LimitError: If one message, or all of them, are larger than we take.
-        """
-        held_bytes = 1024 * 1024 - self._advertised_rwnd
-        if held_bytes > MAX_HELD_BYTES:
-            raise LimitError("bytes of unfinished messages", limit=MAX_HELD_BYTES, asked=held_bytes)
-        if len(stream.reassembly) > MAX_HELD_CHUNKS:
-            raise LimitError(
-                "chunks of unfinished messages", limit=MAX_HELD_CHUNKS, asked=len(stream.reassembly)
-            )
-        if held_bytes > MAX_MESSAGE_BYTES:
-            longest = longest_message(stream)
-            if longest > MAX_MESSAGE_BYTES:
-                raise LimitError("bytes of a message", limit=MAX_MESSAGE_BYTES, asked=longest)
+            bounds.check(stream, ADVERTISED_WINDOW_BYTES - self._advertised_rwnd)
 
     async def _receive(self, stream_id: int, pp_id: int, data: bytes) -> None:
         if self._error is not None:
             return
         if pp_id == WEBRTC_BINARY:
-            if len(data) > MAX_MESSAGE_BYTES:
-                raise LimitError("bytes of a message", limit=MAX_MESSAGE_BYTES, asked=len(data))
+            bounds.check_whole(data)
             self._sink.message(stream_id, data)
         elif pp_id == WEBRTC_BINARY_EMPTY:
             self._sink.message(stream_id, b"")
@@ -380,19 +355,6 @@ class LaneSctp(RTCSctpTransport):
                 self._sack_timer = None
             self._wake()
             self._sink.closed(self._error or BrokenError("the far side ended the association"))
-
-
-def longest_message(stream: InboundStream) -> int:
-    """Bytes of the longest run of chunks that belong to one unfinished message."""
-    longest = run = 0
-    for chunk in stream.reassembly:
-        if chunk.flags & SCTP_DATA_FIRST_FRAG:
-            run = 0
-        run += len(chunk.user_data)
-        if chunk.flags & SCTP_DATA_LAST_FRAG:
-            run = 0
-        longest = max(longest, run)
-    return longest
 
 
 def upgrade(transport: RTCSctpTransport, options: EngineOptions, sink: SctpSink) -> LaneSctp:

@@ -183,6 +183,12 @@ class Sections:
                 codecs = [c for c in track.section._codecs if c.name == track.source.codec]
                 track.section._codecs = codecs or track.section._codecs
 
+    def agreed(self) -> None:
+        """After an answer: the far side listens. Who answered waits for a word of it by RTCP."""
+        for track in self._tracks.values():
+            if track.sender is not None and track.is_negotiated:
+                track.sender.go()
+
     def sent(self, sdp: str) -> dict[str, str]:
         """mid to id of the tracks of this side in its description ``sdp``."""
         mids = [line[6:] for line in sdp.splitlines() if line.startswith("a=mid:")]

@@ -27,12 +27,14 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import AnyRtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, RtpPacket
 
 from actr_peer.protocol.media import Sample
+from actr_peer.wire.rtc.steps import run_now
 
 HISTORY_PACKETS = 4096
 """Sent packets kept for requests: a frame of 1 MB has 870."""
 BURST_BYTES = 32 * 1024
 READY_TIMEOUT = 0.5
 """Seconds for which a track waits until the far side says that it listens; ours always does."""
+PROBE_DELAY = 0.06
 PACKETS_BETWEEN_CLOCKS = 16
 
 _S = "_RTCRtpSender__"
@@ -74,6 +76,7 @@ class EncodedSender(RTCRtpSender):
         self._is_wanted = asyncio.Event()
         self._history: dict[int, bytes] = {}
         self._sequence = random.getrandbits(15)
+        self._probe: asyncio.TimerHandle | None = None
         self._packer: Any = None
         self._codec: RTCRtpCodecParameters | None = None
         self._clock_count = 0
@@ -89,6 +92,10 @@ class EncodedSender(RTCRtpSender):
         self._track_id = track_id
         self._is_wanted.clear()
         self._history.clear()
+
+    def go(self) -> None:
+        """The far side is known to listen."""
+        self._is_wanted.set()
 
     async def ready(self, codec: RTCRtpCodecParameters) -> None:
         """Wait until packets arrive somewhere."""
@@ -117,6 +124,32 @@ class EncodedSender(RTCRtpSender):
             await self.transport._send_rtp(data)
             if await self._pace.spend(len(data)):
                 self._clock_count = 0
+        if self.kind == "video":
+            self._probe_later()
+
+    def _probe_later(self) -> None:
+        """If nothing follows, send the last packet once more: it shows that others were lost."""
+        if self._probe is not None:
+            self._probe.cancel()
+        last = (self._sequence - 1) & 0xFFFF
+        self._probe = asyncio.get_running_loop().call_later(
+            PROBE_DELAY, lambda: run_now(self._send_again(last))
+        )
+
+    async def _send_again(self, sequence: int) -> None:
+        data = self._history.get(sequence)
+        if data is None:
+            return
+        try:
+            await self.transport._send_rtp(data)
+        except ConnectionError:
+            return  # it is gone, and says so elsewhere
+
+    async def stop(self) -> None:
+        """aiortc's; nothing is sent any longer."""
+        if self._probe is not None:
+            self._probe.cancel()
+        await super().stop()
 
     def _pack(self, payload: bytes, timestamp: int, *, is_last: bool) -> bytes:
         assert self._codec is not None
@@ -162,9 +195,7 @@ class EncodedSender(RTCRtpSender):
         await super()._handle_rtcp_packet(packet)
 
     async def _retransmit(self, sequence_number: int) -> None:
-        data = self._history.get(sequence_number)
-        if data is not None:
-            await self.transport._send_rtp(data)
+        await self._send_again(sequence_number)
 
     def _send_keyframe(self) -> None:
         self.on_keyframe_request()
