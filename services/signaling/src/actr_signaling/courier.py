@@ -39,8 +39,9 @@ class Courier:
         reason: Undelivered | None
         match way:
             case Here():
+                assert to is not None
                 data = replies.relayed(peer.head, negotiate)
-                reason = self.hand_over(str(to), str(source), data)
+                reason = self.hand_over(to.text, source.text, data)
             case There(replica):
                 assert to is not None
                 reason = self._send_on(peer, replica, to, negotiate, reply_to)
@@ -83,7 +84,7 @@ class Courier:
         now = asyncio.get_running_loop().time()
         number = self._pending.add(peer.session_id, reply_to, to, replica, now)
         data = replies.relayed(peer.head, negotiate)
-        self._board.ledger.send(replica, Parcel(number, str(to), str(peer.session.id), data))
+        self._board.ledger.send(replica, Parcel(number, to.text, str(peer.session.id), data))
         if self._timer is None:
             self._arm()
         return None

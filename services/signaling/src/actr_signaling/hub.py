@@ -19,8 +19,7 @@ from actr_signaling.errors import Close
 from actr_signaling.ice import IceServers
 from actr_signaling.ledger import Ledger
 from actr_signaling.peers import Peer
-from actr_signaling.protocol import replies
-from actr_signaling.protocol import session as effects
+from actr_signaling.protocol import effects, replies
 from actr_signaling.protocol.changes import Put, Removed
 from actr_signaling.protocol.parcels import Parcel
 from actr_signaling.protocol.presence import Presence, Reason

@@ -20,6 +20,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from actr_signaling.errors import Close
+from actr_signaling.protocol import frames
 
 log = structlog.get_logger()
 
@@ -52,6 +53,9 @@ class Socket(WebSocketsSansIOProtocol):
     on_lost: Callable[[], None] | None = None
     """Called once when the TCP connection is gone."""
     _receiver: Receiver | None = None
+    _splitter: frames.Splitter | None = None
+    """From the upgrade on."""
+    _is_over = False
     _is_lingering = False
     _linger_timer: asyncio.TimerHandle | None = None
 
@@ -71,17 +75,13 @@ class Socket(WebSocketsSansIOProtocol):
 
     def send_message(self, data: bytes | str) -> bool:
         """Write one message; False: it is gone or is being cut because its reader is slow."""
-        if self.close_sent or self.conn.state is not State.OPEN:
+        if self._is_over or self.close_sent:
             return False
         if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             log.warning("reader cut: too slow", address=self.client)
             self.transport.abort()
             return False
-        if isinstance(data, str):
-            self.conn.send_text(data.encode())
-        else:
-            self.conn.send_binary(data)
-        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.write(frames.text(data) if isinstance(data, str) else frames.binary(data))
         return True
 
     def finish(self, code: int, reason: str) -> None:
@@ -99,14 +99,24 @@ class Socket(WebSocketsSansIOProtocol):
         _watch_path(self.transport)
         super().handle_connect(event)
         if hasattr(self, "scope"):
+            self._splitter = frames.Splitter(self.config.ws_max_size)
             extensions = self.scope["extensions"]
             assert extensions is not None
             extensions[SCOPE_KEY] = self  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        if self._is_lingering and self.conn.parser_exc is not None:
-            return  # what follows a broken frame is noise
-        super().data_received(data)
+        if self._splitter is None:
+            super().data_received(data)
+            return
+        for is_binary, piece in self._splitter.feed(data):
+            if self._is_lingering and self.conn.parser_exc is not None:
+                return  # what follows a broken frame is noise
+            if is_binary and self._receiver is not None and not self.frames:
+                self._receiver.received(piece)
+            elif is_binary:
+                super().data_received(_as_sent(piece))
+            else:
+                super().data_received(piece)
 
     def send_receive_event_to_app(self) -> None:
         if self._receiver is None:
@@ -180,6 +190,7 @@ class Socket(WebSocketsSansIOProtocol):
         self._report_closed()
 
     def _report_closed(self) -> None:
+        self._is_over = True
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.closed()
@@ -195,6 +206,13 @@ def _watch_path(transport: asyncio.Transport) -> None:
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 5_000)
+
+
+def _as_sent(payload: bytes) -> bytes:
+    """A client's binary frame again, for the library: before a receiver is attached, within a
+    fragmented message, or while closing.
+    """
+    return Frame(Opcode.BINARY, payload).serialize(mask=True)
 
 
 def _short(reason: str) -> str:

@@ -18,11 +18,12 @@ from actr_signaling.errors import (
     TooFastError,
     UnauthenticatedError,
 )
-from actr_signaling.protocol import messages, session
+from actr_signaling.protocol import messages
+from actr_signaling.protocol.effects import Effects, End, Forward, Renew, Send
 from actr_signaling.protocol.limits import Terms
 from actr_signaling.protocol.proofs import proof
 from actr_signaling.protocol.records import Load, Registration
-from actr_signaling.protocol.session import Challenge, End, Session, State
+from actr_signaling.protocol.session import Challenge, Session, State
 
 WHO = actor("a")
 SECRET = b"a secret of some length"
@@ -69,9 +70,9 @@ def in_state(state: State) -> Session:
     return made
 
 
-def sent(effects: session.Effects) -> list[Any]:
+def sent(effects: Effects) -> list[Any]:
     """Bodies of what is sent."""
-    wires = [pb.ServerMessage.FromString(e.data) for e in effects if isinstance(e, session.Send)]
+    wires = [pb.ServerMessage.FromString(e.data) for e in effects if isinstance(e, Send)]
     return [getattr(wire, wire.WhichOneof("body") or "") for wire in wires]
 
 
@@ -96,7 +97,7 @@ def test_no_sequence_relays_before_the_registration_is_confirmed(inputs: list[An
     now = 0.0
     for item in inputs:
         now += 1.0
-        effects: session.Effects = ()
+        effects: Effects = ()
         if item == "registered":
             made.registered(7, now)
             confirmed = confirmed or made.state is State.REGISTERED
@@ -107,7 +108,7 @@ def test_no_sequence_relays_before_the_registration_is_confirmed(inputs: list[An
                 effects = made.receive(item, 1, now)
             except SignalingError:
                 continue
-        if any(isinstance(effect, session.Forward) for effect in effects):
+        if any(isinstance(effect, Forward) for effect in effects):
             assert confirmed
         if any(isinstance(effect, End) for effect in effects):
             assert effects[-1] == next(e for e in effects if isinstance(e, End))
@@ -184,10 +185,10 @@ def test_each_state_has_a_deadline_with_its_own_code(state: State, code: Close) 
 def test_a_heartbeat_moves_the_deadline_and_keeps_the_load() -> None:
     made = in_state(State.REGISTERED)
     (renew,) = made.receive(messages.Heartbeat(Load(9, 0.1)), 5, 20.0)
-    assert renew == session.Renew(Load(9, 0.1), 5)
+    assert renew == Renew(Load(9, 0.1), 5)
     assert made.deadline == 50.0
     (renew,) = made.receive(messages.Heartbeat(None), 6, 21.0)
-    assert renew == session.Renew(Load(9, 0.1), 6)
+    assert renew == Renew(Load(9, 0.1), 6)
 
 
 def test_a_heartbeat_does_not_prolong_a_registration_that_hangs() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from actr import envelope_pb2
 from actr_signaling.errors import BadMessageError
@@ -24,28 +24,29 @@ class ActrId:
     name: str
     instance: str
     realm: str
+    text: str = field(init=False, compare=False, repr=False)
+    """``manufacturer:name@instance:realm``, the key of the actor everywhere."""
+
+    def __post_init__(self) -> None:
+        text = f"{self.manufacturer}:{self.name}@{self.instance}:{self.realm}"
+        object.__setattr__(self, "text", text)
 
     @property
     def actr_type(self) -> str:
         """``manufacturer:name``."""
         return f"{self.manufacturer}:{self.name}"
 
-    @classmethod
-    def check(cls, wire: envelope_pb2.ActrId) -> Self:
+    @staticmethod
+    def check(wire: envelope_pb2.ActrId) -> ActrId:
         """Take an id from the wire.
 
         Raises:
             BadMessageError: If a part is empty, too long or holds other characters.
         """
-        for part in (wire.manufacturer, wire.name, wire.instance, wire.realm):
-            if PART.fullmatch(part) is None:
-                raise BadMessageError(
-                    f"actor id part {part[:64]!r}: 1 to 63 letters, digits, '.', '-' or '_'"
-                )
-        return cls(wire.manufacturer, wire.name, wire.instance, wire.realm)
+        return _checked(wire.manufacturer, wire.name, wire.instance, wire.realm)
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
+    @staticmethod
+    def parse(text: str) -> ActrId:
         """Read the text form.
 
         Raises:
@@ -57,7 +58,7 @@ class ActrId:
         wire = envelope_pb2.ActrId(
             manufacturer=manufacturer, name=name, instance=instance, realm=realm
         )
-        return cls.check(wire)
+        return ActrId.check(wire)
 
     def to_wire(self) -> envelope_pb2.ActrId:
         return envelope_pb2.ActrId(
@@ -68,4 +69,14 @@ class ActrId:
         )
 
     def __str__(self) -> str:
-        return f"{self.manufacturer}:{self.name}@{self.instance}:{self.realm}"
+        return self.text
+
+
+@lru_cache(maxsize=8192)  # ids come again with every relay
+def _checked(manufacturer: str, name: str, instance: str, realm: str) -> ActrId:
+    for part in (manufacturer, name, instance, realm):
+        if PART.fullmatch(part) is None:
+            raise BadMessageError(
+                f"actor id part {part[:64]!r}: 1 to 63 letters, digits, '.', '-' or '_'"
+            )
+    return ActrId(manufacturer, name, instance, realm)

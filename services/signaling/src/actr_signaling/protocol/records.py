@@ -87,7 +87,7 @@ class Entry:
     """The id in text form: the key of the entry everywhere."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", str(self.registration.id))
+        object.__setattr__(self, "text", self.registration.id.text)
 
     @property
     def realm(self) -> str:

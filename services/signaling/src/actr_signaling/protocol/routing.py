@@ -64,7 +64,7 @@ def route(
     """
     if to is None:
         return Nowhere(Undelivered.UNKNOWN)
-    text = str(to)
+    text = to.text
     entry = presence.find(text)
     is_let_in = to.realm == source.realm or text in contacts
     if not is_let_in and (entry is None or not entry.may_be_reached_from(source.realm)):

@@ -29,6 +29,19 @@ from actr_signaling.errors import (
     UnauthenticatedError,
 )
 from actr_signaling.protocol import messages, replies
+from actr_signaling.protocol.effects import (
+    Effect,
+    Effects,
+    End,
+    Enrol,
+    Forward,
+    Leave,
+    Renew,
+    Search,
+    Send,
+    Unwatch,
+    Watch,
+)
 from actr_signaling.protocol.identity import ActrId
 from actr_signaling.protocol.limits import Bucket, Terms
 from actr_signaling.protocol.messages import Message
@@ -44,67 +57,6 @@ class State(Enum):
     """Registered by the client, not yet confirmed by the store."""
     REGISTERED = auto()
     CLOSED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Close the socket; nothing follows."""
-
-    code: Close
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Enrol:
-    """Write the registration to the store; its answer is :meth:`Session.registered`."""
-
-    registration: Registration
-    load: Load
-
-
-@dataclass(frozen=True, slots=True)
-class Renew:
-    """Renew the lease; answer the heartbeat."""
-
-    load: Load
-    reply_to: int
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    actr_type: str
-    reply_to: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unwatch:
-    actr_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    query: messages.Discover
-    reply_to: int
-
-
-@dataclass(frozen=True, slots=True)
-class Forward:
-    relay: messages.Relay
-    reply_to: int
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """End the registration for good: the actor says it goes."""
-
-
-Effect = Send | End | Enrol | Renew | Watch | Unwatch | Search | Forward | Leave
-Effects = tuple[Effect, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
