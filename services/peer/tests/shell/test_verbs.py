@@ -46,11 +46,16 @@ def actr(*arguments: str, cwd: Path, **environment: str) -> subprocess.Completed
         (LocalProtocolError("offer at STABLE"), Exit.BROKEN),
     ],
 )
-def test_each_error_has_its_exit_code_and_says_what_to_do(error: PeerError, code: Exit) -> None:
+def test_each_error_has_its_exit_code_and_one_line(error: PeerError, code: Exit) -> None:
     found, text = exits.explain(error)
     assert found is code
-    assert str(error) in text
-    assert len(text) > len(str(error)) + 20
+    assert text.startswith(str(error))
+    assert "\n" not in text
+
+
+def test_an_error_that_does_not_say_what_to_do_gets_advice() -> None:
+    _, text = exits.explain(UnreachableError("acme:room@2:default", "offline"))
+    assert "signaling.url" in text
 
 
 def test_every_error_class_has_an_exit_code() -> None:

@@ -57,8 +57,8 @@ _ADVICE: Mapping[type[PeerError], tuple[Exit, str]] = MappingProxyType(
             "check that it runs, and that signaling.url is right ('actr config show')",
         ),
         DeadlineError: (Exit.DEADLINE, "try again, or give it more time with --timeout"),
-        CallError: (Exit.REFUSED, "the far side says what is wrong; its log says more"),
-        BusyError: (Exit.BUSY, "end the other process, or choose another port, file or identity"),
+        CallError: (Exit.REFUSED, ""),  # the words of the far side
+        BusyError: (Exit.BUSY, ""),  # it names what is held and how to get another
         LimitError: (Exit.LIMIT, "send less at once, or send it as a stream"),
         BrokenError: (Exit.BROKEN, "check that the far side still runs, then try again"),
         ProtocolError: (Exit.BROKEN, "check that both sides run the same version"),
@@ -72,7 +72,7 @@ def explain(error: PeerError) -> tuple[Exit, str]:
     for kind in type(error).__mro__:
         if kind in _ADVICE:
             code, advice = _ADVICE[kind]
-            return code, f"{error}; {advice}"
+            return code, f"{error}; {advice}" if advice else str(error)
     return Exit.FAILED, str(error)
 
 

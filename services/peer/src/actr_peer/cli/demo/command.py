@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -22,6 +23,9 @@ from actr_peer.cli.demo.report import Choice, Event, Failed, Plan, Ready, Report
 from actr_peer.cli.demo.stage import ROOM_ID, Stage
 from actr_peer.cli.exits import Exit
 from actr_peer.errors import ConfigError
+
+WIDE: Final = 140
+"""Columns in which a row and the words of its result fit."""
 
 app = typer.Typer()
 
@@ -140,26 +144,35 @@ def _outcome(row: Row) -> str:
 
 
 def _print_table(result: Report) -> None:
-    table = Table("payload type", "lane", "wire", title="What went where")
+    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    is_wide = console.width >= WIDE
+    table = Table("payload type", "lane", "wire", box=SIMPLE_HEAD if is_wide else None)
+    table.pad_edge = is_wide
     for name in ("messages", "bytes", "p50 ms", "p99 ms"):
         table.add_column(name, justify="right")
     table.add_column("result")
     for row in result.rows:
+        colour = "green" if row.ok else "red"
+        said = _outcome(row) if is_wide else _outcome(row).split(":")[0]
         table.add_row(
             row.payload_type,
-            row.lane,
+            row.lane if is_wide else row.lane.split()[-1],
             row.wire or "-",
             str(row.messages),
             f"{row.bytes:,}",
             "-" if row.p50_ms is None else f"{row.p50_ms:.2f}",
             "-" if row.p99_ms is None else f"{row.p99_ms:.2f}",
-            f"[{'green' if row.ok else 'red'}]{_outcome(row)}",
+            f"[{colour}]{escape(said)}[/{colour}]",
         )
-    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
+    if not is_wide:  # the words of each result need a line of their own
+        for row in result.rows:
+            console.print(f"{row.payload_type}: {escape(row.result)}")
+    passed = sum(row.ok for row in result.rows)
+    verdict = f"{passed} of {len(result.rows)} payload types ok"
     peaks = ", ".join(
         f"{name} {peak / 1e6:.0f} MB" for name, peak in result.peak_memory_bytes.items()
     )
-    console.print(f"{result.seconds} s; peak memory: {peaks or 'not known'}", highlight=False)
+    console.print(f"{verdict}; {result.seconds} s; peak memory: {peaks or 'not known'}")
     if result.problem:
-        console.print(f"[red]failed:[/red] {result.problem}", highlight=False)
+        console.print(f"[red]failed:[/red] {escape(result.problem)}")

@@ -133,7 +133,7 @@ async def _refused(ref: ActrRef, room: ActrId, source: Recorder) -> Row:
     try:
         publication = await ref.publish(room, source, timeout=NO_WEBRTC_TIMEOUT)
     except PeerError as exc:
-        row = not_run(PayloadType.MEDIA_RTP, f"needs WebRTC: {type(exc).__name__}")
+        row = not_run(PayloadType.MEDIA_RTP, f"needs WebRTC (refused with {type(exc).__name__})")
         return row.model_copy(update={"ok": True})
     await publication.stop()
     return not_run(PayloadType.MEDIA_RTP, "media went out without WebRTC")
