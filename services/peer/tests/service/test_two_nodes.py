@@ -298,7 +298,7 @@ async def test_raw_streams_reach_a_registered_callback_in_order(signaling: str):
 
 
 async def test_media_arrives_as_whole_frames_beside_data(signaling: str):
-    from actr_peer.wire.media_source import test_pattern
+    from actr_peer.wire.media_source import TestPattern
 
     async with meeting(signaling, BOTH) as (_, client, (here, there)):
         await client.say(pb.SayRequest(text="data first"))
@@ -312,7 +312,7 @@ async def test_media_arrives_as_whole_frames_beside_data(signaling: str):
 
         there.ref.register_media(None, take)
         publication = await here.ref.publish(
-            "acme:room@1:default", test_pattern("video"), timeout=15
+            "acme:room@1:default", TestPattern(), timeout=15
         )
         async with asyncio.timeout(15):
             await enough.wait()
