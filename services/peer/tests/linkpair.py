@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from actr_peer.errors import PeerError
+from actr_peer.errors import PeerError, UnreachableError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import RPC_LANES, PayloadType, WireKind
 from actr_peer.protocol.wires import WireState
@@ -62,6 +62,13 @@ class Heard:
                 await self._changed.wait()
 
 
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for what nobody reports: acknowledgements, closed duplicates."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 Dial = Callable[[ActrId], Awaitable[Wire]]
 
 
@@ -73,18 +80,23 @@ class Side:
         self.heard = Heard()
         self.dials: list[WireKind] = []
         self._nets = nets
-        self.dialers: dict[WireKind, Dial] = {kind: self.dialer(kind) for kind in nets}
+        self.dialers: dict[WireKind, Dial] = {}
         self.incarnation = incarnation
         self.transport: RemoteTransport
 
     def dialer(self, kind: WireKind) -> Dial:
+        incarnation = self.incarnation
+
         async def dial(remote: ActrId) -> Wire:
             self.dials.append(kind)
+            if incarnation != self.incarnation:
+                raise UnreachableError(str(remote), "this process is dead")
             return await self._nets[kind].dial(self.id, remote)
 
         return dial
 
     def make(self, **options: object) -> RemoteTransport:
+        self.dialers = {kind: self.dialer(kind) for kind in self._nets}
         self.transport = RemoteTransport(
             self_id=self.id,
             incarnation=self.incarnation,

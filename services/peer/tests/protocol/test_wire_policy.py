@@ -106,7 +106,8 @@ def test_best_follows_the_operators_order() -> None:
 
 
 def wire(number: int, *, own: bool, trusted: bool = True, at: float = 0.0) -> WireView:
-    return WireView(number, WS, READY, trusted, was_dialled=own, opened_at=at)
+    proved_at = at + 0.5 if trusted else float("inf")
+    return WireView(number, WS, READY, trusted, own, at, proved_at)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def wire(number: int, *, own: bool, trusted: bool = True, at: float = 0.0) -> Wi
             [wire(1, own=False), wire(2, own=True)], [1], id="dialled at once, the other way round"
         ),
         pytest.param(
-            [wire(1, own=True, at=-60.0), wire(2, own=False)], [1], id="the newer replaces"
+            [wire(1, own=True, at=-1.0), wire(2, own=False)], [1], id="the newer replaces"
         ),
         pytest.param([wire(1, own=True), wire(2, own=True)], [1], id="the newer of two own ones"),
         pytest.param(
@@ -129,5 +130,5 @@ def wire(number: int, *, own: bool, trusted: bool = True, at: float = 0.0) -> Wi
     ],
 )
 def test_superfluous(wires: list[WireView], closed: list[int]) -> None:
-    assert superfluous(wires, decides=True, now=1.0) == closed
-    assert superfluous(wires, decides=False, now=1.0) == []
+    assert superfluous(wires, decides=True) == closed
+    assert superfluous(wires, decides=False) == []

@@ -2,20 +2,47 @@ from __future__ import annotations
 
 import asyncio
 
-from linkpair import ADA, BOB, KINDS, joined
+import pytest
+from linkpair import ADA, BOB, KINDS, Pair, eventually, joined
 
+from actr_peer.errors import BrokenError, LimitError, RemoteProtocolError
 from actr_peer.protocol.payload import BYTE_LANES, PayloadType, WireKind
 from actr_peer.protocol.wires import WireState
+from actr_peer.transport.link import Link
+from actr_peer.wire.memory import MemoryWire
 
-RPC = PayloadType.RPC_RELIABLE
-STREAM = PayloadType.STREAM_RELIABLE
+RPC, SIGNAL, STREAM, LATENCY = BYTE_LANES
+RTC, WS = WireKind.WEBRTC, WireKind.WEBSOCKET
+
+
+def states(link: Link) -> dict[WireKind, WireState]:
+    return {view.kind: view.state for view in link.view().wires}
+
+
+def is_whole(link: Link) -> bool:
+    return set(states(link).values()) == {WireState.READY}
+
+
+def held_bytes(link: Link) -> int:
+    return sum(lane.sending_bytes + lane.receiving_bytes for lane in link.view().lanes.values())
+
+
+async def both_ready(pair: Pair) -> Link:
+    link = pair.ada.transport.link(BOB)
+    await pair.ada.heard.until(lambda: is_whole(link))
+    return link
+
+
+async def arrive(pair: Pair, bodies: list[bytes], lane: PayloadType = RPC) -> None:
+    await pair.bob.heard.until(lambda: len(pair.bob.heard.bodies(lane)) >= len(bodies))
+    assert pair.bob.heard.bodies(lane) == bodies
 
 
 async def test_a_message_sent_before_any_wire_goes_out_on_the_first_that_comes_up() -> None:
     async with joined() as pair:
         link = pair.ada.transport.link(BOB)
         await link.lane(RPC).send(b"hello")
-        await pair.bob.heard.until(lambda: pair.bob.heard.bodies() == [b"hello"])
+        await arrive(pair, [b"hello"])
 
 
 async def test_every_byte_lane_carries_messages_both_ways() -> None:
@@ -37,12 +64,15 @@ async def test_every_byte_lane_carries_messages_both_ways() -> None:
 
 async def test_both_kinds_become_ready_and_the_preferred_one_is_used() -> None:
     async with joined() as pair:
-        link = pair.ada.transport.link(BOB)
-        await pair.ada.heard.until(
-            lambda: all(link.view().wires[n].state is WireState.READY for n in (0, 1))
-        )
-        await pair.ada.heard.until(lambda: link.view().active is WireKind.WEBRTC)
+        link = await both_ready(pair)
+        await pair.ada.heard.until(lambda: link.view().active is RTC)
         assert [view.kind for view in link.view().wires] == list(KINDS)
+
+
+async def test_a_lane_is_always_the_same_object() -> None:
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        assert all(link.lane(lane) is link.lane(lane) for lane in BYTE_LANES)
 
 
 async def test_nothing_is_lost_when_the_wire_in_use_is_cut() -> None:
@@ -53,18 +83,144 @@ async def test_nothing_is_lost_when_the_wire_in_use_is_cut() -> None:
         for n, body in enumerate(sent):
             await link.lane(RPC).send(body)
             if n in (500, 1500):
-                pair.cut(link.view().active or WireKind.WEBRTC)
-        await pair.bob.heard.until(lambda: len(pair.bob.heard.bodies()) >= len(sent))
-        assert pair.bob.heard.bodies() == sent
+                pair.cut(link.view().active or RTC)
+        await arrive(pair, sent)
+
+
+async def test_nothing_is_lost_when_the_wire_in_use_falls_silent() -> None:
+    """1. The wire in use takes everything and delivers nothing, both ways.
+    2. Traffic goes on; it moves to the other wire, which the far side is not told.
+    3. The wire is suspect, then good again, and what it held arrives late.
+    """
+    async with joined() as pair:
+        link = await both_ready(pair)
+        active = link.view().active
+        assert active is not None
+        wire = link.wire(active)
+        far = pair.bob.transport.find(ADA)
+        assert far is not None
+        silent = [end.wire(active) for end in (link, far)]
+        for end in silent:
+            assert isinstance(end, MemoryWire)
+            end.is_held = True
+        sent = [b"%d" % n for n in range(100)]
+        for body in sent:
+            await link.lane(STREAM).send(body)
+        await arrive(pair, sent, STREAM)
+        await pair.ada.heard.until(lambda: states(link)[active] is WireState.SUSPECT)
+        assert link.view().active is not active
+        for end in silent:
+            assert isinstance(end, MemoryWire)
+            end.release()
+        await pair.ada.heard.until(lambda: is_whole(link))
+        assert link.wire(active) is wire
+        assert pair.bob.heard.bodies(STREAM) == sent
 
 
 async def test_a_long_message_is_cut_up_and_put_together() -> None:
     async with joined() as pair:
         link = pair.ada.transport.link(BOB)
-        body = bytes(range(256)) * 4096 * 15
+        body = bytes(range(256)) * 4096 * 16
         await link.lane(STREAM).send(body)
-        await pair.bob.heard.until(lambda: bool(pair.bob.heard.bodies(STREAM)))
-        assert pair.bob.heard.bodies(STREAM) == [body]
+        await arrive(pair, [body], STREAM)
+
+
+async def test_a_message_over_the_limit_is_refused_before_anything_is_sent() -> None:
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        for lane in BYTE_LANES:
+            with pytest.raises(LimitError):
+                await link.lane(lane).send(bytes((16 << 20) + 1))
+            with pytest.raises(LimitError):
+                link.lane(lane).post(bytes((16 << 20) + 1))
+        assert held_bytes(link) == 0
+
+
+async def test_an_urgent_message_overtakes_a_stream_that_fills_the_wire() -> None:
+    async with joined() as pair:
+        link = await both_ready(pair)
+        for _ in range(60):
+            link.lane(STREAM).post(bytes(65_536))
+        await asyncio.sleep(0)
+        link.lane(SIGNAL).post(b"urgent")
+        await pair.bob.heard.until(lambda: bool(pair.bob.heard.bodies(SIGNAL)))
+        assert len(pair.bob.heard.bodies(STREAM)) < 20
+        await pair.bob.heard.until(lambda: len(pair.bob.heard.bodies(STREAM)) == 60)
+
+
+async def test_a_latency_first_message_is_never_kept_past_its_life() -> None:
+    async with joined() as pair:
+        link = await both_ready(pair)
+        for kind in KINDS:
+            wire = link.wire(kind)
+            assert isinstance(wire, MemoryWire)
+            wire.is_held = wire.is_full = True
+        for n in range(300):
+            await link.lane(LATENCY).send(b"%d" % n)
+        assert link.view().lanes[LATENCY].dropped == 300 - 256
+        await asyncio.sleep(0.15)
+        view = link.view().lanes[LATENCY]
+        assert (view.dropped, view.queued, view.sending_bytes) == (300, 0, 0)
+
+
+async def test_afterwards_nothing_is_held() -> None:
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        for n in range(500):
+            for lane in BYTE_LANES:
+                await link.lane(lane).send(bytes(n * 40))
+        await pair.bob.heard.until(lambda: len(pair.bob.heard.bodies(STREAM)) == 500)
+        await pair.bob.heard.until(lambda: len(pair.bob.heard.bodies(RPC)) == 500)
+        far = pair.bob.transport.find(ADA)
+        assert far is not None
+        await eventually(lambda: not (held_bytes(link) or held_bytes(far)))
+
+
+async def test_rpc_messages_are_kept_until_the_far_side_has_stored_them() -> None:
+    async with joined() as pair:
+        pair.bob.heard.acknowledges = False
+        link = pair.ada.transport.link(BOB)
+        await link.lane(RPC).send(b"keep me")
+        await arrive(pair, [b"keep me"])
+        await asyncio.sleep(0.05)
+        assert link.view().lanes[RPC].sending_bytes == len(b"keep me")
+        far = pair.bob.transport.find(ADA)
+        assert far is not None
+        far.acknowledge(RPC, pair.bob.heard.messages[0][2])
+        await eventually(lambda: not (held_bytes(link)))
+
+
+async def test_a_remote_that_breaks_the_protocol_is_dropped_and_others_go_on() -> None:
+    async with joined() as pair:
+        link = await both_ready(pair)
+        far = pair.bob.transport.find(ADA)
+        assert far is not None
+        wire = far.wire(WS)
+        assert wire is not None
+        wire.send(0, b"\xff noise")
+        await pair.ada.heard.until(lambda: bool(pair.ada.heard.errors))
+        assert isinstance(pair.ada.heard.errors[0], RemoteProtocolError)
+        await pair.bob.heard.until(lambda: bool(pair.bob.heard.errors))
+        assert isinstance(pair.bob.heard.errors[0], BrokenError)
+        with pytest.raises(BrokenError):
+            await link.lane(RPC).send(b"x")
+        again = pair.ada.transport.link(BOB)
+        assert again is not link
+        await again.lane(RPC).send(b"again")
+        await arrive(pair, [b"again"])
+
+
+async def test_a_remote_that_takes_no_replies_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actr_peer.transport.lane.MAX_POSTED_BYTES", 1 << 20)
+    async with joined() as pair:
+        pair.bob.heard.acknowledges = False
+        link = pair.ada.transport.link(BOB)
+        for _ in range(17):
+            link.lane(RPC).post(bytes(65_536))
+        with pytest.raises(LimitError):
+            link.lane(RPC).post(bytes(65_536))
+        assert isinstance(pair.ada.heard.errors[0], LimitError)
+        assert pair.ada.transport.find(BOB) is None
 
 
 async def test_leaving_the_block_leaves_no_task() -> None:

@@ -100,6 +100,7 @@ class End:
             self.heart.is_trusted,
             self.was_dialled,
             self.opened_at,
+            self.heart.trusted_at,
         )
 
 

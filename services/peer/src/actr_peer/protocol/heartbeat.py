@@ -32,7 +32,7 @@ class Heartbeat:
 
     __slots__ = (
         "_ping_at", "_waiting", "busy_until", "good", "missed", "number", "proof_at", "srtt",
-        "state",
+        "state", "trusted_at",
     )  # fmt: skip
 
     def __init__(self, now: float) -> None:
@@ -46,6 +46,8 @@ class Heartbeat:
         """Smoothed round trip, seconds."""
         self.proof_at = now
         """When the wire last proved both directions."""
+        self.trusted_at = inf
+        """When it was first trusted."""
         self.busy_until = -inf
         self._ping_at = now
         self._waiting: dict[int, float] = {}
@@ -107,6 +109,8 @@ class Heartbeat:
         for older in [waiting for waiting in self._waiting if waiting <= number]:
             del self._waiting[older]
         self.good += 1
+        if self.good == TRUSTED_AFTER and self.trusted_at == inf:
+            self.trusted_at = now
         self.sample(now - sent_at)
         self.alive(now)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from math import inf
 from typing import TypeAlias
 
 from actr_peer.protocol.payload import WireKind
@@ -17,8 +18,6 @@ MAX_TRIES = 3
 FIRST_DELAY = 1.0
 LAST_DELAY = 10.0
 """Seconds between two tries."""
-SETTLED = 5.0
-"""Seconds after which a wire is no longer one half of two that were dialled at once."""
 
 
 class WireState(Enum):
@@ -60,6 +59,8 @@ class WireView:
     was_dialled: bool = True
     """By this side."""
     opened_at: float = 0.0
+    proved_at: float = inf
+    """When it was first trusted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,25 +129,25 @@ def best(
     return in_use.id
 
 
-def superfluous(wires: Sequence[WireView], *, decides: bool, now: float) -> list[int]:
+def superfluous(wires: Sequence[WireView], *, decides: bool) -> list[int]:
     """Ids of wires of one kind that can be closed; nothing is lost by it.
 
     One side decides, so that the two never close different ones: the smaller ``ActrId``. The
     other closes only what it has replaced itself, see :class:`~actr_peer.transport.pool.Pool`.
-    Of two that were dialled at the same time, the one that the deciding side dialled is kept;
-    otherwise the newer replaces the older. The one to keep must have proved itself.
+    Of two that were dialled at the same time, before either had proved itself, the one that the
+    deciding side dialled is kept; otherwise the newer replaces the older. The one to keep must
+    have proved itself.
 
     Args:
         wires: Open wires of one kind.
         decides: Whether this side has the smaller ``ActrId``.
-        now: Seconds.
     """
     if not decides or len(wires) < 2:
         return []
     newest = max(wires, key=lambda wire: wire.id)
     keep = newest
     if not newest.was_dialled:
-        own = [w for w in wires if w.was_dialled and now - w.opened_at < SETTLED]
+        own = [w for w in wires if w.was_dialled and newest.opened_at < w.proved_at]
         keep = max(own, key=lambda wire: wire.id, default=newest)
     if keep.state is not WireState.READY or not keep.is_trusted:
         return []

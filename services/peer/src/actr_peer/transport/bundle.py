@@ -75,9 +75,7 @@ class Bundle:
                     deliver(link, payload_type, message, number)
             link.settle()
         except (RemoteProtocolError, LimitError) as error:
-            session.leave(wire.id, ByeReason.BROKEN_RULES)
-            self.pump.flush()
-            link.fail(error)
+            link.fail(error, bye=ByeReason.BROKEN_RULES)
         finally:
             self.pump.release(held)
 
@@ -144,15 +142,22 @@ class Bundle:
         self.pool.remove(wire, None)
         self.slot_changed(wire.kind)
 
-    def shut(self) -> None:
-        """Let go of everything at once."""
+    def shut(self, bye: ByeReason | None = None) -> None:
+        """Let go of everything at once; with a word to the far side, close instead of abort."""
         self.pool.close()
-        self.pump.stop()
         wires = tuple(self.wires.values())
+        if bye is not None:
+            for wire in wires:
+                self.session.leave(wire.id, bye)
+            self.pump.flush()
+        self.pump.stop()
         self.wires.clear()
         for wire in wires:
             self.session.close(wire.id)
-            wire.abort()
+            if bye is None:
+                wire.abort()
+            else:
+                self._start(f"close/{wire.id}", wire.close())
 
     async def close(self) -> None:
         """Say goodbye on every wire, and close them; what comes after that is not heard."""
@@ -234,5 +239,5 @@ class Bundle:
             self.pool.greeted(wire)
             self._link.usable()
         self.slot_changed(wire.kind)
-        for spare in self.pool.surplus(self._loop.time()):
+        for spare in self.pool.surplus():
             self._retire(spare)

@@ -253,12 +253,12 @@ class Link:
         """Whether the link is gone."""
         return self._error is not None
 
-    def fail(self, error: PeerError) -> None:
+    def fail(self, error: PeerError, *, bye: ByeReason | None = None) -> None:
         """Drop the link at once; once."""
         if self._error is not None:
             return
         self._error = error
-        self._bundle.shut()
+        self._bundle.shut(bye)
         self._is_usable.set()
         if self._quiet is not None and not self._quiet.done():
             self._quiet.set_result(None)

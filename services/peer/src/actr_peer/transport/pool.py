@@ -20,7 +20,6 @@ from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session import Session
 from actr_peer.protocol.wires import (
     MAX_TRIES,
-    SETTLED,
     Dial,
     GiveUp,
     SlotView,
@@ -33,6 +32,8 @@ from actr_peer.wire.base import Wire
 
 DIAL_SECONDS = 15.0
 """A dial that takes longer has failed; wires have their own, shorter, time-outs."""
+SETTLED = 5.0
+"""Seconds after which a wire that breaks is not one that breaks as soon as it is made."""
 FAR_SIDE_DIALS = 1.0
 """Seconds that a side which was dialled waits for the far side's wires of other kinds."""
 LARGER_WAITS = 0.1
@@ -53,6 +54,9 @@ class PoolOwner(Protocol):
 
     def slot_changed(self, kind: WireKind) -> None:
         """The state of a kind may be another one."""
+
+    def attend(self) -> None:
+        """A dial has failed: mend, now or when it is time."""
 
 
 @dataclass(slots=True)
@@ -167,9 +171,10 @@ class Pool:
             slot.retry_at = now + FAR_SIDE_DIALS
 
     def refresh(self, now: float) -> None:
-        """Health round: what had used up its tries gets new ones."""
+        """Health round: if any wire works, kinds that had used up their tries get new ones."""
+        works = any(self.wire(kind) is not None for kind in self.slots)
         for slot in self.slots.values():
-            if slot.tries >= MAX_TRIES and slot.dial is None:
+            if works and slot.tries >= MAX_TRIES and slot.dial is None:
                 slot.tries = 0
                 slot.retry_at = 0.0
         self.mend(now)
@@ -217,8 +222,7 @@ class Pool:
         slot.replacing = None
         self._last_error = error
         self._count_failure(slot)
-        self._owner.slot_changed(slot.kind)
-        self.mend(self._now())
+        self._owner.attend()
 
     def _count_failure(self, slot: Slot) -> None:
         slot.tries += 1
@@ -258,7 +262,7 @@ class Pool:
         else:
             slot.retry_at = now + (0.0 if self._is_smaller else LARGER_WAITS)
 
-    def surplus(self, now: float) -> list[Wire]:
+    def surplus(self) -> list[Wire]:
         """Wires that can be closed without loss, for a better one of their kind is there."""
         found: list[Wire] = []
         for slot in self.slots.values():
@@ -266,7 +270,7 @@ class Pool:
             views = [ends[w].view for w in slot.wires if w in ends and ends[w].is_greeted]
             if len(views) < 2:
                 continue
-            ids = superfluous(views, decides=self._is_smaller, now=now)
+            ids = superfluous(views, decides=self._is_smaller)
             if slot.replacing is not None and any(
                 v.id > slot.replacing and v.is_trusted for v in views
             ):
