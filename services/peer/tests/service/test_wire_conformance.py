@@ -139,6 +139,19 @@ async def test_a_message_of_any_size_up_to_the_limit_arrives_whole(
     assert await near_sink.received(1) == [(2, data)]
 
 
+async def test_a_burst_of_long_messages_arrives_unmixed_both_ways(line: tuple[Wire, Wire]) -> None:
+    near, far = line
+    near_sink, far_sink = attach(near, far)
+    sent = [bytes([number]) * (9_000 + 700 * number) for number in range(30)]
+    for data in sent:
+        near.send(2, data)
+        far.send(2, data)
+    await far_sink.received(len(sent))
+    await near_sink.received(len(sent))
+    assert far_sink.on(2) == sent
+    assert near_sink.on(2) == sent
+
+
 async def test_the_longest_message_arrives_and_one_byte_more_is_refused(
     line: tuple[Wire, Wire],
 ) -> None:

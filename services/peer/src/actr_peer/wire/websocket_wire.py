@@ -158,8 +158,7 @@ class WebSocketWire(WSListener):
         if size <= _SMALL_BYTES:
             self._transport.send(_BINARY, encode(channel, data))
         elif size <= MAX_DATA_BYTES:
-            # Never ``send`` with a long message: at the listener's side it hands the loop a view
-            # of a buffer that the next message overwrites (picows 2.3 with uvloop).
+            # Header and mask are written in place: no copy but this one.
             framed = bytearray().join((_ROOM, HEADER.pack(channel, size), data))
             self._transport.send_reuse_external_bytearray(_BINARY, framed, len(_ROOM))
         else:
