@@ -416,6 +416,24 @@ async def test_the_address_is_one_that_others_can_dial(
         assert wires.address.startswith(f"ws://{host}:")
 
 
+async def test_of_several_addresses_the_one_that_answers_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with listening() as bob, dialling() as alice:
+        port = int(bob.wires.address.split(":")[2].split("/")[0])
+        stream = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            closed = sock.getsockname()[1]
+        found = [(*stream, ("127.0.0.1", closed))] * 5 + [(*stream, ("127.0.0.1", port))]
+
+        async def resolve(*args: object, **kwargs: object) -> list[object]:
+            return list(found)
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+        wire = await alice.dial(BOB, "ws://several.example/v1/wire")
+        await wire.close()
+
+
 async def test_without_a_listener_there_is_no_address() -> None:
     async with dialling() as wires:
         assert wires.address == ""

@@ -22,18 +22,23 @@ _OPTIONS: tuple[tuple[int, str, int], ...] = (
     (socket.IPPROTO_TCP, "TCP_NODELAY", 1),
     (socket.IPPROTO_TCP, "TCP_NOTSENT_LOWAT", 32 * 1024),
     (socket.SOL_SOCKET, "SO_RCVBUF", 512 * 1024),  # the kernel may grant less (net.core.rmem_max)
-    # Dead peers: 10 s without an acknowledgement, with data under way or without.
-    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 10_000),  # milliseconds
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
-    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 4),  # seconds
-    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 2),
-    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 2),  # seconds
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 1),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),  # where there is no TCP_USER_TIMEOUT
 )
+DEAD_SECONDS = 10.0
+"""Without an acknowledgement of data or keep-alive, after which a far side is gone."""
 
 
-def tune(sock: socket.socket) -> None:
-    """Set what a wire's socket needs, as far as the platform knows it."""
-    for level, name, value in _OPTIONS:
+def tune(sock: socket.socket, *, dead_after: float = DEAD_SECONDS) -> None:
+    """Set what a wire's socket needs, as far as the platform knows it.
+
+    Args:
+        dead_after: Seconds without an acknowledgement, with data under way or without.
+    """
+    dead = (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", round(dead_after * 1000))
+    for level, name, value in (*_OPTIONS, dead):
         option = getattr(socket, name, None)
         if option is not None:
             sock.setsockopt(level, option, value)
@@ -89,7 +94,7 @@ async def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-async def connect(host: str, port: int) -> socket.socket:
+async def connect(host: str, port: int, *, dead_after: float = DEAD_SECONDS) -> socket.socket:
     """Return a connected socket; tries the addresses of ``host`` in random order.
 
     A name may stand for several replicas, one of which may be dead and silent: each address
@@ -105,7 +110,7 @@ async def connect(host: str, port: int) -> socket.socket:
     for family, kind, protocol, _, address in found:
         sock = socket.socket(family, kind, protocol)
         try:
-            tune(sock)
+            tune(sock, dead_after=dead_after)
             sock.settimeout(0)
             async with timeout(ADDRESS_SECONDS):
                 await loop.sock_connect(sock, address)

@@ -63,6 +63,11 @@ class Phase(Enum):
     CLOSED = auto()
 
 
+# Looked up once: these are on the path of every message.
+_OPEN = Phase.OPEN
+_pack = HEADER.pack
+
+
 class Handshake(Protocol):
     """Either side of ``protocol/handshake.py``."""
 
@@ -151,15 +156,15 @@ class WebSocketWire(WSListener):
             self._transport.underlying_transport.resume_reading()
 
     def send(self, channel: int, data: bytes) -> None:
-        if self._phase is not Phase.OPEN:
+        if self._phase is not _OPEN:
             raise BrokenError(f"the WebSocket to {self._remote} is closed")
         size = len(data)
         assert self._transport is not None
         if size <= _SMALL_BYTES:
-            self._transport.send(_BINARY, encode(channel, data))
+            self._transport.send(_BINARY, _pack(channel, size) + data)
         elif size <= MAX_DATA_BYTES:
             # Header and mask are written in place: no copy but this one.
-            framed = bytearray().join((_ROOM, HEADER.pack(channel, size), data))
+            framed = bytearray().join((_ROOM, _pack(channel, size), data))
             self._transport.send_reuse_external_bytearray(_BINARY, framed, len(_ROOM))
         else:
             raise LimitError("bytes of a wire message", limit=MAX_DATA_BYTES, asked=size)
@@ -220,7 +225,7 @@ class WebSocketWire(WSListener):
 
     def _frame(self, frame: bytes) -> None:
         try:
-            if self._phase is Phase.OPEN:
+            if self._phase is _OPEN:
                 channel, data = decode(frame)
                 if channel >= CHANNELS:
                     _no_channel(channel)
