@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 READY_SECONDS = 30.0
@@ -45,20 +45,29 @@ class Child:
         self.process.stdin.write(json.dumps(values).encode() + b"\n")
         await self.process.stdin.drain()
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal; harmless when the process has ended.
+
+        Not through the process object: that polls first, and so may reap the child before the
+        loop's own watcher does, which then reports status 255.
+        """
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
     def kill(self) -> None:
         """SIGKILL, as a crash would."""
-        if self.process.returncode is None:
-            self.process.kill()
+        self.signal(signal.SIGKILL)
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL when that takes too long."""
         if self.process.returncode is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.signal(signal.SIGTERM)
             try:
                 async with asyncio.timeout(STOP_SECONDS):
                     await self.process.wait()
             except TimeoutError:
-                self.process.kill()
+                self.kill()
         await self.process.wait()
 
 

@@ -118,7 +118,7 @@ class CallOptions:
     durable: bool | str = False
     """Kept in the caller's outbox until answered, across the caller's restart. A text is the
     application's key of the call: the same key asks for the same call's reply, also after a
-    restart, and runs nothing twice."""
+    restart, and runs nothing twice. Its reply is kept until ``ActrRef.forget_call(key)``."""
 
 
 DEFAULT_OPTIONS = CallOptions()

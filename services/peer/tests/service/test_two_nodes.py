@@ -208,7 +208,7 @@ async def test_cancelling_a_call_cancels_its_handler(signaling: str):
 
 
 async def test_leaving_a_stream_early_ends_its_handler(signaling: str):
-    async with meeting(signaling) as (room, client, (here, there)):
+    async with meeting(signaling) as (room, client, (here, _there)):
         stream = client.messages(pb.MessagesRequest())
         await anext(stream)
         await stream.aclose()

@@ -64,7 +64,7 @@ class Pair:
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    yield Pair()
+    return Pair()
 
 
 async def turns(count: int = 10) -> None:

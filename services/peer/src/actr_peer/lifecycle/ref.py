@@ -99,6 +99,17 @@ class ActrRef:
         """Send a track of encoded samples to ``remote`` as native RTP."""
         return await self._node.publish(remote, source, timeout=timeout)
 
+    def durable_keys(self) -> list[str]:
+        """Keys of the durable calls that are kept, of this start and of earlier ones.
+
+        Make a call again with its key to get its reply; it does not run twice.
+        """
+        return self._node.durable.keys()
+
+    def forget_call(self, key: str) -> None:
+        """Forget a durable call whose reply has been acted on; harmless if it is unknown."""
+        self._node.durable.forget(key)
+
     def network_changed(self) -> None:
         """This machine's network changed: make every WebRTC wire anew beside the old one."""
         self._node.wiring.transport.network_changed(None)

@@ -64,7 +64,8 @@ class DurableCalls:
         """Accept a call and wait for its reply; a key that is known gives that call's reply.
 
         A timeout ends the waiting, not the call: it stays accepted, and the same key asks for its
-        reply again.
+        reply again. The reply of a call with a key stays until :meth:`forget`, so that a crash
+        between taking it and acting on it loses nothing.
 
         Raises:
             DeadlineError: If there was no reply in time.
@@ -83,7 +84,8 @@ class DurableCalls:
                 f"no reply to {method.route_key} from {remote} in {timeout:g} s; "
                 "the call is kept and will be answered"
             ) from exc
-        self.outbox.forget(key)
+        if not has_key:
+            self.outbox.forget(key)
         return decode_envelope(reply)
 
     async def tell(
@@ -92,11 +94,13 @@ class DurableCalls:
         """Accept a call whose reply nobody takes; returns when it is on disk."""
         self._unwanted.add(await self._accept(remote, method, payload, options))
 
-    async def result(self, key: str) -> Envelope:
-        """The reply of a call that an earlier start has accepted; it is forgotten after."""
-        reply = await self.outbox.result(key)
+    def keys(self) -> list[str]:
+        """Keys of all calls that are kept, oldest first: answered ones, then open ones."""
+        return [*self.outbox.completed(), *(call.call_key for call in self.outbox.open_calls())]
+
+    def forget(self, key: str) -> None:
+        """The application has acted on the reply of ``key``; harmless if it is unknown."""
         self.outbox.forget(key)
-        return decode_envelope(reply)
 
     def resolve(self, remote: ActrId, reply: Envelope, message: bytes) -> bool:
         """Take a reply; False if it is not one of a durable call to ``remote``."""
