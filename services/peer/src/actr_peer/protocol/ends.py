@@ -35,7 +35,7 @@ class End:
     """
 
     __slots__ = (
-        "control", "heart", "hello_at", "id", "is_greeted", "is_heard", "kind", "opened_at",
+        "control", "heart", "hello_at", "id", "is_greeted", "is_heard", "kind", "opened_at", "order",
         "parked", "was_dialled",
     )  # fmt: skip
 
@@ -44,6 +44,8 @@ class End:
         self.kind = kind
         self.was_dialled = was_dialled
         self.opened_at = now
+        self.order = 0
+        """Among all wires of the session, in order of opening."""
         self.heart = Heartbeat(now)
         self.is_greeted = False
         """The far side's HELLO has come."""

@@ -87,8 +87,9 @@ class Session:
         """The wire that new frames take."""
         self.lanes = Lanes(max_message_bytes, self.SENDER, self.RECEIVER)
         self._retired: deque[int] = deque(maxlen=MAX_RETIRED)
+        self._opened = 0
         self._adopted_on = 0
-        """Id of the wire that told of the present far side."""
+        """Number, in order of opening, of the wire that told of the present far side."""
 
     def acknowledge(self, lane: PayloadType, number: int, now: float) -> bool:
         """The upper layer has stored a message; return whether to send word of it now."""
@@ -102,7 +103,9 @@ class Session:
 
     def open(self, wire: int, kind: WireKind, now: float, *, was_dialled: bool) -> None:
         """A wire is open; its first message is the HELLO."""
+        self._opened += 1
         end = self.ends[wire] = End(wire, kind, now, was_dialled=was_dialled)
+        end.order = self._opened
         self._send_hello(end, now)
 
     def close(self, wire: int) -> None:
@@ -251,7 +254,7 @@ class Session:
                 raise RemoteProtocolError("two incarnations on one wire")
             # A wire older than the one that told of the present process cannot tell of a later
             # one; an incarnation that has been replaced does not come back.
-            if hello.incarnation in self._retired or end.id < self._adopted_on:
+            if hello.incarnation in self._retired or end.order < self._adopted_on:
                 self._refuse(end)
                 return
             self._adopt(end, hello.incarnation)
@@ -272,7 +275,7 @@ class Session:
     def _adopt(self, end: End, incarnation: int) -> None:
         """Begin with a process that was not known."""
         previous, self.remote_incarnation = self.remote_incarnation, incarnation
-        self._adopted_on = end.id
+        self._adopted_on = end.order
         if not previous:
             return
         self._retired.append(previous)

@@ -54,6 +54,8 @@ class Bundle:
         )
         self.states = dict.fromkeys(setup.prefer, WireState.IDLE)
         """What the sink was last told of each kind."""
+        self._told: dict[WireKind, Wire | None] = {}
+        """Likewise, of the wires."""
 
     # What a wire reports
 
@@ -98,11 +100,12 @@ class Bundle:
         self.add(wire)
 
     def slot_changed(self, kind: WireKind) -> None:
-        """Tell the sink if the state of this kind is another one now."""
-        state = self.pool.state(kind)
-        if state is not self.states[kind] and not self._link.is_over:
-            self.states[kind] = state
-            self._sink.wire_changed(self._link, kind, state, self.pool.wire(kind))
+        """Tell the sink if this kind has another state now, or another wire that carries it."""
+        state, wire = self.pool.state(kind), self.pool.wire(kind)
+        if self._link.is_over or (state, wire) == (self.states[kind], self._told.get(kind)):
+            return
+        self.states[kind], self._told[kind] = state, wire
+        self._sink.wire_changed(self._link, kind, state, wire)
 
     def exhausted(self, error: PeerError | None) -> None:
         """No wire is there or coming.

@@ -16,6 +16,10 @@ from actr_peer.protocol.session import Session
 from actr_peer.wire.base import Wire
 
 
+TURN_BYTES = 128 * 1024
+"""Bytes handed over in one turn of the loop: then what has arrived meanwhile comes first."""
+
+
 class Pump:
     """Owned by one link.
 
@@ -70,15 +74,20 @@ class Pump:
         """Hand over what the wires take."""
         session = self._session
         now = self._loop.time()
+        room = TURN_BYTES
         for wire in tuple(self._wires.values()):
             try:
                 while True:
-                    item = session.take(wire.id, now, is_full=wire.is_full)
+                    item = session.take(wire.id, now, is_full=room <= 0 or wire.is_full)
                     if item is None:
                         break
+                    room -= len(item[1])
                     wire.send(*item)
             except BrokenError:  # its owner hears of it from the wire itself
                 session.close(wire.id)
+        if room <= 0 and not self._is_held:
+            self._is_held = True
+            self._loop.call_soon(self._end_turn)
         if session.due < self._armed_at:
             self.arm(session.due)
 

@@ -34,7 +34,7 @@ class LinkSink(Protocol):
         """The link is removed for good: pending calls fail."""
 
     def wire_changed(self, link: Link, kind: WireKind, state: WireState, wire: Wire | None) -> None:
-        """A kind of wire has another state now; ``wire`` is the open one, if any."""
+        """A kind of wire has another state now, or another wire carries it: ``wire``, if any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
