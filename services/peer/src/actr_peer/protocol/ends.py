@@ -35,8 +35,8 @@ class End:
     """
 
     __slots__ = (
-        "control", "heart", "hello_at", "id", "is_greeted", "is_heard", "kind", "opened_at", "order",
-        "parked", "was_dialled",
+        "control", "heart", "hello_at", "id", "is_greeted", "is_heard", "kind", "opened_at",
+        "order", "parked", "was_dialled",
     )  # fmt: skip
 
     def __init__(self, wire: int, kind: WireKind, now: float, *, was_dialled: bool) -> None:

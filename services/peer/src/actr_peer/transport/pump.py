@@ -15,7 +15,6 @@ from actr_peer.errors import BrokenError
 from actr_peer.protocol.session import Session
 from actr_peer.wire.base import Wire
 
-
 TURN_BYTES = 128 * 1024
 """Bytes handed over in one turn of the loop: then what has arrived meanwhile comes first."""
 
