@@ -49,11 +49,17 @@ def _up(_removed: None, docker_services: object) -> Composed:
 @pytest.fixture
 def system(_up: Composed) -> Composed:
     """Three peers, two signaling services, one Redis, all healthy and all connected."""
-    _up.up()
+    if not _up.is_whole():
+        _up.up()
+    assert_all_connected(_up)
+    return _up
+
+
+def assert_all_connected(system: Composed) -> None:
+    """Every peer can reach every other in both ways."""
     each_eventually(
-        _up.peers(),
+        system.peers(),
         "has a WebRTC and a WebSocket wire to every other peer",
-        lambda peer: peer.wires("webrtc") & peer.wires("websocket") == _up.others(peer),
+        lambda peer: peer.wires("webrtc") & peer.wires("websocket") == system.others(peer),
         within=60,
     )
-    return _up

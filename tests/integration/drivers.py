@@ -206,6 +206,15 @@ class Composed:
             environment=environment,
         )
 
+    def is_whole(self) -> bool:
+        """Whether just what ``compose.yaml`` starts by itself is running."""
+        running = {name: len(self.containers(name)) for name in ("redis", "signaling", "peer")}
+        return running == {"redis": 1, "signaling": 2, "peer": 3} and all(
+            docker("inspect", "--format", "{{.State.Health.Status}}", name) == "healthy"
+            for service in running
+            for name in self.containers(service)
+        )
+
     def containers(self, service: str, *, running: bool = True) -> list[str]:
         """Names of a service's containers, by index; one-off ones (``compose run``) are not."""
         names = docker(
