@@ -76,14 +76,10 @@ class Service:
             server_id=server_id, ice=ice, heartbeat=self._heartbeat, grace=settings.grace
         )
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Hold the ledger open."""
-        async with self._ledger() as ledger:
-            self.hub.attach(ledger)
-            yield
+        self.ledger = self._make_ledger()
+        self.hub.attach(self.ledger)
 
-    def _ledger(self) -> MemoryLedger | SharedLedger:
+    def _make_ledger(self) -> MemoryLedger | SharedLedger:
         settings = self.settings
         if not settings.redis_url:
             return MemoryLedger(self.hub, wall_clock=lambda: time.time_ns() // 1000)
@@ -110,7 +106,7 @@ def build_app(settings: Settings) -> FastAPI:
     """Make the application; it must run on uvicorn with :class:`actr_signaling.websocket.Socket`.
 
     Raises:
-        ConfigError: If a secret cannot be read.
+        ConfigError: If a secret or the Redis URL cannot be used.
     """
     service = Service(settings, server_id=secrets.token_hex(8))
 
@@ -122,7 +118,7 @@ def build_app(settings: Settings) -> FastAPI:
                 "DEVELOPMENT MODE: no realm secret, anyone may register as any actor",
                 fix=f"set {config.PREFIX}REALM_SECRET_FILE",
             )
-        async with service.running():
+        async with service.ledger:
             yield
 
     app = FastAPI(

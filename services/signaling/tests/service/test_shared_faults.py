@@ -67,6 +67,34 @@ async def test_flushed_data_is_written_again_and_nobody_seems_to_leave(
     }
 
 
+async def test_data_flushed_again_and_again_while_others_register_loses_nobody(
+    two: Deployment, own_redis: RedisProcess
+) -> None:
+    # 1. Ten actors on two replicas, and a watcher on each.  2. The data is flushed five times
+    # while five more register.  3. No watcher hears of a leave, and all fifteen are there.
+    watchers = [await two.registered(f"watcher@{n}", n) for n in range(2)]
+    for watcher in watchers:
+        await watcher.subscribe("acme:room")
+    for number in range(10):
+        await two.registered(f"room@{number}", number)
+    for watcher in watchers:
+        for number in range(10):
+            await watcher.event(f"room@{number}", "JOIN")
+    for number in range(10, 15):
+        own_redis.ask("FLUSHALL")
+        await two.registered(f"room@{number}", number)
+        await asyncio.sleep(0.2)
+    for watcher in watchers:
+        for number in range(10, 15):
+            await watcher.event(f"room@{number}", "JOIN")
+    await asyncio.sleep(2)  # past the time that replicas have to write their own
+    late = [await two.registered(f"late@{n}", n) for n in range(2)]
+    for client in late:
+        assert len((await client.subscribe("acme:room")).present) == 15
+    for watcher in watchers:
+        await nothing_told(watcher)
+
+
 async def test_a_restarted_empty_redis_is_filled_again(
     two: Deployment, own_redis: RedisProcess
 ) -> None:

@@ -53,6 +53,13 @@ async def test_a_wrong_setting_is_one_sentence_and_status_2() -> None:
     assert "ACTR_SIGNALING__LEASE='soon'" in errors
 
 
+async def test_a_redis_address_that_is_none_is_one_sentence_and_status_2() -> None:
+    status, errors = await run(redis_url="redis://host:port")
+    assert status == 2
+    assert errors.count("\n") == 1
+    assert "Redis URL" in errors
+
+
 async def test_production_without_a_secret_is_status_2() -> None:
     status, errors = await run(production="true")
     assert status == 2

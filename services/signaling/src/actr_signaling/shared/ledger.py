@@ -23,7 +23,7 @@ from typing import Any, NoReturn, Self
 
 import structlog
 
-from actr_signaling.errors import BadMessageError
+from actr_signaling.errors import BadMessageError, ConfigError
 from actr_signaling.ledger import LedgerSink
 from actr_signaling.protocol import stored
 from actr_signaling.protocol.parcels import Parcel
@@ -68,11 +68,18 @@ class SharedLedger:
         replica: This replica's id, 16 characters.
         lease: Seconds for which an entry outlives its replica.
         prefix: Of all keys and channels.
+
+    Raises:
+        ConfigError: If ``url`` is none.
     """
 
     def __init__(
         self, sink: LedgerSink, *, url: str, replica: str, lease: float, prefix: str = "actr"
     ) -> None:
+        try:
+            Line(url)
+        except (ValueError, TypeError) as exc:
+            raise ConfigError(f"the Redis URL cannot be used: {exc}") from exc
         self._sink = sink
         self._url = url
         self._replica = replica
@@ -91,6 +98,7 @@ class SharedLedger:
         self._wants_sync = False
         self._wake = asyncio.Event()
         self._settling: asyncio.TimerHandle | None = None
+        """While it is set, replicas are still writing their own after a loss."""
         self._tasks = Tasks("ledger")
 
     async def __aenter__(self) -> Self:
@@ -204,7 +212,6 @@ class SharedLedger:
         was_linked, self._is_linked = self._is_linked, False
         self._orders.clear()  # what they asked for is asked again from the sink's own entries
         self._outbox.clear()
-        self._settle_later(None)
         if was_linked:
             self._sink.lost()
 
@@ -274,10 +281,11 @@ class SharedLedger:
         generation, (version, values) = await line.run(
             [self._sweep_call(0), self._call(scripts.SNAPSHOT)]
         )
-        is_partial = self._generation not in (None, generation)
-        if is_partial:
+        if self._generation not in (None, generation):
             log.warning("the store has lost its data: writing our own again")
+            self._settle_later(SETTLE)
         self._generation = generation
+        is_partial = self._settling is not None
         self._inbox.take_state(int(version), _entries(values), is_partial=is_partial)
         for entry in self._sink.own_entries():
             if entry.epoch:
@@ -287,16 +295,21 @@ class SharedLedger:
                 self._order(scripts.REGISTER, entry.text, 0, self._lease_ms, tail)
         for entry, reason in self._leaves.values():
             self._order_leave(entry, reason)
-        if is_partial:
-            self._settle_later(SETTLE)
 
     def _settle_later(self, seconds: float | None) -> None:
         if self._settling is not None:
             self._settling.cancel()
             self._settling = None
         if seconds is not None:
-            loop = asyncio.get_running_loop()
-            self._settling = loop.call_later(seconds, self._sink.settled)
+            self._settling = asyncio.get_running_loop().call_later(seconds, self._settled)
+
+    def _settled(self) -> None:
+        """All replicas have had their time; those that are linked have used it."""
+        self._settling = None
+        if self._is_linked:
+            self._sink.settled()
+        else:
+            self._settle_later(SETTLE)
 
     def _channel(self, replica: str) -> str:
         return f"{self._prefix}:replica:{replica}"
