@@ -26,6 +26,7 @@ from actr_peer.protocol.remembered import Caller, Finished, Remembered
 from actr_peer.storage.database import Connection
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Finish, Task
+from actr_peer.storage.pages import VITAL
 
 FORGET_BATCH = 512
 """Forgotten rows that are deleted at once: whole pages rather than holes."""
@@ -176,7 +177,7 @@ class Duplicates:
         sequences, self._forgotten = self._forgotten, []
         horizons, self._horizons = self._horizons, {}
         work = partial(_delete, sequences=sequences, horizons=horizons)
-        self._ledger.ride(Task(work, self._ledger.keep_if_failed, is_vital=True))
+        self._ledger.ride(Task(work, self._ledger.keep_if_failed, reserve=VITAL))
 
 
 def _read_reply(connection: Connection, *, sequence: int) -> bytes | None:

@@ -28,6 +28,7 @@ from actr_peer.protocol.payload import PayloadType
 from actr_peer.storage.database import Connection
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Row, Task
+from actr_peer.storage.pages import VITAL
 
 if TYPE_CHECKING:
     from actr_peer.inbound.mailbox import Mailbox
@@ -124,7 +125,7 @@ class Letters:
             done=done_row(request.sequence, reply) if is_stored else None,
             too_many=too_many,
         )
-        self._ledger.ride(Task(work, self._ledger.keep_if_failed, size=size, is_vital=True))
+        self._ledger.ride(Task(work, self._ledger.keep_if_failed, size=size, reserve=VITAL))
 
     def _make_room(self, size: int) -> list[int]:
         """Forget the oldest until ``size`` more bytes fit; returns their numbers."""
@@ -147,7 +148,7 @@ class Letters:
     async def drop(self, sequences: Iterable[int]) -> int:
         """Delete letters; returns how many there were."""
         chosen = list(sequences)
-        dropped = await self._ledger.ask(partial(_drop, sequences=chosen), is_vital=True)
+        dropped = await self._ledger.ask(partial(_drop, sequences=chosen), reserve=VITAL)
         self._forget(dropped)
         return len(dropped)
 

@@ -47,7 +47,8 @@ from actr_peer.protocol.remembered import Remembered
 from actr_peer.storage.database import Connect, Connection, Durability, connect
 from actr_peer.storage.journal import Journal, NoJournal
 from actr_peer.storage.ledger import Ledger
-from actr_peer.storage.operations import Finish, Insert, Operation, Task
+from actr_peer.storage.operations import Finish, Insert, Operation, Task, UrgentInsert
+from actr_peer.storage.pages import URGENT, VITAL
 
 
 @dataclass(slots=True)
@@ -138,6 +139,7 @@ class Mailbox:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        self._sink = None
         self._duplicates.delete_forgotten()
         await self._ledger.close()
 
@@ -202,7 +204,8 @@ class Mailbox:
         request = entry.request
         self._duplicates.add(entry)
         request.sequence = self.next_sequence()
-        self._ledger.write(Insert(entry, insert_row(request), entry.size))
+        kind = UrgentInsert if entry.is_signal else Insert
+        self._ledger.write(kind(entry, insert_row(request), entry.size))
 
     def next_sequence(self) -> int:
         """The next number in the order of arrival."""
@@ -282,7 +285,7 @@ class Mailbox:
             if done is not None:
                 done(task.error)
 
-        self._ledger.write(Task(work, tell, size=size + effects.size, is_vital=True))
+        self._ledger.write(Task(work, tell, size=size + effects.size, reserve=URGENT))
 
     def _free(self, request: Request) -> None:
         self.counts.completed += 1
@@ -329,7 +332,7 @@ class Mailbox:
             )
 
         # One that finds no room is only a count.
-        self._ledger.ride(Task(work, lambda task: None, is_vital=True))
+        self._ledger.ride(Task(work, lambda task: None, reserve=VITAL))
 
     def transaction(self) -> Transaction:
         """Effects for :meth:`complete`."""
@@ -344,7 +347,7 @@ class Mailbox:
         operations = iter(batch)
         try:
             for operation in operations:
-                if type(operation) is Insert:
+                if isinstance(operation, Insert):
                     self._inserted(operation, ready)
                 elif type(operation) is Finish:
                     self._duplicates.saved(operation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from actr_peer.errors import ConfigError
@@ -18,9 +18,10 @@ from actr_peer.inbound.rows import (
 from actr_peer.protocol.mailbox import MAX_CRASHES, Request, give_up
 from actr_peer.protocol.remembered import Finished
 from actr_peer.storage.batches import Batches
-from actr_peer.storage.database import Connect, Connection, Durability, configure, set_bound
+from actr_peer.storage.database import Connect, Connection, Durability
 from actr_peer.storage.journal import RunJournal
 from actr_peer.storage.operations import Operation
+from actr_peer.storage.pages import Opening
 
 
 @dataclass(slots=True)
@@ -57,14 +58,19 @@ class MailboxStore:
         connect: Connect,
     ) -> None:
         self._path = ":memory:" if durability == "memory" else path
-        self._durability: Durability = durability
-        self._max_bytes = max_bytes
+        self._opening = Opening(
+            path=self._path,
+            durability=durability,
+            max_bytes=max_bytes,
+            connect=connect,
+            prepare=self._prepare,
+        )
         self._max_attempts = max_attempts
         self.journal: RunJournal | None = None
         """Open from :meth:`open` to :meth:`close`; written on the loop. None: in memory."""
-        self._connect = connect
         self._connection: Connection
         self._batches: Batches
+        self._closing = ExitStack()
 
     def open(self) -> Found:
         """Open the file, make the tables, count interrupted starts, read what is there.
@@ -72,23 +78,22 @@ class MailboxStore:
         Raises:
             ConfigError: If the file is no mailbox, or one of another version.
         """
-        try:
-            self._connection = self._connect(self._path)
-        except sqlite3.Error as exc:
-            raise ConfigError(f"mailbox file {self._path}: {exc}; check its directory") from exc
-        pages = configure(self._connection, self._path, self._durability, self._max_bytes)
-        set_bound(self._connection, pages)  # recovery may use the reserve
-        make_tables(self._connection, self._path)
-        if self._durability != "memory":
-            self.journal = RunJournal(self._path + "-run")
-            self._count_interrupted(self.journal)
-        found = self._read()
-        self._batches = Batches(self._connection, UPSERT, pages)
+        with ExitStack() as stack:
+            if self._opening.durability != "memory":
+                self.journal = RunJournal(self._path + "-run")
+                stack.callback(self.journal.close)
+            self._connection, pages = self._opening.open(stack)
+            found = self._read()
+            self._batches = Batches(self._connection, UPSERT, pages)
+            self._closing = stack.pop_all()
         return found
 
-    def _count_interrupted(self, journal: RunJournal) -> None:
-        """Raise the counts of what ran when the process ended; each start once."""
-        execute = self._connection.execute
+    def _prepare(self, connection: Connection) -> None:
+        """Make the tables, and raise the counts of what ran when the process ended, once."""
+        make_tables(connection, self._path)
+        journal, execute = self.journal, connection.execute
+        if journal is None:
+            return
         counted = execute("SELECT value FROM actr_meta WHERE name='generation'").fetchone()
         if counted is None or counted[0] != journal.generation:
             execute("BEGIN IMMEDIATE")
@@ -134,9 +139,7 @@ class MailboxStore:
         self._batches.apply(batch)
 
     def close(self) -> None:
-        self._connection.close()
-        if self.journal is not None:
-            self.journal.close()
+        self._closing.close()
 
 
 def make_tables(connection: Connection, path: str) -> None:

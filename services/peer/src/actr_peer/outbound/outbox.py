@@ -22,6 +22,7 @@ from actr_peer.protocol.payload import PayloadType
 from actr_peer.storage.database import Connect, Connection, Durability, connect
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Finish, Insert, Operation, Task
+from actr_peer.storage.pages import VITAL
 
 MAX_OPEN = 1024
 """Calls without a reply; more wait for room."""
@@ -250,7 +251,7 @@ class Outbox:
             else:
                 self._ledger.keep(task)
 
-        self._ledger.ride(Task(lambda connection: _delete(connection, number), tell, is_vital=True))
+        self._ledger.ride(Task(lambda connection: _delete(connection, number), tell, reserve=VITAL))
 
     def _advance(self, number: int) -> None:
         """A number is done with, on disk."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from actr_peer.errors import ConfigError
 from actr_peer.storage.batches import Batches, Upsert
-from actr_peer.storage.database import Connect, Connection, Durability, configure, set_bound
+from actr_peer.storage.database import Connect, Connection, Durability
 from actr_peer.storage.operations import Operation, Row
+from actr_peer.storage.pages import Opening
 
 if TYPE_CHECKING:
     from actr_peer.outbound.outbox import OpenCall
@@ -85,12 +86,17 @@ class OutboxStore:
         connect: Connect,
     ) -> None:
         self._path = ":memory:" if durability == "memory" else path
-        self._durability: Durability = durability
-        self._max_bytes = max_bytes
+        self._opening = Opening(
+            path=self._path,
+            durability=durability,
+            max_bytes=max_bytes,
+            connect=connect,
+            prepare=self._make_tables,
+        )
         self._store_id = store_id
-        self._connect = connect
         self._connection: Connection
         self._batches: Batches
+        self._closing = ExitStack()
 
     def open(self) -> Found:
         """Open the file, make the tables, read what is there.
@@ -98,18 +104,15 @@ class OutboxStore:
         Raises:
             ConfigError: If the file is no outbox, or one of another version.
         """
-        try:
-            self._connection = self._connect(self._path)
-        except sqlite3.Error as exc:
-            raise ConfigError(f"outbox file {self._path}: {exc}; check its directory") from exc
-        pages = configure(self._connection, self._path, self._durability, self._max_bytes)
-        set_bound(self._connection, pages)
-        self._make_tables()
-        self._batches = Batches(self._connection, UPSERT, pages)
-        return self._read()
+        with ExitStack() as stack:
+            self._connection, pages = self._opening.open(stack)
+            found = self._read()
+            self._batches = Batches(self._connection, UPSERT, pages)
+            self._closing = stack.pop_all()
+        return found
 
-    def _make_tables(self) -> None:
-        execute = self._connection.execute
+    def _make_tables(self, connection: Connection) -> None:
+        execute = connection.execute
         version = execute("PRAGMA user_version").fetchone()[0]
         if version == VERSION:
             return
@@ -149,7 +152,7 @@ class OutboxStore:
         self._batches.apply(batch)
 
     def close(self) -> None:
-        self._connection.close()
+        self._closing.close()
 
 
 def open_row(call: OpenCall) -> Row:

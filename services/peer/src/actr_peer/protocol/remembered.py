@@ -94,7 +94,10 @@ class Remembered:
         timed = self._timed
         while timed:
             oldest = next(iter(timed.values()))
-            is_over = len(timed) > self._max_count or self._bytes > self._max_bytes
+            # However long its reply, the newest stays: it must not run twice.
+            is_over = len(timed) > self._max_count or (
+                self._bytes > self._max_bytes and len(timed) > 1
+            )
             if not is_over and oldest.until > now:
                 return
             del timed[oldest.sequence]

@@ -1,8 +1,8 @@
 """A batch of operations is one transaction; runs where the writer runs.
 
 Where all of a batch is rows of one table, which is nearly always, it is one statement. Where
-there is no room, changes of old rows are saved first, with the tenth of the database that is
-kept for them, and new rows are refused.
+there is no room, changes of old rows are saved first, into the pages that are held back for
+them, and new rows are refused (:mod:`actr_peer.storage.pages`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from actr_peer.storage.database import RESERVE_SHARE, Connection, is_full, set_bound
+from actr_peer.storage.database import Connection, is_full, no_room
 from actr_peer.storage.operations import Finish, Insert, Operation, Row, Task
+from actr_peer.storage.pages import VITAL, Pages
 
 # The fewer distinct statements, the fewer to parse and keep; at most a third is padding.
 _SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -54,28 +55,39 @@ class Batches:
     """Applies batches to one connection.
 
     Args:
-        pages: The bound of the database; a tenth of it is the reserve.
+        pages: The room in its file.
     """
 
-    def __init__(self, connection: Connection, upsert: Upsert, pages: int) -> None:
+    def __init__(self, connection: Connection, upsert: Upsert, pages: Pages) -> None:
         self._connection = connection
         self._upsert = upsert
         self._pages = pages
-        set_bound(connection, pages - pages // RESERVE_SHARE)
 
     def apply(self, batch: Sequence[Operation]) -> None:
         """Commit ``batch``; what could not be done has its ``error`` set afterwards."""
+        if self._pages.spent:
+            self._pages.restore()
+        if self._pages.spent:
+            self._apply_sparingly(batch)
+            return
+        while True:
+            try:
+                self._apply_all(batch)
+            except sqlite3.Error as exc:
+                if not is_full(exc):
+                    raise
+                self._undo()
+                if self._pages.grow():
+                    continue
+                self._apply_sparingly(batch)
+            return
+
+    def _apply_all(self, batch: Sequence[Operation]) -> None:
         rows = [op.row for op in batch if isinstance(op, Insert | Finish)]
-        try:
-            if len(rows) == len(batch) <= MAX_ROWS:
-                self._upsert.execute(self._connection, rows)
-            else:
-                self._apply_mixed(batch)
-        except sqlite3.Error as exc:
-            if not is_full(exc):
-                raise
-            self._undo()
-            self._apply_full(batch)
+        if len(rows) == len(batch) <= MAX_ROWS:
+            self._upsert.execute(self._connection, rows)
+        else:
+            self._apply_mixed(batch)
 
     def _apply_mixed(self, batch: Sequence[Operation]) -> None:
         """One transaction, in order: runs of rows as one statement, each task by itself."""
@@ -115,37 +127,40 @@ class Batches:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def _apply_full(self, batch: Sequence[Operation]) -> None:
-        """No room for all: what is vital first, into the reserve; then each other alone."""
+    def _apply_sparingly(self, batch: Sequence[Operation]) -> None:
+        """There is no room for all: completions first, together; then each other alone."""
         vital = [op for op in batch if isinstance(op, Finish)]
-        tasks = [op for op in batch if op.is_vital and not isinstance(op, Finish)]
-        set_bound(self._connection, self._pages)
-        try:
-            if vital:
-                self._try(vital)
-            for task in tasks:
-                self._try([task])
-        finally:
-            set_bound(self._connection, self._pages - self._pages // RESERVE_SHARE)
-        error: sqlite3.Error | None = None
-        for operation in batch:
-            if isinstance(operation, Finish) or (
-                isinstance(operation, Task) and operation.is_vital
-            ):
-                continue
-            if error is not None and isinstance(operation, Insert):
-                operation.error = error  # the first was refused, and each try costs a write
-                continue
-            self._try([operation])
-            error = error or operation.error
+        others = [op for op in batch if not isinstance(op, Finish)]
+        if vital:
+            self._try(vital, VITAL)
+        for operation in sorted(others, key=lambda op: -op.reserve):
+            self._try([operation], operation.reserve)
 
-    def _try(self, operations: Sequence[Operation]) -> None:
-        """One transaction; where it does not fit, all of ``operations`` get the error."""
+    def _try(self, operations: Sequence[Operation], reserve: int) -> None:
+        """One transaction, into the reserve if need be, and if it may; else smaller ones."""
+        while True:
+            try:
+                if self._pages.spent > reserve and isinstance(operations[0], Insert):
+                    raise no_room()  # or it would take what was given up for others
+                self._apply_mixed(operations)
+            except sqlite3.Error as exc:
+                if not is_full(exc):
+                    raise
+                self._undo()
+                if self._spend(reserve):
+                    continue
+                if len(operations) > 1:  # the log may have room for half of them at a time
+                    middle = len(operations) // 2
+                    self._try(operations[:middle], reserve)
+                    self._try(operations[middle:], reserve)
+                else:
+                    operations[0].error = exc
+            return
+
+    def _spend(self, reserve: int) -> bool:
         try:
-            self._apply_mixed(operations)
+            return self._pages.spend(reserve)
         except sqlite3.Error as exc:
             if not is_full(exc):
                 raise
-            self._undo()
-            for operation in operations:
-                operation.error = exc
+            return False  # not even for that: the disk fails

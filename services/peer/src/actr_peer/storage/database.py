@@ -26,8 +26,8 @@ CHECKPOINT_PAGES = 256
 SMALL_CHECKPOINT_PAGES = 64
 """The same where the whole database is small."""
 SMALL_DATABASE_BYTES = 32 * 1024 * 1024
-RESERVE_SHARE = 10
-"""One part in so many of the pages is kept for completions and recovery."""
+MIN_PAGES = 128
+"""Of a database, whatever its bound says: half a MiB."""
 STATEMENTS = 64
 """Prepared statements that are kept."""
 
@@ -75,32 +75,41 @@ def is_full(error: sqlite3.Error) -> bool:
     return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
+def no_room() -> sqlite3.Error:
+    """The error of a disk that is full, for what is not even tried."""
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return error
+
+
 def configure(connection: Connection, path: str, durability: Durability, max_bytes: int) -> int:
-    """Set the pragmas and make the log long; returns the bound of the database, in pages.
+    """Set the pragmas; returns the bound of the database, in pages.
 
     The bound is ``max_bytes``, or half of what the volume has, where that is less: the log
     and the checkpoints need room too.
 
     Raises:
-        ConfigError: If the file is not a database, or cannot be written.
+        sqlite3.Error: If the file is not a database, or cannot be written.
     """
-    try:
-        connection.execute("PRAGMA busy_timeout=5000").fetchall()
-        if durability == "memory":
-            return _bound(connection, max_bytes)
+    connection.execute("PRAGMA busy_timeout=5000").fetchall()
+    # Debian's SQLite writes zeros over what is deleted, and logs every page of it.
+    connection.execute("PRAGMA secure_delete=OFF").fetchall()
+    if durability != "memory":
         connection.execute("PRAGMA journal_mode=WAL").fetchall()
         synchronous = "FULL" if durability == "power" else "NORMAL"
         connection.execute(f"PRAGMA synchronous={synchronous}")
         max_bytes = min(max_bytes, _half_of_volume(path))
+        limit = log_bytes(max_bytes // PAGE_BYTES)
+        connection.execute(f"PRAGMA journal_size_limit={limit}").fetchall()
         is_small = max_bytes < SMALL_DATABASE_BYTES
         pages = SMALL_CHECKPOINT_PAGES if is_small else CHECKPOINT_PAGES
-        wal_bytes = min(WAL_BYTES, max_bytes // 4)
-        connection.execute(f"PRAGMA journal_size_limit={wal_bytes}").fetchall()
-        _lengthen_log(connection, path, wal_bytes)
         connection.execute(f"PRAGMA wal_autocheckpoint={pages}").fetchall()
-        return _bound(connection, max_bytes)
-    except sqlite3.DatabaseError as exc:
-        raise ConfigError(f"mailbox file {path}: {exc}; check the path and its volume") from exc
+    return max(MIN_PAGES, max_bytes // PAGE_BYTES)
+
+
+def log_bytes(bound: int) -> int:
+    """How long the log of a database of ``bound`` pages is made."""
+    return min(WAL_BYTES, bound * PAGE_BYTES // 4)
 
 
 def set_bound(connection: Connection, pages: int) -> None:
@@ -108,47 +117,18 @@ def set_bound(connection: Connection, pages: int) -> None:
     connection.execute(f"PRAGMA max_page_count={pages}").fetchall()
 
 
-def _bound(connection: Connection, max_bytes: int) -> int:
-    page_bytes = int(connection.execute("PRAGMA page_size").fetchone()[0])
-    pages = max(64, max_bytes // page_bytes)
-    set_bound(connection, pages - pages // RESERVE_SHARE)
-    return pages
-
-
 def _half_of_volume(path: str) -> int:
     volume = os.statvfs(os.path.dirname(path) or ".")
-    own = sum(_size(path + suffix) for suffix in ("", "-wal"))
+    own = sum(file_size(path + suffix) for suffix in ("", "-wal"))
     return (volume.f_bavail * volume.f_frsize + own) // 2
 
 
-def _size(path: str) -> int:
+def file_size(path: str) -> int:
+    """Bytes; 0 for a file that is not there."""
     try:
         return os.stat(path).st_size
     except FileNotFoundError:
         return 0
-
-
-def _lengthen_log(connection: Connection, path: str, wal_bytes: int) -> None:
-    """Write a throw-away table through the log, whose blocks then stay allocated.
-
-    Harmless where the disk has no room for it: the log then grows as it is used.
-    """
-    if _size(path + "-wal") >= wal_bytes - 2 * PAGE_BYTES:
-        return
-    connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
-    blob = wal_bytes - 64 * PAGE_BYTES
-    try:
-        connection.execute("BEGIN")
-        connection.execute("CREATE TABLE actr_log(blob BLOB)")
-        connection.execute("INSERT INTO actr_log VALUES(zeroblob(?))", (blob,))
-        connection.execute("COMMIT")
-        connection.execute("DROP TABLE actr_log")
-        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
-    except sqlite3.OperationalError as exc:
-        if not is_full(exc):
-            raise
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 class FileLock:

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from actr_peer.storage.database import Connection, Durability, FileLock
 from actr_peer.storage.operations import Operation, Task
+from actr_peer.storage.pages import NORMAL
 from actr_peer.storage.writer import InlineWriter, Store, ThreadWriter, Writer
 from actr_peer.tasks import Tasks
 
@@ -117,7 +118,7 @@ class Ledger(Generic[Found]):
         self._committed(batch)
 
     async def ask(
-        self, work: Callable[[Connection], Result], *, size: int = 0, is_vital: bool = False
+        self, work: Callable[[Connection], Result], *, size: int = 0, reserve: int = NORMAL
     ) -> Result:
         """Run ``work`` in a transaction and return what it returns, after the sync.
 
@@ -134,5 +135,5 @@ class Ledger(Generic[Found]):
             else:
                 future.set_result(task.result)
 
-        self.write(Task(work, tell, size=size, is_vital=is_vital))
+        self.write(Task(work, tell, size=size, reserve=reserve))
         return await future

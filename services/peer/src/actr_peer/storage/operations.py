@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from actr_peer.storage.database import Connection
+from actr_peer.storage.pages import NORMAL, URGENT, VITAL
 
 Row = tuple[Any, ...]
 
@@ -17,10 +18,10 @@ class Operation:
     Attributes:
         size: About how many bytes it writes.
         error: Set when it could not be done; its writes are undone then.
-        is_vital: It may use the pages that are kept in reserve.
+        reserve: How much of the pages that are held back it may use; see ``storage.pages``.
     """
 
-    is_vital: bool
+    reserve: int
 
     __slots__ = ("error", "size")
 
@@ -43,14 +44,21 @@ class Insert(_RowWrite):
     """Store a new row; refused where there is no room."""
 
     __slots__ = ()
-    is_vital = False
+    reserve = NORMAL
+
+
+class UrgentInsert(Insert):
+    """Store a new row, into the first reserve if need be."""
+
+    __slots__ = ()
+    reserve = URGENT
 
 
 class Finish(_RowWrite):
-    """Change a row that is there; may use the pages that are kept in reserve."""
+    """Change a row that is there; it may use the whole reserve."""
 
     __slots__ = ()
-    is_vital = True
+    reserve = VITAL
 
 
 class Task(Operation):
@@ -60,7 +68,7 @@ class Task(Operation):
 
     """
 
-    __slots__ = ("done", "is_vital", "result", "work")
+    __slots__ = ("done", "reserve", "result", "work")
 
     def __init__(
         self,
@@ -68,11 +76,11 @@ class Task(Operation):
         done: Callable[[Task], None],
         *,
         size: int = 0,
-        is_vital: bool = False,
+        reserve: int = NORMAL,
     ) -> None:
         self.size = size
         self.error = None
         self.work = work
         self.done = done
-        self.is_vital = is_vital
+        self.reserve = reserve
         self.result: Any = None

@@ -84,7 +84,11 @@ class ThreadWriter(Generic[Op, Opened]):
 
     async def start(self) -> Opened:
         self._thread.start()
-        return await asyncio.shield(self._opened)
+        try:
+            return await asyncio.shield(self._opened)
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         self._queue.put(None)

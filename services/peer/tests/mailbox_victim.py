@@ -1,0 +1,93 @@
+"""A process to be killed: puts, runs and completes requests, and says what it was promised.
+
+Run as ``python mailbox_victim.py FILE FIRST LAST [MODE]``. Each request writes its id with its
+completion. It prints one line each: ``ack ID`` when a put is acknowledged, ``reply ID`` when a
+reply goes out, ``start ID ATTEMPTS`` when a handler starts, ``dead ID`` for each dead letter at
+the end, ``end`` when nothing is left to do. The request ``poison`` kills the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from functools import partial
+
+from actr_peer.inbound.mailbox import Mailbox
+from actr_peer.lifecycle.scheduler import Outcome, Scheduler, Turn
+from actr_peer.protocol.mailbox import Put, Request
+from actr_peer.protocol.payload import PayloadType
+
+IN_FLIGHT = 64
+
+
+def say(*words: object) -> None:
+    os.write(1, (" ".join(map(str, words)) + "\n").encode())
+
+
+async def handle(item: Request, turn: Turn) -> Outcome:
+    say("start", item.request_id, item.attempts)
+    if item.request_id == "poison":
+        os.kill(os.getpid(), signal.SIGKILL)
+    async with turn.transaction() as tx:
+        await tx.execute("INSERT INTO effect(id) VALUES(?)", (item.request_id,))
+    return Outcome(item.request_id.encode())
+
+
+class Victim:
+    """Keeps :data:`IN_FLIGHT` requests on their way until ``last`` is answered."""
+
+    def __init__(self, mailbox: Mailbox, names: list[str]) -> None:
+        self.mailbox = mailbox
+        self.names = iter(names)
+        self.missing = set(names)
+        self.finished = asyncio.Event()
+
+    def next(self) -> None:
+        name = next(self.names, None)
+        if name is not None:
+            envelope = name.encode() * 10
+            item = Request("me", name, PayloadType.RPC_RELIABLE, False, "demo.X.Y", envelope)
+            self.mailbox.put(item, partial(self.acknowledged, name))
+
+    def acknowledged(self, name: str, result: Put) -> None:
+        say("ack", name)
+        if getattr(result, "reply", None) is not None:
+            self.answered(name)
+
+    def reply(self, item: Request, reply: bytes) -> None:
+        say("reply", item.request_id)
+        self.answered(item.request_id)
+
+    def answered(self, name: str) -> None:
+        self.missing.discard(name)
+        if not self.missing:
+            self.finished.set()
+        self.next()
+
+
+async def main(path: str, names: list[str]) -> None:
+    async with Mailbox(path) as mailbox:
+        await mailbox._ledger.ask(
+            lambda c: c.execute("CREATE TABLE IF NOT EXISTS effect(n INTEGER PRIMARY KEY, id)")
+        )
+        victim = Victim(mailbox, names)
+        scheduler = Scheduler(
+            mailbox,
+            run=handle,
+            reply=victim.reply,
+            key_of=lambda item: None,
+            error_reply=lambda item, error: str(error).encode(),
+        )
+        async with scheduler:
+            for _ in range(IN_FLIGHT):
+                victim.next()
+            await victim.finished.wait()
+            for letter in await mailbox.letters.find():
+                say("dead", letter.request_id, letter.crashes)
+    say("end")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2:]))
