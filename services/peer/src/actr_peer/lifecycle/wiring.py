@@ -158,7 +158,7 @@ class Wiring:
             publications = self._publications.get(remote)
             if publications is not None:
                 publications.wire_ready(wire)
-        elif state is WireState.FAILED and link.remote in self._publications:
+        elif wire is None and link.remote in self._publications:
             self._publications[link.remote].wire_lost()
 
     def _frame(self, remote: ActrId, frame: MediaFrame) -> None:

@@ -112,6 +112,8 @@ class Publication:
             self._current = outcome
             self.state = PublicationState.LIVE
             self.resumed += 1
+            if self.resumed:  # the receiver's own request may come before this side listens
+                self.source.request_keyframe()
             outcome.on_finished = self._end
             self._live.set()
 
