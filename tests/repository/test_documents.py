@@ -17,9 +17,12 @@ from actr_peer.cli.verbs import VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (ROOT / "services/peer/src/actr_peer", ROOT / "services/signaling/src/actr_signaling")
+SERVICES = (ROOT / "services/peer", ROOT / "services/signaling")
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\[[^\]]+\]\((?!https?:)([^)#]+)")
 PATH = re.compile(r"[\w.*-]+(/[\w.*-]+)+/?|[\w-]+\.(py|md|toml|yaml|proto|txt|in)")
+LABEL = re.compile(r"/v\d+(/|$)")
+"""What a proof is made over, and the like: no file."""
 WORD = re.compile(r"[A-Za-z_]\w*")
 EXAMPLES = {"room.proto", "room.py", "ann.py", "actr.toml", "video.mp4", "compose.override.yaml"}
 """Files that the documents tell the reader to make."""
@@ -74,7 +77,7 @@ def names_of(node: ast.AST) -> Iterator[str]:
 
 def exists(text: str, document: Path) -> bool:
     """Whether a path of a document is there: from the root, a package, or the document."""
-    places = (ROOT, document.parent, *PACKAGES, ROOT / "proto", ROOT / "proto/actr")
+    places = (ROOT, document.parent, *PACKAGES, *SERVICES, ROOT / "proto", ROOT / "proto/actr")
     return any(next(place.glob(text.rstrip("/")), None) is not None for place in places)
 
 
@@ -82,6 +85,7 @@ def exists(text: str, document: Path) -> bool:
 def test_every_path_a_document_names_is_there(document: Path) -> None:
     text = prose(document)
     named = {span for span in SPAN.findall(text) if PATH.fullmatch(span)} - EXAMPLES
+    named -= {span for span in named if LABEL.search(span)}
     links = {link for link in LINK.findall(text) if not (document.parent / link).exists()}
     missing = {path for path in named if not path.startswith("/") and not exists(path, document)}
     assert missing | links == set()

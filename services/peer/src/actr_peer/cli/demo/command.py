@@ -144,7 +144,7 @@ def _outcome(row: Row) -> str:
 
 
 def _print_table(result: Report) -> None:
-    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else WIDE + 20, highlight=False)
     is_wide = console.width >= WIDE
     table = Table("payload type", "lane", "wire", box=SIMPLE_HEAD if is_wide else None)
     table.pad_edge = is_wide
