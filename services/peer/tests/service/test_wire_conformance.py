@@ -199,6 +199,26 @@ async def test_messages_that_come_before_the_sink_wait_for_it(line: tuple[Wire, 
     assert far_sink.on(0) == [b"%d" % number for number in range(20)]
 
 
+async def test_a_sink_that_closes_on_the_first_message_that_waited_gets_no_other(
+    line: tuple[Wire, Wire],
+) -> None:
+    near, far = line
+    near_sink = Recorder()
+    near.attach(near_sink)
+    for number in range(20):
+        near.send(0, b"%d" % number)
+        far.send(0, b"%d" % number)
+    await near_sink.received(20)
+    await turns(20)
+    far_sink = Recorder(lambda wire, channel, data: wire.abort())
+    far.attach(far_sink)
+    await far_sink.until(lambda: bool(far_sink.messages))
+    await far_sink.gone.wait()
+    await turns(20)
+    assert far_sink.messages == [(0, b"0")]
+    assert far_sink.late == []
+
+
 async def test_close_delivers_what_was_sent_before_and_is_clean_for_both(
     line: tuple[Wire, Wire],
 ) -> None:

@@ -131,6 +131,16 @@ async def test_what_was_read_before_a_sink_came_is_bounded() -> None:
     assert bench.sink.late == []
 
 
+async def test_a_sink_that_closes_on_the_first_parked_message_gets_no_other() -> None:
+    bench = Bench()
+    bench.shake()
+    for number in range(3):
+        bench.frame(encode(0, b"%d" % number))
+    bench.sink.on_message = lambda wire, channel, data: wire.abort()
+    bench.wire.attach(bench.sink)
+    assert bench.sink.messages == [(0, b"0")]
+
+
 async def test_what_the_library_refuses_is_the_far_side_s_fault() -> None:
     bench = Bench()
     bench.shake()
