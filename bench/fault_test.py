@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bench import netns
+from bench.ledger import RELIABLE
 from bench.report import console, show, write_json
 
 SUITE = "tests/faults"
@@ -31,7 +32,7 @@ class Scenarios:
             return
         noted: dict[str, Any] = dict(report.user_properties)
         lanes: Any = noted.pop("lanes", {})
-        reliable = [counts for name, counts in lanes.items() if not name.endswith("latency")]
+        reliable = [counts for name, counts in lanes.items() if name.endswith(RELIABLE)]
         self.rows.append(
             {
                 "scenario": report.nodeid.partition("::")[2],

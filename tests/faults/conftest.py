@@ -9,12 +9,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from pairs import Pair, pair
+from pairs import MakePair, Pair, pair
 
 from bench import netns
 from bench.hosts import Network, network, router_signaling
-
-MakePair = Callable[..., AbstractAsyncContextManager[Pair]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

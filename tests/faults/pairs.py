@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ HERE = Path(__file__).parent
 SESSION_FAULTS = HERE.parents[1] / "services/peer/tests"
 BOTH = ("webrtc", "websocket")
 RATES = dict.fromkeys(LANES, 60.0)
-MAX_AGE = 0.1 + 0.15
-"""Seconds: the life of a latency-first item, and what a busy machine adds to the path."""
+MAX_AGE = 0.1 + 0.9
+"""Seconds: the life of a latency-first item, and what a busy machine adds to the path. Less than
+a cut takes: what waited for its end is found."""
 
 Property = Callable[[str, object], None]
+MakePair = Callable[..., AbstractAsyncContextManager["Pair"]]
 
 
 @dataclass
@@ -87,12 +89,20 @@ class Pair:
         found: dict[str, dict[str, int]] = {}
         for sender, receiver in ((self.a, self.b), (self.b, self.a)):
             for lane, verdict in verdicts(sender, receiver).items():
-                found[f"{sender.name} to {receiver.name}, {lane}"] = verdict.row()
+                name = f"{sender.name} to {receiver.name}, {lane}"
+                if self.restarted and lane == "stream":
+                    name += ", reset"
+                found[name] = verdict.row()
         self.note("lanes", found)
         return found
 
-    async def assert_clean(self) -> None:
-        """Nothing lost, doubled or out of order on the reliable lanes; nothing stale."""
+    async def assert_clean(self, *, max_age: float | None = None) -> None:
+        """Nothing lost, doubled or out of order on the reliable lanes.
+
+        Args:
+            max_age: Seconds: no latency-first item was older when it arrived. Only where the
+                path itself holds nothing back: TCP delivers late what it had taken.
+        """
         found = await self.compare()
         for name, counts in found.items():
             if name.endswith("latency"):
@@ -100,8 +110,9 @@ class Pair:
                 continue
             assert counts["accepted"] > 0, f"{name}: nothing was accepted"
             assert is_clean(counts), f"{name}: {counts}"
-        for peer in (self.a, self.b):
-            assert ledger.oldest(peer.arrived(), "latency") <= MAX_AGE
+        ages = [ledger.oldest(peer.arrived(), "latency") for peer in (self.a, self.b)]
+        self.note("oldest_latency_first_s", round(max(ages), 3))
+        assert max_age is None or max(ages) <= max_age
 
     def silence(self, since: float) -> float:
         """The longest silence of any reliable lane since an instant, in either direction."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from conftest import MakePair
+from pairs import MakePair
 
 from bench.hosts import UDP_CUT
 
@@ -42,6 +42,25 @@ async def test_a_track_is_suspended_without_webrtc_and_resumes_with_its_id_and_a
         status = await pair.a.ask("status", to=pair.b.id)
         assert status["published"]["one"] == {"state": "LIVE", "resumed": 1}
         assert (await pair.b.ask("status", to=pair.a.id))["frame_tracks"] == ["one"]
+        pair.note("keyframes", (keyframes, pair.b.told("keyframe", track="one")))
         assert len(pair.b.told("keyframe", track="one")) > keyframes
         await pair.ready()
+        await pair.assert_clean()
+
+
+async def test_tracks_of_both_sides_move_to_the_wire_that_replaces_theirs(
+    make_pair: MakePair,
+) -> None:
+    async with make_pair() as pair:
+        await pair.flow()
+        for peer, other in ((pair.a, pair.b), (pair.b, pair.a)):
+            await peer.ask("publish", to=other.id, track_id=f"of {peer.name}")
+            assert (await other.ask("expect", to=peer.id, timeout=10, frames=FRAMES))["ok"]
+        await pair.a.ask("network_changed")
+        await asyncio.sleep(3.0)  # the old wires are closed once the new ones have proved good
+        await pair.ready()
+        for peer, other in ((pair.a, pair.b), (pair.b, pair.a)):
+            more = (await other.ask("status", to=peer.id))["frames"] + FRAMES
+            expected = await other.ask("expect", to=peer.id, timeout=5, frames=more)
+            assert expected["ok"], f"the track of {peer.name} ended with its wire"
         await pair.assert_clean()

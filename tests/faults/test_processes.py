@@ -6,8 +6,7 @@ import asyncio
 import time
 
 import pytest
-from conftest import MakePair
-from pairs import Pair
+from pairs import MakePair, Pair
 
 from bench.actors import Actor, OrderError
 
@@ -40,6 +39,7 @@ async def test_a_killed_process_is_not_preferred_within_a_second_and_calls_fail_
         with pytest.raises(OrderError) as caught:
             await pair.a.ask("call", to=pair.b.id, timeout=25.0)
         assert caught.value.kind in TYPED
+        pair.note("failed_with", str(caught.value))
         pair.note("failed_after_s", round(time.monotonic() - began, 3))
         assert time.monotonic() - began < 25.0
 
