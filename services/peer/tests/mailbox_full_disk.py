@@ -6,15 +6,16 @@ Prints one JSON object with what happened in each step.
 from __future__ import annotations
 
 import asyncio
-import errno
+import contextlib
 import json
 import os
 import sys
 from pathlib import Path
 
+from mailbox_kit import Deliveries, put, request, settled
+
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.protocol.mailbox import Refused, Stored
-from mailbox_kit import Deliveries, put, request, settled
 
 SIZE = 20_000
 
@@ -22,16 +23,10 @@ SIZE = 20_000
 def fill(path: Path) -> None:
     """Take all the room that the volume has."""
     with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(65_536))
-        except OSError as exc:
-            assert exc.errno == errno.ENOSPC
-        try:
-            while True:
-                file.write(b"x" * 512)
-        except OSError:
-            pass
+        for size in (65_536, 512):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(size))
 
 
 async def put_until_refused(mailbox: Mailbox, name: str, signal: bool = False) -> tuple[int, str]:

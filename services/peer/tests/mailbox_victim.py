@@ -1,6 +1,6 @@
 """A process to be killed: puts, runs and completes requests, and says what it was promised.
 
-Run as ``python mailbox_victim.py FILE FIRST LAST [MODE]``. Each request writes its id with its
+Run as ``python mailbox_victim.py FILE ID...``. Each request writes its id with its
 completion. It prints one line each: ``ack ID`` when a put is acknowledged, ``reply ID`` when a
 reply goes out, ``start ID ATTEMPTS`` when a handler starts, ``dead ID`` for each dead letter at
 the end, ``end`` when nothing is left to do. The request ``poison`` kills the process.
@@ -36,7 +36,7 @@ async def handle(item: Request, turn: Turn) -> Outcome:
 
 
 class Victim:
-    """Keeps :data:`IN_FLIGHT` requests on their way until ``last`` is answered."""
+    """Keeps :data:`IN_FLIGHT` requests on their way until all are answered and none is left."""
 
     def __init__(self, mailbox: Mailbox, names: list[str]) -> None:
         self.mailbox = mailbox
@@ -62,9 +62,12 @@ class Victim:
 
     def answered(self, name: str) -> None:
         self.missing.discard(name)
-        if not self.missing:
-            self.finished.set()
         self.next()
+        self.look()
+
+    def look(self) -> None:
+        if not self.missing and not self.mailbox.depth:
+            self.finished.set()
 
 
 async def main(path: str, names: list[str]) -> None:
@@ -83,6 +86,7 @@ async def main(path: str, names: list[str]) -> None:
         async with scheduler:
             for _ in range(IN_FLIGHT):
                 victim.next()
+            victim.look()
             await victim.finished.wait()
             for letter in await mailbox.letters.find():
                 say("dead", letter.request_id, letter.crashes)
