@@ -59,7 +59,7 @@ types: setup  ## mypy --strict over both services
 
 .PHONY: layers
 layers: setup  ## import contracts: each layer imports only what is below it
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-cache
 
 .PHONY: measure
 measure: setup  ## lengths of modules and functions, beside their limits
