@@ -131,7 +131,7 @@ class AiortcEngine:
         self._sctp = sctp.upgrade(self._pc.sctp, options, self)
         self._ice = ice.upgrade(self._sctp.transport.transport, options)
         self._channels += [self._create_channel(channel) for channel in range(1, CHANNELS)]
-        self._policy = options.ice_policy
+        self._options = options
         self._offer: RTCSessionDescription | None = None
         self._is_described = False
         self._remote_ended = False
@@ -173,7 +173,7 @@ class AiortcEngine:
 
     @property
     def allows_loopback(self) -> bool:
-        return ice.LOOPBACK in self._ice.addresses
+        return self._options.loopback is True or ice.LOOPBACK in self._ice.addresses
 
     def view(self) -> Mapping[str, Any]:
         return {
@@ -225,7 +225,7 @@ class AiortcEngine:
         """The first description, with what is known now; the rest is asked for."""
         self._is_described = True
         if not self._ice.local_candidates:
-            wanted = "relayed " if self._policy is IcePolicy.RELAY else ""
+            wanted = "relayed " if self._options.ice_policy is IcePolicy.RELAY else ""
             why = "; ".join(self._ice.failures) or "no address that may be used"
             raise BrokenError(f"no {wanted}ICE candidate: {why}")
         sdp: str = self._pc.localDescription.sdp
