@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mailbox_kit import request, settled
+from powercut import Disk, Image
+
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.protocol.mailbox import STORED, Put, Repeated, Request
 from actr_peer.storage.database import Connection, Durability
-from mailbox_kit import request, settled
-from powercut import Disk, Image
 
 Promise = dict[str, bytes]
 
@@ -76,9 +77,7 @@ async def live(
 
         mailbox.attach(run)
         for burst in range(bursts):
-            waiting = [
-                _put(mailbox, f"{burst}.{n}", promised) for n in range(dice.randint(1, 8))
-            ]
+            waiting = [_put(mailbox, f"{burst}.{n}", promised) for n in range(dice.randint(1, 8))]
             await asyncio.gather(*waiting)
         await settled(mailbox)
         disk.on_step = lambda: None
