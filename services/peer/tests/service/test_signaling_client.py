@@ -167,7 +167,7 @@ async def test_starting_returns_when_registered(service: Service) -> None:
     assert sink.states == [SignalingState.REGISTERED, SignalingState.CLOSED]
 
 
-@pytest.mark.parametrize("url", ["http://s/v1/ws", "signaling:8080", "ws://", ""])
+@pytest.mark.parametrize("url", ["http://s/v1/ws", "signaling:8080", "ws://", "", "ws://s:99999/"])
 def test_an_address_that_is_no_websocket_s_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match=r"signaling\.url"):
         SignalingClient(
@@ -471,6 +471,15 @@ async def test_looking_up_asks_the_service_and_remembers_for_an_outage(
         assert await client.lookup(BOB) == looked_up
         with pytest.raises(UnreachableError):
             await client.lookup(CAROL, timeout=0.02)
+
+
+async def test_an_actor_that_has_left_is_not_found_again(service: Service) -> None:
+    async with started(service) as (client, played):
+        for found, expected in (([presence(BOB)], True), ([], False)):
+            asking = asyncio.create_task(client.lookup(BOB))
+            message = await played.heard()
+            await played.say(reply_to=message.id, discovered=pb.Discovered(found=found))
+            assert (await asking is not None) is expected
 
 
 # Keeping it up

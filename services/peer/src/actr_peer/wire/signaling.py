@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
-from urllib.parse import urlsplit
 
 from websockets.exceptions import WebSocketException
 
@@ -44,6 +43,7 @@ from actr_peer.protocol.signaling import (
 from actr_peer.protocol.signaling_session import Ending, Final, Lost, Session, undelivered
 from actr_peer.tasks import Tasks
 from actr_peer.wire.signaling_connection import Connection, open_socket
+from actr_peer.wire.tcp import is_websocket_url
 
 log = logging.getLogger(__name__)
 
@@ -95,8 +95,7 @@ class SignalingClient:
         load: Callable[[], Load],
         start_timeout: float = START_SECONDS,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        if not is_websocket_url(url):
             raise ConfigError(
                 f"signaling.url {url!r}: write a WebSocket address, for example "
                 "ws://signaling:8080/v1/ws"
@@ -258,6 +257,7 @@ class SignalingClient:
         if found is None and self._live is None:
             found = self._recent.get(actr_id)
         if found is None:
+            self._recent.pop(actr_id, None)  # it may have left
             await self.discover(actr_id.actr_type, limit=MAX_FOUND, timeout=timeout)
             found = self._recent.get(actr_id)
         return found

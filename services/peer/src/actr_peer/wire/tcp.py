@@ -62,6 +62,15 @@ def parse_listen(text: str) -> tuple[str, int]:
     return bare, int(port)
 
 
+def is_websocket_url(url: str) -> bool:
+    """Whether ``url`` is one that can be dialled, as far as its text goes."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port out of range, half of an IPv6 address
+        return False
+
+
 async def listen(host: str, port: int) -> socket.socket:
     """Return a bound socket that is not listening yet.
 

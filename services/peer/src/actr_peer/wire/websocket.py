@@ -204,11 +204,11 @@ class _Dial:
 
     async def connect(self, wire: WebSocketWire, url: str) -> None:
         """Connect and upgrade; OSError, WSError and ValueError say why not."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        if not tcp.is_websocket_url(url):
             raise ValueError("not a ws:// or wss:// address")
+        parts = urlsplit(url)
         default_port = 443 if parts.scheme == "wss" else 80
-        sock = self._socket = await tcp.connect(parts.hostname, parts.port or default_port)
+        sock = self._socket = await tcp.connect(parts.hostname or "", parts.port or default_port)
         transport, _ = await ws_connect(
             lambda: wire,
             url,
