@@ -55,6 +55,13 @@ def docker(
     return done.stdout.strip()
 
 
+def logs(container: str) -> str:
+    """All that a container wrote, on standard output and standard error."""
+    command = ["docker", "logs", container]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+    return done.stdout.decode()
+
+
 def eventually(claim: str, check: Callable[[], Found], *, within: float) -> Found:
     """Return the first true result of ``check``.
 

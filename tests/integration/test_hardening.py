@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from drivers import Composed, DockerError, docker
+from drivers import Composed, DockerError, docker, logs
 
 SERVICES = ("redis", "signaling", "peer")
 
@@ -71,7 +71,7 @@ def test_no_secret_is_in_an_image_or_in_the_environment(system: Composed) -> Non
     for service in SERVICES:
         for container in system.containers(service):
             assert secret not in json.dumps(inspect(container)), f"{container} shows the secret"
-            assert secret not in docker("logs", container), f"{container} logs the secret"
+            assert secret not in logs(container), f"{container} logs the secret"
 
 
 def test_a_peer_ends_gracefully_within_the_grace_period(system: Composed) -> None:
