@@ -31,7 +31,7 @@ from actr_peer.protocol.signaling import (
     Registration,
     SignalingState,
 )
-from actr_peer.wire import signaling, signaling_connection
+from actr_peer.wire import signaling_connection, signaling_upkeep
 from actr_peer.wire.signaling import SignalingClient
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(30)]
@@ -148,7 +148,7 @@ async def started(
 
 @pytest.fixture(autouse=True)
 def short_leave(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signaling, "LEAVE_SECONDS", 0.01)
+    monkeypatch.setattr(signaling_upkeep, "LEAVE_SECONDS", 0.01)
 
 
 def presence(actr_id: ActrId, **more: Any) -> pb.Presence:
@@ -348,7 +348,7 @@ async def test_a_relay_that_is_cancelled_is_forgotten(service: Service, after: i
         await turns(after)
         relaying.cancel()
         await asyncio.wait([relaying])
-        live = client._live
+        live = client._upkeep.live
         assert live is not None
         assert live._waiting == {}
         assert live._session._open == {}
@@ -572,7 +572,7 @@ async def test_a_service_that_speaks_nonsense_is_left_for_another(
 async def test_leaving_says_so_and_waits_for_the_receipt(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signaling, "LEAVE_SECONDS", 5.0)
+    monkeypatch.setattr(signaling_upkeep, "LEAVE_SECONDS", 5.0)
     async with started(service) as (client, played):
         leaving = asyncio.create_task(client.unregister())
         message = await played.heard()
