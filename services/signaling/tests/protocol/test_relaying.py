@@ -69,6 +69,16 @@ def test_a_relayed_message_put_together_is_what_protobuf_would_write(
     assert relayed.negotiate.SerializeToString() == step
 
 
+@given(st.integers(0, 2**64 - 1), st.integers(0, 300))
+def test_a_snapshot_put_together_is_what_protobuf_would_write(version: int, count: int) -> None:
+    present = list(view(**{f"p_{number}": "r1" for number in range(count)}))
+    data = replies.snapshot(7, "acme:p", version, present)
+    body = pb.PresenceSnapshot(
+        actr_type="acme:p", version=version, present=[entry.to_wire() for entry in present]
+    )
+    assert pb.ServerMessage.FromString(data) == pb.ServerMessage(reply_to=7, snapshot=body)
+
+
 def test_a_reply_in_json_form_has_the_names_of_the_contract() -> None:
     text = replies.to_json(replies.undelivered(4, Undelivered.OFFLINE, actor("a")))
     assert '"reply_to"' in text

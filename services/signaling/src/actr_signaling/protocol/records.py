@@ -85,9 +85,17 @@ class Entry:
     replica: str
     text: str = field(init=False)
     """The id in text form: the key of the entry everywhere."""
+    _packed: bytes = field(init=False, default=b"", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", self.registration.id.text)
+
+    @property
+    def packed(self) -> bytes:
+        """:meth:`to_wire` in bytes, written once: every snapshot has every entry in it."""
+        if not self._packed:
+            object.__setattr__(self, "_packed", self.to_wire().SerializeToString())
+        return self._packed
 
     @property
     def realm(self) -> str:

@@ -1,7 +1,7 @@
 """Sans-I/O: what the server says, as bytes ready for a binary frame.
 
-A relay is the hot path: it is put together from the sender's prepared head and the negotiation
-step as it came, without building a message (field numbers from actr/signaling.proto).
+Relays and snapshots are put together from parts that are bytes already, without building a
+message: the sender's head and the step as it came; every entry, which is written once.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from actr_signaling.protocol.records import Entry
 from actr_signaling.protocol.routing import Undelivered
 
 _RELAYED_TAG = bytes([11 << 3 | 2])  # ServerMessage.relayed
+_SNAPSHOT_TAG = bytes([6 << 3 | 2])  # ServerMessage.snapshot
+_PRESENT_TAG = bytes([3 << 3 | 2])  # PresenceSnapshot.present
 _NEGOTIATE_TAG = bytes([2 << 3 | 2])  # Relayed.negotiate
 
 
@@ -77,10 +79,12 @@ def heartbeat_ack(reply_to: int, ice_servers: Iterable[IceServer]) -> bytes:
 
 
 def snapshot(reply_to: int, actr_type: str, version: int, present: Iterable[Entry]) -> bytes:
-    body = pb.PresenceSnapshot(
-        actr_type=actr_type, version=version, present=[entry.to_wire() for entry in present]
-    )
-    return pb.ServerMessage(reply_to=reply_to, snapshot=body).SerializeToString()
+    parts = [pb.PresenceSnapshot(actr_type=actr_type, version=version).SerializeToString()]
+    for entry in present:
+        parts += _PRESENT_TAG, _varint(len(entry.packed)), entry.packed
+    body = b"".join(parts)
+    head = pb.ServerMessage(reply_to=reply_to).SerializeToString()
+    return b"".join((head, _SNAPSHOT_TAG, _varint(len(body)), body))
 
 
 _KINDS = {
