@@ -14,7 +14,13 @@ from random import Random
 
 from actr_peer.protocol.ends import Changed, Refused, Restarted
 from actr_peer.protocol.lanes import HELD_BYTES
-from actr_peer.protocol.payload import BYTE_LANES, RPC_LANES, PayloadType, WireKind
+from actr_peer.protocol.payload import (
+    BYTE_LANES,
+    RELIABLE_LANES,
+    RPC_LANES,
+    PayloadType,
+    WireKind,
+)
 from actr_peer.protocol.sender import WINDOW_FRAMES
 from actr_peer.protocol.session import Session
 from actr_peer.protocol.wires import WireState
@@ -117,7 +123,7 @@ class Host:
         heard.append(body.number)
         if lane in RPC_LANES:
             incarnation = self.incarnation
-            delay = self.world.random.choice((0.0, 0.0, 0.001, 0.05, 0.5))
+            delay = self.world.random.choice((0.0, 0.0, 0.0, 0.0, 0.001, 0.01, 0.05, 0.5))
             self.world.at(delay, lambda: self.store(incarnation, body, number))
 
     def store(self, incarnation: int, body: Body, number: int) -> None:
@@ -307,6 +313,11 @@ class World:
                 lane = BYTE_LANES[action.value % 4]
                 for _ in range(1 + action.value % 7):
                     host.send(lane, size)
+            case "flood":
+                lane = RELIABLE_LANES[action.value % 3]
+                size = (100, 5_000, 400_000)[action.value // 3 % 3]
+                while host.send(lane, size):
+                    pass
             case "open":
                 if len(alive) < 4:
                     self.open(KINDS[action.value % 2])
@@ -358,7 +369,7 @@ class World:
             strand.full_until = 0.0
         for host in self.hosts:
             host.send(PayloadType.RPC_RELIABLE, 20)
-        for _ in range(3):
+        for _ in range(4):
             self.open(WireKind.WEBSOCKET)
             self.run(40.0)
 
@@ -406,7 +417,7 @@ def play(actions: Iterable[Action], seed: int, session_class: type[Session] = Se
 def some_actions(seed: int, length: int = 60) -> list[Action]:
     """A scenario without a strategy, for long runs."""
     random = Random(seed)
-    weights = {"send": 12, "open": 3, "kill": 2, "vary": 4, "restart": 1}
+    weights = {"send": 24, "flood": 1, "open": 6, "kill": 4, "vary": 8, "restart": 2}
     return [
         Action(
             random.choices(list(weights), list(weights.values()))[0],

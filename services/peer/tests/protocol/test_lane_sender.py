@@ -229,3 +229,11 @@ def test_a_restart_of_the_far_side_drops_what_is_not_kept() -> None:
     assert sender.restart(is_kept=False) == 0
     assert (sender.is_empty, sender.held_bytes, sender.flight_bytes) == (True, 0, 0)
     assert Sender().restart(is_kept=False) == -1
+
+
+def test_credit_of_an_older_word_that_comes_late_does_not_count() -> None:
+    sender = sender_with(b"a", b"b")
+    send_all(sender)
+    sender.on_ack(ack(2, 2, size=100), 0.0)
+    sender.on_ack(ack(2, 1, size=0), 0.0)
+    assert sender.credit_bytes == 100

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from actr_peer.errors import LimitError, RemoteProtocolError
 from actr_peer.protocol import frames
@@ -475,3 +477,64 @@ def test_unknown_wires_are_not_heard() -> None:
     near.session.leave(77, ByeReason.IDLE)
     near.session.doubt(77, 0.0)
     assert list(near.session.news) == []
+
+
+def test_a_flood_of_pings_and_questions_has_one_answer() -> None:
+    near, _ = joined(WS)
+    for number in range(1000):
+        near.receive(1, 3, frames.encode_ping(number))
+        near.receive(1, 1, frames.encode_ask(RPC))
+    assert decoded(near.takes(1)) == [Pong(999), Ack(RPC, 0, 0, 1024, 4 << 20)]
+
+
+def test_a_latency_first_message_without_a_wire_is_dropped_when_it_is_old() -> None:
+    near = Side(111)
+    near.session.accept(near.session.lanes.sender(LATENCY), b"x", 5.0)
+    assert near.session.due == pytest.approx(5.1)
+    near.session.tick(5.11)
+    assert near.session.lanes.latency_sender.dropped == 1
+    assert near.session.due == float("inf")
+
+
+NUMBER = st.integers(0, 40) | st.integers(0, 2**64 - 1)
+HOSTILE = st.one_of(
+    st.binary(max_size=40),
+    st.builds(frames.data_head, NUMBER, st.integers(0, 3)).map(lambda head: head + b"abc"),
+    st.builds(frames.fragment_head, NUMBER, st.just(3), st.integers(0, 4), st.integers(0, 5)).map(
+        lambda head: head + b"abc"
+    ),
+    st.builds(Ack, st.integers(0, 3), NUMBER, NUMBER, st.integers(0, 9), st.integers(0, 9)).map(
+        frames.encode_ack
+    ),
+    st.builds(
+        Hello,
+        st.sampled_from((222, 333)),
+        st.sampled_from((0, 111)),
+        st.tuples(NUMBER, NUMBER, NUMBER, NUMBER),
+        st.just(1 << 20),
+    ).map(frames.encode_hello),
+    st.sampled_from([frames.encode_ask(lane) for lane in range(4)]),
+    st.sampled_from([frames.encode_bye(reason) for reason in ByeReason]),
+    st.integers(0, 9).map(frames.encode_pong),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4), HOSTILE), max_size=30))
+def test_whatever_a_far_side_says_ends_in_a_typed_error_or_in_nothing(
+    said: list[tuple[int, int, bytes]],
+) -> None:
+    near, _ = joined(RTC, WS)
+    near.session.open(3, WS, 0.0, was_dialled=False)
+    for lane in (RPC, STREAM):
+        near.post(lane, bytes(20_000))
+    now = 0.0
+    try:
+        for wire, channel, data in said:
+            near.receive(wire, channel, data, now)
+            near.takes(wire, now)
+            now += 0.05
+            near.session.tick(now)
+    except (RemoteProtocolError, LimitError):
+        return
+    assert near.session.lanes.held_bytes <= sum(len(data) for _, _, data in said)

@@ -16,7 +16,9 @@ from actr_peer.protocol.session import Session
 ACTIONS = st.lists(
     st.builds(
         Action,
-        st.sampled_from(["send"] * 8 + ["open"] * 3 + ["kill", "kill", "vary", "vary", "restart"]),
+        st.sampled_from(
+            ["send"] * 8 + ["flood"] + ["open"] * 3 + ["kill"] * 2 + ["vary"] * 2 + ["restart"]
+        ),
         st.integers(0, 1),
         st.integers(0, 999),
         st.sampled_from((0.0, 0.0, 0.005, 0.03, 0.3, 1.0)),

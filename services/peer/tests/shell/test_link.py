@@ -6,10 +6,12 @@ import pytest
 from linkpair import ADA, BOB, KINDS, Pair, eventually, joined
 
 from actr_peer.errors import BrokenError, LimitError, RemoteProtocolError
+from actr_peer.protocol.frames import data_head
 from actr_peer.protocol.payload import BYTE_LANES, PayloadType, WireKind
 from actr_peer.protocol.wires import WireState
 from actr_peer.transport.link import Link
-from actr_peer.wire.memory import MemoryWire
+from actr_peer.transport.pool import MAX_WIRES
+from actr_peer.wire.memory import MemoryWire, join
 
 RPC, SIGNAL, STREAM, LATENCY = BYTE_LANES
 RTC, WS = WireKind.WEBRTC, WireKind.WEBSOCKET
@@ -227,3 +229,43 @@ async def test_leaving_the_block_leaves_no_task() -> None:
     async with joined() as pair:
         await pair.ada.transport.link(BOB).ready()
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_what_an_old_wire_reports_late_does_not_touch_its_successor() -> None:
+    async with joined() as pair:
+        link = await both_ready(pair)
+        await asyncio.sleep(0.5)
+        old = link.wire(WS)
+        assert old is not None
+        pair.ada.transport.network_changed(BOB)
+        await pair.ada.heard.until(lambda: link.wire(WS) is not old)
+        await eventually(lambda: isinstance(old, MemoryWire) and not old.is_open)
+        successor, changes = link.wire(WS), list(pair.ada.heard.changes)
+        bundle = link._bundle
+        bundle.message(old, 0, b"\xff not a frame")
+        bundle.message(old, 0, data_head(0, 4) + b"late")
+        bundle.writable(old)
+        bundle.closed(old, BrokenError("late"))
+        assert link.wire(WS) is successor
+        assert pair.ada.heard.changes == changes
+        assert pair.ada.heard.messages == []
+        await link.lane(RPC).send(b"still here")
+        await arrive(pair, [b"still here"])
+
+
+async def test_a_remote_that_keeps_dialling_does_not_pile_up_wires() -> None:
+    async with joined() as pair:
+        link = await both_ready(pair)
+        for _ in range(30):
+            await pair.nets[WS].dial(BOB, ADA)
+        await eventually(lambda: sum(wire.is_open for wire in pair.nets[WS].wires) <= MAX_WIRES + 1)
+        await link.lane(RPC).send(b"x")
+        await arrive(pair, [b"x"])
+
+
+async def test_a_wire_too_narrow_for_a_frame_is_not_used() -> None:
+    async with joined() as pair:
+        near, far = join(BOB, ADA, max_message_bytes=1200)
+        pair.ada.transport.accept(far)
+        await eventually(lambda: not near.is_open)
+        assert pair.ada.heard.messages == []

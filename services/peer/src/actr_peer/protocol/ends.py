@@ -36,7 +36,7 @@ class End:
 
     __slots__ = (
         "control", "heart", "hello_at", "id", "is_greeted", "is_heard", "kind", "opened_at",
-        "order", "parked", "was_dialled",
+        "order", "owed", "parked", "pong", "was_dialled",
     )  # fmt: skip
 
     def __init__(self, wire: int, kind: WireKind, now: float, *, was_dialled: bool) -> None:
@@ -55,6 +55,10 @@ class End:
         """When HELLO is sent again if nothing is heard."""
         self.parked: list[tuple[int, bytes]] = []
         """Channel and data of what came before the HELLO."""
+        self.pong: int | None = None
+        """Number of the newest ping that is not answered: a flood of them has one answer."""
+        self.owed = 0
+        """Lanes of which an acknowledgement goes out here, as bits."""
         self.control: deque[tuple[int, bytes]] = deque()
         """Channel and data of wire messages that go before all others."""
 

@@ -6,7 +6,7 @@ which is in use, is :mod:`~actr_peer.protocol.session`'s business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import TypeAlias
 
@@ -34,6 +34,8 @@ HELD_BYTES = 64 * 1024 * 1024
 the longest message of each lane add up to, and a little."""
 
 LATENCY = PayloadType.STREAM_LATENCY_FIRST
+ALL_RELIABLE = 0b111
+"""The reliable lanes as bits."""
 BY_RANK = tuple(sorted(BYTE_LANES, key=lambda lane: TRAFFIC[lane].rank))
 AnySender: TypeAlias = Sender | LatencySender
 
@@ -165,18 +167,24 @@ class Lanes:
 
     # Out
 
-    def acks(self, lanes: Iterable[int] | None = None) -> list[bytes]:
-        """ACK frames of the lanes that have news, or of ``lanes``; they count as sent."""
-        chosen = [r for r in self.receivers if r.has_news] if lanes is None else [
-            self.receivers[lane] for lane in lanes if lane < LATENCY
-        ]  # fmt: skip
-        frames = []
-        for receiver in chosen:
-            frames.append(encode_ack(receiver.ack()))
-            receiver.told()
+    def acks(self) -> list[bytes]:
+        """ACK frames of the lanes that have news."""
+        return self.acks_of(self.take_news())
+
+    def take_news(self) -> int:
+        """The lanes that have news, as bits: the caller sees to it that the far side hears."""
+        lanes = 0
+        for receiver in self.receivers:
+            if receiver.has_news:
+                receiver.told()
+                lanes |= 1 << receiver.payload_type
         self.is_ack_urgent = False
-        self.ack_due = min((r.ack_at for r in self.receivers if r.has_news), default=inf)
-        return frames
+        self.ack_due = inf
+        return lanes
+
+    def acks_of(self, lanes: int) -> list[bytes]:
+        """ACK frames of these lanes, given as bits, as things stand now."""
+        return [encode_ack(r.ack()) for r in self.receivers if lanes & 1 << r.payload_type]
 
     def pack(
         self, lane: PayloadType, wire: int, now: float, *, is_active: bool

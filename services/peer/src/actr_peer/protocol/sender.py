@@ -197,13 +197,13 @@ class Sender:
         edge = ack.received + ack.credit_messages
         if edge > self.edge:
             self.edge = edge
-        if ack.received == self.received:
-            self.credit_bytes = ack.credit_bytes
         if ack.acknowledged > self.acknowledged:
             frames = self.frames
             for seq in range(self.acknowledged, ack.acknowledged):
                 self.held_bytes -= frames.pop(seq).size
             self.acknowledged = ack.acknowledged
+        if ack.received == self.received and ack.acknowledged == self.acknowledged:
+            self.credit_bytes = ack.credit_bytes  # an older one that comes late says less
         if has_moved:
             self._plan_ask(now)
         return sample if sample is not None and sample.tries == 1 else None

@@ -11,7 +11,7 @@ Wires are known by their ids: what an unknown or replaced one says is not heard.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import inf
 from types import MappingProxyType
 from typing import ClassVar
@@ -43,8 +43,8 @@ from actr_peer.protocol.frames import (
     Ping,
     Pong,
 )
-from actr_peer.protocol.lanes import BY_RANK, Lanes
-from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, RELIABLE_LANES, PayloadType, WireKind
+from actr_peer.protocol.lanes import ALL_RELIABLE, BY_RANK, LATENCY, AnySender, Lanes
+from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType, WireKind
 from actr_peer.protocol.receiver import Delivery, Receiver
 from actr_peer.protocol.sender import Sender, Timing
 from actr_peer.protocol.wires import WireState, best
@@ -90,6 +90,12 @@ class Session:
         self._opened = 0
         self._adopted_on = 0
         """Number, in order of opening, of the wire that told of the present far side."""
+
+    def accept(self, sender: AnySender, message: bytes, now: float) -> None:
+        """Take a message for one lane, whatever its window says."""
+        sender.accept(message, now)
+        if sender is self.lanes.latency_sender and sender.due() < self.due:
+            self.due = sender.due()
 
     def acknowledge(self, lane: PayloadType, number: int, now: float) -> bool:
         """The upper layer has stored a message; return whether to send word of it now."""
@@ -185,7 +191,7 @@ class Session:
         lanes.after_receive(channel)
         if lanes.was_repeated:
             lanes.was_repeated = False
-            self._say(lanes.acks())
+            self._owe(lanes.take_news())
         if lanes.ack_due < self.due:
             self.due = lanes.ack_due
         if out and end.heart.busy(now) and end.heart.due < self.due:
@@ -208,11 +214,12 @@ class Session:
             case Hello():
                 self._greet(end, frame, now)
             case Ping(number):
-                end.control.append((PULSE, frames.encode_pong(number)))
+                end.pong = number
             case Pong(number):
                 self._on_pong(end, number, now)
             case Ask(lane):
-                self._say(self.lanes.acks((lane,)), (end,))
+                if lane < LATENCY:
+                    end.owed |= 1 << lane
             case Bye(reason):
                 self.news.append(Left(end.id, reason))
             case Data() | Ack():
@@ -265,7 +272,7 @@ class Session:
         self.remote_max_bytes = hello.max_message_bytes
         before = end.state
         end.greet(now)
-        self._say(self.lanes.acks(RELIABLE_LANES), (end,))
+        end.owed = ALL_RELIABLE
         self._note(end, before)
 
     def _refuse(self, end: End) -> None:
@@ -314,8 +321,8 @@ class Session:
         end = self.ends.get(wire)
         if end is None:
             return None
-        if end.control:
-            return end.control.popleft()
+        if end.control or end.owed or end.pong is not None:
+            return self._take_control(end)
         if not end.is_greeted:
             return None
         is_active = end is self.active
@@ -332,20 +339,26 @@ class Session:
             return (CONTROL, b"".join(acks)) if acks else None
         return None
 
+    def _take_control(self, end: End) -> tuple[int, bytes]:
+        if end.control:
+            return end.control.popleft()
+        if end.pong is not None:
+            pong, end.pong = end.pong, None
+            return PULSE, frames.encode_pong(pong)
+        owed, end.owed = end.owed, 0
+        return CONTROL, b"".join(self.lanes.acks_of(owed))
+
     def _sent(self, end: End, now: float) -> None:
         if now + RTO_MIN < self.due:
             self.due = now + RTO_MIN
         if end.heart.busy(now) and end.heart.due < self.due:
             self.due = end.heart.due
 
-    def _say(self, parts: Iterable[bytes], ends: Iterable[End] | None = None) -> None:
-        """Queue control frames for these wires, or for all that are greeted."""
-        message = b"".join(parts)
-        if message:
-            chosen = self.ends.values() if ends is None else ends
-            for end in chosen:
-                if end.is_greeted:
-                    end.control.append((CONTROL, message))
+    def _owe(self, lanes: int) -> None:
+        """Every wire is to carry acknowledgements of these lanes, given as bits."""
+        for end in self.ends.values():
+            if end.is_greeted:
+                end.owed |= lanes
 
     # Time
 
@@ -354,11 +367,11 @@ class Session:
         due = min((self._tick_end(end, now) for end in tuple(self.ends.values())), default=inf)
         lanes = self.lanes
         if lanes.ack_due <= now:
-            self._say(lanes.acks())
+            self._owe(lanes.take_news())
         timings = self._timings()
         asks, lanes_due = lanes.tick(now, timings)
-        for lane in asks:
-            self._say((frames.encode_ask(lane),))
+        for wire in timings if asks else ():
+            self.ends[wire].control.append((CONTROL, b"".join(map(frames.encode_ask, asks))))
         self.due = max(min(due, lanes.ack_due, lanes_due), now + 0.001)
 
     def _tick_end(self, end: End, now: float) -> float:

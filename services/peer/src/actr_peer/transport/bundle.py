@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import AbstractEventLoop
 from typing import TYPE_CHECKING, assert_never
 
@@ -125,6 +126,9 @@ class Bundle:
             wire.abort()
             return
         now = self._loop.time()
+        for old in self.pool.excess(wire.kind):
+            self._forget(old)
+            old.abort()
         self.wires[wire.id] = wire
         self.session.open(wire.id, wire.kind, now, was_dialled=wire.was_dialled)
         self.pool.add(wire)
@@ -171,8 +175,7 @@ class Bundle:
         self.pump.flush()
         for wire in wires:
             self.session.close(wire.id)
-        for wire in wires:
-            await wire.close()
+        await asyncio.gather(*(wire.close() for wire in wires))
 
     # What time brings
 

@@ -88,7 +88,7 @@ class Link:
         """For lanes: take a message, and send it in this turn if a wire takes it."""
         now = self.loop.time()
         self.used_at = now
-        sender.accept(message, now)
+        self._session.accept(sender, message, now)
         self._pump.kick()
 
     def refusal(self) -> PeerError | None:
@@ -157,6 +157,11 @@ class Link:
     def is_ready(self) -> bool:
         """Whether a wire is usable now."""
         return self._session.active is not None
+
+    @property
+    def was_ready(self) -> bool:
+        """Whether a wire has ever been usable: without one now, the link is being mended."""
+        return self._bundle.pool.was_ready
 
     async def ready(self) -> None:
         """Wait for the first usable wire; cancelling changes nothing.

@@ -32,6 +32,8 @@ from actr_peer.wire.base import Wire
 
 DIAL_SECONDS = 15.0
 """A dial that takes longer has failed; wires have their own, shorter, time-outs."""
+MAX_WIRES = 8
+"""Open wires of one kind: a far side that keeps dialling may leave dead ones behind."""
 SETTLED = 5.0
 """Seconds after which a wire that breaks is not one that breaks as soon as it is made."""
 FAR_SIDE_DIALS = 1.0
@@ -278,6 +280,13 @@ class Pool:
                 slot.replacing = None
             found += [slot.wires[wire] for wire in ids]
         return found
+
+    def excess(self, kind: WireKind) -> list[Wire]:
+        """What must go before one more wire of this kind is taken: those on which the far side
+        has not answered first, then the oldest."""
+        slot = self.slots[kind]
+        wires = sorted(slot.wires.values(), key=lambda wire: (wire.id in slot.proved, wire.id))
+        return wires[: max(0, len(wires) + 1 - MAX_WIRES)]
 
     def close(self) -> None:
         """Stop dialling; wires are the owner's to close."""

@@ -19,6 +19,11 @@ TURN_BYTES = 128 * 1024
 """Bytes handed over in one turn of the loop: then what has arrived meanwhile comes first."""
 
 
+STUCK_BYTES = 1024 * 1024
+"""A wire that holds so much gets not even pings: a far side that does not read cannot make
+this one's memory grow, and fails its heartbeat."""
+
+
 class Pump:
     """Owned by one link.
 
@@ -76,7 +81,7 @@ class Pump:
         room = TURN_BYTES
         for wire in tuple(self._wires.values()):
             try:
-                while True:
+                while not wire.is_full or wire.buffered_bytes < STUCK_BYTES:
                     item = session.take(wire.id, now, is_full=room <= 0 or wire.is_full)
                     if item is None:
                         break
