@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -19,12 +19,8 @@ def health(node: Node) -> dict[str, Any]:
     return {"healthy": not node.ended.is_set(), "id": str(node.id)}
 
 
-def status(node: Node, present: Iterable[Presence] = ()) -> dict[str, Any]:
-    """All of it: the keys are those of ``actr ps --json``, documented in docs/deployment.md.
-
-    Args:
-        present: Actors that are known to be online, this one too.
-    """
+def status(node: Node) -> dict[str, Any]:
+    """The keys are those of ``actr ps --json``, documented in docs/deployment.md."""
     signaling = node.wiring.signaling
     views = [link.view() for link in node.wiring.transport.links()]
     return {
@@ -32,7 +28,7 @@ def status(node: Node, present: Iterable[Presence] = ()) -> dict[str, Any]:
         "incarnation": f"{node.incarnation:016x}",
         "signaling": signaling.state.value if signaling is not None else "closed",
         "server_id": signaling.server_id if signaling is not None else "",
-        "actors": [_actor(presence) for presence in sorted(present, key=lambda one: one.id)],
+        "actors": [actor_row(presence) for presence in _known(node)],
         "wires": [wire for view in views for wire in _wires(view)],
         "lanes": [lane for view in views for lane in _lanes(view)],
         "mailbox": {
@@ -55,7 +51,16 @@ def wire_in_use(node: Node, remote: ActrId) -> str:
     return view.active.value + ("" if rtt is None else f" {rtt * _MS:.1f} ms")
 
 
-def _actor(presence: Presence) -> dict[str, Any]:
+def _known(node: Node) -> Iterator[Presence]:
+    """This actor and those it has a link to, as signaling told of them."""
+    signaling = node.wiring.signaling
+    for actor in sorted({node.id, *(link.remote for link in node.wiring.transport.links())}):
+        found = signaling.find(actor) if signaling is not None else None
+        yield found or Presence(id=actor)
+
+
+def actor_row(presence: Presence) -> dict[str, Any]:
+    """One actor, as the status document shows it."""
     return {
         "id": str(presence.id),
         "type": presence.id.actr_type,

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from actr_peer import System
-from actr_peer.cli.control import ControlSocket
 from actr_peer.cli.exchange.room import CountingRoom
 from actr_peer.cli.exchange.rounds import Exchange
+from actr_peer.cli.serving import serve
 from actr_peer.cli.startup import (
     configure_logs,
     control_path,
     node_config,
     run_loop,
-    until_asked_to_stop,
 )
-from actr_peer.cli.status import health, status
 from actr_peer.lifecycle.config import NodeConfig
 from actr_peer.settings import load
 
@@ -41,13 +38,8 @@ def exchange(
 
 async def _serve(config: NodeConfig, control: Path | None, *, interval: float) -> None:
     room = CountingRoom(config.mailbox_path)
-    async with AsyncExitStack() as stack:
-        node = await stack.enter_async_context(System(config).attach(room))
-        rounds = await stack.enter_async_context(Exchange(node.ref, room, interval=interval))
-        if control is not None:
-            reports = {
-                "health": lambda: health(node),
-                "status": lambda: {**status(node, rounds.present.values()), **rounds.report()},
-            }
-            await stack.enter_async_context(ControlSocket(control, reports))
-        await until_asked_to_stop(node.ref)
+    async with (
+        System(config).attach(room) as node,
+        Exchange(node.ref, room, interval=interval) as rounds,
+    ):
+        await serve(node, control, rounds.report)

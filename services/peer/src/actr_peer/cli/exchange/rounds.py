@@ -13,7 +13,7 @@ from actr_peer.cli.exchange.burst import Burst, make_clip
 from actr_peer.cli.exchange.ledger import Heard, Link
 from actr_peer.cli.exchange.room import CountingRoom
 from actr_peer.cli.exchange.steps import Steps
-from actr_peer.cli.status import wire_in_use
+from actr_peer.cli.status import actor_row, wire_in_use
 from actr_peer.lifecycle.hooks import WireEvent
 from actr_peer.protocol.signaling import Presence, PresenceEvent
 from actr_peer.protocol.wires import WireState
@@ -62,9 +62,13 @@ class Exchange:
         await self._tasks.__aexit__(exc_type, exc, traceback)
 
     def report(self) -> dict[str, Any]:
-        """The counts of both directions, by remote, and of all runs that are kept."""
+        """Who is online, the counts of both directions, and those of all runs that are kept."""
         links = [self._links_row(self.links[remote]) for remote in sorted(self.links)]
-        return {"exchange": links, "heard": [asdict(heard) for heard in self._room.all_heard()]}
+        return {
+            "actors": [actor_row(self.present[actor]) for actor in sorted(self.present)],
+            "exchange": links,
+            "heard": [asdict(heard) for heard in self._room.all_heard()],
+        }
 
     def _links_row(self, link: Link) -> dict[str, Any]:
         heard = self._room.heard(link.remote) or Heard(link.remote, "")

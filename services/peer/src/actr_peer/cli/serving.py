@@ -1,0 +1,45 @@
+"""What a process does between its actor's start and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from actr_peer.cli.control import ControlSocket
+from actr_peer.cli.startup import until_asked_to_stop
+from actr_peer.cli.status import health, status
+from actr_peer.lifecycle.node import Node
+
+log = structlog.get_logger()
+
+
+async def serve(
+    node: Node, control: Path | None, more: Callable[[], dict[str, Any]] = dict
+) -> None:
+    """Answer ``actr ps`` and ``actr health`` until the process is asked to stop, or replaced.
+
+    Args:
+        control: Where the control socket is made; None: nowhere.
+        more: What the status document holds besides what every peer tells.
+    """
+    config = node.config
+    async with AsyncExitStack() as stack:
+        if control is not None:
+            reports = {
+                "health": lambda: health(node),
+                "status": lambda: {**status(node), **more()},
+            }
+            await stack.enter_async_context(ControlSocket(control, reports))
+        if config.realm_secret is None:
+            log.warning(
+                "DEVELOPMENT MODE: no realm secret, anybody may join the realm",
+                realm=config.id.realm,
+                fix="set ACTR_REALM__SECRET_FILE",
+            )
+        log.info("actor ready", actor=str(config.id), signaling=config.signaling_url)
+        await until_asked_to_stop(node.ref)
+        log.info("actor stopping", actor=str(config.id))
