@@ -17,6 +17,7 @@ from actr_peer.errors import (
     ClosedError,
     DeadlineError,
     LimitError,
+    LocalProtocolError,
     PeerError,
     UnreachableError,
 )
@@ -311,9 +312,7 @@ async def test_media_arrives_as_whole_frames_beside_data(signaling: str):
                 enough.set()
 
         there.ref.register_media(None, take)
-        publication = await here.ref.publish(
-            "acme:room@1:default", TestPattern(), timeout=15
-        )
+        publication = await here.ref.publish("acme:room@1:default", TestPattern(), timeout=15)
         async with asyncio.timeout(15):
             await enough.wait()
         await publication.stop()
@@ -334,3 +333,92 @@ async def test_closing_a_node_fails_its_calls_and_leaves_no_task(signaling: str)
         with pytest.raises(ClosedError):
             here.ref.to("acme:room@1:default")
     assert asyncio.all_tasks() == before
+
+
+async def test_a_tell_reaches_its_handler_and_a_stream_cannot_be_told(signaling: str):
+    async with meeting(signaling) as (room, client, _):
+        await client.tell(ChatService.SAY, pb.SayRequest(text="no reply"))
+        await client.history(pb.HistoryRequest())
+        assert room.lines[0].text == "no reply"
+        with pytest.raises(LocalProtocolError):
+            await client.tell(ChatService.UPLOAD, pb.FilePiece())
+
+
+async def test_a_call_cycle_is_answered_with_a_named_error(signaling: str):
+    class Ring(Room):
+        async def say(self, request: pb.SayRequest, ctx: Context) -> pb.SayReply:
+            return await ChatClient(ctx.to(ctx.caller)).say(request, timeout=10)
+
+    async with (
+        System(config("room", signaling)).attach(Ring()),
+        System(config("caller", signaling)).attach(Ring()) as here,
+    ):
+
+        class Shell(Room):
+            pass
+
+        here.ref.serve(Shell())
+        with pytest.raises(CallError) as refused:
+            # The own handler calls the room, whose handler calls back while it waits.
+            await here.ref.to("acme:room@1:default").unary(
+                ChatService.SAY, pb.SayRequest(), CallOptions(timeout=15)
+            )
+        assert refused.value.code is not None
+
+
+async def test_a_deferred_reply_lets_the_actor_take_its_next_request(signaling: str):
+    class Later(Room):
+        async def say(self, request: pb.SayRequest, ctx: Context) -> pb.SayReply:
+            if request.text != "later":
+                return pb.SayReply(number=1)
+            reply = ctx.defer()
+            asyncio.get_running_loop().call_later(0.3, reply.send, pb.SayReply(number=2))
+            later: pb.SayReply = reply.later
+            return later
+
+    async with (
+        System(config("room", signaling)).attach(Later()),
+        System(config("caller", signaling)).attach(Room()) as here,
+    ):
+        client = ChatClient(here.ref.to("acme:room@1:default"))
+        slow = asyncio.create_task(client.say(pb.SayRequest(text="later")))
+        await client.say(pb.SayRequest(text="warm"))
+        assert not slow.done() or (await slow).number == 2
+        assert (await client.say(pb.SayRequest(text="now"))).number == 1
+        assert (await slow).number == 2
+
+
+async def test_a_durable_call_is_answered_once_and_its_key_asks_again(signaling: str, tmp_path):
+    import dataclasses
+
+    room = Room()
+    caller = dataclasses.replace(config("caller", signaling), mailbox_path=tmp_path / "caller.db")
+    async with System(config("room", signaling)).attach(room):
+        async with System(caller).attach(Room()) as here:
+            client = ChatClient(here.ref.to("acme:room@1:default"))
+            first = await client.say(pb.SayRequest(text="once"), durable="order-1")
+            again = await client.say(pb.SayRequest(text="once"), durable="order-1")
+            assert first == again
+            assert here.ref.durable_keys() == ["order-1"]
+        async with System(caller).attach(Room()) as here:
+            client = ChatClient(here.ref.to("acme:room@1:default"))
+            assert await client.say(pb.SayRequest(text="once"), durable="order-1") == first
+            here.ref.forget_call("order-1")
+            assert here.ref.durable_keys() == []
+        assert len(room.lines) == 1
+
+
+async def test_a_gate_that_does_not_wait_fails_at_once_while_the_link_is_mended(signaling: str):
+    async with meeting(signaling, (WireKind.WEBSOCKET,)) as (_, client, (here, there)):
+        await client.history(pb.HistoryRequest())
+        impatient = ChatClient(here.ref.to("acme:room@1:default", wait_for_ready=False))
+        await impatient.history(pb.HistoryRequest())
+        lost = asyncio.Event()
+        here.link_events.on_wire = lambda link, *_: link.is_ready or lost.set()
+        await there.wiring.websocket.__aexit__(None, None, None)
+        async with asyncio.timeout(5):
+            await lost.wait()
+        with pytest.raises(CallError) as refused:
+            await impatient.history(pb.HistoryRequest(), timeout=5)
+        assert refused.value.code is Code.UNAVAILABLE
+        assert refused.value.retry_after

@@ -50,11 +50,18 @@ class Handlers:
             ConfigError: If a method has a handler already.
         """
         for service in services:
+            names: set[str] = set()
             for route_key, method in type(service).method_table().items():
                 if route_key in self._table:
                     raise ConfigError(
                         f"{route_key} has two handlers; attach one object for each service"
                     )
+                if method.handler in names:
+                    raise ConfigError(
+                        f"{route_key}: two services of one object have a handler "
+                        f"{method.handler!r}; attach one object for each service"
+                    )
+                names.add(method.handler)
                 self._table[route_key] = (method, getattr(service, method.handler))
 
     def knows(self, route_key: str) -> bool:

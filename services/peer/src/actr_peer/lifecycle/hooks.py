@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.mailbox import Pressure
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.signaling import PresenceEvent, SignalingState
 from actr_peer.protocol.wires import WireState
@@ -75,5 +76,5 @@ class Hooks:
     async def on_presence(self, event: PresenceEvent) -> None:
         """An actor of the realm came, changed or left."""
 
-    async def on_pressure(self, *, is_high: bool) -> None:
-        """The mailbox became almost full, or has room again."""
+    async def on_pressure(self, pressure: Pressure) -> None:
+        """The mailbox became full, or has room again."""

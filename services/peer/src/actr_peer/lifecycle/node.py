@@ -133,6 +133,7 @@ class Node:
         self.link_events.on_reset = self._remote_reset
         self.link_events.on_gone = self._remote_gone
         self.wiring.on_frame = self.media_subscribers.receive
+        self.mailbox.on_pressure = lambda pressure: self.hooks.post("on_pressure", pressure)
         self.handlers.on_failure = lambda error: self.hooks.post("on_error", error)
         self.signaling_events.on_replaced = self.ended.set
 
@@ -229,14 +230,16 @@ class Node:
 
     # What contexts and refs ask for.
 
-    def caller_to(self, remote: ActrId | str, scope: Scope = ROOT) -> Caller:
+    def caller_to(
+        self, remote: ActrId | str, scope: Scope = ROOT, *, wait_for_ready: bool = True
+    ) -> Caller:
         """A caller for ``remote``; for the own id, the gate inside the process."""
         target = ActrId.parse(remote) if isinstance(remote, str) else remote
         if self._is_closed:
             raise ClosedError(f"{self.id} is closed")
         if target == self.id:
             return self.caller_to_workload(scope)
-        return self.outbound.gate(target, scope)
+        return self.outbound.gate(target, scope, wait_for_ready=wait_for_ready)
 
     def caller_to_workload(self, scope: Scope = ROOT) -> Caller:
         return LocalGate(

@@ -32,14 +32,19 @@ class ActrRef:
     def id(self) -> ActrId:
         return self._node.id
 
-    def to(self, remote: ActrId | str) -> Caller:
+    def to(self, remote: ActrId | str, *, wait_for_ready: bool = True) -> Caller:
         """A caller for ``remote``, an :class:`ActrId` or its text form.
+
+        Args:
+            wait_for_ready: As gRPC's: False makes new calls fail at once with UNAVAILABLE and a
+                retry-after while a link that worked is being mended; True lets them wait for a
+                wire within their deadline.
 
         Raises:
             ConfigError: If the text is no actor id.
             ClosedError: If the actor is closed.
         """
-        return self._node.caller_to(remote, ROOT)
+        return self._node.caller_to(remote, ROOT, wait_for_ready=wait_for_ready)
 
     def serve(self, *services: Service) -> None:
         """Let the workload call these objects through ``ctx.shell``."""

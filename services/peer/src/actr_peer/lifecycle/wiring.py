@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -190,7 +191,9 @@ class Wiring:
         return (*own, *(self.signaling.ice_servers if self.signaling is not None else ()))
 
     def _load(self) -> Load:
-        return Load(mailbox_backlog=self._backlog(), power_reserve=1.0)
+        # What the machine has left: processors that nothing runs on, by the last minute's load.
+        busy = os.getloadavg()[0] / (os.cpu_count() or 1)
+        return Load(mailbox_backlog=self._backlog(), power_reserve=max(0.0, 1.0 - busy))
 
     def _client(self) -> SignalingClient:
         if self.signaling is None:

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from actr_peer.errors import DeadlineError
+from actr_peer.errors import CallError, Code, DeadlineError
 from actr_peer.outbound.calls import PendingCall, PendingCalls, new_request_id
 from actr_peer.outbound.durable import DurableCalls
-from actr_peer.outbound.replies import call_fails, feed, parse, read_reply
+from actr_peer.outbound.replies import call_fails, feed, parse, read_reply, refuse_stream
 from actr_peer.protocol.envelopes import (
     NO_EXTRAS,
     Envelope,
@@ -26,9 +26,12 @@ from actr_peer.protocol.envelopes import (
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import TRAFFIC, PayloadType
 from actr_peer.service import CallOptions, Method, Req, Res
+from actr_peer.transport.link import Link
 from actr_peer.transport.remote import RemoteTransport
 from actr_peer.transport.streams import WINDOW, StreamReader, Streams, StreamWriter
 
+MEND_RETRY_AFTER = 1.0
+"""Seconds that a caller which does not wait is told to: the first redial's delay."""
 FIRST_RETRY_DELAY = 0.1
 """Seconds before the second try where the callee names none; doubled for each further one."""
 
@@ -60,9 +63,11 @@ class Outbound:
     start: Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
     """Starts a feeder in the node's task block."""
 
-    def gate(self, remote: ActrId, scope: Scope = ROOT) -> RemoteGate:
+    def gate(
+        self, remote: ActrId, scope: Scope = ROOT, *, wait_for_ready: bool = True
+    ) -> RemoteGate:
         """The gate to ``remote``; light, made anew as often as one likes."""
-        return RemoteGate(self, remote, scope)
+        return RemoteGate(self, remote, scope, wait_for_ready=wait_for_ready)
 
     def resend(self, remote: ActrId) -> None:
         """The far process has restarted: it is asked again for what it has not answered."""
@@ -74,8 +79,11 @@ class Outbound:
 class RemoteGate:
     """A :class:`~actr_peer.service.Caller` for one remote actor."""
 
-    def __init__(self, outbound: Outbound, remote: ActrId, scope: Scope) -> None:
+    def __init__(
+        self, outbound: Outbound, remote: ActrId, scope: Scope, *, wait_for_ready: bool = True
+    ) -> None:
         self.remote = remote
+        self._waits = wait_for_ready
         self._out = outbound
         self._scope = scope
 
@@ -118,7 +126,12 @@ class RemoteGate:
         return read_reply(method, reply)
 
     async def tell(self, method: Method[Req, Any], request: Req, options: CallOptions) -> None:
-        """Send a request that has no reply; returns when it is accepted for sending."""
+        """Send a request that has no reply; returns when it is accepted for sending.
+
+        Raises:
+            LocalProtocolError: If the method is a stream.
+        """
+        refuse_stream(method)
         if options.durable:
             payload = request.SerializeToString()
             await self._out.durable.tell(self.remote, method, payload, options)
@@ -218,8 +231,7 @@ class RemoteGate:
                 metadata=options.metadata,
                 extras=self._extras(),
             )
-            link = self._out.transport.link(self.remote)
-            await link.lane(method.payload_type).send(call.message)
+            await self._link().lane(method.payload_type).send(call.message)
             call.is_sent = True
             reply = await call.future
             error = reply.error
@@ -281,6 +293,22 @@ class RemoteGate:
             yield writer
         finally:
             self._out.streams.forget_writer(self.remote, writer)
+
+    def _link(self) -> Link:
+        """The link to the remote.
+
+        Raises:
+            CallError: UNAVAILABLE, if it is being mended and this gate does not wait.
+        """
+        link = self._out.transport.link(self.remote)
+        if not self._waits and link.was_ready and not link.is_ready:
+            raise CallError(
+                Code.UNAVAILABLE,
+                f"the link to {self.remote} is being mended",
+                retryable=True,
+                retry_after=MEND_RETRY_AFTER,
+            )
+        return link
 
     def _cancel(self, call: PendingCall) -> None:
         link = self._out.transport.find(self.remote)

@@ -9,6 +9,7 @@ from typing import Any
 from actr_peer.errors import DeadlineError
 from actr_peer.outbound.calls import new_request_id
 from actr_peer.outbound.gates import ROOT, Scope
+from actr_peer.outbound.replies import refuse_stream
 from actr_peer.service import CallOptions, Method, Req, Res
 from actr_peer.transport.local import LocalCall, LocalEnd
 
@@ -33,7 +34,12 @@ class LocalGate:
         return reply
 
     async def tell(self, method: Method[Req, Any], request: Req, options: CallOptions) -> None:
-        """Send a request that has no reply."""
+        """Send a request that has no reply.
+
+        Raises:
+            LocalProtocolError: If the method is a stream.
+        """
+        refuse_stream(method)
         call = self._make(method, request, options, options.timeout, is_tell=True)
         call.future.add_done_callback(_retrieve)
         await self._end.send(call)

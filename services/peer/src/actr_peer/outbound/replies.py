@@ -7,10 +7,16 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from actr_peer.errors import BrokenError, CallError, Code, RemoteProtocolError
+from actr_peer.errors import (
+    BrokenError,
+    CallError,
+    Code,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
 from actr_peer.outbound.calls import PendingCall
 from actr_peer.protocol.envelopes import Envelope
-from actr_peer.service import Method, Req, Res
+from actr_peer.service import Method, MethodKind, Req, Res
 from actr_peer.transport.streams import StreamWriter
 
 
@@ -27,6 +33,16 @@ def parse(kind: type[Res], data: bytes, route_key: str) -> Res:
             f"{route_key}: the far side's {kind.__name__} does not decode; "
             "compare the .proto files of both sides (actr proto check)"
         ) from exc
+
+
+def refuse_stream(method: Method[Any, Any]) -> None:
+    """A tell is one request: a stream has to be opened.
+
+    Raises:
+        LocalProtocolError: If the method streams.
+    """
+    if method.kind is not MethodKind.UNARY:
+        raise LocalProtocolError(f"{method.route_key} is a stream: call it, do not tell it")
 
 
 def read_reply(method: Method[Any, Res], reply: Envelope) -> Res:

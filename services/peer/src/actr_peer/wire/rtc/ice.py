@@ -133,6 +133,9 @@ class IceConnection(Connection):
 
     async def query_consent(self) -> None:
         """Ask the far side, again and again, whether it still wants our packets (RFC 7675)."""
+        if self._closing:
+            # Closed while connecting: the library starts this task after close() has looked for it.
+            return
         assert self.remote_password is not None
         failures = 0
         while failures < self._options.consent_failures:
