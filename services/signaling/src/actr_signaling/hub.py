@@ -31,7 +31,7 @@ from actr_signaling.watchers import Watchers
 
 log = structlog.get_logger()
 
-GRACE = 2.0
+GRACE = 1.5
 """Seconds that a broken connection's actor stays present, to come back unnoticed."""
 
 

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     )
     heartbeat: float = Field(default=10.0, ge=0.05, le=300, description="asked of peers, ± 20 %")
     authenticate: float = Field(default=5.0, ge=0.05, le=60, description="from upgrade to proof")
-    grace: float = Field(default=2.0, ge=0, le=30, description="to come back after a broken socket")
+    grace: float = Field(default=1.5, ge=0, le=30, description="to come back after a broken socket")
     drain: float = Field(default=4.0, ge=0, le=120, description="for peers to move on SIGTERM")
     allowed_origins: Texts = Field(
         default=(), description="of web pages, besides its own; * is all"
