@@ -103,4 +103,5 @@ def test_marks_are_bounded_and_the_least_recently_heard_leaves() -> None:
     for n in range(MAX_HORIZONS):
         memory.raise_low(("others", n), 1)
     assert not memory.is_stale(("first", 0), 1)
+    assert memory.evicted == [("first", 0)]
     assert memory.is_stale(("others", 0), 0)

@@ -135,16 +135,19 @@ class Duplicates:
 
     def finish(self, request: Request, reply: bytes | None, now: float) -> Finished:
         """A live request is finished; its reply is not saved yet."""
+        key = (request.sender, request.request_id)
         finished = Finished(
-            request.key,
+            key,
             request.sequence,
             size=len(reply) if reply else 0,
             reply=reply,
             caller=(request.sender, request.store_id) if request.call_number else None,
             number=request.call_number,
         )
-        self._known[finished.key] = finished
-        self._forget(self._remembered.add(finished, now))
+        self._known[key] = finished
+        leaving = self._remembered.add(finished, now)
+        if leaving:
+            self._forget(leaving)
         return finished
 
     def withdraw(self, request: Request, now: float) -> None:
@@ -174,6 +177,9 @@ class Duplicates:
         """Horizons and deletions in one transaction: a stale repeat must meet one of them."""
         if not self._forgotten and not self._horizons:
             return
+        for caller in self._remembered.evicted:
+            self._horizons[caller] = 0
+        self._remembered.evicted.clear()
         sequences, self._forgotten = self._forgotten, []
         horizons, self._horizons = self._horizons, {}
         work = partial(_delete, sequences=sequences, horizons=horizons)
@@ -193,7 +199,13 @@ def _delete(connection: Connection, *, sequences: list[int], horizons: dict[Call
         (json.dumps(sequences),),
     )
     for (sender, store_id), low in horizons.items():
-        connection.execute(
-            "INSERT OR REPLACE INTO actr_horizon VALUES(?, ?, ?)",
-            (sender, to_signed(store_id), low),
-        )
+        if low:
+            connection.execute(
+                "INSERT OR REPLACE INTO actr_horizon VALUES(?, ?, ?)",
+                (sender, to_signed(store_id), low),
+            )
+        else:  # forgotten for another's
+            connection.execute(
+                "DELETE FROM actr_horizon WHERE sender=? AND store_id=?",
+                (sender, to_signed(store_id)),
+            )

@@ -76,9 +76,10 @@ class Scheduler:
             again=self._again,
         )
         self._turns: Turns[Turn] = Turns(max_concurrent)
-        self._queued: dict[tuple[str, str], Turn] = {}
+        self._queued: dict[int, Turn] = {}
+        """By sequence number, as the next."""
         self._running: dict[str, Turn] = {}
-        self._put_off: dict[tuple[str, str], Turn] = {}
+        self._put_off: dict[int, Turn] = {}
         self._tasks = Tasks("scheduler")
         self._is_scheduled = False
         self._is_taking = False
@@ -156,7 +157,7 @@ class Scheduler:
     def _queue(self, request: Request) -> Turn:
         is_signal = request.payload_type is PayloadType.RPC_SIGNAL
         turn = Turn(self, request, None, self._key_of(request), is_signal)
-        self._queued[request.key] = turn
+        self._queued[request.sequence] = turn
         self._turns.add(turn)
         return turn
 
@@ -174,14 +175,13 @@ class Scheduler:
         request = self.mailbox.cancel(sender, request_id)
         if request is None:
             return
-        key = (sender, request_id)
-        waiting = self._queued.pop(key, None)
+        waiting = self._queued.pop(request.sequence, None)
         if waiting is not None:
             self._turns.remove(waiting)
             self.mailbox.complete(request, None)
             self._wake()
             return
-        turn = self._put_off.get(key) or self._running.get(request_id)
+        turn = self._put_off.get(request.sequence) or self._running.get(request_id)
         if turn is not None and turn.request is request:
             self._stop(turn, Stopped.CALLER)
 
@@ -191,7 +191,7 @@ class Scheduler:
 
     def _stop(self, turn: Turn, why: Stopped) -> None:
         turn.stopped = turn.stopped or why
-        if turn.request is not None and turn.request.key in self._put_off:
+        if turn.request is not None and turn.request.sequence in self._put_off:
             assert turn.deferred is not None
             if turn.deferred.on_cancel is not None:
                 turn.deferred.on_cancel()
@@ -224,7 +224,7 @@ class Scheduler:
         request = turn.request
         turn.stand_in = StandIn()
         if request is not None:
-            self._queued.pop(request.key, None)
+            self._queued.pop(request.sequence, None)
             self._running[request.request_id] = turn
             turn.slot = self.mailbox.journal.enter(request.sequence)
             coro: Coroutine[Any, Any, Any] = self._run(request, turn)
@@ -310,7 +310,7 @@ class Scheduler:
 
     def _put_off_reply(self, turn: Turn, request: Request) -> None:
         self.mailbox.journal.defer(turn.slot)
-        self._put_off[request.key] = turn
+        self._put_off[request.sequence] = turn
         self.deferred += 1
         turn.is_waiting = True
         turn.arm()
@@ -320,7 +320,7 @@ class Scheduler:
         """A reply that was put off has come."""
         request = turn.request
         assert request is not None
-        del self._put_off[request.key]
+        del self._put_off[request.sequence]
         self.deferred -= 1
         turn.disarm()
         self.mailbox.journal.leave(turn.slot)
@@ -346,8 +346,10 @@ class Scheduler:
         if not turn.is_released:
             turn.is_released = True
             self._turns.finish(turn)
-            self._note_idle()
-            self._wake()
+            if not self._is_taking:
+                self._note_idle()
+            elif not self._is_scheduled:
+                self._wake()
 
     def _note_idle(self) -> None:
         if not self._turns.active and not self.deferred:

@@ -51,13 +51,10 @@ class Admission(Generic[Item]):
         self.max_bytes = max_bytes
         self.messages = 0
         self.bytes = 0
+        self.waiting = 0
+        """Who waits at the door."""
         self._waiting: tuple[deque[Item], deque[Item]] = (deque(), deque())
         """Normal and signal."""
-
-    @property
-    def waiting(self) -> int:
-        """Who waits at the door."""
-        return len(self._waiting[0]) + len(self._waiting[1])
 
     def fits(self, size: int, *, is_signal: bool) -> bool:
         """Whether one of ``size`` bytes may be inside now.
@@ -81,6 +78,7 @@ class Admission(Generic[Item]):
         if len(waiting) >= self.capacity:
             return Door.FULL
         waiting.append(item)
+        self.waiting += 1
         return Door.WAITS
 
     def take(self, size: int) -> None:
@@ -98,6 +96,7 @@ class Admission(Generic[Item]):
         for waiting in reversed(self._waiting):
             while waiting and self.fits(waiting[0].size, is_signal=waiting[0].is_signal):
                 item = waiting.popleft()
+                self.waiting -= 1
                 self.take(item.size)
                 yield item
 

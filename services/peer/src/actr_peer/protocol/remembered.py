@@ -75,6 +75,8 @@ class Remembered:
         self._durable: dict[Caller, dict[int, Finished]] = {}
         self._durable_count = 0
         self._low: OrderedDict[Caller, int] = OrderedDict()
+        self.evicted: list[Caller] = []
+        """Whose mark was forgotten for another's; for the shell to take away."""
 
     def add(self, finished: Finished, now: float) -> list[Finished]:
         """Remember one more; returns what leaves for it, oldest first."""
@@ -132,7 +134,7 @@ class Remembered:
         self._low[caller] = low
         self._low.move_to_end(caller)
         while len(self._low) > MAX_HORIZONS:
-            self._low.popitem(last=False)
+            self.evicted.append(self._low.popitem(last=False)[0])
         kept = self._durable.get(caller)
         if not kept:
             return []
