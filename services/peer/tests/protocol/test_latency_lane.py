@@ -10,6 +10,7 @@ from actr_peer.protocol.frames import FRAGMENT_BYTES, Data
 from actr_peer.protocol.latency import WINDOW, LatencyReceiver, LatencySender
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.receiver import Delivery
+from actr_peer.protocol.sender import Outgoing
 
 LATENCY = PayloadType.STREAM_LATENCY_FIRST
 
@@ -25,9 +26,13 @@ def feed(lane: LatencyReceiver, *frames: Data, now: float = 0.0) -> list[bytes]:
     return [message for _, message, _ in out]
 
 
+def take(sender: LatencySender, now: float, room: int) -> Outgoing | None:
+    return sender.take(1, now, room, is_active=True)
+
+
 def taken(sender: LatencySender, now: float) -> list[bytes]:
     found = []
-    while (frame := sender.take(now, FRAGMENT_BYTES)) is not None:
+    while (frame := take(sender, now, FRAGMENT_BYTES)) is not None:
         found.append(bytes(frame.data))
     return found
 
@@ -53,27 +58,27 @@ def test_too_many_that_wait_drop_the_oldest() -> None:
 def test_a_long_message_goes_in_fragments_and_its_rest_is_dropped_when_old() -> None:
     sender = LatencySender(lifetime=0.1)
     sender.accept(bytes(3 * FRAGMENT_BYTES), 0.0)
-    assert sender.take(0.0, FRAGMENT_BYTES) is not None
+    assert take(sender, 0.0, FRAGMENT_BYTES) is not None
     assert sender.due() == pytest.approx(0.1)
-    assert sender.take(0.2, FRAGMENT_BYTES) is None
+    assert take(sender, 0.2, FRAGMENT_BYTES) is None
     assert (sender.dropped, sender.held_bytes, sender.is_empty) == (1, 0, True)
 
 
 def test_a_frame_waits_for_a_wire_message_with_room() -> None:
     sender = LatencySender(lifetime=0.1)
     sender.accept(bytes(100), 0.0)
-    assert sender.take(0.0, 99) is None
-    assert sender.take(0.0, 100) is not None
+    assert take(sender, 0.0, 99) is None
+    assert take(sender, 0.0, 100) is not None
 
 
 def test_a_restart_drops_a_message_of_which_a_part_has_gone() -> None:
     sender = LatencySender(lifetime=0.1)
     sender.accept(bytes(2 * FRAGMENT_BYTES), 0.0)
     sender.accept(b"whole", 0.0)
-    sender.take(0.0, FRAGMENT_BYTES)
+    take(sender, 0.0, FRAGMENT_BYTES)
     assert sender.restart() == 1
     assert sender.dropped == 1
-    frame = sender.take(0.0, FRAGMENT_BYTES)
+    frame = take(sender, 0.0, FRAGMENT_BYTES)
     assert frame is not None
     assert (frame.seq, frame.data) == (0, b"whole")
     assert sender.held_bytes == 0

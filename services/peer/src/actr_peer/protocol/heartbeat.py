@@ -2,7 +2,8 @@
 
 A wire that accepts every send is not thereby alive: the WebRTC library notices a dead path after
 about 30 s. So each wire is pinged, often while there is traffic, seldom while there is none.
-Only an answer proves both directions; so does word that frames sent on this wire have arrived.
+An answer proves both directions. Word that frames sent on this wire have arrived proves the one
+that this side uses it for, and counts as much: a full wire may answer late.
 """
 
 from __future__ import annotations

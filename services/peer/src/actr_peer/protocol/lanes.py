@@ -36,7 +36,6 @@ the longest message of each lane add up to, and a little."""
 LATENCY = PayloadType.STREAM_LATENCY_FIRST
 ALL_RELIABLE = 0b111
 """The reliable lanes as bits."""
-BY_RANK = tuple(sorted(BYTE_LANES, key=lambda lane: TRAFFIC[lane].rank))
 AnySender: TypeAlias = Sender | LatencySender
 
 
@@ -52,8 +51,8 @@ class Lanes:
     """
 
     __slots__ = (
-        "ack_due", "is_ack_urgent", "latency_receiver", "latency_sender", "receivers", "senders",
-        "was_repeated",
+        "_by_rank", "ack_due", "is_ack_urgent", "latency_receiver", "latency_sender",
+        "receivers", "senders", "was_repeated",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +65,8 @@ class Lanes:
         ]
         self.latency_sender = LatencySender(lifetime=TRAFFIC[LATENCY].lifetime or inf)
         self.latency_receiver = LatencyReceiver(LATENCY, max_message_bytes=max_message_bytes)
+        by_rank = sorted(BYTE_LANES, key=lambda lane: TRAFFIC[lane].rank)
+        self._by_rank = tuple((lane, self.sender(lane)) for lane in by_rank)
         self.ack_due = inf
         self.is_ack_urgent = False
         self.was_repeated = False
@@ -187,29 +188,24 @@ class Lanes:
         return [encode_ack(r.ack()) for r in self.receivers if lanes & 1 << r.payload_type]
 
     def pack(
-        self, lane: PayloadType, wire: int, now: float, *, is_active: bool
-    ) -> list[bytes | memoryview]:
-        """Heads and payloads of the frames of one lane that fill one message for this wire."""
-        parts: list[bytes | memoryview] = []
-        room = FRAGMENT_BYTES
-        if lane is LATENCY:
-            while is_active and room > 0:
-                frame = self.latency_sender.take(now, room)
+        self, wire: int, now: float, *, is_active: bool
+    ) -> tuple[PayloadType, list[bytes | memoryview]] | None:
+        """The first lane by rank that has something for this wire, and heads and payloads of its
+        frames, as many as fill one wire message."""
+        for lane, sender in self._by_rank:
+            if not sender.has_work(wire, is_active=is_active):
+                continue
+            parts: list[bytes | memoryview] = []
+            room = FRAGMENT_BYTES
+            while room > 0:
+                frame = sender.take(wire, now, room, is_active=is_active)
                 if frame is None:
                     break
                 parts += (frame.head, frame.data)
                 room -= frame.size + DATA_HEAD_BYTES
-            return parts
-        sender = self.senders[lane]
-        if not sender.has_work(wire, is_active=is_active):
-            return parts
-        while room > 0:
-            frame = sender.take(wire, now, room, is_active=is_active)
-            if frame is None:
-                break
-            parts += (frame.head, frame.data)
-            room -= frame.size + DATA_HEAD_BYTES
-        return parts
+            if parts:
+                return lane, parts
+        return None
 
     @property
     def has_repeats(self) -> bool:

@@ -68,8 +68,14 @@ class LatencySender:
         if len(self._queue) > self.max_queued:
             self._drop_oldest()
 
-    def take(self, now: float, room: int) -> Outgoing | None:
+    def has_work(self, wire: int, *, is_active: bool) -> bool:
+        """Whether :meth:`take` may give a frame for this wire."""
+        return is_active and (bool(self._queue) or bool(self._current))
+
+    def take(self, wire: int, now: float, room: int, *, is_active: bool) -> Outgoing | None:
         """The next frame to send if its payload is at most ``room`` bytes, or None."""
+        if not is_active:
+            return None
         self.expire(now)
         if not self._current and self._queue:
             message, at = self._queue[0]

@@ -43,7 +43,7 @@ from actr_peer.protocol.frames import (
     Ping,
     Pong,
 )
-from actr_peer.protocol.lanes import ALL_RELIABLE, BY_RANK, LATENCY, AnySender, Lanes
+from actr_peer.protocol.lanes import ALL_RELIABLE, LATENCY, AnySender, Lanes
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType, WireKind
 from actr_peer.protocol.receiver import Delivery, Receiver
 from actr_peer.protocol.sender import Sender, Timing
@@ -327,13 +327,13 @@ class Session:
             return None
         is_active = end is self.active
         if not is_full and (is_active or self.lanes.has_repeats):
-            for lane in BY_RANK:
-                parts = self.lanes.pack(lane, wire, now, is_active=is_active)
-                if parts:
-                    if is_active:
-                        parts += self.lanes.acks()
-                    self._sent(end, now)
-                    return lane, b"".join(parts)
+            packed = self.lanes.pack(wire, now, is_active=is_active)
+            if packed is not None:
+                lane, parts = packed
+                if is_active and self.lanes.ack_due != inf:
+                    parts += self.lanes.acks()
+                self._sent(end, now)
+                return lane, b"".join(parts)
         if is_active and self.lanes.is_ack_urgent:
             acks = self.lanes.acks()
             return (CONTROL, b"".join(acks)) if acks else None
