@@ -106,3 +106,4 @@ def test_the_exchange_of_the_readme_works_as_it_is_written(
             wait_for(actor.stderr, "actor ready")
             assert foreground(talk, environment, tmp_path) == "line 1\nann hello\n"
             assert json.loads(foreground(call, environment, tmp_path)) == {"number": "2"}
+        assert actor.returncode == 0

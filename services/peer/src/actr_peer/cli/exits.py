@@ -51,7 +51,7 @@ class Exit(IntEnum):
 
 _ADVICE: Mapping[type[PeerError], tuple[Exit, str]] = MappingProxyType(
     {
-        ConfigError: (Exit.USAGE, "'actr config show' prints every value and where it came from"),
+        ConfigError: (Exit.USAGE, ""),  # it names the key, the value and what is allowed
         UnreachableError: (
             Exit.UNREACHABLE,
             "check that it runs, and that signaling.url is right ('actr config show')",

@@ -18,7 +18,7 @@ import dns.resolver
 import dns.reversename
 import structlog
 
-from actr_peer.errors import ConfigError
+from actr_peer.errors import BusyError, ConfigError
 from actr_peer.lifecycle.config import IceServerConfig, NodeConfig
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
@@ -109,15 +109,24 @@ def control_path(settings: Settings) -> Path | None:
 
 
 async def until_asked_to_stop(ref: ActrRef) -> None:
-    """Wait for SIGTERM, SIGINT, or the end of the actor itself."""
+    """Wait for SIGTERM or SIGINT.
+
+    Raises:
+        BusyError: If the actor ended by itself: a newer process has its identity.
+    """
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, asked.set)
     try:
         async with Tasks("stop") as tasks:
-            tasks.start("actor", _set_at_the_end(ref, asked))
+            ended = tasks.start("actor", _set_at_the_end(ref, asked))
             await asked.wait()
+            if ended.done():
+                raise BusyError(
+                    f"a newer process has the identity {ref.id}; give one of them another in "
+                    "ACTR_ACTOR__ID"
+                )
     finally:
         for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)

@@ -77,7 +77,8 @@ def parse_request(method: Method[Any, Any], text: str) -> Message:
     except json_format.ParseError as exc:
         name = method.request.DESCRIPTOR.full_name
         fields = ", ".join(field.json_name for field in method.request.DESCRIPTOR.fields)
-        raise ConfigError(f"request {text.strip()!r}: {exc}; {name} has {fields}") from exc
+        why = str(exc).partition("\n")[0].rstrip(".")
+        raise ConfigError(f"request {text.strip()!r}: {why}; {name} has {fields}") from exc
     return parsed
 
 

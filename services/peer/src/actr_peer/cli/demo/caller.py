@@ -42,7 +42,7 @@ TEXT_BYTES: Final = 200
 INTERVAL_US: Final = 2_000
 STEPS_SHOWN: Final = 50
 """Progress lines per payload type."""
-SETTLE_LINES: Final = 300
+SETTLE_LINES: Final = 1_000
 SETTLE_INTERVAL_US: Final = 10_000
 MIN_ARRIVED: Final = 0.5
 """Part of the latency-first lines that must come in time, on one machine."""
@@ -85,7 +85,7 @@ class Scenario:
         await self._client.history(HistoryRequest(limit=1), timeout=CALL_TIMEOUT)
 
     async def settle(self, preferred: WireKind) -> None:
-        """Take lines until they come by the preferred wire, a few seconds at most.
+        """Take lines until they come by the preferred wire, ten seconds at most.
 
         A wire is preferred once its heartbeats have been good for a while, and they come
         faster under traffic.

@@ -191,7 +191,9 @@ class Stage:
                     self._show(signaling.name, event)
                     yield signaling, event.url
                     return
-            raise BrokenError(f"the signaling service {await signaling.ended()} at its start")
+            how = await signaling.ended()
+            said = signaling.last_lines().rpartition("\n")[2]
+            raise BrokenError(f"the signaling service {how} at its start: {said or 'no word'}")
 
     def _peer(
         self, name: str, actor: str, url: str, secret: Path, *arguments: str
@@ -209,7 +211,7 @@ class Stage:
                 "ACTR_WIRES__LISTEN": "127.0.0.1:0" if "websocket" in kinds else "",
                 "ACTR_MAILBOX__PATH": str(self._folder / f"{name}.db"),
                 "ACTR_CONTROL__SOCKET": "",
-                "ACTR_LOG__FORMAT": "json",
+                "ACTR_LOG__FORMAT": "console",
             },
             log=self._folder / f"{name}.log",
         )
