@@ -6,7 +6,7 @@
 BIN := .venv/bin
 SIGNALING := services/signaling
 PEER := services/peer
-SOURCES := $(SIGNALING)/src $(PEER)/src proto tools/measure.py
+SOURCES := $(SIGNALING)/src $(PEER)/src proto bench tools/measure.py
 MAKEFLAGS += --no-print-directory
 
 # What a verb takes: `make help` names them. Empty: the program's own default.
@@ -33,6 +33,7 @@ rounds := $(if $(ROUNDS),--rounds "$(ROUNDS)")
 
 .PHONY: help
 help:  ## list the verbs
+	@echo 'make VERB; demo, bench-*, crash-test and fault-test take JSON=1: one JSON document on stdout'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup

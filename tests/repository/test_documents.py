@@ -111,7 +111,8 @@ def verbs_of_make() -> dict[str, str]:
     shown = subprocess.run(
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    return dict(line.split(maxsplit=1) for line in shown.splitlines())
+    verbs = [line for line in shown.splitlines() if line.startswith("  ")]
+    return dict(line.split(maxsplit=1) for line in verbs)
 
 
 def test_make_help_lists_every_verb() -> None:
@@ -119,6 +120,14 @@ def test_make_help_lists_every_verb() -> None:
     phony = set(re.findall(r"^\.PHONY: (\S+)$", text, flags=re.M))
     targets = set(re.findall(r"^([a-z-]+):", text, flags=re.M))
     assert phony == targets == set(verbs_of_make())
+
+
+def test_every_program_of_the_makefile_is_there() -> None:
+    text = (ROOT / "Makefile").read_text("utf-8")
+    modules = re.findall(r"-m (bench\.\w+)", text)
+    tools = re.findall(r"@(?:\$\(BIN\)/python )?(tools/\S+)", text)
+    programs = [f"{module.replace('.', '/')}.py" for module in modules] + tools
+    assert [program for program in programs if not (ROOT / program).is_file()] == []
 
 
 @pytest.mark.parametrize("document", documents(), ids=label)
