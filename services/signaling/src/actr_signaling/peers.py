@@ -7,6 +7,7 @@ from typing import Protocol
 
 from actr_signaling.errors import Close
 from actr_signaling.ledger import Ledger
+from actr_signaling.protocol.effects import Effects
 from actr_signaling.protocol.presence import Presence
 from actr_signaling.protocol.records import Entry
 from actr_signaling.protocol.session import Session
@@ -36,6 +37,7 @@ class Board(Protocol):
 
     server_id: str
     presence: Presence
+    is_draining: bool
 
     @property
     def peers(self) -> Mapping[str, Peer]:
@@ -47,3 +49,6 @@ class Board(Protocol):
 
     @property
     def ledger(self) -> Ledger: ...
+
+    def perform(self, peer: Peer, todo: Effects) -> None:
+        """Do what a session decided, in order."""

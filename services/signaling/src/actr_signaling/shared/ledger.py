@@ -15,11 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-import secrets
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NoReturn, Self
+from enum import Enum, auto
+from typing import NoReturn, Self
 
 import structlog
 
@@ -32,6 +29,7 @@ from actr_signaling.protocol.records import Entry
 from actr_signaling.shared import scripts
 from actr_signaling.shared.inbox import Inbox
 from actr_signaling.shared.line import Command, Line, StoreError
+from actr_signaling.shared.orders import Orders
 from actr_signaling.shared.outbox import Outbox
 from actr_signaling.tasks import Tasks
 
@@ -44,6 +42,8 @@ RETRY = 0.5
 """Seconds between attempts to connect, at most."""
 SILENCE = 3.0
 """Seconds without even this replica's own sign of life until a subscription counts as dead."""
+FIRST_EXPIRY = 5.0
+"""Seconds after a connect in which overdue entries are left alone."""
 MAX_EXPIRED = 200
 """Entries that one sweep ends: a script holds up the whole server."""
 MAX_COMMANDS = 512
@@ -51,12 +51,11 @@ MAX_COMMANDS = 512
 FLUSH = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One command, and who takes its answer."""
-
-    command: Command
-    answered: Callable[[Any], None]
+class _Link(Enum):
+    NEW = auto()
+    """Never connected yet."""
+    UP = auto()
+    DOWN = auto()
 
 
 class SharedLedger:
@@ -83,20 +82,18 @@ class SharedLedger:
         self._sink = sink
         self._url = url
         self._replica = replica
-        # Less one sweep: an entry is gone within the promised time, not soon after it.
-        self._lease_ms = max(100, round((lease - 2 * SWEEP_SECONDS) * 1000))
         self._prefix = prefix
-        self._keys = tuple(f"{prefix}:{name}" for name in ("records", "leases", "state"))
         self._generation: bytes | None = None
         self._run_id = b""
-        self._is_linked = False
-        self._orders: deque[Order] = deque()
+        self._link = _Link.NEW
+        self._wake = asyncio.Event()
+        # Less two sweeps: an entry is gone within the promised time, not soon after it.
+        self._orders = Orders(prefix=prefix, lease=lease - 2 * SWEEP_SECONDS, wake=self._wake.set)
         self._leaves: dict[str, tuple[Entry, Reason]] = {}
         """By session: ends that the store has not confirmed."""
         self._outbox = Outbox(replica)
         self._inbox = Inbox(sink, self._outbox, self._want_sync)
         self._wants_sync = False
-        self._wake = asyncio.Event()
         self._settling: asyncio.TimerHandle | None = None
         """While it is set, replicas are still writing their own after a loss."""
         self._tasks = Tasks("ledger")
@@ -114,71 +111,45 @@ class SharedLedger:
 
     @property
     def is_ready(self) -> bool:
-        return self._is_linked
+        return self._link is _Link.UP
 
     def register(self, entry: Entry, *, above: int) -> None:
-        if self._is_linked:  # else it is among the sink's own entries when the link is back
-            tail = stored.pack_tail(entry)
-            self._order(scripts.REGISTER, entry.text, above, self._lease_ms, tail)
+        if self.is_ready:  # else it is among the sink's own entries when the link is back
+            self._orders.register(entry, above=above)
 
     def renew(self, entry: Entry, *, is_changed: bool) -> None:
         del is_changed  # the script compares, and also mends what is missing
-        if self._is_linked:
+        if self.is_ready:
             self._hold(entry)
 
     def leave(self, entry: Entry, reason: Reason) -> None:
         self._leaves[entry.session] = entry, reason
-        if self._is_linked:
-            self._order_leave(entry, reason)
+        if self.is_ready:
+            self._take_out(entry, reason)
 
     def send(self, replica: str, parcel: Parcel) -> None:
         self._outbox.add(replica, parcel)
         self._wake.set()
 
     async def flush(self) -> None:
-        if not self._is_linked:
+        if not self.is_ready:
             return
         done = asyncio.Event()
-        self._orders.append(Order(("PING",), lambda _: done.set()))
-        self._wake.set()
+        self._orders.add(("PING",), lambda _: done.set())
         try:
             async with asyncio.timeout(FLUSH):
                 await done.wait()
         except TimeoutError:
             log.warning("left without the store's confirmation")
 
-    # Orders
-
-    def _order(
-        self, script: str, *arguments: str | bytes | int, then: Callable[[Any], None] | None = None
-    ) -> None:
-        self._orders.append(Order(self._call(script, *arguments), then or _ignore))
-        self._wake.set()
-
-    def _call(self, script: str, *arguments: str | bytes | int) -> Command:
-        name = scripts.digest(script)
-        return ("EVALSHA", name, len(self._keys), *self._keys, self._prefix, *arguments)
-
     def _hold(self, entry: Entry) -> None:
-        def answered(known: bytes) -> None:
-            if int(known) > entry.epoch:
-                self._sink.fenced(entry, int(known))
+        self._orders.hold(entry, fenced=lambda epoch: self._sink.fenced(entry, epoch))
 
-        tail = stored.pack_tail(entry)
-        self._order(scripts.HOLD, entry.text, entry.epoch, self._lease_ms, tail, then=answered)
-
-    def _order_leave(self, entry: Entry, reason: Reason) -> None:
-        def answered(_: object) -> None:
+    def _take_out(self, entry: Entry, reason: Reason) -> None:
+        def done() -> None:
             self._leaves.pop(entry.session, None)
 
-        self._order(
-            scripts.LEAVE,
-            entry.text,
-            entry.epoch,
-            reason.value,
-            scripts.FENCE_MS,
-            then=answered,
-        )
+        self._orders.leave(entry, reason, done=done)
 
     # The link
 
@@ -188,7 +159,8 @@ class SharedLedger:
                 async with Line(self._url) as line, Line(self._url, timeout=SILENCE) as events:
                     await self._serve(line, events)
             except* StoreError as group:
-                log.warning("the store is away", why=str(group.exceptions[0]))
+                if self._link is not _Link.DOWN:  # said once for each outage
+                    log.warning("the store is away", why=str(group.exceptions[0]))
             finally:
                 self._unlink()
             await asyncio.sleep(random.uniform(RETRY / 5, RETRY))  # noqa: S311
@@ -203,16 +175,16 @@ class SharedLedger:
         async with Tasks("ledger/link") as tasks:
             tasks.start("reader", self._read(events))
             await self._sync(line)
-            self._is_linked = True
-            log.info("the store answers", entries=self._inbox.version)
+            self._link = _Link.UP
+            log.info("the store answers", version=self._inbox.version)
             tasks.start("sweeper", self._sweep())
             await self._write(line)
 
     def _unlink(self) -> None:
-        was_linked, self._is_linked = self._is_linked, False
+        was, self._link = self._link, _Link.DOWN
         self._orders.clear()  # what they asked for is asked again from the sink's own entries
         self._outbox.clear()
-        if was_linked:
+        if was is _Link.UP:
             self._sink.lost()
 
     async def _read(self, events: Line) -> NoReturn:
@@ -234,8 +206,7 @@ class SharedLedger:
             if self._wants_sync:
                 await self._sync(line)
             while self._orders or self._outbox:
-                count = min(MAX_COMMANDS, len(self._orders))
-                orders = [self._orders.popleft() for _ in range(count)]
+                orders = self._orders.take(MAX_COMMANDS)
                 batches = self._outbox.take()
                 publishes: list[Command] = [
                     ("PUBLISH", self._channel(batch.replica), batch.data) for batch in batches
@@ -248,23 +219,15 @@ class SharedLedger:
                         self._inbox.nobody_heard(batch)
 
     async def _sweep(self) -> NoReturn:
-        await asyncio.sleep(SETTLE)  # others may just be coming back too: expire nobody yet
+        loop = asyncio.get_running_loop()
+        # Peers of replicas that are gone may just be coming back: expire nobody yet.
+        expires_at = loop.time() + FIRST_EXPIRY
         while True:
-            self._orders.append(Order(self._sweep_call(MAX_EXPIRED), self._check_generation))
-            self._orders.append(Order(("PUBLISH", self._channel(self._replica), b""), _ignore))
-            self._wake.set()
+            most = MAX_EXPIRED if loop.time() >= expires_at else 0
+            sweep = self._orders.sweep_command(self._run_id, most=most)
+            self._orders.add(sweep, self._check_generation)
+            self._orders.add(("PUBLISH", self._channel(self._replica), b""))
             await asyncio.sleep(SWEEP_SECONDS)
-
-    def _sweep_call(self, most: int) -> Command:
-        return self._call(
-            scripts.SWEEP,
-            self._run_id,
-            secrets.token_hex(8),
-            most,
-            Reason.EXPIRED.value,
-            scripts.FENCE_MS,
-            scripts.KEEP_MS,
-        )
 
     def _check_generation(self, generation: bytes) -> None:
         if generation != self._generation:
@@ -279,7 +242,10 @@ class SharedLedger:
         """Take the stored state for the view; have this replica's own entries stored."""
         self._wants_sync = False
         generation, (version, values) = await line.run(
-            [self._sweep_call(0), self._call(scripts.SNAPSHOT)]
+            [
+                self._orders.sweep_command(self._run_id, most=0),
+                self._orders.snapshot_command(),
+            ]
         )
         if self._generation not in (None, generation):
             log.warning("the store has lost its data: writing our own again")
@@ -291,10 +257,9 @@ class SharedLedger:
             if entry.epoch:
                 self._hold(entry)
             else:
-                tail = stored.pack_tail(entry)
-                self._order(scripts.REGISTER, entry.text, 0, self._lease_ms, tail)
+                self._orders.register(entry, above=0)
         for entry, reason in self._leaves.values():
-            self._order_leave(entry, reason)
+            self._take_out(entry, reason)
 
     def _settle_later(self, seconds: float | None) -> None:
         if self._settling is not None:
@@ -306,17 +271,13 @@ class SharedLedger:
     def _settled(self) -> None:
         """All replicas have had their time; those that are linked have used it."""
         self._settling = None
-        if self._is_linked:
+        if self.is_ready:
             self._sink.settled()
         else:
             self._settle_later(SETTLE)
 
     def _channel(self, replica: str) -> str:
         return f"{self._prefix}:replica:{replica}"
-
-
-def _ignore(answer: object) -> None:
-    del answer
 
 
 def _entries(values: list[bytes]) -> list[Entry]:

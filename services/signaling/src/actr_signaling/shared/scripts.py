@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from hashlib import sha1
 
-FENCE_MS = 3_600_000
-"""How long the epoch of an actor that left is kept: no longer can a cut-off replica hold one."""
+FENCE_MS = 300_000
+"""How long the epoch of an actor that left is kept: a replica that was cut off for longer
+and still has a live session of it has the only one."""
 KEEP_MS = 86_400_000
 """With no replica running for this long, everything is forgotten."""
 
