@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -80,7 +81,19 @@ async def webrtc_pair(**settings: Any) -> AsyncIterator[Pair]:
             self_id=self_id, relay=relay.of(self_id), on_wire=arrived.put_nowait, **settings
         )
 
+    loop = asyncio.get_running_loop()
+    shown: list[dict[str, Any]] = []
+
+    def show(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # A test that cancels what it gathered leaves just that behind.
+        if not isinstance(context.get("exception"), asyncio.CancelledError):
+            shown.append(context)
+
+    loop.set_exception_handler(show)
     async with make(ALICE) as alice, make(BOB) as bob:
         relay.join(alice)
         relay.join(bob)
         yield Pair(relay, alice, bob, arrived)
+    await asyncio.sleep(0)
+    gc.collect()  # tasks that failed with nobody waiting say so now
+    assert shown == []

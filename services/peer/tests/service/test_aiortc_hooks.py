@@ -100,6 +100,7 @@ SCTP = [
 ]
 SENDER = [
     "_enabled",
+    "_rtx_ssrc",
     "_ssrc",
     "_RTCRtpSender__mid",
     "_RTCRtpSender__ntp_timestamp",

@@ -11,7 +11,14 @@ import pytest
 from fakes import ALICE, BOB, Recorder, turns
 from webrtc_pair import Pair, webrtc_pair
 
-from actr_peer.errors import BrokenError, BusyError, LimitError, PeerError, UnreachableError
+from actr_peer.errors import (
+    BrokenError,
+    BusyError,
+    ConfigError,
+    LimitError,
+    PeerError,
+    UnreachableError,
+)
 from actr_peer.protocol.negotiation import (
     Answer,
     Bye,
@@ -287,8 +294,10 @@ async def test_a_server_that_does_not_answer_delays_no_connection() -> None:
 async def test_a_malformed_server_url_is_a_configuration_error() -> None:
     servers = (IceServer(urls=("http://example.com",)),)
     async with webrtc_pair(ice_servers=lambda: servers) as pair:
-        with pytest.raises(PeerError, match="write stun:host:port"):
+        with pytest.raises(ConfigError, match="write stun:host:port"):
             await pair.alice.dial(BOB)
+        pair.bob.receive(ALICE, NegotiateMessage("x", 1, Offer("v=0")))
+        assert pair.bob.wires() == []
 
 
 # Data

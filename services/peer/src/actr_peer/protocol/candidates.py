@@ -26,7 +26,8 @@ MAX_TRICKLED = 32
 MAX_CANDIDATE_BYTES = 512
 MAX_SDP_BYTES = 56 * 1024
 """Signaling carries messages of 64 KiB."""
-MAX_SECTIONS = 64
+MAX_SECTIONS = 40
+"""Data, and sixteen tracks each way."""
 
 # Clouds answer these with secrets, to whoever asks from the machine itself.
 _METADATA = frozenset(

@@ -8,13 +8,14 @@ stands beside the old until that ends (make before break), and no message can re
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from actr_peer.errors import BusyError, PeerError, UnreachableError
+from actr_peer.errors import BusyError, ConfigError, PeerError, UnreachableError
 from actr_peer.protocol.candidates import EarlyCandidates
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media import MediaFrame
@@ -40,6 +41,8 @@ MAX_CONNECTIONS_PER_REMOTE = 4
 """Old ones are given up for new ones: a process that restarts often leaves some behind."""
 MAX_CONNECTING = 64
 MAX_ID_CHARACTERS = 64
+
+log = logging.getLogger(__name__)
 
 
 class _Dial:
@@ -153,7 +156,7 @@ class WebRtcWires:
             known = dial.wire.view()["failures"] if dial.wire is not None else ()
             why = "; ".join((f"no WebRTC connection within {self._connect_timeout:g} s", *known))
             raise UnreachableError(str(remote), why) from exc
-        except UnreachableError:
+        except (ConfigError, UnreachableError):
             raise
         except PeerError as exc:
             raise UnreachableError(str(remote), str(exc)) from exc
@@ -180,7 +183,9 @@ class WebRtcWires:
             self.dropped += 1
 
     def _offered(self, source: ActrId, message: NegotiateMessage) -> None:
-        wire = self._connect(source, message.connection_id)
+        wire = self._accept(source, message.connection_id)
+        if wire is None:
+            return
         dial = self._dials.get(source)
         if dial is not None and dial.wire is None:
             self._adopt(dial, wire)
@@ -197,7 +202,16 @@ class WebRtcWires:
             # Our offer and this request crossed; or the far side is another process by now.
             wire.repeat_offer()
         else:
-            self._connect(source, secrets.token_hex(16))
+            self._accept(source, secrets.token_hex(16))
+
+    def _accept(self, source: ActrId, connection_id: str) -> WebRtcWire | None:
+        """Make a connection that the far side wants; None, and a word to the operator, if the
+        ICE servers cannot be used."""
+        try:
+            return self._connect(source, connection_id)
+        except ConfigError as error:
+            log.error("no WebRTC connection: remote=%s cause=%s", source, error)
+            return None
 
     def _connecting(self, remote: ActrId) -> WebRtcWire | None:
         """The connection to ``remote`` that is being made and has no answer yet."""

@@ -68,11 +68,10 @@ def _from_library(what: str) -> Iterator[None]:
 class _PeerConnection(RTCPeerConnection):
     """Connecting happens in tasks of the library that nobody waits for: their errors end here."""
 
-    failed: str | None = None
-
     def __init__(self, configuration: RTCConfiguration, sections: Sections) -> None:
         super().__init__(configuration)
         self._sections = sections
+        self.failures: list[str] = []
 
     def _RTCPeerConnection__createTransceiver(  # noqa: N802
         self, *args: Any, **kwargs: Any
@@ -87,7 +86,8 @@ class _PeerConnection(RTCPeerConnection):
         try:
             await super()._RTCPeerConnection__connect()  # type: ignore[misc]
         except Exception as exc:  # noqa: BLE001 - whatever it is, the connect time-out acts on it
-            self.failed = repr(exc)
+            if self.connectionState != "connected":
+                self.failures = [repr(exc)]
 
 
 def configuration(options: EngineOptions) -> RTCConfiguration:
@@ -181,7 +181,7 @@ class AiortcEngine:
             "window_bytes": self._sctp._cwnd,
             "in_flight_bytes": self._sctp._flight_size,
             "stale": self._sctp.stale,
-            "failures": tuple(self._ice.failures),
+            "failures": (*self._ice.failures, *self._pc.failures),
         }
 
     # descriptions and candidates

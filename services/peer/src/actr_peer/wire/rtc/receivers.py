@@ -13,6 +13,7 @@ are aiortc's. Source: RFC 3550, RFC 4585, RFC 4588.
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 import time
 from collections.abc import Callable
@@ -42,6 +43,8 @@ MAX_SOURCES = 8
 
 _R = "_RTCRtpReceiver__"
 
+log = logging.getLogger(__name__)
+
 
 class EncodedReceiver(RTCRtpReceiver):
     """Receives frames of one track at a time; made by :func:`adopt`, never constructed."""
@@ -49,6 +52,7 @@ class EncodedReceiver(RTCRtpReceiver):
     def adopt(self, on_frame: Callable[[MediaFrame], None]) -> None:
         self.track_id = ""
         self.frames = 0
+        self.malformed = 0
         self._on_frame = on_frame
         self._source = 0
         self._assembler = self._make_assembler()
@@ -69,15 +73,18 @@ class EncodedReceiver(RTCRtpReceiver):
 
     async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
         """Take packets; again after each exchange, for the track may be another one."""
-        codecs = self.__dict__[_R + "codecs"]
+        codecs, repeating = self.__dict__[_R + "codecs"], self.__dict__[_R + "rtx_ssrc"]
         codecs.clear()
+        repeating.clear()
         for codec in parameters.codecs:
             codecs[codec.payloadType] = codec
         for encoding in parameters.encodings:
             if encoding.rtx:
-                self.__dict__[_R + "rtx_ssrc"][encoding.rtx.ssrc] = encoding.ssrc
+                repeating[encoding.rtx.ssrc] = encoding.ssrc
         sources = {encoding.ssrc for encoding in parameters.encodings}
         self.transport._register_rtp_receiver(self, parameters)
+        for source in repeating:  # aiortc guesses, and not where there are two sections
+            self.transport._rtp_router.ssrc_table[source] = self
         if not self.__dict__[_R + "started"]:
             self.__dict__[_R + "rtcp_task"] = self._start_reports()
             self.__dict__[_R + "started"] = True
@@ -103,6 +110,14 @@ class EncodedReceiver(RTCRtpReceiver):
         """aiortc ends a decoder here; there is none."""
 
     async def _handle_rtp_packet(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+        """Take one packet; one that makes no sense is dropped and counted."""
+        try:
+            await self._take(packet, arrival_time_ms)
+        except (ValueError, LookupError, TypeError, AssertionError, struct.error) as exc:
+            self.malformed += 1
+            log.debug("malformed RTP packet: track=%s cause=%r", self.track_id, exc)
+
+    async def _take(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         codec = self.__dict__[_R + "codecs"].get(packet.payload_type)
         if codec is None or not self._enabled:
             return
@@ -125,10 +140,7 @@ class EncodedReceiver(RTCRtpReceiver):
         now = time.monotonic()
         if self.kind == "video" and self._missing.add(packet.sequence_number, now=now):
             self._ask_for_missing()
-        try:
-            data = depayload(codec, packet.payload) if packet.payload else b""
-        except (ValueError, struct.error, IndexError):
-            return
+        data = depayload(codec, packet.payload) if packet.payload else b""
         self._assemble(packet, codec, data, now)
 
     def _assemble(

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import get_args
 
 from aiortc import RTCPeerConnection, RTCRtpSender, RTCRtpTransceiver
-from aiortc.rtcrtpparameters import RTCRtpCodecCapability
+from aiortc.codecs import is_rtx
+from aiortc.rtcrtpparameters import RTCRtpCodecCapability, RTCRtpCodecParameters
 
 from actr_peer.errors import BusyError, ConfigError, LimitError, RemoteProtocolError
 from actr_peer.protocol.media import MediaFrame, TrackStats
@@ -46,11 +47,11 @@ class SectionTrack:
         assert self.section is not None
         assert sender is not None
         sender.on_keyframe_request = self.source.request_keyframe
-        wanted = [codec for codec in self.section._codecs if codec.name == self.source.codec]
+        wanted = _only(self.source.codec, self.section._codecs)
         if not wanted:
             raise RemoteProtocolError(f"the far side does not take {self.source.codec}")
         try:
-            await sender.ready(wanted[0])
+            await sender.ready(wanted)
             while (sample := await self.source.read()) is not None:
                 await sender.transmit(sample)
                 self.frames += 1
@@ -156,15 +157,15 @@ class Sections:
                 ]
                 section = idle[0] if idle else self._add(track.source.kind, "sendonly")
                 section.direction = "sendonly"
+                wanted = (track.source.codec, "rtx")
                 section.setCodecPreferences(
-                    [c for c in _capabilities(track.source.kind) if c.name == track.source.codec]
+                    [c for c in _capabilities(track.source.kind) if c.name in wanted]
                 )
                 self._bind(track, section)
         for kind in get_args(TrackKind):
             count = sum(each == kind for each in self._expected.values())
             for _ in range(count - len(self._sections(kind, "recvonly"))):
-                section = self._add(kind, "recvonly")
-                section.setCodecPreferences([c for c in _capabilities(kind) if c.name != "rtx"])
+                self._add(kind, "recvonly")
 
     def answer(self) -> None:
         """Between an offer and its answer: put the tracks into the sections made for them."""
@@ -180,8 +181,8 @@ class Sections:
         for track in self._tracks.values():
             if track.section is not None:
                 # aiortc negotiates all that both know; we send one.
-                codecs = [c for c in track.section._codecs if c.name == track.source.codec]
-                track.section._codecs = codecs or track.section._codecs
+                wanted = _only(track.source.codec, track.section._codecs)
+                track.section._codecs = wanted or track.section._codecs
 
     def agreed(self) -> None:
         """After an answer: the far side listens. Who answered waits for a word of it by RTCP."""
@@ -264,6 +265,17 @@ class Sections:
             frames=receiver.frames,
             dropped=receiver.lost_frames,
         )
+
+
+def _only(name: str, codecs: list[RTCRtpCodecParameters]) -> list[RTCRtpCodecParameters]:
+    """The codec of this name, and the one that repeats its packets; empty if it is not there."""
+    for codec in codecs:
+        if codec.name == name:
+            repeating = (
+                c for c in codecs if is_rtx(c) and c.parameters.get("apt") == codec.payloadType
+            )
+            return [codec, *repeating]
+    return []
 
 
 def _capabilities(kind: str) -> list[RTCRtpCodecCapability]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -24,46 +23,20 @@ import av
 from aiortc import RTCRtpSender, clock
 from aiortc.codecs import get_encoder
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtp import AnyRtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, RtpPacket
+from aiortc.rtp import AnyRtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, RtpPacket, wrap_rtx
 
 from actr_peer.protocol.media import Sample
+from actr_peer.wire.rtc.pace import Pace
 from actr_peer.wire.rtc.steps import run_now
 
 HISTORY_PACKETS = 4096
 """Sent packets kept for requests: a frame of 1 MB has 870."""
-BURST_BYTES = 32 * 1024
 READY_TIMEOUT = 0.5
 """Seconds for which a track waits until the far side says that it listens; ours always does."""
 PROBE_DELAY = 0.06
 PACKETS_BETWEEN_CLOCKS = 16
 
 _S = "_RTCRtpSender__"
-
-
-class Pace:
-    """Lets ``rate`` bytes go in a second, and ``BURST_BYTES`` at once."""
-
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
-        self._credit = float(BURST_BYTES)
-        self._at = time.monotonic()
-
-    async def spend(self, count: int) -> bool:
-        """Take ``count`` bytes, waiting where that is too fast; True if it waited."""
-        self._credit -= count
-        if self._credit > -BURST_BYTES / 4:  # sleeping for less than a millisecond is not exact
-            return False
-        self._refill()
-        if self._credit > 0:
-            return False
-        await asyncio.sleep(-self._credit / self._rate)
-        self._refill()
-        return True
-
-    def _refill(self) -> None:
-        now = time.monotonic()
-        self._credit = min(self._credit + (now - self._at) * self._rate, BURST_BYTES)
-        self._at = now
 
 
 class EncodedSender(RTCRtpSender):
@@ -74,11 +47,13 @@ class EncodedSender(RTCRtpSender):
         self._pace = Pace(rate)
         self._is_up = asyncio.Event()
         self._is_wanted = asyncio.Event()
-        self._history: dict[int, bytes] = {}
+        self._history: dict[int, RtpPacket] = {}
         self._sequence = random.getrandbits(15)
         self._probe: asyncio.TimerHandle | None = None
         self._packer: Any = None
         self._codec: RTCRtpCodecParameters | None = None
+        self._rtx_payload_type: int | None = None
+        self._rtx_sequence = random.getrandbits(15)
         self._clock_count = 0
         self._send_time = 0
 
@@ -88,6 +63,7 @@ class EncodedSender(RTCRtpSender):
             router = self.transport._rtp_router
             router.unregister_sender(self)
             self._ssrc = secrets.randbits(32)
+            self._rtx_ssrc = secrets.randbits(32)
             router.register_sender(self, ssrc=self._ssrc)
         self._track_id = track_id
         self._is_wanted.clear()
@@ -97,9 +73,15 @@ class EncodedSender(RTCRtpSender):
         """The far side is known to listen."""
         self._is_wanted.set()
 
-    async def ready(self, codec: RTCRtpCodecParameters) -> None:
-        """Wait until packets arrive somewhere."""
+    async def ready(self, codecs: list[RTCRtpCodecParameters]) -> None:
+        """Wait until packets arrive somewhere.
+
+        Args:
+            codecs: That of the track, and the one for repeating its packets if there is one.
+        """
+        codec, *repeating = codecs
         self._codec = codec
+        self._rtx_payload_type = repeating[0].payloadType if repeating else None
         self._packer = get_encoder(codec)
         await self._is_up.wait()
         try:
@@ -137,9 +119,21 @@ class EncodedSender(RTCRtpSender):
         )
 
     async def _send_again(self, sequence: int) -> None:
-        data = self._history.get(sequence)
-        if data is None:
+        """Repeat a packet, as one of the repeating source (RFC 4588): with its old number the far
+        side's SRTP would refuse it, once a thousand others have passed (RFC 3711, 3.3.2)."""
+        packet = self._history.get(sequence)
+        if packet is None:
             return
+        if self._rtx_payload_type is not None:
+            packet = wrap_rtx(
+                packet,
+                payload_type=self._rtx_payload_type,
+                sequence_number=self._rtx_sequence,
+                ssrc=self._rtx_ssrc,
+            )
+            self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
+        data = packet.serialize(self.__dict__[_S + "rtp_header_extensions_map"])
+        self._pace.charge(len(data))
         try:
             await self.transport._send_rtp(data)
         except ConnectionError:
@@ -170,7 +164,7 @@ class EncodedSender(RTCRtpSender):
         packet.extensions.abs_send_time = self._send_time
         packet.extensions.mid = self.__dict__[_S + "mid"]
         data = packet.serialize(self.__dict__[_S + "rtp_header_extensions_map"])
-        self._history[self._sequence] = data
+        self._history[self._sequence] = packet
         if len(self._history) > HISTORY_PACKETS:
             del self._history[next(iter(self._history))]
         self._sequence = (self._sequence + 1) & 0xFFFF
@@ -192,6 +186,8 @@ class EncodedSender(RTCRtpSender):
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpPsfbPacket | RtcpRtpfbPacket):
             self._is_wanted.set()
+        if isinstance(packet, RtcpRtpfbPacket):
+            self._pace.lost()
         await super()._handle_rtcp_packet(packet)
 
     async def _retransmit(self, sequence_number: int) -> None:
