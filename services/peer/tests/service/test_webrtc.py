@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -378,6 +379,68 @@ async def test_a_channel_that_closes_alone_is_opened_again_alone(pair: Pair) -> 
     await near_sink.until(lambda: near_sink.on(2) == [b"again"])
     assert not near_sink.ends
     assert not far_sink.ends
+
+
+# A bad path
+
+
+def spoil(wire: WebRtcWire, is_lost: Callable[[bytes], bool]) -> None:
+    """Lose the packets that arrive at ``wire`` and for which ``is_lost``."""
+    path = transport_of(wire).transport.transport
+    receive = path._recv
+
+    async def receive_some() -> bytes:
+        while is_lost(data := await receive()):
+            pass
+        return data  # type: ignore[no-any-return]
+
+    path._recv = receive_some
+
+
+async def test_one_packet_of_ten_is_lost_and_nothing_else(pair: Pair) -> None:
+    near, far = await pair.connect()
+    dice = random.Random(3)
+    for wire in (near, far):
+        spoil(wire, lambda _: dice.random() < 0.1)
+    near_sink, far_sink = Recorder(), Recorder()
+    near.attach(near_sink)
+    far.attach(far_sink)
+    sent = [b"%d " % number * 300 for number in range(300)]
+    for data in sent:
+        near.send(0, data)
+        far.send(2, data)
+        near.send(3, data)
+        await asyncio.sleep(0.001)
+    await near_sink.until(lambda: len(near_sink.on(2)) == len(sent))
+    await far_sink.until(lambda: len(far_sink.on(0)) == len(sent))
+    assert near_sink.on(2) == sent
+    assert far_sink.on(0) == sent
+    late = far_sink.on(3)
+    assert len(set(late)) == len(late), "at most once"
+    assert len(late) > 200
+
+
+async def test_a_path_that_is_cut_for_a_while_loses_nothing_reliable(pair: Pair) -> None:
+    near, far = await pair.connect()
+    is_cut = False
+    for wire in (near, far):
+        spoil(wire, lambda _: is_cut)
+    sink = Recorder()
+    near.attach(Recorder())
+    far.attach(sink)
+    near.send(0, b"before")
+    await sink.received(1)
+    is_cut = True
+    for number in range(20):
+        near.send(0, b"%d" % number)
+        near.send(3, b"%d" % number)
+    await asyncio.sleep(0.7)
+    is_cut = False
+    near.send(0, b"after")
+    await sink.until(lambda: b"after" in sink.on(0))
+    assert sink.on(0) == [b"before", *(b"%d" % number for number in range(20)), b"after"]
+    await turns(20)
+    assert len(sink.on(3)) < 20, "what was late is worthless"
 
 
 # Bad input
