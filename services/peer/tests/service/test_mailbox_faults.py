@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from mailbox_history import faults, live
 
+from actr_peer.inbound.intake import Intake
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.inbound.store import Found, MailboxStore
 from actr_peer.inbound.transaction import Transaction
@@ -82,14 +83,20 @@ class DoesNotRecoverTheRunning(Mailbox):
         self._store.__class__ = _ForgetsTheRunning
 
 
-class OrdersByClock(Mailbox):
-    """By a clock that jumps, instead of a number that counts."""
-
+class _CountsByClock(Intake):
     _clock = random.Random(1)
 
     def next_sequence(self) -> int:
         super().next_sequence()
         return time.time_ns() // 1000 + self._clock.randint(-500_000, 500_000)
+
+
+class OrdersByClock(Mailbox):
+    """By a clock that jumps, instead of a number that counts."""
+
+    def __init__(self, path: Any, **options: Any) -> None:
+        super().__init__(path, **options)
+        self._intake.__class__ = _CountsByClock
 
 
 FAULTS = [

@@ -23,7 +23,7 @@ from actr_peer.inbound.rows import (
     request_of,
     to_signed,
 )
-from actr_peer.protocol.mailbox import ROW_BYTES, Request
+from actr_peer.protocol.mailbox import ROW_BYTES, Request, State
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.storage.database import Connection
 from actr_peer.storage.ledger import Ledger
@@ -39,7 +39,7 @@ MAX_LISTED = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """One dead letter."""
+    """One dead letter; or another stored request, for those who look into the file."""
 
     sequence: int
     """What names it; the order of its arrival."""
@@ -59,6 +59,7 @@ class Letter:
     """Seconds since 1970 by the wall clock; for people to read."""
     envelope: bytes | None = None
     """Only where one letter is shown."""
+    state: State = State.DEAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,12 +146,12 @@ class Letters:
         """One letter with its envelope."""
         return await self._ledger.ask(partial(read_letter, sequence=sequence))
 
-    async def drop(self, sequences: Iterable[int]) -> int:
-        """Delete letters; returns how many there were."""
+    async def drop(self, sequences: Iterable[int]) -> list[int]:
+        """Delete letters; returns those that there were."""
         chosen = list(sequences)
         dropped = await self._ledger.ask(partial(_drop, sequences=chosen), reserve=VITAL)
         self._forget(dropped)
-        return len(dropped)
+        return dropped
 
     async def replay(self, sequences: Iterable[int]) -> list[int]:
         """Queue letters again, under the ids they had; returns which were.

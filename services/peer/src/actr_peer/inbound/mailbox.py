@@ -13,17 +13,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from actr_peer.errors import Code
-from actr_peer.inbound.duplicates import Done, Duplicates, Entry, size_of
+from actr_peer.inbound.duplicates import Done, Duplicates, Entry
+from actr_peer.inbound.intake import Intake
+from actr_peer.inbound.letterbox import Letterbox
 from actr_peer.inbound.letters import Letter, Letters
-from actr_peer.inbound.rows import UPSERT, done_row, insert_row
+from actr_peer.inbound.rows import UPSERT, done_row
 from actr_peer.inbound.store import Found, MailboxStore
 from actr_peer.inbound.transaction import Transaction
-from actr_peer.protocol.admission import Admission, Door
+from actr_peer.protocol.admission import Admission
 from actr_peer.protocol.mailbox import (
     CAPACITY,
     DEAD_SHARE,
@@ -32,13 +32,10 @@ from actr_peer.protocol.mailbox import (
     MAX_REMEMBERED,
     QUEUE_SHARE,
     REMEMBER,
-    REPEATED_QUIETLY,
     REPLY_SHARE,
-    RETRY_AFTER,
     ROW_BYTES,
     STORED,
     Pressure,
-    Refused,
     Request,
     State,
 )
@@ -47,21 +44,8 @@ from actr_peer.protocol.remembered import Remembered
 from actr_peer.storage.database import Connect, Connection, Durability, connect
 from actr_peer.storage.journal import Journal, NoJournal
 from actr_peer.storage.ledger import Ledger
-from actr_peer.storage.operations import Finish, Insert, Operation, Task, UrgentInsert
+from actr_peer.storage.operations import Finish, Insert, Operation, Task
 from actr_peer.storage.pages import URGENT, VITAL
-
-
-@dataclass(slots=True)
-class Counts:
-    """What happened since the start."""
-
-    stored: int = 0
-    completed: int = 0
-    repeated: int = 0
-    refused: int = 0
-    pushed_back: int = 0
-    recovered: int = 0
-    commits: int = 0
 
 
 class Mailbox:
@@ -99,7 +83,6 @@ class Mailbox:
         self.path = path = str(path or ":memory:")
         self.on_pressure: Callable[[Pressure], None] = lambda pressure: None
         """Told when senders begin to be pushed back, and when they no longer are."""
-        self.counts = Counts()
         self.journal: Journal = NoJournal()
         self.poisoned: list[tuple[Request, str]] = []
         """What the start gave up, and why; whoever attaches buries it."""
@@ -118,8 +101,16 @@ class Mailbox:
             ),
         )
         self.letters = Letters(self, self._ledger, max_bytes // DEAD_SHARE)
-        self._admission: Admission[Entry] = Admission(capacity, max_bytes // QUEUE_SHARE)
-        self._last_sequence = 0
+        self._letterbox = Letterbox(
+            path + "-letters", {"replay": self.letters.replay, "drop": self.letters.drop}
+        )
+        self._intake = Intake(
+            self._ledger,
+            self._duplicates,
+            Admission(capacity, max_bytes // QUEUE_SHARE),
+            lambda pressure: self.on_pressure(pressure),
+        )
+        self.counts = self._intake.counts
         self._sink: Callable[[list[Request]], None] | None = None
         self._undelivered: list[Request] = []
 
@@ -127,19 +118,22 @@ class Mailbox:
         self._now = asyncio.get_running_loop().time
         found = await self._ledger.open()
         self.journal = self._store.journal or self.journal
-        self._last_sequence = found.last_sequence
+        self._intake.last_sequence = found.last_sequence
         self._duplicates.restore(found.finished, found.horizons, self._now())
         for request in (*found.queued, *(request for request, _ in found.poisoned)):
-            self._duplicates.add(Entry(request, None, State.QUEUED))
-            self._admission.take(size_of(request))
+            self._intake.found(request)
         self._undelivered = found.queued
         self.poisoned = found.poisoned
         self.counts.recovered = len(found.queued)
         self.letters.restore(found.dead)
+        if self._store.journal is not None:
+            await self._letterbox.__aenter__()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self._sink = None
+        if self._store.journal is not None:
+            await self._letterbox.__aexit__(None, None, None)
         self._duplicates.delete_forgotten()
         await self._ledger.close()
 
@@ -153,12 +147,12 @@ class Mailbox:
     @property
     def depth(self) -> int:
         """Requests queued or running."""
-        return self._admission.messages
+        return self._intake.admission.messages
 
     @property
     def waiting(self) -> int:
         """Requests that wait for room, unacknowledged."""
-        return self._admission.waiting
+        return self._intake.admission.waiting
 
     # Arriving
 
@@ -168,68 +162,11 @@ class Mailbox:
         Where there is no room, ``done`` waits until there is: the sender's session then gets
         no acknowledgement, and stops sending.
         """
-        if request.call_number:
-            self._duplicates.hear(request)
-        known = self._duplicates.get((request.sender, request.request_id))
-        if known is not None:
-            self.counts.repeated += 1
-            self._duplicates.repeat(known, done)
-            return
-        entry = Entry(request, done, State.WRITING)
-        if request.call_number and self._is_over(entry):
-            return
-        match self._admission.enter(entry):
-            case Door.IN:
-                self._save(entry)
-            case Door.WAITS:
-                self._duplicates.add(entry)
-                self.counts.pushed_back += 1
-                if self._admission.waiting == 1:
-                    self.on_pressure(Pressure.FULL)
-            case Door.FULL:
-                self._refuse(entry, "the mailbox is full")
-
-    def _is_over(self, entry: Entry) -> bool:
-        """Whether a new durable call is not to be stored: it is old, or too many are kept."""
-        if self._duplicates.is_stale(entry.request):
-            self.counts.repeated += 1
-            entry.answer(REPEATED_QUIETLY)
-        elif not self._duplicates.has_room:
-            self._refuse(entry, "too many durable calls are remembered")
-        else:
-            return False
-        return True
-
-    def _save(self, entry: Entry) -> None:
-        request = entry.request
-        self._duplicates.add(entry)
-        request.sequence = self.next_sequence()
-        kind = UrgentInsert if entry.is_signal else Insert
-        self._ledger.write(kind(entry, insert_row(request), entry.size))
+        self._intake.put(request, done)
 
     def next_sequence(self) -> int:
         """The next number in the order of arrival."""
-        self._last_sequence += 1
-        return self._last_sequence
-
-    def _leave(self, request: Request) -> None:
-        """A request takes no room any more; save those that waited for it."""
-        self._admission.leave(size_of(request))
-        if not self._admission.waiting:
-            return
-        for entry in self._admission.admitted():
-            if entry.is_cancelled:
-                self._duplicates.discard(entry.request)
-                self._admission.leave(entry.size)
-                entry.answer(REPEATED_QUIETLY)
-            else:
-                self._save(entry)
-        if not self._admission.waiting:
-            self.on_pressure(Pressure.EASED)
-
-    def _refuse(self, entry: Entry, why: str) -> None:
-        self.counts.refused += 1
-        entry.answer(Refused(Code.RESOURCE_EXHAUSTED, why, RETRY_AFTER))
+        return self._intake.next_sequence()
 
     # Ending
 
@@ -289,7 +226,7 @@ class Mailbox:
 
     def _free(self, request: Request) -> None:
         self.counts.completed += 1
-        self._leave(request)
+        self._intake.leave(request)
 
     def bury(self, request: Request, reason: str, reply: bytes | None = None) -> None:
         """Make ``request``, stored or not, a dead letter; see :meth:`Letters.bury`."""
@@ -306,15 +243,14 @@ class Mailbox:
     def may_replay(self, letter: Letter) -> bool:
         """Whether a dead letter can be queued again now."""
         key = (letter.sender, letter.request_id)
-        return not isinstance(self._duplicates.get(key), Entry) and self._admission.fits(
+        return not isinstance(self._duplicates.get(key), Entry) and self._intake.admission.fits(
             letter.size, is_signal=letter.payload_type is PayloadType.RPC_SIGNAL
         )
 
     def revive(self, requests: list[Request]) -> None:
         """Dead letters have become queued rows again."""
         for request in requests:
-            self._duplicates.revive(Entry(request, None, State.QUEUED))
-            self._admission.take(size_of(request))
+            self._intake.found(request)
         self.deliver(requests)
 
     def withdraw(self, request: Request) -> None:
@@ -363,20 +299,14 @@ class Mailbox:
                 self.deliver(ready)
 
     def _inserted(self, operation: Insert, ready: list[Request]) -> None:
-        entry: Entry = operation.owner
-        request = entry.request
-        if operation.error is not None:
-            self._duplicates.discard(request)
-            self._leave(request)
-            self._refuse(entry, "no room on the disk")
+        request = self._intake.inserted(operation)
+        if request is None:
             return
-        self.counts.stored += 1
-        entry.state = State.QUEUED
-        if entry.is_cancelled:
+        if operation.owner.is_cancelled:
             self.complete(request, None)
         else:
             ready.append(request)
-        entry.answer(STORED)
+        operation.owner.answer(STORED)
 
     def deliver(self, requests: list[Request]) -> None:
         """Hand over requests that are stored, or keep them until somebody attaches."""

@@ -1,0 +1,141 @@
+"""How requests come into the mailbox: known ones are answered, new ones stored or made to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from actr_peer.errors import Code
+from actr_peer.inbound.duplicates import Done, Duplicates, Entry, size_of
+from actr_peer.inbound.rows import insert_row
+from actr_peer.protocol.admission import Admission, Door
+from actr_peer.protocol.mailbox import (
+    REPEATED_QUIETLY,
+    RETRY_AFTER,
+    Pressure,
+    Refused,
+    Request,
+    State,
+)
+from actr_peer.storage.ledger import Ledger
+from actr_peer.storage.operations import Insert, UrgentInsert
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened since the start."""
+
+    stored: int = 0
+    completed: int = 0
+    repeated: int = 0
+    refused: int = 0
+    pushed_back: int = 0
+    recovered: int = 0
+    commits: int = 0
+
+
+class Intake:
+    """Part of the mailbox.
+
+    Args:
+        admission: How much may be inside.
+        on_pressure: Told when senders begin to be pushed back, and when they no longer are.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger[Any],
+        duplicates: Duplicates,
+        admission: Admission[Entry],
+        on_pressure: Callable[[Pressure], None],
+    ) -> None:
+        self.counts = Counts()
+        self.admission = admission
+        self.last_sequence = 0
+        self._ledger = ledger
+        self._duplicates = duplicates
+        self._on_pressure = on_pressure
+
+    def found(self, request: Request) -> None:
+        """A request is stored already."""
+        self._duplicates.revive(Entry(request, None, State.QUEUED))
+        self.admission.take(size_of(request))
+
+    def put(self, request: Request, done: Done) -> None:
+        """See :meth:`Mailbox.put`."""
+        if request.call_number:
+            self._duplicates.hear(request)
+        known = self._duplicates.get((request.sender, request.request_id))
+        if known is not None:
+            self.counts.repeated += 1
+            self._duplicates.repeat(known, done)
+            return
+        entry = Entry(request, done, State.WRITING)
+        if request.call_number and self._is_over(entry):
+            return
+        match self.admission.enter(entry):
+            case Door.IN:
+                self._save(entry)
+            case Door.WAITS:
+                self._duplicates.add(entry)
+                self.counts.pushed_back += 1
+                if self.admission.waiting == 1:
+                    self._on_pressure(Pressure.FULL)
+            case Door.FULL:
+                self._refuse(entry, "the mailbox is full")
+
+    def _is_over(self, entry: Entry) -> bool:
+        """Whether a new durable call is not to be stored: it is old, or too many are kept."""
+        if self._duplicates.is_stale(entry.request):
+            self.counts.repeated += 1
+            entry.answer(REPEATED_QUIETLY)
+        elif not self._duplicates.has_room:
+            self._refuse(entry, "too many durable calls are remembered")
+        else:
+            return False
+        return True
+
+    def _save(self, entry: Entry) -> None:
+        request = entry.request
+        self._duplicates.add(entry)
+        request.sequence = self.next_sequence()
+        kind = UrgentInsert if entry.is_signal else Insert
+        self._ledger.write(kind(entry, insert_row(request), entry.size))
+
+    def next_sequence(self) -> int:
+        """The next number in the order of arrival."""
+        self.last_sequence += 1
+        return self.last_sequence
+
+    def leave(self, request: Request) -> None:
+        """A request takes no room any more; save those that waited for it."""
+        self.admission.leave(size_of(request))
+        if not self.admission.waiting:
+            return
+        for entry in self.admission.admitted():
+            if entry.is_cancelled:
+                self._duplicates.discard(entry.request)
+                self.admission.leave(entry.size)
+                entry.answer(REPEATED_QUIETLY)
+            else:
+                self._save(entry)
+        if not self.admission.waiting:
+            self._on_pressure(Pressure.EASED)
+
+    def _refuse(self, entry: Entry, why: str) -> None:
+        self.counts.refused += 1
+        entry.answer(Refused(Code.RESOURCE_EXHAUSTED, why, RETRY_AFTER))
+
+    def inserted(self, operation: Insert) -> Request | None:
+        """A new request is on disk: returns it, for delivery. None: there was no room."""
+        entry: Entry = operation.owner
+        request = entry.request
+        if operation.error is not None:
+            self._duplicates.discard(request)
+            self.leave(request)
+            self._refuse(entry, "no room on the disk")
+            return None
+        self.counts.stored += 1
+        entry.state = State.QUEUED
+        return request
