@@ -280,9 +280,17 @@ async def test_closing_can_be_cancelled() -> None:
         await eventually(lambda: not any(open_wires(pair, kind) for kind in KINDS))
 
 
+_is_idle = Link._is_idle
+
+
+def soon_idle(link: Link, seconds: float) -> bool:
+    """As the real one, with a hundredth of the patience."""
+    return _is_idle(link, seconds / 100)
+
+
 async def test_an_idle_link_is_closed_by_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actr_peer.transport.link.LULL", 0.0)
-    async with joined(health_interval=0.05, idle_after=0.1) as pair:
+    monkeypatch.setattr("actr_peer.transport.link.Link._is_idle", soon_idle)
+    async with joined(health_interval=0.05, idle_after=10.0) as pair:
         link = pair.ada.transport.link(BOB)
         await link.lane(RPC).send(b"x")
         await pair.ada.heard.until(lambda: bool(pair.ada.heard.errors))
@@ -316,19 +324,89 @@ async def test_a_message_that_crosses_the_end_of_an_idle_link_is_not_lost(
     2. Before Bob's answer comes, Ada sends a message, which Bob does not hear.
     3. It arrives in a new session, once.
     """
-    monkeypatch.setattr("actr_peer.transport.link.LULL", 0.0)
+    monkeypatch.setattr("actr_peer.transport.link.Link._is_idle", soon_idle)
     async with joined() as pair:
         link = pair.ada.transport.link(BOB)
         await pair.ada.heard.until(lambda: is_whole(link))
+        await asyncio.sleep(0.06)
         link.close_if_idle(0.0)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         await link.lane(lane).send(b"crossing")
         await pair.bob.heard.until(lambda: pair.bob.heard.bodies(lane) == [b"crossing"])
-        assert pair.ada.heard.resets == []
+        assert [type(error) for error in pair.bob.heard.errors] == [ClosedError]
+        assert (pair.ada.heard.resets, pair.ada.heard.errors) == ([], [])
 
 
 async def test_an_actor_has_no_link_to_itself() -> None:
     async with joined() as pair:
         with pytest.raises(LocalProtocolError):
             pair.ada.transport.link(ADA)
+
+
+async def test_an_idle_link_is_closed_when_one_side_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actr_peer.transport.link.Link._is_idle", soon_idle)
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        await pair.ada.heard.until(lambda: is_whole(link))
+        await asyncio.sleep(0.06)
+        link.close_if_idle(0.0)
+        await pair.ada.heard.until(lambda: bool(pair.ada.heard.errors))
+        assert isinstance(pair.ada.heard.errors[0], ClosedError)
+        assert pair.ada.transport.links() == pair.bob.transport.links() == []
+
+
+async def test_a_far_side_in_which_something_happens_does_not_agree_to_close() -> None:
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        await pair.ada.heard.until(lambda: is_whole(link))
+        pair.bob.transport.links()[0].lane(STREAM).post(b"busy")
+        link.close_if_idle(0.0)
+        await asyncio.sleep(0.05)
+        assert pair.ada.transport.links() == [link]
+        assert (pair.ada.heard.errors, pair.bob.heard.errors) == ([], [])
+
+
+async def test_an_idle_link_without_a_wire_is_closed_at_once() -> None:
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        await link.ready()
+        for kind in KINDS:
+            pair.cut(kind)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not link.is_ready
+        link.close_if_idle(0.0)
+        assert pair.ada.transport.links() == []
+
+
+async def test_cancelling_ready_leaves_the_link_as_it_is() -> None:
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        waiting = asyncio.create_task(link.ready())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await link.ready()
+        assert pair.ada.transport.links() == [link]
+
+
+async def test_a_closed_transport_takes_no_wire() -> None:
+    async with joined() as pair:
+        await pair.bob.transport.close()
+        wire = await pair.nets[WS].dial(ADA, BOB)
+        await eventually(lambda: not wire.is_open)
+
+
+async def test_a_wire_that_breaks_while_it_is_written_to_loses_nothing() -> None:
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        await pair.ada.heard.until(lambda: is_whole(link))
+        active = link.view().active
+        assert active is not None
+        wire = link.wire(active)
+        assert isinstance(wire, MemoryWire)
+        wire.is_open = False  # it will be told a turn later: until then, sending raises
+        await link.lane(STREAM).send(b"x")
+        await pair.bob.heard.until(lambda: pair.bob.heard.bodies(STREAM) == [b"x"])

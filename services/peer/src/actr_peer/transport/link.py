@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import AbstractEventLoop, Event, Future
+from math import inf
 from typing import assert_never
 
 from actr_peer.errors import BrokenError, ClosedError, LimitError, PeerError, UnreachableError
@@ -27,7 +28,8 @@ from actr_peer.wire.base import Wire
 __all__ = ["Link", "LinkSink"]
 
 LULL = 5.0
-"""Seconds without a message after which a side agrees to close an idle link."""
+"""Seconds without a message after which a side agrees to close an idle link, and within which
+the other side takes a goodbye for that answer."""
 FLUSH_SECONDS = 3.0
 """How long closing waits for the far side to acknowledge what it was sent."""
 
@@ -51,8 +53,8 @@ class Link:
         self._error: PeerError | None = None
         """Why the link is gone, once it is."""
         self._is_closing = False
-        self._is_asking = False
-        """BYE(IDLE) has been said and not answered."""
+        self._asked_at = -inf
+        """When BYE(IDLE) was last said; an answer comes soon or never."""
         self._quiet: Future[None] | None = None
         """Done when all that was accepted is acknowledged; made by :meth:`close`."""
         self._is_usable = Event()
@@ -220,7 +222,7 @@ class Link:
         if active is None:
             self.fail(ClosedError(f"the link to {self.remote} was idle"))
             return
-        self._is_asking = True
+        self._asked_at = self.loop.time()
         self._session.leave(active.id, ByeReason.IDLE)
         self._pump.flush()
 
@@ -240,14 +242,14 @@ class Link:
                 assert_never(reason)
 
     def _far_side_closed(self) -> None:
-        if not self._is_asking:
+        if self.loop.time() - self._asked_at > LULL:
             self.fail(BrokenError(f"{self.remote} closed the link"))
         elif self._session.lanes.is_empty:
             self.fail(ClosedError(f"the link to {self.remote} was idle"))
         else:
             # Messages came after the question, and the far side has not taken them: a new
             # session has them from the start.
-            self._is_asking = False
+            self._asked_at = -inf
             self._session.renew(self._setup.incarnation())
             self._bundle.attend()
 
