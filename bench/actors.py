@@ -42,6 +42,7 @@ class Actor:
         """What it told without being asked, oldest first."""
         self._folder = folder
         self._process = process
+        self._has_told = asyncio.Event()
         self._numbers = count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
@@ -58,6 +59,7 @@ class Actor:
             future_or_none = self._answers.pop(line.pop("id", 0), None)
             if future_or_none is None:
                 self.events.append(line)
+                self._has_told.set()
             elif not future_or_none.done():
                 future_or_none.set_result(line)
 
@@ -83,6 +85,13 @@ class Actor:
             for line in self.events
             if line["event"] == event and all(line.get(k) == v for k, v in values.items())
         ]
+
+    async def hear(self, event: str, *, within: float) -> None:
+        """Wait until it has told of this."""
+        async with asyncio.timeout(within):
+            while not self.told(event):
+                self._has_told.clear()
+                await self._has_told.wait()
 
     def kill(self) -> None:
         """SIGKILL, as a crash would."""

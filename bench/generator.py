@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 
 from actr_peer import PeerError
@@ -31,6 +32,8 @@ class Generator:
     def __init__(self, node: Node, ledger: Ledger, tell: Callable[..., None]) -> None:
         self.refused: Counter[str] = Counter()
         """Sends and calls that ended with a typed error, by lane."""
+        self.given_up = 0
+        """Sends and calls that had not ended when :meth:`stop` would wait no more."""
         self._node = node
         self._ledger = ledger
         self._tell = tell
@@ -42,22 +45,22 @@ class Generator:
         self._places = asyncio.Semaphore(MAX_CALLS)
         self._is_stopping = False
 
-    @property
-    def waiting(self) -> int:
-        """Calls that have no answer yet."""
-        return len(self._calls)
-
     def start(self, to: str, rates: dict[str, float], size: int) -> None:
         """Begin; ends with :meth:`stop`."""
         self._is_stopping = False
         for lane, rate in rates.items():
             self._keep(self._senders, self._send(lane, to, rate, size))
 
-    async def stop(self) -> None:
-        """Send no more, and wait for what was begun."""
+    async def stop(self, timeout: float) -> None:
+        """Send no more; wait so long for what was begun, then give it up."""
         self._is_stopping = True
-        while pending := (*self._senders, *self._calls):
-            await asyncio.wait(pending)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while pending := (*self._senders, *self._calls):
+                    await asyncio.wait(pending)
+        for task in (*self._senders, *self._calls):
+            self.given_up += 1
+            task.cancel()
 
     async def call(self, to: str, *, timeout: float, size: int) -> None:
         """One call on RPC_SIGNAL, recorded as accepted when its reply has come."""

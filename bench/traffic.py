@@ -32,6 +32,7 @@ from demo.chat_actr import ChatService
 EVENTUALLY = 0.05
 """Seconds between two looks at a state that has no event."""
 SETTLE_SECONDS = 30.0
+STOP_SECONDS = 45.0
 
 
 def emit(**values: object) -> None:
@@ -51,6 +52,7 @@ class Recorder(ChatService):
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.delay = 0.0
         self.frames = 0
         self.tracks: set[str] = set()
 
@@ -69,6 +71,8 @@ class Recorder(ChatService):
         if len(request.text) != int(size):
             raise AssertionError(f"message {number} has {len(request.text)} characters")
         self.record("rpc", int(number), float(sent_at))
+        if self.delay:
+            await asyncio.sleep(self.delay)
         return pb.SayReply(number=int(number))
 
     async def kick(self, request: pb.KickRequest, ctx: Context) -> pb.KickReply:
@@ -117,6 +121,7 @@ class Peer:
         self._verbs: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
             "send": self.send,
             "stop": self.stop,
+            "slow": self.slow,
             "call": self.call,
             "settle": self.settle,
             "status": self.status,
@@ -151,10 +156,15 @@ class Peer:
         self._generator.start(to, rates, size)
         return {}
 
-    async def stop(self) -> dict[str, Any]:
-        """Send no more; answers when every send and call has ended."""
-        await self._generator.stop()
-        return {"refused": self._generator.refused, "waiting": self._generator.waiting}
+    async def stop(self, timeout: float = STOP_SECONDS) -> dict[str, Any]:
+        """Send no more; answers when every send and call has ended, or was given up."""
+        await self._generator.stop(timeout)
+        return {"refused": self._generator.refused, "given_up": self._generator.given_up}
+
+    async def slow(self, seconds: float) -> dict[str, Any]:
+        """Have the handlers of RPC_RELIABLE take so long from now on."""
+        self._recorder.delay = seconds
+        return {}
 
     async def call(self, to: str, timeout: float = 5.0, size: int = 100) -> dict[str, Any]:
         """One call on RPC_SIGNAL."""

@@ -55,7 +55,9 @@ def make_pair(
 ) -> MakePair:
     """Starts two peers: ``async with make_pair(options={…}, fault="…") as pair``."""
 
-    def make(**arguments: Any) -> AbstractAsyncContextManager[Pair]:
-        return pair(net, tmp_path, record_property, **arguments)
+    def make(fault: str = "", **arguments: Any) -> AbstractAsyncContextManager[Pair]:
+        folder = tmp_path / (fault or "whole")
+        folder.mkdir()
+        return pair(net, folder, record_property, fault=fault, **arguments)
 
     return make

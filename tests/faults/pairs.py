@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -65,10 +66,10 @@ class Pair:
         assert isinstance(kinds, list | tuple)
         return [str(kind) for kind in kinds]
 
-    async def restart(self, name: str) -> Actor:
+    async def restart(self, name: str, **options: object) -> Actor:
         """Start another process of one of the peers."""
         peer = await self.stack.enter_async_context(
-            actor(self.net, name, self.folder, options=self.options)
+            actor(self.net, name, self.folder, options={**self.options, **options})
         )
         self.restarted.add(name)
         setattr(self, name, peer)
@@ -78,6 +79,7 @@ class Pair:
         """Stop, let everything settle, compare; return what was found by direction and lane."""
         for peer in (self.a, self.b):
             stopped = await peer.ask("stop")
+            assert not stopped["given_up"], "sends or calls never ended"
             assert not stopped["refused"] or self.restarted, stopped["refused"]
         for peer, other in ((self.a, self.b), (self.b, self.a)):
             settled = await peer.ask("settle", to=other.id)
@@ -147,10 +149,17 @@ async def pair(
         paths = [str(HERE), str(SESSION_FAULTS), os.environ.get("PYTHONPATH", "")]
         env = {"FAULT": fault, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     async with AsyncExitStack() as stack:
-        a, b = [
-            await stack.enter_async_context(
-                actor(net, name, folder, options=options, module=module, env=env)
+        a, b = await asyncio.gather(
+            *(
+                stack.enter_async_context(
+                    actor(net, name, folder, options=options, module=module, env=env)
+                )
+                for name in ("a", "b")
             )
-            for name in ("a", "b")
-        ]
-        yield Pair(net, a, b, folder, stack, note, options or {})
+        )
+        made = Pair(net, a, b, folder, stack, note, options or {})
+        try:
+            yield made
+        finally:
+            made.a.kill()  # what they had to show is in their ledgers
+            made.b.kill()
