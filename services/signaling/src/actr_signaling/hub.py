@@ -127,10 +127,12 @@ class Hub:
     async def drain(self, seconds: float) -> None:
         """Send everyone to another replica; return when all have moved or time is over.
 
-        Who is still here then leaves with the reason DRAINED and is closed with 1012.
-        Cancelling it leaves the replica draining.
+        Who is still here then leaves with the reason DRAINED and is closed with 1012. Where
+        there is no other replica, that is at once. Cancelling it leaves the replica draining.
         """
         self.is_draining = True
+        if not self.ledger.is_shared:
+            seconds = 0.0
         for place, peer in enumerate(list(self.peers.values())):
             # Spread over half of the time, so that the next replica is not stormed.
             wait = seconds / 2 * place / len(self.peers)
@@ -138,6 +140,7 @@ class Hub:
         try:
             async with asyncio.timeout(seconds):
                 await self._emptied.wait()
+                await self.registrar.nobody_is_awaited.wait()
         except TimeoutError:
             log.info("closing who did not move", connections=len(self.peers))
         for peer in list(self.peers.values()):

@@ -52,6 +52,10 @@ class Ledger(Protocol):
     def is_ready(self) -> bool:
         """Whether the shared store answers."""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether there may be other replicas for peers to move to."""
+
     def register(self, entry: Entry, *, above: int) -> None:
         """Write ``entry`` under a new epoch higher than ``above``; ends in changed or fenced."""
 

@@ -39,6 +39,10 @@ class MemoryLedger:
     async def __aexit__(self, *exc_info: object) -> None:
         self._current.clear()
 
+    @property
+    def is_shared(self) -> bool:
+        return False
+
     def register(self, entry: Entry, *, above: int) -> None:
         epoch = max(self._wall_clock(), above + 1)
         self._put(replace(entry, epoch=epoch))

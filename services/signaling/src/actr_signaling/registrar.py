@@ -45,7 +45,10 @@ class Registrar:
         self._heartbeat = heartbeat
         self._grace = grace
         self._detached: dict[str, tuple[Entry, asyncio.TimerHandle]] = {}
-        """By session id: actors whose connection broke, until their grace ends."""
+        """By id: actors whose connection broke, until they come back or their grace ends."""
+        self.nobody_is_awaited = asyncio.Event()
+        """Set while no grace runs."""
+        self.nobody_is_awaited.set()
 
     def own_entries(self, peers: Iterable[Peer]) -> list[Entry]:
         """What the store must hold of these connections: confirmed ones with their epoch."""
@@ -83,6 +86,7 @@ class Registrar:
 
     def settle(self, entry: Entry) -> None:
         """Bring this replica's connections in line with a stored entry."""
+        self._welcome(entry)
         current = self.here.get(entry.text)
         if current is not None and current.session_id != entry.session:
             if current.session.epoch >= entry.epoch:
@@ -93,7 +97,7 @@ class Registrar:
         peer = self._board.peers.get(entry.session)
         if peer is None:
             # Its connection ended before the store confirmed it.
-            if entry.session in self._detached:
+            if entry.text in self._detached:
                 self._begin_grace(entry)
             else:
                 self._board.ledger.leave(entry, Reason.EXPIRED)
@@ -174,13 +178,26 @@ class Registrar:
             timer.cancel()
             self._end_grace(entry, reason)
 
+    def _welcome(self, entry: Entry) -> None:
+        """Whoever was awaited has come back, here or on another replica."""
+        awaited = self._detached.get(entry.text)
+        if awaited is not None and awaited[0].session != entry.session:
+            awaited[1].cancel()
+            self._forget(entry.text)
+
     def _begin_grace(self, entry: Entry) -> None:
-        if entry.session in self._detached:
-            self._detached[entry.session][1].cancel()
+        if entry.text in self._detached:
+            self._detached[entry.text][1].cancel()
         loop = asyncio.get_running_loop()
         timer = loop.call_later(self._grace, self._end_grace, entry, Reason.EXPIRED)
-        self._detached[entry.session] = entry, timer
+        self._detached[entry.text] = entry, timer
+        self.nobody_is_awaited.clear()
 
     def _end_grace(self, entry: Entry, reason: Reason) -> None:
-        del self._detached[entry.session]
+        self._forget(entry.text)
         self._board.ledger.leave(entry, reason)
+
+    def _forget(self, text: str) -> None:
+        del self._detached[text]
+        if not self._detached:
+            self.nobody_is_awaited.set()

@@ -254,6 +254,29 @@ async def test_peers_move_on_a_drain_and_nobody_sees_them_leave(own_redis: Redis
         await deployment.close_clients()
 
 
+async def test_who_closes_first_and_registers_elsewhere_after_has_not_left(
+    own_redis: RedisProcess,
+) -> None:
+    async with (
+        serve(redis_url=own_redis.url) as replica,
+        ReplicaProcess(redis_url=own_redis.url, drain=5) as leaving,
+    ):
+        deployment = Deployment([replica])
+        a = await deployment.registered("a")
+        await a.subscribe()
+        old = await Client.registered_as(leaving.url, "b", incarnation=5)
+        await a.event("b", "JOIN")
+        leaving.terminate()
+        await old.next("goaway")
+        await old.close()
+        await asyncio.sleep(0.5)
+        await deployment.registered("b", incarnation=5)
+        await a.event("b", "UPDATE")
+        assert await leaving.exited() == 0
+        await nothing_told(a)
+        await deployment.close_clients()
+
+
 async def test_who_does_not_move_leaves_as_drained(own_redis: RedisProcess) -> None:
     async with (
         serve(redis_url=own_redis.url) as replica,
@@ -272,8 +295,10 @@ async def test_who_does_not_move_leaves_as_drained(own_redis: RedisProcess) -> N
         await deployment.close_clients()
 
 
-async def test_a_draining_replica_is_not_ready_and_turns_newcomers_away() -> None:
-    async with ReplicaProcess(drain=5) as leaving:
+async def test_a_draining_replica_is_not_ready_and_turns_newcomers_away(
+    own_redis: RedisProcess,
+) -> None:
+    async with ReplicaProcess(redis_url=own_redis.url, drain=5) as leaving:
         stays = await Client.registered_as(leaving.url, "b")
         leaving.terminate()
         await stays.next("goaway")

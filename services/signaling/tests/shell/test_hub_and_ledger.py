@@ -28,6 +28,7 @@ class SlowLedger:
 
     def __init__(self) -> None:
         self.is_ready = True
+        self.is_shared = True
         self.registered: list[Entry] = []
         self.renewed: list[Entry] = []
         self.left: list[tuple[str, int, Reason]] = []
@@ -296,6 +297,15 @@ async def test_a_drain_says_goaway_then_ends_who_stays(hub: Hub, ledger: SlowLed
     assert stays.ended is Close.RESTART
     assert {reason for _, _, reason in ledger.left} <= {Reason.DRAINED, Reason.EXPIRED}
     assert {text for text, _, _ in ledger.left} == {"acme:a@1:default", "acme:b@1:default"}
+
+
+async def test_where_there_is_no_other_replica_a_drain_does_not_wait(
+    hub: Hub, ledger: SlowLedger
+) -> None:
+    ledger.is_shared = False
+    peer = Peer(hub, "a", "s1")
+    await hub.drain(60)
+    assert peer.ended is Close.RESTART
 
 
 def test_memory_assigns_epochs_and_versions_that_rise_when_the_clock_falls() -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from redis_process import RedisProcess
 from replica_process import ReplicaProcess
 from signaling_kit import PATIENCE, Client
 
@@ -80,8 +81,8 @@ async def test_development_mode_is_said_loudly() -> None:
     assert lines[0]["level"] == "warning"
 
 
-async def test_a_second_signal_ends_the_drain_at_once() -> None:
-    async with ReplicaProcess(drain=60) as replica:
+async def test_a_second_signal_ends_the_drain_at_once(redis_server: RedisProcess) -> None:
+    async with ReplicaProcess(drain=60, redis_url=redis_server.url) as replica:
         client = await Client.registered_as(replica.url, "a")
         replica.terminate()
         await client.next("goaway")

@@ -113,6 +113,10 @@ class SharedLedger:
     def is_ready(self) -> bool:
         return self._link is _Link.UP
 
+    @property
+    def is_shared(self) -> bool:
+        return True
+
     def register(self, entry: Entry, *, above: int) -> None:
         if self.is_ready:  # else it is among the sink's own entries when the link is back
             self._orders.register(entry, above=above)
