@@ -509,6 +509,22 @@ async def test_a_malformed_packet_ends_the_wire_and_kills_nothing_silently(pair:
 # The end
 
 
+@pytest.mark.parametrize("after", [1, 2, 5])
+async def test_an_abort_cuts_a_close_short(pair: Pair, after: int) -> None:
+    near, far = await pair.connect()
+    spoil(near, lambda _: True)  # nothing is acknowledged any longer
+    sink = Recorder()
+    near.attach(sink)
+    far.attach(Recorder())
+    near.send(0, b"never acknowledged")
+    closing = asyncio.gather(near.close())
+    await turns(after)
+    assert not sink.ends
+    near.abort()
+    await closing
+    assert sink.ends == [None]
+
+
 async def test_a_bye_ends_the_wire_with_its_reason(pair: Pair) -> None:
     near, far = await pair.connect()
     near.attach(Recorder())

@@ -61,7 +61,6 @@ class Exchanges:
         self.connection_id = connection_id
         self.remote = remote
         self.is_open = False
-        """Set by the owner: from then on a relay that fails is tried again, not fatal."""
         self.is_described = False
         """Whether a description of the far side was taken."""
         self._negotiation = Negotiation(role)
@@ -96,6 +95,11 @@ class Exchanges:
                 raise AssertionError("the owner takes it")
             case _:
                 assert_never(message.body)
+
+    def opened(self) -> None:
+        """The connection is open: from now on a relay that fails is tried again, not fatal."""
+        self.is_open = True
+        self._said.clear()
 
     def changed(self) -> None:
         """Make a new exchange: this side's tracks changed, or nothing was said yet."""

@@ -94,6 +94,7 @@ class WebRtcWire:
         self.connection_id = connection_id
         self.remote = remote
         self.was_dialled = False
+        self.max_message_bytes = 0  # known when open
         self.phase = Phase.CONNECTING
         self._owner = owner
         self._tasks = tasks
@@ -112,6 +113,7 @@ class WebRtcWire:
         self._verdict: PeerError | None = None
         self._is_told = False
         self._gone = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(connect_timeout, self._too_slow, connect_timeout)
         self._negotiating = tasks.start(f"{remote}/negotiation", self._exchanges.run())
         self.tracks = Tracks(remote, self._engine.media, self._exchanges, tasks)
@@ -126,10 +128,6 @@ class WebRtcWire:
     @property
     def is_relayed(self) -> bool:
         return self.phase is Phase.OPEN and self._engine.is_relayed
-
-    @property
-    def max_message_bytes(self) -> int:
-        return self._engine.max_message_bytes
 
     @property
     def buffered_bytes(self) -> int:
@@ -152,9 +150,9 @@ class WebRtcWire:
     def send(self, channel: int, data: bytes) -> None:
         if self.phase is not Phase.OPEN:
             raise BrokenError(f"the WebRTC connection to {self.remote} is closed")
-        if len(data) > self._engine.max_message_bytes:
+        if len(data) > self.max_message_bytes:
             raise LimitError(
-                "bytes of a wire message", limit=self._engine.max_message_bytes, asked=len(data)
+                "bytes of a wire message", limit=self.max_message_bytes, asked=len(data)
             )
         self._engine.send(channel, data)
 
@@ -164,13 +162,15 @@ class WebRtcWire:
             was_open, self.phase = self.phase is Phase.OPEN, Phase.CLOSING
             self._verdict = None if was_open else ClosedError("closed while connecting")
             self._stop()
-            self._tasks.start(
-                f"{self.remote}/close", self._shut(FLUSH_TIMEOUT if was_open else 0.0)
-            )
+            flush_timeout = FLUSH_TIMEOUT if was_open else 0.0
+            self._closing = self._tasks.start(f"{self.remote}/close", self._shut(flush_timeout))
         await self._gone.wait()
 
     def abort(self) -> None:
         """As the protocol says; ``closed`` is reported in a later turn of the loop."""
+        if self._closing is not None:
+            # It flushes no more. In a later turn: a task that never began would free nothing.
+            self._loop.call_soon(self._closing.cancel)
         self._end(None, why="aborted", is_told_later=True)
 
     # Beside what a wire is
@@ -220,7 +220,8 @@ class WebRtcWire:
     def opened(self) -> None:
         if self.phase is Phase.CONNECTING:
             self.phase = Phase.OPEN
-            self._exchanges.is_open = True
+            self.max_message_bytes = self._engine.max_message_bytes
+            self._exchanges.opened()
             self._timer.cancel()
             self._owner.opened(self)
 
