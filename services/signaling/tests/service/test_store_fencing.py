@@ -196,3 +196,21 @@ async def test_a_change_that_was_missed_is_made_up_for(
     await sink.until(lambda: len(sink.stored) == 2)
     assert sink.stored[mine.text] == mine
     await granted(ledgers[0], entry("c", "3"))
+
+
+@pytest.mark.parametrize("phase", ["unreachable", "silent", "linked", "broken"])
+async def test_leaving_in_any_phase_leaves_no_task(own_redis: RedisProcess, phase: str) -> None:
+    before = asyncio.all_tasks()
+    url = "redis://127.0.0.1:1/0" if phase == "unreachable" else own_redis.url
+    ledger = SharedLedger(Sink(), url=url, replica="0" * 16, lease=30)
+    if phase == "silent":
+        own_redis.ask("CLIENT", "PAUSE", "60000")
+    async with asyncio.timeout(PATIENCE), ledger:
+        while phase in ("linked", "broken") and not ledger.is_ready:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        if phase == "broken":
+            own_redis.kill()
+            while ledger.is_ready:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
+    assert asyncio.all_tasks() == before

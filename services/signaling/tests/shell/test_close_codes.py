@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from signaling_kit import PATIENCE, Client, actor, relay_to, serve
 from websockets.asyncio.client import connect
+from websockets.frames import Frame, Opcode
 
 from actr import signaling_pb2 as pb
 
@@ -258,3 +259,46 @@ async def test_the_json_form_says_the_same_in_text() -> None:
         await socket.wait_closed()
         assert socket.close_code == 4400
         await peer.close()
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        Frame(Opcode.BINARY, b"x").serialize(mask=False),
+        b"\xc2\x81\x00\x00\x00\x00x",
+        Frame(Opcode.CONT, b"x").serialize(mask=True),
+        Frame(Opcode.BINARY, b"x", fin=False).serialize(mask=True)
+        + Frame(Opcode.BINARY, b"y").serialize(mask=True),
+        b"\x83\x80\x00\x00\x00\x00",
+        b"\x89\xfe\x01\x00\x00\x00\x00\x00" + b"x" * 256,
+    ],
+    ids=[
+        "not masked",
+        "reserved bit",
+        "a continuation of nothing",
+        "a message within a message",
+        "unknown opcode",
+        "long ping",
+    ],
+)
+async def test_frames_that_break_the_websocket_protocol_close_with_1002(wire: bytes) -> None:
+    async with serve() as replica:
+        other = await Client.registered_as(replica.url, "b")
+        client = await Client.registered_as(replica.url, "a")
+        client.socket.transport.write(wire)
+        assert await client.closed() == 1002
+        assert (await other.ask(heartbeat=pb.Heartbeat())).HasField("heartbeat_ack")
+
+
+async def test_a_ping_between_fragments_is_answered_and_the_message_taken() -> None:
+    async with serve() as replica:
+        client = await Client.registered_as(replica.url, "a")
+        data = pb.ClientMessage(id=99, heartbeat=pb.Heartbeat()).SerializeToString()
+        frames = (
+            Frame(Opcode.BINARY, data[:2], fin=False),
+            Frame(Opcode.PING, b"now"),
+            Frame(Opcode.CONT, data[2:]),
+        )
+        for byte in b"".join(frame.serialize(mask=True) for frame in frames):
+            client.socket.transport.write(bytes([byte]))
+        assert (await client.until(lambda m: m.reply_to == 99)).HasField("heartbeat_ack")

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from websockets.speedups import apply_mask
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a build without the extension in C
+    from websockets.utils import apply_mask
 
 _BINARY = 0x82  # FIN, opcode 2
 _TEXT = 0x81
