@@ -11,9 +11,22 @@ import pytest
 from fakes import BOB, Recorder, turns
 from webrtc_pair import Pair, webrtc_pair
 
-from actr_peer.errors import BrokenError, BusyError, ConfigError, LimitError
+from actr_peer.errors import (
+    BrokenError,
+    BusyError,
+    ConfigError,
+    LimitError,
+    RemoteProtocolError,
+)
 from actr_peer.protocol.media import MediaFrame, Sample
-from actr_peer.protocol.negotiation import Answer, Offer, RequestOffer, TrackKind
+from actr_peer.protocol.negotiation import (
+    Answer,
+    NegotiateMessage,
+    Offer,
+    RequestCause,
+    RequestOffer,
+    TrackKind,
+)
 from actr_peer.wire.media_source import TestPattern, Tone
 from actr_peer.wire.rtc.sections import MAX_TRACKS
 from actr_peer.wire.webrtc_wire import WebRtcWire
@@ -411,6 +424,65 @@ async def test_what_cannot_be_published_is_refused_with_a_reason(pair: Pair) -> 
     with pytest.raises(BrokenError):
         await near.publish(Listed("late", "opus", []))
     assert far.tracks.stats() == far.tracks.stats()
+
+
+class Broken(Listed):
+    """Fails after its last sample, as the code of an application does."""
+
+    async def read(self) -> Sample | None:
+        return await super().read() or self.samples[99]
+
+    def request_keyframe(self) -> None:
+        raise ZeroDivisionError
+
+
+async def test_a_source_that_fails_ends_its_track_and_nothing_else(pair: Pair) -> None:
+    near, far = await pair.connect()
+    frames = Frames(far)
+    publication = await near.publish(Broken("cam", "VP8", samples("VP8", 5)))
+    await publication.ended.wait()
+    assert publication.is_finished
+    assert isinstance(publication.error, BrokenError)
+    far.tracks.request_keyframe("cam")
+    fine = Listed("fine", "VP8", samples("VP8", 5))
+    await near.publish(fine)
+    await frames.expect(fine)
+
+
+async def test_a_sample_that_is_not_of_its_codec_ends_its_track(pair: Pair) -> None:
+    near, _ = await pair.connect()
+    source = Listed("cam", "H264", [Sample(b"no start code", 0)])
+    publication = await near.publish(source)
+    await publication.ended.wait()
+    assert publication.is_finished
+
+
+async def test_a_far_side_that_floods_negotiation_is_dropped(pair: Pair) -> None:
+    near, far = await pair.connect()
+    far.attach(Recorder())
+    sink = Recorder()
+    near.attach(sink)
+    for number in range(500):
+        request = RequestOffer(RequestCause.TRACKS, {f"t{number}": "audio"})
+        near.receive(NegotiateMessage(near.connection_id, 0, request))
+    await sink.gone.wait()
+    assert isinstance(sink.ends[0], LimitError)
+
+
+@pytest.mark.parametrize(
+    "tracks", [{"t": "smell"}, {str(number): "audio" for number in range(MAX_TRACKS + 1)}]
+)
+async def test_a_far_side_that_asks_for_nonsense_is_dropped(
+    pair: Pair, tracks: dict[str, str]
+) -> None:
+    near, far = await pair.connect()
+    far.attach(Recorder())
+    sink = Recorder()
+    near.attach(sink)
+    request = RequestOffer(RequestCause.TRACKS, tracks)
+    near.receive(NegotiateMessage(near.connection_id, 0, request))
+    await sink.gone.wait()
+    assert isinstance(sink.ends[0], RemoteProtocolError | LimitError)
 
 
 async def test_a_wire_that_ends_ends_its_publications_and_not_their_sources(pair: Pair) -> None:

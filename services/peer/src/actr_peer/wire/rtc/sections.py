@@ -16,8 +16,15 @@ from aiortc import RTCPeerConnection, RTCRtpSender, RTCRtpTransceiver
 from aiortc.codecs import is_rtx
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability, RTCRtpCodecParameters
 
-from actr_peer.errors import BusyError, ConfigError, LimitError, RemoteProtocolError
-from actr_peer.protocol.media import MediaFrame, TrackStats
+from actr_peer.errors import (
+    BrokenError,
+    BusyError,
+    ConfigError,
+    LimitError,
+    PeerError,
+    RemoteProtocolError,
+)
+from actr_peer.protocol.media import MediaFrame, Sample, TrackStats
 from actr_peer.protocol.negotiation import TrackKind
 from actr_peer.wire.engine import MediaSource, TrackSender
 from actr_peer.wire.rtc.receivers import EncodedReceiver
@@ -46,19 +53,36 @@ class SectionTrack:
         sender = self.sender
         assert self.section is not None
         assert sender is not None
-        sender.on_keyframe_request = self.source.request_keyframe
+        sender.on_keyframe_request = self._keyframe_requested
         wanted = _only(self.source.codec, self.section._codecs)
         if not wanted:
             raise RemoteProtocolError(f"the far side does not take {self.source.codec}")
-        try:
-            await sender.ready(wanted)
-            while (sample := await self.source.read()) is not None:
+        await sender.ready(wanted)
+        while (sample := await self._read()) is not None:
+            try:
                 await sender.transmit(sample)
-                self.frames += 1
-        except ConnectionError as exc:
-            log.debug("track stops with its wire: track=%s cause=%s", self.source.track_id, exc)
-            return False
+            except ConnectionError as exc:
+                log.debug("track stops with its wire: track=%s cause=%s", self.source.track_id, exc)
+                return False
+            except (ValueError, TypeError, LookupError, AssertionError) as exc:
+                raise BrokenError(f"a frame that is no {self.source.codec}: {exc!r}") from exc
+            self.frames += 1
         return True
+
+    async def _read(self) -> Sample | None:
+        """The source is the application's: whatever it raises ends its track and nothing else."""
+        try:
+            return await self.source.read()
+        except PeerError:
+            raise
+        except Exception as exc:
+            raise BrokenError(f"the source failed: {exc!r}") from exc
+
+    def _keyframe_requested(self) -> None:
+        try:
+            self.source.request_keyframe()
+        except Exception:
+            log.exception("key-frame request failed: track=%s", self.source.track_id)
 
     @property
     def sender(self) -> EncodedSender | None:
