@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from drivers import ROOT, Composed, DockerError, each_eventually
+from drivers import ROOT, Composed
+from engine import DockerError, each_eventually, eventually
 
 PROJECT = "actr-test"
 
@@ -56,10 +57,15 @@ def system(_up: Composed) -> Composed:
 
 
 def assert_all_connected(system: Composed) -> None:
-    """Every peer can reach every other in both ways."""
+    """Every peer reaches every other in both ways, and talks to it."""
     each_eventually(
         system.peers(),
         "has a WebRTC and a WebSocket wire to every other peer",
         lambda peer: peer.wires("webrtc") & peer.wires("websocket") == system.others(peer),
+        within=60,
+    )
+    eventually(
+        "every pair has finished a round",
+        lambda: all(counts.rounds for counts in system.counts().values()),
         within=60,
     )

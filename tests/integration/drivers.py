@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-Found = TypeVar("Found")
+from engine import docker
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBE_PATH = "/opt/actr/lib/python3.13/site-packages/actr_peer/cli/probe.py"
@@ -25,75 +22,6 @@ PAYLOAD_TYPES = (
     "STREAM_LATENCY_FIRST",
     "MEDIA_RTP",
 )
-
-
-class DockerError(Exception):
-    """A docker command failed; the text is what it said."""
-
-
-def docker(
-    *arguments: str, timeout: float = 300, environment: Mapping[str, str] | None = None
-) -> str:
-    """Run ``docker`` and return its output.
-
-    Args:
-        environment: Added to that of the tests.
-
-    Raises:
-        DockerError: If it fails.
-    """
-    done = subprocess.run(
-        ["docker", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**os.environ, **(environment or {})},
-        check=False,
-    )
-    if done.returncode:
-        raise DockerError(f"docker {' '.join(arguments)}: {done.stderr or done.stdout}")
-    return done.stdout.strip()
-
-
-def logs(container: str) -> str:
-    """All that a container wrote, on standard output and standard error."""
-    command = ["docker", "logs", container]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
-    return done.stdout.decode()
-
-
-def eventually(claim: str, check: Callable[[], Found], *, within: float) -> Found:
-    """Return the first true result of ``check``.
-
-    Containers tell an outsider nothing by themselves, so this asks again and again: the only
-    loop of its kind in these tests.
-
-    Args:
-        claim: A sentence that says what must become true; it heads the failure.
-        within: Seconds.
-    """
-    end = time.monotonic() + within
-    trouble: object = None
-    while True:
-        try:
-            result = check()
-        except (DockerError, KeyError, ValueError, AssertionError) as exc:
-            trouble = exc
-        else:
-            if result:
-                return result
-            trouble = f"last: {result!r}"
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {within:g} s: {claim} ({trouble})")
-        time.sleep(0.3)
-
-
-def each_eventually(
-    subjects: Iterable[Found], claim: str, check: Callable[[Found], object], *, within: float
-) -> None:
-    """:func:`eventually` for one subject after the other: ``claim`` goes on from its name."""
-    for subject in subjects:
-        eventually(f"{subject} {claim}", partial(check, subject), within=within)
 
 
 @dataclass(frozen=True)
@@ -164,6 +92,26 @@ class Peer:
 
     def start(self) -> None:
         docker("start", self.container)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchanged:
+    """What one peer says of its traffic to another, and what that one says of it."""
+
+    rounds: int
+    failed: int
+    error: str
+    answered: int
+    run: str
+    heard_run: str
+    heard: int
+    missing: int
+    repeated: int
+    wire_failures: int
+
+
+Counts = Mapping[tuple[str, str], Exchanged]
+"""By the ids of sender and receiver."""
 
 
 @dataclass(frozen=True)
@@ -256,28 +204,53 @@ class Composed:
         version = json.loads(docker("exec", signaling, "python3", "-I", "-S", "-c", script))
         return str(version["server_id"])
 
-    def rounds(self) -> dict[tuple[str, str], int]:
-        """Rounds finished so far, for every ordered pair of running peers."""
+    def counts(self) -> Counts:
+        """The exchange between every ordered pair of running peers, now."""
+        peers = {peer.id: peer for peer in self.peers()}
+        sent = {name: peer.exchange() for name, peer in peers.items()}
+        taken = {name: peer.exchange() for name, peer in peers.items()}  # after: traffic goes on
         return {
-            (peer.id, remote): link["rounds"]
-            for peer in self.peers()
-            for remote, link in peer.exchange().items()
-            if remote in self.others(peer)
+            (one, other): Exchanged(
+                rounds=sent[one][other]["rounds"],
+                failed=sent[one][other]["failed"],
+                error=sent[one][other]["error"],
+                answered=sent[one][other]["answered"],
+                run=sent[one][other]["own_run"],
+                heard_run=taken[other][one]["run"],
+                heard=taken[other][one]["heard"],
+                missing=taken[other][one]["missing"],
+                repeated=taken[other][one]["repeated"],
+                wire_failures=sum(sent[one][other]["wire_failures"].values()),
+            )
+            for one in peers
+            for other in peers
+            if one != other
         }
 
-    def wire_failures(self) -> dict[tuple[str, str], int]:
-        """Wires of any kind that failed so far, for every ordered pair of running peers."""
-        return {
-            (peer.id, remote): sum(link["wire_failures"].values())
-            for peer in self.peers()
-            for remote, link in peer.exchange().items()
-            if remote in self.others(peer)
-        }
-
-    def has_gone_on(self, before: Mapping[tuple[str, str], int], rounds: int) -> bool:
+    def has_gone_on(self, before: Counts, rounds: int) -> bool:
         """Whether every pair has finished this many rounds more."""
-        now = self.rounds()
-        return all(now.get(pair, 0) >= count + rounds for pair, count in before.items())
+        now = self.counts()
+        return all(now[pair].rounds >= old.rounds + rounds for pair, old in before.items())
+
+    def assert_no_wire_dropped(self, before: Counts) -> None:
+        """No wire of any kind, between any two peers that were there, has failed since."""
+        now = self.counts()
+        dropped = [
+            pair for pair, old in before.items() if now[pair].wire_failures != old.wire_failures
+        ]
+        assert not dropped, f"wires dropped between {dropped}"
+
+    def assert_nothing_lost(self, before: Counts) -> None:
+        """What senders hold for delivered was taken by the receivers' handlers once, in order."""
+        now = self.counts()
+        for pair, old in before.items():
+            new, names = now[pair], " to ".join(pair)
+            assert new.run == old.run, f"{names}: the sender was restarted"
+            assert new.heard_run == new.run, f"{names}: the receiver hears another run"
+            assert new.heard >= new.answered, f"{names}: more was answered than heard: {new}"
+            assert new.missing == old.missing, f"{names}: messages never came: {old} then {new}"
+            assert new.repeated == old.repeated, f"{names}: messages ran twice: {old} then {new}"
+            assert new.failed == old.failed, f"{names}: rounds failed, the last: {new.error}"
 
 
 @contextmanager
@@ -301,12 +274,23 @@ def udp_dropped(one: Peer, other: Peer) -> Iterator[None]:
         apply("--delete")
 
 
-def assert_nothing_lost(pairs: Iterable[Pair]) -> None:
-    """What each sender holds for delivered was taken by the receiver's handler once, in order."""
-    for pair in pairs:
-        sent, taken = pair.sent(), pair.taken()  # in this order: traffic goes on
-        assert taken["run"] == sent["own_run"], f"{pair}: the counts are of two different runs"
-        assert taken["heard"] >= sent["answered"], f"{pair}: answered more than was heard: {sent}"
-        assert taken["missing"] == 0, f"{pair}: {taken['missing']} messages never came"
-        assert taken["repeated"] == 0, f"{pair}: {taken['repeated']} messages ran twice"
-        assert sent["failed"] == 0, f"{pair}: {sent['failed']} rounds failed, last {sent['error']}"
+def inspect(container: str) -> dict[str, dict[str, Any]]:
+    """What the engine knows of a container."""
+    document: dict[str, dict[str, Any]] = json.loads(docker("inspect", container))[0]
+    return document
+
+
+def assert_hardened(container: str) -> None:
+    """It has no more rights than it needs, as the engine sees it."""
+    document = inspect(container)
+    host = document["HostConfig"]
+    assert document["Config"]["User"] == "10001:10001", f"{container} runs as root"
+    assert host["ReadonlyRootfs"] is True, f"{container} can write its root file system"
+    assert host["CapDrop"] == ["ALL"], f"{container} keeps capabilities"
+    assert not host["CapAdd"], f"{container} adds capabilities"
+    assert host["Privileged"] is False, f"{container} is privileged"
+    assert host["SecurityOpt"] == ["no-new-privileges:true"], f"{container} may gain rights"
+    assert host["Init"] is True, f"{container} has no init"
+    assert host["Memory"], f"{container} may use all memory"
+    assert host["PidsLimit"], f"{container} may start any number of processes"
+    assert host["NetworkMode"] != "host", f"{container} uses the host's network"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from drivers import Composed, assert_nothing_lost, eventually, udp_dropped
+from drivers import Composed, udp_dropped
+from engine import eventually
 
 
 def test_traffic_moves_to_websocket_while_udp_is_dropped_and_returns_after(
     system: Composed,
 ) -> None:
     one, other = system.peers()[:2]
+    before = system.counts()
     with udp_dropped(one, other):
         eventually(
             f"{one.id} reaches {other.id} over WebSocket while UDP between them is dropped",
@@ -26,4 +28,4 @@ def test_traffic_moves_to_websocket_while_udp_is_dropped_and_returns_after(
         lambda: one.in_use(other) == other.in_use(one) == "webrtc",
         within=60,
     )
-    assert_nothing_lost(system.pairs())
+    system.assert_nothing_lost(before)

@@ -5,30 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
-from drivers import Composed, DockerError, docker, logs
+from drivers import Composed, assert_hardened, inspect
+from engine import DockerError, docker, logs
 
 SERVICES = ("redis", "signaling", "peer")
-
-
-def inspect(container: str) -> dict[str, dict[str, object]]:
-    document: dict[str, dict[str, object]] = json.loads(docker("inspect", container))[0]
-    return document
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_container_has_no_more_rights_than_it_needs(system: Composed, service: str) -> None:
     for container in system.containers(service):
-        host, config = inspect(container)["HostConfig"], inspect(container)["Config"]
-        assert config["User"] == "10001:10001", f"{container} runs as root"
-        assert host["ReadonlyRootfs"] is True, f"{container} can write its root file system"
-        assert host["CapDrop"] == ["ALL"], f"{container} keeps capabilities"
-        assert not host["CapAdd"], f"{container} adds capabilities"
-        assert host["Privileged"] is False, f"{container} is privileged"
-        assert host["SecurityOpt"] == ["no-new-privileges:true"], f"{container} may gain rights"
-        assert host["Init"] is True, f"{container} has no init"
-        assert host["Memory"], f"{container} may use all memory"
-        assert host["PidsLimit"], f"{container} may start any number of processes"
-        assert host["NetworkMode"] != "host", f"{container} uses the host's network"
+        assert_hardened(container)
 
 
 @pytest.mark.parametrize("service", SERVICES)

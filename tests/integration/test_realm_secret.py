@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from drivers import Composed, docker, eventually, logs
+from drivers import Composed
+from engine import docker, eventually, logs
 
 NAME = "actr-test-stranger"
 

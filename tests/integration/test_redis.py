@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from drivers import Composed, assert_nothing_lost, docker, each_eventually, eventually
+from drivers import Composed
+from engine import docker, each_eventually, eventually
 
 
 def test_a_killed_redis_is_made_good_after_its_restart(system: Composed) -> None:
-    failures = system.wire_failures()
+    before = system.counts()
     (redis,) = system.containers("redis")
     docker("kill", "--signal", "KILL", redis)
-    before = system.rounds()
     eventually(
         "every pair goes on exchanging while Redis is away",
         lambda: system.has_gone_on(before, 3),
@@ -17,15 +17,17 @@ def test_a_killed_redis_is_made_good_after_its_restart(system: Composed) -> None
     )
     docker("start", redis)
     assert_presence_is_right(system)
-    assert_old_wires_stand(system, failures)
+    system.assert_no_wire_dropped(before)
+    system.assert_nothing_lost(before)
 
 
 def test_a_flushed_redis_is_made_good(system: Composed) -> None:
-    failures = system.wire_failures()
+    before = system.counts()
     (redis,) = system.containers("redis")
     docker("exec", redis, "redis-cli", "flushall")
     assert_presence_is_right(system)
-    assert_old_wires_stand(system, failures)
+    system.assert_no_wire_dropped(before)
+    system.assert_nothing_lost(before)
 
 
 def assert_presence_is_right(system: Composed) -> None:
@@ -45,10 +47,3 @@ def assert_presence_is_right(system: Composed) -> None:
         within=60,
     )
     system.up()
-
-
-def assert_old_wires_stand(system: Composed, failures: dict[tuple[str, str], int]) -> None:
-    """No wire between the first three peers failed, and no message was lost."""
-    now = system.wire_failures()
-    assert {pair: now[pair] for pair in failures} == failures, "a wire dropped because of Redis"
-    assert_nothing_lost(system.pairs())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from drivers import Composed, Pair, each_eventually, eventually
+from drivers import Composed, Pair
+from engine import each_eventually, eventually
 
 
 def test_a_peer_killed_with_sigkill_keeps_its_id_and_gets_its_messages(system: Composed) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from drivers import Composed, each_eventually
+from drivers import Composed
+from engine import each_eventually
 
 
 def test_peers_come_and_go_and_presence_is_right_each_time(system: Composed) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from drivers import Composed, DockerError, docker, each_eventually, eventually
+from drivers import Composed, assert_hardened
+from engine import DockerError, docker, each_eventually, eventually
 
 RELAY_ONLY = {"ACTR_TURN_URLS": "turn:turn:3478", "ACTR_WIRES_ICE_POLICY": "relay"}
 
@@ -56,12 +57,17 @@ def test_all_webrtc_traffic_passes_the_relay(relayed: Composed) -> None:
             if wire["kind"] == "webrtc" and wire["state"] == "ready" and not wire["relayed"]
         ]
         assert not direct, f"{peer} has WebRTC wires that pass no relay: {direct}"
-    before = relayed.rounds()
+    before = relayed.counts()
     eventually(
         "all five payload types pass between every pair through the relay",
         lambda: relayed.has_gone_on(before, 2),
         within=60,
     )
+
+
+def test_the_relay_has_no_more_rights_than_it_needs(relayed: Composed) -> None:
+    (turn,) = relayed.containers("turn")
+    assert_hardened(turn)
 
 
 def test_the_relay_is_no_door_into_the_compose_network(relayed: Composed) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from drivers import PAYLOAD_TYPES, Composed, Pair, Peer, docker, each_eventually, eventually
+from drivers import PAYLOAD_TYPES, Composed, Pair, Peer
+from engine import docker, each_eventually, eventually
 
 
 @pytest.fixture
