@@ -39,6 +39,8 @@ class Pair:
     stack: AsyncExitStack
     note: Property
     options: Mapping[str, object]
+    fault: str
+    """The deliberate fault that its processes have; empty: none."""
     restarted: set[str] = field(default_factory=set)
     """Names of peers of which there was more than one process."""
 
@@ -157,7 +159,7 @@ async def pair(
                 for name in ("a", "b")
             )
         )
-        made = Pair(net, a, b, folder, stack, note, options or {})
+        made = Pair(net, a, b, folder, stack, note, options or {}, fault)
         try:
             yield made
         finally:
