@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from actr_peer.errors import BrokenError, PeerError
-from actr_peer.inbound.dispatch import Dispatcher
 from actr_peer.lifecycle.hooks import MAX_EVENTS, LinkEvent, WireEvent
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.negotiation import NegotiateMessage
@@ -68,8 +67,10 @@ class HookRunner:
 class LinkEvents:
     """The sink of all links (:class:`~actr_peer.transport.link.LinkSink`)."""
 
-    def __init__(self, hooks: HookRunner, dispatcher: Dispatcher) -> None:
-        self.message = dispatcher.message
+    def __init__(self, hooks: HookRunner) -> None:
+        self.message: Callable[[Link, PayloadType, bytes, int], None] = (
+            lambda link, payload_type, message, number: None
+        )
         self.on_reset: Callable[[ActrId, PeerError], None] = lambda remote, error: None
         self.on_gone: Callable[[ActrId, PeerError], None] = lambda remote, error: None
         self.on_wire: Callable[[Link, WireKind, WireState, Wire | None], None] = (

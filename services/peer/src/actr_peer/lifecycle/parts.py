@@ -1,0 +1,172 @@
+"""Everything that a node owns, and how it is joined.
+
+Each part is handed what it calls, so that no layer imports one above it, and inbound and
+outbound stay apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Sequence
+from functools import lru_cache, partial
+
+from actr_peer.errors import ClosedError, PeerError, UnreachableError
+from actr_peer.inbound.dispatch import Dispatcher, Routes
+from actr_peer.inbound.mailbox import Mailbox
+from actr_peer.inbound.subscribers import MediaSubscribers, StreamSubscribers
+from actr_peer.lifecycle.config import Durability, NodeConfig
+from actr_peer.lifecycle.context import Actor
+from actr_peer.lifecycle.events import HookRunner, LinkEvents, SignalingEvents
+from actr_peer.lifecycle.handlers import Handlers, error_reply
+from actr_peer.lifecycle.openings import Openings
+from actr_peer.lifecycle.scheduler import Scheduler
+from actr_peer.lifecycle.wiring import Wiring
+from actr_peer.outbound.calls import PendingCalls
+from actr_peer.outbound.durable import DurableCalls
+from actr_peer.outbound.gates import Outbound
+from actr_peer.outbound.outbox import Outbox
+from actr_peer.protocol.envelopes import Envelope
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.mailbox import Request
+from actr_peer.service import Service
+from actr_peer.tasks import Tasks
+from actr_peer.transport.link import Link
+from actr_peer.transport.local import LocalTransport
+from actr_peer.transport.streams import Streams
+
+log = logging.getLogger(__name__)
+
+# Replies go to few senders, again and again: reading the text each time costs 4 µs.
+_sender_id = lru_cache(maxsize=4096)(ActrId.parse)
+
+
+class Parts:
+    """The parts of one node, made but not started; :class:`~actr_peer.Node` starts and ends them.
+
+    Args:
+        actor: The node, as contexts see it.
+        tasks: The node's task block; parts start their workers in it.
+    """
+
+    def __init__(
+        self, config: NodeConfig, services: Sequence[Service], actor: Actor, tasks: Tasks
+    ) -> None:
+        self.config = config
+        self.tasks = tasks
+        self.ended = asyncio.Event()
+        """Set when the node has ended, or must end: a newer process has its identity."""
+        self.incarnation = secrets.randbits(63) | 1
+        self.hooks = HookRunner(services)
+        self.handlers = Handlers(services)
+        self.shell_handlers = Handlers(())
+        self.local = LocalTransport()
+        self.calls = PendingCalls()
+        self.streams = Streams()
+        self.stream_subscribers = StreamSubscribers(self.streams, tasks.start)
+        self.media_subscribers = MediaSubscribers(tasks.start)
+        self.link_events = LinkEvents(self.hooks)
+        self.signaling_events = SignalingEvents(self.hooks)
+        self.wiring = Wiring(
+            config,
+            self.incarnation,
+            services,
+            self.link_events,
+            self.signaling_events,
+            backlog=lambda: self.mailbox.depth,
+        )
+        self._join_state_path(actor)
+        self._join_outbound()
+        self._join_events()
+
+    def _join_state_path(self, actor: Actor) -> None:
+        config = self.config
+        self.durability: Durability = config.durability if config.mailbox_path else "memory"
+        self.mailbox = Mailbox(
+            str(config.mailbox_path or ""),
+            capacity=config.mailbox_capacity,
+            max_attempts=config.max_attempts,
+            durability=self.durability,
+        )
+        self.scheduler = Scheduler(
+            self.mailbox,
+            run=partial(self.handlers.run, actor),
+            reply=self._reply,
+            key_of=self.handlers.key_of,
+            error_reply=error_reply,
+        )
+        self.openings = Openings(
+            actor, self.handlers, self.streams, self.scheduler, self.tasks.start
+        )
+        self.dispatcher = Dispatcher(
+            Routes(
+                put=self.mailbox.put,
+                bury=self.mailbox.letters.bury,
+                knows=self.handlers.knows,
+                is_cycle=self._is_cycle,
+                resolve=self._resolve,
+                cancel=self._cancel,
+                open_stream=self.openings.open,
+                chunk=self.streams.receive,
+            )
+        )
+        self.link_events.message = self.dispatcher.message
+
+    def _join_outbound(self) -> None:
+        path = self.config.mailbox_path
+        outbox = Outbox(f"{path}-outbox" if path else "", durability=self.durability)
+        self.durable = DurableCalls(outbox, self.wiring.transport)
+        self.outbound = Outbound(
+            transport=self.wiring.transport,
+            durable=self.durable,
+            calls=self.calls,
+            streams=self.streams,
+            default_timeout=self.config.call_timeout,
+            start=self.tasks.start,
+        )
+
+    def _join_events(self) -> None:
+        self.link_events.on_reset = self._remote_reset
+        self.link_events.on_gone = self._remote_gone
+        self.wiring.on_frame = self.media_subscribers.receive
+        self.mailbox.on_pressure = partial(self.hooks.post, "on_pressure")
+        self.handlers.on_failure = partial(self.hooks.post, "on_error")
+        self.signaling_events.on_replaced = self.ended.set
+
+    def _reply(self, request: Request, reply: bytes) -> None:
+        """Send a reply; one that cannot be sent waits in the mailbox for the caller's retry."""
+        try:
+            link = self.wiring.transport.link(_sender_id(request.sender))
+            link.lane(request.payload_type).post(reply)
+        except (UnreachableError, ClosedError) as exc:
+            log.info("reply kept: caller=%s cause=%s", request.sender, exc)
+
+    def _resolve(self, remote: ActrId, reply: Envelope, message: bytes) -> None:
+        if not (self.calls.resolve(remote, reply) or self.durable.resolve(remote, reply, message)):
+            self.calls.unmatched += 1
+
+    def _is_cycle(self, request: Request, chain: tuple[str, ...]) -> bool:
+        key = self.handlers.key_of(request)
+        return any(self.scheduler.would_wait_for(waiting, key) for waiting in chain)
+
+    def _cancel(self, remote: ActrId, request_id: str) -> None:
+        self.scheduler.cancel(str(remote), request_id)
+        self.openings.cancel(remote, request_id)
+
+    def _remote_reset(self, remote: ActrId, error: PeerError) -> None:
+        self.streams.fail_remote(remote, error)
+        self.openings.cancel_remote(remote)
+        self.outbound.resend(remote)
+        self.durable.remote_reset(remote)
+
+    def _remote_gone(self, remote: ActrId, error: PeerError) -> None:
+        self.calls.fail_remote(remote, error)
+        self.streams.fail_remote(remote, error)
+        self.openings.cancel_remote(remote)
+        self.media_subscribers.forget_remote(remote)
+        self.durable.remote_gone(remote)
+
+    def find_link(self, remote: ActrId) -> Link | None:
+        """The link to ``remote``, if there is one."""
+        return self.wiring.transport.find(remote)
