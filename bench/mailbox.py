@@ -4,9 +4,11 @@ One cycle is put, run, complete; a cell keeps 1, 16 or 256 of them going. Rows:
 
 - ``mailbox power|process|memory``: the real class and the scheduler.
 - ``mailbox, effects``: each handler writes one row in its transaction.
-- ``aiosqlite, one by one``: what a straightforward mailbox does: insert, delete, each awaited.
-- ``aiosqlite, group commit``: all that arrived shares a transaction, delivered from memory,
-  deletions in the next one.
+- ``thread, one statement``: its writer alone: all that arrived is one statement, delivered
+  from memory after the commit; completions ride the next one.
+- ``thread, a statement a row``: the same as a transaction of single statements.
+- ``aiosqlite, one statement``: the same statements on aiosqlite's thread.
+- ``aiosqlite, one by one``: what a straightforward mailbox does: each statement awaited.
 - ``attempt in the journal|in a commit``: what it costs to note durably that a handler starts.
 
 The cells alternate round by round and the median round counts, for machines are noisy.
@@ -20,21 +22,26 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
 import aiosqlite
 import uvloop
 
 from actr_peer.inbound.mailbox import Mailbox
+from actr_peer.inbound.rows import TABLES, UPSERT, done_row
 from actr_peer.lifecycle.scheduler import Outcome, Scheduler, Turn
 from actr_peer.protocol.mailbox import Put, Request
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.storage.database import Durability
+from actr_peer.storage.batches import Upsert
+from actr_peer.storage.database import Connection, Durability
 from actr_peer.storage.journal import RunJournal
+from actr_peer.storage.operations import Finish, Insert, Operation, Row
+from actr_peer.storage.writer import ThreadWriter
 from bench.report import console, percentile, show, write_json
 
 IN_FLIGHT = (1, 16, 256)
+PRAGMAS = ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL")
 ENVELOPE = b"x" * 200
 REPLY = b"y" * 60
 
@@ -123,22 +130,116 @@ def acknowledge(result: Put) -> None:
     """Where the session would acknowledge."""
 
 
+def row_of(number: int) -> Row:
+    """A request as the mailbox would store it."""
+    name = f"0190163d-8694-739b-aea5-{number:012}"
+    return (number, 0, "acme:room@2:default", name, 0, "a.B.C", ENVELOPE, 0, 0)
+
+
+class BareStore:
+    """The mailbox's table and statement, and nothing else of it."""
+
+    def __init__(self, folder: Path, upsert: Upsert) -> None:
+        self._path = folder / "box.db"
+        self._upsert = upsert
+
+    def open(self) -> None:
+        self._database = sqlite3.connect(self._path, isolation_level=None)
+        for statement in (*PRAGMAS, *TABLES):
+            self._database.execute(statement)
+
+    def apply(self, batch: list[Operation]) -> None:
+        rows = [operation.row for operation in batch if isinstance(operation, Insert | Finish)]
+        self._upsert.execute(self._database, rows)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def of_thread(upsert: Upsert) -> Measure:
+    """The writer thread with one statement for each batch, as the mailbox has it."""
+
+    async def measure(folder: Path, in_flight: int, seconds: float) -> Cell:
+        done: list[Operation] = []
+
+        def committed(batch: list[Operation]) -> None:
+            for operation in batch:
+                if isinstance(operation, Insert):
+                    load.delivered(operation.owner)
+                    done.append(Finish(None, done_row(operation.row[0], REPLY), 0))
+                    load.completed()
+
+        def send(name: str) -> None:
+            for operation in done:
+                writer.submit(operation)
+            done.clear()
+            writer.submit(Insert(name, row_of(int(name[-12:])), 0))
+
+        writer = ThreadWriter(BareStore(folder, upsert), committed, "bench")
+        await writer.start()
+        load = Load(send, in_flight=in_flight, seconds=seconds)
+        result = await load.run()
+        await writer.stop()
+        return result
+
+    return measure
+
+
+def of_aiosqlite(upsert: Upsert) -> Measure:
+    """The same statements, each batch awaited on aiosqlite's thread."""
+
+    async def measure(folder: Path, in_flight: int, seconds: float) -> Cell:
+        database = await _open(folder)
+        arrived: list[str] = []
+        done: list[Row] = []
+        wake = asyncio.Event()
+
+        async def write() -> None:
+            while True:
+                await wake.wait()
+                wake.clear()
+                new, rows = arrived[:], done[:]
+                arrived.clear()
+                done.clear()
+                rows += [row_of(int(name[-12:])) for name in new]
+                if rows:
+                    await database.execute(*upsert.statement(rows))
+                for name in new:
+                    load.delivered(name)
+                    done.append(done_row(int(name[-12:]), REPLY))
+                    load.completed()
+
+        def send(name: str) -> None:
+            arrived.append(name)
+            wake.set()
+
+        load = Load(send, in_flight=in_flight, seconds=seconds)
+        async with asyncio.TaskGroup() as group:
+            writer = group.create_task(write())
+            result = await load.run()
+            writer.cancel()
+        await database.close()
+        return result
+
+    return measure
+
+
 async def _open(folder: Path) -> aiosqlite.Connection:
     database = await aiosqlite.connect(folder / "box.db", isolation_level=None)
-    await database.execute("PRAGMA journal_mode=WAL")
-    await database.execute("PRAGMA synchronous=FULL")
-    await database.execute("CREATE TABLE box(id TEXT PRIMARY KEY, body BLOB)")
+    for statement in (*PRAGMAS, *TABLES):
+        await database.execute(statement)
     return database
 
 
 async def one_by_one(folder: Path, in_flight: int, seconds: float) -> Cell:
-    """Every request by itself: insert, deliver, delete."""
+    """Every request by itself: insert, deliver, complete."""
     database = await _open(folder)
 
     async def cycle(name: str) -> None:
-        await database.execute("INSERT INTO box VALUES(?, ?)", (name, ENVELOPE))
+        number = int(name[-12:])
+        await database.execute(*UPSERT.statement([row_of(number)]))
         load.delivered(name)
-        await database.execute("DELETE FROM box WHERE id=?", (name,))
+        await database.execute(*UPSERT.statement([done_row(number, REPLY)]))
         load.completed()
 
     async with asyncio.TaskGroup() as group:
@@ -152,42 +253,14 @@ async def one_by_one(folder: Path, in_flight: int, seconds: float) -> Cell:
     return result
 
 
-async def group_commit(folder: Path, in_flight: int, seconds: float) -> Cell:
-    """The same design as the mailbox's, on aiosqlite's thread and queue."""
-    database = await _open(folder)
-    arrived: list[str] = []
-    done: list[str] = []
-    wake = asyncio.Event()
+class ManyStatements(Upsert):
+    """A statement for each row, as ``executemany`` runs them."""
 
-    async def write() -> None:
-        while True:
-            await wake.wait()
-            wake.clear()
-            new, old = arrived[:], done[:]
-            arrived.clear()
-            done.clear()
-            await database.execute("BEGIN")
-            await database.executemany("DELETE FROM box WHERE id=?", [(name,) for name in old])
-            await database.executemany(
-                "INSERT INTO box VALUES(?, ?)", [(name, ENVELOPE) for name in new]
-            )
-            await database.execute("COMMIT")
-            for name in new:
-                load.delivered(name)
-                done.append(name)
-                load.completed()
-
-    def send(name: str) -> None:
-        arrived.append(name)
-        wake.set()
-
-    load = Load(send, in_flight=in_flight, seconds=seconds)
-    async with asyncio.TaskGroup() as group:
-        writer = group.create_task(write())
-        result = await load.run()
-        writer.cancel()
-    await database.close()
-    return result
+    def execute(self, connection: Connection, rows: Sequence[Row]) -> None:
+        connection.execute("BEGIN")
+        for row in rows:
+            connection.execute(*self.statement([row]))
+        connection.execute("COMMIT")
 
 
 def note_in_journal(folder: Path, seconds: float) -> float:
@@ -217,12 +290,16 @@ def note_in_commit(folder: Path, seconds: float) -> float:
     return count / seconds
 
 
+COLUMNS = "sequence state sender request_id kind route_key body store_id call_number"
+MANY = ManyStatements("actr_inbox", COLUMNS.split(), ("state", "body"))
 SYSTEMS: dict[str, Measure] = {
     "mailbox power": of_mailbox("power"),
     "mailbox power, effects": of_mailbox("power", effects=True),
     "mailbox process": of_mailbox("process"),
     "mailbox memory": of_mailbox("memory"),
-    "aiosqlite, group commit": group_commit,
+    "thread, one statement": of_thread(UPSERT),
+    "thread, a statement a row": of_thread(MANY),
+    "aiosqlite, one statement": of_aiosqlite(UPSERT),
     "aiosqlite, one by one": one_by_one,
 }
 

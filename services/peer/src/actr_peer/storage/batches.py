@@ -42,13 +42,17 @@ class Upsert:
             for size in _SIZES
         }
 
-    def execute(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Write 1 to :data:`MAX_ROWS` rows."""
+    def statement(self, rows: Sequence[Row]) -> tuple[str, list[Any]]:
+        """What writes 1 to :data:`MAX_ROWS` rows, and its parameters."""
         count = len(rows)
         size = next(size for size in _SIZES if size >= count)
         values: list[Any] = [value for row in rows for value in row]
         values.extend([None] * (self._width * (size - count)))
-        connection.execute(self._statements[size], values)
+        return self._statements[size], values
+
+    def execute(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Write 1 to :data:`MAX_ROWS` rows."""
+        connection.execute(*self.statement(rows))
 
 
 class Batches:

@@ -8,8 +8,9 @@ in a thread of its own, :class:`InlineWriter` on the loop, for a database in mem
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
 from typing import Generic, Protocol, TypeVar
 
@@ -61,7 +62,11 @@ class Writer(Protocol[Op_contra, Opened_co]):
 
 
 class ThreadWriter(Generic[Op, Opened]):
-    """The writer thread. Its queue is bounded by what the submitter admits.
+    """The writer thread: one batch at a time, handed over at the end of a turn of the loop.
+
+    While a batch is committed the next one gathers. It is handed over when the callbacks of the
+    first have run, so that what they submit is in it: full batches, and never two threads that
+    want the interpreter at once.
 
     Args:
         store: Used by the thread alone from :meth:`start` to :meth:`stop`.
@@ -73,29 +78,73 @@ class ThreadWriter(Generic[Op, Opened]):
     ) -> None:
         self._store = store
         self._committed = committed
-        self._queue: SimpleQueue[Op | None] = SimpleQueue()
+        self._gathered: deque[Op] = deque()
+        """Bounded by what the submitter admits."""
+        self._is_busy = False
+        """A batch is being committed, or will be handed over in this turn."""
+        self._batches: SimpleQueue[list[Op]] = SimpleQueue()
+        """Holds one; an empty one ends the thread."""
         self._loop = asyncio.get_running_loop()
         self.failed: asyncio.Future[None] = self._loop.create_future()
         self._opened: asyncio.Future[Opened] = self._loop.create_future()
         self._closed = asyncio.Event()
+        self._drained = asyncio.Event()
         # A daemon: an interpreter that ends without leaving the owner's block must not hang.
         self._thread = Thread(target=self._run, name=name, daemon=True)
-        self.submit = self._queue.put
 
     async def start(self) -> Opened:
         self._thread.start()
         try:
             return await asyncio.shield(self._opened)
         except BaseException:
-            await self.stop()
+            await self._closed.wait()
+            self._thread.join()
             raise
 
     async def stop(self) -> None:
-        self._queue.put(None)
+        while self._is_busy and not self.failed.done():
+            self._drained.clear()
+            await self._drained.wait()
+        self._batches.put([])
         await self._closed.wait()
         self._thread.join()
         if not self.failed.done():
             self.failed.set_result(None)
+
+    def submit(self, operation: Op) -> None:
+        self._gathered.append(operation)
+        if not self._is_busy:
+            self._is_busy = True
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        gathered = self._gathered
+        batch: list[Op] = []
+        size = 0
+        while gathered and len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES:
+            operation = gathered.popleft()
+            batch.append(operation)
+            size += operation.size
+        self._batches.put(batch)
+
+    def _report(self, batch: list[Op]) -> None:
+        """On the loop: a batch is committed."""
+        try:
+            self._committed(batch)
+        finally:
+            # Behind the callbacks that the report has scheduled.
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._gathered:
+            self._hand_over()
+        else:
+            self._is_busy = False
+            self._drained.set()
+
+    def _fail(self, error: BaseException) -> None:
+        self._drained.set()
+        self.failed.set_exception(error)
 
     def _run(self) -> None:
         call = self._loop.call_soon_threadsafe
@@ -107,35 +156,15 @@ class ThreadWriter(Generic[Op, Opened]):
                 return
             call(self._opened.set_result, found)
             try:
-                while batch := self._take():
+                while batch := self._batches.get():
                     self._store.apply(batch)
-                    call(self._committed, batch)
+                    call(self._report, batch)
             except BaseException as exc:  # noqa: BLE001 - carried to the loop, raised there
-                call(self.failed.set_exception, exc)
+                call(self._fail, exc)
             finally:
                 self._store.close()
         finally:
             call(self._closed.set)
-
-    def _take(self) -> list[Op]:
-        """Wait for one operation, and take with it all that wait; empty at the end."""
-        first = self._queue.get()
-        if first is None:
-            return []
-        batch = [first]
-        size = first.size
-        get = self._queue.get_nowait
-        try:
-            while len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES:
-                operation = get()
-                if operation is None:
-                    self._queue.put(None)  # the end, once this batch is done
-                    break
-                batch.append(operation)
-                size += operation.size
-        except Empty:
-            pass
-        return batch
 
 
 class InlineWriter(Generic[Op, Opened]):
