@@ -6,6 +6,7 @@ A version that moves one fails here, by name, and not somewhere in a connection.
 from __future__ import annotations
 
 import inspect
+import re
 
 import aioice
 import pytest
@@ -21,6 +22,9 @@ from aiortc import (
 from aiortc.codecs import get_encoder
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
 from aiortc.rtcrtpreceiver import StreamStatistics
+from aiortc.rtcsctptransport import DataChunk
+
+from actr_peer.wire.rtc.lane_queue import OutboundChunk
 
 pytestmark = pytest.mark.service
 
@@ -34,16 +38,24 @@ METHODS: dict[type, list[str]] = {
         "_data_channel_close",
         "_data_channel_closed",
         "_data_channel_flush",
+        "_flight_size_increase",
+        "_get_inbound_stream",
         "_handle_data",
+        "_maybe_abandon",
         "_receive",
         "_receive_chunk",
         "_receive_data_chunk",
         "_receive_sack_chunk",
+        "_reset_deferred_streams",
         "_send",
         "_send_chunk",
         "_send_sack",
         "_set_state",
+        "_t3_expired",
+        "_t3_start",
+        "_transmit",
         "_transmit_reconfig",
+        "_update_advanced_peer_ack_point",
         "_update_rto",
     ],
     RTCDtlsTransport: ["_send_data", "_send_rtp", "_register_rtp_receiver"],
@@ -81,11 +93,16 @@ SCTP = [
     "_cwnd",
     "_data_channel_queue",
     "_data_channels",
+    "_fast_recovery_exit",
     "_flight_size",
-    "_inbound_streams",
+    "_forward_tsn_chunk",
+    "_last_received_tsn",
     "_local_port",
+    "_local_tsn",
     "_local_verification_tag",
     "_outbound_queue",
+    "_outbound_stream_seq",
+    "_reconfig_deferred",
     "_reconfig_queue",
     "_remote_max_message_size",
     "_remote_port",
@@ -97,6 +114,7 @@ SCTP = [
     "_sack_needed",
     "_sent_queue",
     "_srtt",
+    "_t3_handle",
 ]
 SENDER = [
     "_enabled",
@@ -235,6 +253,16 @@ async def test_every_attribute_is_where_it_was() -> None:
         assert "_cwnd" in vars(pc.sctp), "upgrade() takes it out of the instance"
     finally:
         await pc.close()
+
+
+def test_a_chunk_of_ours_has_what_a_chunk_of_aiortc_has() -> None:
+    made = inspect.getsource(RTCSctpTransport._send)
+    given = set(re.findall(r"chunk\.(\w+) = ", made))
+    ours = OutboundChunk(3, 1, (0, 0, 53), b"x", None)
+    assert given == {name for name in given if hasattr(ours, name)}
+    theirs = DataChunk()
+    theirs.flags, theirs.tsn, theirs.protocol, theirs.user_data = 3, 1, 53, b"x"
+    assert bytes(ours) == bytes(theirs)
 
 
 async def test_the_queues_of_sctp_hold_what_ours_hold() -> None:

@@ -11,9 +11,13 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from aiortc.rtcsctptransport import (
+    SCTP_DATA_FIRST_FRAG,
+    SCTP_DATA_LAST_FRAG,
+    SCTP_DATA_UNORDERED,
     WEBRTC_BINARY,
     WEBRTC_BINARY_EMPTY,
     DataChunk,
+    InboundStream,
     InitChunk,
     RTCSctpTransport,
     parse_packet,
@@ -86,10 +90,40 @@ class GuardedSctp(RTCSctpTransport):
     async def _receive_data_chunk(self, chunk: DataChunk) -> None:
         if chunk.stream_id >= CHANNELS:
             raise RemoteProtocolError(f"data on channel {chunk.stream_id}")
-        await super()._receive_data_chunk(chunk)
-        stream = self._inbound_streams.get(chunk.stream_id)
-        if stream is not None and stream.reassembly:
+        stream = self._get_inbound_stream(chunk.stream_id)
+        is_next = chunk.tsn == (self._last_received_tsn or 0) + 1 and not self._sack_misordered
+        if is_next and not chunk.flags & SCTP_DATA_UNORDERED:
+            await self._receive_in_order(stream, chunk)
+        else:
+            await super()._receive_data_chunk(chunk)
+        if stream.reassembly:
             bounds.check(stream, ADVERTISED_WINDOW_BYTES - self._advertised_rwnd)
+
+    async def _receive_in_order(self, stream: InboundStream, chunk: DataChunk) -> None:
+        """As aiortc's, where nothing is missing: it searches all parts for each that comes."""
+        self._sack_needed = True
+        self._last_received_tsn = chunk.tsn
+        parts = stream.reassembly
+        parts.append(chunk)
+        self._advertised_rwnd -= len(chunk.user_data)
+        if chunk.flags & SCTP_DATA_LAST_FRAG:
+            is_one = (
+                parts[0].flags & SCTP_DATA_FIRST_FRAG
+                and chunk.tsn - parts[0].tsn == len(parts) - 1
+                and parts[0].stream_seq == chunk.stream_seq == stream.sequence_number
+            )
+            if is_one:
+                stream.reassembly = []
+                stream.sequence_number = (stream.sequence_number + 1) & 0xFFFF
+                data = b"".join([part.user_data for part in parts])
+                self._advertised_rwnd += len(data)
+                await self._receive(chunk.stream_id, chunk.protocol, data)
+            else:
+                for message in stream.pop_messages():
+                    self._advertised_rwnd += len(message[2])
+                    await self._receive(*message)
+        if self._reconfig_deferred is not None:
+            await self._reset_deferred_streams()
 
     async def _receive(self, stream_id: int, pp_id: int, data: bytes) -> None:
         if self._error is not None:

@@ -63,6 +63,29 @@ class LaneQueue:
                     yield channel, protocol, data
 
 
+class OutboundChunk(DataChunk):
+    """A part of a message, as aiortc's ``_send`` makes it; what it begins with is the class's."""
+
+    _abandoned = False
+    _acked = False
+    _in_flight = False
+    _max_retransmits = None
+    _misses = 0
+    _retransmit = False
+    _sent_count = 0
+    _sent_time = None
+
+    def __init__(
+        self, flags: int, tsn: int, stream: tuple[int, int, int], data: bytes, expiry: float | None
+    ) -> None:
+        self.flags = flags
+        self.tsn = tsn
+        self.stream_id, self.stream_seq, self.protocol = stream
+        self.user_data = data
+        self._book_size = len(data)
+        self._expiry = expiry
+
+
 class ChunkQueue(deque[DataChunk]):
     """Chunks that wait for the window, and their size: aiortc uses both ends of it."""
 

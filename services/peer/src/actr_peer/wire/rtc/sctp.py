@@ -24,6 +24,7 @@ from aiortc import RTCDataChannel
 from aiortc.rtcsctptransport import (
     SCTP_DATA_FIRST_FRAG,
     SCTP_DATA_LAST_FRAG,
+    SCTP_DATA_UNORDERED,
     USERDATA_MAX_LENGTH,
     WEBRTC_BINARY,
     WEBRTC_BINARY_EMPTY,
@@ -38,7 +39,7 @@ from actr_peer.errors import BrokenError
 from actr_peer.protocol.payload import TRAFFIC, PayloadType
 from actr_peer.wire.engine import EngineOptions
 from actr_peer.wire.rtc.guarded_sctp import GuardedSctp, SctpSink
-from actr_peer.wire.rtc.lane_queue import ChunkQueue, LaneQueue
+from actr_peer.wire.rtc.lane_queue import ChunkQueue, LaneQueue, OutboundChunk
 
 LATENCY_FIRST = int(PayloadType.STREAM_LATENCY_FIRST)
 LIFETIME = TRAFFIC[PayloadType.STREAM_LATENCY_FIRST].lifetime or 0.1
@@ -122,9 +123,8 @@ class LaneSctp(GuardedSctp):
                         self.stale += 1
                         continue
                     expiry = time.time() + left  # aiortc compares with this clock
-                await self._send(
-                    channel.id or 0, protocol, data, expiry=expiry, ordered=channel.ordered
-                )
+                self._cut(channel, protocol, data, expiry)
+                await self._transmit()
         finally:
             self._is_flushing = False
         if self._reconfig_queue:
@@ -132,6 +132,27 @@ class LaneSctp(GuardedSctp):
         if self.is_full and self.buffered_bytes <= self._options.low_water_bytes:
             self.is_full = False
             self._sink.writable()
+
+    def _cut(
+        self, channel: RTCDataChannel, protocol: int, data: bytes, expiry: float | None
+    ) -> None:
+        """Cut a message into chunks and queue them, as aiortc's ``_send`` does."""
+        channel_id = channel.id or 0
+        number, flags = 0, SCTP_DATA_UNORDERED
+        if channel.ordered:
+            number, flags = self._outbound_stream_seq.get(channel_id, 0), 0
+            self._outbound_stream_seq[channel_id] = (number + 1) & 0xFFFF
+        stream = (channel_id, number, protocol)
+        first, last = SCTP_DATA_FIRST_FRAG, max(0, len(data) - USERDATA_MAX_LENGTH)
+        for at in range(0, len(data), USERDATA_MAX_LENGTH):
+            part = flags | first | (SCTP_DATA_LAST_FRAG if at >= last else 0)
+            self._outbound_queue.append(
+                OutboundChunk(
+                    part, self._local_tsn, stream, data[at : at + USERDATA_MAX_LENGTH], expiry
+                )
+            )
+            self._local_tsn = (self._local_tsn + 1) & 0xFFFFFFFF
+            first = 0
 
     async def _transmit(self) -> None:
         self._abandon_stale()
