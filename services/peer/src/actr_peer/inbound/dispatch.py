@@ -177,6 +177,7 @@ def _request(link: Link, payload_type: PayloadType, message: bytes, envelope: En
         is_tell=envelope.direction == TELL,
         route_key=envelope.route_key,
         envelope=message,
+        decoded=envelope,
     )
     if envelope.call_number:
         request.call_number = envelope.call_number

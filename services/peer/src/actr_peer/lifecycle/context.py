@@ -104,47 +104,70 @@ class Actor(Protocol):
     ) -> Publication: ...
 
 
+class Origin(Protocol):
+    """Where a request came from: an envelope, or a call from inside the process."""
+
+    @property
+    def request_id(self) -> str: ...
+
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
+
+    @property
+    def traceparent(self) -> str: ...
+
+    @property
+    def tracestate(self) -> str: ...
+
+    @property
+    def call_chain(self) -> tuple[str, ...]: ...
+
+
 class Context:
     """One request's surroundings; good until its handler ends.
 
     Attributes:
         caller: Who asks, from the authenticated wire; the own id for calls of the shell.
-        metadata: As the caller sent it.
-        request_id: The same for every retry of one call.
     """
 
-    __slots__ = (
-        "_actor",
-        "_deadline",
-        "_method",
-        "_scope",
-        "_turn",
-        "caller",
-        "metadata",
-        "request_id",
-    )
+    __slots__ = ("_actor", "_deadline", "_method", "_origin", "_turn", "caller")
 
     def __init__(
         self,
         actor: Actor,
-        *,
         caller: ActrId,
-        request_id: str,
-        metadata: Mapping[str, str],
-        deadline: float | None,
-        scope: Scope,
+        origin: Origin,
+        *,
+        timeout: float | None,
         method: Method[Any, Any] | None = None,
         turn: Turn | None = None,
     ) -> None:
         self._actor = actor
-        self.caller = caller
-        self.request_id = request_id
-        self.metadata = metadata
-        self._deadline = deadline
-        self._scope = scope
+        self._origin = origin
         self._turn = turn
         self._method = method
-        scope.remaining = self.remaining
+        self._deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        self.caller = caller
+
+    @property
+    def request_id(self) -> str:
+        """The same for every retry of one call."""
+        return self._origin.request_id
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """As the caller sent it."""
+        return self._origin.metadata
+
+    def _scope(self) -> Scope:
+        """What calls of this handler inherit."""
+        origin = self._origin
+        return Scope(
+            traceparent=origin.traceparent,
+            tracestate=origin.tracestate,
+            call_chain=(*origin.call_chain, origin.request_id),
+            remaining=self.remaining,
+        )
 
     @property
     def self_id(self) -> ActrId:
@@ -153,7 +176,7 @@ class Context:
     @property
     def trace(self) -> str:
         """The caller's ``traceparent`` (W3C Trace Context); empty without one."""
-        return self._scope.traceparent
+        return self._origin.traceparent
 
     def remaining(self) -> float | None:
         """Seconds the caller still waits, at least 0; None: it set no deadline."""
@@ -167,12 +190,12 @@ class Context:
         Raises:
             ConfigError: If the text is no actor id.
         """
-        return self._actor.caller_to(remote, self._scope)
+        return self._actor.caller_to(remote, self._scope())
 
     @property
     def shell(self) -> Caller:
         """A caller for the code around the workload."""
-        return self._actor.caller_to_shell(self._scope)
+        return self._actor.caller_to_shell(self._scope())
 
     def transaction(self) -> Transaction:
         """Effects that are committed with this request's completion and reply, or not at all.

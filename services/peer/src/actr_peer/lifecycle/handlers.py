@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
@@ -16,7 +17,6 @@ from google.protobuf.message import DecodeError, Message
 from actr_peer.errors import CallError, Code, ConfigError, DeadlineError, PeerError
 from actr_peer.lifecycle.context import LATER, Actor, Context, serialize
 from actr_peer.lifecycle.scheduler import Deferred, Outcome, Turn
-from actr_peer.outbound.gates import Scope
 from actr_peer.protocol.envelopes import (
     Envelope,
     decode_envelope,
@@ -83,7 +83,7 @@ class Handlers:
         if field == "sender":
             return f"sender={request.sender}"
         try:
-            message = method.request.FromString(decode_envelope(request.envelope).payload)
+            message = method.request.FromString(decoded(request).payload)
         except (DecodeError, PeerError):
             return None  # run() refuses it with the right words
         # By the field's name, so that methods with the same key keep out of each other's way.
@@ -91,7 +91,7 @@ class Handlers:
 
     async def run(self, actor: Actor, request: Request, turn: Turn) -> Outcome | Deferred:
         """Run one request of the mailbox to its reply."""
-        envelope = decode_envelope(request.envelope)
+        envelope = decoded(request)
         bound = self._table.get(request.route_key)
         if bound is None:  # recovered from a time when this actor had the method
             error = CallError(Code.UNIMPLEMENTED, f"no method {request.route_key!r} here any more")
@@ -109,10 +109,15 @@ class Handlers:
                 "compare the .proto files of both sides (actr proto check)",
             )
             return Outcome(error_reply(request, error))
-        limits = [limit for limit in (method.handler_timeout, envelope.timeout) if limit]
-        if limits:
-            turn.limit(min(limits))
-        context = self._context(actor, ActrId.parse(request.sender), envelope, turn)
+        timeout = envelope.timeout
+        limit = method.handler_timeout
+        if limit is None or (timeout is not None and timeout < limit):
+            limit = timeout
+        if limit is not None:
+            turn.limit(limit)
+        context = Context(
+            actor, sender_id(request.sender), envelope, timeout=timeout, turn=turn, method=method
+        )
         try:
             reply = await handler(message, context)
             if reply is LATER and turn.deferred is not None:
@@ -132,7 +137,7 @@ class Handlers:
     async def run_local(self, actor: Actor, call: LocalCall) -> None:
         """Run one call from inside the process; its future gets the reply object or the error."""
         method, handler = self._table[call.method.route_key]
-        context = self._local_context(actor, call)
+        context = Context(actor, actor.id, call, timeout=call.timeout)
         if method.kind.replies_stream:
             # The caller's own task iterates: its pace is the handler's pace.
             result: object = handler(_requests(call), context)
@@ -156,7 +161,7 @@ class Handlers:
         """Run the body of a streaming method; returns the reply where there is just one."""
         method, handler = self._table[envelope.route_key]
         reader, writer = halves
-        context = self._context(actor, caller, envelope, None)
+        context = Context(actor, caller, envelope, timeout=envelope.timeout)
         try:
             async with asyncio.timeout(envelope.timeout):
                 if reader is None:
@@ -186,36 +191,15 @@ class Handlers:
         self.on_failure(exc)
         return CallError(Code.INTERNAL, f"{method.route_key} failed with {type(exc).__name__}")
 
-    def _context(
-        self, actor: Actor, caller: ActrId, envelope: Envelope, turn: Turn | None
-    ) -> Context:
-        timeout = envelope.timeout
-        now = asyncio.get_running_loop().time()
-        return Context(
-            actor,
-            caller=caller,
-            request_id=envelope.request_id,
-            metadata=envelope.metadata,
-            deadline=now + timeout if timeout is not None else None,
-            scope=Scope(
-                traceparent=envelope.traceparent,
-                tracestate=envelope.tracestate,
-                call_chain=(*envelope.call_chain, envelope.request_id),
-            ),
-            turn=turn,
-            method=self._table[envelope.route_key][0],
-        )
 
-    def _local_context(self, actor: Actor, call: LocalCall) -> Context:
-        now = asyncio.get_running_loop().time()
-        return Context(
-            actor,
-            caller=actor.id,
-            request_id=call.request_id,
-            metadata=call.metadata,
-            deadline=now + call.timeout if call.timeout is not None else None,
-            scope=Scope(call_chain=(*call.call_chain, call.request_id)),
-        )
+# Requests come from few senders, again and again: reading the text each time costs 4 µs.
+sender_id = lru_cache(maxsize=4096)(ActrId.parse)
+
+
+def decoded(request: Request) -> Envelope:
+    """The envelope of a request; one that waited through a restart is decoded anew."""
+    envelope: Envelope = request.decoded or decode_envelope(request.envelope)
+    return envelope
 
 
 def error_reply(request: Request, error: CallError) -> bytes | None:

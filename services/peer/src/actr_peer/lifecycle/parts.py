@@ -10,7 +10,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import partial
 
 from actr_peer.errors import ClosedError, PeerError, UnreachableError
 from actr_peer.inbound.dispatch import Dispatcher, Routes
@@ -19,7 +19,7 @@ from actr_peer.inbound.subscribers import MediaSubscribers, StreamSubscribers
 from actr_peer.lifecycle.config import Durability, NodeConfig
 from actr_peer.lifecycle.context import Actor
 from actr_peer.lifecycle.events import HookRunner, LinkEvents, SignalingEvents
-from actr_peer.lifecycle.handlers import Handlers, error_reply
+from actr_peer.lifecycle.handlers import Handlers, error_reply, sender_id
 from actr_peer.lifecycle.openings import Openings
 from actr_peer.lifecycle.scheduler import Scheduler
 from actr_peer.lifecycle.wiring import Wiring
@@ -37,9 +37,6 @@ from actr_peer.transport.local import LocalTransport
 from actr_peer.transport.streams import Streams
 
 log = logging.getLogger(__name__)
-
-# Replies go to few senders, again and again: reading the text each time costs 4 µs.
-_sender_id = lru_cache(maxsize=4096)(ActrId.parse)
 
 
 class Parts:
@@ -137,7 +134,7 @@ class Parts:
     def _reply(self, request: Request, reply: bytes) -> None:
         """Send a reply; one that cannot be sent waits in the mailbox for the caller's retry."""
         try:
-            link = self.wiring.transport.link(_sender_id(request.sender))
+            link = self.wiring.transport.link(sender_id(request.sender))
             link.lane(request.payload_type).post(reply)
         except (UnreachableError, ClosedError) as exc:
             log.info("reply kept: caller=%s cause=%s", request.sender, exc)

@@ -94,6 +94,8 @@ class LocalGate:
             timeout=timeout,
             request_id=new_request_id(),
             call_chain=self._scope.call_chain,
+            traceparent=self._scope.traceparent,
+            tracestate=self._scope.tracestate,
             is_tell=is_tell,
         )
 

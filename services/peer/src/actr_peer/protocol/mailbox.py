@@ -11,8 +11,9 @@ Order is by sequence number, never by a clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from typing import Any
 
 from actr_peer.errors import Code
 from actr_peer.protocol.payload import PayloadType
@@ -95,6 +96,8 @@ class Request:
     """Starts during which the process died while the handler ran."""
     failures: int = 0
     """Starts that ended with a failure of the handler."""
+    decoded: Any = field(default=None, repr=False, compare=False)
+    """``envelope``, decoded, where the dispatcher has it at hand; None after a restart."""
 
     @property
     def key(self) -> tuple[str, str]:

@@ -34,6 +34,8 @@ class LocalCall:
     timeout: float | None = None
     request_id: str = ""
     call_chain: tuple[str, ...] = ()
+    traceparent: str = ""
+    tracestate: str = ""
     is_tell: bool = False
 
 
