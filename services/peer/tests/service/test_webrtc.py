@@ -256,6 +256,7 @@ def test_the_loopback_is_used_only_where_there_is_nothing_else(
     machine("192.0.2.1", "169.254.3.3")
     assert host_addresses(loopback=None) == ["192.0.2.1"]
     assert host_addresses(loopback=True) == [LOOPBACK, "192.0.2.1"]
+    assert host_addresses(loopback=None, link_local=True) == ["192.0.2.1", "169.254.3.3"]
     machine()
     assert host_addresses(loopback=None) == [LOOPBACK]
     assert host_addresses(loopback=False) == []

@@ -39,6 +39,8 @@ class EngineOptions:
     ice_policy: IcePolicy = IcePolicy.ALL
     loopback: bool | None = None
     """Whether 127.0.0.1 is a candidate; None: only where there is no other address."""
+    link_local: bool = False
+    """Whether addresses of 169.254.0.0/16 and fe80::/10 are candidates, on either side."""
     gather_timeout: float = 3.0
     """For STUN and TURN servers that do not answer; host candidates never wait for it."""
     max_window_bytes: int = 128 * 1024
@@ -98,8 +100,8 @@ class Engine(Protocol):
         """Whether a TURN server is between, on either side; known when open."""
 
     @property
-    def allows_loopback(self) -> bool:
-        """Whether 127.0.0.1 is among this side's own addresses."""
+    def address_rule(self) -> AddressRule:
+        """Which addresses of the far side may be tried from here."""
 
     @property
     def media(self) -> MediaEngine | None:
@@ -222,8 +224,3 @@ class MediaEngine(Protocol):
 
 
 EngineFactory = Callable[[EngineOptions, EngineSink, Tasks], Engine]
-
-
-def address_rule(engine: Engine) -> AddressRule:
-    """Which addresses of the far side may be tried from here."""
-    return AddressRule(allow_loopback=engine.allows_loopback)

@@ -26,7 +26,7 @@ from actr_peer.protocol.negotiation import (
     Role,
     State,
 )
-from actr_peer.wire.engine import Engine, address_rule
+from actr_peer.wire.engine import Engine
 
 MAX_INPUTS = 128
 ANSWER_TIMEOUT = 5.0
@@ -67,7 +67,7 @@ class Exchanges:
         self._engine = engine
         self._relay = relay
         self._failed = failed
-        self._inbox = CandidateInbox(address_rule(engine))
+        self._inbox = CandidateInbox(engine.address_rule)
         self._inputs: asyncio.Queue[tuple[Input | None, int, Body | None]] = asyncio.Queue(
             MAX_INPUTS
         )

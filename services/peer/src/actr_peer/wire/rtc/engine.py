@@ -26,6 +26,7 @@ from aiortc.rtcicetransport import connection_kwargs
 from aiortc.sdp import candidate_from_sdp
 
 from actr_peer.errors import BrokenError, ConfigError, PeerError, RemoteProtocolError
+from actr_peer.protocol.candidates import AddressRule
 from actr_peer.protocol.negotiation import Answer, Candidate, Offer
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.tasks import Tasks
@@ -172,8 +173,11 @@ class AiortcEngine:
         return self._ice.is_relayed
 
     @property
-    def allows_loopback(self) -> bool:
-        return self._options.loopback is True or ice.LOOPBACK in self._ice.addresses
+    def address_rule(self) -> AddressRule:
+        return AddressRule(
+            allow_loopback=self._options.loopback is True or ice.LOOPBACK in self._ice.addresses,
+            allow_link_local=self._options.link_local,
+        )
 
     def view(self) -> Mapping[str, Any]:
         return {

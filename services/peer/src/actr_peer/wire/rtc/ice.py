@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from aioice import Candidate, Connection, TransportPolicy, ice, stun
 from aiortc.rtcicetransport import RTCIceTransport
@@ -25,10 +26,11 @@ MAX_HOST_ADDRESSES = 12
 """Below the far side's bound of 16 candidates in a description."""
 
 
-def host_addresses(*, loopback: bool | None) -> list[str]:
-    """Addresses of this machine to be candidates; ``loopback`` as in ``EngineOptions``."""
+def host_addresses(*, loopback: bool | None, link_local: bool = False) -> list[str]:
+    """Addresses of this machine to be candidates; the arguments are as in ``EngineOptions``."""
     addresses = ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
-    addresses = [address for address in addresses if not address.startswith("169.254.")]
+    if not link_local:
+        addresses = [address for address in addresses if not ip_address(address).is_link_local]
     if loopback or (loopback is None and not addresses):
         addresses.insert(0, LOOPBACK)
     return addresses[:MAX_HOST_ADDRESSES]
@@ -45,7 +47,9 @@ class IceConnection(Connection):
         """Why servers gave no candidate, in words, newest last."""
         self.addresses: list[str] = []
         if self._transport_policy is TransportPolicy.ALL:
-            self.addresses = host_addresses(loopback=options.loopback)
+            self.addresses = host_addresses(
+                loopback=options.loopback, link_local=options.link_local
+            )
 
     @property
     def asks_servers(self) -> bool:
