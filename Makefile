@@ -67,7 +67,11 @@ measure: setup  ## lengths of modules and functions, beside their limits
 	@$(BIN)/python tools/measure.py
 
 .PHONY: check
-check: lint types layers measure  ## lint, types, layers and measure: before every commit
+check: lint types layers measure test-unit  ## lint, types, layers, measure and test-unit: before every commit
+
+.PHONY: test-unit
+test-unit: setup  ## only the tests without processes, sockets and files: half a minute
+	@$(BIN)/pytest -q -m "not service" $(ARGS)
 
 .PHONY: test
 test: setup  ## all tests that need no Docker (ARGS="-k name" chooses)
