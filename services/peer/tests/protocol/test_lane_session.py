@@ -272,6 +272,28 @@ def test_a_wire_that_becomes_suspect_hands_over_at_once() -> None:
     assert far.bodies == [b"x"]
 
 
+def test_latency_first_leaves_a_wire_that_misses_one_ping() -> None:
+    near, far = joined(RTC, WS)
+    in_use = near.session.active
+    assert in_use is not None
+    other, now = 3 - in_use.id, 0.0
+    while not in_use.heart.missed:
+        now = max(now + 0.001, near.session.due)
+        near.session.tick(now)
+        near.takes(in_use.id, now)
+        carry(near, far, other, now)
+        carry(far, near, other, now)
+    assert in_use.state is WireState.READY
+    assert now < 0.5
+    near.post(LATENCY, b"quick", now)
+    near.post(RPC, b"sure", now)
+    assert [channel for channel, _ in near.takes(other, now)] == [LATENCY]
+    assert [channel for channel, _ in near.takes(in_use.id, now)] == [RPC]
+    near.receive(in_use.id, 3, frames.encode_pong(in_use.heart.number), now)
+    near.post(LATENCY, b"back", now)
+    assert [channel for channel, _ in near.takes(in_use.id, now)] == [LATENCY]
+
+
 def test_a_silent_wire_fails_and_its_owner_hears_of_it() -> None:
     near, _ = joined(WS)
     now = 0.0

@@ -1,9 +1,9 @@
-"""Sans-I/O: one wire as the session sees it, and the news that a session has for its owner."""
+"""Sans-I/O: the wires of a session as it sees them, which one it uses, and its news."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,7 +11,7 @@ from actr_peer.protocol.frames import ByeReason
 from actr_peer.protocol.heartbeat import FAILED_AFTER, Heartbeat
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.sender import Timing
-from actr_peer.protocol.wires import WireState, WireView
+from actr_peer.protocol.wires import WireState, WireView, best
 
 CONTROL = 1
 """The channel of HELLO, ACK, ASK and BYE."""
@@ -72,6 +72,11 @@ class End:
         return self.heart.state
 
     @property
+    def is_sound(self) -> bool:
+        """Whether it is usable and answers every ping."""
+        return self.is_greeted and self.state is WireState.READY and not self.heart.missed
+
+    @property
     def due(self) -> float:
         """When this wire next needs a HELLO or a PING."""
         if not self.is_greeted:
@@ -108,6 +113,53 @@ class End:
             self.opened_at,
             self.heart.trusted_at,
         )
+
+
+class Choice:
+    """Which of a session's wires new frames take.
+
+    Args:
+        ends: The open wires by id; the session keeps it up to date.
+        prefer: Kinds, best first.
+    """
+
+    __slots__ = ("_ends", "_prefer", "active", "brisk")
+
+    def __init__(self, ends: Mapping[int, End], prefer: Sequence[WireKind]) -> None:
+        self._ends = ends
+        self._prefer = tuple(prefer)
+        self.active: End | None = None
+        """What frames of reliable lanes take."""
+        self.brisk: End | None = None
+        """What latency-first frames take: another wire as soon as a ping of the active one is
+        missed, for these frames are not sent again."""
+
+    def again(self) -> None:
+        """A wire has come, gone, or changed."""
+        greeted = [end.view for end in self._ends.values() if end.is_greeted]
+        chosen = best(greeted, self._prefer, self.active.id if self.active else None)
+        self.active = None if chosen is None else self._ends[chosen]
+        self.brisk_again()
+
+    def brisk_again(self) -> None:
+        """A ping was missed, or answered after that."""
+        self.brisk = self.active
+        if self.active is not None and self.active.heart.missed:
+            sound = (end for end in self._ends.values() if end.is_sound)
+            self.brisk = next(sound, self.active)
+
+    def drop(self, end: End) -> None:
+        """A wire is gone; :meth:`again` follows."""
+        if end is self.active:
+            self.active = None
+
+    def timings(self) -> dict[int, Timing]:
+        """The usable wires by id, the active one first."""
+        greeted = [end for end in self._ends.values() if end.is_greeted]
+        usable = [end for end in greeted if end.state is WireState.READY]
+        usable = usable or [end for end in greeted if end.state is WireState.SUSPECT]
+        usable.sort(key=lambda end: end is not self.active)
+        return {end.id: end.timing for end in usable}
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,17 +188,25 @@ class Lanes:
         return [encode_ack(r.ack()) for r in self.receivers if lanes & 1 << r.payload_type]
 
     def pack(
-        self, wire: int, now: float, *, is_active: bool
+        self, wire: int, now: float, *, is_active: bool, is_brisk: bool
     ) -> tuple[PayloadType, list[bytes | memoryview]] | None:
         """The first lane by rank that has something for this wire, and heads and payloads of its
-        frames, as many as fill one wire message."""
+        frames, as many as fill one wire message.
+
+        Args:
+            wire: Id of the wire.
+            now: Seconds.
+            is_active: Whether new frames of reliable lanes take it.
+            is_brisk: Whether latency-first frames do.
+        """
         for lane, sender in self._by_rank:
-            if not sender.has_work(wire, is_active=is_active):
+            is_mine = is_brisk if lane is LATENCY else is_active
+            if not sender.has_work(wire, is_active=is_mine):
                 continue
             parts: list[bytes | memoryview] = []
             room = FRAGMENT_BYTES
             while room > 0:
-                frame = sender.take(wire, now, room, is_active=is_active)
+                frame = sender.take(wire, now, room, is_active=is_mine)
                 if frame is None:
                     break
                 parts += (frame.head, frame.data)

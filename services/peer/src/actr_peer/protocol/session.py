@@ -25,6 +25,7 @@ from actr_peer.protocol.ends import (
     PULSE,
     RTO_MIN,
     Changed,
+    Choice,
     End,
     Left,
     News,
@@ -46,8 +47,8 @@ from actr_peer.protocol.frames import (
 from actr_peer.protocol.lanes import ALL_RELIABLE, LATENCY, AnySender, Lanes
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType, WireKind
 from actr_peer.protocol.receiver import Delivery, Receiver
-from actr_peer.protocol.sender import Sender, Timing
-from actr_peer.protocol.wires import WireState, best
+from actr_peer.protocol.sender import Sender
+from actr_peer.protocol.wires import WireState
 
 MAX_RETIRED = 16
 """Incarnations of the far side remembered as gone."""
@@ -73,7 +74,6 @@ class Session:
         max_message_bytes: int = MAX_MESSAGE_BYTES,
     ) -> None:
         self.incarnation = incarnation
-        self.prefer = tuple(prefer)
         self.max_message_bytes = max_message_bytes
         self.remote_incarnation = 0
         """Of the far side; 0 until it is known."""
@@ -83,13 +83,17 @@ class Session:
         self.news: deque[News] = deque()
         self.ends: dict[int, End] = {}
         """Open wires by id."""
-        self.active: End | None = None
-        """The wire that new frames take."""
+        self._choice = Choice(self.ends, prefer)
         self.lanes = Lanes(max_message_bytes, self.SENDER, self.RECEIVER)
         self._retired: deque[int] = deque(maxlen=MAX_RETIRED)
         self._opened = 0
         self._adopted_on = 0
         """Number, in order of opening, of the wire that told of the present far side."""
+
+    @property
+    def active(self) -> End | None:
+        """The wire that new frames take."""
+        return self._choice.active
 
     def accept(self, sender: AnySender, message: bytes, now: float) -> None:
         """Take a message for one lane, whatever its window says."""
@@ -119,8 +123,7 @@ class Session:
         end = self.ends.pop(wire, None)
         if end is None:
             return
-        if end is self.active:
-            self.active = None
+        self._choice.drop(end)
         self.lanes.wire_lost(wire)
         self._choose()
 
@@ -131,18 +134,8 @@ class Session:
             end.control.append((CONTROL, frames.encode_bye(reason)))
 
     def _choose(self) -> None:
-        greeted = [end.view for end in self.ends.values() if end.is_greeted]
-        chosen = best(greeted, self.prefer, self.active.id if self.active else None)
-        self.active = None if chosen is None else self.ends[chosen]
+        self._choice.again()
         self.due = -inf  # what waits to be sent again may have another way now
-
-    def _timings(self) -> dict[int, Timing]:
-        """The usable wires by id, the active one first."""
-        greeted = [end for end in self.ends.values() if end.is_greeted]
-        usable = [end for end in greeted if end.state is WireState.READY]
-        usable = usable or [end for end in greeted if end.state is WireState.SUSPECT]
-        usable.sort(key=lambda end: end is not self.active)
-        return {end.id: end.timing for end in usable}
 
     def doubt(self, wire: int, now: float) -> None:
         """Something says that this wire may be dead: any other one is better until it answers."""
@@ -206,6 +199,7 @@ class Session:
                 before = carrier.state
                 carrier.heart.alive(now)
                 self._note(carrier, before)
+                self._choice.brisk_again()
             else:
                 carrier.heart.proof_at = now
 
@@ -226,9 +220,11 @@ class Session:
                 raise AssertionError("taken by the caller")
 
     def _on_pong(self, end: End, number: int, now: float) -> None:
-        before, was_trusted = end.state, end.heart.is_trusted
+        before, was_trusted, missed = end.state, end.heart.is_trusted, end.heart.missed
         end.heart.pong(number, now)
         self._note(end, before)
+        if missed:
+            self._choice.brisk_again()
         if end.heart.is_trusted and not was_trusted:
             self._choose()
             self.news.append(Changed(end.id, end.state))
@@ -239,7 +235,7 @@ class Session:
             return
         self.news.append(Changed(end.id, end.state))
         self._choose()
-        if end.state is not WireState.READY and end is not self.active:
+        if end.state is not WireState.READY and end is not self._choice.active:
             self.lanes.wire_lost(end.id)
 
     # Greeting
@@ -325,9 +321,10 @@ class Session:
             return self._take_control(end)
         if not end.is_greeted:
             return None
-        is_active = end is self.active
-        if not is_full and (is_active or self.lanes.has_repeats):
-            packed = self.lanes.pack(wire, now, is_active=is_active)
+        choice = self._choice
+        is_active, is_brisk = end is choice.active, end is choice.brisk
+        if not is_full and (is_active or is_brisk or self.lanes.has_repeats):
+            packed = self.lanes.pack(wire, now, is_active=is_active, is_brisk=is_brisk)
             if packed is not None:
                 lane, parts = packed
                 if is_active and self.lanes.ack_due != inf:
@@ -368,7 +365,7 @@ class Session:
         lanes = self.lanes
         if lanes.ack_due <= now:
             self._owe(lanes.take_news())
-        timings = self._timings()
+        timings = self._choice.timings()
         asks, lanes_due = lanes.tick(now, timings)
         for wire in timings if asks else ():
             self.ends[wire].control.append((CONTROL, b"".join(map(frames.encode_ask, asks))))
@@ -381,5 +378,7 @@ class Session:
         number = end.pulse(now)
         if number is not None:
             end.control.append((PULSE, frames.encode_ping(number)))
+            if end.heart.missed:
+                self._choice.brisk_again()
         self._note(end, before)
         return end.due
