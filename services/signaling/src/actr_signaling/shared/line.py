@@ -6,6 +6,7 @@ connection pool, which mends silently, is not used.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -33,16 +34,19 @@ class Line:
     def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:
         options: dict[str, Any] = dict(parse_url(url))
         kind = options.pop("connection_class", Connection)
-        self._connection = kind(
-            **options, protocol=2, socket_timeout=timeout, socket_connect_timeout=TIMEOUT
-        )
+        # Without a time-out of its own: redis-py writes under asyncio.wait_for, which loses a
+        # cancellation in Python 3.11 (cpython#86296), and a task that cannot be ended.
+        options |= {"socket_timeout": None, "socket_connect_timeout": TIMEOUT}
+        self._connection = kind(**options, protocol=2)
+        self._timeout = timeout
 
     async def __aenter__(self) -> Self:
         try:
-            await self._connection.connect()
+            async with asyncio.timeout(TIMEOUT):
+                await self._connection.connect()
         except (RedisError, OSError) as exc:
             await self._connection.disconnect(nowait=True)
-            raise StoreError(str(exc)) from exc
+            raise _store_error(exc, "no connection in time") from exc
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -54,26 +58,31 @@ class Line:
         Cancelling it leaves the connection unusable.
 
         Raises:
-            StoreError: If the connection broke or a command failed; others may have been run.
+            StoreError: If the connection broke, a command failed, or not all answers came in
+                time; commands may have been run.
         """
-        await self.write(commands)
-        return [await self.read() for _ in commands]
-
-    async def write(self, commands: Sequence[Command]) -> None:
-        if not self._connection.is_connected:
+        connection = self._connection
+        if not connection.is_connected:
             raise StoreError("the connection is closed")
         try:
-            await self._connection.send_packed_command(self._connection.pack_commands(commands))
+            async with asyncio.timeout(self._timeout):
+                await connection.send_packed_command(connection.pack_commands(commands))
+                return [await connection.read_response() for _ in commands]
         except (RedisError, OSError) as exc:
-            raise StoreError(str(exc)) from exc
+            raise _store_error(exc, "no answer in time") from exc
 
     async def read(self) -> Any:
-        """The next answer, or the next message of a subscription.
+        """The next message of a subscription.
 
         Raises:
-            StoreError: If there is none in time, or it is an error.
+            StoreError: If there is none in time, or the connection broke.
         """
         try:
-            return await self._connection.read_response()
+            async with asyncio.timeout(self._timeout):
+                return await self._connection.read_response()
         except (RedisError, OSError) as exc:
-            raise StoreError(str(exc)) from exc
+            raise _store_error(exc, "silence") from exc
+
+
+def _store_error(exc: Exception, when_late: str) -> StoreError:
+    return StoreError(when_late if isinstance(exc, TimeoutError) else str(exc))
