@@ -237,3 +237,12 @@ def test_credit_of_an_older_word_that_comes_late_does_not_count() -> None:
     sender.on_ack(ack(2, 2, size=100), 0.0)
     sender.on_ack(ack(2, 1, size=0), 0.0)
     assert sender.credit_bytes == 100
+
+
+def test_a_repeat_meant_for_a_wire_that_is_not_usable_any_more_takes_any_other() -> None:
+    sender = sender_with(b"a")
+    send_all(sender)
+    sender.repeat_overdue(0.2, BOTH)
+    assert not sender.has_work(ONE, is_active=True)
+    sender.repeat_overdue(0.3, {ONE: TIMING})
+    assert send_all(sender, ONE) == [0]

@@ -294,6 +294,27 @@ def test_latency_first_leaves_a_wire_that_misses_one_ping() -> None:
     assert [channel for channel, _ in near.takes(in_use.id, now)] == [LATENCY]
 
 
+def test_what_is_overdue_goes_out_on_a_wire_that_only_recovers() -> None:
+    """1. The second wire was suspect and has answered once since.
+    2. The first one, in use, falls silent; nothing tells yet.
+    3. After 200 ms its frames go out on the second.
+    """
+    near, far = joined(RTC, WS)
+    in_use = near.session.active
+    assert in_use is not None
+    other = 3 - in_use.id
+    near.session.doubt(other, 1.0)
+    near.session.tick(1.0)
+    carry(near, far, other, 1.0)
+    carry(far, near, other, 1.0)
+    assert near.session.ends[other].state is WireState.SUSPECT
+    near.post(STREAM, b"x", 1.0)
+    near.takes(in_use.id, 1.0)
+    near.session.tick(1.2)
+    carry(near, far, other, 1.2)
+    assert far.bodies == [b"x"]
+
+
 def test_a_silent_wire_fails_and_its_owner_hears_of_it() -> None:
     near, _ = joined(WS)
     now = 0.0

@@ -83,6 +83,12 @@ def test_the_delay_doubles_to_its_cap() -> None:
             2,
             id="all suspect: the best anyway",
         ),
+        pytest.param(
+            [WireView(1, WS, SUSPECT), WireView(2, RTC, SUSPECT, is_answering=False)],
+            2,
+            1,
+            id="all suspect: over to one that recovers",
+        ),
         pytest.param([WireView(1, WS, FAILED)], 1, None, id="a failed one never"),
         pytest.param(
             [WireView(1, WS, READY), WireView(3, WS, READY)], None, 3, id="of one kind the newer"

@@ -112,6 +112,7 @@ class End:
             self.was_dialled,
             self.opened_at,
             self.heart.trusted_at,
+            self.heart.good > 0,
         )
 
 
@@ -154,10 +155,12 @@ class Choice:
             self.active = None
 
     def timings(self) -> dict[int, Timing]:
-        """The usable wires by id, the active one first."""
+        """The usable wires by id, the active one first, those that only recover last."""
         greeted = [end for end in self._ends.values() if end.is_greeted]
+        suspect = [end for end in greeted if end.state is WireState.SUSPECT]
         usable = [end for end in greeted if end.state is WireState.READY]
-        usable = usable or [end for end in greeted if end.state is WireState.SUSPECT]
+        usable += [end for end in suspect if end.heart.good]
+        usable = usable or suspect
         usable.sort(key=lambda end: end is not self.active)
         return {end.id: end.timing for end in usable}
 

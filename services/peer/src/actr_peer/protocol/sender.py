@@ -257,6 +257,10 @@ class Sender:
             now: Seconds.
             wires: The usable wires, best first, by id.
         """
+        for target in [wire for wire in self.repeats if wire not in wires]:
+            if target != ANY_WIRE:
+                for frame in self.repeats.pop(target):
+                    self._repeat(frame, ANY_WIRE)
         if self._due(wires) > now:
             return
         for seq in range(self.received, self.unsent):

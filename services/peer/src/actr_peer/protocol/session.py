@@ -225,6 +225,8 @@ class Session:
         self._note(end, before)
         if missed:
             self._choice.brisk_again()
+        if end.state is WireState.SUSPECT:
+            self._choose()  # it recovers: better than one that does not
         if end.heart.is_trusted and not was_trusted:
             self._choose()
             self.news.append(Changed(end.id, end.state))

@@ -61,6 +61,8 @@ class WireView:
     opened_at: float = 0.0
     proved_at: float = inf
     """When it was first trusted."""
+    is_answering: bool = True
+    """Whether its last ping was answered: a SUSPECT one recovers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def best(
     """The wire that new frames should take, or None if there is none.
 
     The one in use stays while it is READY, until a preferred one has proved itself. When all
-    are SUSPECT, the best of them is used anyway.
+    are SUSPECT, the best of them is used anyway, one that recovers before one that does not.
 
     Args:
         wires: Open wires.
@@ -114,7 +116,8 @@ def best(
     """
     usable = [wire for wire in wires if wire.state is WireState.READY]
     if not usable:
-        usable = [wire for wire in wires if wire.state is WireState.SUSPECT]
+        suspect = [wire for wire in wires if wire.state is WireState.SUSPECT]
+        usable = [wire for wire in suspect if wire.is_answering] or suspect
 
     def rank(wire: WireView) -> tuple[int, int]:
         return prefer.index(wire.kind) if wire.kind in prefer else len(prefer), -wire.id
