@@ -46,7 +46,7 @@ class Entry:
 
     def __init__(self, request: Request, done: Done | None, state: State) -> None:
         self.request = request
-        self.size = size_of(request)
+        self.size = len(request.envelope) + ROW_BYTES
         self.is_signal = request.payload_type is PayloadType.RPC_SIGNAL
         self.done = done
         self.state = state
@@ -89,7 +89,8 @@ class Duplicates:
 
     def add(self, entry: Entry) -> None:
         """A new request lives."""
-        self._known[entry.request.key] = entry
+        request = entry.request
+        self._known[request.sender, request.request_id] = entry
 
     def revive(self, entry: Entry) -> None:
         """A finished request, if it is known as such, runs again."""

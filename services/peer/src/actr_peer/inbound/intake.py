@@ -13,6 +13,7 @@ from actr_peer.protocol.admission import Admission, Door
 from actr_peer.protocol.mailbox import (
     REPEATED_QUIETLY,
     RETRY_AFTER,
+    ROW_BYTES,
     Pressure,
     Refused,
     Request,
@@ -74,16 +75,16 @@ class Intake:
         entry = Entry(request, done, State.WRITING)
         if request.call_number and self._is_over(entry):
             return
-        match self.admission.enter(entry):
-            case Door.IN:
-                self._save(entry)
-            case Door.WAITS:
-                self._duplicates.add(entry)
-                self.counts.pushed_back += 1
-                if self.admission.waiting == 1:
-                    self._on_pressure(Pressure.FULL)
-            case Door.FULL:
-                self._refuse(entry, "the mailbox is full")
+        door = self.admission.enter(entry)
+        if door is Door.IN:
+            self._save(entry)
+        elif door is Door.WAITS:
+            self._duplicates.add(entry)
+            self.counts.pushed_back += 1
+            if self.admission.waiting == 1:
+                self._on_pressure(Pressure.FULL)
+        else:
+            self._refuse(entry, "the mailbox is full")
 
     def _is_over(self, entry: Entry) -> bool:
         """Whether a new durable call is not to be stored: it is old, or too many are kept."""
@@ -99,7 +100,8 @@ class Intake:
     def _save(self, entry: Entry) -> None:
         request = entry.request
         self._duplicates.add(entry)
-        request.sequence = self.next_sequence()
+        self.last_sequence += 1
+        request.sequence = self.last_sequence
         kind = UrgentInsert if entry.is_signal else Insert
         self._ledger.write(kind(entry, insert_row(request), entry.size))
 
@@ -110,7 +112,7 @@ class Intake:
 
     def leave(self, request: Request) -> None:
         """A request takes no room any more; save those that waited for it."""
-        self.admission.leave(size_of(request))
+        self.admission.leave(len(request.envelope) + ROW_BYTES)
         if not self.admission.waiting:
             return
         for entry in self.admission.admitted():

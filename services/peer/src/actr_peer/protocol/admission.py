@@ -49,6 +49,8 @@ class Admission(Generic[Item]):
     def __init__(self, capacity: int, max_bytes: int) -> None:
         self.capacity = capacity
         self.max_bytes = max_bytes
+        self._normal_capacity = capacity - capacity // SIGNAL_SHARE
+        self._normal_bytes = max_bytes - max_bytes // SIGNAL_SHARE
         self.messages = 0
         self.bytes = 0
         self.waiting = 0
@@ -63,17 +65,17 @@ class Admission(Generic[Item]):
         """
         if self.messages == 0:
             return True
-        capacity, max_bytes = self.capacity, self.max_bytes
-        if not is_signal:
-            capacity -= capacity // SIGNAL_SHARE
-            max_bytes -= max_bytes // SIGNAL_SHARE
-        return self.messages < capacity and self.bytes + size <= max_bytes
+        if is_signal:
+            return self.messages < self.capacity and self.bytes + size <= self.max_bytes
+        return self.messages < self._normal_capacity and self.bytes + size <= self._normal_bytes
 
     def enter(self, item: Item) -> Door:
         """One arrives: it is inside, or waits, or is turned away."""
         waiting = self._waiting[item.is_signal]
-        if not waiting and self.fits(item.size, is_signal=item.is_signal):
-            self.take(item.size)
+        size = item.size
+        if not waiting and self.fits(size, is_signal=item.is_signal):
+            self.messages += 1
+            self.bytes += size
             return Door.IN
         if len(waiting) >= self.capacity:
             return Door.FULL

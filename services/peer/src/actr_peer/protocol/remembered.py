@@ -7,7 +7,6 @@ low-water mark passes it. Both are bounded in number and bytes.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
 
 from actr_peer.protocol.mailbox import MAX_HORIZONS, MAX_REMEMBERED, REMEMBER
 
@@ -88,23 +87,19 @@ class Remembered:
             self._durable_count += 1
             return []
         finished.until = now + self._seconds
-        self._timed[finished.sequence] = finished
-        self._bytes += finished.size
-        return list(self._leaving(now))
-
-    def _leaving(self, now: float) -> Iterator[Finished]:
         timed = self._timed
-        while timed:
+        timed[finished.sequence] = finished
+        self._bytes += finished.size
+        leaving = []
+        while True:
             oldest = next(iter(timed.values()))
+            is_over = len(timed) > self._max_count or self._bytes > self._max_bytes
             # However long its reply, the newest stays: it must not run twice.
-            is_over = len(timed) > self._max_count or (
-                self._bytes > self._max_bytes and len(timed) > 1
-            )
-            if not is_over and oldest.until > now:
-                return
+            if (not is_over and oldest.until > now) or oldest is finished:
+                return leaving
             del timed[oldest.sequence]
             self._bytes -= oldest.size
-            yield oldest
+            leaving.append(oldest)
 
     def discard(self, finished: Finished) -> None:
         """Forget one: it is to run again."""

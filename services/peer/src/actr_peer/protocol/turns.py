@@ -46,18 +46,12 @@ class Priorities(Generic[Item]):
     def add(self, item: Item) -> None:
         (self._signal if item.is_signal else self._normal).append(item)
 
-    def _next(self) -> deque[Item]:
-        if self._signal and not (self._normal and self._in_row >= MAX_SIGNALS_IN_ROW):
-            return self._signal
-        return self._normal
-
-    def peek(self) -> Item:
-        """The item that :meth:`take` would return.
-
-        Raises:
-            IndexError: If nothing waits.
-        """
-        return self._next()[0]
+    def peek(self) -> Item | None:
+        """The item that :meth:`take` would return, or None if nothing waits."""
+        signal, normal = self._signal, self._normal
+        if signal and not (normal and self._in_row >= MAX_SIGNALS_IN_ROW):
+            return signal[0]
+        return normal[0] if normal else None
 
     def take(self) -> Item:
         """The next item, taken out.
@@ -65,9 +59,18 @@ class Priorities(Generic[Item]):
         Raises:
             IndexError: If nothing waits.
         """
-        queue = self._next()
-        self._in_row = self._in_row + 1 if queue is self._signal and self._normal else 0
-        return queue.popleft()
+        signal, normal = self._signal, self._normal
+        if not signal:
+            self._in_row = 0
+            return normal.popleft()
+        if not normal:
+            self._in_row = 0
+            return signal.popleft()
+        if self._in_row >= MAX_SIGNALS_IN_ROW:
+            self._in_row = 0
+            return normal.popleft()
+        self._in_row += 1
+        return signal.popleft()
 
     def remove(self, item: Item) -> bool:
         """Take one item out of turn; False if it does not wait here."""
@@ -117,20 +120,21 @@ class Turns(Generic[Item]):
             return None
         if self._freed:
             return self._start_parked(self._freed.popleft())
-        while self._waiting:
-            key = self._waiting.peek().conflict_key
+        waiting = self._waiting
+        while (item := waiting.peek()) is not None:
+            key = item.conflict_key
             if key is None:
                 if self._active or self._parked_count:
                     return None
-                self._alone = self._waiting.peek()
+                self._alone = item
             elif key in self._parked:
-                self._parked[key].add(self._waiting.take())
+                self._parked[key].add(waiting.take())
                 self._parked_count += 1
                 continue
             else:
                 self._parked[key] = Priorities()
             self._active += 1
-            return self._waiting.take()
+            return waiting.take()
         return None
 
     def _start_parked(self, key: str) -> Item:
