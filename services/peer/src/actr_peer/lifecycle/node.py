@@ -191,7 +191,7 @@ class Node(Parts):
         """Send a track of encoded samples to ``remote`` as native RTP.
 
         Raises:
-            DeadlineError: If no WebRTC wire came up in time: media needs one.
+            CallError: FAILED_PRECONDITION if no WebRTC wire came up in time: media needs one.
         """
         target = ActrId.parse(remote) if isinstance(remote, str) else remote
         return await self.wiring.publish(
