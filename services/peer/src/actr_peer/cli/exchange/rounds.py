@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Final, Self
 
-from actr_peer import ActrId, ActrRef, MediaFrame, PayloadType
+from actr_peer import ActrId, ActrRef, MediaFrame, PayloadType, PeerError
 from actr_peer.cli.exchange.burst import Burst, make_clip
 from actr_peer.cli.exchange.ledger import Heard, Link
 from actr_peer.cli.exchange.room import CountingRoom
@@ -21,6 +22,8 @@ from actr_peer.tasks import Tasks
 
 SECONDS_PER_LINK: Final = 0.5
 """Least time between rounds for each link: many links make fewer rounds, not more load."""
+CRASH_TIMEOUT: Final = 600.0
+"""Seconds for which rounds with a remote that crashed may go on when it is back."""
 SPREAD: Final = 0.1
 """Part of the interval by which rounds of different links are moved apart."""
 
@@ -41,6 +44,7 @@ class Exchange:
         self.present: dict[ActrId, Presence] = {}
         """Who is online, this actor too."""
         self._meeting: set[ActrId] = set()
+        self._crashed: set[ActrId] = set()
         self._tasks = Tasks("exchange")
 
     async def __aenter__(self) -> Self:
@@ -83,6 +87,8 @@ class Exchange:
     def _presence(self, event: PresenceEvent) -> None:
         if event.kind is PresenceEvent.Kind.LEAVE:
             self.present.pop(event.presence.id, None)
+            if event.reason is PresenceEvent.Reason.EXPIRED:
+                self._crashed.add(event.presence.id)
         else:
             self._meet(event.presence)
 
@@ -114,10 +120,20 @@ class Exchange:
         try:
             while remote in self.present:
                 await self._round(steps, remote)
-                if remote not in self.present:
+                if remote in self._crashed:
+                    await self._wait_for(remote, steps)
+                elif remote not in self.present:
                     await burst.close()  # it may be back when this ends
         finally:
             self._meeting.discard(remote)
+
+    async def _wait_for(self, remote: ActrId, steps: Steps) -> None:
+        """Say a line to a remote that crashed; it hears it when it is back."""
+        print(f"{remote} is gone without a word: a line waits for it", flush=True)
+        with suppress(PeerError):
+            await steps.say(timeout=CRASH_TIMEOUT)
+            print(f"{remote} is back and has heard the line that waited", flush=True)
+        self._crashed.discard(remote)
 
     async def _round(self, steps: Steps, remote: ActrId) -> None:
         """One round and its line, then a pause."""

@@ -67,18 +67,23 @@ class Steps:
     async def _calls(self) -> str:
         """Say numbered lines, then read the last ones back."""
         for _ in range(SAID):
-            await self._say()
+            await self.say(timeout=CALL_TIMEOUT)
         history = await self._client.history(HistoryRequest(limit=SAID), timeout=CALL_TIMEOUT)
         if len(history.messages) != SAID:
             raise CallError(Code.DATA_LOSS, f"the history has {len(history.messages)} lines")
         return str(SAID + 1)
 
-    async def _say(self) -> None:
+    async def say(self, *, timeout: float) -> None:
+        """Say one numbered line, durably: it is heard even if either side is killed meanwhile.
+
+        Raises:
+            DeadlineError: If there was no answer in time; the line stays accepted.
+        """
         link = self._link
         link.said += 1
         request = SayRequest(author=str(self._ref.id), text=f"{self._run} {link.said}")
         try:
-            await self._client.say(request, timeout=CALL_TIMEOUT)
+            await self._client.say(request, timeout=timeout, durable=True)
         except BaseException:
             link.unanswered += 1
             raise
