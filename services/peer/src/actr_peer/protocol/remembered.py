@@ -90,7 +90,7 @@ class Remembered:
         timed = self._timed
         timed[finished.sequence] = finished
         self._bytes += finished.size
-        leaving = []
+        leaving: list[Finished] = []
         while True:
             oldest = next(iter(timed.values()))
             is_over = len(timed) > self._max_count or self._bytes > self._max_bytes
