@@ -14,6 +14,7 @@ from websockets.frames import Frame, Opcode
 
 from actr import signaling_pb2 as pb
 
+pytestmark = pytest.mark.service
 SECRET = b"0123456789abcdef"
 
 

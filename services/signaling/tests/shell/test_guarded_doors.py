@@ -38,6 +38,7 @@ def test_doors_remember_a_bounded_number_of_addresses(monkeypatch: pytest.Monkey
     assert doors.enter("x", 0.0)
 
 
+@pytest.mark.service
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nhost:"], ids=["nothing", "half a head"])
 async def test_who_sends_no_whole_request_head_is_cut(
     monkeypatch: pytest.MonkeyPatch, sent: bytes
@@ -60,6 +61,7 @@ async def _end_of(reader: asyncio.StreamReader) -> None:
         raise EOFError
 
 
+@pytest.mark.service
 async def test_connections_over_the_limit_are_turned_away_and_the_place_comes_free() -> None:
     async with serve(max_connections=2) as replica:
         first = await Client.open(replica.url)

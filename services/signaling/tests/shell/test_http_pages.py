@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 from signaling_kit import serve
+
+pytestmark = pytest.mark.service
 
 
 async def test_the_pages_say_what_runs_and_whether_it_is_ready() -> None:

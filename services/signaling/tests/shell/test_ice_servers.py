@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from signaling_kit import Client, actor, serve
 
 from actr import signaling_pb2 as pb
@@ -26,6 +27,7 @@ def test_no_third_party_is_given_by_default() -> None:
     assert servers.ttl is None
 
 
+@pytest.mark.service
 async def test_a_peer_gets_credentials_at_registration_and_fresh_ones_with_a_heartbeat(
     tmp_path: Path,
 ) -> None:

@@ -2,10 +2,9 @@
 
 ::
 
-    signaling ─ ledger/link        connects, again and again; owns for each connection:
-                 ├─ writer         all that was asked for in one turn, in one write
-                 ├─ reader         changes of presence, batches from other replicas
-                 └─ sweeper        the one periodic task: leases, lost data, a sign of life
+    ledger/link           connects, again and again; writes all that one turn has in one go
+     ├─ link/reader       changes of presence, batches from other replicas
+     └─ link/sweeper      the one periodic task: leases, lost data, a sign of life
 
 After every connect, every missed change and every loss of Redis' data the writer takes the whole
 state and writes this replica's own entries again (:meth:`SharedLedger._sync`).
@@ -172,8 +171,7 @@ class SharedLedger:
     async def _serve(self, line: Line, events: Line) -> None:
         channels = f"{self._prefix}:presence", self._channel(self._replica)
         await events.run([("SUBSCRIBE", channel) for channel in channels])
-        info = (await line.run([("INFO", "server")]))[0]
-        self._run_id = _field(info, b"run_id")
+        self._run_id = await line.run_id()
         await line.run([("SCRIPT", "LOAD", script) for script in scripts.ALL])
         self._inbox.hold_back()
         async with Tasks("ledger/link") as tasks:
@@ -228,8 +226,8 @@ class SharedLedger:
         expires_at = loop.time() + FIRST_EXPIRY
         while True:
             most = MAX_EXPIRED if loop.time() >= expires_at else 0
-            sweep = self._orders.sweep_command(self._run_id, most=most)
-            self._orders.add(sweep, self._check_generation)
+            command = self._orders.sweep_command(self._run_id, most=most)
+            self._orders.add(command, self._check_generation)
             self._orders.add(("PUBLISH", self._channel(self._replica), b""))
             await asyncio.sleep(SWEEP_SECONDS)
 
@@ -292,11 +290,3 @@ def _entries(values: list[bytes]) -> list[Entry]:
         except BadMessageError as exc:
             log.error("stored entry skipped", why=exc.message)
     return entries
-
-
-def _field(info: bytes, name: bytes) -> bytes:
-    for line in info.splitlines():
-        key, _, value = line.partition(b":")
-        if key == name:
-            return value
-    return b""

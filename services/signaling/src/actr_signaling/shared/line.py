@@ -71,6 +71,15 @@ class Line:
         except (RedisError, OSError) as exc:
             raise _store_error(exc, "no answer in time") from exc
 
+    async def run_id(self) -> bytes:
+        """The id of the server process: another one has lost or loaded its data."""
+        (info,) = await self.run([("INFO", "server")])
+        for line in info.splitlines():
+            key, _, value = line.partition(b":")
+            if key == b"run_id":
+                return bytes(value)
+        return b""
+
     async def read(self) -> Any:
         """The next message of a subscription.
 
