@@ -1,0 +1,175 @@
+"""An urgent call behind a bulk transfer: ``make bench-priority [MB=100] [JSON=1]``.
+
+A caller in this process uploads ``MB`` megabytes on ``STREAM_RELIABLE`` to another process, and
+on the same link makes ``RPC_SIGNAL`` calls of 100 bytes, one after the other, as long as the
+upload runs; where that makes fewer than 200 calls, it uploads again, for 5 s. Rows, one a
+kind of wire and system:
+
+- ``actr``: the calls go through the callee's durable mailbox (``synchronous=FULL``).
+- ``library alone``: the library below that wire (aiortc, picows) with nothing of ours: all of
+  the megabytes are handed to it at once, and an echo of 100 bytes goes over the same connection;
+  aiortc gets a channel of its own for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from actr_peer import PeerError, System
+from bench.echo import Echo, node_config
+from bench.naive import KINDS, Echoes, connected
+from bench.processes import child, signaling
+from bench.report import console, percentile, show, write_json
+from demo import chat_pb2 as pb
+from demo.chat_actr import ChatClient
+
+PIECE_BYTES = 16 * 1024
+PAUSE = 0.005
+"""Seconds between an answer and the next call."""
+GOALS_MS = {"webrtc": 50.0, "websocket": 15.0}
+DONE_SECONDS = 300.0
+MIN_CALLS = 200
+ENOUGH_SECONDS = 5.0
+"""No further transfer begins after so long: a library alone makes few calls, and slow ones."""
+
+
+@dataclass
+class Cell:
+    """One system on one kind of wire."""
+
+    calls: list[float] = field(default_factory=list)
+    """Seconds of each."""
+    seconds: float = 0.0
+    """Of all transfers."""
+    transfers: int = 0
+
+
+async def measure(megabytes: int) -> list[dict[str, Any]]:
+    """All rows, one after the other."""
+    rows = []
+    for kind in KINDS:
+        for system, run in (("actr", actr), ("library alone", alone)):
+            console.print(f"{system}, {kind}: {megabytes} MB")
+            rows.append(row(system, kind, megabytes, await run(kind, megabytes)))
+    return rows
+
+
+async def actr(kind: str, megabytes: int) -> Cell:
+    """Calls and uploads of two nodes."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="actr-bench-")))
+        url = await stack.enter_async_context(signaling())
+        arguments = ["bench.echo", "far", url, kind, "power", str(folder / "far.db")]
+        far = await stack.enter_async_context(child(arguments))
+        await far.line()
+        config = node_config("near", url, kind, "power", str(folder / "near.db"))
+        node = await stack.enter_async_context(System(config).attach(Echo()))
+        client = ChatClient(node.ref.to("bench:far@1:default"))
+        request = pb.KickRequest(who="x" * 100)
+        return await _beside(lambda: client.kick(request), lambda: _upload(client, megabytes))
+
+
+async def alone(kind: str, megabytes: int) -> Cell:
+    """The same with the library below."""
+    async with child(["bench.naive", kind]) as far, connected(kind, far) as echoes:
+        return await _beside(echoes.ask, lambda: _send_all(echoes, megabytes))
+
+
+async def _beside(
+    call: Callable[[], Awaitable[object]], transfer: Callable[[], Coroutine[Any, Any, None]]
+) -> Cell:
+    """Make calls while transfers run, one after the other, until there are enough of them.
+
+    The first call of each is wanted when its transfer begins: what handing it over takes counts.
+    """
+    for _ in range(20):
+        await call()
+    cell = Cell()
+    while len(cell.calls) < MIN_CALLS and cell.seconds < ENOUGH_SECONDS:
+        began = started = time.perf_counter()
+        running = asyncio.get_running_loop().create_task(transfer())
+        await asyncio.sleep(0)
+        while True:
+            await call()
+            cell.calls.append(time.perf_counter() - began)
+            if running.done():
+                break
+            await asyncio.sleep(PAUSE)
+            began = time.perf_counter()
+        await running
+        cell.seconds += time.perf_counter() - started
+        cell.transfers += 1
+    return cell
+
+
+async def _upload(client: ChatClient, megabytes: int) -> None:
+    async def pieces() -> AsyncIterator[pb.FilePiece]:
+        piece = pb.FilePiece(data=bytes(PIECE_BYTES))
+        for _ in range(megabytes * 1_000_000 // PIECE_BYTES):
+            yield piece
+
+    reply = await client.upload(pieces(), timeout=DONE_SECONDS)
+    if reply.size_bytes < megabytes * 1_000_000 - PIECE_BYTES:
+        raise AssertionError(f"{reply.size_bytes} bytes arrived")
+
+
+async def _send_all(echoes: Echoes, megabytes: int) -> None:
+    data = bytes(PIECE_BYTES)
+    count = megabytes * 1_000_000 // PIECE_BYTES
+    for _ in range(count):
+        echoes.send_bulk(data)
+    await echoes.taken(count)
+
+
+def row(system: str, kind: str, megabytes: int, cell: Cell) -> dict[str, Any]:
+    """What one cell showed."""
+    return {
+        "system": system,
+        "wire": kind,
+        "calls": len(cell.calls),
+        "p50_ms": round(percentile(cell.calls, 0.5) * 1e3, 2),
+        "p99_ms": round(percentile(cell.calls, 0.99) * 1e3, 2),
+        "max_ms": round(max(cell.calls) * 1e3, 2),
+        "mb_per_s": round(megabytes * cell.transfers / cell.seconds, 1),
+    }
+
+
+def main() -> None:
+    """Parse the arguments, measure, report; exit status 1 where a goal is not met."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mb", type=int, default=100, help="megabytes to transfer")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.mb < 1:
+        parser.error("--mb is at least 1")
+    try:
+        rows = uvloop.run(measure(arguments.mb))
+    except PeerError as exc:
+        sys.exit(f"no measurement: {exc}")
+    show(f"A call of 100 bytes beside {arguments.mb} MB on the same link", rows)
+    holds = {
+        f"{kind}: p99 at most {goal:g} ms": row["p99_ms"] <= goal
+        for kind, goal in GOALS_MS.items()
+        for row in rows
+        if row["system"] == "actr" and row["wire"] == kind
+    }
+    for goal, is_met in holds.items():
+        console.print(f"{'yes' if is_met else 'NO':>4}  {goal}")
+    if arguments.json:
+        write_json({"megabytes": arguments.mb, "rows": rows, "holds": holds})
+    sys.exit(not all(holds.values()))
+
+
+if __name__ == "__main__":
+    main()
