@@ -14,6 +14,7 @@ FILE ?=
 WIRE ?=
 SIZE ?=
 CUTS ?=
+MB ?=
 KILLS ?=
 SECONDS ?=
 ROUNDS ?=
@@ -25,6 +26,7 @@ file := $(if $(FILE),--file "$(FILE)")
 wire := $(if $(WIRE),--wire "$(WIRE)")
 size := $(if $(SIZE),--size "$(SIZE)")
 cuts := $(if $(CUTS),--cuts "$(CUTS)")
+mb := $(if $(MB),--mb "$(MB)")
 kills := $(if $(KILLS),--kills "$(KILLS)")
 seconds := $(if $(SECONDS),--seconds "$(SECONDS)")
 rounds := $(if $(ROUNDS),--rounds "$(ROUNDS)")
@@ -95,8 +97,8 @@ bench-failover: setup  ## cut wires under traffic: lost, doubled, gap (CUTS=numb
 	@$(BIN)/python -m bench.failover $(cuts) $(json) $(ARGS)
 
 .PHONY: bench-priority
-bench-priority: setup  ## an urgent call behind a bulk transfer (SIZE=small|normal|large)
-	@$(BIN)/python -m bench.priority $(size) $(json) $(ARGS)
+bench-priority: setup  ## an urgent call behind a bulk transfer (MB=number)
+	@$(BIN)/python -m bench.priority $(mb) $(json) $(ARGS)
 
 .PHONY: bench-state
 bench-state: setup  ## durable calls per second, beside grpc.aio and raw SQLite (SECONDS=number ROUNDS=number)
