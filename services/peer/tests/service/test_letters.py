@@ -114,7 +114,7 @@ async def test_a_replayed_letter_is_as_durable_as_any_request(path: Path) -> Non
 
 
 async def test_a_letter_whose_request_lives_again_stays(path: Path) -> None:
-    async with Mailbox(path, remember=0) as mailbox:
+    async with Mailbox(path, max_remembered=1) as mailbox:
         await bury(mailbox, "a")
         await bury(mailbox, "b")  # the memory of the first ends here
         assert await put(mailbox, request("a")) == STORED

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from mailbox_history import faults, live
 
+from actr_peer.inbound.duplicates import Entry
 from actr_peer.inbound.intake import Intake
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.inbound.store import Found, MailboxStore
@@ -64,7 +65,7 @@ class KnowsNoDuplicates(Mailbox):
     """Forgets what is finished."""
 
     def put(self, request: Request, done: Callable[[Put], None]) -> None:
-        self._duplicates._known.pop(request.key, None)
+        self._duplicates._known.pop(request.sender, None)
         super().put(request, done)
 
 
@@ -86,9 +87,9 @@ class DoesNotRecoverTheRunning(Mailbox):
 class _CountsByClock(Intake):
     _clock = random.Random(1)
 
-    def next_sequence(self) -> int:
-        super().next_sequence()
-        return time.time_ns() // 1000 + self._clock.randint(-500_000, 500_000)
+    def _save(self, entry: Entry) -> None:
+        self.last_sequence = time.time_ns() // 1000 + self._clock.randint(-500_000, 500_000)
+        super()._save(entry)
 
 
 class OrdersByClock(Mailbox):

@@ -22,14 +22,11 @@ from actr_peer.protocol.mailbox import (
     State,
 )
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.remembered import Caller, Finished, Remembered
+from actr_peer.protocol.remembered import LOT, Caller, Finished, Lot, Remembered
 from actr_peer.storage.database import Connection
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Finish, Task
 from actr_peer.storage.pages import VITAL
-
-FORGET_BATCH = 512
-"""Forgotten rows that are deleted at once: whole pages rather than holes."""
 
 Done = Callable[[Put], None]
 
@@ -64,13 +61,19 @@ class Entry:
             waiter(REPEATED_QUIETLY if put is STORED else put)
 
 
+Known = Entry | Finished | int
+"""What is known of a request: it lives; or it is finished, and not saved yet or durable; or a
+number: its sequence number where the table has its reply, the same below zero where it has none."""
+
+
 class Duplicates:
     """The index of live requests, and the memory of finished ones."""
 
     def __init__(self, ledger: Ledger[Any], remembered: Remembered) -> None:
         self._ledger = ledger
         self._remembered = remembered
-        self._known: dict[tuple[str, str], Entry | Finished] = {}
+        self._known: dict[str, dict[str, Known]] = {}
+        """By sender and request id."""
         self._forgotten: list[int] = []
         self._horizons: dict[Caller, int] = {}
 
@@ -81,39 +84,61 @@ class Duplicates:
         for sender, store_id, low in horizons:
             self._remembered.restore_low((sender, store_id), low)
         for one in finished:
-            self._known[one.key] = one
-            self._forget(self._remembered.add(one, now))
+            self._remember(one, now)
+            if one.caller is None and self.get(one.sender, one.request_id) is one:
+                self._known[one.sender][one.request_id] = _number(one)
 
-    def get(self, key: tuple[str, str]) -> Entry | Finished | None:
-        return self._known.get(key)
+    def get(self, sender: str, request_id: str) -> Known | None:
+        known = self._known.get(sender)
+        return known.get(request_id) if known is not None else None
+
+    def entry(self, sender: str, request_id: str) -> Entry | None:
+        """A request that lives."""
+        known = self.get(sender, request_id)
+        return known if isinstance(known, Entry) else None
 
     def add(self, entry: Entry) -> None:
         """A new request lives."""
         request = entry.request
-        self._known[request.sender, request.request_id] = entry
+        try:
+            self._known[request.sender][request.request_id] = entry
+        except KeyError:
+            self._known[request.sender] = {request.request_id: entry}
 
     def revive(self, entry: Entry) -> None:
         """A finished request, if it is known as such, runs again."""
-        known = self._known.get(entry.request.key)
-        if isinstance(known, Finished):
+        known = self.get(entry.request.sender, entry.request.request_id)
+        if isinstance(known, Finished) and known.caller is not None:
             self._remembered.discard(known)
         self.add(entry)
 
     def discard(self, request: Request) -> None:
-        """A live request was not stored after all."""
-        del self._known[request.key]
+        """A live request is not known any more."""
+        self._drop(request.sender, request.request_id)
 
-    def repeat(self, known: Entry | Finished, done: Done) -> None:
+    def _drop(self, sender: str, request_id: str) -> None:
+        known = self._known[sender]
+        del known[request_id]
+        if not known:
+            del self._known[sender]
+
+    def repeat(self, known: Known, done: Done) -> None:
         """Answer a repeated request from what is known of the first."""
         if isinstance(known, Entry):
             if known.state is not State.WRITING:
                 done(REPEATED_QUIETLY)
             else:
                 known.waiters = [*(known.waiters or ()), done]
-        elif known.reply is not None or not known.size:
-            done(Repeated(known.reply))
+            return
+        if isinstance(known, Finished):
+            if known.reply is not None:
+                done(Repeated(known.reply))
+                return
+            known = _number(known)
+        if known < 0:
+            done(REPEATED_QUIETLY)
         else:
-            read = partial(_read_reply, sequence=known.sequence)
+            read = partial(_read_reply, sequence=known)
             self._ledger.write(Task(read, lambda task: done(Repeated(task.result))))
 
     def hear(self, request: Request) -> None:
@@ -136,43 +161,74 @@ class Duplicates:
 
     def finish(self, request: Request, reply: bytes | None, now: float) -> Finished:
         """A live request is finished; its reply is not saved yet."""
-        key = (request.sender, request.request_id)
         finished = Finished(
-            key,
+            request.sender,
+            request.request_id,
             request.sequence,
             size=len(reply) if reply else 0,
             reply=reply,
             caller=(request.sender, request.store_id) if request.call_number else None,
             number=request.call_number,
         )
-        self._known[key] = finished
-        leaving = self._remembered.add(finished, now)
-        if leaving:
-            self._forget(leaving)
+        self._remember(finished, now)
         return finished
 
-    def withdraw(self, request: Request, now: float) -> None:
+    def _remember(self, finished: Finished, now: float) -> None:
+        try:
+            self._known[finished.sender][finished.request_id] = finished
+        except KeyError:
+            self._known[finished.sender] = {finished.request_id: finished}
+        if finished.caller is not None:
+            if not self._remembered.add_durable(finished):
+                self._forget([finished])
+            return
+        leaving = self._remembered.add(finished, now)
+        for lot in leaving:
+            self._forget_lot(lot)
+
+    def withdraw(self, request: Request) -> None:
         """A live request is finished, and forgotten at once."""
-        finished = self.finish(request, None, now)
-        self._remembered.discard(finished)
-        self._forget([finished])
+        self.discard(request)
+        self._forgotten.append(request.sequence)
         self.delete_forgotten()
 
     def saved(self, operation: Finish) -> None:
         """A completion is on disk, or there was no room for it."""
         finished: Finished = operation.owner
         if operation.error is None:
-            finished.reply = None
-        elif self._known.get(finished.key) is finished:
+            self.note_saved(finished)
+        elif self.get(finished.sender, finished.request_id) is finished:
             self._ledger.keep(operation)  # the next put or completion tries again
+
+    def note_saved(self, finished: Finished) -> None:
+        """The table has the reply; memory needs it no more."""
+        finished.reply = None
+        known = self._known.get(finished.sender)
+        if (
+            finished.caller is None
+            and known is not None
+            and known.get(finished.request_id) is finished
+        ):
+            known[finished.request_id] = _number(finished)
 
     def _forget(self, leaving: list[Finished]) -> None:
         for finished in leaving:
-            if self._known.get(finished.key) is finished:
-                del self._known[finished.key]
+            if self.get(finished.sender, finished.request_id) is finished:
+                self._drop(finished.sender, finished.request_id)
             self._forgotten.append(finished.sequence)
-        if len(self._forgotten) >= FORGET_BATCH:
+        if len(self._forgotten) >= LOT:
             self.delete_forgotten()
+
+    def _forget_lot(self, lot: Lot) -> None:
+        for sender, request_id, sequence in lot:
+            known = self.get(sender, request_id)
+            if isinstance(known, Finished):
+                known = _number(known)
+            # Else the request lives again, or was finished again later.
+            if known in (sequence, -sequence):
+                self._drop(sender, request_id)
+        self._forgotten.extend(lot.sequences)
+        self.delete_forgotten()
 
     def delete_forgotten(self) -> None:
         """Horizons and deletions in one transaction: a stale repeat must meet one of them."""
@@ -185,6 +241,11 @@ class Duplicates:
         horizons, self._horizons = self._horizons, {}
         work = partial(_delete, sequences=sequences, horizons=horizons)
         self._ledger.ride(Task(work, self._ledger.keep_if_failed, reserve=VITAL))
+
+
+def _number(finished: Finished) -> int:
+    """What is known of a finished request once it is saved."""
+    return finished.sequence if finished.size else -finished.sequence
 
 
 def _read_reply(connection: Connection, *, sequence: int) -> bytes | None:

@@ -67,7 +67,7 @@ class Intake:
         """See :meth:`Mailbox.put`."""
         if request.call_number:
             self._duplicates.hear(request)
-        known = self._duplicates.get((request.sender, request.request_id))
+        known = self._duplicates.get(request.sender, request.request_id)
         if known is not None:
             self.counts.repeated += 1
             self._duplicates.repeat(known, done)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from actr_peer.inbound.duplicates import Done, Duplicates, Entry
+from actr_peer.inbound.duplicates import Done, Duplicates
 from actr_peer.inbound.intake import Intake
 from actr_peer.inbound.letterbox import Letterbox
 from actr_peer.inbound.letters import Letter, Letters
@@ -176,8 +176,8 @@ class Mailbox:
         Returns:
             The request, if it was delivered and is not finished: it is the scheduler's to end.
         """
-        entry = self._duplicates.get((sender, request_id))
-        if not isinstance(entry, Entry):
+        entry = self._duplicates.entry(sender, request_id)
+        if entry is None:
             return None
         if entry.state is not State.WRITING:
             return entry.request
@@ -217,7 +217,7 @@ class Mailbox:
 
         def tell(task: Task) -> None:
             if task.error is None:
-                self._duplicates.finish(request, reply, self._now()).reply = None
+                self._duplicates.note_saved(self._duplicates.finish(request, reply, self._now()))
                 self._free(request)
             if done is not None:
                 done(task.error)
@@ -234,7 +234,7 @@ class Mailbox:
 
     def close_request(self, request: Request, reply: bytes | None) -> bool:
         """Finish a request whose row somebody else writes; False if it was never stored."""
-        if not isinstance(self._duplicates.get(request.key), Entry) or not request.request_id:
+        if self._duplicates.entry(request.sender, request.request_id) is None:
             return False
         self._duplicates.finish(request, reply, self._now())
         self._free(request)
@@ -242,8 +242,8 @@ class Mailbox:
 
     def may_replay(self, letter: Letter) -> bool:
         """Whether a dead letter can be queued again now."""
-        key = (letter.sender, letter.request_id)
-        return not isinstance(self._duplicates.get(key), Entry) and self._intake.admission.fits(
+        lives = self._duplicates.entry(letter.sender, letter.request_id) is not None
+        return not lives and self._intake.admission.fits(
             letter.size, is_signal=letter.payload_type is PayloadType.RPC_SIGNAL
         )
 
@@ -255,7 +255,7 @@ class Mailbox:
 
     def withdraw(self, request: Request) -> None:
         """Finish a request and forget it at once: a repeat of it runs again."""
-        self._duplicates.withdraw(request, self._now())
+        self._duplicates.withdraw(request)
         self._free(request)
 
     def note_failure(self, request: Request) -> None:

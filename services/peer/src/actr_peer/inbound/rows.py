@@ -57,6 +57,7 @@ REQUEST_COLUMNS = (
     "sequence, sender, request_id, kind, route_key, body, store_id, call_number,"
     " attempts, crashes, failures"
 )
+_DONE = int(State.DONE)
 _TELL = 16
 """Bit of ``kind`` that says tell; below it is the payload type."""
 
@@ -78,7 +79,7 @@ def insert_row(request: Request) -> Row:
 
 def done_row(sequence: int, reply: bytes | None) -> Row:
     """The change that completes a request; the other columns stay as they are."""
-    return (sequence, State.DONE.value, None, None, None, None, reply, None, None)
+    return (sequence, _DONE, None, None, None, None, reply, None, None)
 
 
 def request_of(row: Row) -> Request:

@@ -171,7 +171,8 @@ def read_finished(connection: Connection) -> list[Finished]:
     ).fetchall()
     return [
         Finished(
-            (sender, request_id),
+            sender,
+            request_id,
             sequence,
             size=0 if is_tell(kind) else size,
             caller=(sender, to_unsigned(store_id)) if number else None,

@@ -2,34 +2,44 @@
 
 A call that is not durable is remembered for a time, a durable one exactly until its caller's
 low-water mark passes it. Both are bounded in number and bytes.
+
+There may be tens of thousands of the first sort, so they are kept by the lot: three columns, and
+one time for all.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from array import array
+from collections import OrderedDict, deque
+from collections.abc import Iterator
 
 from actr_peer.protocol.mailbox import MAX_HORIZONS, MAX_REMEMBERED, REMEMBER
+
+LOT = 512
+"""Requests in a lot: whole pages of the table when they are forgotten."""
+LOTS = 16
+"""Of a small memory, and of the time one is kept: how finely it forgets."""
 
 Caller = tuple[str, int]
 """Sender and store id: an outbox."""
 
 
 class Finished:
-    """One finished request.
+    """One finished request: not saved yet, or durable.
 
     Attributes:
         caller: The outbox it came from, for a durable call; else None.
         number: Its call number there.
         reply: Until it is saved; after that it is read back from the table.
         size: Bytes of the reply; 0 if there is none.
-        until: Monotonic instant after which it is forgotten, if not durable.
     """
 
-    __slots__ = ("caller", "key", "number", "reply", "sequence", "size", "until")
+    __slots__ = ("caller", "number", "reply", "request_id", "sender", "sequence", "size")
 
     def __init__(
         self,
-        key: tuple[str, str],
+        sender: str,
+        request_id: str,
         sequence: int,
         *,
         size: int,
@@ -37,23 +47,43 @@ class Finished:
         caller: Caller | None = None,
         number: int = 0,
     ) -> None:
-        self.key = key
+        self.sender = sender
+        self.request_id = request_id
         self.sequence = sequence
         self.size = size
         self.reply = reply
         self.caller = caller
         self.number = number
-        self.until = 0.0
 
     def __repr__(self) -> str:
-        return f"Finished({self.key[0]} {self.key[1]} #{self.sequence})"
+        return f"Finished({self.sender} {self.request_id} #{self.sequence})"
+
+
+class Lot:
+    """Requests that were finished one after another, and are forgotten together."""
+
+    __slots__ = ("bytes", "request_ids", "senders", "sequences", "since", "until")
+
+    def __init__(self, now: float) -> None:
+        self.since = self.until = now
+        self.bytes = 0
+        self.senders: list[str] = []
+        self.request_ids: list[str] = []
+        self.sequences = array("q")
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def __iter__(self) -> Iterator[tuple[str, str, int]]:
+        """Sender, request id and sequence number of each, oldest first."""
+        return zip(self.senders, self.request_ids, self.sequences, strict=True)
 
 
 class Remembered:
     """The finished requests, oldest first; methods return those that are to be forgotten.
 
     Args:
-        seconds: How long a call that is not durable stays.
+        seconds: How long a call that is not durable stays at least.
         max_count: Of each of the two sorts.
         max_bytes: Of replies, over calls that are not durable; durable ones are bounded by
             their callers' outboxes, and by ``max_count``.
@@ -69,7 +99,10 @@ class Remembered:
         self._seconds = seconds
         self._max_count = max_count
         self._max_bytes = max_bytes
-        self._timed: OrderedDict[int, Finished] = OrderedDict()
+        self._lot_size = max(1, min(LOT, max_count // LOTS))
+        self._lots: deque[Lot] = deque()
+        self._newest = Lot(0.0)
+        self._count = 0
         self._bytes = 0
         self._durable: dict[Caller, dict[int, Finished]] = {}
         self._durable_count = 0
@@ -77,36 +110,59 @@ class Remembered:
         self.evicted: list[Caller] = []
         """Whose mark was forgotten for another's; for the shell to take away."""
 
-    def add(self, finished: Finished, now: float) -> list[Finished]:
-        """Remember one more; returns what leaves for it, oldest first."""
-        caller = finished.caller
-        if caller is not None:
-            if finished.number < self._low.get(caller, 0):
-                return [finished]
-            self._durable.setdefault(caller, {})[finished.number] = finished
-            self._durable_count += 1
-            return []
-        finished.until = now + self._seconds
-        timed = self._timed
-        timed[finished.sequence] = finished
+    def add(self, finished: Finished, now: float) -> list[Lot]:
+        """Remember one that is not durable; returns what leaves for it, oldest first."""
+        lot = self._newest
+        if not lot.sequences:
+            lot.since = now
+        lot.senders.append(finished.sender)
+        lot.request_ids.append(finished.request_id)
+        lot.sequences.append(finished.sequence)
+        lot.bytes += finished.size
+        lot.until = now + self._seconds
         self._bytes += finished.size
-        leaving: list[Finished] = []
-        while True:
-            oldest = next(iter(timed.values()))
-            is_over = len(timed) > self._max_count or self._bytes > self._max_bytes
+        self._count += 1
+        if (
+            len(lot.sequences) >= self._lot_size
+            or lot.bytes > self._max_bytes // LOTS
+            or now - lot.since > self._seconds / LOTS
+        ):
+            self._lots.append(lot)
+            self._newest = Lot(now)
+        lots = self._lots
+        if not lots or not (
+            lots[0].until <= now or self._count > self._max_count or self._bytes > self._max_bytes
+        ):
+            return []
+        return self._leaving(now, lot)
+
+    def _leaving(self, now: float, newest: Lot) -> list[Lot]:
+        leaving = []
+        while self._lots:
+            oldest = self._lots[0]
+            is_over = self._count > self._max_count or self._bytes > self._max_bytes
             # However long its reply, the newest stays: it must not run twice.
-            if (not is_over and oldest.until > now) or oldest is finished:
-                return leaving
-            del timed[oldest.sequence]
-            self._bytes -= oldest.size
-            leaving.append(oldest)
+            if (not is_over and oldest.until > now) or oldest is newest:
+                break
+            leaving.append(self._lots.popleft())
+            self._bytes -= oldest.bytes
+            self._count -= len(oldest)
+        return leaving
+
+    def add_durable(self, finished: Finished) -> bool:
+        """Remember a durable call; False if its caller has no need of it any more."""
+        caller = finished.caller
+        assert caller is not None
+        if finished.number < self._low.get(caller, 0):
+            return False
+        self._durable.setdefault(caller, {})[finished.number] = finished
+        self._durable_count += 1
+        return True
 
     def discard(self, finished: Finished) -> None:
-        """Forget one: it is to run again."""
-        if finished.caller is None:
-            if self._timed.pop(finished.sequence, None) is not None:
-                self._bytes -= finished.size
-        elif self._durable.get(finished.caller, {}).pop(finished.number, None) is not None:
+        """Forget a durable call: it is to run again."""
+        assert finished.caller is not None
+        if self._durable.get(finished.caller, {}).pop(finished.number, None) is not None:
             self._durable_count -= 1
 
     @property
@@ -148,4 +204,4 @@ class Remembered:
         self._low[caller] = low
 
     def __len__(self) -> int:
-        return len(self._timed) + self._durable_count
+        return self._count + self._durable_count
