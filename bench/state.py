@@ -25,6 +25,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import grpc
+import psutil
 import uvloop
 
 from actr_peer import System
@@ -128,6 +129,43 @@ async def measure(seconds: float, rounds: int) -> list[dict[str, object]]:
     return [row(name, in_flight, found) for (name, in_flight), found in sorted(cells.items())]
 
 
+async def watch_memory(calls: int) -> list[dict[str, object]]:
+    """The callee's and the caller's resident memory while durable calls go by.
+
+    It grows until the callee remembers as many finished calls as it may (65 536), then stays.
+    """
+    rows: list[dict[str, object]] = []
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="actr-bench-")))
+        url = await stack.enter_async_context(signaling())
+        arguments = ["bench.echo", "callee", url, "websocket", "power", str(folder / "callee.db")]
+        peer = await stack.enter_async_context(child(arguments))
+        await peer.line()
+        config = node_config("caller", url, "websocket", "power", str(folder / "caller.db"))
+        node = await stack.enter_async_context(System(config).attach(Echo()))
+        room = ChatClient(node.ref.to("bench:callee@1:default"))
+        step = calls // 10
+
+        async def some(count: int) -> None:
+            for _ in range(count):
+                await room.say(pb.SayRequest(text=TEXT))
+
+        for number in range(11):
+            if number:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(64):
+                        group.create_task(some(step // 64))
+            rows.append(
+                {
+                    "calls": number * (step // 64) * 64,
+                    "callee_mb": round(psutil.Process(peer.pid).memory_info().rss / 1e6, 1),
+                    "caller_mb": round(psutil.Process().memory_info().rss / 1e6, 1),
+                }
+            )
+            console.print(rows[-1])
+    return rows
+
+
 def row(system: str, in_flight: int, cells: list[Cell]) -> dict[str, object]:
     """The median round of one system at one concurrency."""
     return {
@@ -145,7 +183,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each cell")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--memory", type=int, metavar="CALLS", help="watch memory over so many calls instead"
+    )
     arguments = parser.parse_args()
+    if arguments.memory:
+        memory = uvloop.run(watch_memory(arguments.memory))
+        show("Resident memory over durable calls", memory)
+        if arguments.json:
+            write_json({"memory": memory})
+        return
     rows = uvloop.run(measure(arguments.seconds, arguments.rounds))
     show("Calls of 100 bytes between two processes", rows)
     if arguments.json:
