@@ -29,6 +29,7 @@ from actr_peer.storage.operations import Finish, Task
 from actr_peer.storage.pages import VITAL
 
 Done = Callable[[Put], None]
+_SIGNAL = PayloadType.RPC_SIGNAL  # looking it up in the enum costs as much as the comparison
 
 
 def size_of(request: Request) -> int:
@@ -44,7 +45,7 @@ class Entry:
     def __init__(self, request: Request, done: Done | None, state: State) -> None:
         self.request = request
         self.size = len(request.envelope) + ROW_BYTES
-        self.is_signal = request.payload_type is PayloadType.RPC_SIGNAL
+        self.is_signal = request.payload_type is _SIGNAL
         self.done = done
         self.state = state
         self.waiters: list[Done] | None = None
@@ -182,8 +183,7 @@ class Duplicates:
             if not self._remembered.add_durable(finished):
                 self._forget([finished])
             return
-        leaving = self._remembered.add(finished, now)
-        for lot in leaving:
+        for lot in self._remembered.add(finished, now):
             self._forget_lot(lot)
 
     def withdraw(self, request: Request) -> None:

@@ -37,6 +37,7 @@ MAX_STARTS = 64
 MAX_RIVALRY = 3
 """Runs that were in vain because others beside it changed what it read; then it runs alone."""
 
+_SIGNAL = PayloadType.RPC_SIGNAL
 Run = Callable[[Request, Turn], Coroutine[Any, Any, Outcome | Deferred]]
 
 
@@ -155,7 +156,7 @@ class Scheduler:
         self._wake()
 
     def _queue(self, request: Request) -> Turn:
-        is_signal = request.payload_type is PayloadType.RPC_SIGNAL
+        is_signal = request.payload_type is _SIGNAL
         turn = Turn(self, request, None, self._key_of(request), is_signal)
         self._queued[request.sequence] = turn
         self._turns.add(turn)
@@ -166,7 +167,7 @@ class Scheduler:
 
         Its bound is the submitter's: what may be open inside the process.
         """
-        is_signal = job.payload_type is PayloadType.RPC_SIGNAL
+        is_signal = job.payload_type is _SIGNAL
         self._turns.add(Turn(self, None, job, job.key, is_signal))
         self._wake()
 

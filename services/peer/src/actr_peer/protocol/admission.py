@@ -71,9 +71,9 @@ class Admission(Generic[Item]):
 
     def enter(self, item: Item) -> Door:
         """One arrives: it is inside, or waits, or is turned away."""
-        waiting = self._waiting[item.is_signal]
-        size = item.size
-        if not waiting and self.fits(size, is_signal=item.is_signal):
+        is_signal, size = item.is_signal, item.size
+        waiting = self._waiting[is_signal]
+        if not waiting and self.fits(size, is_signal=is_signal):
             self.messages += 1
             self.bytes += size
             return Door.IN

@@ -12,6 +12,7 @@ from __future__ import annotations
 from array import array
 from collections import OrderedDict, deque
 from collections.abc import Iterator
+from math import inf
 
 from actr_peer.protocol.mailbox import MAX_HORIZONS, MAX_REMEMBERED, REMEMBER
 
@@ -60,12 +61,17 @@ class Finished:
 
 
 class Lot:
-    """Requests that were finished one after another, and are forgotten together."""
+    """Requests that were finished one after another, and are forgotten together.
 
-    __slots__ = ("bytes", "request_ids", "senders", "sequences", "since", "until")
+    Args:
+        closes_at: Monotonic instant after which it takes no more.
+    """
 
-    def __init__(self, now: float) -> None:
-        self.since = self.until = now
+    __slots__ = ("bytes", "closes_at", "request_ids", "senders", "sequences", "until")
+
+    def __init__(self, closes_at: float) -> None:
+        self.closes_at = closes_at
+        self.until = inf
         self.bytes = 0
         self.senders: list[str] = []
         self.request_ids: list[str] = []
@@ -100,8 +106,9 @@ class Remembered:
         self._max_count = max_count
         self._max_bytes = max_bytes
         self._lot_size = max(1, min(LOT, max_count // LOTS))
+        self._lot_bytes = max_bytes // LOTS
         self._lots: deque[Lot] = deque()
-        self._newest = Lot(0.0)
+        self._newest = Lot(-inf)
         self._count = 0
         self._bytes = 0
         self._durable: dict[Caller, dict[int, Finished]] = {}
@@ -113,27 +120,26 @@ class Remembered:
     def add(self, finished: Finished, now: float) -> list[Lot]:
         """Remember one that is not durable; returns what leaves for it, oldest first."""
         lot = self._newest
-        if not lot.sequences:
-            lot.since = now
+        sequences = lot.sequences
         lot.senders.append(finished.sender)
         lot.request_ids.append(finished.request_id)
-        lot.sequences.append(finished.sequence)
+        sequences.append(finished.sequence)
         lot.bytes += finished.size
-        lot.until = now + self._seconds
-        self._bytes += finished.size
-        self._count += 1
         if (
-            len(lot.sequences) >= self._lot_size
-            or lot.bytes > self._max_bytes // LOTS
-            or now - lot.since > self._seconds / LOTS
-        ):
-            self._lots.append(lot)
-            self._newest = Lot(now)
-        lots = self._lots
-        if not lots or not (
-            lots[0].until <= now or self._count > self._max_count or self._bytes > self._max_bytes
+            len(sequences) < self._lot_size
+            and lot.bytes <= self._lot_bytes
+            and now <= lot.closes_at
         ):
             return []
+        return self._close(lot, now)
+
+    def _close(self, lot: Lot, now: float) -> list[Lot]:
+        """A lot is full, or has been open for long; see what leaves for it."""
+        lot.until = now + self._seconds
+        self._bytes += lot.bytes
+        self._count += len(lot)
+        self._lots.append(lot)
+        self._newest = Lot(now + self._seconds / LOTS)
         return self._leaving(now, lot)
 
     def _leaving(self, now: float, newest: Lot) -> list[Lot]:
@@ -204,4 +210,4 @@ class Remembered:
         self._low[caller] = low
 
     def __len__(self) -> int:
-        return self._count + self._durable_count
+        return self._count + len(self._newest) + self._durable_count
