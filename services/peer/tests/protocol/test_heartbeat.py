@@ -49,7 +49,8 @@ def test_the_interval_follows_the_round_trip_within_bounds() -> None:
     assert heart.interval(0.0) == FASTEST
     heart.sample(0.2)
     assert heart.interval(0.0) == 0.4
-    heart.sample(100.0)
+    for _ in range(10):
+        heart.sample(100.0)
     assert heart.interval(0.0) == SLOWEST
 
 
@@ -131,3 +132,28 @@ def test_pings_without_an_answer_are_not_kept_for_ever() -> None:
     heart = Heartbeat(0.0)
     run(heart, 0.0, 100.0, answers=False)
     assert len(heart._waiting) <= 6
+
+
+def test_an_answer_that_waited_out_a_break_is_no_measure_of_the_path() -> None:
+    heart = Heartbeat(0.0)
+    run(heart, 0.0, 1.0, answers=True)
+    before = heart.srtt
+    heart.busy(1.0)
+    numbers: list[int] = []
+    while len(numbers) < 3:
+        number = heart.ping(heart.due)
+        assert number is not None
+        numbers.append(number)
+    heart.pong(numbers[0], heart.due + 2.0)
+    assert heart.srtt == before
+
+
+def test_one_round_trip_that_stands_out_counts_for_little() -> None:
+    heart = Heartbeat(0.0)
+    for _ in range(20):
+        heart.sample(0.01)
+    heart.sample(2.0)
+    assert heart.rtt < 0.025
+    for _ in range(40):
+        heart.sample(2.0)
+    assert heart.rtt > 1.5

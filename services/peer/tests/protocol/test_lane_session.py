@@ -315,6 +315,21 @@ def test_what_is_overdue_goes_out_on_a_wire_that_only_recovers() -> None:
     assert far.bodies == [b"x"]
 
 
+def test_after_a_break_the_backlogs_round_trips_do_not_delay_the_other_wire() -> None:
+    near, _ = joined(RTC, WS)
+    end = near.session.ends[1]
+    for _ in range(50):
+        end.heart.sample(0.5)
+    assert end.timing(100.0).other > 1.0
+    end.heart.doubt(100.0)
+    while end.state is WireState.SUSPECT:
+        number = end.heart.ping(end.heart.due)
+        assert number is not None
+        end.heart.pong(number, end.heart.due)
+    now = end.heart.recovered_at
+    assert (end.timing(now).other, end.timing(now + 3.1).other > 1.0) == (0.2, True)
+
+
 def test_a_silent_wire_fails_and_its_owner_hears_of_it() -> None:
     near, _ = joined(WS)
     now = 0.0

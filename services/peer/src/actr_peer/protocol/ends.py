@@ -24,7 +24,11 @@ HELLO_EVERY = 0.3
 """Seconds between two HELLOs while the far side has not been heard."""
 
 RTO_MIN = 0.2
+"""Seconds: a frame waits at least so long before it goes out again on another wire."""
 PATIENCE_MIN = 1.0
+"""Seconds: likewise on the same wire."""
+PROBATION = 3.0
+"""Seconds after which a wire that was suspect is like any other."""
 
 
 class End:
@@ -96,11 +100,16 @@ class End:
             self.heart.state = WireState.FAILED
         return None
 
-    @property
-    def timing(self) -> Timing:
-        """When frames sent here are overdue (spec 8)."""
+    def timing(self, now: float) -> Timing:
+        """When frames sent here are overdue (spec 8).
+
+        For a while after a break the round trips measured are those of the backlog: the other
+        wire is tried as soon as on a fast path.
+        """
         rtt = self.heart.rtt
-        return Timing(max(RTO_MIN, 4 * rtt), max(PATIENCE_MIN, 8 * rtt))
+        on_probation = now - self.heart.recovered_at < PROBATION
+        other = RTO_MIN if on_probation else max(RTO_MIN, 4 * rtt)
+        return Timing(other, max(PATIENCE_MIN, 8 * rtt))
 
     @property
     def view(self) -> WireView:
@@ -154,7 +163,7 @@ class Choice:
         if end is self.active:
             self.active = None
 
-    def timings(self) -> dict[int, Timing]:
+    def timings(self, now: float) -> dict[int, Timing]:
         """The usable wires by id, the active one first, those that only recover last."""
         greeted = [end for end in self._ends.values() if end.is_greeted]
         suspect = [end for end in greeted if end.state is WireState.SUSPECT]
@@ -162,7 +171,7 @@ class Choice:
         usable += [end for end in suspect if end.heart.good]
         usable = usable or suspect
         usable.sort(key=lambda end: end is not self.active)
-        return {end.id: end.timing for end in usable}
+        return {end.id: end.timing(now) for end in usable}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ TRUSTED_AFTER = 3
 """Answers in a row that make it good again."""
 FAILED_AFTER = 10.0
 """Seconds without an answer that make it failed."""
+OUTLIER = 0.05
+"""Seconds above four round trips from where on a longer one is taken as no longer."""
 FIRST_RTT = 0.05
 """Seconds assumed before the first measurement."""
 
@@ -32,8 +34,8 @@ class Heartbeat:
     """One wire's pulse. It starts READY, not yet trusted."""
 
     __slots__ = (
-        "_ping_at", "_waiting", "busy_until", "good", "missed", "number", "proof_at", "srtt",
-        "state", "trusted_at",
+        "_ping_at", "_waiting", "busy_until", "good", "missed", "number", "proof_at",
+        "recovered_at", "srtt", "state", "trusted_at",
     )  # fmt: skip
 
     def __init__(self, now: float) -> None:
@@ -49,6 +51,8 @@ class Heartbeat:
         """When the wire last proved both directions."""
         self.trusted_at = inf
         """When it was first trusted."""
+        self.recovered_at = -inf
+        """When it was last good again after having been suspect."""
         self.busy_until = -inf
         self._ping_at = now
         self._waiting: dict[int, float] = {}
@@ -112,7 +116,8 @@ class Heartbeat:
         self.good += 1
         if self.good == TRUSTED_AFTER and self.trusted_at == inf:
             self.trusted_at = now
-        self.sample(now - sent_at)
+        if not self.missed:  # else it waited out a break, which says nothing of the path
+            self.sample(now - sent_at)
         self.alive(now)
 
     def alive(self, now: float) -> None:
@@ -121,6 +126,7 @@ class Heartbeat:
         self.proof_at = now
         if self.state is WireState.SUSPECT and self.is_trusted:
             self.state = WireState.READY
+            self.recovered_at = now
 
     def doubt(self, now: float) -> None:
         """Prefer any other wire until this one has answered several times."""
@@ -130,11 +136,15 @@ class Heartbeat:
             self._ping_at = now
 
     def sample(self, seconds: float) -> None:
-        """Take one measured round trip (RFC 6298's smoothing, with its weight of 1/8)."""
+        """Take one measured round trip (RFC 6298's smoothing, with its weight of 1/8).
+
+        One that stands out counts for less: what waited in a wire that stood still for a
+        moment must not make this side wait as long the next time.
+        """
         if self.srtt is None:
             self.srtt = seconds
         else:
-            self.srtt += (seconds - self.srtt) / 8
+            self.srtt += (min(seconds, 4 * self.srtt + OUTLIER) - self.srtt) / 8
 
     def _judge(self, now: float) -> None:
         if self.missed < MAX_MISSED or self.state is WireState.FAILED:

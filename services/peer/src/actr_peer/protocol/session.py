@@ -367,7 +367,7 @@ class Session:
         lanes = self.lanes
         if lanes.ack_due <= now:
             self._owe(lanes.take_news())
-        timings = self._choice.timings()
+        timings = self._choice.timings(now)
         asks, lanes_due = lanes.tick(now, timings)
         for wire in timings if asks else ():
             self.ends[wire].control.append((CONTROL, b"".join(map(frames.encode_ask, asks))))
