@@ -170,9 +170,12 @@ def test_nothing_is_left_when_the_demo_is_interrupted(
         os.close(descriptor)
 
 
-def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"), [("nowhere.mp4", "there is no such file"), (".", "it is a folder")]
+)
+def test_a_file_that_cannot_be_sent_is_named_at_once(tmp_path: Path, name: str, why: str) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "actr_peer", "demo", "--file", "nowhere.mp4"],
+        [sys.executable, "-m", "actr_peer", "demo", "--file", name],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -181,4 +184,4 @@ def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
     )
     assert ended.returncode == 2
     assert ended.stdout == ""
-    assert "nowhere.mp4" in ended.stderr
+    assert f"--file '{name}': {why}; give the path of a file to send" in ended.stderr

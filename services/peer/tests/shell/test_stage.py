@@ -119,7 +119,24 @@ async def test_a_killed_room_is_told_with_the_step_in_which_it_was(
     assert not report.ok
     assert report.problem is not None
     assert report.problem.startswith("the room was killed by SIGKILL during")
-    assert [row.result for row in report.rows] == ["not run"] * 5
+    fates = {row.payload_type: row.result for row in report.rows}
+    assert fates.pop("STREAM_RELIABLE") == "not finished"
+    assert set(fates.values()) == {"not run"}
+
+
+async def test_a_caller_that_has_told_all_of_a_dead_room_is_not_waited_for(
+    plan: Plan, tmp_path: Path
+) -> None:
+    room = tells(READY, then="os.kill(os.getpid(), signal.SIGKILL)")
+    rows = [
+        RowDone(row=not_run(payload_type, "UnreachableError: it went offline"))
+        for payload_type in PayloadType
+    ]
+    caller = tells(READY, *rows, then="signal.pause()")
+    report, _ = await perform(plan, tmp_path, room=room, caller=caller)
+    assert report.problem is not None
+    assert report.problem.startswith("the room was killed by SIGKILL during")
+    assert "the caller" not in report.problem
 
 
 async def test_a_caller_that_never_notices_is_ended(

@@ -72,9 +72,10 @@ class Tally:
 class Scenario:
     """All five payload types against one room."""
 
-    def __init__(self, plan: Plan, ref: ActrRef) -> None:
+    def __init__(self, plan: Plan, ref: ActrRef, visitor: Visitor) -> None:
         self._plan = plan
         self._ref = ref
+        self._visitor = visitor
         self._room = ActrId.parse(plan.room)
         self._client = ChatClient(ref.to(self._room))
         self._shown: dict[PayloadType, int] = {}
@@ -110,8 +111,12 @@ class Scenario:
             tell(RowDone(row=await self._step(payload_type, step)))
         if self._is_lost:
             tell(RowDone(row=not_run(PayloadType.MEDIA_RTP, LOST)))
-        else:
-            await media.send(self._ref, self._room, self._plan)
+            return
+        try:
+            async with self._visitor.while_online():
+                await media.send(self._ref, self._room, self._plan)
+        except PeerError as exc:
+            tell(RowDone(row=_failed(PayloadType.MEDIA_RTP, exc)))
 
     async def _step(
         self, payload_type: PayloadType, step: Callable[[Tally], Awaitable[None]]
@@ -121,11 +126,11 @@ class Scenario:
         tally = Tally()
         tell(Progress(payload_type=payload_type.name, done=0, total=1))
         try:
-            await step(tally)
+            async with self._visitor.while_online():
+                await step(tally)
         except PeerError as exc:
             self._is_lost = not isinstance(exc, CallError | LimitError)
-            tell(Failed(error=type(exc).__name__, text=str(exc)))
-            return not_run(payload_type, f"{type(exc).__name__}: {exc}").model_copy(
+            return _failed(payload_type, exc).model_copy(
                 update={"messages": tally.messages, "bytes": tally.bytes}
             )
         return Row(
@@ -196,7 +201,7 @@ class Scenario:
         reply = await self._client.upload(stream(), timeout=timeout)
         seconds = time.perf_counter() - started
         tally.p50_ms, tally.p99_ms = round(reply.p50_ms, 3), round(reply.p99_ms, 3)
-        tally.ok = (reply.size_bytes, reply.sha256) == (pieces.total_bytes, pieces.sha256)
+        tally.ok = (reply.size_bytes, reply.sha256) == (pieces.sent_bytes, pieces.sha256)
         speed = reply.size_bytes / seconds / 1e6
         tally.result = (
             f"SHA-256 equal ({pieces.sha256[:8]}…), {speed:.1f} MB/s"
@@ -235,6 +240,12 @@ class Scenario:
             tell(Progress(payload_type=payload_type.name, done=done, total=total))
 
 
+def _failed(payload_type: PayloadType, error: PeerError) -> Row:
+    """The row of a step that ended by ``error``, which is also told by itself."""
+    tell(Failed(error=type(error).__name__, text=str(error)))
+    return not_run(payload_type, f"{type(error).__name__}: {error}")
+
+
 def guest(index: int) -> str:
     """Name of a guest."""
     return f"guest-{index}"
@@ -246,7 +257,7 @@ async def call(plan: Plan, config: NodeConfig) -> None:
     async with System(config).attach(visitor) as node:
         tell(Ready(id=str(node.id)))
         await visitor.find_room(node.ref)
-        scenario = Scenario(plan, node.ref)
+        scenario = Scenario(plan, node.ref, visitor)
         await scenario.connect()
         await visitor.wires()
         await scenario.settle(config.prefer[0])

@@ -21,6 +21,8 @@ from actr_peer.errors import RemoteProtocolError
 
 STOP_TIMEOUT: Final = 10.0
 """Seconds a process has to end by itself after SIGTERM; a peer takes at most eight."""
+HURRY: Final = 1.0
+"""The same, where the demo ends by an error or by Ctrl-C."""
 LAST_LINES: Final = 20
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
@@ -35,6 +37,12 @@ class Child:
         self.name = name
         self.log = log
         self._process = process
+        self._patience = STOP_TIMEOUT
+
+    @property
+    def title(self) -> str:
+        """How a report names it."""
+        return f"{self.name} service" if self.name == "signaling" else self.name
 
     @property
     def pid(self) -> int:
@@ -95,11 +103,15 @@ class Child:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
 
+    def hurry(self) -> None:
+        """Have no patience when it is stopped: what it would still tell matters no more."""
+        self._patience = HURRY
+
     async def stop(self) -> None:
         """Ask it to end, then make it; returns when nothing of its group is left."""
         self.terminate()
         try:
-            async with asyncio.timeout(STOP_TIMEOUT):
+            async with asyncio.timeout(self._patience):
                 await self._process.wait()
         except TimeoutError:
             pass  # the group is killed below
@@ -136,6 +148,9 @@ async def child(
     running = Child(name, process, log)
     try:
         yield running
+    except BaseException:
+        running.hurry()
+        raise
     finally:
         await running.stop()
 

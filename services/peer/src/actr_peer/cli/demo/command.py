@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Final, Self
@@ -48,18 +49,40 @@ def demo(
     Starts a signaling service on memory, a chat room and a caller, lets the caller talk to the
     room through generated code, and prints what went where. Nothing is left running.
     """
-    if file is not None and not file.is_file():
-        raise ConfigError(f"--file {str(file)!r}: no such file; give the path of one to send")
+    if file is not None:
+        _check_file(file)
     plan = report.make_plan(ROOM_ID, wire=wire, size=size, file=file)
-    with tempfile.TemporaryDirectory(prefix="actr-demo-") as folder, Screen() as screen:
-        result = asyncio.run(_interruptible(plan, Path(folder), screen))
-        if not result.ok:
-            screen.logs(Path(folder))
+    try:
+        with tempfile.TemporaryDirectory(prefix="actr-demo-") as folder, Screen() as screen:
+            result = asyncio.run(_interruptible(plan, Path(folder), screen))
+            if not result.ok:
+                screen.logs(Path(folder))
+    except KeyboardInterrupt:
+        with suppress(OSError):  # the terminal may be what went away
+            print("actr: interrupted; all processes of the demo have ended", file=sys.stderr)
+        raise
     if as_json:
         print(result.model_dump_json(indent=2))
     else:
         _print_table(result)
     raise typer.Exit(Exit.OK if result.ok else Exit.FAILED)
+
+
+def _check_file(path: Path) -> None:
+    """Find out before anything starts.
+
+    Raises:
+        ConfigError: If it is no file, or may not be read.
+    """
+    why = "it is no file"
+    try:
+        if path.is_file():
+            path.open("rb").close()
+            return
+        why = "it is a folder" if path.is_dir() else "there is no such file"
+    except OSError as exc:
+        why = exc.strerror or str(exc)
+    raise ConfigError(f"--file {str(path)!r}: {why}; give the path of a file to send")
 
 
 async def _interruptible(plan: Plan, folder: Path, screen: Screen) -> Report:

@@ -92,17 +92,16 @@ async def send(ref: ActrRef, room: ActrId, plan: Plan) -> None:
     """Send every track of the plan and tell what was sent; the room tells what came.
 
     Without WebRTC in the plan, show that the refusal says so.
+
+    Raises:
+        PeerError: If a track cannot be published.
     """
     tell(Progress(payload_type=PayloadType.MEDIA_RTP.name, done=0, total=1))
     sources = [Recorder(source) for source in await _sources(plan)]
     if plan.wire == "websocket":
         tell(RowDone(row=await _refused(ref, room, sources[0])))
         return
-    try:
-        await _play(ref, room, sources, plan)
-    except PeerError as exc:
-        tell(RowDone(row=not_run(PayloadType.MEDIA_RTP, f"{type(exc).__name__}: {exc}")))
-        return
+    await _play(ref, room, sources, plan)
     for source in sources:
         tell(
             MediaSent(

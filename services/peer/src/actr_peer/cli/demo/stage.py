@@ -37,8 +37,12 @@ ROOM_ID: Final = "demo:room@1:default"
 CALLER_ID: Final = "demo:caller@1:default"
 BASE_TIMEOUT: Final = 120.0
 SLOWEST_BYTES_PER_SECOND: Final = 400_000
-PATIENCE: Final = 45.0
-"""Seconds the caller has to notice that the room is gone and to end its calls."""
+PATIENCE: Final = 40.0
+"""Seconds the caller has to end when another process has died.
+
+It hears of the room's death from the signaling service, within a second; without that, from
+its wires, whose links are given up after twenty.
+"""
 
 PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -81,6 +85,7 @@ class Stage:
         self._problems: list[str] = []
         self._phase = "the start"
         self._is_ending = False
+        self._is_lost = False
         self._limit = asyncio.timeout(None)
 
     async def perform(self) -> Report:
@@ -95,18 +100,25 @@ class Stage:
                 self._peer("caller", CALLER_ID, url, secret, self._plan.model_dump_json())
             )
             async with Tasks("demo") as tasks:
-                tasks.start("signaling", self._watch(signaling))
-                tasks.start("room", self._watch(room))
+                tasks.start("signaling", self._watch(signaling, caller))
+                tasks.start("room", self._watch(room, caller))
                 told = tasks.start("room/events", self._follow(room, room, caller))
                 await self._until_done(caller, room)
                 self._is_ending = True
-                room.terminate()
-                try:
-                    async with asyncio.timeout(STOP_TIMEOUT):
-                        await told
-                except TimeoutError:
-                    self._problems.append("the room did not end in time")
+                await self._end(room, told)
         return self._report(time.monotonic() - started)
+
+    async def _end(self, room: Child, told: asyncio.Task[None]) -> None:
+        """Ask the room to end, which then tells what media came."""
+        room.terminate()
+        if self._problems:
+            room.hurry()
+            return
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await told
+        except TimeoutError:
+            self._problems.append("the room did not end in time")
 
     async def _until_done(self, caller: Child, room: Child) -> None:
         """Follow the caller to its end, or to the end of patience with it."""
@@ -116,7 +128,7 @@ class Stage:
             async with self._limit:
                 await self._follow(caller, caller, room)
                 how = await caller.ended()
-                if how != "ended with status 0":
+                if how != "ended with status 0" and not self._is_lost:
                     self._problems.append(f"the caller {how}")
         except TimeoutError:
             self._problems.append(f"the caller did not end in time, in {self._phase}")
@@ -130,6 +142,7 @@ class Stage:
                     self._peak[running.name] = max(peak, self._peak.get(running.name, 0))
                 self._take(source.name, event)
                 self._show(source.name, event)
+                self._end_if_all_is_told(source)
         except RemoteProtocolError as exc:
             self._problems.append(str(exc))
             source.terminate()  # nobody reads on
@@ -149,19 +162,26 @@ class Stage:
             case Finished() | _:
                 pass
 
-    async def _watch(self, running: Child) -> None:
+    async def _watch(self, running: Child, caller: Child) -> None:
         """Note the end of a process that should go on, and give the caller time to notice."""
         how = await running.ended()
         if self._is_ending:
             return
-        self._problems.insert(0, f"the {running.name} {how} during {self._phase}")
+        self._problems.insert(0, f"the {running.title} {how} during {self._phase}")
+        self._is_lost = True
         self._limit.reschedule(asyncio.get_running_loop().time() + PATIENCE)
+        self._end_if_all_is_told(caller)
+
+    def _end_if_all_is_told(self, caller: Child) -> None:
+        """Where a process has died, the caller would still wait for its last words."""
+        if self._is_lost and len(self._rows) == len(PayloadType):
+            caller.terminate()
 
     def _report(self, seconds: float) -> Report:
         if row := media_row(self._sent, self._seen):
             self._rows[row.payload_type] = row
         rows = tuple(
-            self._rows.get(payload_type.name, not_run(payload_type, "not run"))
+            self._rows.get(payload_type.name) or not_run(payload_type, self._fate(payload_type))
             for payload_type in PayloadType
         )
         return Report(
@@ -171,6 +191,10 @@ class Stage:
             seconds=round(seconds, 1),
             peak_memory_bytes=self._peak,
         )
+
+    def _fate(self, payload_type: PayloadType) -> str:
+        """What became of a payload type that nobody told the end of."""
+        return "not finished" if payload_type.name == self._phase else "not run"
 
     @asynccontextmanager
     async def _signaling(self, secret: Path) -> AsyncIterator[tuple[Child, str]]:
