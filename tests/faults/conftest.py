@@ -28,6 +28,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.service)
         if not netns.is_private():
             item.add_marker(pytest.mark.skip(reason="needs a private network: make fault-test"))
+        if item.get_closest_marker("slow") and config.getoption("--size") == "small":
+            item.add_marker(pytest.mark.skip(reason="SIZE=full only"))
 
 
 @pytest.fixture

@@ -143,6 +143,7 @@ async def pair(
     *,
     options: Mapping[str, Any] | None = None,
     fault: str = "",
+    hosts: tuple[str, str] = ("a", "b"),
 ) -> AsyncIterator[Pair]:
     """Two fresh peers; with ``fault``, both have it (see ``saboteur.py``)."""
     module, env = "bench.traffic", {}
@@ -154,9 +155,9 @@ async def pair(
         a, b = await asyncio.gather(
             *(
                 stack.enter_async_context(
-                    actor(net, name, folder, options=options, module=module, env=env)
+                    actor(net, host, folder, name=name, options=options, module=module, env=env)
                 )
-                for name in ("a", "b")
+                for name, host in zip(("a", "b"), hosts, strict=True)
             )
         )
         made = Pair(net, a, b, folder, stack, note, options or {}, fault)

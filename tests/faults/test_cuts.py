@@ -44,6 +44,7 @@ async def test_a_reset_websocket_loses_nothing_and_comes_back(
         await pair.assert_clean()
 
 
+@pytest.mark.slow
 async def test_a_silent_websocket_loses_nothing(make_pair: MakePair, times: int) -> None:
     async with make_pair(options=WEBSOCKET_FIRST) as pair:
         await pair.flow()
@@ -54,7 +55,7 @@ async def test_a_silent_websocket_loses_nothing(make_pair: MakePair, times: int)
         await pair.assert_clean()
 
 
-@pytest.mark.parametrize("source", ["a", "b"])
+@pytest.mark.parametrize("source", ["a", pytest.param("b", marks=pytest.mark.slow)])
 async def test_loss_in_one_direction_counts_as_a_dead_wire(
     make_pair: MakePair, source: str
 ) -> None:
