@@ -278,6 +278,15 @@ async def test_a_folder_that_does_not_exist_is_a_configuration_error(tmp_path: P
             pass
 
 
+async def test_only_the_own_user_may_read_the_files(path: Path) -> None:
+    async with Mailbox(path) as mailbox:
+        await put(mailbox, request("a"))
+        modes = {
+            name: os.stat(path.parent / name).st_mode & 0o777 for name in os.listdir(path.parent)
+        }
+    assert set(modes.values()) == {0o600}, modes
+
+
 async def test_memory_keeps_no_file_and_nothing_survives(tmp_path: Path) -> None:
     async with Mailbox(tmp_path / "box.db", durability="memory") as mailbox:
         await put(mailbox, request("a"))

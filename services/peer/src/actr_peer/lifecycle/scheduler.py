@@ -25,6 +25,7 @@ from actr_peer.lifecycle.turns import Deferred, Job, Outcome, Stopped, Turn
 from actr_peer.protocol.mailbox import Request
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.turns import MAX_CONCURRENT, Turns
+from actr_peer.storage.journal import MAX_DEFERRED, SLOTS
 from actr_peer.tasks import Tasks
 
 __all__ = ["Deferred", "Job", "Outcome", "Scheduler", "Stopped", "Transaction", "Turn"]
@@ -63,6 +64,7 @@ class Scheduler:
         error_reply: ErrorReply = lambda request, error: None,
         max_concurrent: int = MAX_CONCURRENT,
     ) -> None:
+        assert max_concurrent <= SLOTS - MAX_DEFERRED, "the run journal has no room for them"
         self.mailbox = mailbox
         self.deferred = 0
         """Replies that handlers have put off."""

@@ -28,6 +28,9 @@ SMALL_CHECKPOINT_PAGES = 64
 SMALL_DATABASE_BYTES = 32 * 1024 * 1024
 MIN_PAGES = 128
 """Of a database, whatever its bound says: half a MiB."""
+BUSY_MS = 60_000
+"""Milliseconds a commit waits for another program that writes to the file: a person with a
+shell, not a peer."""
 STATEMENTS = 64
 """Prepared statements that are kept."""
 
@@ -60,7 +63,12 @@ StorageError = sqlite3.Error
 
 
 def connect(path: str) -> Connection:
-    """Open ``path`` with transactions in our own hands."""
+    """Open ``path`` with transactions in our own hands; a new file is for its user alone."""
+    if path != ":memory:":
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as exc:
+            raise ConfigError(f"state file {path}: {exc.strerror}") from exc
     return sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=STATEMENTS
     )
@@ -91,7 +99,7 @@ def configure(connection: Connection, path: str, durability: Durability, max_byt
     Raises:
         sqlite3.Error: If the file is not a database, or cannot be written.
     """
-    connection.execute("PRAGMA busy_timeout=5000").fetchall()
+    connection.execute(f"PRAGMA busy_timeout={BUSY_MS}").fetchall()
     # Debian's SQLite writes zeros over what is deleted, and logs every page of it.
     connection.execute("PRAGMA secure_delete=OFF").fetchall()
     if durability != "memory":
