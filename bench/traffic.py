@@ -125,6 +125,7 @@ class Peer:
             "call": self.call,
             "settle": self.settle,
             "status": self.status,
+            "cpu": self.cpu,
             "expect": self.expect,
             "publish": self.publish,
             "network_changed": self.network_changed,
@@ -207,7 +208,6 @@ class Peer:
             "mailbox": self._node.mailbox.depth,
             "heap_blocks": sys.getallocatedblocks(),
             "rss_mb": rss_mb(),
-            "cpu_seconds": time.process_time(),
             "tasks": len(asyncio.all_tasks()),
             "frames": self._recorder.frames,
             "frame_tracks": sorted(self._recorder.tracks),
@@ -216,6 +216,10 @@ class Peer:
                 for track in self._tracks
             },
         }
+
+    async def cpu(self) -> dict[str, Any]:
+        """Seconds of a core that the process has used."""
+        return {"seconds": time.process_time()}
 
     async def expect(
         self,

@@ -8,7 +8,7 @@ import time
 import pytest
 from pairs import MakePair, Pair
 
-from bench.actors import Actor, OrderError
+from bench.actors import OrderError
 
 TYPED = {"BrokenError", "UnreachableError", "DeadlineError"}
 BURST = {"rpc": 1500.0, "signal": 300.0}
@@ -87,11 +87,7 @@ async def test_an_idle_link_uses_no_more_than_half_a_percent_of_a_core(
 
 async def _shares(pair: Pair) -> list[float]:
     """The share of a core that each process uses in the next seconds."""
-    before = [(await peer.ask("status", to=other.id))["cpu_seconds"] for peer, other in _ends(pair)]
+    before = [(await peer.ask("cpu"))["seconds"] for peer in (pair.a, pair.b)]
     await asyncio.sleep(IDLE_SECONDS)
-    after = [(await peer.ask("status", to=other.id))["cpu_seconds"] for peer, other in _ends(pair)]
+    after = [(await peer.ask("cpu"))["seconds"] for peer in (pair.a, pair.b)]
     return [round((y - x) / IDLE_SECONDS, 5) for x, y in zip(before, after, strict=True)]
-
-
-def _ends(pair: Pair) -> tuple[tuple[Actor, Actor], tuple[Actor, Actor]]:
-    return (pair.a, pair.b), (pair.b, pair.a)
