@@ -13,6 +13,7 @@ from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.lifecycle.scheduler import Deferred, Job, Outcome, Stopped, Turn
 from actr_peer.protocol.mailbox import Repeated, Request
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.storage.journal import NoJournal
 
 
 @pytest.fixture
@@ -381,12 +382,68 @@ async def test_draining_waits_for_what_runs_and_starts_nothing_more(mailbox: Mai
     assert (actor.started, mailbox.depth) == (["a"], 1)
 
 
-async def test_leaving_cancels_what_runs_and_it_stays_in_the_mailbox(mailbox: Mailbox) -> None:
-    gates = Gates()
-    actor = Actor(mailbox, gates.handle)
+@pytest.mark.parametrize("turns_of_the_loop", [0, 3], ids=["just started", "waiting"])
+async def test_leaving_cancels_what_runs_and_it_stays_in_the_mailbox(
+    mailbox: Mailbox, turns_of_the_loop: int
+) -> None:
+    ends: list[str] = []
+
+    async def handle(item: Request, turn: Turn) -> bytes:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ends.append("cancelled")
+            raise
+        return b""
+
+    mailbox.journal = journal = Journal()
+    actor = Actor(mailbox, handle)
     async with actor.scheduler:
         put(mailbox, request("a"))
         await actor.until(lambda: actor.started == ["a"])
-    assert (actor.replies, mailbox.depth) == ({}, 1)
+        for _ in range(turns_of_the_loop):
+            await asyncio.sleep(0)
+    assert (actor.replies, mailbox.depth, ends) == ({}, 1, ["cancelled"])
+    assert journal.entered == journal.left == [1]
     await settled(mailbox)
     assert len(asyncio.all_tasks()) <= 2  # this test, and the mailbox's watch over its writer
+
+
+class Journal(NoJournal):
+    """Notes who enters and leaves."""
+
+    def __init__(self) -> None:
+        self.entered: list[int] = []
+        self.left: list[int] = []
+
+    def enter(self, sequence: int) -> int:
+        self.entered.append(sequence)
+        return sequence
+
+    def leave(self, slot: int) -> None:
+        self.left.append(slot)
+
+
+async def test_leaving_forgets_deferred_replies_without_blame(mailbox: Mailbox) -> None:
+    mailbox.journal = journal = Journal()
+    defers = Defers()
+    actor = Actor(mailbox, defers.handle)
+    async with actor.scheduler:
+        put(mailbox, request("a"))
+        await actor.until(lambda: actor.scheduler.deferred == 1)
+    assert (journal.left, mailbox.depth) == ([1], 1)
+    defers.deferred["a"].finish(Outcome(b"too late"))
+    assert actor.replies == {}
+
+
+async def test_a_request_that_is_to_run_again_does_not_while_closing(mailbox: Mailbox) -> None:
+    async def handle(item: Request, turn: Turn) -> Outcome:
+        return Outcome(b"no", failed=True, max_failures=1000)
+
+    actor = Actor(mailbox, handle)
+    async with actor.scheduler:
+        put(mailbox, request("a"))
+        await actor.until(lambda: len(actor.started) > 3)
+    started = len(actor.started)
+    await asyncio.sleep(0)
+    assert (len(actor.started), mailbox.depth) == (started, 1)

@@ -108,11 +108,16 @@ class Scheduler:
     ) -> None:
         self._is_taking = False
         self._is_closing = True
-        for turn in self._put_off.values():
-            turn.disarm()
-            self.mailbox.journal.leave(turn.slot)
-        self._put_off.clear()
+        # A task that was made in this turn of the loop must begin, or its handler would end
+        # without a word of the cancellation.
+        await asyncio.sleep(0)
         await self._tasks.__aexit__(exc_type, exc, traceback)
+        for turn in (*self._running.values(), *self._put_off.values()):
+            turn.disarm()
+            if turn.request is not None:  # it stays queued in the table, without blame
+                self.mailbox.journal.leave(turn.slot)
+        self._running.clear()
+        self._put_off.clear()
 
     async def drain(self, timeout: float) -> bool:
         """Start nothing more, and wait at most ``timeout`` seconds for what runs or is deferred.
@@ -259,7 +264,6 @@ class Scheduler:
             result = await resume(coro, turn.stand_in, suspended)
         except asyncio.CancelledError as exc:
             if turn.stopped is None and self._is_closing:
-                self._interrupted(turn)
                 raise
             result = self._failed(turn, exc)
         except Exception as exc:  # noqa: BLE001 - the boundary
@@ -282,12 +286,6 @@ class Scheduler:
             return Outcome(None, failed=True)
         text = f"{turn.request.route_key} ran out of time"
         return Outcome(self._endings.error(turn.request, Code.DEADLINE_EXCEEDED, text), failed=True)
-
-    def _interrupted(self, turn: Turn) -> None:
-        """The scheduler is closing: the request stays queued in the table, without blame."""
-        turn.disarm()
-        if turn.request is not None:
-            self.mailbox.journal.leave(turn.slot)
 
     # Ending
 
@@ -323,7 +321,8 @@ class Scheduler:
         """A reply that was put off has come."""
         request = turn.request
         assert request is not None
-        del self._put_off[request.sequence]
+        if self._put_off.pop(request.sequence, None) is None:
+            return  # the scheduler has closed: it runs again after the next start
         self.deferred -= 1
         turn.disarm()
         self.mailbox.journal.leave(turn.slot)
@@ -342,7 +341,13 @@ class Scheduler:
             self._turns.insist(turn)
             self._wake()
         else:
-            self._loop.call_soon(self._start, turn)
+            self._loop.call_soon(self._start_again, turn)
+
+    def _start_again(self, turn: Turn) -> None:
+        if self._is_taking:
+            self._start(turn)
+        else:
+            self._release(turn)
 
     def _release(self, turn: Turn) -> None:
         """Let others have their turn."""
