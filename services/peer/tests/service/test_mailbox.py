@@ -293,6 +293,18 @@ async def test_memory_keeps_no_file_and_nothing_survives(tmp_path: Path) -> None
     assert os.listdir(tmp_path) == []
 
 
+async def test_a_file_that_breaks_ends_the_block_and_can_be_opened_again(path: Path) -> None:
+    def fail(batch: list[Operation]) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    with pytest.RaisesGroup(pytest.RaisesExc(sqlite3.DatabaseError, match="malformed")):
+        async with Mailbox(path) as mailbox:
+            mailbox._store.apply = fail  # type: ignore[method-assign]
+            await put(mailbox, request("a"))
+    async with Mailbox(path) as mailbox:
+        assert await put(mailbox, request("a")) == STORED
+
+
 async def test_a_callback_that_fails_does_not_keep_others_from_theirs(path: Path) -> None:
     reports: list[str] = []
     asyncio.get_running_loop().set_exception_handler(

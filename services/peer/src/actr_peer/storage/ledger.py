@@ -72,9 +72,11 @@ class Ledger(Generic[Found]):
     async def close(self) -> None:
         """Write what waits, close the file, return when it is closed."""
         self.flush()
-        await self._writer.stop()
-        await self._tasks.__aexit__(None, None, None)
-        self._lock.release()
+        try:
+            await self._writer.stop()
+            await self._tasks.__aexit__(None, None, None)
+        finally:
+            self._lock.release()
 
     async def _watch(self) -> None:
         """Fail the owner's block if the writer cannot go on."""
