@@ -40,7 +40,8 @@ async def test_a_track_is_suspended_without_webrtc_and_resumes_with_its_id_and_a
         more = seen["frames"] + FRAMES
         assert (await pair.b.ask("expect", to=pair.a.id, timeout=25, frames=more))["ok"]
         status = await pair.a.ask("status", to=pair.b.id)
-        assert status["published"]["one"] == {"state": "LIVE", "resumed": 1}
+        assert status["published"]["one"]["state"] == "LIVE"
+        assert status["published"]["one"]["resumed"] >= 1
         assert (await pair.b.ask("status", to=pair.a.id))["frame_tracks"] == ["one"]
         pair.note("keyframes", (keyframes, pair.b.told("keyframe", track="one")))
         assert len(pair.b.told("keyframe", track="one")) > keyframes
