@@ -37,6 +37,8 @@ class Demo:
             text=True,
             cwd=self._folder,
             env={**os.environ, "DEMO_MARK": self._mark},
+            # A shell's background job, as the tests may be, ignores Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def run(self, *arguments: str) -> tuple[int, dict[str, Any]]:

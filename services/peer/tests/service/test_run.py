@@ -3,89 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import pytest
+from place import ROOM, Place, line_of
 
 from actr_peer.cli.exits import Exit
 
 pytestmark = pytest.mark.service
-
-ROOM = "demo:room@1:default"
-
-
-class Place:
-    """A realm with its own signaling service, and the environment of its actors."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "ACTR_WIRES__LISTEN": "127.0.0.1:0",
-            "ACTR_MAILBOX__PATH": "",
-            "ACTR_CONTROL__SOCKET": "",
-            "ACTR_LOG__FORMAT": "json",
-        }
-        (folder / "workload.py").write_text("from actr_peer.cli.demo.room import Room\n", "utf-8")
-
-    @contextmanager
-    def process(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        with subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.folder,
-            env=self.environment | environment,
-        ) as process:
-            try:
-                yield process
-            finally:
-                process.terminate()
-                process.communicate(timeout=30)
-
-    @contextmanager
-    def signaling(self) -> Iterator[str]:
-        with self.process("actr_signaling", ACTR_SIGNALING__LISTEN="127.0.0.1:0") as service:
-            self.environment["ACTR_SIGNALING__URL"] = str(line_of(service.stdout, "ready")["url"])
-            yield self.environment["ACTR_SIGNALING__URL"]
-
-    @contextmanager
-    def room(self, **environment: str) -> Iterator[subprocess.Popen[str]]:
-        command = ("actr_peer", "run", "workload:Room")
-        with self.process(*command, ACTR_ACTOR__ID=ROOM, **environment) as room:
-            line_of(room.stderr, "actor ready")
-            yield room
-
-    def call(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "actr_peer", "call", *arguments, "-m", "demo.chat_actr"],
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            env=self.environment,
-            input=stdin,
-            timeout=60,
-            check=False,
-        )
-
-
-def line_of(stream: IO[str] | None, event: str) -> dict[str, object]:
-    assert stream is not None
-    for line in stream:
-        sys.stdout.write(line)
-        if line.startswith("{") and json.loads(line).get("event", "").startswith(event):
-            found: dict[str, object] = json.loads(line)
-            return found
-    raise AssertionError(f"it ended before {event!r}")
 
 
 @pytest.fixture

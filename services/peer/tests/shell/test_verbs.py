@@ -22,6 +22,7 @@ from actr_peer.errors import (
     PeerError,
     UnreachableError,
 )
+from actr_peer.tasks import first_cause
 
 
 def actr(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -73,7 +74,7 @@ def test_every_error_class_has_an_exit_code() -> None:
 def test_the_first_cause_of_nested_groups_is_found() -> None:
     cause = ConfigError("x")
     group = ExceptionGroup("a", [ExceptionGroup("b", [cause, ValueError()])])
-    assert exits.first_cause(group) is cause
+    assert first_cause(group) is cause
 
 
 def test_a_wrong_setting_ends_with_2_and_one_sentence(tmp_path: Path) -> None:

@@ -74,11 +74,3 @@ def explain(error: PeerError) -> tuple[Exit, str]:
             code, advice = _ADVICE[kind]
             return code, f"{error}; {advice}" if advice else str(error)
     return Exit.FAILED, str(error)
-
-
-def first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error in ``group`` that is not itself a group."""
-    first: BaseException = group
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]
-    return first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ async def serve(
                 realm=config.id.realm,
                 fix="set ACTR_REALM__SECRET_FILE",
             )
-        log.info("actor ready", actor=str(config.id), signaling=config.signaling_url)
-        await until_asked_to_stop(node.ref)
+        url = config.signaling_url
+        ready = partial(log.info, "actor ready", actor=str(config.id), signaling=url)
+        await until_asked_to_stop(node.ref, ready)
         log.info("actor stopping", actor=str(config.id))

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -108,8 +108,11 @@ def control_path(settings: Settings) -> Path | None:
     return Path(text) if text else None
 
 
-async def until_asked_to_stop(ref: ActrRef) -> None:
+async def until_asked_to_stop(ref: ActrRef, ready: Callable[[], object]) -> None:
     """Wait for SIGTERM or SIGINT.
+
+    Args:
+        ready: Tells others that the actor is there, once both signals end it gracefully.
 
     Raises:
         BusyError: If the actor ended by itself: a newer process has its identity.
@@ -118,6 +121,7 @@ async def until_asked_to_stop(ref: ActrRef) -> None:
     asked = asyncio.Event()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, asked.set)
+    ready()
     try:
         async with Tasks("stop") as tasks:
             ended = tasks.start("actor", _set_at_the_end(ref, asked))

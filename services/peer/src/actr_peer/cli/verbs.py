@@ -15,8 +15,9 @@ import typer
 import typer.core
 import typer.main
 
-from actr_peer.cli.exits import Exit, explain, first_cause
+from actr_peer.cli.exits import Exit, explain
 from actr_peer.errors import PeerError
+from actr_peer.tasks import first_cause
 
 VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from actr_peer.errors import ClosedError, LocalProtocolError
+from actr_peer.errors import ClosedError, LocalProtocolError, PeerError
 from actr_peer.inbound.subscribers import (
     MediaCallback,
     StreamCallback,
@@ -24,7 +24,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.signaling import Presence
 from actr_peer.service import Caller, Service
-from actr_peer.tasks import Tasks
+from actr_peer.tasks import Tasks, first_cause
 from actr_peer.transport.media import Publication
 from actr_peer.transport.streams import WINDOW, StreamWriter
 
@@ -63,10 +63,13 @@ class Node(Parts):
         ref = ActrRef(self)
         try:
             await self._start(ref)
-        except BaseException:
+        except BaseException as exc:
             self._is_closed = True
             self.ended.set()
             await self._stack.aclose()
+            cause = first_cause(exc)
+            if isinstance(cause, PeerError) and cause is not exc:
+                raise cause from None  # without the groups of the blocks it passed through
             raise
         return ref
 

@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final, TypeVar
 
 from actr_peer import ActrId, CallError, Code, Context, MediaFrame, System
@@ -186,8 +187,7 @@ async def serve(config: NodeConfig) -> None:
     tracks = Tracks()
     async with System(config).attach(Room()) as node:
         node.ref.register_media(None, tracks.receive)
-        tell(Ready(id=str(node.id)))
-        await until_asked_to_stop(node.ref)
+        await until_asked_to_stop(node.ref, partial(tell, Ready(id=str(node.id))))
     for seen in tracks.seen():
         tell(seen)
     tell(Finished())
