@@ -422,3 +422,21 @@ async def test_a_gate_that_does_not_wait_fails_at_once_while_the_link_is_mended(
             await impatient.history(pb.HistoryRequest(), timeout=5)
         assert refused.value.code is Code.UNAVAILABLE
         assert refused.value.retry_after
+
+
+async def test_a_silent_link_stays_while_something_waits_for_it(signaling: str):
+    async with meeting(signaling, (WireKind.WEBSOCKET,)) as (room, client, (here, there)):
+        await client.history(pb.HistoryRequest())
+        link = here.find_link(there.id)
+        assert not here.wiring._in_use(link)
+        call = asyncio.create_task(client.kick(pb.KickRequest(who="slow")))
+        async with asyncio.timeout(10):
+            await room.started.wait()
+        assert here.wiring._in_use(link)
+        call.cancel()
+        stream = client.messages(pb.MessagesRequest())
+        await anext(stream)
+        assert here.wiring._in_use(link)
+        assert there.wiring._in_use(there.find_link(here.id))
+        await stream.aclose()
+        assert not here.wiring._in_use(link)

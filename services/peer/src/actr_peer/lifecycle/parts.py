@@ -127,6 +127,7 @@ class Parts:
         self.link_events.on_reset = self._remote_reset
         self.link_events.on_gone = self._remote_gone
         self.wiring.on_frame = self.media_subscribers.receive
+        self.wiring.is_awaited = self._is_awaited
         self.mailbox.on_pressure = partial(self.hooks.post, "on_pressure")
         self.handlers.on_failure = partial(self.hooks.post, "on_error")
         self.signaling_events.on_replaced = self.ended.set
@@ -150,6 +151,9 @@ class Parts:
     def _cancel(self, remote: ActrId, request_id: str) -> None:
         self.scheduler.cancel(str(remote), request_id)
         self.openings.cancel(remote, request_id)
+
+    def _is_awaited(self, remote: ActrId) -> bool:
+        return self.calls.waits_for(remote) or self.streams.is_open_to(remote)
 
     def _remote_reset(self, remote: ActrId, error: PeerError) -> None:
         self.streams.fail_remote(remote, error)

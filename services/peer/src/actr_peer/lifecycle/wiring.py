@@ -49,6 +49,8 @@ class Wiring:
         backlog: Callable[[], int],
     ) -> None:
         self.on_frame: Callable[[ActrId, MediaFrame], None] = lambda remote, frame: None
+        self.is_awaited: Callable[[ActrId], bool] = lambda remote: False
+        """Whether a call, a stream or a handler waits for something of a remote."""
         self._config = config
         self._incarnation = incarnation
         self._services = services
@@ -82,6 +84,7 @@ class Wiring:
             sink=links,
             prefer=config.prefer,
             health_interval=config.health_interval,
+            in_use=self._in_use,
         )
         self.signaling: SignalingClient | None = None
         links.on_wire = self._wire_changed
@@ -164,6 +167,12 @@ class Wiring:
 
     def _frame(self, remote: ActrId, frame: MediaFrame) -> None:
         self.on_frame(remote, frame)
+
+    def _in_use(self, link: Link) -> bool:
+        """Whether a silent link still is needed: for its tracks, or for what is above."""
+        publications = self._publications.get(link.remote)
+        has_tracks = publications is not None and bool(publications.tracks())
+        return has_tracks or self.is_awaited(link.remote)
 
     def _accept(self, wire: Wire) -> None:
         self.transport.accept(wire)

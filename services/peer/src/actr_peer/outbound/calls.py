@@ -67,6 +67,10 @@ class PendingCalls:
         call.future.set_result(reply)
         return True
 
+    def waits_for(self, remote: ActrId) -> bool:
+        """Whether a call to ``remote`` waits for its reply."""
+        return remote in self._by_remote
+
     def fail_remote(self, remote: ActrId, error: PeerError) -> None:
         """The remote is lost for good: exactly its calls fail, at once."""
         for call in list(self._by_remote.get(remote, {}).values()):

@@ -310,6 +310,10 @@ class Streams:
             if key[0] == remote:
                 writer.stop(error)
 
+    def is_open_to(self, remote: ActrId) -> bool:
+        """Whether a channel from or to ``remote`` is open."""
+        return remote in self._per_remote
+
     @property
     def open_count(self) -> int:
         return len(self._readers) + len(self._writers)
