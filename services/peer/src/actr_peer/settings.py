@@ -265,7 +265,9 @@ def load(file: Path | None = None) -> Loaded:
     try:
         settings = Settings(**from_file)
     except ValidationError as exc:
-        told = "; ".join(_explain(error["loc"], error, path) for error in exc.errors())
+        # An item that is refused leaves its list too short: one fault, told once.
+        errors = [error for error in exc.errors() if error["type"] != "too_short"] or exc.errors()
+        told = "; ".join(_explain(error["loc"], error, path) for error in errors)
         raise ConfigError(told) from exc
     return Loaded(settings=settings, entries=tuple(_entries(settings, from_file, path)))
 

@@ -210,7 +210,9 @@ def _read_secret(path: Path, key: str) -> bytes:
     try:
         return path.read_bytes().strip()
     except OSError as exc:
-        raise ConfigError(f"{key} = {str(path)!r}: {exc.strerror}") from exc
+        raise ConfigError(
+            f"{key} = {str(path)!r}: {exc.strerror}; name a file that this user can read"
+        ) from exc
 
 
 def _ice_server(server: IceServer) -> IceServerConfig:
