@@ -114,7 +114,7 @@ async def test_peak_memory_is_that_of_the_program_not_of_the_parent(start: Start
 
 
 PARENT = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
 from pathlib import Path
 from actr_peer.cli.demo.children import child
 
@@ -127,6 +127,7 @@ async def main():
         print((await running.output.readline()).decode(), end="", flush=True)
         await asyncio.Event().wait()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a background job
 asyncio.run(main())
 """
 
@@ -144,5 +145,6 @@ def test_the_death_of_the_parent_ends_the_process(tmp_path: Path, number: signal
         orphan = os.pidfd_open(int(parent.stdout.readline()))
         parent.send_signal(number)
         readable, _, _ = select.select([orphan], [], [], 20)
+        parent.kill()
     os.close(orphan)
     assert readable, "the process outlived its parent"
