@@ -301,6 +301,13 @@ async def test_raw_streams_reach_a_registered_callback_in_order(signaling: str):
 async def test_media_arrives_as_whole_frames_beside_data(signaling: str):
     from actr_peer.wire.media_source import TestPattern
 
+    class Asked(TestPattern):
+        asked = asyncio.Event()
+
+        def request_keyframe(self) -> None:
+            self.asked.set()
+            super().request_keyframe()
+
     async with meeting(signaling, BOTH) as (_, client, (here, there)):
         await client.say(pb.SayRequest(text="data first"))
         frames: list[MediaFrame] = []
@@ -312,9 +319,14 @@ async def test_media_arrives_as_whole_frames_beside_data(signaling: str):
                 enough.set()
 
         there.ref.register_media(None, take)
-        publication = await here.ref.publish("acme:room@1:default", TestPattern(), timeout=15)
+        source = Asked(track_id="camera")
+        publication = await here.ref.publish("acme:room@1:default", source, timeout=15)
         async with asyncio.timeout(15):
             await enough.wait()
+            source.asked.clear()  # a new track's receiver asks by itself
+            there.ref.request_keyframe("acme:caller@1:default", "camera")
+            await source.asked.wait()
+        there.ref.request_keyframe("acme:nobody@1:default", "camera")
         await publication.stop()
         assert {frame.codec for frame in frames} == {"VP8"}
         await client.say(pb.SayRequest(text="data after"))

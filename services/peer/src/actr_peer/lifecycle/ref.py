@@ -104,6 +104,14 @@ class ActrRef:
         """Send a track of encoded samples to ``remote`` as native RTP."""
         return await self._node.publish(remote, source, timeout=timeout)
 
+    def request_keyframe(self, remote: ActrId | str, track_id: str) -> None:
+        """Ask ``remote`` for a key frame of a track that it sends; harmless if it sends none.
+
+        After a loss the runtime asks by itself.
+        """
+        target = ActrId.parse(remote) if isinstance(remote, str) else remote
+        self._node.wiring.request_keyframe(target, track_id)
+
     def durable_keys(self) -> list[str]:
         """Keys of the durable calls that are kept, of this start and of earlier ones.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
@@ -73,10 +73,7 @@ class Wiring:
             ice_policy=config.ice_policy,
             on_wire=self._accept,
         )
-        dialers: dict[WireKind, Callable[[ActrId], Awaitable[Wire]]] = {
-            WireKind.WEBRTC: self.webrtc.dial,
-            WireKind.WEBSOCKET: self._dial_websocket,
-        }
+        dialers = {WireKind.WEBRTC: self.webrtc.dial, WireKind.WEBSOCKET: self._dial_websocket}
         self.transport = RemoteTransport(
             self_id=config.id,
             incarnation=incarnation,
@@ -150,6 +147,13 @@ class Wiring:
             if wire is not None:
                 publications.wire_ready(wire)
         return await publications.publish(source, timeout=timeout)
+
+    def request_keyframe(self, remote: ActrId, track_id: str) -> None:
+        """Ask ``remote`` for a key frame of a track that it sends; does nothing without it."""
+        link = self.transport.find(remote)
+        wire = link.wire(WireKind.WEBRTC) if link is not None else None
+        if wire is not None:
+            self.webrtc.request_keyframe(wire, track_id)
 
     def _wire_changed(
         self, link: Link, kind: WireKind, state: WireState, wire: Wire | None

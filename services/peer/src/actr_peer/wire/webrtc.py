@@ -128,6 +128,11 @@ class WebRtcWires:
         if isinstance(wire, WebRtcWire):
             wire.tracks.on_frame = on_frame
 
+    def request_keyframe(self, wire: Wire, track_id: str) -> None:
+        """Ask the far side of ``wire`` for a key frame of its track; nothing without one."""
+        if isinstance(wire, WebRtcWire):
+            wire.tracks.request_keyframe(track_id)
+
     async def dial(
         self, remote: ActrId, *, cause: RequestCause = RequestCause.CONNECT
     ) -> WebRtcWire:
