@@ -37,7 +37,7 @@ def call(
     ] = "{}",
     *,
     module: Annotated[str, typer.Option("--module", "-m", help="Module that 'actr gen' wrote.")],
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds until it must have ended.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds for all of it.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="Read this file, not ./actr.toml or what ACTR_CONFIG names.")
     ] = None,
