@@ -125,14 +125,8 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Queue dead letters again, under the ids they had; by number, by filter, or --all."""
-    which = Filter(
-        sequences=tuple(numbers or ()),
-        sender=sender,
-        route=route,
-        reason=reason,
-        request_id=request_id,
-    )
-    _change("replay", _file(file), _chosen(which, every=every), as_json=as_json)
+    which = _chosen(numbers, sender, route, reason, request_id, every=every)
+    _change("replay", _file(file), which, as_json=as_json)
 
 
 @app.command()
@@ -148,6 +142,14 @@ def drop(
     as_json: AsJson = False,
 ) -> None:
     """Delete dead letters for good; by number, by filter, or --all."""
+    which = _chosen(numbers, sender, route, reason, request_id, every=every)
+    _change("drop", _file(file), which, as_json=as_json)
+
+
+def _chosen(
+    numbers: list[int] | None, sender: str, route: str, reason: str, request_id: str, *, every: bool
+) -> Filter:
+    """What was named, unless it would be all by mistake."""
     which = Filter(
         sequences=tuple(numbers or ()),
         sender=sender,
@@ -155,11 +157,6 @@ def drop(
         reason=reason,
         request_id=request_id,
     )
-    _change("drop", _file(file), _chosen(which, every=every), as_json=as_json)
-
-
-def _chosen(which: Filter, *, every: bool) -> Filter:
-    """``which``, unless it would be all by mistake."""
     if which == Filter() and not every:
         raise ConfigError("say which: numbers, a filter such as --route, or --all")
     return which
