@@ -184,7 +184,8 @@ async def test_a_wire_that_is_full_says_when_it_is_writable(line: tuple[Wire, Wi
     assert far_sink.on(2) == [data] * count
 
 
-async def test_messages_that_come_before_the_sink_wait_for_it(line: tuple[Wire, Wire]) -> None:
+async def parked(line: tuple[Wire, Wire]) -> Wire:
+    """The far end, where twenty messages have come before its sink."""
     near, far = line
     near_sink = Recorder()
     near.attach(near_sink)
@@ -193,6 +194,11 @@ async def test_messages_that_come_before_the_sink_wait_for_it(line: tuple[Wire, 
         far.send(0, b"%d" % number)
     await near_sink.received(20)
     await turns(20)
+    return far
+
+
+async def test_messages_that_come_before_the_sink_wait_for_it(line: tuple[Wire, Wire]) -> None:
+    far = await parked(line)
     far_sink = Recorder()
     far.attach(far_sink)
     await far_sink.received(20)
@@ -202,14 +208,7 @@ async def test_messages_that_come_before_the_sink_wait_for_it(line: tuple[Wire, 
 async def test_a_sink_that_closes_on_the_first_message_that_waited_gets_no_other(
     line: tuple[Wire, Wire],
 ) -> None:
-    near, far = line
-    near_sink = Recorder()
-    near.attach(near_sink)
-    for number in range(20):
-        near.send(0, b"%d" % number)
-        far.send(0, b"%d" % number)
-    await near_sink.received(20)
-    await turns(20)
+    far = await parked(line)
     far_sink = Recorder(lambda wire, channel, data: wire.abort())
     far.attach(far_sink)
     await far_sink.until(lambda: bool(far_sink.messages))

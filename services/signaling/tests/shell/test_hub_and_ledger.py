@@ -214,12 +214,18 @@ async def test_what_the_store_shows_of_this_replica_without_a_connection_is_ende
     assert ledger.left == [("acme:a@1:default", 5, Reason.EXPIRED)]
 
 
-async def test_a_relay_to_another_replica_is_answered_by_it(hub: Hub, ledger: SlowLedger) -> None:
+def beside_one_elsewhere(hub: Hub, ledger: SlowLedger) -> Peer:
+    """Peer ``a``, registered here, while ``b`` is on another replica."""
     peer = Peer(hub, "a", "s1")
     peer.register()
     confirmed(hub, ledger)
     hub.changed(Put(elsewhere("b", 3), 12))
     peer.heard()
+    return peer
+
+
+async def test_a_relay_to_another_replica_is_answered_by_it(hub: Hub, ledger: SlowLedger) -> None:
+    peer = beside_one_elsewhere(hub, ledger)
     for _ in range(3):
         peer.tell(messages.Relay(actor("b"), b""))
     assert peer.heard() == []
@@ -236,11 +242,7 @@ async def test_a_relay_to_another_replica_is_answered_by_it(hub: Hub, ledger: Sl
 async def test_a_relay_that_nobody_answers_is_undelivered_in_time(
     hub: Hub, ledger: SlowLedger
 ) -> None:
-    peer = Peer(hub, "a", "s1")
-    peer.register()
-    confirmed(hub, ledger)
-    hub.changed(Put(elsewhere("b", 3), 12))
-    peer.heard()
+    peer = beside_one_elsewhere(hub, ledger)
     peer.tell(messages.Relay(actor("b"), b""))
     await asyncio.sleep(0.1)
     assert peer.heard() == ["undelivered"]
@@ -249,11 +251,7 @@ async def test_a_relay_that_nobody_answers_is_undelivered_in_time(
 async def test_without_its_store_a_relay_to_another_replica_fails_at_once(
     hub: Hub, ledger: SlowLedger
 ) -> None:
-    peer = Peer(hub, "a", "s1")
-    peer.register()
-    confirmed(hub, ledger)
-    hub.changed(Put(elsewhere("b", 3), 12))
-    peer.heard()
+    peer = beside_one_elsewhere(hub, ledger)
     ledger.is_ready = False
     peer.tell(messages.Relay(actor("b"), b""))
     assert peer.heard() == ["undelivered"]
