@@ -18,7 +18,7 @@ from actr_peer.errors import BusyError, ConfigError
 Durability = Literal["power", "process", "memory"]
 
 PAGE_BYTES = 4096
-WAL_BYTES = 4 * 1024 * 1024
+WAL_BYTES = 2 * 1024 * 1024
 """The write-ahead log is made this long at once: writing over it syncs in half the time of
 growing it, and a full disk cannot stop a completion from being logged."""
 CHECKPOINT_PAGES = 256
@@ -91,7 +91,8 @@ def no_room() -> sqlite3.Error:
 
 
 def configure(connection: Connection, path: str, durability: Durability, max_bytes: int) -> int:
-    """Set the pragmas; returns the bound of the database, in pages.
+    """Set the pragmas but that of the promise, which is for :func:`promise`; returns the bound of
+    the database, in pages.
 
     The bound is ``max_bytes``, or half of what the volume has, where that is less: the log
     and the checkpoints need room too.
@@ -104,8 +105,8 @@ def configure(connection: Connection, path: str, durability: Durability, max_byt
     connection.execute("PRAGMA secure_delete=OFF").fetchall()
     if durability != "memory":
         connection.execute("PRAGMA journal_mode=WAL").fetchall()
-        synchronous = "FULL" if durability == "power" else "NORMAL"
-        connection.execute(f"PRAGMA synchronous={synchronous}")
+        # While the file is opened checkpoints are synced, commits are not: none is promised.
+        connection.execute("PRAGMA synchronous=NORMAL")
         max_bytes = min(max_bytes, _half_of_volume(path))
         limit = log_bytes(max_bytes // PAGE_BYTES)
         connection.execute(f"PRAGMA journal_size_limit={limit}").fetchall()
@@ -113,6 +114,12 @@ def configure(connection: Connection, path: str, durability: Durability, max_byt
         pages = SMALL_CHECKPOINT_PAGES if is_small else CHECKPOINT_PAGES
         connection.execute(f"PRAGMA wal_autocheckpoint={pages}").fetchall()
     return max(MIN_PAGES, max_bytes // PAGE_BYTES)
+
+
+def promise(connection: Connection, durability: Durability) -> None:
+    """From now on a commit is what ``durability`` says."""
+    if durability == "power":
+        connection.execute("PRAGMA synchronous=FULL")
 
 
 def log_bytes(bound: int) -> int:

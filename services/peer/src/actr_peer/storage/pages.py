@@ -27,6 +27,7 @@ from actr_peer.storage.database import (
     file_size,
     is_full,
     log_bytes,
+    promise,
     set_bound,
 )
 
@@ -200,6 +201,7 @@ class Opening:
             self.prepare(connection)
             pages = Pages(connection, self.path, bound)
             after.callback(pages.close)
+            promise(connection, self.durability)
         except sqlite3.Error as exc:
             raise ConfigError(
                 f"state file {self.path}: {exc}; check its folder and its volume"

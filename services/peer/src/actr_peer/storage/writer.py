@@ -16,7 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 MAX_BATCH = 512
 """Operations in one transaction."""
-MAX_BATCH_BYTES = 2 * 1024 * 1024
+MAX_BATCH_BYTES = 1024 * 1024
 """Bytes after which a batch takes no more: half of the log that is made in advance."""
 
 
