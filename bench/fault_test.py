@@ -28,7 +28,8 @@ class Scenarios:
         self.rows: list[dict[str, Any]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.outcome == "skipped" or (report.when != "call" and report.outcome == "passed"):
+        is_scenario = report.user_properties or report.outcome == "failed"
+        if not is_scenario or (report.when != "call" and report.outcome == "passed"):
             return
         noted: dict[str, Any] = dict(report.user_properties)
         lanes: Any = noted.pop("lanes", {})

@@ -45,6 +45,8 @@ def enter() -> None:
 
 def run(command: Sequence[str]) -> int:
     """Run ``command`` in a private network; return its exit status."""
+    if sys.platform != "linux":
+        return _refuse("network namespaces are Linux's")
     missing = [tool for tool in ("ip", "iptables", "mount") if _find(tool) is None]
     if missing:
         return _refuse(f"{' and '.join(missing)} not found: install iproute2 and iptables")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """All tests share one loop, and run only where the network may be cut."""
+    """Scenarios share one loop, and run only where the network may be cut."""
     for item in items:
         if Path(__file__).parent not in item.path.parents:
+            continue
+        if not (isinstance(item, pytest.Function) and iscoroutinefunction(item.function)):
             continue
         item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
         item.add_marker(pytest.mark.service)
