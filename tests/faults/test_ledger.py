@@ -53,7 +53,7 @@ def test_the_age_is_the_largest_at_delivery() -> None:
     assert oldest([], "rpc") == 0.0
 
 
-def test_a_second_process_of_a_name_goes_on_with_its_ledger(tmp_path: Path):
+def test_a_second_process_of_a_name_goes_on_with_its_ledger(tmp_path: Path) -> None:
     for number in (1, 2):
         ledger = Ledger(tmp_path / "a.arrived")
         ledger.write(Record("stream", number, 2.0, 1.0))
@@ -61,7 +61,7 @@ def test_a_second_process_of_a_name_goes_on_with_its_ledger(tmp_path: Path):
     assert [record.number for record in read(tmp_path / "a.arrived")] == [1, 2]
 
 
-def test_a_record_cut_short_by_a_kill_is_left_out(tmp_path: Path):
+def test_a_record_cut_short_by_a_kill_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "a.arrived"
     ledger = Ledger(path)
     ledger.write(Record("rpc", 1, 2.0, 1.0))
