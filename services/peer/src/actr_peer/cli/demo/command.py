@@ -50,6 +50,7 @@ def demo(
     room through generated code, and prints what went where. Nothing is left running.
     """
     if file is not None:
+        file = file.expanduser()  # make and quotes keep the shell from it
         _check_file(file)
     plan = report.make_plan(ROOM_ID, wire=wire, size=size, file=file)
     try:
