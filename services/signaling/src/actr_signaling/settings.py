@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +15,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from actr_signaling.errors import ConfigError
 
 PREFIX = "ACTR_SIGNALING__"
+PEERS = f"{PREFIX}URL"
+"""What peers read; it may stand in the same environment."""
 _LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\s]+):(?P<port>\d{1,5})")
 MIN_SECRET_BYTES = 16
 
@@ -111,8 +116,10 @@ def load() -> Settings:
     """Read and check the environment.
 
     Raises:
-        ConfigError: On the first value that cannot be used; it names the variable.
+        ConfigError: On the first value that cannot be used, or variable that does not exist; it
+            names the variable.
     """
+    _refuse_unknown(os.environ)
     try:
         return Settings()
     except ValidationError as exc:
@@ -122,6 +129,16 @@ def load() -> Settings:
         if not first["loc"]:
             raise ConfigError(f"{PREFIX}*: {why}") from exc
         raise ConfigError(f"{name}={first['input']!r}: {why}") from exc
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    """A silent typo is worse than a stop."""
+    known = [PREFIX + field.upper() for field in Settings.model_fields]
+    for name in names:
+        if name.upper().startswith(PREFIX) and name.upper() not in (*known, PEERS):
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            raise ConfigError(f"unknown variable {name}; {hint}")
 
 
 def read_secret(path: Path, variable: str) -> bytes:

@@ -61,6 +61,16 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
     assert settings.PREFIX in str(refused.value)
 
 
+def test_a_variable_that_does_not_exist_is_refused_with_the_nearest_that_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ACTR_SIGNALING__URL", "ws://of.a.peer/v1/ws")
+    settings.load()
+    monkeypatch.setenv("ACTR_SIGNALING__LEASEE", "4")
+    with pytest.raises(ConfigError, match="LEASEE; did you mean ACTR_SIGNALING__LEASE"):
+        settings.load()
+
+
 def test_a_secret_is_read_without_its_line_end(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_bytes(b"0123456789abcdef\n")
