@@ -1,4 +1,4 @@
-"""Each row of docs/errors.md, provoked over real processes and wires.
+"""What users and strangers get wrong (docs/errors.md), over real processes and wires.
 
 One room in a process of its own takes all of it. After each, another call to it still works.
 """
