@@ -37,6 +37,8 @@ CUT_SECONDS = 1.5
 REST_SECONDS = 0.4
 RETURN_SECONDS = 15.0
 """Longest wait for the traffic to be back on WebRTC."""
+CLOCK_SECONDS = 0.02
+WATCH_SECONDS = 5.0
 PER_SECOND = 100
 WEBSOCKET_EVERY = 5
 GOAL_GAP_P99, GOAL_GAP_MAX = 1.0, 1.5
@@ -54,7 +56,12 @@ class Run:
     """Seconds from healing until traffic was back on WebRTC."""
     stayed_away: int = 0
     """Times that it did not come back within ``RETURN_SECONDS``."""
+    late: float = 0.0
+    """The longest that this process, which does next to nothing, was kept from running: what the
+    machine added to a gap."""
     ended: float = 0.0
+    refused: dict[str, int] = field(default_factory=dict)
+    """Sends and calls that ended with an error, by lane."""
     before: dict[str, Any] = field(default_factory=dict)
     """What both peers used when idle, before the first cut."""
     after: dict[str, Any] = field(default_factory=dict)
@@ -86,14 +93,24 @@ async def run(cuts: int, folder: Path) -> dict[str, Any]:
         await a.ask("send", to=b.id, rates=dict.fromkeys(LANES, PER_SECOND))
         await sender.ask("send", rate=PER_SECOND * len(RELIABLE), size=100)
         await asyncio.sleep(1)
+        clock = asyncio.get_running_loop().create_task(_clock(done))
         for number in range(1, cuts + 1):
             await _cut(net, a, b, number, done)
             console.print(f"cut {number} of {cuts}: back after {done.returns[-1]:.2f} s")
+        clock.cancel()
         done.ended = time.monotonic()
-        stopped = await a.ask("stop")
+        done.refused = (await a.ask("stop"))["refused"]
         await sender.ask("stop")
         done.after = await _idle(a, b)
-        return _document(cuts, done, a, b, sender, receiver, stopped)
+        return _document(done, (a, b), (sender, receiver))
+
+
+async def _clock(done: Run) -> None:
+    """Watch how late this process runs."""
+    while True:
+        began = time.monotonic()
+        await asyncio.sleep(CLOCK_SECONDS)
+        done.late = max(done.late, time.monotonic() - began - CLOCK_SECONDS)
 
 
 async def _warm_up(a: Actor, b: Actor, done: Run) -> None:
@@ -156,14 +173,9 @@ def _gaps(found: Sequence[float]) -> dict[str, float]:
 
 
 def _document(
-    cuts: int,
-    done: Run,
-    a: Actor,
-    b: Actor,
-    sender: Actor,
-    receiver: Actor,
-    stopped: dict[str, Any],
+    done: Run, actors: tuple[Actor, Actor], library_alone: tuple[Actor, Actor]
 ) -> dict[str, Any]:
+    (a, b), (sender, receiver) = actors, library_alone
     found, arrived = verdicts(a, b), b.arrived()
     silences = {lane: ledger.silences(arrived, lane, done.cuts, done.ended) for lane in RELIABLE}
     hits = [at in done.udp_cuts for at in done.cuts]
@@ -182,11 +194,11 @@ def _document(
     library_gaps = ledger.silences(receiver.arrived(), "stream", done.udp_cuts, done.ended)
     late = found["latency"]
     document: dict[str, Any] = {
-        "cuts": cuts,
+        "cuts": len(done.cuts),
         **total,
         **_gaps([gap for lane in RELIABLE for gap in used[lane]]),
         "gap_max_spare_wire_s": round(max(spare, default=0.0), 3),
-        "refused": stopped["refused"],
+        "refused": done.refused,
         "lanes": {lane: {**found[lane].row(), **_gaps(used[lane])} for lane in RELIABLE},
         "latency_first": {
             "accepted": late.accepted,
@@ -200,11 +212,28 @@ def _document(
         "back_on_webrtc_p50_s": round(percentile(done.returns, 0.5), 3),
         "back_on_webrtc_max_s": round(max(done.returns), 3),
         "stayed_away": done.stayed_away,
+        "driver_late_max_s": round(done.late, 3),
+        "worst_cut": _worst(done, used, (a, b)),
         "idle_before": done.before,
         "idle_after": done.after,
     }
     document["holds"] = _holds(document)
     return document
+
+
+def _worst(done: Run, gaps: dict[str, list[float]], actors: tuple[Actor, Actor]) -> dict[str, Any]:
+    """The cut with the longest gap, and what the peers said of their wires after it, by seconds."""
+    longest = [max(of_cut) for of_cut in zip(*gaps.values(), strict=True)]
+    if not longest:
+        return {}
+    began = done.udp_cuts[longest.index(max(longest))]
+    told = [
+        [round(line["at"] - began, 2), actor.name, line["kind"], line["state"]]
+        for actor in actors
+        for line in actor.told("wire")
+        if 0 <= line["at"] - began <= WATCH_SECONDS
+    ]
+    return {"number": done.cuts.index(began) + 1, "gap_s": round(max(longest), 3), "told": told}
 
 
 def _holds(document: dict[str, Any]) -> dict[str, bool]:
@@ -239,6 +268,10 @@ def _show(document: dict[str, Any]) -> None:
         for when in ("before", "after")
         for name, used in document[f"idle_{when}"].items()
     ])  # fmt: skip
+    console.print(f"worst cut: {document['worst_cut']}")
+    console.print(
+        f"the machine kept the driver waiting for {document['driver_late_max_s']} s at most"
+    )
     for goal, is_met in document["holds"].items():
         console.print(f"{'yes' if is_met else 'NO':>4}  {goal}")
 

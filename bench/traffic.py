@@ -31,8 +31,7 @@ from demo.chat_actr import ChatService
 
 EVENTUALLY = 0.05
 """Seconds between two looks at a state that has no event."""
-SETTLE_SECONDS = 30.0
-STOP_SECONDS = 45.0
+SETTLE_SECONDS, STOP_SECONDS = 30.0, 45.0
 
 
 def emit(**values: object) -> None:
@@ -225,6 +224,7 @@ class Peer:
         self,
         to: str,
         timeout: float,
+        *,
         active: str | None = None,
         ready: list[str] | None = None,
         frames: int = 0,
