@@ -120,10 +120,10 @@ async def test_a_web_page_of_another_origin_closes_with_4403(
 
 
 async def test_a_missed_heartbeat_closes_with_4408() -> None:
-    async with serve(lease=0.3, heartbeat=0.1) as replica:
+    async with serve(lease=1, heartbeat=0.3) as replica:
         client = await Client.registered_as(replica.url, "a")
         for _ in range(3):
-            await asyncio.sleep(0.15)  # beats keep it open past one lease
+            await asyncio.sleep(0.4)  # beats keep it open past one lease
             await client.ask(heartbeat=pb.Heartbeat())
         assert await client.closed() == 4408
 
