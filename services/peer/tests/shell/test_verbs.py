@@ -56,7 +56,7 @@ def test_each_error_has_its_exit_code_and_one_line(error: PeerError, code: Exit)
 
 def test_an_error_that_does_not_say_what_to_do_gets_advice() -> None:
     _, text = exits.explain(UnreachableError("acme:room@2:default", "offline"))
-    assert "signaling.url" in text
+    assert "actr config show" in text
 
 
 def test_every_error_class_has_an_exit_code() -> None:

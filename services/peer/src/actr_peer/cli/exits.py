@@ -54,7 +54,7 @@ _ADVICE: Mapping[type[PeerError], tuple[Exit, str]] = MappingProxyType(
         ConfigError: (Exit.USAGE, ""),  # it names the key, the value and what is allowed
         UnreachableError: (
             Exit.UNREACHABLE,
-            "check that it runs, and that signaling.url is right ('actr config show')",
+            "check that it runs, and the addresses that 'actr config show' tells",
         ),
         DeadlineError: (Exit.DEADLINE, "try again, or give it more time with --timeout"),
         CallError: (Exit.REFUSED, ""),  # the words of the far side
