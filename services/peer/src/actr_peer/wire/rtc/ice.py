@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from aioice import Candidate, Connection, TransportPolicy, ice, stun
+from aioice import Candidate, Connection, TransportPolicy, ice, stun, turn
+from aioice.candidate import candidate_foundation, candidate_priority
 from aiortc.rtcicetransport import RTCIceTransport
 
 from actr_peer.wire.engine import EngineOptions
@@ -65,13 +67,44 @@ class IceConnection(Connection):
         if self._local_candidates_start:
             return
         self._local_candidates_start = True
-        servers = self.stun_server, self.turn_server
-        self.stun_server = self.turn_server = None
-        self._local_candidates += await self.get_component_candidates(1, self.addresses)
-        self.stun_server, self.turn_server = servers
+        for address in self.addresses:
+            await self._open(address)
         if self._is_relay_only:
             await self._ask_turn(lambda _: None)
         self._local_candidates_end = True
+
+    async def _open(self, address: str) -> None:
+        """Make a host candidate of ``address``, if this machine lets a socket bind to it.
+
+        The library's own way loses its sockets when it is cancelled, or closed, meanwhile.
+        """
+        if self._closing:
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            transport, protocol = await loop.create_datagram_endpoint(
+                lambda: ice.StunProtocol(self), local_addr=(address, 0)
+            )
+        except OSError as exc:
+            self.failures.append(f"host:{address}: {exc.strerror}")
+            return
+        if self._closing:
+            transport.close()
+            return
+        self._protocols.append(protocol)
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, turn.UDP_SOCKET_BUFFER_SIZE)
+        host, port = transport.get_extra_info("sockname")[:2]
+        protocol.local_candidate = Candidate(
+            foundation=candidate_foundation("host", "udp", host),
+            component=1,
+            transport="udp",
+            priority=candidate_priority(1, "host"),
+            host=host,
+            port=port,
+            type="host",
+        )
+        self._local_candidates.append(protocol.local_candidate)
 
     async def ask_servers(self, found: Callable[[Candidate], None]) -> None:
         """Ask the STUN and TURN servers; ``found`` is called for each candidate as it comes."""
