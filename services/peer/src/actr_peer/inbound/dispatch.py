@@ -97,8 +97,7 @@ class Dispatcher:
             self._routes.open_stream(link, envelope)
         else:
             request = _request(link, payload_type, message, envelope)
-            chain = envelope.call_chain
-            if chain and self._routes.is_cycle(request, chain):
+            if envelope.has_call_chain and self._routes.is_cycle(request, envelope.call_chain):
                 self._refuse_cycle(link, payload_type, request)
                 link.acknowledge(payload_type, number)
                 return

@@ -138,7 +138,7 @@ class Context:
         caller: ActrId,
         origin: Origin,
         *,
-        timeout: float | None,
+        deadline: float | None,
         method: Method[Any, Any] | None = None,
         turn: Turn | None = None,
     ) -> None:
@@ -146,7 +146,8 @@ class Context:
         self._origin = origin
         self._turn = turn
         self._method = method
-        self._deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        self._deadline = deadline
+        """By the loop's clock; None: the caller set none."""
         self.caller = caller
 
     @property

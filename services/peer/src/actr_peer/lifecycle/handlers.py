@@ -109,14 +109,16 @@ class Handlers:
                 "compare the .proto files of both sides (actr proto check)",
             )
             return Outcome(error_reply(request, error))
+        now = asyncio.get_running_loop().time()
         timeout = envelope.timeout
+        deadline = None if timeout is None else now + timeout
         limit = method.handler_timeout
-        if limit is None or (timeout is not None and timeout < limit):
-            limit = timeout
         if limit is not None:
-            turn.limit(limit)
+            turn.limit(now + limit if timeout is None else now + min(limit, timeout))
+        elif deadline is not None:
+            turn.limit(deadline)
         context = Context(
-            actor, sender_id(request.sender), envelope, timeout=timeout, turn=turn, method=method
+            actor, sender_id(request.sender), envelope, deadline=deadline, turn=turn, method=method
         )
         try:
             reply = await handler(message, context)
@@ -137,7 +139,7 @@ class Handlers:
     async def run_local(self, actor: Actor, call: LocalCall) -> None:
         """Run one call from inside the process; its future gets the reply object or the error."""
         method, handler = self._table[call.method.route_key]
-        context = Context(actor, actor.id, call, timeout=call.timeout)
+        context = Context(actor, actor.id, call, deadline=_deadline(call.timeout))
         if method.kind.replies_stream:
             # The caller's own task iterates: its pace is the handler's pace.
             result: object = handler(_requests(call), context)
@@ -161,7 +163,7 @@ class Handlers:
         """Run the body of a streaming method; returns the reply where there is just one."""
         method, handler = self._table[envelope.route_key]
         reader, writer = halves
-        context = Context(actor, caller, envelope, timeout=envelope.timeout)
+        context = Context(actor, caller, envelope, deadline=_deadline(envelope.timeout))
         try:
             async with asyncio.timeout(envelope.timeout):
                 if reader is None:
@@ -194,6 +196,10 @@ class Handlers:
 
 # Requests come from few senders, again and again: reading the text each time costs 4 µs.
 sender_id = lru_cache(maxsize=4096)(ActrId.parse)
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else asyncio.get_running_loop().time() + timeout
 
 
 def decoded(request: Request) -> Envelope:

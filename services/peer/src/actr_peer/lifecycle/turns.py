@@ -142,9 +142,9 @@ class Turn:
             self.deferred = Deferred(self, self._scheduler)
         return self.deferred
 
-    def limit(self, seconds: float) -> None:
-        """Cancel the handler, or end its deferred reply, after ``seconds`` from now."""
-        self._limit_at = asyncio.get_running_loop().time() + seconds
+    def limit(self, at: float) -> None:
+        """Cancel the handler, or end its deferred reply, ``at`` this time of the loop."""
+        self._limit_at = at
         if self.is_waiting:
             self.arm()
 

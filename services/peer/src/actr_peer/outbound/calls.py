@@ -37,6 +37,16 @@ class PendingCall:
         """The serialized request, kept for a callee that restarts before it answers."""
         self.is_sent = False
 
+    def expire(self) -> None:
+        """Time is up: whoever waits gets a ``TimeoutError``."""
+        if not self.future.done():
+            self.future.set_exception(TimeoutError())
+
+    def renew(self) -> None:
+        """The callee asks to be asked again: wait for another reply."""
+        self.is_sent = False
+        self.future = self.future.get_loop().create_future()
+
 
 class PendingCalls:
     """All calls of a node that wait; owned by the node."""
@@ -55,8 +65,13 @@ class PendingCalls:
     def close(self, remote: ActrId, request_id: str) -> None:
         """Forget a call, answered or not."""
         calls = self._by_remote.get(remote)
-        if calls is not None and calls.pop(request_id, None) is not None and not calls:
+        call = calls.pop(request_id, None) if calls is not None else None
+        if call is None:
+            return
+        if not calls:
             del self._by_remote[remote]
+        if call.future.done() and not call.future.cancelled():
+            call.future.exception()  # retrieved: its caller may have left for another reason
 
     def resolve(self, remote: ActrId, reply: Envelope) -> bool:
         """Give a reply to who waits for it; False if nobody does."""

@@ -105,14 +105,14 @@ class RemoteGate:
             return read_reply(
                 method, await durable.call(self.remote, method, payload, options, timeout)
             )
-        request_id = new_request_id()
-        payload_type = method.payload_type
-        call = self._out.calls.open(self.remote, request_id, payload_type)
+        call = self._out.calls.open(self.remote, new_request_id(), method.payload_type)
+        loop = asyncio.get_running_loop()
+        # One timer on the call instead of asyncio.timeout: that costs a sixth of a whole call.
+        timer = loop.call_later(timeout, call.expire)
         try:
-            async with asyncio.timeout(timeout):
-                reply = await self._exchange(
-                    call, method, request.SerializeToString(), options, timeout
-                )
+            reply = await self._exchange(
+                call, method, request.SerializeToString(), options, timeout
+            )
         except TimeoutError as exc:
             self._cancel(call)
             raise DeadlineError(
@@ -122,7 +122,8 @@ class RemoteGate:
             self._cancel(call)
             raise
         finally:
-            self._out.calls.close(self.remote, request_id)
+            timer.cancel()
+            self._out.calls.close(self.remote, call.request_id)
         return read_reply(method, reply)
 
     async def tell(self, method: Method[Req, Any], request: Req, options: CallOptions) -> None:
@@ -231,14 +232,16 @@ class RemoteGate:
                 metadata=options.metadata,
                 extras=self._extras(),
             )
-            await self._link().lane(method.payload_type).send(call.message)
+            lane = self._link().lane(method.payload_type)
+            if not lane.offer(call.message):
+                async with asyncio.timeout(left):
+                    await lane.send(call.message)
             call.is_sent = True
             reply = await call.future
             error = reply.error
             if error is None or not error.retryable or attempt == tries:
                 return reply
-            call.is_sent = False
-            call.future = asyncio.get_running_loop().create_future()
+            call.renew()
             delay = error.retry_after or FIRST_RETRY_DELAY * 2 ** (attempt - 1)
             if delay >= deadline - asyncio.get_running_loop().time():
                 return reply

@@ -36,10 +36,11 @@ EMPTY: Mapping[str, str] = MappingProxyType({})
 class Envelope:
     """One decoded ``RpcEnvelope``; its bounds hold."""
 
-    __slots__ = ("_pb", "direction", "request_id", "route_key")
+    __slots__ = ("_pb", "direction", "has_call_chain", "request_id", "route_key")
 
     def __init__(self, message: pb.RpcEnvelope) -> None:
         self._pb = message
+        self.has_call_chain = False
         self.direction: int = message.direction
         self.request_id: str = message.request_id
         self.route_key: str = message.route_key
@@ -122,8 +123,11 @@ def decode_envelope(data: bytes) -> Envelope:
             check_metadata(message.metadata)
         except LimitError as exc:
             raise RemoteProtocolError(str(exc)) from exc
-    if len(message.call_chain) > MAX_CALL_CHAIN:
-        raise RemoteProtocolError(f"call chain of {len(message.call_chain)} calls")
+    chain = message.call_chain
+    if chain:
+        if len(chain) > MAX_CALL_CHAIN:
+            raise RemoteProtocolError(f"call chain of {len(chain)} calls")
+        envelope.has_call_chain = True
     if envelope.direction > CANCEL:
         raise RemoteProtocolError(f"direction {envelope.direction}")
     return envelope

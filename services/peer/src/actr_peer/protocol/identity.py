@@ -8,7 +8,7 @@ Text form::
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import total_ordering
 from typing import Self
 
@@ -35,6 +35,15 @@ class ActrId:
     name: str
     instance: str
     realm: str = "default"
+    _text: str = field(init=False, repr=False, compare=False)
+    """Written once: every message asks for it, and its hash is the id's."""
+
+    def __post_init__(self) -> None:
+        text = f"{self.manufacturer}:{self.name}@{self.instance}:{self.realm}"
+        object.__setattr__(self, "_text", text)
+
+    def __hash__(self) -> int:
+        return hash(self._text)
 
     @property
     def actr_type(self) -> str:
@@ -78,9 +87,9 @@ class ActrId:
         )
 
     def __str__(self) -> str:
-        return f"{self.manufacturer}:{self.name}@{self.instance}:{self.realm}"
+        return self._text
 
     def __lt__(self, other: object) -> bool:
         if not isinstance(other, ActrId):
             return NotImplemented
-        return str(self) < str(other)
+        return self._text < other._text

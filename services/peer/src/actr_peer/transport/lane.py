@@ -83,12 +83,22 @@ class Lane:
             BrokenError: If the link is gone.
             ClosedError: If this side closed it.
         """
+        if not self.offer(message):
+            assert isinstance(self._sender, Sender)
+            await self._wait(self._sender, message)
+
+    def offer(self, message: bytes) -> bool:
+        """Take ``message`` if the window has room now, as :meth:`send` would; else do nothing.
+
+        Raises:
+            LimitError, UnreachableError, BrokenError, ClosedError: As :meth:`send`.
+        """
         sender = self._sender
         self._check(message)
         if isinstance(sender, Sender) and (self._waiters or not sender.has_room(len(message))):
-            await self._wait(sender, message)
-        else:
-            self._link.submit(sender, message)
+            return False
+        self._link.submit(sender, message)
+        return True
 
     def post(self, message: bytes) -> None:
         """Take ``message`` at once, whatever the window says: replies, credits, cancellations.
