@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
@@ -106,6 +106,9 @@ class Outbox:
         """By call key: without and with a reply."""
         self._kept: OrderedDict[int, Kept] = OrderedDict()
         self._results: dict[str, asyncio.Future[bytes]] = {}
+        self._dropping: deque[int] = deque()
+        """Committed rows that are to be deleted; filled on the loop, emptied by the writer."""
+        self._is_dropping = False
         self._room = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -197,12 +200,19 @@ class Outbox:
         call = self._open.pop(request_id, None)
         if call is None:
             return False
+        future = self._results.pop(call.call_key, None)
+        if future is not None and not future.done() and call.call_key == call.request_id:
+            # Nobody else can ask for a call that has no key of its own: the reply need not be kept.
+            future.set_result(reply)
+            del self._keys[call.call_key]
+            self._drop(call.number)
+            self._room.set()
+            return True
         kept = Kept(call.number, call.call_key)
         kept.reply = reply
         self._keys[call.call_key] = kept
         self._kept[call.number] = kept
         self._ledger.ride(Finish(kept, done_row(call.number, reply), len(reply) + 200))
-        future = self._results.pop(call.call_key, None)
         if future is not None and not future.done():
             future.set_result(reply)
         while len(self._kept) > self._max_kept:
@@ -244,6 +254,9 @@ class Outbox:
             self._room.set()
         else:
             self._kept.pop(number, None)
+            if known.reply is None:  # committed: the row's last change but one
+                self._drop(number)
+                return
 
         def tell(task: Task) -> None:
             if task.error is None:
@@ -252,6 +265,36 @@ class Outbox:
                 self._ledger.keep(task)
 
         self._ledger.ride(Task(lambda connection: _delete(connection, number), tell, reserve=VITAL))
+
+    def _drop(self, number: int) -> None:
+        """Delete the committed row of a finished call, in one task with others."""
+        self._dropping.append(number)
+        if not self._is_dropping:
+            self._is_dropping = True
+            self._ride_drops()
+
+    def _ride_drops(self) -> None:
+        taken: list[int] = []
+
+        def work(connection: Connection) -> None:
+            """In the writer: all that has gathered by now; a second run deletes them again."""
+            while self._dropping:
+                taken.append(self._dropping.popleft())
+            for number in taken:
+                _delete(connection, number)
+
+        def tell(task: Task) -> None:
+            if task.error is not None:
+                self._ledger.keep(task)
+                return
+            for number in taken:
+                self._advance(number)
+            # What came after the writer looked has no task yet.
+            self._is_dropping = bool(self._dropping)
+            if self._is_dropping:
+                self._ride_drops()
+
+        self._ledger.ride(Task(work, tell, reserve=VITAL))
 
     def _advance(self, number: int) -> None:
         """A number is done with, on disk."""
