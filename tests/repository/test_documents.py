@@ -187,10 +187,9 @@ FOREIGN = re.compile(
     "|".join(
         (
             "/" + "work/",
-            "/" + "tmp/actr/",
             "/" + r"root/\.pyenv",
             "/" + "opt/(pypi|wheels)",
-            r"(pypi|pythonhosted)\." + "org/",
+            "(pypi|python" + "hosted)" + r"\." + "org/",
             r"(ghcr|quay|gcr|docker)\." + "io/",
             r"pkg\." + "dev",
             r"registry\." + "(npmjs|hub|docker)",
