@@ -109,7 +109,7 @@ crash-test: setup  ## kill peers with SIGKILL under durable calls, compare (KILL
 	@$(BIN)/python -m bench.crash_test $(kills) $(json) $(ARGS)
 
 .PHONY: fault-test
-fault-test: setup  ## cut, freeze and lose on real wires, compare (SIZE=small|full)
+fault-test: setup  ## cut, freeze and lose on real wires, compare (SIZE=small|normal|full)
 	@$(BIN)/python -m bench.fault_test $(size) $(json) $(ARGS)
 
 .PHONY: up

@@ -1,4 +1,4 @@
-"""The fault suite in a private network: ``make fault-test [SIZE=small|full] [JSON=1]``.
+"""The fault suite in a private network: ``make fault-test [SIZE=small|normal|full] [JSON=1]``.
 
 Runs ``tests/faults`` with pytest, and tells of each scenario what was accepted and what arrived.
 More arguments go to pytest: ``ARGS="-k frozen"``.
@@ -49,7 +49,7 @@ class Scenarios:
 def main() -> None:
     """Run the suite; exit status as pytest's."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", choices=("small", "full"), default="small")
+    parser.add_argument("--size", choices=("small", "normal", "full"), default="normal")
     parser.add_argument("--json", action="store_true")
     arguments, rest = parser.parse_known_args()
     netns.enter()

@@ -15,9 +15,19 @@ from pairs import MakePair, Pair, pair
 from bench import netns
 from bench.hosts import Network, network, router_signaling
 
+SMALL = (
+    "test_dropped_udp",
+    "test_a_reset_websocket",
+    "test_both_wires",
+    "test_a_cut_among_fragments",
+    "test_a_process_frozen",
+    "test_a_deliberate_fault_is_found_and_only_it[NoResend]",
+)
+"""One scenario of each sort, in less than a minute."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--size", choices=("small", "full"), default="small")
+    parser.addoption("--size", choices=("small", "normal", "full"), default="normal")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -31,14 +41,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.service)
         if not netns.is_private():
             item.add_marker(pytest.mark.skip(reason="needs a private network: make fault-test"))
-        if item.get_closest_marker("slow") and config.getoption("--size") == "small":
+        size = config.getoption("--size")
+        if item.get_closest_marker("slow") and size != "full":
             item.add_marker(pytest.mark.skip(reason="SIZE=full only"))
+        elif size == "small" and not item.name.startswith(SMALL):
+            item.add_marker(pytest.mark.skip(reason="not in SIZE=small"))
 
 
 @pytest.fixture
 def times(request: pytest.FixtureRequest) -> int:
     """How often a scenario is repeated."""
-    return 1 if request.config.getoption("--size") == "small" else 4
+    return 4 if request.config.getoption("--size") == "full" else 1
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
