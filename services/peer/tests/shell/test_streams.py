@@ -206,3 +206,13 @@ async def test_a_remote_cannot_open_streams_without_end(pair: Pair, monkeypatch)
     pair.near.open_writer(pair.near_link, "b", RELIABLE, credit=1)
     with pytest.raises(LimitError):
         pair.near.open_writer(pair.near_link, "d", RELIABLE, credit=1)
+
+
+async def test_a_sending_half_that_is_given_up_is_no_clean_end(pair: Pair):
+    writer, reader = pair.channel()
+    await writer.send(b"half of it")
+    pair.near.forget_writer(THERE, writer)
+    assert (await anext(reader)).data == b"half of it"
+    with pytest.raises(CallError) as ended:
+        await anext(reader)
+    assert ended.value.code is Code.CANCELLED

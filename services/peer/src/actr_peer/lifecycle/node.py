@@ -180,6 +180,7 @@ class Node(Parts):
     def close_stream(self, remote: ActrId | str, writer: StreamWriter) -> None:
         """End a channel that :meth:`open_stream` opened, and forget it."""
         target = ActrId.parse(remote) if isinstance(remote, str) else remote
+        writer.end()
         self.streams.forget_writer(target, writer)
 
     def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:

@@ -125,8 +125,6 @@ class Openings:
             if reader is not None:
                 self._streams.forget_reader(link.remote, reader)
             if writer is not None:
-                if not writer.is_stopped:
-                    writer.end(CallError(Code.CANCELLED, "the handler was cancelled"))
                 self._streams.forget_writer(link.remote, writer)
 
     def _refuse(self, link: Link, envelope: Envelope, error: CallError) -> None:

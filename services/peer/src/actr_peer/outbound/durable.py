@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import Any
 
-from actr_peer.errors import BusyError, ClosedError, DeadlineError, PeerError
+from actr_peer.errors import BusyError, DeadlineError, PeerError
 from actr_peer.outbound.calls import new_request_id
 from actr_peer.outbound.outbox import OpenCall, Outbox
 from actr_peer.protocol.envelopes import Envelope, Extras, decode_envelope, encode_request
@@ -183,7 +183,7 @@ class DurableCalls:
             return None
         try:
             return self._transport.link(remote)
-        except (ClosedError, PeerError) as exc:
+        except PeerError as exc:
             log.info("durable calls wait: remote=%s cause=%s", remote, exc)
             self._redial_later(remote)
             return None

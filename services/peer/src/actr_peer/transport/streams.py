@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from actr_peer.errors import BrokenError, CallError, ClosedError, LimitError, PeerError
+from actr_peer.errors import BrokenError, CallError, ClosedError, Code, LimitError, PeerError
 from actr_peer.protocol.chunks import (
     Chunk,
     encode_credit,
@@ -274,8 +274,11 @@ class Streams:
             self._count_down(remote)
 
     def forget_writer(self, remote: ActrId, writer: StreamWriter) -> None:
-        """Drop the sending half; it ends well if it has not ended."""
-        writer.end()
+        """Drop the sending half; one that has not ended was given up, and the far side is told.
+
+        A clean end here would pass off half of a stream as the whole of it.
+        """
+        writer.end(CallError(Code.CANCELLED, "the sender gave up"))
         if self._writers.pop((remote, writer.channel_id), None) is not None:
             self._count_down(remote)
 
