@@ -19,7 +19,6 @@ from actr_peer.protocol.mailbox import (
     Put,
     Repeated,
     Request,
-    State,
 )
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.remembered import LOT, Caller, Finished, Lot, Remembered
@@ -40,14 +39,15 @@ def size_of(request: Request) -> int:
 class Entry:
     """A request that is not finished."""
 
-    __slots__ = ("done", "is_cancelled", "is_signal", "request", "size", "state", "waiters")
+    __slots__ = ("done", "is_cancelled", "is_signal", "is_stored", "request", "size", "waiters")
 
-    def __init__(self, request: Request, done: Done | None, state: State) -> None:
+    def __init__(self, request: Request, done: Done | None = None) -> None:
         self.request = request
         self.size = len(request.envelope) + ROW_BYTES
         self.is_signal = request.payload_type is _SIGNAL
         self.done = done
-        self.state = state
+        self.is_stored = done is None
+        """False until its row is committed."""
         self.waiters: list[Done] | None = None
         """Of repeated puts that came before the first was safe."""
         self.is_cancelled = False
@@ -126,7 +126,7 @@ class Duplicates:
     def repeat(self, known: Known, done: Done) -> None:
         """Answer a repeated request from what is known of the first."""
         if isinstance(known, Entry):
-            if known.state is not State.WRITING:
+            if known.is_stored:
                 done(REPEATED_QUIETLY)
             else:
                 known.waiters = [*(known.waiters or ()), done]

@@ -17,10 +17,11 @@ from actr_peer.protocol.mailbox import (
     Pressure,
     Refused,
     Request,
-    State,
 )
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Insert, UrgentInsert
+
+_IN = Door.IN  # looked up once: every request is compared with it
 
 
 @dataclass(slots=True)
@@ -60,7 +61,7 @@ class Intake:
 
     def found(self, request: Request) -> None:
         """A request is stored already."""
-        self._duplicates.revive(Entry(request, None, State.QUEUED))
+        self._duplicates.revive(Entry(request))
         self.admission.take(size_of(request))
 
     def put(self, request: Request, done: Done) -> None:
@@ -72,11 +73,11 @@ class Intake:
             self.counts.repeated += 1
             self._duplicates.repeat(known, done)
             return
-        entry = Entry(request, done, State.WRITING)
+        entry = Entry(request, done)
         if request.call_number and self._is_over(entry):
             return
         door = self.admission.enter(entry)
-        if door is Door.IN:
+        if door is _IN:
             self._save(entry)
         elif door is Door.WAITS:
             self._duplicates.add(entry)
@@ -139,5 +140,5 @@ class Intake:
             self._refuse(entry, "no room on the disk")
             return None
         self.counts.stored += 1
-        entry.state = State.QUEUED
+        entry.is_stored = True
         return request

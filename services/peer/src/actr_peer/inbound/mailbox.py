@@ -37,7 +37,6 @@ from actr_peer.protocol.mailbox import (
     STORED,
     Pressure,
     Request,
-    State,
 )
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.remembered import Remembered
@@ -179,7 +178,7 @@ class Mailbox:
         entry = self._duplicates.entry(sender, request_id)
         if entry is None:
             return None
-        if entry.state is not State.WRITING:
+        if entry.is_stored:
             return entry.request
         entry.is_cancelled = True
         return None

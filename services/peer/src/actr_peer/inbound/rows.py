@@ -10,7 +10,7 @@ from __future__ import annotations
 from actr_peer.protocol.mailbox import Request, State
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.storage.batches import Upsert
-from actr_peer.storage.operations import Row
+from actr_peer.storage.operations import Row, blob
 
 VERSION = 1
 """``user_version`` of the file."""
@@ -71,7 +71,7 @@ def insert_row(request: Request) -> Row:
         request.request_id,
         kind_of(request),
         request.route_key,
-        request.envelope,
+        blob(request.envelope),
         to_signed(request.store_id),
         request.call_number,
     )
@@ -79,7 +79,7 @@ def insert_row(request: Request) -> Row:
 
 def done_row(sequence: int, reply: bytes | None) -> Row:
     """The change that completes a request; the other columns stay as they are."""
-    return (sequence, _DONE, None, None, None, None, reply, None, None)
+    return (sequence, _DONE, "", "", 0, "", None if reply is None else blob(reply), 0, 0)
 
 
 def request_of(row: Row) -> Request:

@@ -109,7 +109,7 @@ class Handlers:
                 "compare the .proto files of both sides (actr proto check)",
             )
             return Outcome(error_reply(request, error))
-        now = asyncio.get_running_loop().time()
+        now = turn.now()
         timeout = envelope.timeout
         deadline = None if timeout is None else now + timeout
         limit = method.handler_timeout

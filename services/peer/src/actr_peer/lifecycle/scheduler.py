@@ -90,7 +90,7 @@ class Scheduler:
         self._idle = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         await self._tasks.__aenter__()
         self._is_taking = True
         for request, why in self.mailbox.poisoned:
@@ -212,7 +212,7 @@ class Scheduler:
     def _wake(self) -> None:
         if not self._is_scheduled:
             self._is_scheduled = True
-            self._loop.call_soon(self._start_ready)
+            self.loop.call_soon(self._start_ready)
 
     def _start_ready(self) -> None:
         """Start what may start; once for each burst."""
@@ -243,7 +243,7 @@ class Scheduler:
             coro = turn.job.run()
         context = copy_context()
         try:
-            result = step(coro, turn.stand_in, context, self._loop)
+            result = step(coro, turn.stand_in, context, self.loop)
         except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - the boundary
             result = self._failed(turn, exc)
         if type(result) is Suspended:
@@ -341,7 +341,7 @@ class Scheduler:
             self._turns.insist(turn)
             self._wake()
         else:
-            self._loop.call_soon(self._start_again, turn)
+            self.loop.call_soon(self._start_again, turn)
 
     def _start_again(self, turn: Turn) -> None:
         if self._is_taking:

@@ -142,6 +142,10 @@ class Turn:
             self.deferred = Deferred(self, self._scheduler)
         return self.deferred
 
+    def now(self) -> float:
+        """By the loop's clock; asking for the running loop would cost a system call more."""
+        return self._scheduler.loop.time()
+
     def limit(self, at: float) -> None:
         """Cancel the handler, or end its deferred reply, ``at`` this time of the loop."""
         self._limit_at = at
@@ -153,8 +157,7 @@ class Turn:
         if self._timer is not None:
             self._timer.cancel()
         if self._limit_at is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(self._limit_at, self._scheduler.expire, self)
+            self._timer = self._scheduler.loop.call_at(self._limit_at, self._scheduler.expire, self)
 
     def disarm(self) -> None:
         """The handler ended."""

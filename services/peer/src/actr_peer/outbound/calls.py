@@ -1,4 +1,4 @@
-"""Calls that wait for their reply: request id to waiter, per remote (spec 3.3).
+"""Calls that wait for their reply: request id to waiter (spec 3.3).
 
 Replies are matched here, before the mailbox and by the authenticated remote: nobody but the
 callee can answer a call. A late or unknown reply is counted and dropped.
@@ -25,11 +25,16 @@ def new_request_id() -> str:
 class PendingCall:
     """One request that was sent and whose reply is awaited."""
 
-    __slots__ = ("future", "is_sent", "message", "payload_type", "request_id")
+    __slots__ = ("future", "is_sent", "message", "payload_type", "remote", "request_id")
 
     def __init__(
-        self, request_id: str, payload_type: PayloadType, future: asyncio.Future[Envelope]
+        self,
+        remote: ActrId,
+        request_id: str,
+        payload_type: PayloadType,
+        future: asyncio.Future[Envelope],
     ) -> None:
+        self.remote = remote
         self.request_id = request_id
         self.payload_type = payload_type
         self.future = future
@@ -54,54 +59,58 @@ class PendingCalls:
     def __init__(self) -> None:
         self.unmatched = 0
         """Replies that nobody waited for."""
-        self._by_remote: dict[ActrId, dict[str, PendingCall]] = {}
+        self._calls: dict[str, PendingCall] = {}
+        """By request id, oldest first."""
 
-    def open(self, remote: ActrId, request_id: str, payload_type: PayloadType) -> PendingCall:
+    def open(
+        self,
+        remote: ActrId,
+        request_id: str,
+        payload_type: PayloadType,
+        loop: asyncio.AbstractEventLoop,
+    ) -> PendingCall:
         """Register a call before its request is sent; end it with :meth:`close`."""
-        call = PendingCall(request_id, payload_type, asyncio.get_running_loop().create_future())
-        self._by_remote.setdefault(remote, {})[request_id] = call
+        call = PendingCall(remote, request_id, payload_type, loop.create_future())
+        self._calls[request_id] = call
         return call
 
-    def close(self, remote: ActrId, request_id: str) -> None:
+    def close(self, call: PendingCall) -> None:
         """Forget a call, answered or not."""
-        calls = self._by_remote.get(remote)
-        call = calls.pop(request_id, None) if calls is not None else None
-        if call is None:
-            return
-        if not calls:
-            del self._by_remote[remote]
+        self._calls.pop(call.request_id, None)
         if call.future.done() and not call.future.cancelled():
             call.future.exception()  # retrieved: its caller may have left for another reason
 
     def resolve(self, remote: ActrId, reply: Envelope) -> bool:
-        """Give a reply to who waits for it; False if nobody does."""
-        calls = self._by_remote.get(remote)
-        call = calls.get(reply.request_id) if calls is not None else None
+        """Give a reply to who waits for it; False if nobody waits for one from ``remote``."""
+        call = self._calls.get(reply.request_id)
         if call is None or call.future.done():
+            return False
+        if call.remote is not remote and call.remote != remote:
             return False
         call.future.set_result(reply)
         return True
 
     def waits_for(self, remote: ActrId) -> bool:
         """Whether a call to ``remote`` waits for its reply."""
-        return remote in self._by_remote
+        return any(call.remote == remote for call in self._calls.values())
 
     def fail_remote(self, remote: ActrId, error: PeerError) -> None:
         """The remote is lost for good: exactly its calls fail, at once."""
-        for call in list(self._by_remote.get(remote, {}).values()):
-            if not call.future.done():
+        for call in self._calls.values():
+            if call.remote == remote and not call.future.done():
                 call.future.set_exception(error)
 
     def fail_all(self, error: PeerError) -> None:
         """This side closes: every call fails."""
-        for remote in list(self._by_remote):
-            self.fail_remote(remote, error)
+        for call in self._calls.values():
+            if not call.future.done():
+                call.future.set_exception(error)
 
     def sent_to(self, remote: ActrId) -> Iterator[PendingCall]:
         """Calls whose request has left and whose reply has not come, oldest first."""
-        for call in list(self._by_remote.get(remote, {}).values()):
-            if call.is_sent and not call.future.done():
+        for call in list(self._calls.values()):
+            if call.remote == remote and call.is_sent and not call.future.done():
                 yield call
 
     def __len__(self) -> int:
-        return sum(len(calls) for calls in self._by_remote.values())
+        return len(self._calls)

@@ -105,14 +105,14 @@ class RemoteGate:
             return read_reply(
                 method, await durable.call(self.remote, method, payload, options, timeout)
             )
-        call = self._out.calls.open(self.remote, new_request_id(), method.payload_type)
         loop = asyncio.get_running_loop()
+        request_id = new_request_id()
+        call = self._out.calls.open(self.remote, request_id, method.payload_type, loop)
         # One timer on the call instead of asyncio.timeout: that costs a sixth of a whole call.
         timer = loop.call_later(timeout, call.expire)
         try:
-            reply = await self._exchange(
-                call, method, request.SerializeToString(), options, timeout
-            )
+            payload = request.SerializeToString()
+            reply = await self._exchange(call, method, payload, options, loop.time() + timeout)
         except TimeoutError as exc:
             self._cancel(call)
             raise DeadlineError(
@@ -123,7 +123,7 @@ class RemoteGate:
             raise
         finally:
             timer.cancel()
-            self._out.calls.close(self.remote, call.request_id)
+            self._out.calls.close(call)
         return read_reply(method, reply)
 
     async def tell(self, method: Method[Req, Any], request: Req, options: CallOptions) -> None:
@@ -168,7 +168,8 @@ class RemoteGate:
         """Send a stream of requests and wait for the one reply."""
         channel_id = new_request_id()
         timeout = self._timeout(options, None)
-        call = self._out.calls.open(self.remote, channel_id, PayloadType.RPC_RELIABLE)
+        loop = asyncio.get_running_loop()
+        call = self._out.calls.open(self.remote, channel_id, PayloadType.RPC_RELIABLE, loop)
         try:
             async with asyncio.timeout(timeout):
                 with self._writing(channel_id, method) as writer:
@@ -189,7 +190,7 @@ class RemoteGate:
             self._cancel(call)
             raise
         finally:
-            self._out.calls.close(self.remote, channel_id)
+            self._out.calls.close(call)
         return read_reply(method, reply)
 
     async def bidi_stream(
@@ -217,13 +218,17 @@ class RemoteGate:
         method: Method[Any, Any],
         payload: bytes,
         options: CallOptions,
-        timeout: float,
+        deadline: float,
     ) -> Envelope:
-        """Send and wait, again on transient refusals, for as long as the caller's timeout lets."""
-        deadline = asyncio.get_running_loop().time() + timeout
+        """Send and wait, again on transient refusals, for as long as the caller's timeout lets.
+
+        Args:
+            deadline: By the loop's clock.
+        """
+        loop = call.future.get_loop()
         tries = TRAFFIC[method.payload_type].tries
         for attempt in range(1, tries + 1):
-            left = deadline - asyncio.get_running_loop().time()
+            left = deadline - loop.time()
             call.message = encode_request(
                 call.request_id,
                 method.route_key,
@@ -243,7 +248,7 @@ class RemoteGate:
                 return reply
             call.renew()
             delay = error.retry_after or FIRST_RETRY_DELAY * 2 ** (attempt - 1)
-            if delay >= deadline - asyncio.get_running_loop().time():
+            if delay >= deadline - loop.time():
                 return reply
             await asyncio.sleep(delay)
         raise AssertionError("a call is tried at least once")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from actr_peer.errors import ConfigError
 from actr_peer.storage.batches import Batches, Upsert
 from actr_peer.storage.database import Connect, Connection, Durability
-from actr_peer.storage.operations import Operation, Row
+from actr_peer.storage.operations import Operation, Row, blob
 from actr_peer.storage.pages import Opening
 
 if TYPE_CHECKING:
@@ -166,10 +166,10 @@ def open_row(call: OpenCall) -> Row:
         int(call.payload_type),
         int(call.is_tell),
         call.route_key,
-        call.envelope,
+        blob(call.envelope),
     )
 
 
 def done_row(number: int, reply: bytes) -> Row:
     """The change that keeps a reply; the other columns stay as they are."""
-    return (number, 1, None, None, None, None, None, None, reply)
+    return (number, 1, "", "", "", 0, 0, "", blob(reply))

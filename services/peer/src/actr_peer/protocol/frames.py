@@ -128,6 +128,10 @@ class Ask(NamedTuple):
 Frame: TypeAlias = Data | Ack | Hello | Ping | Pong | Bye | Ask
 
 
+# What a NamedTuple's own constructor does, in a third of its time.
+_new = tuple.__new__
+
+
 def decode(data: bytes | memoryview) -> Iterator[Frame]:
     """Yield the frames of one wire message, in order.
 
@@ -147,7 +151,7 @@ def decode(data: bytes | memoryview) -> Iterator[Frame]:
                 offset = start + length
                 if offset > size:
                     raise RemoteProtocolError(f"DATA of {length} bytes has {size - start}")
-                yield Data(seq, 0, 1, bytes(data[start:offset]))
+                yield _new(Data, (seq, 0, 1, bytes(data[start:offset])))
             elif kind == 0x81:
                 frame, offset = _fragment(data, offset)
                 yield frame

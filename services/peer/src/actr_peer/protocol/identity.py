@@ -24,7 +24,7 @@ _TEXT = re.compile(
 
 
 @total_ordering
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ActrId:
     """One actor: type (manufacturer and name), instance and realm.
 
@@ -36,11 +36,14 @@ class ActrId:
     instance: str
     realm: str = "default"
     _text: str = field(init=False, repr=False, compare=False)
-    """Written once: every message asks for it, and its hash is the id's."""
+    """Written once: every message asks for it, and it is what ids are compared by."""
 
     def __post_init__(self) -> None:
         text = f"{self.manufacturer}:{self.name}@{self.instance}:{self.realm}"
         object.__setattr__(self, "_text", text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActrId) and self._text == other._text
 
     def __hash__(self) -> int:
         return hash(self._text)

@@ -2,7 +2,7 @@
 
 A request goes through the states of :class:`State`::
 
-    put ──► WRITING ──commit──► QUEUED ──► RUNNING ──► DONE (with its reply)
+    put ──commit──► QUEUED ──► RUNNING ──► DONE (with its reply)
                 │                 ▲           │  └───► DEAD (dead letters)
                 └► refused        └── retry ──┘
 
@@ -56,8 +56,6 @@ class State(IntEnum):
     """Completed; the reply is remembered."""
     DEAD = 3
     """Given up; a copy is among the dead letters."""
-    WRITING = 4
-    """Not committed yet: in memory only."""
 
 
 class Pressure(Enum):

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol.fragments import cut, frame_count
-from actr_peer.protocol.frames import Ack
+from actr_peer.protocol.frames import FRAGMENT_BYTES, Ack, data_head
 
 WINDOW_FRAMES = 1024
 WINDOW_BYTES = 4 * 1024 * 1024
@@ -117,11 +117,16 @@ class Sender:
     def accept(self, message: bytes, now: float = 0.0) -> None:
         """Take one message, whatever the window says. ``now`` is for lanes that age."""
         first = seq = self.next_seq
-        for head, data in cut(message, first):
-            self.frames[seq] = Outgoing(first, seq, head, data)
-            seq += 1
-        self.next_seq = seq
-        self.held_bytes += len(message)
+        size = len(message)
+        if size <= FRAGMENT_BYTES:  # nearly always
+            self.frames[seq] = Outgoing(seq, seq, data_head(seq, size), message)
+            self.next_seq = seq + 1
+        else:
+            for head, data in cut(message, first):
+                self.frames[seq] = Outgoing(first, seq, head, data)
+                seq += 1
+            self.next_seq = seq
+        self.held_bytes += size
         self.messages += 1
 
     def has_work(self, wire: int, *, is_active: bool) -> bool:

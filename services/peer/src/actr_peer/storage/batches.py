@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from actr_peer.storage.database import Connection, is_full, no_room
-from actr_peer.storage.operations import Finish, Insert, Operation, Row, Task
+from actr_peer.storage.operations import Finish, Insert, Operation, Row, RowWrite, Task
 from actr_peer.storage.pages import VITAL, Pages
 
 # The fewer distinct statements, the fewer to parse and keep; at most a third is padding.
@@ -27,7 +28,7 @@ class Upsert:
     hundreds of small ones would each have to win it back (decision 0008).
 
     Args:
-        columns: The first is the integer primary key.
+        columns: The first is the integer primary key, above 0.
         changes: Columns that a row with a known key changes; the others stay as they are.
     """
 
@@ -37,7 +38,7 @@ class Upsert:
         one = f"({','.join('?' * self._width)})"
         self._statements = {
             size: f"INSERT INTO {table}({', '.join(columns)}) SELECT * FROM"  # noqa: S608
-            f" (VALUES {','.join([one] * size)}) WHERE column1 IS NOT NULL"
+            f" (VALUES {','.join([one] * size)}) WHERE column1 > 0"
             f" ON CONFLICT({columns[0]}) DO UPDATE SET {sets}"
             for size in _SIZES
         }
@@ -46,8 +47,8 @@ class Upsert:
         """What writes 1 to :data:`MAX_ROWS` rows, and its parameters."""
         count = len(rows)
         size = next(size for size in _SIZES if size >= count)
-        values: list[Any] = [value for row in rows for value in row]
-        values.extend([None] * (self._width * (size - count)))
+        values: list[Any] = list(chain.from_iterable(rows))
+        values.extend([0] * (self._width * (size - count)))
         return self._statements[size], values
 
     def execute(self, connection: Connection, rows: Sequence[Row]) -> None:
@@ -87,7 +88,7 @@ class Batches:
             return
 
     def _apply_all(self, batch: Sequence[Operation]) -> None:
-        rows = [op.row for op in batch if isinstance(op, Insert | Finish)]
+        rows = [op.row for op in batch if isinstance(op, RowWrite)]
         if len(rows) == len(batch) <= MAX_ROWS:
             self._upsert.execute(self._connection, rows)
         else:
@@ -99,7 +100,7 @@ class Batches:
         execute("BEGIN IMMEDIATE")
         rows: list[Row] = []
         for operation in batch:
-            if isinstance(operation, Insert | Finish):
+            if isinstance(operation, RowWrite):
                 rows.append(operation.row)
                 continue
             self._write(rows)

@@ -159,6 +159,8 @@ class ThreadWriter(Generic[Op, Opened]):
                 while batch := self._batches.get():
                     self._store.apply(batch)
                     call(self._report, batch)
+                    # The loop is to free it: here that would hold up the next one.
+                    del batch
             except BaseException as exc:  # noqa: BLE001 - carried to the loop, raised there
                 call(self._fail, exc)
             finally:
