@@ -36,7 +36,7 @@ from actr_peer.protocol.payload import PayloadType
 from actr_peer.storage.batches import Upsert
 from actr_peer.storage.database import Connection, Durability
 from actr_peer.storage.journal import RunJournal
-from actr_peer.storage.operations import Finish, Insert, Operation, Row
+from actr_peer.storage.operations import Finish, Insert, Operation, Row, RowWrite
 from actr_peer.storage.writer import ThreadWriter
 from bench.report import console, percentile, show, write_json
 
@@ -149,8 +149,12 @@ class BareStore:
             self._database.execute(statement)
 
     def apply(self, batch: list[Operation]) -> None:
-        rows = [operation.row for operation in batch if isinstance(operation, Insert | Finish)]
+        rows = [operation.row for operation in batch if isinstance(operation, RowWrite)]
         self._upsert.execute(self._database, rows)
+
+    def apply_now(self, batch: list[Operation]) -> bool:
+        self.apply(batch)
+        return True
 
     def close(self) -> None:
         self._database.close()

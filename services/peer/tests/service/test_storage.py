@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from actr_peer.errors import BusyError, ConfigError
+from actr_peer.storage.batches import Batches, Upsert
 from actr_peer.storage.database import FileLock, configure, connect, file_size, is_full
 from actr_peer.storage.journal import SLOTS, NoJournal, RunJournal, read_running
+from actr_peer.storage.operations import Finish, Insert, Task
 from actr_peer.storage.pages import URGENT, VITAL, Pages
 
 pytestmark = pytest.mark.service
@@ -159,6 +163,36 @@ def test_a_volume_without_room_grows_no_file(
         except sqlite3.OperationalError:
             break
     assert not pages.grow()
+
+
+def test_what_must_not_wait_writes_nothing_beside_another_program(
+    pages: Pages, database: sqlite3.Connection, tmp_path: Path
+) -> None:
+    database.execute("CREATE TABLE rows(number INTEGER PRIMARY KEY, body BLOB)")
+    batches = Batches(database, Upsert("rows", ("number", "body"), ("body",)), pages)
+    other = sqlite3.connect(tmp_path / "x.db", isolation_level=None, check_same_thread=False)
+    with closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        assert not batches.apply_now([Insert(None, (1, b"a"), 1)])
+        other.execute("ROLLBACK")
+        assert other.execute("SELECT count(*) FROM rows").fetchone() == (0,)
+        assert batches.apply_now([Insert(None, (1, b"a"), 1), Finish(None, (1, b"b"), 1)])
+        assert other.execute("SELECT * FROM rows").fetchall() == [(1, b"b")]
+
+        # The thread waits again: a program that lets go of the file in time does no harm.
+        other.execute("BEGIN IMMEDIATE")
+        letting_go = Timer(0.05, other.execute, ["ROLLBACK"])
+        letting_go.start()
+        batches.apply([Insert(None, (2, b"c"), 1)])
+        letting_go.join()
+
+
+def test_what_must_not_wait_runs_nothing_but_rows(
+    pages: Pages, database: sqlite3.Connection
+) -> None:
+    batches = Batches(database, Upsert("t", ("x",), ("x",)), pages)
+    task = Task(lambda connection: pytest.fail("it ran"), lambda task: None)
+    assert not batches.apply_now([task])
 
 
 def test_a_connection_is_sqlite3s_with_transactions_in_our_hands() -> None:

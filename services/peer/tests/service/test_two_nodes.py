@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import sys
@@ -174,6 +175,11 @@ async def test_a_message_of_several_megabytes_arrives_whole(signaling: str, pref
         text = "x" * 3_000_000
         await client.say(pb.SayRequest(text=text))
         assert room.lines[0].text == text
+
+
+async def test_a_start_spares_the_collector_what_is_there(signaling: str):
+    async with System(config("one", signaling)).attach(Room()):
+        assert gc.get_freeze_count() > 0
 
 
 async def test_errors_of_handlers_are_typed_and_the_actor_lives_on(signaling: str):

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 
-from actr_peer.storage.writer import MAX_BATCH, MAX_BATCH_BYTES, InlineWriter, ThreadWriter
+from actr_peer.storage.writer import (
+    MAX_BATCH,
+    MAX_BATCH_BYTES,
+    QUICK_SECONDS,
+    SMALL_BATCH,
+    SMALL_BATCH_BYTES,
+    InlineWriter,
+    ThreadWriter,
+)
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,10 @@ class Log:
     threads: set[int] = field(default_factory=set)
     gate: threading.Event = field(default_factory=threading.Event)
     breaks_at: int = -1
+    is_ready: bool = True
+    """For batches that must not wait."""
+    seconds: float = 0.0
+    """What a batch takes at least."""
     is_closed: bool = False
 
     def open(self) -> str:
@@ -37,21 +51,27 @@ class Log:
         self.gate.wait(5)
         if any(operation.name == self.breaks_at for operation in batch):
             raise ValueError("cannot go on")
+        time.sleep(self.seconds)
         self.batches.append([operation.name for operation in batch])
         self.threads.add(threading.get_ident())
+
+    def apply_now(self, batch: list[Op]) -> bool:
+        if self.is_ready:
+            self.apply(batch)
+        return self.is_ready
 
     def close(self) -> None:
         self.is_closed = True
 
 
-def open_log(**options: int) -> Log:
+def open_log(**options: float) -> Log:
     log = Log(**options)  # type: ignore[arg-type]
     log.gate.set()
     return log
 
 
 async def test_what_arrives_during_a_commit_shares_the_next() -> None:
-    log, done = Log(), list[int]()
+    log, done = Log(is_ready=False), list[int]()
     writer = ThreadWriter(log, lambda batch: done.extend(op.name for op in batch), "test")
     assert await writer.start() == "found"
     writer.submit(Op(1))
@@ -148,6 +168,84 @@ async def test_a_report_that_fails_does_not_stop_the_writer() -> None:
     await writer.stop()
     assert log.batches == [[1], [2]]
     assert reports == ["bug in 1", "bug in 2"]
+
+
+@asynccontextmanager
+async def quick_writer(
+    log: Log,
+) -> AsyncIterator[tuple[ThreadWriter[Op, str], Callable[..., Awaitable[bool]]]]:
+    """A writer that has found its store quick, and what commits operations, all in one turn, and
+    says whether the loop itself has done it."""
+    committed = asyncio.Event()
+    writer = ThreadWriter(log, lambda batch: committed.set(), "test")
+    writer.failed.add_done_callback(lambda failed: committed.set())
+    await writer.start()
+
+    async def commit(*operations: Op) -> bool:
+        committed.clear()
+        log.threads.clear()
+        for operation in operations:
+            writer.submit(operation)
+        await asyncio.wait(
+            [asyncio.create_task(committed.wait()), writer.failed],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        await asyncio.sleep(0)  # the writer is free again
+        return threading.get_ident() in log.threads
+
+    try:
+        for name in range(300):
+            if await commit(Op(name)):
+                break
+        else:
+            pytest.fail("a quick store was never used on the loop")
+        yield writer, commit
+    finally:
+        await writer.stop()
+
+
+async def test_small_batches_are_committed_on_the_loop_while_the_store_is_quick() -> None:
+    log = open_log()
+    async with quick_writer(log) as (_, commit):
+        assert not await commit(*(Op(n) for n in range(SMALL_BATCH + 1)))
+        assert not await commit(Op(1, SMALL_BATCH_BYTES + 1))
+        assert not log.is_closed
+    assert log.is_closed
+
+
+async def test_a_commit_that_must_wait_goes_to_the_thread() -> None:
+    log = open_log()
+    async with quick_writer(log) as (_, commit):
+        log.is_ready = False
+        assert not await commit(Op(5000))
+        assert log.batches[-1] == [5000]
+
+
+async def test_a_slow_commit_sends_the_next_to_the_thread() -> None:
+    log = open_log()
+    async with quick_writer(log) as (_, commit):
+        log.seconds = 4 * QUICK_SECONDS
+        while await commit(Op(1)):
+            pass
+        log.seconds = 0
+        assert not await commit(Op(2))
+
+
+async def test_a_slow_store_is_never_used_on_the_loop() -> None:
+    log = open_log(seconds=2 * QUICK_SECONDS)
+    with pytest.raises(pytest.fail.Exception, match="never"):
+        async with quick_writer(log):
+            pass
+
+
+async def test_a_store_that_breaks_on_the_loop_fails_its_owner() -> None:
+    log = open_log(breaks_at=5000)
+    async with quick_writer(log) as (writer, commit):
+        await commit(Op(5000))
+        with pytest.raises(ValueError, match="cannot go on"):
+            await writer.failed
+    assert log.is_closed
+    assert log.batches[-1] != [5000]
 
 
 async def test_the_inline_writer_applies_once_for_each_turn_of_the_loop() -> None:

@@ -151,6 +151,9 @@ class OutboxStore:
     def apply(self, batch: list[Operation]) -> None:
         self._batches.apply(batch)
 
+    def apply_now(self, batch: list[Operation]) -> bool:
+        return self._batches.apply_now(batch)
+
     def close(self) -> None:
         self._closing.close()
 

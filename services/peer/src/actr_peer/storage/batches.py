@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from actr_peer.storage.database import Connection, is_full, no_room
+from actr_peer.storage.database import BUSY_MS, Connection, is_full, no_room, set_busy_timeout
 from actr_peer.storage.operations import Finish, Insert, Operation, Row, RowWrite, Task
 from actr_peer.storage.pages import VITAL, Pages
 
@@ -67,9 +67,29 @@ class Batches:
         self._connection = connection
         self._upsert = upsert
         self._pages = pages
+        self._waits = True
+        """For another program that writes to the file."""
+
+    def apply_now(self, batch: Sequence[Operation]) -> bool:
+        """Commit ``batch``, all of it rows, if there is room and nobody else writes; False:
+        nothing was written."""
+        if self._pages.spent or not all(isinstance(op, RowWrite) for op in batch):
+            return False
+        if self._waits:
+            set_busy_timeout(self._connection, 0)
+            self._waits = False
+        try:
+            self._apply_all(batch)
+        except sqlite3.Error:
+            self._undo()
+            return False
+        return True
 
     def apply(self, batch: Sequence[Operation]) -> None:
         """Commit ``batch``; what could not be done has its ``error`` set afterwards."""
+        if not self._waits:
+            set_busy_timeout(self._connection, BUSY_MS)
+            self._waits = True
         if self._pages.spent:
             self._pages.restore()
         if self._pages.spent:

@@ -100,7 +100,7 @@ def configure(connection: Connection, path: str, durability: Durability, max_byt
     Raises:
         sqlite3.Error: If the file is not a database, or cannot be written.
     """
-    connection.execute(f"PRAGMA busy_timeout={BUSY_MS}").fetchall()
+    set_busy_timeout(connection, BUSY_MS)
     # Debian's SQLite writes zeros over what is deleted, and logs every page of it.
     connection.execute("PRAGMA secure_delete=OFF").fetchall()
     if durability != "memory":
@@ -114,6 +114,11 @@ def configure(connection: Connection, path: str, durability: Durability, max_byt
         pages = SMALL_CHECKPOINT_PAGES if is_small else CHECKPOINT_PAGES
         connection.execute(f"PRAGMA wal_autocheckpoint={pages}").fetchall()
     return max(MIN_PAGES, max_bytes // PAGE_BYTES)
+
+
+def set_busy_timeout(connection: Connection, ms: int) -> None:
+    """How long a statement waits for another program that writes to the file."""
+    connection.execute(f"PRAGMA busy_timeout={ms}").fetchall()
 
 
 def promise(connection: Connection, durability: Durability) -> None:

@@ -2,12 +2,14 @@
 
 The loop hands operations over with :meth:`Writer.submit`; the writer applies a whole batch in
 one transaction and reports it back on the loop, after the sync. :class:`ThreadWriter` does it
-in a thread of its own, :class:`InlineWriter` on the loop, for a database in memory.
+in a thread of its own, small batches on the loop while the disk is quick;
+:class:`InlineWriter` always on the loop, for a database in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -18,6 +20,15 @@ MAX_BATCH = 512
 """Operations in one transaction."""
 MAX_BATCH_BYTES = 1024 * 1024
 """Bytes after which a batch takes no more: half of the log that is made in advance."""
+SMALL_BATCH = 32
+SMALL_BATCH_BYTES = 16 * 1024
+"""What may be committed on the loop: the way to the thread and back would cost a fifth of a lone
+call (decision 0008)."""
+QUICK_SECONDS = 0.0005
+"""The loop stops for less than this, or the thread takes small batches too."""
+PATIENCE = 0.9
+"""What is left of a slow commit's memory after each quicker one: after one of 5 ms the thread
+takes the next twenty."""
 
 
 class Sized(Protocol):
@@ -41,6 +52,10 @@ class Store(Protocol[Op, Opened_co]):
 
     def apply(self, batch: list[Op]) -> None:
         """Commit ``batch``; an exception here ends the writer and fails its owner."""
+
+    def apply_now(self, batch: list[Op]) -> bool:
+        """Commit ``batch`` if that needs neither room to be made nor another program to be
+        waited for; False: nothing was written, and :meth:`apply` is to do it."""
 
     def close(self) -> None: ...
 
@@ -69,7 +84,7 @@ class ThreadWriter(Generic[Op, Opened]):
     want the interpreter at once.
 
     Args:
-        store: Used by the thread alone from :meth:`start` to :meth:`stop`.
+        store: Opened and closed by the thread, and used by it while a batch is handed over.
         committed: Called on the loop with each batch, once it is safe.
     """
 
@@ -82,6 +97,8 @@ class ThreadWriter(Generic[Op, Opened]):
         """Bounded by what the submitter admits."""
         self._is_busy = False
         """A batch is being committed, or will be handed over in this turn."""
+        self._slowest = QUICK_SECONDS
+        """Seconds of a recent commit; a slow one is forgotten by and by."""
         self._batches: SimpleQueue[list[Op]] = SimpleQueue()
         """Holds one; an empty one ends the thread."""
         self._loop = asyncio.get_running_loop()
@@ -119,6 +136,8 @@ class ThreadWriter(Generic[Op, Opened]):
 
     def _hand_over(self) -> None:
         gathered = self._gathered
+        if self._slowest < QUICK_SECONDS and len(gathered) <= SMALL_BATCH and self._commit_now():
+            return
         batch: list[Op] = []
         size = 0
         while gathered and len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES:
@@ -127,8 +146,25 @@ class ThreadWriter(Generic[Op, Opened]):
             size += operation.size
         self._batches.put(batch)
 
-    def _report(self, batch: list[Op]) -> None:
+    def _commit_now(self) -> bool:
+        """Commit what is gathered here and now; False: it is for the thread."""
+        batch = list(self._gathered)
+        if sum(operation.size for operation in batch) > SMALL_BATCH_BYTES:
+            return False
+        started = time.perf_counter()
+        try:
+            if not self._store.apply_now(batch):
+                return False
+        except Exception as exc:  # noqa: BLE001 - goes to the owner, as the thread's does
+            self._fail(exc)
+            return True
+        self._gathered.clear()
+        self._report(batch, time.perf_counter() - started)
+        return True
+
+    def _report(self, batch: list[Op], seconds: float) -> None:
         """On the loop: a batch is committed."""
+        self._slowest = max(seconds, self._slowest * PATIENCE)
         try:
             self._committed(batch)
         finally:
@@ -157,8 +193,9 @@ class ThreadWriter(Generic[Op, Opened]):
             call(self._opened.set_result, found)
             try:
                 while batch := self._batches.get():
+                    started = time.perf_counter()
                     self._store.apply(batch)
-                    call(self._report, batch)
+                    call(self._report, batch, time.perf_counter() - started)
                     # The loop is to free it: here that would hold up the next one.
                     del batch
             except BaseException as exc:  # noqa: BLE001 - carried to the loop, raised there
