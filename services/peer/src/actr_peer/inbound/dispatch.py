@@ -23,12 +23,14 @@ from actr_peer.protocol.envelopes import (
     encode_error,
 )
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.mailbox import Put, Refused, Repeated, Request
+from actr_peer.protocol.mailbox import STORED, Put, Refused, Repeated, Request
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.transport.link import Link
 
 DEFAULT_RETRY_AFTER = 1.0
 """Seconds until a tell that the mailbox refused is offered to it again."""
+
+_SIGNAL = PayloadType.RPC_SIGNAL  # looked up once: it is on the path of every message
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +73,7 @@ class Dispatcher:
 
     def message(self, link: Link, payload_type: PayloadType, message: bytes, number: int) -> None:
         """Route one message. RPC messages are acknowledged when they are safe, or useless."""
-        if payload_type > PayloadType.RPC_SIGNAL:
+        if payload_type > _SIGNAL:
             self._chunk(link, payload_type, message)
             return
         try:
@@ -115,7 +117,9 @@ class Dispatcher:
         self, link: Link, payload_type: PayloadType, number: int, request: Request, result: Put
     ) -> None:
         """The mailbox has decided about one request; called on the loop, after the sync."""
-        if isinstance(result, Repeated):
+        if result is STORED:
+            pass  # nearly always
+        elif isinstance(result, Repeated):
             self.counts.repeated += 1
             if result.reply is not None:
                 link.lane(payload_type).post(result.reply)
@@ -170,7 +174,7 @@ class Dispatcher:
 
 def _request(link: Link, payload_type: PayloadType, message: bytes, envelope: Envelope) -> Request:
     request = Request(
-        sender=str(link.remote),
+        sender=link.remote.text,
         request_id=envelope.request_id,
         payload_type=payload_type,
         is_tell=envelope.direction == TELL,

@@ -72,7 +72,7 @@ def insert_row(request: Request) -> Row:
         kind_of(request),
         request.route_key,
         blob(request.envelope),
-        to_signed(request.store_id),
+        to_signed(request.store_id) if request.store_id else 0,
         request.call_number,
     )
 

@@ -41,6 +41,8 @@ class Handlers:
         self.on_failure: Callable[[BaseException], None] = lambda error: None
         """Told of exceptions that no handler means to raise."""
         self._table: dict[str, Bound] = {}
+        self.knows: Callable[[str], bool] = self._table.__contains__
+        """Whether a route key has a handler."""
         self.add(services)
 
     def add(self, services: Sequence[Service]) -> None:
@@ -63,9 +65,6 @@ class Handlers:
                     )
                 names.add(method.handler)
                 self._table[route_key] = (method, getattr(service, method.handler))
-
-    def knows(self, route_key: str) -> bool:
-        return route_key in self._table
 
     def method(self, route_key: str) -> Method[Any, Any]:
         """The row of a method that :meth:`knows` knows."""
@@ -91,7 +90,7 @@ class Handlers:
 
     async def run(self, actor: Actor, request: Request, turn: Turn) -> Outcome | Deferred:
         """Run one request of the mailbox to its reply."""
-        envelope = decoded(request)
+        envelope: Envelope = request.decoded or decode_envelope(request.envelope)
         bound = self._table.get(request.route_key)
         if bound is None:  # recovered from a time when this actor had the method
             error = CallError(Code.UNIMPLEMENTED, f"no method {request.route_key!r} here any more")

@@ -52,8 +52,9 @@ class Admission(Generic[Item]):
     def __init__(self, capacity: int, max_bytes: int) -> None:
         self.capacity = capacity
         self.max_bytes = max_bytes
-        self._normal_capacity = capacity - capacity // SIGNAL_SHARE
-        self._normal_bytes = max_bytes - max_bytes // SIGNAL_SHARE
+        # Of normal messages, and of all with RPC_SIGNAL.
+        self._capacities = (capacity - capacity // SIGNAL_SHARE, capacity)
+        self._bounds = (max_bytes - max_bytes // SIGNAL_SHARE, max_bytes)
         self.messages = 0
         self.bytes = 0
         self.waiting = 0
@@ -66,11 +67,10 @@ class Admission(Generic[Item]):
 
         An empty mailbox takes any one message, or it could never be delivered.
         """
-        if self.messages == 0:
-            return True
-        if is_signal:
-            return self.messages < self.capacity and self.bytes + size <= self.max_bytes
-        return self.messages < self._normal_capacity and self.bytes + size <= self._normal_bytes
+        return self.messages == 0 or (
+            self.messages < self._capacities[is_signal]
+            and self.bytes + size <= self._bounds[is_signal]
+        )
 
     def enter(self, item: Item) -> Door:
         """One arrives: it is inside, or waits, or is turned away."""

@@ -35,18 +35,18 @@ class ActrId:
     name: str
     instance: str
     realm: str = "default"
-    _text: str = field(init=False, repr=False, compare=False)
-    """Written once: every message asks for it, and it is what ids are compared by."""
+    text: str = field(init=False, repr=False)
+    """The text form; ids are compared and looked up by it."""
 
     def __post_init__(self) -> None:
         text = f"{self.manufacturer}:{self.name}@{self.instance}:{self.realm}"
-        object.__setattr__(self, "_text", text)
+        object.__setattr__(self, "text", text)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ActrId) and self._text == other._text
+        return isinstance(other, ActrId) and self.text == other.text
 
     def __hash__(self) -> int:
-        return hash(self._text)
+        return hash(self.text)
 
     @property
     def actr_type(self) -> str:
@@ -90,9 +90,9 @@ class ActrId:
         )
 
     def __str__(self) -> str:
-        return self._text
+        return self.text
 
     def __lt__(self, other: object) -> bool:
         if not isinstance(other, ActrId):
             return NotImplemented
-        return self._text < other._text
+        return self.text < other.text

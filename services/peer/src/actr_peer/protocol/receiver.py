@@ -99,7 +99,11 @@ class Receiver:
         if frame.seq != self.expected:
             self._hold(frame)
             return
-        self._advance(frame, out)
+        if frame.parts == 1 and not self._joiner.held_bytes:  # nearly always
+            self.expected = frame.seq + 1
+            self._deliver(frame.seq, frame.payload, out)
+        else:
+            self._advance(frame, out)
         while self.held and self.expected in self.held:
             frame = self.held.pop(self.expected)
             self.held_bytes -= len(frame.payload)
@@ -128,10 +132,10 @@ class Receiver:
                 self.pending += 1
                 return
         assert message is not None
-        self.messages += 1
         self._deliver(seq, message, out)
 
     def _deliver(self, seq: int, message: bytes, out: list[Delivery]) -> None:
+        self.messages += 1
         number = self._offset + seq
         out.append((self.payload_type, message, number))
         if self.waits:

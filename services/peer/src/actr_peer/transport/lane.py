@@ -8,6 +8,7 @@ from typing import Protocol
 
 from actr_peer.errors import LimitError, PeerError
 from actr_peer.protocol.fragments import frame_count
+from actr_peer.protocol.frames import FRAGMENT_BYTES
 from actr_peer.protocol.lanes import AnySender
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
 from actr_peer.protocol.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender
@@ -25,6 +26,10 @@ class LaneOwner(Protocol):
 
     def submit(self, sender: AnySender, message: bytes) -> None:
         """Take a message, and send it in this turn if a wire takes it."""
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether nothing can be sent any more."""
 
     def refusal(self) -> PeerError | None:
         """Why nothing can be sent any more, as a new exception; None while it can."""
@@ -120,10 +125,14 @@ class Lane:
         self._link.submit(sender, message)
 
     def _check(self, message: bytes) -> None:
-        refusal = self._link.refusal()
-        if refusal is not None:
+        link = self._link
+        if link.is_shut:
+            refusal = link.refusal()
+            assert refusal is not None
             raise refusal
-        limit = min(MAX_MESSAGE_BYTES, self._link.max_message_bytes)
+        if len(message) <= FRAGMENT_BYTES:  # which every far side takes
+            return
+        limit = min(MAX_MESSAGE_BYTES, link.max_message_bytes)
         if len(message) > limit:
             raise LimitError("bytes of a message", limit=limit, asked=len(message))
 

@@ -52,7 +52,8 @@ class Link:
         self._lanes: list[Lane | None] = [None] * len(BYTE_LANES)
         self._error: PeerError | None = None
         """Why the link is gone, once it is."""
-        self._is_closing = False
+        self.is_shut = False
+        """Nothing can be sent any more: it is gone, or this side closes it."""
         self._asked_at = -inf
         """When BYE(IDLE) was last said; an answer comes soon or never."""
         self._quiet: Future[None] | None = None
@@ -97,7 +98,7 @@ class Link:
         """Why nothing can be sent any more, as a new exception; None while it can."""
         error = self._error
         if error is None:
-            return ClosedError(f"the link to {self.remote} is closed") if self._is_closing else None
+            return ClosedError(f"the link to {self.remote} is closed") if self.is_shut else None
         if isinstance(error, UnreachableError):
             return UnreachableError(error.remote, error.why)
         if isinstance(error, ClosedError):
@@ -265,6 +266,7 @@ class Link:
         if self._error is not None:
             return
         self._error = error
+        self.is_shut = True
         self._bundle.shut(bye)
         self._is_usable.set()
         if self._quiet is not None and not self._quiet.done():
@@ -282,7 +284,7 @@ class Link:
         """
         if self.refusal() is not None:
             return
-        self._is_closing = True
+        self.is_shut = True
         self._setup.removed(self)
         try:
             await self._flushed()

@@ -53,7 +53,8 @@ class RemoteTransport:
         self.idle_after = idle_after
         self._incarnation = incarnation % _INCARNATIONS
         self._tasks = Tasks("transport")
-        self._links: dict[ActrId, Link] = {}
+        self._links: dict[str, Link] = {}
+        """By the text of the remote's id, which is hashed once."""
         self._is_closed = False
         self._setup = LinkSetup(
             self_id=self_id,
@@ -88,7 +89,7 @@ class RemoteTransport:
         Raises:
             ClosedError: If the transport is closed.
         """
-        link = self._links.get(remote)
+        link = self._links.get(remote.text)
         if link is None:
             link = self._make(remote)
             link.dial()
@@ -99,7 +100,7 @@ class RemoteTransport:
         if self._is_closed:
             wire.abort()
             return
-        link = self._links.get(wire.remote)
+        link = self._links.get(wire.remote.text)
         if link is None:
             link = self._make(wire.remote)
             link.await_dials()
@@ -108,7 +109,7 @@ class RemoteTransport:
 
     def find(self, remote: ActrId) -> Link | None:
         """The link to ``remote``, if there is one."""
-        return self._links.get(remote)
+        return self._links.get(remote.text)
 
     def links(self) -> list[Link]:
         """All links, oldest first."""
@@ -131,7 +132,7 @@ class RemoteTransport:
         if remote == self.self_id:
             raise LocalProtocolError(f"a link from {remote} to itself")
         session = Session(self._next_incarnation(), prefer=self._setup.prefer)
-        link = self._links[remote] = Link(remote, self._setup, session)
+        link = self._links[remote.text] = Link(remote, self._setup, session)
         return link
 
     def _next_incarnation(self) -> int:
@@ -141,8 +142,8 @@ class RemoteTransport:
         return self._incarnation
 
     def _removed(self, link: Link) -> None:
-        if self._links.get(link.remote) is link:
-            del self._links[link.remote]
+        if self._links.get(link.remote.text) is link:
+            del self._links[link.remote.text]
 
     async def _health(self) -> None:
         loop = asyncio.get_running_loop()
