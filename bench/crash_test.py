@@ -122,7 +122,9 @@ def compare(folder: Path) -> dict[str, int]:
             effects.setdefault(int(call), []).append(number)
             order.append(int(call))
     with sqlite3.connect(folder / "caller.db-outbox") as database:
-        still_open = database.execute("SELECT count(*) FROM actr_outbox").fetchone()[0]
+        still_open = database.execute("SELECT count(*) FROM actr_outbox WHERE state<2").fetchone()[
+            0
+        ]
     accepted = range(1, max([0, *replies, *effects]) + 1)
     lost = sum(1 for call in accepted if call not in effects or call not in replies)
     wrong += sum(

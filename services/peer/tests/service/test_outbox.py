@@ -126,8 +126,19 @@ async def test_a_cancelled_call_is_taken_back(path: str) -> None:
         adding.cancel()
         with pytest.raises(asyncio.CancelledError):
             await adding
-        await saved(outbox)
+        await saved(outbox)  # the row of the call
+        await saved(outbox)  # and that it is gone
         assert outbox.low_water == 2
+    async with Outbox(path) as outbox:
+        assert outbox.open_calls() == []
+
+
+async def test_a_call_that_is_cancelled_as_the_outbox_closes_is_taken_back(path: str) -> None:
+    async with Outbox(path) as outbox:
+        adding = asyncio.ensure_future(outbox.add(call("a"), encode))
+        await asyncio.sleep(0)
+        adding.cancel()
+        await asyncio.wait([adding])
     async with Outbox(path) as outbox:
         assert outbox.open_calls() == []
 

@@ -11,13 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from actr_peer.errors import BusyError, CallError, Code
-from actr_peer.outbound.outbox_store import Found, Kept, OutboxStore, done_row, open_row
+from actr_peer.outbound.outbox_store import (
+    Found,
+    Kept,
+    OutboxStore,
+    done_row,
+    gone_row,
+    open_row,
+    sweep,
+)
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.storage.database import Connect, Connection, Durability, connect
 from actr_peer.storage.ledger import Ledger
@@ -32,6 +40,10 @@ MAX_KEPT = 10_000
 """Replies that nobody has taken; the oldest are dropped for new ones, and counted."""
 MAX_BYTES = 64 * 1024 * 1024
 """Of the database file."""
+LOT = 512
+"""Rows that are deleted together: whole pages of the table."""
+ROW_BYTES = 200
+"""What a row costs beside its envelope, about."""
 RETRY_AFTER = 1.0
 """Seconds that a caller is asked to wait when the disk is full."""
 
@@ -54,6 +66,8 @@ class OpenCall:
     number: int = 0
     envelope: bytes = b""
     """As sent, and to be sent again."""
+    is_saved: bool = field(default=False, compare=False)
+    """Its row is committed."""
 
 
 class Outbox:
@@ -106,9 +120,8 @@ class Outbox:
         """By call key: without and with a reply."""
         self._kept: OrderedDict[int, Kept] = OrderedDict()
         self._results: dict[str, asyncio.Future[bytes]] = {}
-        self._dropping: deque[int] = deque()
-        """Committed rows that are to be deleted; filled on the loop, emptied by the writer."""
-        self._is_dropping = False
+        self._gone = 0
+        """Rows that are to be deleted, about."""
         self._room = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -126,6 +139,7 @@ class Outbox:
                     route_key=route_key,
                     number=number,
                     envelope=envelope,
+                    is_saved=True,
                 )
             )
         for kept in found.kept:
@@ -174,7 +188,7 @@ class Outbox:
         self._next += 1
         self._remember(call)
         saved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._ledger.write(Insert((call, saved), open_row(call), len(call.envelope) + 200))
+        self._ledger.write(Insert((call, saved), open_row(call), len(call.envelope) + ROW_BYTES))
         try:
             await saved
         except asyncio.CancelledError:
@@ -205,14 +219,14 @@ class Outbox:
             # Nobody else can ask for a call that has no key of its own: the reply need not be kept.
             future.set_result(reply)
             del self._keys[call.call_key]
-            self._drop(call.number)
+            self._let_go(call.number)
             self._room.set()
             return True
         kept = Kept(call.number, call.call_key)
         kept.reply = reply
         self._keys[call.call_key] = kept
         self._kept[call.number] = kept
-        self._ledger.ride(Finish(kept, done_row(call.number, reply), len(reply) + 200))
+        self._ledger.ride(Finish(kept, done_row(call.number, reply), len(reply) + ROW_BYTES))
         if future is not None and not future.done():
             future.set_result(reply)
         while len(self._kept) > self._max_kept:
@@ -248,53 +262,25 @@ class Outbox:
         known = self._keys.pop(call_key, None)
         if known is None:
             return
-        number = known.number
         if isinstance(known, OpenCall):
             self._open.pop(known.request_id, None)
             self._room.set()
+            if not known.is_saved:
+                return  # _inserted sees to it
         else:
-            self._kept.pop(number, None)
-            if known.reply is None:  # committed: the row's last change but one
-                self._drop(number)
-                return
+            self._kept.pop(known.number, None)
+        self._let_go(known.number)
 
-        def tell(task: Task) -> None:
-            if task.error is None:
-                self._advance(number)
-            else:
-                self._ledger.keep(task)
+    def _let_go(self, number: int) -> None:
+        """The row of a call is needed no more: marked with the next commit, deleted with others."""
+        self._ledger.ride(Finish(number, gone_row(number), ROW_BYTES))
 
-        self._ledger.ride(Task(lambda connection: _delete(connection, number), tell, reserve=VITAL))
-
-    def _drop(self, number: int) -> None:
-        """Delete the committed row of a finished call, in one task with others."""
-        self._dropping.append(number)
-        if not self._is_dropping:
-            self._is_dropping = True
-            self._ride_drops()
-
-    def _ride_drops(self) -> None:
-        taken: list[int] = []
-
-        def work(connection: Connection) -> None:
-            """In the writer: all that has gathered by now; a second run deletes them again."""
-            while self._dropping:
-                taken.append(self._dropping.popleft())
-            for number in taken:
-                _delete(connection, number)
-
-        def tell(task: Task) -> None:
-            if task.error is not None:
-                self._ledger.keep(task)
-                return
-            for number in taken:
-                self._advance(number)
-            # What came after the writer looked has no task yet.
-            self._is_dropping = bool(self._dropping)
-            if self._is_dropping:
-                self._ride_drops()
-
-        self._ledger.ride(Task(work, tell, reserve=VITAL))
+    def _note_gone(self, number: int) -> None:
+        self._advance(number)
+        self._gone += 1
+        if self._gone == LOT:
+            self._gone = 0
+            self._ledger.ride(Task(sweep, self._ledger.keep_if_failed, reserve=VITAL))
 
     def _advance(self, number: int) -> None:
         """A number is done with, on disk."""
@@ -306,18 +292,29 @@ class Outbox:
             if type(operation) is Insert:
                 self._inserted(operation)
             elif type(operation) is Finish:
-                kept: Kept = operation.owner
-                if operation.error is None:
-                    kept.reply = None
-                    self._advance(kept.number)
-                elif self._keys.get(kept.call_key) is kept:
-                    self._ledger.keep(operation)
+                self._finished(operation)
             elif isinstance(operation, Task):
                 operation.done(operation)
+
+    def _finished(self, operation: Finish) -> None:
+        owner: Kept | int = operation.owner
+        if isinstance(owner, int):
+            if operation.error is None:
+                self._note_gone(owner)
+            else:
+                self._ledger.keep(operation)
+        elif operation.error is None:
+            owner.reply = None
+            self._advance(owner.number)
+        elif self._keys.get(owner.call_key) is owner:
+            self._ledger.keep(operation)
 
     def _inserted(self, operation: Insert) -> None:
         call, saved = operation.owner
         if operation.error is None:
+            call.is_saved = True
+            if call.request_id not in self._open:  # forgotten meanwhile
+                self._let_go(call.number)
             if not saved.done():
                 saved.set_result(None)
             return
@@ -339,7 +336,3 @@ def _read(connection: Connection, number: int) -> bytes:
     row = connection.execute("SELECT body FROM actr_outbox WHERE number=?", (number,)).fetchone()
     reply: bytes = (row[0] if row else None) or b""
     return reply
-
-
-def _delete(connection: Connection, number: int) -> None:
-    connection.execute("DELETE FROM actr_outbox WHERE number=?", (number,))

@@ -115,6 +115,7 @@ class OutboxStore:
         execute = connection.execute
         version = execute("PRAGMA user_version").fetchone()[0]
         if version == VERSION:
+            sweep(connection)
             return
         if version != 0:
             raise ConfigError(
@@ -171,6 +172,16 @@ def open_row(call: OpenCall) -> Row:
         call.route_key,
         blob(call.envelope),
     )
+
+
+def gone_row(number: int) -> Row:
+    """The change that lets go of a call: its row is deleted with others, by :func:`sweep`."""
+    return (number, 2, "", "", "", 0, 0, "", 0)
+
+
+def sweep(connection: Connection) -> None:
+    """Delete the rows of all calls that have been let go of."""
+    connection.execute("DELETE FROM actr_outbox WHERE state=2")
 
 
 def done_row(number: int, reply: bytes) -> Row:

@@ -71,8 +71,10 @@ class Ledger(Generic[Found]):
 
     async def close(self) -> None:
         """Write what waits, close the file, return when it is closed."""
-        self.flush()
         try:
+            self.flush()
+            await self._writer.drain()
+            self.flush()  # what the last commits have brought about
             await self._writer.stop()
             await self._tasks.__aexit__(None, None, None)
         finally:

@@ -72,6 +72,9 @@ class Writer(Protocol[Op_contra, Opened_co]):
     def submit(self, operation: Op_contra, /) -> None:
         """Queue one operation; its batch is reported on the loop when it is committed."""
 
+    async def drain(self) -> None:
+        """Return when all that was submitted is applied, or the store could not go on."""
+
     async def stop(self) -> None:
         """Apply what was submitted, close the store, and return when it is closed."""
 
@@ -118,10 +121,13 @@ class ThreadWriter(Generic[Op, Opened]):
             self._thread.join()
             raise
 
-    async def stop(self) -> None:
+    async def drain(self) -> None:
         while self._is_busy and not self.failed.done():
             self._drained.clear()
             await self._drained.wait()
+
+    async def stop(self) -> None:
+        await self.drain()
         self._batches.put([])
         await self._closed.wait()
         self._thread.join()
@@ -230,9 +236,12 @@ class InlineWriter(Generic[Op, Opened]):
             self._store.apply(batch)
             self._committed(batch)
 
-    async def stop(self) -> None:
+    async def drain(self) -> None:
         while self._batch:
             self._apply()
+
+    async def stop(self) -> None:
+        await self.drain()
         self._store.close()
         if not self.failed.done():
             self.failed.set_result(None)
