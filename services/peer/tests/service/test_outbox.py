@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actr_peer.errors import BusyError, CallError, Code, ConfigError
+from actr_peer.errors import BusyError, CallError, ClosedError, Code, ConfigError
 from actr_peer.outbound.outbox import OpenCall, Outbox
 from actr_peer.protocol.payload import PayloadType
 
@@ -201,8 +201,19 @@ async def test_closing_ends_those_who_wait(path: str) -> None:
         await outbox.add(call("a"), encode)
         waiting = asyncio.ensure_future(outbox.result("key a"))
         await asyncio.sleep(0)
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(ClosedError, match="goes on at the next start"):
         await waiting
+
+
+async def test_forgetting_ends_those_who_wait(path: str) -> None:
+    async with Outbox(path) as outbox:
+        await outbox.add(call("a"), encode)
+        waiting = asyncio.ensure_future(outbox.result("key a"))
+        await asyncio.sleep(0)
+        outbox.forget("key a")
+        with pytest.raises(CallError) as caught:
+            await waiting
+        assert caught.value.code is Code.NOT_FOUND
 
 
 async def test_a_file_that_is_no_outbox_is_a_configuration_error(tmp_path: Path) -> None:

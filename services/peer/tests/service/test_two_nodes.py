@@ -23,6 +23,7 @@ from actr_peer.errors import (
     UnreachableError,
 )
 from actr_peer.protocol.media import MediaFrame
+from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
 from actr_peer.service import CallOptions
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient, ChatService
@@ -424,6 +425,63 @@ async def test_a_durable_call_is_answered_once_and_its_key_asks_again(signaling:
             here.ref.forget_call("order-1")
             assert here.ref.durable_keys() == []
         assert len(room.lines) == 1
+
+
+class Gate(Room):
+    """It answers when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_open = asyncio.Event()
+
+    async def say(self, request: pb.SayRequest, ctx: Context) -> pb.SayReply:
+        self.started.set()
+        await self.is_open.wait()
+        return await super().say(request, ctx)
+
+
+async def test_nothing_is_kept_of_a_durable_call_whose_caller_has_left(signaling: str):
+    gate = Gate()
+    async with (
+        System(config("room", signaling)).attach(gate),
+        System(config("caller", signaling)).attach(Room()) as here,
+    ):
+        client = ChatClient(here.ref.to("acme:room@1:default"))
+        left = asyncio.create_task(client.say(pb.SayRequest(text="left"), durable=True))
+        await gate.started.wait()
+        left.cancel()
+        with pytest.raises(DeadlineError, match="is kept"):
+            await client.say(pb.SayRequest(text="late"), durable=True, timeout=0.01)
+        gate.is_open.set()
+        assert (await client.say(pb.SayRequest(text="last"), durable=True)).number == 3
+        assert here.ref.durable_keys() == []
+
+
+async def test_a_durable_call_that_is_too_long_is_refused_and_not_kept(signaling: str):
+    async with (
+        System(config("room", signaling)).attach(Room()),
+        System(config("caller", signaling)).attach(Room()) as here,
+    ):
+        client = ChatClient(here.ref.to("acme:room@1:default"))
+        with pytest.raises(LimitError):
+            await client.say(pb.SayRequest(text="x" * MAX_MESSAGE_BYTES), durable=True)
+        with pytest.raises(CallError) as refused:  # with its envelope it is too long
+            await client.say(pb.SayRequest(text="x" * (MAX_MESSAGE_BYTES - 16)), durable=True)
+        assert refused.value.code is Code.RESOURCE_EXHAUSTED
+        assert here.ref.durable_keys() == []
+        assert (await client.say(pb.SayRequest(text="short"), durable=True)).number == 1
+
+
+async def test_a_node_that_closes_says_so_to_who_waits_for_a_durable_call(signaling: str):
+    gate = Gate()
+    async with System(config("room", signaling)).attach(gate):
+        async with System(config("caller", signaling)).attach(Room()) as here:
+            client = ChatClient(here.ref.to("acme:room@1:default"))
+            waiting = asyncio.create_task(client.say(pb.SayRequest(text="a"), durable=True))
+            await gate.started.wait()
+        with pytest.raises(ClosedError):
+            await waiting
+        gate.is_open.set()
 
 
 async def test_a_gate_that_does_not_wait_fails_at_once_while_the_link_is_mended(signaling: str):

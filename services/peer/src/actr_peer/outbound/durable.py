@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
-from actr_peer.errors import BusyError, DeadlineError, PeerError
+from actr_peer.errors import BusyError, CallError, Code, DeadlineError, LimitError, PeerError
 from actr_peer.outbound.calls import new_request_id
-from actr_peer.outbound.outbox import OpenCall, Outbox
-from actr_peer.protocol.envelopes import Envelope, Extras, decode_envelope, encode_request
+from actr_peer.outbound.outbox import Encode, OpenCall, Outbox
+from actr_peer.protocol.envelopes import (
+    Envelope,
+    Extras,
+    decode_envelope,
+    encode_error,
+    encode_request,
+)
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
 from actr_peer.service import CallOptions, Method
 from actr_peer.transport.link import Link
 from actr_peer.transport.remote import RemoteTransport
@@ -72,21 +80,62 @@ class DurableCalls:
             CallError: RESOURCE_EXHAUSTED if the disk has no room for the call.
         """
         key = options.durable if isinstance(options.durable, str) else ""
-        has_key = bool(key)
         try:
-            async with asyncio.timeout(timeout):
-                key = await self._accept(remote, method, payload, options)
-                reply = await self.outbox.result(key)
+            if key:
+                async with asyncio.timeout(timeout):
+                    await self._accept(remote, method, payload, options)
+                    reply = await self.outbox.result(key)
+            else:
+                reply = await self._call_once(remote, method, payload, options, timeout)
         except TimeoutError as exc:
-            if not has_key and key:
-                self._unwanted.add(key)
             raise DeadlineError(
                 f"no reply to {method.route_key} from {remote} in {timeout:g} s; "
                 "the call is kept and will be answered"
             ) from exc
-        if not has_key:
-            self.outbox.forget(key)
         return decode_envelope(reply)
+
+    async def _call_once(
+        self,
+        remote: ActrId,
+        method: Method[Any, Any],
+        payload: bytes,
+        options: CallOptions,
+        timeout: float,
+    ) -> bytes:
+        """A call that nobody else can ask for: one future and one timer, sent as it is saved.
+
+        Raises:
+            TimeoutError: If there was no reply in time.
+        """
+        loop = asyncio.get_running_loop()
+        outbox = self.outbox
+        deadline = loop.time() + timeout
+        while not outbox.has_room:
+            async with asyncio.timeout_at(deadline):
+                await outbox.room()
+        call, encode = _make(remote, method, payload, options)
+        future = outbox.expect(call.call_key)
+        outbox.put(call, encode, partial(self._saved, remote, call, future))
+        timer = loop.call_at(deadline, _expire, future)
+        try:
+            return await future
+        except (TimeoutError, asyncio.CancelledError) as exc:
+            if call.is_saved or isinstance(exc, TimeoutError):
+                self._unwanted.add(call.call_key)
+            else:
+                outbox.forget(call.call_key)
+            raise
+        finally:
+            timer.cancel()
+
+    def _saved(
+        self, remote: ActrId, call: OpenCall, future: asyncio.Future[bytes], error: CallError | None
+    ) -> None:
+        if error is None:
+            if self.outbox.find(call.request_id) is call:
+                self._send(remote, call)
+        elif not future.done():
+            future.set_exception(error)
 
     async def tell(
         self, remote: ActrId, method: Method[Any, Any], payload: bytes, options: CallOptions
@@ -105,18 +154,21 @@ class DurableCalls:
     def resolve(self, remote: ActrId, reply: Envelope, message: bytes) -> bool:
         """Take a reply; False if it is not one of a durable call to ``remote``."""
         call = self.outbox.find(reply.request_id)
-        if call is None or call.remote != str(remote):
+        if call is None or call.remote != remote.text:
             return False
         error = reply.error
         if error is not None and error.retryable:
             self._later(call, error.retry_after or FIRST_REDIAL)
             return True
-        self.outbox.resolve(reply.request_id, message)
+        self._answer(call, message)
+        self._delays.pop(remote, None)
+        return True
+
+    def _answer(self, call: OpenCall, reply: bytes) -> None:
+        self.outbox.resolve(call.request_id, reply)
         if call.call_key in self._unwanted:
             self._unwanted.discard(call.call_key)
             self.outbox.forget(call.call_key)
-        self._delays.pop(remote, None)
-        return True
 
     def remote_reset(self, remote: ActrId) -> None:
         """The far process restarted: it gets what it has not answered once more."""
@@ -132,29 +184,13 @@ class DurableCalls:
     async def _accept(
         self, remote: ActrId, method: Method[Any, Any], payload: bytes, options: CallOptions
     ) -> str:
-        request_id = new_request_id()
-        key = options.durable if isinstance(options.durable, str) else request_id
-        call = OpenCall(
-            call_key=key,
-            remote=str(remote),
-            request_id=request_id,
-            payload_type=method.payload_type,
-            route_key=method.route_key,
-        )
-
-        def encode(number: int, low_water: int, store_id: int) -> bytes:
-            extras = Extras(call_number=number, low_water=low_water, store_id=store_id)
-            # No deadline travels: what is accepted runs, whenever the callee is back.
-            return encode_request(
-                request_id, method.route_key, payload, metadata=options.metadata, extras=extras
-            )
-
+        call, encode = _make(remote, method, payload, options)
         try:
             await self.outbox.add(call, encode)
         except BusyError:
-            return key  # the application asks again for a call that it made before
+            return call.call_key  # the application asks again for a call that it made before
         self._send(remote, call)
-        return key
+        return call.call_key
 
     def _send(self, remote: ActrId, call: OpenCall) -> None:
         link = self._link(remote)
@@ -163,7 +199,23 @@ class DurableCalls:
         if self._links.get(remote) is not link:
             self._send_all(remote)
         else:
+            self._post(link, call)
+
+    def _post(self, link: Link, call: OpenCall) -> None:
+        """Send one call; one that the far side would never take is answered here."""
+        size = len(call.envelope)
+        limit = min(MAX_MESSAGE_BYTES, link.max_message_bytes)
+        if size > limit:
+            error = CallError(
+                Code.RESOURCE_EXHAUSTED,
+                f"{call.route_key}: {size} bytes; {call.remote} takes messages of {limit}",
+            )
+            self._answer(call, encode_error(call.request_id, error))
+            return
+        try:
             link.lane(call.payload_type).post(call.envelope)
+        except PeerError as exc:
+            log.info("durable calls wait: remote=%s cause=%s", call.remote, exc)
 
     def _send_all(self, remote: ActrId) -> None:
         """Put all open calls of a remote on its present link, oldest first."""
@@ -172,7 +224,7 @@ class DurableCalls:
             return
         self._links[remote] = link
         for call in self._owed(remote):
-            link.lane(call.payload_type).post(call.envelope)
+            self._post(link, call)
 
     def _owed(self, remote: ActrId) -> list[OpenCall]:
         text = str(remote)
@@ -209,3 +261,37 @@ class DurableCalls:
                 self._send(ActrId.parse(call.remote), call)
 
         asyncio.get_running_loop().call_later(delay, again)
+
+
+def _make(
+    remote: ActrId, method: Method[Any, Any], payload: bytes, options: CallOptions
+) -> tuple[OpenCall, Encode]:
+    """A call for the outbox; without a key of the application's, its request id is the key.
+
+    Raises:
+        LimitError: If it is longer than any message may be.
+    """
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise LimitError("bytes of a message", limit=MAX_MESSAGE_BYTES, asked=len(payload))
+    request_id = new_request_id()
+    call = OpenCall(
+        call_key=options.durable if isinstance(options.durable, str) else request_id,
+        remote=remote.text,
+        request_id=request_id,
+        payload_type=method.payload_type,
+        route_key=method.route_key,
+    )
+
+    def encode(number: int, low_water: int, store_id: int) -> bytes:
+        extras = Extras(call_number=number, low_water=low_water, store_id=store_id)
+        # No deadline travels: what is accepted runs, whenever the callee is back.
+        return encode_request(
+            request_id, method.route_key, payload, metadata=options.metadata, extras=extras
+        )
+
+    return call, encode
+
+
+def _expire(future: asyncio.Future[bytes]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())

@@ -14,9 +14,10 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
-from actr_peer.errors import BusyError, CallError, Code
+from actr_peer.errors import BusyError, CallError, ClosedError, Code, PeerError
 from actr_peer.outbound.outbox_store import (
     Found,
     Kept,
@@ -49,6 +50,8 @@ RETRY_AFTER = 1.0
 
 Encode = Callable[[int, int, int], bytes]
 """Makes the envelope from call number, low-water mark and store id."""
+Saved = Callable[[CallError | None], None]
+"""Hears that a call is on disk, or why it is not."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -125,6 +128,7 @@ class Outbox:
         self._room = asyncio.Event()
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         found = await self._ledger.open()
         self.store_id = found.store_id
         self._next = found.next_number
@@ -148,8 +152,9 @@ class Outbox:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        for future in self._results.values():
-            future.cancel()
+        why = "closed before the reply; the call is kept, and goes on at the next start"
+        for key in list(self._results):
+            self._fail(key, ClosedError(why))
         await self._ledger.close()
 
     @property
@@ -178,17 +183,10 @@ class Outbox:
             BusyError: If there is a call of that key: take its :meth:`result`.
             CallError: RESOURCE_EXHAUSTED if the disk has no room.
         """
-        while call.call_key not in self._keys and not self._has_room:
-            self._room.clear()
-            await self._room.wait()
-        if call.call_key in self._keys:
-            raise BusyError(f"a durable call with the key {call.call_key!r} is kept already")
-        call.number = self._next
-        call.envelope = encode(call.number, self.low_water, self.store_id)
-        self._next += 1
-        self._remember(call)
-        saved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._ledger.write(Insert((call, saved), open_row(call), len(call.envelope) + ROW_BYTES))
+        while call.call_key not in self._keys and not self.has_room:
+            await self.room()
+        saved: asyncio.Future[None] = self._loop.create_future()
+        self.put(call, encode, partial(_settle, saved))
         try:
             await saved
         except asyncio.CancelledError:
@@ -196,8 +194,31 @@ class Outbox:
             raise
         return call
 
+    def put(self, call: OpenCall, encode: Encode, saved: Saved) -> None:
+        """Accept a call where there is room: number it and commit it; send it once it is saved.
+
+        Args:
+            saved: Hears of the commit, or why there was none.
+
+        Raises:
+            BusyError: If there is a call of that key: take its :meth:`result`.
+        """
+        if call.call_key in self._keys:
+            raise BusyError(f"a durable call with the key {call.call_key!r} is kept already")
+        call.number = self._next
+        call.envelope = encode(call.number, self.low_water, self.store_id)
+        self._next += 1
+        self._remember(call)
+        self._ledger.write(Insert((call, saved), open_row(call), len(call.envelope) + ROW_BYTES))
+
+    async def room(self) -> None:
+        """Wait until there may be room for another call: look again."""
+        self._room.clear()
+        await self._room.wait()
+
     @property
-    def _has_room(self) -> bool:
+    def has_room(self) -> bool:
+        """Whether another call may be put now."""
         return len(self._open) < self._max_open and self._next - self.low_water < self._max_window
 
     def _remember(self, call: OpenCall) -> None:
@@ -251,17 +272,21 @@ class Outbox:
                 return known.reply
             number = known.number
             return await self._ledger.ask(lambda connection: _read(connection, number))
+        return await asyncio.shield(self.expect(call_key))  # others may wait for the same
+
+    def expect(self, call_key: str) -> asyncio.Future[bytes]:
+        """The reply to come of an open call; one future for all who ask."""
         future = self._results.get(call_key)
         if future is None:
-            future = asyncio.get_running_loop().create_future()
-            self._results[call_key] = future
-        return await asyncio.shield(future)  # others may wait for the same
+            future = self._results[call_key] = self._loop.create_future()
+        return future
 
     def forget(self, call_key: str) -> None:
         """The caller has the reply, or wants it no more; harmless if the key is unknown."""
         known = self._keys.pop(call_key, None)
         if known is None:
             return
+        self._fail(call_key, CallError(Code.NOT_FOUND, f"{call_key!r} has been forgotten"))
         if isinstance(known, OpenCall):
             self._open.pop(known.request_id, None)
             self._room.set()
@@ -270,6 +295,13 @@ class Outbox:
         else:
             self._kept.pop(known.number, None)
         self._let_go(known.number)
+
+    def _fail(self, call_key: str, error: PeerError) -> None:
+        """Whoever waits for the reply waits in vain."""
+        future = self._results.pop(call_key, None)
+        if future is not None and not future.done():
+            future.set_exception(error)
+            future.exception()  # retrieved: its caller may have left
 
     def _let_go(self, number: int) -> None:
         """The row of a call is needed no more: marked with the next commit, deleted with others."""
@@ -315,21 +347,29 @@ class Outbox:
             call.is_saved = True
             if call.request_id not in self._open:  # forgotten meanwhile
                 self._let_go(call.number)
-            if not saved.done():
-                saved.set_result(None)
+            saved(None)
             return
         self._keys.pop(call.call_key, None)
         self._open.pop(call.request_id, None)
+        self._results.pop(call.call_key, None)
         self._advance(call.number)
-        if not saved.done():
-            saved.set_exception(
-                CallError(
-                    Code.RESOURCE_EXHAUSTED,
-                    f"no room on the disk for a durable call: {operation.error}",
-                    retryable=True,
-                    retry_after=RETRY_AFTER,
-                )
+        saved(
+            CallError(
+                Code.RESOURCE_EXHAUSTED,
+                f"no room on the disk for a durable call: {operation.error}",
+                retryable=True,
+                retry_after=RETRY_AFTER,
             )
+        )
+
+
+def _settle(future: asyncio.Future[None], error: CallError | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
 
 
 def _read(connection: Connection, number: int) -> bytes:
