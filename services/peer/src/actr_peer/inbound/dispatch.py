@@ -7,12 +7,12 @@ and outbound stay apart. What fits nowhere is counted and dropped, and the link 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 from actr_peer.errors import CallError, Code, RemoteProtocolError
+from actr_peer.inbound.stalled import StalledLanes
 from actr_peer.protocol.chunks import Chunk, decode_chunk
 from actr_peer.protocol.envelopes import (
     CANCEL,
@@ -26,9 +26,6 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox import STORED, Put, Refused, Repeated, Request
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.transport.link import Link
-
-DEFAULT_RETRY_AFTER = 1.0
-"""Seconds until a tell that the mailbox refused is offered to it again."""
 
 _SIGNAL = PayloadType.RPC_SIGNAL  # looked up once: it is on the path of every message
 
@@ -70,6 +67,7 @@ class Dispatcher:
     def __init__(self, routes: Routes) -> None:
         self.counts = Counts()
         self._routes = routes
+        self._stalled = StalledLanes(routes.put, self._stored)
 
     def message(self, link: Link, payload_type: PayloadType, message: bytes, number: int) -> None:
         """Route one message. RPC messages are acknowledged when they are safe, or useless."""
@@ -103,6 +101,9 @@ class Dispatcher:
                 self._refuse_cycle(link, payload_type, request)
                 link.acknowledge(payload_type, number)
                 return
+            if self._stalled and self._stalled.is_held_up(link, payload_type):
+                self._stalled.wait(link, payload_type, number, request)
+                return
             self._routes.put(request, partial(self._stored, link, payload_type, number, request))
 
     def _chunk(self, link: Link, payload_type: PayloadType, message: bytes) -> None:
@@ -127,12 +128,7 @@ class Dispatcher:
             self.counts.refused += 1
             if request.is_tell:
                 # Nobody hears a refused tell, so it stays unacknowledged and is tried again.
-                asyncio.get_running_loop().call_later(
-                    result.retry_after or DEFAULT_RETRY_AFTER,
-                    self._routes.put,
-                    request,
-                    partial(self._stored, link, payload_type, number, request),
-                )
+                self._stalled.hold_up(link, payload_type, number, request, result.retry_after)
                 return
             error = CallError(
                 result.code, result.message, retryable=True, retry_after=result.retry_after

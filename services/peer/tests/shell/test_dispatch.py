@@ -1,0 +1,144 @@
+"""The dispatcher over a mailbox that refuses: tells are not lost, and keep their order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from actr_peer.errors import Code
+from actr_peer.inbound.dispatch import Dispatcher, Routes
+from actr_peer.protocol.envelopes import encode_request
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.mailbox import STORED, Put, Refused, Request
+from actr_peer.protocol.payload import PayloadType
+
+RELIABLE, SIGNAL = PayloadType.RPC_RELIABLE, PayloadType.RPC_SIGNAL
+FULL = Refused(Code.RESOURCE_EXHAUSTED, "the mailbox is full", 0.001)
+
+
+class FakeLink:
+    """Notes what is acknowledged, and what is sent."""
+
+    def __init__(self) -> None:
+        self.remote = ActrId("acme", "caller", "1")
+        self.has_ended = False
+        self.was_asked = asyncio.Event()
+        self.acknowledged: list[tuple[PayloadType, int]] = []
+        self.sent: list[bytes] = []
+
+    @property
+    def is_over(self) -> bool:
+        self.was_asked.set()
+        return self.has_ended
+
+    def acknowledge(self, payload_type: PayloadType, number: int) -> None:
+        self.acknowledged.append((payload_type, number))
+
+    def lane(self, payload_type: PayloadType) -> FakeLink:
+        return self
+
+    def post(self, message: bytes) -> None:
+        self.sent.append(message)
+
+
+class Box:
+    """A mailbox that a test answers for."""
+
+    def __init__(self) -> None:
+        self.offered: asyncio.Queue[tuple[str, Callable[[Put], None]]] = asyncio.Queue()
+        self.stored: list[str] = []
+
+    def put(self, request: Request, done: Callable[[Put], None]) -> None:
+        self.offered.put_nowait((request.request_id, done))
+
+    async def answer(self, expected: str, result: Put) -> None:
+        async with asyncio.timeout(5):
+            request_id, done = await self.offered.get()
+        assert request_id == expected
+        if result is STORED:
+            self.stored.append(request_id)
+        done(result)
+
+
+class Bench:
+    def __init__(self) -> None:
+        def unused(*_: Any) -> Any:
+            pytest.fail("not in this test")
+
+        self.box = Box()
+        self.link = FakeLink()
+        self.dispatcher = Dispatcher(
+            Routes(
+                put=self.box.put,
+                bury=unused,
+                knows=lambda route_key: True,
+                is_cycle=unused,
+                resolve=unused,
+                cancel=unused,
+                open_stream=unused,
+                chunk=unused,
+            )
+        )
+
+    def arrive(self, number: int, *, tell: bool = True, lane: PayloadType = RELIABLE) -> None:
+        message = encode_request(f"id {number}", "demo.Chat.Say", b"", is_tell=tell)
+        self.dispatcher.message(self.link, lane, message, number)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_a_refused_tell_holds_up_its_lane_until_it_is_stored(bench: Bench) -> None:
+    box, link = bench.box, bench.link
+    bench.arrive(0)
+    await box.answer("id 0", FULL)
+    bench.arrive(1)
+    bench.arrive(2, tell=False)
+    bench.arrive(3, lane=SIGNAL)
+    await box.answer("id 3", STORED)  # the other lane is free
+    await box.answer("id 0", FULL)
+    assert box.offered.empty()
+    await box.answer("id 0", STORED)
+    await box.answer("id 1", STORED)
+    await box.answer("id 2", STORED)
+    assert box.stored == ["id 3", "id 0", "id 1", "id 2"]
+    assert link.acknowledged == [(SIGNAL, 3), (RELIABLE, 0), (RELIABLE, 1), (RELIABLE, 2)]
+    bench.arrive(4)
+    await box.answer("id 4", STORED)
+
+
+async def test_tells_that_are_refused_together_keep_their_order(bench: Bench) -> None:
+    box = bench.box
+    for number in range(3):
+        bench.arrive(number)
+    await box.answer("id 0", FULL)
+    bench.arrive(3)
+    await box.answer("id 1", FULL)
+    await box.answer("id 2", FULL)
+    for number in range(4):
+        await box.answer(f"id {number}", STORED)
+    assert bench.link.acknowledged == [(RELIABLE, number) for number in range(4)]
+
+
+async def test_a_refused_call_is_answered_and_holds_up_nothing(bench: Bench) -> None:
+    bench.arrive(0, tell=False)
+    await bench.box.answer("id 0", FULL)
+    assert len(bench.link.sent) == 1
+    bench.arrive(1)
+    await bench.box.answer("id 1", STORED)
+    assert bench.link.acknowledged == [(RELIABLE, 0), (RELIABLE, 1)]
+
+
+async def test_nothing_is_offered_for_a_link_that_is_over(bench: Bench) -> None:
+    bench.arrive(0)
+    await bench.box.answer("id 0", FULL)
+    bench.link.has_ended = True
+    async with asyncio.timeout(5):
+        await bench.link.was_asked.wait()
+    assert bench.box.offered.empty()
+    assert not bench.dispatcher._stalled
