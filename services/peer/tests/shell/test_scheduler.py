@@ -10,6 +10,7 @@ from mailbox_kit import ROOM, Actor, put, request, settled
 
 from actr_peer.errors import LocalProtocolError
 from actr_peer.inbound.mailbox import Mailbox
+from actr_peer.lifecycle.endings import FIRST_BACKOFF
 from actr_peer.lifecycle.scheduler import Deferred, Job, Outcome, Stopped, Turn
 from actr_peer.protocol.mailbox import Repeated, Request
 from actr_peer.protocol.payload import PayloadType
@@ -140,6 +141,28 @@ async def test_a_failing_request_runs_again_and_then_is_a_dead_letter(mailbox: M
         assert (letter.request_id, letter.reason) == ("bad", "failed 3 times")
         assert (letter.failures, letter.attempts) == (3, 3)
         assert mailbox.depth == 0
+
+
+async def test_a_failed_request_rests_before_it_runs_again_and_others_do_not(
+    mailbox: Mailbox,
+) -> None:
+    times: list[float] = []
+
+    async def handle(item: Request, turn: Turn) -> Outcome:
+        if item.request_id == "other":
+            return Outcome(b"ok")
+        times.append(turn.now())
+        return Outcome(b"failed", failed=True, max_failures=3)
+
+    actor = Actor(mailbox, handle, key_of=lambda item: item.request_id)
+    async with actor.scheduler:
+        put(mailbox, request("bad"))
+        put(mailbox, request("other"))
+        await actor.reply_to("bad")
+    assert actor.started == ["bad", "other", "bad", "bad"]
+    # The loop's clock is in whole milliseconds.
+    assert times[1] - times[0] > FIRST_BACKOFF - 0.002
+    assert times[2] - times[1] > 2 * FIRST_BACKOFF - 0.002
 
 
 async def test_an_outcome_that_says_dead_is_a_dead_letter_at_once(mailbox: Mailbox) -> None:

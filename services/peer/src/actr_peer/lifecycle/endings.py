@@ -19,6 +19,10 @@ log = logging.getLogger(__name__)
 MAX_CONFLICTS = 10
 """Runs of one request whose reads no longer held at the commit; then it is ABORTED."""
 
+FIRST_BACKOFF = 0.05
+LAST_BACKOFF = 1.0
+"""Seconds until a failed request runs again; doubled for each further failure."""
+
 ErrorReply = Callable[[Request, CallError], bytes | None]
 
 
@@ -27,7 +31,7 @@ class Endings:
 
     Args:
         release: Lets others have their turn; harmless when they have it.
-        again: Runs a request once more.
+        again: Runs a request once more, after so many seconds.
     """
 
     def __init__(
@@ -37,7 +41,7 @@ class Endings:
         reply: Callable[[Request, bytes], None],
         error_reply: ErrorReply,
         release: Callable[[Turn], None],
-        again: Callable[[Turn, Request], None],
+        again: Callable[[Turn, Request, float], None],
     ) -> None:
         self._mailbox = mailbox
         self._reply = reply
@@ -77,7 +81,8 @@ class Endings:
             self.give_up(request, f"failed {request.failures} times", outcome.reply)
             return False
         self._mailbox.note_failure(request)
-        self._again(turn, request)
+        backoff = FIRST_BACKOFF * 2.0 ** min(request.failures - 1, 10)
+        self._again(turn, request, min(backoff, LAST_BACKOFF))
         return True
 
     def _commit(self, turn: Turn, request: Request, outcome: Outcome, effects: Transaction) -> None:
@@ -105,7 +110,7 @@ class Endings:
             self._send(request, outcome.reply)
         elif isinstance(error, ConflictError) and turn.conflicts < MAX_CONFLICTS:
             turn.conflicts += 1
-            self._again(turn, request)  # alone, where others have won too often
+            self._again(turn, request, 0.0)  # alone, where others have won too often
             return
         else:
             self._uncommitted(request, error)

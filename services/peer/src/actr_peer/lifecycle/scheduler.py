@@ -329,19 +329,24 @@ class Scheduler:
         self._endings.conclude(turn, request, outcome)
         self._note_idle()
 
-    def _again(self, turn: Turn, request: Request) -> None:
-        """Run a request once more: in its place if it still holds it, else behind the others."""
+    def _again(self, turn: Turn, request: Request, delay: float) -> None:
+        """Run a request once more after ``delay`` seconds: in its place if it still holds it, else
+        behind the others."""
         turn.effects = turn.deferred = None
         if turn.is_released:
-            self._queue(request).conflicts = turn.conflicts
-            self._wake()
+            self.loop.call_later(delay, self._queue_again, turn, request)
         elif not self._is_taking:
             self._release(turn)  # it stays queued in the table
         elif turn.conflicts > MAX_RIVALRY:
             self._turns.insist(turn)
             self._wake()
         else:
-            self.loop.call_soon(self._start_again, turn)
+            self.loop.call_later(delay, self._start_again, turn)
+
+    def _queue_again(self, turn: Turn, request: Request) -> None:
+        if self._is_taking:  # else it stays queued in the table
+            self._queue(request).conflicts = turn.conflicts
+            self._wake()
 
     def _start_again(self, turn: Turn) -> None:
         if self._is_taking:
