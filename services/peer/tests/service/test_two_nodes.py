@@ -427,6 +427,36 @@ async def test_a_durable_call_is_answered_once_and_its_key_asks_again(signaling:
         assert len(room.lines) == 1
 
 
+async def test_a_stream_that_a_handler_opens_has_the_handlers_deadline(signaling: str):
+    class Source(Room):
+        remaining: float | None = None
+
+        async def messages(
+            self, request: pb.MessagesRequest, ctx: Context
+        ) -> AsyncIterator[pb.ChatMessage]:
+            self.remaining = ctx.remaining()
+            yield pb.ChatMessage(text="first")
+
+    class Relay(Room):
+        async def history(self, request: pb.HistoryRequest, ctx: Context) -> pb.HistoryReply:
+            source_client = ChatClient(ctx.to("acme:source@1:default"))
+            return pb.HistoryReply(
+                messages=[line async for line in source_client.messages(pb.MessagesRequest())]
+            )
+
+    source = Source()
+    async with (
+        System(config("source", signaling)).attach(source),
+        System(config("relay", signaling)).attach(Relay()),
+        System(config("caller", signaling)).attach(Room()) as here,
+    ):
+        client = ChatClient(here.ref.to("acme:relay@1:default"))
+        reply = await client.history(pb.HistoryRequest(), timeout=7)
+        assert [line.text for line in reply.messages] == ["first"]
+        assert source.remaining is not None
+        assert 0 < source.remaining <= 7
+
+
 class Gate(Room):
     """It answers when it is let."""
 

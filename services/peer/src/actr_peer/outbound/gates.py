@@ -268,7 +268,7 @@ class RemoteGate:
                 channel_id,
                 method.route_key,
                 payload,
-                timeout=options.timeout,
+                timeout=self._timeout(options, None),
                 metadata=options.metadata,
                 extras=extras,
             )
