@@ -31,6 +31,18 @@ def test_a_mailbox_folder_that_is_missing_is_named() -> None:
         startup.node_config(Settings(actor=ACTOR, mailbox=Mailbox(path="/nowhere/at/all/x.db")))
 
 
+def test_the_bounds_of_the_mailbox_reach_it() -> None:
+    mailbox = Mailbox(path="", capacity=7, max_bytes=8 << 20, max_attempts=3, remember_s=60)
+    config = startup.node_config(Settings(actor=ACTOR, mailbox=mailbox))
+    bounds = (
+        config.mailbox_capacity,
+        config.mailbox_max_bytes,
+        config.max_attempts,
+        config.remember,
+    )
+    assert bounds == (7, 8 << 20, 3, 60)
+
+
 def test_an_empty_path_keeps_the_mailbox_in_memory() -> None:
     assert startup.node_config(Settings(actor=ACTOR, mailbox=IN_MEMORY)).mailbox_path is None
 

@@ -55,6 +55,8 @@ def node_config(settings: Settings) -> NodeConfig:
         health_interval=wires.health_interval_s,
         mailbox_path=_mailbox_path(path) if path else None,
         mailbox_capacity=settings.mailbox.capacity,
+        mailbox_max_bytes=settings.mailbox.max_bytes,
+        remember=settings.mailbox.remember_s,
         max_attempts=settings.mailbox.max_attempts,
         durability=settings.mailbox.durability,
         call_timeout=settings.calls.timeout_s,

@@ -49,6 +49,10 @@ class NodeConfig:
     """SQLite file; None keeps the mailbox in memory whatever ``durability`` says."""
     mailbox_capacity: int = 10_000
     """Messages that may wait."""
+    mailbox_max_bytes: int = 256 * 1024 * 1024
+    """Of the file; half of what the volume has, where that is less."""
+    remember: float = 15 * 60.0
+    """Seconds for which a repeated call that is not durable gets the first one's reply."""
     max_attempts: int = 5
     """Starts of one message before it becomes a dead letter."""
     durability: Durability = "power"

@@ -83,6 +83,8 @@ class Parts:
         self.mailbox = Mailbox(
             str(config.mailbox_path or ""),
             capacity=config.mailbox_capacity,
+            max_bytes=config.mailbox_max_bytes,
+            remember=config.remember,
             max_attempts=config.max_attempts,
             durability=self.durability,
         )
