@@ -153,7 +153,8 @@ def main() -> None:
         folder = arguments.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         result = {"seed": seed, **asyncio.run(run(arguments.kills, seed, folder, {}))}
-    show("Durable calls, both sides killed at random", [result])
+    counts = {name: value for name, value in result.items() if name != "seed"}
+    show(f"Durable calls, both sides killed at random (--seed {seed})", [counts])
     if arguments.json:
         write_json(result)
     faults = ("lost", "doubled", "wrong", "out_of_order", "still_open")
