@@ -107,8 +107,8 @@ class DurableCalls:
         Raises:
             TimeoutError: If there was no reply in time.
         """
-        loop = asyncio.get_running_loop()
         outbox = self.outbox
+        loop = outbox.loop
         deadline = loop.time() + timeout
         while not outbox.has_room:
             async with asyncio.timeout_at(deadline):

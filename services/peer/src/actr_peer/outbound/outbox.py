@@ -128,7 +128,7 @@ class Outbox:
         self._room = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         found = await self._ledger.open()
         self.store_id = found.store_id
         self._next = found.next_number
@@ -185,7 +185,7 @@ class Outbox:
         """
         while call.call_key not in self._keys and not self.has_room:
             await self.room()
-        saved: asyncio.Future[None] = self._loop.create_future()
+        saved: asyncio.Future[None] = self.loop.create_future()
         self.put(call, encode, partial(_settle, saved))
         try:
             await saved
@@ -278,7 +278,7 @@ class Outbox:
         """The reply to come of an open call; one future for all who ask."""
         future = self._results.get(call_key)
         if future is None:
-            future = self._results[call_key] = self._loop.create_future()
+            future = self._results[call_key] = self.loop.create_future()
         return future
 
     def forget(self, call_key: str) -> None:

@@ -146,9 +146,9 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
         raise LimitError("metadata bytes", limit=MAX_METADATA_BYTES, asked=size)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Extras:
-    """What few requests carry."""
+    """What few requests carry."""  # not frozen: that would make it three times as dear
 
     traceparent: str = ""
     tracestate: str = ""
