@@ -114,6 +114,10 @@ def test_an_unknown_error_code_becomes_unknown():
             ),
             id="many metadata entries",
         ),
+        pytest.param(pb.RpcEnvelope(request_id="r", call_number=1 << 63), id="call number"),
+        pytest.param(
+            pb.RpcEnvelope(request_id="r", call_number=1, low_water=1 << 63), id="low water"
+        ),
     ],
 )
 def test_an_envelope_out_of_bounds_is_the_far_sides_fault(message: pb.RpcEnvelope):

@@ -47,6 +47,24 @@ async def clear(mailbox: Mailbox) -> None:
     await mailbox._ledger.ask(lambda connection: connection.execute("DELETE FROM hoard"))
 
 
+async def test_a_small_request_does_not_overtake_a_large_one_that_finds_no_room(
+    tmp_path: Path,
+) -> None:
+    async with Mailbox(tmp_path / "box.db", max_bytes=2_000_000) as mailbox:
+        Deliveries(mailbox)
+        await hoard(mailbox)
+        together = [
+            put(mailbox, request("urgent", signal=True, size=20)),
+            put(mailbox, request("large", size=6000)),
+            put(mailbox, request("small", size=20)),
+        ]
+        urgent, large, small = await asyncio.gather(*together)
+        assert urgent is STORED
+        assert isinstance(large, Refused)
+        assert isinstance(small, Refused)
+        assert await put(mailbox, request("small", size=20)) is STORED
+
+
 async def test_in_a_full_database_new_requests_are_refused_and_accepted_ones_finish(
     tmp_path: Path,
 ) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from actr_peer.errors import BusyError, CallError, ClosedError, Code, ConfigError
-from actr_peer.outbound.outbox import OpenCall, Outbox
+from actr_peer.outbound.open_call import OpenCall
+from actr_peer.outbound.outbox import Outbox
 from actr_peer.protocol.payload import PayloadType
 
 pytestmark = pytest.mark.service

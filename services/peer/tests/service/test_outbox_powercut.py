@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from powercut import Disk, Image
 
-from actr_peer.outbound.outbox import OpenCall, Outbox
+from actr_peer.outbound.open_call import OpenCall
+from actr_peer.outbound.outbox import Outbox
 from actr_peer.protocol.payload import PayloadType
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]

@@ -10,7 +10,7 @@ import pytest
 
 from actr_peer.errors import Code
 from actr_peer.inbound.dispatch import Dispatcher, Routes
-from actr_peer.protocol.envelopes import encode_request
+from actr_peer.protocol.envelopes import encode_cancel, encode_request
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox import STORED, Put, Refused, Request
 from actr_peer.protocol.payload import PayloadType
@@ -132,6 +132,35 @@ async def test_a_refused_call_is_answered_and_holds_up_nothing(bench: Bench) -> 
     bench.arrive(1)
     await bench.box.answer("id 1", STORED)
     assert bench.link.acknowledged == [(RELIABLE, 0), (RELIABLE, 1)]
+
+
+async def test_a_tell_that_is_refused_late_is_not_taken_for_the_one_behind_it(
+    bench: Bench,
+) -> None:
+    bench.arrive(0)
+    async with asyncio.timeout(5):
+        _, refuse_first = await bench.box.offered.get()  # it waits at the mailbox's door
+    bench.arrive(1)
+    await bench.box.answer("id 1", FULL)
+    async with asyncio.timeout(5):
+        _, store_second = await bench.box.offered.get()
+    refuse_first(FULL)
+    store_second(STORED)
+    assert bench.link.acknowledged == [(RELIABLE, 1)]
+    await bench.box.answer("id 0", STORED)
+    assert bench.link.acknowledged == [(RELIABLE, 1), (RELIABLE, 0)]
+    assert not bench.dispatcher._stalled
+
+
+async def test_a_call_that_waits_behind_a_tell_can_be_cancelled(bench: Bench) -> None:
+    bench.arrive(0)
+    await bench.box.answer("id 0", FULL)
+    bench.arrive(1, tell=False)
+    bench.arrive(2)
+    bench.dispatcher.message(bench.link, SIGNAL, encode_cancel("id 1"), 0)  # type: ignore[arg-type]
+    await bench.box.answer("id 0", STORED)
+    await bench.box.answer("id 2", STORED)
+    assert bench.link.acknowledged[:2] == [(SIGNAL, 0), (RELIABLE, 1)]
 
 
 async def test_nothing_is_offered_for_a_link_that_is_over(bench: Bench) -> None:

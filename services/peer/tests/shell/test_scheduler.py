@@ -13,7 +13,7 @@ from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.lifecycle.endings import FIRST_BACKOFF
 from actr_peer.lifecycle.scheduler import Deferred, Job, Outcome, Stopped, Turn
 from actr_peer.protocol.mailbox import Repeated, Request
-from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
 from actr_peer.storage.journal import NoJournal
 
 
@@ -163,6 +163,36 @@ async def test_a_failed_request_rests_before_it_runs_again_and_others_do_not(
     # The loop's clock is in whole milliseconds.
     assert times[1] - times[0] > FIRST_BACKOFF - 0.002
     assert times[2] - times[1] > 2 * FIRST_BACKOFF - 0.002
+
+
+async def test_a_request_is_cancelled_while_it_rests(mailbox: Mailbox) -> None:
+    async def handle(item: Request, turn: Turn) -> Outcome:
+        return Outcome(b"", failed=item.request_id == "bad", max_failures=4)
+
+    actor = Actor(mailbox, handle)
+    async with actor.scheduler:
+        put(mailbox, request("bad"))
+        put(mailbox, request("good"))
+        await actor.until(lambda: actor.ended == ["bad"])
+        await asyncio.sleep(0)
+        actor.scheduler.cancel(ROOM, "bad")
+        await actor.reply_to("good")
+        assert actor.started == ["bad", "good"]
+        assert (mailbox.depth, len(mailbox.letters)) == (0, 0)
+
+
+async def test_a_reply_that_no_message_can_carry_is_an_error_and_the_actor_lives_on(
+    mailbox: Mailbox,
+) -> None:
+    async def handle(item: Request, turn: Turn) -> Outcome:
+        return Outcome(bytes(MAX_MESSAGE_BYTES + 1) if item.request_id == "long" else b"ok")
+
+    actor = Actor(mailbox, handle)
+    async with actor.scheduler:
+        put(mailbox, request("long"))
+        put(mailbox, request("short"))
+        assert await actor.reply_to("short") == b"ok"
+    assert actor.replies["long"].startswith(b"RESOURCE_EXHAUSTED")
 
 
 async def test_an_outcome_that_says_dead_is_a_dead_letter_at_once(mailbox: Mailbox) -> None:

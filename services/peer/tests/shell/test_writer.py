@@ -41,6 +41,7 @@ class Log:
     seconds: float = 0.0
     """What a batch takes at least."""
     is_closed: bool = False
+    closing: Callable[[], object] = lambda: None
 
     def open(self) -> str:
         if self.breaks_at == 0:
@@ -61,6 +62,8 @@ class Log:
         return self.is_ready
 
     def close(self) -> None:
+        self.closing()
+        self.gate.wait(5)
         self.is_closed = True
 
 
@@ -201,7 +204,8 @@ async def quick_writer(
             pytest.fail("a quick store was never used on the loop")
         yield writer, commit
     finally:
-        await writer.stop()
+        if not writer.failed.done() or writer.failed.exception():
+            await writer.stop()
 
 
 async def test_small_batches_are_committed_on_the_loop_while_the_store_is_quick() -> None:
@@ -246,6 +250,24 @@ async def test_a_store_that_breaks_on_the_loop_fails_its_owner() -> None:
             await writer.failed
     assert log.is_closed
     assert log.batches[-1] != [5000]
+
+
+async def test_nothing_touches_the_store_while_it_closes() -> None:
+    log = open_log()
+    closing = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    log.closing = lambda: loop.call_soon_threadsafe(closing.set)
+    async with quick_writer(log) as (writer, _):
+        log.gate.clear()
+        stopping = asyncio.create_task(writer.stop())
+        await closing.wait()
+        log.threads.clear()
+        writer.submit(Op(5000))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        log.gate.set()
+        await stopping
+        assert log.threads == set()
 
 
 async def test_the_inline_writer_applies_once_for_each_turn_of_the_loop() -> None:

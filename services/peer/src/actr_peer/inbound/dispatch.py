@@ -87,7 +87,11 @@ class Dispatcher:
             self._routes.resolve(link.remote, envelope, message)
         elif direction == CANCEL:
             link.acknowledge(payload_type, number)
-            self._routes.cancel(link.remote, envelope.request_id)
+            waiting = self._stalled.cancel(link, envelope.request_id) if self._stalled else None
+            if waiting is not None:
+                link.acknowledge(*waiting)
+            else:
+                self._routes.cancel(link.remote, envelope.request_id)
         elif not self._routes.knows(envelope.route_key):
             self.counts.unknown_route += 1
             self._refuse_unknown(link, payload_type, message, envelope)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from actr_peer.protocol.mailbox import Put, Refused, Request
-from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.payload import RPC_LANES, PayloadType
 from actr_peer.transport.link import Link
 
 DEFAULT_RETRY_AFTER = 1.0
@@ -79,21 +79,34 @@ class StalledLanes:
     def _offer_later(self, line: _Line, retry_after: float | None) -> None:
         asyncio.get_running_loop().call_later(retry_after or DEFAULT_RETRY_AFTER, self._offer, line)
 
+    def cancel(self, link: Link, request_id: str) -> tuple[PayloadType, int] | None:
+        """The caller of a call that waits here has left; returns what to acknowledge."""
+        for payload_type in RPC_LANES:
+            line = self._lines.get((link, payload_type))
+            for index, (number, request) in enumerate(line.waiting if line else ()):
+                if line is not None and request.request_id == request_id and not request.is_tell:
+                    del line.waiting[index]
+                    return payload_type, number
+        return None
+
     def _offer(self, line: _Line) -> None:
         if line.link.is_over:  # what is not acknowledged is the sender's to send again
             del self._lines[line.link, line.payload_type]
             return
-        request = line.waiting[0][1]
-        self._put(request, partial(self._answered, line))
+        number, request = line.waiting[0]
+        self._put(request, partial(self._answered, line, number, request))
 
-    def _answered(self, line: _Line, result: Put) -> None:
+    def _answered(self, line: _Line, number: int, request: Request, result: Put) -> None:
         if isinstance(result, Refused):
             self._offer_later(line, result.retry_after)
             return
-        del self._lines[line.link, line.payload_type]
-        (number, request), *others = line.waiting
+        line.waiting.remove((number, request))
         self._stored(line.link, line.payload_type, number, request, result)
-        for number, request in others:
+        if line.waiting and line.waiting[0][0] < number:
+            self._offer(line)  # refused meanwhile, though it had come before
+            return
+        del self._lines[line.link, line.payload_type]
+        for number, request in line.waiting:
             stored = partial(self._stored, line.link, line.payload_type, number, request)
             self._put(request, stored)
 

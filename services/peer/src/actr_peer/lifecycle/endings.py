@@ -12,6 +12,7 @@ from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.inbound.transaction import ConflictError, Transaction
 from actr_peer.lifecycle.turns import Outcome, Turn
 from actr_peer.protocol.mailbox import RETRY_AFTER, Request
+from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
 from actr_peer.storage.database import StorageError, is_full
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class Endings:
 
     def conclude(self, turn: Turn, request: Request, outcome: Outcome) -> None:
         """Decide what becomes of a request that has run."""
+        if outcome.reply is not None and len(outcome.reply) > MAX_MESSAGE_BYTES:
+            outcome = self._too_long(request, len(outcome.reply))
         effects = None if outcome.failed or outcome.dead else turn.effects
         if outcome.dead:
             self.give_up(request, outcome.dead, outcome.reply)
@@ -64,6 +67,12 @@ class Endings:
             self._mailbox.complete(request, outcome.reply)
             self._send(request, outcome.reply)
         self._release(turn)
+
+    def _too_long(self, request: Request, size: int) -> Outcome:
+        """No message can carry the reply: the handler has failed."""
+        log.error("reply too long: route=%s bytes=%d", request.route_key, size)
+        text = f"{request.route_key}: a reply of {size} bytes; a message has {MAX_MESSAGE_BYTES}"
+        return Outcome(self.error(request, Code.RESOURCE_EXHAUSTED, text), failed=True)
 
     def _send(self, request: Request, reply: bytes | None) -> None:
         if reply is not None and not request.is_tell:

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Sequence
 from functools import partial
 
-from actr_peer.errors import ClosedError, PeerError, UnreachableError
+from actr_peer.errors import PeerError
 from actr_peer.inbound.dispatch import Dispatcher, Routes
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.inbound.subscribers import MediaSubscribers, StreamSubscribers
@@ -139,7 +139,7 @@ class Parts:
         try:
             link = self.wiring.transport.link(sender_id(request.sender))
             link.lane(request.payload_type).post(reply)
-        except (UnreachableError, ClosedError) as exc:
+        except PeerError as exc:
             log.info("reply kept: caller=%s cause=%s", request.sender, exc)
 
     def _resolve(self, remote: ActrId, reply: Envelope, message: bytes) -> None:

@@ -83,6 +83,8 @@ class Scheduler:
         """By sequence number, as the next."""
         self._running: dict[str, Turn] = {}
         self._put_off: dict[int, Turn] = {}
+        self._resting: dict[int, tuple[Turn, asyncio.TimerHandle]] = {}
+        """Will run once more; by sequence number, as what is put off."""
         self._tasks = Tasks("scheduler")
         self._is_scheduled = False
         self._is_taking = False
@@ -112,6 +114,8 @@ class Scheduler:
         # without a word of the cancellation.
         await asyncio.sleep(0)
         await self._tasks.__aexit__(exc_type, exc, traceback)
+        for _, timer in self._resting.values():
+            timer.cancel()
         for turn in (*self._running.values(), *self._put_off.values()):
             turn.disarm()
             if turn.request is not None:  # it stays queued in the table, without blame
@@ -188,6 +192,12 @@ class Scheduler:
             self._turns.remove(waiting)
             self.mailbox.complete(request, None)
             self._wake()
+            return
+        resting = self._resting.pop(request.sequence, None)
+        if resting is not None:
+            resting[1].cancel()
+            self.mailbox.complete(request, None)
+            self._release(resting[0])
             return
         turn = self._put_off.get(request.sequence) or self._running.get(request_id)
         if turn is not None and turn.request is request:
@@ -333,26 +343,22 @@ class Scheduler:
         """Run a request once more after ``delay`` seconds: in its place if it still holds it, else
         behind the others."""
         turn.effects = turn.deferred = None
-        if turn.is_released:
-            self.loop.call_later(delay, self._queue_again, turn, request)
-        elif not self._is_taking:
-            self._release(turn)  # it stays queued in the table
-        elif turn.conflicts > MAX_RIVALRY:
+        if turn.conflicts > MAX_RIVALRY and not turn.is_released and self._is_taking:
             self._turns.insist(turn)
             self._wake()
         else:
-            self.loop.call_later(delay, self._start_again, turn)
+            timer = self.loop.call_later(delay, self._start_again, turn, request)
+            self._resting[request.sequence] = (turn, timer)
 
-    def _queue_again(self, turn: Turn, request: Request) -> None:
-        if self._is_taking:  # else it stays queued in the table
+    def _start_again(self, turn: Turn, request: Request) -> None:
+        del self._resting[request.sequence]
+        if not self._is_taking:
+            self._release(turn)  # it stays queued in the table
+        elif turn.is_released:
             self._queue(request).conflicts = turn.conflicts
             self._wake()
-
-    def _start_again(self, turn: Turn) -> None:
-        if self._is_taking:
-            self._start(turn)
         else:
-            self._release(turn)
+            self._start(turn)
 
     def _release(self, turn: Turn) -> None:
         """Let others have their turn."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from actr_peer.errors import BusyError, CallError, Code, DeadlineError, LimitError, PeerError
 from actr_peer.outbound.calls import new_request_id
-from actr_peer.outbound.outbox import Encode, OpenCall, Outbox
+from actr_peer.outbound.open_call import Encode, OpenCall
+from actr_peer.outbound.outbox import Outbox
 from actr_peer.protocol.envelopes import (
     Envelope,
     Extras,
@@ -29,6 +31,11 @@ from actr_peer.transport.link import Link
 from actr_peer.transport.remote import RemoteTransport
 
 log = logging.getLogger(__name__)
+
+
+class _NotAccepted(Exception):  # noqa: N818 - not an error by itself
+    """Time was up before the call was on disk: nothing is kept of it."""
+
 
 FIRST_REDIAL = 0.5
 LAST_REDIAL = 10.0
@@ -79,20 +86,43 @@ class DurableCalls:
             DeadlineError: If there was no reply in time.
             CallError: RESOURCE_EXHAUSTED if the disk has no room for the call.
         """
-        key = options.durable if isinstance(options.durable, str) else ""
         try:
-            if key:
-                async with asyncio.timeout(timeout):
-                    await self._accept(remote, method, payload, options)
-                    reply = await self.outbox.result(key)
-            else:
+            if options.durable is True:
                 reply = await self._call_once(remote, method, payload, options, timeout)
+            else:
+                reply = await self._call_by_key(remote, method, payload, options, timeout)
+        except _NotAccepted as exc:
+            raise DeadlineError(
+                f"{method.route_key}: no durable call was accepted in {timeout:g} s: too many "
+                "are open, or the disk is slow"
+            ) from exc
         except TimeoutError as exc:
             raise DeadlineError(
                 f"no reply to {method.route_key} from {remote} in {timeout:g} s; "
                 "the call is kept and will be answered"
             ) from exc
         return decode_envelope(reply)
+
+    async def _call_by_key(
+        self,
+        remote: ActrId,
+        method: Method[Any, Any],
+        payload: bytes,
+        options: CallOptions,
+        timeout: float,
+    ) -> bytes:
+        call, encode = _make(remote, method, payload, options)
+        is_accepted = False
+        try:
+            async with asyncio.timeout(timeout):
+                with suppress(BusyError):  # the application asks again for a call that it made
+                    await self.outbox.add(call, encode, partial(self._saved, remote, call))
+                is_accepted = True
+                return await self.outbox.result(call.call_key)
+        except TimeoutError as exc:
+            if is_accepted or call.is_saved:
+                raise
+            raise _NotAccepted from exc
 
     async def _call_once(
         self,
@@ -102,46 +132,52 @@ class DurableCalls:
         options: CallOptions,
         timeout: float,
     ) -> bytes:
-        """A call that nobody else can ask for: one future and one timer, sent as it is saved.
-
-        Raises:
-            TimeoutError: If there was no reply in time.
-        """
+        """A call that nobody else can ask for: one future and one timer."""
         outbox = self.outbox
         loop = outbox.loop
         deadline = loop.time() + timeout
         while not outbox.has_room:
-            async with asyncio.timeout_at(deadline):
-                await outbox.room()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await outbox.room()
+            except TimeoutError as exc:
+                raise _NotAccepted from exc
         call, encode = _make(remote, method, payload, options)
+        outbox.put(call, encode, partial(self._saved, remote, call))
         future = outbox.expect(call.call_key)
-        outbox.put(call, encode, partial(self._saved, remote, call, future))
         timer = loop.call_at(deadline, _expire, future)
         try:
             return await future
         except (TimeoutError, asyncio.CancelledError) as exc:
-            if call.is_saved or isinstance(exc, TimeoutError):
-                self._unwanted.add(call.call_key)
-            else:
+            if not call.is_saved:
                 outbox.forget(call.call_key)
+                if isinstance(exc, TimeoutError):
+                    raise _NotAccepted from exc
+            elif outbox.find(call.request_id) is call:
+                self._unwanted.add(call.call_key)
             raise
         finally:
             timer.cancel()
 
-    def _saved(
-        self, remote: ActrId, call: OpenCall, future: asyncio.Future[bytes], error: CallError | None
-    ) -> None:
-        if error is None:
-            if self.outbox.find(call.request_id) is call:
-                self._send(remote, call)
-        elif not future.done():
-            future.set_exception(error)
+    def _saved(self, remote: ActrId, call: OpenCall, error: CallError | None) -> None:
+        """Calls go out in the turn of their commit, in their order."""
+        if error is None and self.outbox.find(call.request_id) is call:
+            self._send(remote, call)
 
     async def tell(
         self, remote: ActrId, method: Method[Any, Any], payload: bytes, options: CallOptions
     ) -> None:
         """Accept a call whose reply nobody takes; returns when it is on disk."""
-        self._unwanted.add(await self._accept(remote, method, payload, options))
+        call, encode = _make(remote, method, payload, options)
+        if call.call_key in self._unwanted:
+            return  # the application has made it before
+        self._unwanted.add(call.call_key)
+        try:
+            with suppress(BusyError):  # there is a call of that key, whose reply is wanted
+                await self.outbox.add(call, encode, partial(self._saved, remote, call))
+        finally:
+            if not call.is_saved:
+                self._unwanted.discard(call.call_key)
 
     def keys(self) -> list[str]:
         """Keys of all calls that are kept, oldest first: answered ones, then open ones."""
@@ -154,7 +190,7 @@ class DurableCalls:
     def resolve(self, remote: ActrId, reply: Envelope, message: bytes) -> bool:
         """Take a reply; False if it is not one of a durable call to ``remote``."""
         call = self.outbox.find(reply.request_id)
-        if call is None or call.remote != remote.text:
+        if call is None or not call.is_saved or call.remote != remote.text:
             return False
         error = reply.error
         if error is not None and error.retryable:
@@ -181,17 +217,6 @@ class DurableCalls:
         if self._owed(remote):
             self._redial_later(remote)
 
-    async def _accept(
-        self, remote: ActrId, method: Method[Any, Any], payload: bytes, options: CallOptions
-    ) -> str:
-        call, encode = _make(remote, method, payload, options)
-        try:
-            await self.outbox.add(call, encode)
-        except BusyError:
-            return call.call_key  # the application asks again for a call that it made before
-        self._send(remote, call)
-        return call.call_key
-
     def _send(self, remote: ActrId, call: OpenCall) -> None:
         link = self._link(remote)
         if link is None:
@@ -210,6 +235,7 @@ class DurableCalls:
                 Code.RESOURCE_EXHAUSTED,
                 f"{call.route_key}: {size} bytes; {call.remote} takes messages of {limit}",
             )
+            log.warning("durable call is too long: %s", error)
             self._answer(call, encode_error(call.request_id, error))
             return
         try:
@@ -227,8 +253,9 @@ class DurableCalls:
             self._post(link, call)
 
     def _owed(self, remote: ActrId) -> list[OpenCall]:
-        text = str(remote)
-        return [call for call in self.outbox.open_calls() if call.remote == text and call.number]
+        """What is on disk for a remote, and not answered; the rest is sent as it is saved."""
+        text = remote.text
+        return [call for call in self.outbox.open_calls() if call.remote == text and call.is_saved]
 
     def _link(self, remote: ActrId) -> Link | None:
         if self._is_closed:

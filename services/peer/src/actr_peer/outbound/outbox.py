@@ -12,22 +12,20 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Self
 
 from actr_peer.errors import BusyError, CallError, ClosedError, Code, PeerError
+from actr_peer.outbound.open_call import Encode, OpenCall, Saved
 from actr_peer.outbound.outbox_store import (
     Found,
     Kept,
     OutboxStore,
     done_row,
     gone_row,
+    open_call,
     open_row,
     sweep,
 )
-from actr_peer.protocol.payload import PayloadType
 from actr_peer.storage.database import Connect, Connection, Durability, connect
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Finish, Insert, Operation, Task
@@ -47,30 +45,6 @@ ROW_BYTES = 200
 """What a row costs beside its envelope, about."""
 RETRY_AFTER = 1.0
 """Seconds that a caller is asked to wait when the disk is full."""
-
-Encode = Callable[[int, int, int], bytes]
-"""Makes the envelope from call number, low-water mark and store id."""
-Saved = Callable[[CallError | None], None]
-"""Hears that a call is on disk, or why it is not."""
-
-
-@dataclass(slots=True, kw_only=True)
-class OpenCall:
-    """A call that was accepted and has no reply yet."""
-
-    call_key: str
-    """The application's name for it, by which it is found after a restart."""
-    remote: str
-    """The callee's id in text form."""
-    request_id: str
-    payload_type: PayloadType
-    route_key: str
-    is_tell: bool = False
-    number: int = 0
-    envelope: bytes = b""
-    """As sent, and to be sent again."""
-    is_saved: bool = field(default=False, compare=False)
-    """Its row is committed."""
 
 
 class Outbox:
@@ -126,32 +100,26 @@ class Outbox:
         self._gone = 0
         """Rows that are to be deleted, about."""
         self._room = asyncio.Event()
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
         found = await self._ledger.open()
         self.store_id = found.store_id
         self._next = found.next_number
-        for number, call_key, remote, request_id, kind, tell, route_key, envelope in found.open:
-            self._remember(
-                OpenCall(
-                    call_key=call_key,
-                    remote=remote,
-                    request_id=request_id,
-                    payload_type=PayloadType(kind),
-                    is_tell=bool(tell),
-                    route_key=route_key,
-                    number=number,
-                    envelope=envelope,
-                    is_saved=True,
-                )
-            )
-        for kept in found.kept:
-            self._kept[kept.number] = kept
-            self._keys[kept.call_key] = kept
+        calls: list[OpenCall | Kept] = [*map(open_call, found.open), *found.kept]
+        for one in sorted(calls, key=lambda call: call.number):
+            # An earlier call of the same key was being taken back as the process ended.
+            self.forget(one.call_key)
+            if isinstance(one, OpenCall):
+                self._remember(one)
+            else:
+                self._kept[one.number] = self._keys[one.call_key] = one
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        self._is_closed = True
+        self._room.set()
         why = "closed before the reply; the call is kept, and goes on at the next start"
         for key in list(self._results):
             self._fail(key, ClosedError(why))
@@ -174,23 +142,38 @@ class Outbox:
         """The open call of this id."""
         return self._open.get(request_id)
 
-    async def add(self, call: OpenCall, encode: Encode) -> OpenCall:
-        """Accept a call: wait for room, number it, commit it. Send it when this returns.
+    async def add(
+        self, call: OpenCall, encode: Encode, saved: Saved = lambda error: None
+    ) -> OpenCall:
+        """Accept a call: wait for room, number it, commit it; returns when it is on disk.
 
-        Cancelling takes it back.
+        Cancelling takes it back, unless it is on disk by then.
+
+        Args:
+            saved: Called in the turn of the commit, before calls that were committed with it.
 
         Raises:
             BusyError: If there is a call of that key: take its :meth:`result`.
             CallError: RESOURCE_EXHAUSTED if the disk has no room.
+            ClosedError: If the outbox closes.
         """
         while call.call_key not in self._keys and not self.has_room:
             await self.room()
-        saved: asyncio.Future[None] = self.loop.create_future()
-        self.put(call, encode, partial(_settle, saved))
+        future: asyncio.Future[None] = self.loop.create_future()
+
+        def settle(error: CallError | None) -> None:
+            try:
+                saved(error)
+            finally:
+                if not future.done():
+                    future.set_result(None) if error is None else future.set_exception(error)
+
+        self.put(call, encode, settle)
         try:
-            await saved
+            await future
         except asyncio.CancelledError:
-            self.forget(call.call_key)
+            if not call.is_saved and self._keys.get(call.call_key) is call:
+                self.forget(call.call_key)
             raise
         return call
 
@@ -198,11 +181,14 @@ class Outbox:
         """Accept a call where there is room: number it and commit it; send it once it is saved.
 
         Args:
-            saved: Hears of the commit, or why there was none.
+            saved: Hears of the commit, or why there was none; calls are told in their order.
 
         Raises:
             BusyError: If there is a call of that key: take its :meth:`result`.
+            ClosedError: If the outbox closes.
         """
+        if self._is_closed:
+            raise _closed()
         if call.call_key in self._keys:
             raise BusyError(f"a durable call with the key {call.call_key!r} is kept already")
         call.number = self._next
@@ -212,9 +198,16 @@ class Outbox:
         self._ledger.write(Insert((call, saved), open_row(call), len(call.envelope) + ROW_BYTES))
 
     async def room(self) -> None:
-        """Wait until there may be room for another call: look again."""
+        """Wait until there may be room for another call: look again.
+
+        Raises:
+            ClosedError: If the outbox closes.
+        """
         self._room.clear()
-        await self._room.wait()
+        if not self._is_closed:
+            await self._room.wait()
+        if self._is_closed:
+            raise _closed()
 
     @property
     def has_room(self) -> bool:
@@ -251,8 +244,11 @@ class Outbox:
         if future is not None and not future.done():
             future.set_result(reply)
         while len(self._kept) > self._max_kept:
+            _, oldest = self._kept.popitem(last=False)
             self.dropped += 1
-            self.forget(next(iter(self._kept.values())).call_key)
+            if self._keys.get(oldest.call_key) is oldest:
+                del self._keys[oldest.call_key]
+            self._let_go(oldest.number)
         self._room.set()
         return True
 
@@ -320,13 +316,20 @@ class Outbox:
         self._room.set()
 
     def _committed(self, batch: list[Operation]) -> None:
-        for operation in batch:
-            if type(operation) is Insert:
-                self._inserted(operation)
-            elif type(operation) is Finish:
-                self._finished(operation)
-            elif isinstance(operation, Task):
-                operation.done(operation)
+        operations = iter(batch)
+        try:
+            for operation in operations:
+                if isinstance(operation, Insert):
+                    self._inserted(operation)
+                elif isinstance(operation, Finish):
+                    self._finished(operation)
+                elif isinstance(operation, Task):
+                    operation.done(operation)
+        except BaseException:
+            # A callback's bug goes to the loop's handler; the others still hear of theirs.
+            if rest := list(operations):
+                self.loop.call_soon(self._committed, rest)
+            raise
 
     def _finished(self, operation: Finish) -> None:
         owner: Kept | int = operation.owner
@@ -342,6 +345,8 @@ class Outbox:
             self._ledger.keep(operation)
 
     def _inserted(self, operation: Insert) -> None:
+        call: OpenCall
+        saved: Saved
         call, saved = operation.owner
         if operation.error is None:
             call.is_saved = True
@@ -349,27 +354,22 @@ class Outbox:
                 self._let_go(call.number)
             saved(None)
             return
-        self._keys.pop(call.call_key, None)
-        self._open.pop(call.request_id, None)
-        self._results.pop(call.call_key, None)
-        self._advance(call.number)
-        saved(
-            CallError(
-                Code.RESOURCE_EXHAUSTED,
-                f"no room on the disk for a durable call: {operation.error}",
-                retryable=True,
-                retry_after=RETRY_AFTER,
-            )
+        error = CallError(
+            Code.RESOURCE_EXHAUSTED,
+            f"no room on the disk for a durable call: {operation.error}",
+            retryable=True,
+            retry_after=RETRY_AFTER,
         )
+        self._open.pop(call.request_id, None)
+        if self._keys.get(call.call_key) is call:  # else it was forgotten, and the key used again
+            del self._keys[call.call_key]
+            self._fail(call.call_key, error)
+        self._advance(call.number)
+        saved(error)
 
 
-def _settle(future: asyncio.Future[None], error: CallError | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
+def _closed() -> ClosedError:
+    return ClosedError("the actor closes; the call was not accepted")
 
 
 def _read(connection: Connection, number: int) -> bytes:

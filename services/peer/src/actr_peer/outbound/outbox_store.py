@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from actr_peer.errors import ConfigError
+from actr_peer.outbound.open_call import OpenCall
+from actr_peer.protocol.payload import PayloadType
 from actr_peer.storage.batches import Batches, Upsert
 from actr_peer.storage.database import Connect, Connection, Durability
 from actr_peer.storage.operations import Operation, Row, blob
 from actr_peer.storage.pages import Opening
-
-if TYPE_CHECKING:
-    from actr_peer.outbound.outbox import OpenCall
 
 VERSION = 1
 # AUTOINCREMENT: a number is never used twice, though its row may be gone.
@@ -171,6 +170,22 @@ def open_row(call: OpenCall) -> Row:
         int(call.is_tell),
         call.route_key,
         blob(call.envelope),
+    )
+
+
+def open_call(row: Row) -> OpenCall:
+    """A call without a reply, as :meth:`OutboxStore.open` finds it."""
+    number, call_key, remote, request_id, kind, is_tell, route_key, envelope = row
+    return OpenCall(
+        call_key=call_key,
+        remote=remote,
+        request_id=request_id,
+        payload_type=PayloadType(kind),
+        is_tell=bool(is_tell),
+        route_key=route_key,
+        number=number,
+        envelope=envelope,
+        is_saved=True,
     )
 
 

@@ -29,6 +29,8 @@ MAX_TIMEOUT = 24 * 3600.0
 """Seconds; longer deadlines are cut to it (reliability: threat T29)."""
 MAX_CALL_CHAIN = 32
 MAX_ERROR_CHARS = 4096
+MAX_CALL_NUMBER = (1 << 63) - 1
+"""What a table keeps; nobody makes so many calls."""
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
 
@@ -128,6 +130,9 @@ def decode_envelope(data: bytes) -> Envelope:
         if len(chain) > MAX_CALL_CHAIN:
             raise RemoteProtocolError(f"call chain of {len(chain)} calls")
         envelope.has_call_chain = True
+    number = message.call_number
+    if number and max(number, message.low_water) > MAX_CALL_NUMBER:
+        raise RemoteProtocolError(f"call number {max(number, message.low_water)}")
     if envelope.direction > CANCEL:
         raise RemoteProtocolError(f"direction {envelope.direction}")
     return envelope

@@ -158,8 +158,14 @@ class Batches:
         others = [op for op in batch if not isinstance(op, Finish)]
         if vital:
             self._try(vital, VITAL)
+        refused = -1
         for operation in sorted(others, key=lambda op: -op.reserve):
+            if isinstance(operation, Insert) and operation.reserve == refused:
+                operation.error = no_room()  # a smaller one must not overtake the one before
+                continue
             self._try([operation], operation.reserve)
+            if isinstance(operation, Insert) and operation.error is not None:
+                refused = operation.reserve
 
     def _try(self, operations: Sequence[Operation], reserve: int) -> None:
         """One transaction, into the reserve if need be, and if it may; else smaller ones."""

@@ -128,6 +128,7 @@ class ThreadWriter(Generic[Op, Opened]):
 
     async def stop(self) -> None:
         await self.drain()
+        self._is_busy = True  # what comes now is not taken: the connection is the thread's
         self._batches.put([])
         await self._closed.wait()
         self._thread.join()
