@@ -167,18 +167,22 @@ async def test_a_key_that_is_used_again_names_the_later_call_after_a_crash(tmp_p
 
 
 async def test_a_refused_call_takes_nothing_from_the_next_of_its_key(
-    bench: Bench, refuse: Callable[[int], None]
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refuse(1)
-    left = bench.call(b"left", "key")
-    await asyncio.sleep(0)
-    left.cancel()
-    await asyncio.wait([left])
+    held: list[Insert] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.outbox._ledger, "write", held.append)
+        left = bench.call(b"left", "key")
+        await asyncio.sleep(0)
+        left.cancel()
+        await asyncio.wait([left])
     again = bench.call(b"again", "key")
-    call = await bench.arrived()
-    assert bench.durable.keys() == ["key"]
-    bench.answer(call)
+    await asyncio.sleep(0)
+    held[0].error = no_room()
+    bench.outbox._committed(list(held))
+    bench.answer(await bench.arrived())
     assert (await again).payload == b"reply"
+    assert bench.durable.keys() == ["key"]
 
 
 @pytest.mark.parametrize("key", ["", "key"])
@@ -231,29 +235,40 @@ async def test_nothing_stays_of_calls_that_fail_to_begin_or_end_early(bench: Ben
     assert (bench.durable.keys(), bench.outbox._results, bench.durable._unwanted) == ([], {}, set())
 
 
-async def test_calls_made_while_the_outbox_closes_are_refused(tmp_path: Path) -> None:
-    """The connection is the writer's when it closes: not even a quick commit may touch it."""
-    for turns in range(12):
-        path = str(tmp_path / f"{turns}.db")
-        outbox = await Outbox(path, max_open=50).__aenter__()
+@pytest.mark.parametrize("turns", range(8))
+async def test_calls_made_while_the_outbox_closes_are_refused(tmp_path: Path, turns: int) -> None:
+    path = str(tmp_path / "out.db")
+    outbox = await Outbox(path).__aenter__()
+    bench = Bench(outbox)
+    open_calls = [bench.call(b"open") for _ in range(20)]
+    for _ in open_calls:
+        await bench.arrived()
+    closing = asyncio.create_task(outbox.__aexit__(None, None, None))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    late = bench.call(b"late") if turns else bench.tell(b"late")
+    await closing
+    with pytest.raises(ClosedError):
+        await late
+    for call in open_calls:
+        with pytest.raises(ClosedError, match="is kept"):
+            await call
+    async with Outbox(path) as outbox:
+        assert len(outbox.open_calls()) == 20
+
+
+async def test_who_waits_for_room_hears_that_the_outbox_closes(tmp_path: Path) -> None:
+    async with Outbox(str(tmp_path / "out.db"), max_open=1) as outbox:
         bench = Bench(outbox)
-        open_calls = [bench.call(b"open") for _ in range(50)]
-        waiting = bench.tell(b"no room")
-        for _ in open_calls:
-            await bench.arrived()
-        closing = asyncio.create_task(outbox.__aexit__(None, None, None))
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        late = bench.call(b"late")
-        await closing
-        for refused in (waiting, late):
-            with pytest.raises((ClosedError, DeadlineError), match="accepted"):
-                await refused
-        for call in open_calls:
-            with pytest.raises(ClosedError, match="is kept"):
-                await call
-        async with Outbox(path) as outbox:
-            assert len(outbox.open_calls()) == 50
+        first = bench.call(b"")
+        await bench.arrived()
+        waiting = [bench.call(b""), bench.call(b"", "key"), bench.tell(b"")]
+        await asyncio.sleep(0)
+    for call in waiting:
+        with pytest.raises(ClosedError, match="was not accepted"):
+            await call
+    with pytest.raises(ClosedError, match="is kept"):
+        await first
 
 
 async def test_a_bug_in_one_callback_does_not_keep_the_others_from_hearing(bench: Bench) -> None:
