@@ -12,7 +12,7 @@ from actr_peer.errors import Code
 from actr_peer.inbound.dispatch import Dispatcher, Routes
 from actr_peer.protocol.envelopes import encode_cancel, encode_request
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.mailbox import STORED, Put, Refused, Request
+from actr_peer.protocol.mailbox import STORED, Put, Refused, Repeated, Request
 from actr_peer.protocol.payload import PayloadType
 
 RELIABLE, SIGNAL = PayloadType.RPC_RELIABLE, PayloadType.RPC_SIGNAL
@@ -34,6 +34,10 @@ class FakeLink:
         self.was_asked.set()
         return self.has_ended
 
+    @property
+    def is_shut(self) -> bool:
+        return self.has_ended
+
     def acknowledge(self, payload_type: PayloadType, number: int) -> None:
         self.acknowledged.append((payload_type, number))
 
@@ -41,6 +45,7 @@ class FakeLink:
         return self
 
     def post(self, message: bytes) -> None:
+        assert not self.has_ended
         self.sent.append(message)
 
 
@@ -123,6 +128,14 @@ async def test_tells_that_are_refused_together_keep_their_order(bench: Bench) ->
     for number in range(4):
         await box.answer(f"id {number}", STORED)
     assert bench.link.acknowledged == [(RELIABLE, number) for number in range(4)]
+
+
+async def test_a_link_that_has_ended_is_told_nothing(bench: Bench) -> None:
+    for number, result in enumerate((FULL, Repeated(b"reply"))):
+        bench.arrive(number, tell=False)
+        bench.link.has_ended = True
+        await bench.box.answer(f"id {number}", result)
+    assert (bench.link.sent, bench.link.acknowledged) == ([], [])
 
 
 async def test_a_refused_call_is_answered_and_holds_up_nothing(bench: Bench) -> None:

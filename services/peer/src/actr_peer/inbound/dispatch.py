@@ -124,6 +124,8 @@ class Dispatcher:
         """The mailbox has decided about one request; called on the loop, after the sync."""
         if result is STORED:
             pass  # nearly always
+        elif link.is_shut:
+            return  # nobody is there to hear, and what was not taken is sent again elsewhere
         elif isinstance(result, Repeated):
             self.counts.repeated += 1
             if result.reply is not None:
