@@ -119,7 +119,9 @@ async def measure(seconds: float, rounds: int) -> list[dict[str, object]]:
         for number in range(rounds):
             console.print(f"round {number + 1} of {rounds}")
             for in_flight in IN_FLIGHT:
-                for name, call in calls.items():
+                # Each system comes first in turn: what ran before a cell is felt in it.
+                order = list(calls.items())
+                for name, call in order[number % len(order) :] + order[: number % len(order)]:
                     cell = await drive(call, in_flight=in_flight, seconds=seconds)
                     cells.setdefault((name, in_flight), []).append(cell)
                 cell = await asyncio.to_thread(
