@@ -60,6 +60,7 @@ REQUEST_COLUMNS = (
 _DONE = int(State.DONE)
 _TELL = 16
 """Bit of ``kind`` that says tell; below it is the payload type."""
+_KINDS = [[int(kind) | bit for kind in PayloadType] for bit in (0, _TELL)]
 
 
 def insert_row(request: Request) -> Row:
@@ -103,7 +104,7 @@ def request_of(row: Row) -> Request:
 
 def kind_of(request: Request) -> int:
     """Payload type and tell in one number."""
-    return int(request.payload_type) | (_TELL if request.is_tell else 0)
+    return _KINDS[request.is_tell][request.payload_type]
 
 
 def payload_type_of(kind: int) -> PayloadType:

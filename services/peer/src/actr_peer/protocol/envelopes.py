@@ -40,12 +40,14 @@ class Envelope:
 
     __slots__ = ("_pb", "direction", "has_call_chain", "request_id", "route_key")
 
-    def __init__(self, message: pb.RpcEnvelope) -> None:
+    def __init__(
+        self, message: pb.RpcEnvelope, direction: int, request_id: str, route_key: str
+    ) -> None:
         self._pb = message
         self.has_call_chain = False
-        self.direction: int = message.direction
-        self.request_id: str = message.request_id
-        self.route_key: str = message.route_key
+        self.direction = direction
+        self.request_id = request_id
+        self.route_key = route_key
 
     @property
     def payload(self) -> bytes:
@@ -115,11 +117,14 @@ def decode_envelope(data: bytes) -> Envelope:
         message = pb.RpcEnvelope.FromString(data)
     except DecodeError as exc:
         raise RemoteProtocolError(f"undecodable envelope of {len(data)} bytes") from exc
-    envelope = Envelope(message)
-    if not 0 < len(envelope.request_id) <= MAX_ID_CHARS:
-        raise RemoteProtocolError(f"request id of {len(envelope.request_id)} characters")
-    if len(envelope.route_key) > MAX_ROUTE_CHARS:
-        raise RemoteProtocolError(f"route key of {len(envelope.route_key)} characters")
+    request_id, route_key, direction = message.request_id, message.route_key, message.direction
+    if not 0 < len(request_id) <= MAX_ID_CHARS:
+        raise RemoteProtocolError(f"request id of {len(request_id)} characters")
+    if len(route_key) > MAX_ROUTE_CHARS:
+        raise RemoteProtocolError(f"route key of {len(route_key)} characters")
+    if direction > CANCEL:
+        raise RemoteProtocolError(f"direction {direction}")
+    envelope = Envelope(message, direction, request_id, route_key)
     if message.metadata:
         try:
             check_metadata(message.metadata)
@@ -133,8 +138,6 @@ def decode_envelope(data: bytes) -> Envelope:
     number = message.call_number
     if number and max(number, message.low_water) > MAX_CALL_NUMBER:
         raise RemoteProtocolError(f"call number {max(number, message.low_water)}")
-    if envelope.direction > CANCEL:
-        raise RemoteProtocolError(f"direction {envelope.direction}")
     return envelope
 
 
@@ -180,13 +183,13 @@ def encode_request(
     extras: Extras = NO_EXTRAS,
 ) -> bytes:
     """Write a request or a tell; ``timeout`` in seconds, None for no deadline."""
-    message = pb.RpcEnvelope(
-        request_id=request_id,
-        route_key=route_key,
-        payload=payload,
+    message = pb.RpcEnvelope()
+    message.request_id = request_id
+    message.route_key = route_key
+    message.payload = payload
+    if timeout is not None:
         # Rounded up, so that a short rest of a deadline does not become "none".
-        timeout_ms=max(1, int(min(timeout, MAX_TIMEOUT) * 1000)) if timeout is not None else 0,
-    )
+        message.timeout_ms = max(1, int(min(timeout, MAX_TIMEOUT) * 1000))
     if is_tell:
         message.direction = TELL
     if metadata:
@@ -214,9 +217,11 @@ def _write_extras(message: pb.RpcEnvelope, extras: Extras) -> None:
 
 def encode_reply(request_id: str, payload: bytes) -> bytes:
     """Write a successful response."""
-    return pb.RpcEnvelope(
-        request_id=request_id, direction=RESPONSE, payload=payload
-    ).SerializeToString()
+    message = pb.RpcEnvelope()  # set one by one: faster than by keywords
+    message.request_id = request_id
+    message.direction = RESPONSE
+    message.payload = payload
+    return message.SerializeToString()
 
 
 def encode_error(request_id: str, error: CallError) -> bytes:

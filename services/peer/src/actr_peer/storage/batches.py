@@ -16,8 +16,11 @@ from actr_peer.storage.database import BUSY_MS, Connection, is_full, no_room, se
 from actr_peer.storage.operations import Finish, Insert, Operation, Row, RowWrite, Task
 from actr_peer.storage.pages import VITAL, Pages
 
-# The fewer distinct statements, the fewer to parse and keep; at most a third is padding.
-_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+# The fewer distinct statements, the fewer to parse and keep; at most a fifth of many is padding.
+_SIZES = (
+    *(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128),
+    *(160, 192, 224, 256, 320, 384, 448, 512),
+)
 MAX_ROWS = _SIZES[-1]
 
 
