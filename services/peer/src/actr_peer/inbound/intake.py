@@ -65,11 +65,7 @@ class Intake:
         self.admission.take(size_of(request))
 
     def put(self, request: Request, done: Done) -> None:
-        """Store ``request``; ``done`` is called once, on the loop, when it is safe or useless.
-
-        Where there is no room, ``done`` waits until there is: the sender's session then gets
-        no acknowledgement, and stops sending.
-        """
+        """See :meth:`Mailbox.put`."""
         if request.call_number:
             self._duplicates.hear(request)
         known = self._duplicates.get(request.sender, request.request_id)

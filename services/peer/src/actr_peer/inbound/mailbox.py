@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from actr_peer.inbound.duplicates import Duplicates
+from actr_peer.inbound.duplicates import Done, Duplicates
 from actr_peer.inbound.intake import Intake
 from actr_peer.inbound.letterbox import Letterbox
 from actr_peer.inbound.letters import Letter, Letters
@@ -110,7 +110,6 @@ class Mailbox:
             lambda pressure: self.on_pressure(pressure),
         )
         self.counts = self._intake.counts
-        self.put = self._intake.put
         self._sink: Callable[[list[Request]], None] | None = None
         self._undelivered: list[Request] = []
 
@@ -155,6 +154,14 @@ class Mailbox:
         return self._intake.admission.waiting
 
     # Arriving
+
+    def put(self, request: Request, done: Done) -> None:
+        """Store ``request``; ``done`` is called once, on the loop, when it is safe or useless.
+
+        Where there is no room, ``done`` waits until there is: the sender's session then gets
+        no acknowledgement, and stops sending.
+        """
+        self._intake.put(request, done)
 
     def next_sequence(self) -> int:
         """The next number in the order of arrival."""
