@@ -144,7 +144,7 @@ class BareStore:
         self._upsert = upsert
 
     def open(self) -> None:
-        self._database = sqlite3.connect(self._path, isolation_level=None)
+        self._database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         for statement in (*PRAGMAS, *TABLES):
             self._database.execute(statement)
 
