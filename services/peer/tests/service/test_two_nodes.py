@@ -181,6 +181,7 @@ async def test_a_message_of_several_megabytes_arrives_whole(signaling: str, pref
 async def test_a_start_spares_the_collector_what_is_there(signaling: str):
     async with System(config("one", signaling)).attach(Room()):
         assert gc.get_freeze_count() > 0
+        assert gc.get_threshold()[0] >= 5000
 
 
 async def test_errors_of_handlers_are_typed_and_the_actor_lives_on(signaling: str):

@@ -32,6 +32,9 @@ from actr_peer.transport.streams import WINDOW, StreamWriter
 
 log = logging.getLogger(__name__)
 
+YOUNG_OBJECTS = 5000
+"""Allocations between two young collections: about what 256 calls in flight are made of."""
+
 
 class Node(Parts):
     """An actor between ``attach`` and its end; use it as a block, or start and close it.
@@ -211,6 +214,10 @@ def _spare_the_collector() -> None:
     """Once for each process: a full collection walks only what came after its first start.
 
     Modules, tables and what the mailbox remembers live as long as the actor; walking them stops
-    every handler for 30 ms (docs/decisions/0008).
+    every handler for 30 ms (docs/decisions/0008). And requests in flight are many objects that are
+    young for some milliseconds: a young collection comes when there are more of them than that.
     """
     gc.freeze()
+    young, *older = gc.get_threshold()
+    if young:  # else it is off, and stays off
+        gc.set_threshold(max(young, YOUNG_OBJECTS), *older)
