@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from actr_peer.storage.writer import (
+    LOOP_BATCH_BYTES,
     MAX_BATCH,
     MAX_BATCH_BYTES,
     QUICK_SECONDS,
-    SMALL_BATCH,
-    SMALL_BATCH_BYTES,
     InlineWriter,
     ThreadWriter,
 )
@@ -208,11 +207,11 @@ async def quick_writer(
             await writer.stop()
 
 
-async def test_small_batches_are_committed_on_the_loop_while_the_store_is_quick() -> None:
+async def test_batches_are_committed_on_the_loop_while_the_store_is_quick() -> None:
     log = open_log()
     async with quick_writer(log) as (_, commit):
-        assert not await commit(*(Op(n) for n in range(SMALL_BATCH + 1)))
-        assert not await commit(Op(1, SMALL_BATCH_BYTES + 1))
+        assert await commit(*(Op(n) for n in range(MAX_BATCH)))
+        assert not await commit(Op(1, LOOP_BATCH_BYTES + 1))
         assert not log.is_closed
     assert log.is_closed
 

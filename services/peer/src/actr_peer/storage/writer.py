@@ -2,7 +2,7 @@
 
 The loop hands operations over with :meth:`Writer.submit`; the writer applies a whole batch in
 one transaction and reports it back on the loop, after the sync. :class:`ThreadWriter` does it
-in a thread of its own, small batches on the loop while the disk is quick;
+in a thread of its own, or on the loop while the disk is quick;
 :class:`InlineWriter` always on the loop, for a database in memory.
 """
 
@@ -20,15 +20,15 @@ MAX_BATCH = 512
 """Operations in one transaction."""
 MAX_BATCH_BYTES = 1024 * 1024
 """Bytes after which a batch takes no more: half of the log that is made in advance."""
-SMALL_BATCH = 32
-SMALL_BATCH_BYTES = 16 * 1024
+LOOP_BATCH_BYTES = 256 * 1024
 """What may be committed on the loop: the way to the thread and back would cost a fifth of a lone
-call (decision 0008)."""
+call, and a busy machine lets a thread wait for some milliseconds (decision 0008)."""
 QUICK_SECONDS = 0.0005
-"""The loop stops for less than this, or the thread takes small batches too."""
-PATIENCE = 0.9
-"""What is left of a slow commit's memory after each quicker one: after one of 5 ms the thread
-takes the next twenty."""
+"""The loop usually stops for less than this, beside the rows' own time, or the thread commits."""
+ROW_SECONDS = 0.000005
+"""What a row takes without the sync, at most."""
+WEIGHT = 0.1
+"""Of the newest commit in the usual time: one of 50 ms sends the next two dozen to the thread."""
 
 
 class Sized(Protocol):
@@ -100,8 +100,8 @@ class ThreadWriter(Generic[Op, Opened]):
         """Bounded by what the submitter admits."""
         self._is_busy = False
         """A batch is being committed, or will be handed over in this turn."""
-        self._slowest = QUICK_SECONDS
-        """Seconds of a recent commit; a slow one is forgotten by and by."""
+        self._usual = QUICK_SECONDS
+        """Seconds that recent commits took beside their rows' own, about."""
         self._batches: SimpleQueue[list[Op]] = SimpleQueue()
         """Holds one; an empty one ends the thread."""
         self._loop = asyncio.get_running_loop()
@@ -143,7 +143,7 @@ class ThreadWriter(Generic[Op, Opened]):
 
     def _hand_over(self) -> None:
         gathered = self._gathered
-        if self._slowest < QUICK_SECONDS and len(gathered) <= SMALL_BATCH and self._commit_now():
+        if self._usual < QUICK_SECONDS and len(gathered) <= MAX_BATCH and self._commit_now():
             return
         batch: list[Op] = []
         size = 0
@@ -156,7 +156,7 @@ class ThreadWriter(Generic[Op, Opened]):
     def _commit_now(self) -> bool:
         """Commit what is gathered here and now; False: it is for the thread."""
         batch = list(self._gathered)
-        if sum(operation.size for operation in batch) > SMALL_BATCH_BYTES:
+        if sum(operation.size for operation in batch) > LOOP_BATCH_BYTES:
             return False
         started = time.perf_counter()
         try:
@@ -171,7 +171,8 @@ class ThreadWriter(Generic[Op, Opened]):
 
     def _report(self, batch: list[Op], seconds: float) -> None:
         """On the loop: a batch is committed."""
-        self._slowest = max(seconds, self._slowest * PATIENCE)
+        beside = max(0.0, seconds - len(batch) * ROW_SECONDS)
+        self._usual += WEIGHT * (beside - self._usual)
         try:
             self._committed(batch)
         finally:
