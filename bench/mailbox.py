@@ -341,7 +341,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory(prefix="actr-bench-", dir=Path.cwd()) as folder:
         place = Path(folder)
         found = rows(seconds=options.seconds, rounds=options.rounds, folder=place)
         attempts = {
