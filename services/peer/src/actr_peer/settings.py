@@ -28,6 +28,7 @@ from pydantic_settings import (
 
 from actr_peer.errors import ConfigError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.mailbox import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
 
 DEFAULT_FILE: Final = Path("actr.toml")
 FILE_VARIABLE: Final = "ACTR_CONFIG"
@@ -123,13 +124,13 @@ class Mailbox(Section):
 
     path: str = "/data/{instance}.db"
     """``{instance}`` stands for the actor's instance; empty: kept in memory."""
-    capacity: int = Field(default=10_000, ge=1)
+    capacity: int = Field(default=CAPACITY, ge=1)
     """Messages that may wait."""
-    max_bytes: int = Field(default=256 * 1024 * 1024, ge=4 * 1024 * 1024)
+    max_bytes: int = Field(default=MAX_BYTES, ge=4 * 1024 * 1024)
     """Of the file, beside a log of up to 2 MiB; half of what the volume has, where that is less."""
-    max_attempts: int = Field(default=5, ge=1)
+    max_attempts: int = Field(default=MAX_ATTEMPTS, ge=1)
     """Starts of one message before it is a dead letter."""
-    remember_s: float = Field(default=900, gt=0)
+    remember_s: float = Field(default=REMEMBER, gt=0)
     """Seconds for which a repeated call that is not durable gets the first one's reply."""
     durability: Literal["power", "process", "memory"] = "power"
     """power: fsync before acknowledging; process: survives kill -9 only."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.mailbox import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
 from actr_peer.protocol.payload import WireKind
 
 Durability = Literal["power", "process", "memory"]
@@ -47,13 +48,13 @@ class NodeConfig:
     """Seconds between health rounds of the links."""
     mailbox_path: Path | None = None
     """SQLite file; None keeps the mailbox in memory whatever ``durability`` says."""
-    mailbox_capacity: int = 10_000
+    mailbox_capacity: int = CAPACITY
     """Messages that may wait."""
-    mailbox_max_bytes: int = 256 * 1024 * 1024
+    mailbox_max_bytes: int = MAX_BYTES
     """Of the file; half of what the volume has, where that is less."""
-    remember: float = 15 * 60.0
+    remember: float = REMEMBER
     """Seconds for which a repeated call that is not durable gets the first one's reply."""
-    max_attempts: int = 5
+    max_attempts: int = MAX_ATTEMPTS
     """Starts of one message before it becomes a dead letter."""
     durability: Durability = "power"
     call_timeout: float = 30.0
