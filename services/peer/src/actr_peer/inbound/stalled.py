@@ -83,8 +83,10 @@ class StalledLanes:
         """The caller of a call that waits here has left; returns what to acknowledge."""
         for payload_type in RPC_LANES:
             line = self._lines.get((link, payload_type))
-            for index, (number, request) in enumerate(line.waiting if line else ()):
-                if line is not None and request.request_id == request_id and not request.is_tell:
+            if line is None:
+                continue
+            for index, (number, request) in enumerate(line.waiting):
+                if request.request_id == request_id and not request.is_tell:
                     del line.waiting[index]
                     return payload_type, number
         return None

@@ -90,7 +90,7 @@ class Handlers:
 
     async def run(self, actor: Actor, request: Request, turn: Turn) -> Outcome | Deferred:
         """Run one request of the mailbox to its reply."""
-        envelope: Envelope = request.decoded or decode_envelope(request.envelope)
+        envelope = decoded(request)
         bound = self._table.get(request.route_key)
         if bound is None:  # recovered from a time when this actor had the method
             error = CallError(Code.UNIMPLEMENTED, f"no method {request.route_key!r} here any more")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import uuid_utils
 
@@ -20,6 +21,12 @@ from actr_peer.protocol.payload import PayloadType
 def new_request_id() -> str:
     """A UUIDv7 (RFC 9562) in text form."""
     return str(uuid_utils.uuid7())
+
+
+def expire(future: asyncio.Future[Any]) -> None:
+    """Time is up: whoever waits for ``future`` gets a ``TimeoutError``."""
+    if not future.done():
+        future.set_exception(TimeoutError())
 
 
 class PendingCall:
@@ -44,8 +51,7 @@ class PendingCall:
 
     def expire(self) -> None:
         """Time is up: whoever waits gets a ``TimeoutError``."""
-        if not self.future.done():
-            self.future.set_exception(TimeoutError())
+        expire(self.future)
 
     def renew(self) -> None:
         """The callee asks to be asked again: wait for another reply."""

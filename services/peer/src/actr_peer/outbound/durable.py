@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from actr_peer.errors import BusyError, CallError, Code, DeadlineError, LimitError, PeerError
-from actr_peer.outbound.calls import new_request_id
+from actr_peer.outbound.calls import expire, new_request_id
 from actr_peer.outbound.open_call import Encode, OpenCall
 from actr_peer.outbound.outbox import Outbox
 from actr_peer.protocol.envelopes import (
@@ -86,11 +86,10 @@ class DurableCalls:
             DeadlineError: If there was no reply in time.
             CallError: RESOURCE_EXHAUSTED if the disk has no room for the call.
         """
+        call, encode = _make(remote, method, payload, options)
+        wait = self._call_once if options.durable is True else self._call_by_key
         try:
-            if options.durable is True:
-                reply = await self._call_once(remote, method, payload, options, timeout)
-            else:
-                reply = await self._call_by_key(remote, method, payload, options, timeout)
+            reply = await wait(remote, call, encode, timeout)
         except _NotAccepted as exc:
             raise DeadlineError(
                 f"{method.route_key}: no durable call was accepted in {timeout:g} s: too many "
@@ -104,14 +103,8 @@ class DurableCalls:
         return decode_envelope(reply)
 
     async def _call_by_key(
-        self,
-        remote: ActrId,
-        method: Method[Any, Any],
-        payload: bytes,
-        options: CallOptions,
-        timeout: float,
+        self, remote: ActrId, call: OpenCall, encode: Encode, timeout: float
     ) -> bytes:
-        call, encode = _make(remote, method, payload, options)
         is_accepted = False
         try:
             async with asyncio.timeout(timeout):
@@ -125,12 +118,7 @@ class DurableCalls:
             raise _NotAccepted from exc
 
     async def _call_once(
-        self,
-        remote: ActrId,
-        method: Method[Any, Any],
-        payload: bytes,
-        options: CallOptions,
-        timeout: float,
+        self, remote: ActrId, call: OpenCall, encode: Encode, timeout: float
     ) -> bytes:
         """A call that nobody else can ask for: one future and one timer."""
         outbox = self.outbox
@@ -142,10 +130,9 @@ class DurableCalls:
                     await outbox.room()
             except TimeoutError as exc:
                 raise _NotAccepted from exc
-        call, encode = _make(remote, method, payload, options)
         outbox.put(call, encode, partial(self._saved, remote, call))
         future = outbox.expect(call.call_key)
-        timer = loop.call_at(deadline, _expire, future)
+        timer = loop.call_at(deadline, expire, future)
         try:
             return await future
         except (TimeoutError, asyncio.CancelledError) as exc:
@@ -229,7 +216,7 @@ class DurableCalls:
     def _post(self, link: Link, call: OpenCall) -> None:
         """Send one call; one that the far side would never take is answered here."""
         size = len(call.envelope)
-        limit = min(MAX_MESSAGE_BYTES, link.max_message_bytes)
+        limit = link.max_message_bytes
         if size > limit:
             error = CallError(
                 Code.RESOURCE_EXHAUSTED,
@@ -317,8 +304,3 @@ def _make(
         )
 
     return call, encode
-
-
-def _expire(future: asyncio.Future[bytes]) -> None:
-    if not future.done():
-        future.set_exception(TimeoutError())

@@ -26,6 +26,8 @@ from actr_peer.outbound.outbox_store import (
     open_row,
     sweep,
 )
+from actr_peer.protocol.mailbox import ROW_BYTES
+from actr_peer.protocol.remembered import LOT
 from actr_peer.storage.database import Connect, Connection, Durability, connect
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Finish, Insert, Operation, Task
@@ -39,10 +41,6 @@ MAX_KEPT = 10_000
 """Replies that nobody has taken; the oldest are dropped for new ones, and counted."""
 MAX_BYTES = 64 * 1024 * 1024
 """Of the database file."""
-LOT = 512
-"""Rows that are deleted together: whole pages of the table."""
-ROW_BYTES = 200
-"""What a row costs beside its envelope, about."""
 RETRY_AFTER = 1.0
 """Seconds that a caller is asked to wait when the disk is full."""
 

@@ -10,7 +10,7 @@ from actr_peer.errors import LimitError, PeerError
 from actr_peer.protocol.fragments import frame_count
 from actr_peer.protocol.frames import FRAGMENT_BYTES
 from actr_peer.protocol.lanes import AnySender
-from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
+from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender
 
 MAX_POSTED_BYTES = 64 * 1024 * 1024
@@ -39,7 +39,7 @@ class LaneOwner(Protocol):
 
     @property
     def max_message_bytes(self) -> int:
-        """Longest message that the far side takes."""
+        """Longest message that both sides take."""
 
 
 class _Waiter:
@@ -132,7 +132,7 @@ class Lane:
             raise refusal
         if len(message) <= FRAGMENT_BYTES:  # which every far side takes
             return
-        limit = min(MAX_MESSAGE_BYTES, link.max_message_bytes)
+        limit = link.max_message_bytes
         if len(message) > limit:
             raise LimitError("bytes of a message", limit=limit, asked=len(message))
 

@@ -17,7 +17,7 @@ from actr_peer.errors import BrokenError, ClosedError, LimitError, PeerError, Un
 from actr_peer.protocol.frames import ByeReason
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.lanes import AnySender
-from actr_peer.protocol.payload import BYTE_LANES, PayloadType, WireKind
+from actr_peer.protocol.payload import BYTE_LANES, MAX_MESSAGE_BYTES, PayloadType, WireKind
 from actr_peer.protocol.session import Session
 from actr_peer.transport.bundle import Bundle
 from actr_peer.transport.lane import Lane
@@ -84,8 +84,8 @@ class Link:
 
     @property
     def max_message_bytes(self) -> int:
-        """Longest message that the far side takes."""
-        return self._session.remote_max_bytes
+        """Longest message that both sides take."""
+        return min(MAX_MESSAGE_BYTES, self._session.remote_max_bytes)
 
     def submit(self, sender: AnySender, message: bytes) -> None:
         """For lanes: take a message, and send it in this turn if a wire takes it."""
