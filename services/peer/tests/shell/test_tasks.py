@@ -14,6 +14,10 @@ async def fail() -> None:
     raise ZeroDivisionError("one thing")
 
 
+async def leave() -> None:
+    raise SystemExit(3)
+
+
 async def let_a_cancellation_out() -> None:
     inner = asyncio.ensure_future(asyncio.Event().wait())
     inner.cancel()
@@ -33,8 +37,12 @@ async def test_a_failure_that_nobody_contains_ends_the_block() -> None:
 
 @pytest.mark.parametrize(
     ("work", "kind"),
-    [(fail, ZeroDivisionError), (let_a_cancellation_out, asyncio.CancelledError)],
-    ids=["an error", "a cancellation that nobody asked for"],
+    [
+        (fail, ZeroDivisionError),
+        (leave, SystemExit),
+        (let_a_cancellation_out, asyncio.CancelledError),
+    ],
+    ids=["an error", "an exit", "a cancellation that nobody asked for"],
 )
 async def test_a_contained_failure_ends_only_what_its_task_was_for(
     work: object, kind: type[BaseException]

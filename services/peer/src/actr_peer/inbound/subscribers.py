@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import isawaitable
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,7 @@ from actr_peer.protocol.chunks import Chunk
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media import MediaFrame
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.tasks import Start
 from actr_peer.transport.link import Link
 from actr_peer.transport.streams import StreamReader, Streams
 
@@ -32,7 +33,6 @@ Item = TypeVar("Item")
 Callback = Callable[[Item, ActrId], Awaitable[None] | None]
 StreamCallback = Callable[[Chunk, ActrId], Awaitable[None] | None]
 MediaCallback = Callable[[MediaFrame, ActrId], Awaitable[None] | None]
-Start = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class Guarded(Generic[Item]):

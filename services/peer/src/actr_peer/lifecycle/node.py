@@ -88,10 +88,10 @@ class Node(Parts):
         await self._stack.enter_async_context(self.wiring)
         await self._stack.enter_async_context(self.scheduler)
         self.tasks.start(
-            "local/workload",
+            "workload",
             serve_workload(self.local.to_workload, self, self.handlers, self.scheduler),
         )
-        self.tasks.start("local/shell", serve_shell(self.local.to_shell, self, self.shell_handlers))
+        self.tasks.start("shell", serve_shell(self.local.to_shell, self, self.shell_handlers))
         self.durable.start()
         _spare_the_collector()
         self.hooks.post("on_ready", ref)

@@ -7,9 +7,7 @@ beside the scheduler, so that a long stream does not stop the actor. Nothing of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
 
 from actr_peer.errors import CallError, Code, LimitError
 from actr_peer.lifecycle.context import Actor
@@ -19,13 +17,12 @@ from actr_peer.protocol.chunks import encode_end
 from actr_peer.protocol.envelopes import Envelope, encode_error
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.tasks import Start
 from actr_peer.transport.link import Link
 from actr_peer.transport.streams import StreamReader, Streams, StreamWriter
 
 MAX_BODIES = 1024
 """Stream handlers that run at once, over all remotes."""
-
-Start = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
 
 
 class Openings:

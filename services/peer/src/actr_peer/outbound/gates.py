@@ -7,7 +7,7 @@ id, so that the callee's mailbox knows it. Cancelling a call cancels its handler
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +26,7 @@ from actr_peer.protocol.envelopes import (
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import TRAFFIC, PayloadType
 from actr_peer.service import CallOptions, Method, Req, Res
+from actr_peer.tasks import Start
 from actr_peer.transport.link import Link
 from actr_peer.transport.remote import RemoteTransport
 from actr_peer.transport.streams import WINDOW, StreamReader, Streams, StreamWriter
@@ -60,7 +61,7 @@ class Outbound:
     streams: Streams
     durable: DurableCalls
     default_timeout: float
-    start: Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
+    start: Start
     """Starts a feeder in the node's task block."""
 
     def gate(

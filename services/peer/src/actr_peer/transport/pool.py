@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import random
 from asyncio import Task
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from actr_peer.errors import PeerError
 from actr_peer.protocol.identity import ActrId
@@ -28,6 +28,7 @@ from actr_peer.protocol.wires import (
     retry_delay,
     superfluous,
 )
+from actr_peer.tasks import Start
 from actr_peer.wire.base import Wire
 
 DIAL_SECONDS = 15.0
@@ -42,7 +43,6 @@ LARGER_WAITS = 0.1
 """Seconds that the side with the larger id waits before it dials again: mostly the other does."""
 
 Dialer: TypeAlias = Callable[[ActrId], Awaitable[Wire]]
-Start: TypeAlias = Callable[[str, Coroutine[Any, Any, None]], Task[None]]
 
 
 class PoolOwner(Protocol):

@@ -10,7 +10,8 @@ from actr_peer.errors import PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.wires import WireState
-from actr_peer.transport.pool import Dialer, Start
+from actr_peer.tasks import Start
+from actr_peer.transport.pool import Dialer
 from actr_peer.wire.base import Wire
 
 if TYPE_CHECKING:
