@@ -18,6 +18,7 @@ MB ?=
 KILLS ?=
 SECONDS ?=
 ROUNDS ?=
+ONLY ?=
 JSON ?=
 ARGS ?=
 
@@ -29,13 +30,14 @@ cuts := $(if $(CUTS),--cuts "$(CUTS)")
 mb := $(if $(MB),--mb "$(MB)")
 kills := $(if $(KILLS),--kills "$(KILLS)")
 seconds := $(if $(SECONDS),--seconds "$(SECONDS)")
+only := $(if $(ONLY),--only "$(ONLY)")
 rounds := $(if $(ROUNDS),--rounds "$(ROUNDS)")
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help:  ## list the verbs
-	@echo 'make VERB; demo, bench-*, crash-test and fault-test take JSON=1: one JSON document on stdout'
+	@echo 'make VERB; demo, bench-*, crash-, fault- and abuse-test take JSON=1: one JSON document on stdout'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
@@ -111,6 +113,10 @@ crash-test: setup  ## kill peers with SIGKILL under durable calls, compare (KILL
 .PHONY: fault-test
 fault-test: setup  ## cut, freeze and lose on real wires, compare (SIZE=small|normal|full)
 	@$(BIN)/python -m bench.fault_test $(size) $(json) $(ARGS)
+
+.PHONY: abuse-test
+abuse-test: setup  ## abuse signaling and a peer's door, beside fifty honest clients (ONLY=word)
+	@$(BIN)/python -m tests.abuse $(only) $(json) $(ARGS)
 
 .PHONY: up
 up:  ## build and start the compose system, wait until it is healthy

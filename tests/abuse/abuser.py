@@ -1,0 +1,34 @@
+"""The process of one abuser: ``python -m tests.abuse.abuser SIDE ABUSE ADDRESS``.
+
+Says ``{"ready": true}`` when the abuse begins, and goes on until it is killed. It is nicer to the
+processor than the others, for a stranger has a machine of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import sys
+
+from tests.abuse.sides import SIDES
+
+NICE = 10
+
+
+async def main() -> None:
+    attack = SIDES[sys.argv[1]].abuses[sys.argv[2]](sys.argv[3])
+    await anext(attack, None)
+    sys.stdout.write(json.dumps({"ready": True}) + "\n")
+    sys.stdout.flush()
+    async for _ in attack:
+        pass
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    os.nice(NICE)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    asyncio.run(main())

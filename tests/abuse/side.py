@@ -1,0 +1,39 @@
+"""What is abused: a service, the honest clients of it, and a table of abuses."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+HONEST = 50
+"""Clients that do what peers do, all the time."""
+REST = "none"
+"""The abuse in which nothing is done: what the machine itself costs."""
+
+Act = Callable[[], Awaitable[None]]
+"""One thing that an honest client does and waits for; whatever it raises is an error."""
+Attack = Callable[[str], AsyncIterator[None]]
+"""An abuse of the service at an address: what comes before its first ``yield`` prepares it, and
+then it goes on until it is killed. It may end by itself, and may not raise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A running service, in a process of its own."""
+
+    address: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One thing that is abused."""
+
+    serve: Callable[[], AbstractAsyncContextManager[Service]]
+    """Starts the service; called in the process that runs all."""
+    crowd: Callable[[str, int], AbstractAsyncContextManager[Sequence[Act]]]
+    """Connects so many honest clients; called in their own process. Each act is called again
+    and again, never twice at once; it connects anew by itself when it was cut."""
+    abuses: Mapping[str, Attack]
+    """By name; each is run in a process of its own."""

@@ -1,0 +1,10 @@
+"""All that is abused, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.abuse import signaling
+from tests.abuse.side import Side
+
+SIDES: Mapping[str, Side] = {"signaling": signaling.SIDE}
