@@ -6,7 +6,7 @@
 BIN := .venv/bin
 SIGNALING := services/signaling
 PEER := services/peer
-SOURCES := $(SIGNALING)/src $(PEER)/src proto bench tools/measure.py
+SOURCES := $(SIGNALING)/src $(PEER)/src proto bench tests/soak tools/measure.py
 MAKEFLAGS += --no-print-directory
 
 # What a verb takes: `make help` names them. Empty: the program's own default.
@@ -19,6 +19,8 @@ KILLS ?=
 SECONDS ?=
 ROUNDS ?=
 ONLY ?=
+MINUTES ?=
+SEED ?=
 JSON ?=
 ARGS ?=
 
@@ -31,13 +33,15 @@ mb := $(if $(MB),--mb "$(MB)")
 kills := $(if $(KILLS),--kills "$(KILLS)")
 seconds := $(if $(SECONDS),--seconds "$(SECONDS)")
 only := $(if $(ONLY),--only "$(ONLY)")
+minutes := $(if $(MINUTES),--minutes "$(MINUTES)")
+seed := $(if $(SEED),--seed "$(SEED)")
 rounds := $(if $(ROUNDS),--rounds "$(ROUNDS)")
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help:  ## list the verbs
-	@echo 'make VERB; demo, bench-*, crash-, fault- and abuse-test take JSON=1: one JSON document on stdout'
+	@echo 'make VERB; those that measure or judge take JSON=1: one JSON document on stdout'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
@@ -117,6 +121,10 @@ fault-test: setup  ## cut, freeze and lose on real wires, compare (SIZE=small|no
 .PHONY: abuse-test
 abuse-test: setup  ## abuse signaling and a peer's door, beside fifty honest clients (ONLY=word)
 	@$(BIN)/python -m tests.abuse $(only) $(json) $(ARGS)
+
+.PHONY: soak-test
+soak-test: setup  ## peers at work while everything around them breaks (MINUTES=number SEED=number)
+	@$(BIN)/python -m tests.soak $(minutes) $(seed) $(json) $(ARGS)
 
 .PHONY: up
 up:  ## build and start the compose system, wait until it is healthy

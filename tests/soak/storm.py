@@ -1,0 +1,57 @@
+"""Twenty actors that come, call once, and go.
+
+``python -m tests.soak.storm NAME URL FOLDER TARGETS``. They live in one process, each with its
+own identity, registration, wires and call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from pathlib import Path
+
+import uvloop
+
+from actr_peer import ActrId, NodeConfig, PeerError, System
+from demo import chat_pb2 as pb
+from demo.chat_actr import ChatClient
+from tests.soak.ledger import Ledger
+from tests.soak.peer import Soaked
+from tests.soak.work import CALL_SECONDS, actor_id
+
+ACTORS = 20
+
+
+async def visit(name: str, number: int, url: str, target: str, ledger: Ledger) -> None:
+    """One actor's life; that it cannot begin or call is an outcome, not a failure."""
+    call = int(time.time() * 1000) + number
+    ledger.write("visit", target, call, "begun")
+    config = NodeConfig(
+        id=ActrId("soak", f"{name}-{number}", "1"), signaling_url=url, listen="0.0.0.0:0"
+    )
+    try:
+        async with System(config).attach(Soaked()) as node:
+            client = ChatClient(node.ref.to(actor_id(target)))
+            request = pb.SayRequest(author=name, text=f"visit {call}")
+            reply = await client.say(request, timeout=CALL_SECONDS)
+        outcome = f"answered {reply.number}"
+    except PeerError as exc:
+        outcome = f"refused {type(exc).__name__}"
+    ledger.write("visit", target, call, outcome)
+
+
+async def main(name: str, url: str, folder: str, targets: str) -> None:
+    """All twenty at once."""
+    ledger = Ledger(Path(folder) / f"{name}.ledger")
+    names = targets.split(",")
+    async with asyncio.TaskGroup() as group:
+        for number in range(ACTORS):
+            target = names[number % len(names)]
+            group.create_task(visit(name, number, url, target, ledger))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING)
+    uvloop.run(main(*sys.argv[1:]))
