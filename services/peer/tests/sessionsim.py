@@ -13,7 +13,7 @@ from itertools import count
 from random import Random
 
 from actr_peer.protocol.ends import Changed, Refused, Restarted
-from actr_peer.protocol.lanes import HELD_BYTES
+from actr_peer.protocol.lanes import HELD_BYTES, AnySender
 from actr_peer.protocol.payload import (
     BYTE_LANES,
     RELIABLE_LANES,
@@ -21,6 +21,7 @@ from actr_peer.protocol.payload import (
     PayloadType,
     WireKind,
 )
+from actr_peer.protocol.receiver import UNNUMBERED
 from actr_peer.protocol.sender import WINDOW_FRAMES
 from actr_peer.protocol.session import Session
 from actr_peer.protocol.wires import WireState
@@ -28,6 +29,10 @@ from actr_peer.protocol.wires import WireState
 KINDS = (WireKind.WEBRTC, WireKind.WEBSOCKET)
 LATENCY = PayloadType.STREAM_LATENCY_FIRST
 STREAM = PayloadType.STREAM_RELIABLE
+REPLY_LANES = (4, 5)
+RELIABLE = (*RELIABLE_LANES, *REPLY_LANES)
+ALL = (*BYTE_LANES, *REPLY_LANES)
+"""Lanes by their numbers on the wire; those of payload types are these."""
 
 
 class BreachError(AssertionError):
@@ -51,7 +56,7 @@ class Body:
 
     side: int
     incarnation: int
-    lane: PayloadType
+    lane: int
     number: int
 
     def encode(self, size: int) -> bytes:
@@ -61,7 +66,7 @@ class Body:
     @classmethod
     def decode(cls, data: bytes) -> Body:
         side, incarnation, lane, number = (int(part) for part in data.split(b" ", 4)[:4])
-        return cls(side, incarnation, PayloadType(lane), number)
+        return cls(side, incarnation, lane, number)
 
 
 class Host:
@@ -73,13 +78,13 @@ class Host:
         self.incarnation = 0
         self.session: Session
         self.wires: dict[int, Strand] = {}
-        self.accepted: dict[tuple[int, PayloadType], int] = {}
+        self.accepted: dict[tuple[int, int], int] = {}
         """Messages accepted by (own incarnation, lane)."""
-        self.kept_from: dict[tuple[int, PayloadType], int] = {}
+        self.kept_from: dict[tuple[int, int], int] = {}
         """The first message that no reset has dropped, likewise."""
-        self.stored: dict[tuple[int, PayloadType], list[int]] = {}
+        self.stored: dict[tuple[int, int], list[int]] = {}
         """Numbers stored, by (sender's incarnation, lane), in order of the first storing."""
-        self.heard: dict[tuple[int, int, PayloadType], list[int]] = {}
+        self.heard: dict[tuple[int, int, int], list[int]] = {}
         """Numbers delivered, by (own incarnation, sender's incarnation, lane)."""
         self.start()
 
@@ -97,9 +102,14 @@ class Host:
 
     # Upper layer
 
-    def send(self, lane: PayloadType, size: int) -> bool:
-        sender = self.session.lanes.sender(lane)
-        if lane is not LATENCY and not sender.has_room(size):  # type: ignore[union-attr]
+    def send(self, lane: int, size: int) -> bool:
+        lanes = self.session.lanes
+        sender: AnySender
+        if lane in REPLY_LANES:
+            sender = lanes.reply_sender(PayloadType(lane - 4))
+        else:
+            sender = lanes.sender(PayloadType(lane))
+        if lane != LATENCY and not sender.has_room(size):  # type: ignore[union-attr]
             return False
         key = (self.incarnation, lane)
         number = self.accepted.get(key, 0)
@@ -110,18 +120,18 @@ class Host:
 
     def deliver(self, lane: PayloadType, message: bytes, number: int) -> None:
         body = Body.decode(message)
-        if body.lane is not lane or body.side == self.side:
+        if body.lane != (lane + 4 if number == UNNUMBERED else lane) or body.side == self.side:
             raise BreachError(f"{body} came on {lane.name}")
-        heard = self.heard.setdefault((self.incarnation, body.incarnation, lane), [])
-        if lane is LATENCY:
+        heard = self.heard.setdefault((self.incarnation, body.incarnation, body.lane), [])
+        if body.lane == LATENCY:
             if body.number in heard:
                 raise BreachError(f"{body} came twice")
         elif heard and body.number <= heard[-1]:
             raise BreachError(f"{body} after {heard[-1]}: doubled or out of order")
-        elif lane is STREAM and heard and body.number != heard[-1] + 1:
+        elif body.lane not in RPC_LANES and heard and body.number != heard[-1] + 1:
             raise BreachError(f"{body} after {heard[-1]}: lost")
         heard.append(body.number)
-        if lane in RPC_LANES:
+        if body.lane in RPC_LANES:
             incarnation = self.incarnation
             delay = self.world.random.choice((0.0, 0.0, 0.0, 0.0, 0.001, 0.01, 0.05, 0.5))
             self.world.at(delay, lambda: self.store(incarnation, body, number))
@@ -133,7 +143,7 @@ class Host:
         stored = self.stored.setdefault((body.incarnation, body.lane), [])
         if body.number not in stored:
             stored.append(body.number)
-        self.session.acknowledge(body.lane, number, self.world.now)
+        self.session.acknowledge(PayloadType(body.lane), number, self.world.now)
         self.flush()
 
     # Session
@@ -264,6 +274,8 @@ class Strand:
 class World:
     """Two hosts, their wires, and the time."""
 
+    host_class = Host
+
     def __init__(self, seed: int, session_class: type[Session] = Session) -> None:
         self.now = 100.0
         self.random = Random(seed)
@@ -275,7 +287,7 @@ class World:
         self.strands: list[Strand] = []
         self.hosts: list[Host] = []
         for side in (0, 1):
-            self.hosts.append(Host(self, side))
+            self.hosts.append(self.host_class(self, side))
 
     def at(self, delay: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._heap, (self.now + delay, next(self._order), action))
@@ -310,12 +322,12 @@ class World:
         match action.name:
             case "send":
                 size = (10, 50, 1000, 30_000, 200_000)[action.value % 5]
-                lane = BYTE_LANES[action.value % 4]
+                lane = ALL[action.value % len(ALL)]
                 for _ in range(1 + action.value % 7):
                     host.send(lane, size)
             case "flood":
-                lane = RELIABLE_LANES[action.value % 3]
-                size = (100, 5_000, 400_000)[action.value // 3 % 3]
+                lane = RELIABLE[action.value % len(RELIABLE)]
+                size = (100, 5_000, 400_000)[action.value // len(RELIABLE) % 3]
                 while host.send(lane, size):
                     pass
             case "open":
@@ -389,17 +401,26 @@ class World:
         for (incarnation, lane), accepted in host.accepted.items():
             if lane in RPC_LANES:
                 self.check_stored(host, incarnation, lane, accepted)
-            elif lane is STREAM and incarnation == host.incarnation:
+            elif lane in REPLY_LANES and incarnation == host.incarnation:
+                heard = {
+                    n
+                    for (_, theirs, at), numbers in host.far.heard.items()
+                    if (theirs, at) == (incarnation, lane)
+                    for n in numbers
+                }
+                if heard != set(range(accepted)):
+                    raise BreachError(f"replies to {accepted}: heard {heard}")
+            elif lane == STREAM and incarnation == host.incarnation:
                 first = host.kept_from.get((incarnation, lane), 0)
                 heard = host.far.heard.get((host.far.incarnation, incarnation, lane), [])
                 if heard != list(range(first, accepted)):
                     raise BreachError(f"stream from {first} to {accepted}: heard {heard}")
 
-    def check_stored(self, host: Host, incarnation: int, lane: PayloadType, accepted: int) -> None:
+    def check_stored(self, host: Host, incarnation: int, lane: int, accepted: int) -> None:
         stored = host.far.stored.get((incarnation, lane), [])
         if incarnation == host.incarnation and len(stored) != accepted:
             lost = sorted(set(range(accepted)) - set(stored))
-            raise BreachError(f"{lane.name}: lost {lost}")
+            raise BreachError(f"lane {lane}: lost {lost}")
 
 
 def play(actions: Iterable[Action], seed: int, session_class: type[Session] = Session) -> World:

@@ -91,7 +91,7 @@ def test_the_first_message_on_a_wire_is_a_hello_and_nothing_else_goes_before_the
     near, far = Side(111), Side(222)
     open_wire(near, far, 1)
     near.post(RPC, b"a")
-    assert decoded(near.takes(1)) == [Hello(111, 0, (0, 0, 0, 0), 16 << 20)]
+    assert decoded(near.takes(1)) == [Hello(111, 0, (0, 0, 0, 0, 0, 0), 16 << 20)]
     assert near.takes(1) == []
     carry(far, near, 1)
     assert Data(0, 0, 1, b"a") in decoded(near.takes(1))
@@ -231,7 +231,7 @@ def test_new_wires_are_told_what_was_received() -> None:
     carry(near, far, 1)
     far.session.open(9, RTC, 0.0, was_dialled=False)
     (hello,) = decoded(far.takes(9))
-    assert hello == Hello(222, 111, (0, 0, 1, 0), 16 << 20)
+    assert hello == Hello(222, 111, (0, 0, 1, 0, 0, 0), 16 << 20)
 
 
 def test_the_hello_of_a_new_wire_frees_what_the_lost_one_delivered() -> None:
@@ -454,8 +454,8 @@ def test_a_wire_older_than_the_present_process_cannot_tell_of_another() -> None:
     near, _ = Side(111), Side(222)
     near.session.open(1, WS, 0.0, was_dialled=False)
     near.session.open(2, WS, 0.0, was_dialled=False)
-    near.receive(2, 1, frames.encode_hello(Hello(333, 0, (0, 0, 0, 0), 1 << 20)))
-    near.receive(1, 1, frames.encode_hello(Hello(222, 0, (0, 0, 0, 0), 1 << 20)))
+    near.receive(2, 1, frames.encode_hello(Hello(333, 0, (0, 0, 0, 0, 0, 0), 1 << 20)))
+    near.receive(1, 1, frames.encode_hello(Hello(222, 0, (0, 0, 0, 0, 0, 0), 1 << 20)))
     assert near.session.remote_incarnation == 333
     assert Refused(1) in near.news
 
@@ -463,7 +463,7 @@ def test_a_wire_older_than_the_present_process_cannot_tell_of_another() -> None:
 def test_what_a_far_side_says_of_another_incarnation_counts_for_nothing() -> None:
     near, _ = joined(WS)
     near.session.open(2, RTC, 0.0, was_dialled=True)
-    near.receive(2, 1, frames.encode_hello(Hello(222, 999, (50, 50, 50, 50), 1 << 20)))
+    near.receive(2, 1, frames.encode_hello(Hello(222, 999, (50,) * 6, 1 << 20)))
     assert near.session.lanes.senders[RPC].received == 0
 
 
@@ -500,7 +500,9 @@ def test_a_goodbye_is_news() -> None:
         pytest.param(0, frames.data_head(5000, 1) + b"x", id="beyond the credit"),
         pytest.param(1, frames.encode_ack(Ack(0, 9, 0, 0, 0)), id="received what was never sent"),
         pytest.param(
-            1, frames.encode_hello(Hello(999, 0, (0, 0, 0, 0), 1 << 20)), id="another incarnation"
+            1,
+            frames.encode_hello(Hello(999, 0, (0, 0, 0, 0, 0, 0), 1 << 20)),
+            id="another incarnation",
         ),
         pytest.param(0, frames.fragment_head(0, 1, 1, 2)[:0] + b"\x81\x00", id="cut short"),
     ],
@@ -555,23 +557,29 @@ def test_a_latency_first_message_without_a_wire_is_dropped_when_it_is_old() -> N
 
 
 NUMBER = st.integers(0, 40) | st.integers(0, 2**64 - 1)
+FLAG = st.sampled_from((0, frames.REPLY_FLAG))
 HOSTILE = st.one_of(
     st.binary(max_size=40),
-    st.builds(frames.data_head, NUMBER, st.integers(0, 3)).map(lambda head: head + b"abc"),
-    st.builds(frames.fragment_head, NUMBER, st.just(3), st.integers(0, 4), st.integers(0, 5)).map(
-        lambda head: head + b"abc"
-    ),
-    st.builds(Ack, st.integers(0, 3), NUMBER, NUMBER, st.integers(0, 9), st.integers(0, 9)).map(
+    st.builds(frames.data_head, NUMBER, st.integers(0, 3), FLAG).map(lambda head: head + b"abc"),
+    st.builds(
+        frames.fragment_head,
+        NUMBER,
+        st.just(3),
+        st.integers(0, 4),
+        st.integers(0, 5),
+        flag=FLAG,
+    ).map(lambda head: head + b"abc"),
+    st.builds(Ack, st.integers(0, 5), NUMBER, NUMBER, st.integers(0, 9), st.integers(0, 9)).map(
         frames.encode_ack
     ),
     st.builds(
         Hello,
         st.sampled_from((222, 333)),
         st.sampled_from((0, 111)),
-        st.tuples(NUMBER, NUMBER, NUMBER, NUMBER),
+        st.tuples(*[NUMBER] * 6),
         st.just(1 << 20),
     ).map(frames.encode_hello),
-    st.sampled_from([frames.encode_ask(lane) for lane in range(4)]),
+    st.sampled_from([frames.encode_ask(lane) for lane in frames.RELIABLE_LANES]),
     st.sampled_from([frames.encode_bye(reason) for reason in ByeReason]),
     st.integers(0, 9).map(frames.encode_pong),
 )

@@ -21,6 +21,7 @@ from actr_peer.protocol.frames import (
     Hello,
     Ping,
     Pong,
+    Reply,
     decode,
 )
 
@@ -28,10 +29,13 @@ PAGE = Path(__file__).parents[4] / "docs" / "protocol.md"
 EXAMPLES: dict[str, list[Frame]] = {
     'DATA 5 "hi"': [Data(5, 0, 1, b"hi")],
     'DATA 6, part 1 of 2, "end"': [Data(6, 1, 2, b"end")],
+    'REPLY 5 "hi"': [Reply(5, 0, 1, b"hi")],
+    'REPLY 6, part 1 of 2, "end"': [Reply(6, 1, 2, b"end")],
+    "ACK replies to lane 0": [Ack(4, 3, 3, 1024, 4 << 20)],
     "ACK lane 2, received 7, 5": [Ack(2, 7, 5, 1024, 4 << 20)],
-    "HELLO, nothing known": [Hello(0x0123456789ABCDEF, 0, (0, 0, 0, 0), 16 << 20)],
-    "HELLO, has 7, 0, 1024, 3": [
-        Hello(0x0123456789ABCDEF, 0xFEDCBA9876543210, (7, 0, 1024, 3), 16 << 20)
+    "HELLO, nothing known": [Hello(0x0123456789ABCDEF, 0, (0, 0, 0, 0, 0, 0), 16 << 20)],
+    "HELLO, has 7, 0, 1024, 3, 2, 0": [
+        Hello(0x0123456789ABCDEF, 0xFEDCBA9876543210, (7, 0, 1024, 3, 2, 0), 16 << 20)
     ],
     "PING 9": [Ping(9)],
     "PONG 9": [Pong(9)],
@@ -50,10 +54,10 @@ U16, U32, U64 = (st.integers(0, 2**bits - 1) for bits in (16, 32, 64))
 def encode(frame: Frame) -> bytes:
     match frame:
         case Data(seq, part, parts, payload):
-            size = len(payload)
+            size, flag = len(payload), frames.REPLY_FLAG if type(frame) is Reply else 0
             if parts == 1:
-                return frames.data_head(seq, size) + payload
-            return frames.fragment_head(seq, size, part, parts) + payload
+                return frames.data_head(seq, size, flag) + payload
+            return frames.fragment_head(seq, size, part, parts, flag=flag) + payload
         case Ack():
             return frames.encode_ack(frame)
         case Hello():
@@ -79,6 +83,7 @@ def documented() -> dict[str, bytes]:
 def test_examples_of_the_protocol_page_decode_and_encode(name: str) -> None:
     data = documented()[name]
     assert list(decode(data)) == EXAMPLES[name]
+    assert list(map(type, decode(data))) == list(map(type, EXAMPLES[name]))
     assert b"".join(map(encode, EXAMPLES[name])) == data
 
 
@@ -90,38 +95,42 @@ def test_the_protocol_page_has_no_other_examples() -> None:
 def fragments(draw: st.DrawFn) -> Data:
     parts = draw(st.integers(2, 2**16 - 1))
     part = draw(st.integers(0, parts - 1))
-    return Data(draw(st.integers(part, 2**64 - 1)), part, parts, draw(st.binary(min_size=1)))
+    kind = draw(st.sampled_from((Data, Reply)))
+    return kind(draw(st.integers(part, 2**64 - 1)), part, parts, draw(st.binary(min_size=1)))
 
 
 @st.composite
 def acks(draw: st.DrawFn) -> Ack:
     received = draw(U64)
     acknowledged = draw(st.integers(0, received))
-    return Ack(draw(st.integers(0, 3)), received, acknowledged, draw(U16), draw(U32))
+    return Ack(draw(st.integers(0, 5)), received, acknowledged, draw(U16), draw(U32))
 
 
 ANY: st.SearchStrategy[Frame] = st.one_of(
     st.builds(Data, U64, st.just(0), st.just(1), st.binary()),
+    st.builds(Reply, U64, st.just(0), st.just(1), st.binary()),
     fragments(),
     acks(),
     st.builds(
         Hello,
         st.integers(1, 2**64 - 1),
         U64,
-        st.tuples(U64, U64, U64, U64),
+        st.tuples(*[U64] * 6),
         st.integers(FRAGMENT_BYTES, 2**32 - 1),
     ),
     st.builds(Ping, U32),
     st.builds(Pong, U32),
     st.builds(Bye, st.sampled_from(ByeReason)),
-    st.builds(Ask, st.integers(0, 3)),
+    st.builds(Ask, st.sampled_from(frames.RELIABLE_LANES)),
 )
 
 
 @given(st.lists(ANY, min_size=1, max_size=8), st.booleans())
 def test_any_frames_come_back_from_one_wire_message(several: list[Frame], as_view: bool) -> None:
     data = b"".join(map(encode, several))
-    assert list(decode(memoryview(data) if as_view else data)) == several
+    found = list(decode(memoryview(data) if as_view else data))
+    assert found == several
+    assert list(map(type, found)) == list(map(type, several))
 
 
 @given(st.lists(ANY, min_size=1, max_size=3), st.data())
@@ -157,13 +166,18 @@ def test_noise_is_decoded_or_the_far_sides_fault(noise: bytes) -> None:
         pytest.param(frames.fragment_head(5, 1, 0, 0) + b"a", id="one fragment of none"),
         pytest.param(frames.fragment_head(5, 0, 0, 2), id="an empty fragment"),
         pytest.param(frames.fragment_head(1, 1, 2, 3) + b"a", id="a message that begins below 0"),
-        pytest.param(frames.encode_ack(Ack(4, 1, 1, 1, 1)), id="an ack of a fifth lane"),
+        pytest.param(frames.encode_ack(Ack(6, 1, 1, 1, 1)), id="an ack of a seventh lane"),
         pytest.param(frames.encode_ack(Ack(0, 1, 2, 1, 1)), id="stored before it came"),
-        pytest.param(frames.encode_hello(Hello(0, 0, (0, 0, 0, 0), 1 << 20)), id="incarnation 0"),
-        pytest.param(frames.encode_hello(Hello(1, 0, (0, 0, 0, 0), 100)), id="takes no fragment"),
-        pytest.param(b"\x03\x02" + bytes(52), id="another version"),
+        pytest.param(
+            frames.encode_hello(Hello(0, 0, (0, 0, 0, 0, 0, 0), 1 << 20)), id="incarnation 0"
+        ),
+        pytest.param(
+            frames.encode_hello(Hello(1, 0, (0, 0, 0, 0, 0, 0), 100)), id="takes no fragment"
+        ),
+        pytest.param(b"\x03\x01" + bytes(68), id="another version"),
         pytest.param(b"\x06\x04", id="an unknown reason"),
-        pytest.param(b"\x07\x04", id="asking about a fifth lane"),
+        pytest.param(b"\x07\x06", id="asking about a seventh lane"),
+        pytest.param(b"\x07\x03", id="asking about what is not acknowledged"),
     ],
 )
 def test_what_cannot_be_right_is_the_far_sides_fault(data: bytes) -> None:
@@ -173,5 +187,7 @@ def test_what_cannot_be_right_is_the_far_sides_fault(data: bytes) -> None:
 
 def test_a_full_frame_and_all_acknowledgements_fit_one_wire_message() -> None:
     frame = frames.fragment_head(0, FRAGMENT_BYTES, 0, 2) + bytes(FRAGMENT_BYTES)
-    acks_of_all = b"".join(frames.encode_ack(Ack(lane, 1, 1, 1, 1)) for lane in range(3))
+    acks_of_all = b"".join(
+        frames.encode_ack(Ack(lane, 1, 1, 1, 1)) for lane in frames.RELIABLE_LANES
+    )
     assert len(frame + acks_of_all) == frames.WIRE_MESSAGE_BYTES

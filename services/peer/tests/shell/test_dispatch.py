@@ -44,7 +44,11 @@ class FakeLink:
     def lane(self, payload_type: PayloadType) -> FakeLink:
         return self
 
-    def post(self, message: bytes) -> None:
+    @property
+    def max_message_bytes(self) -> int:
+        return 1 << 24
+
+    def answer(self, message: bytes) -> None:
         assert not self.has_ended
         self.sent.append(message)
 

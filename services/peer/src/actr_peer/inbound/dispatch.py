@@ -25,6 +25,8 @@ from actr_peer.protocol.envelopes import (
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox import STORED, Put, Refused, Repeated, Request
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.receiver import UNNUMBERED
+from actr_peer.transport.answers import answer
 from actr_peer.transport.link import Link
 
 _SIGNAL = PayloadType.RPC_SIGNAL  # looked up once: it is on the path of every message
@@ -74,6 +76,9 @@ class Dispatcher:
         if payload_type > _SIGNAL:
             self._chunk(link, payload_type, message)
             return
+        if number == UNNUMBERED:
+            self._answer(link, message)
+            return
         try:
             envelope = decode_envelope(message)
         except RemoteProtocolError as exc:
@@ -87,11 +92,7 @@ class Dispatcher:
             self._routes.resolve(link.remote, envelope, message)
         elif direction == CANCEL:
             link.acknowledge(payload_type, number)
-            waiting = self._stalled.cancel(link, envelope.request_id) if self._stalled else None
-            if waiting is not None:
-                link.acknowledge(*waiting)
-            else:
-                self._routes.cancel(link.remote, envelope.request_id)
+            self._cancel(link, envelope.request_id)
         elif not self._routes.knows(envelope.route_key):
             self.counts.unknown_route += 1
             self._refuse_unknown(link, payload_type, message, envelope)
@@ -109,6 +110,27 @@ class Dispatcher:
                 self._stalled.wait(link, payload_type, number, request)
                 return
             self._routes.put(request, partial(self._stored, link, payload_type, number, request))
+
+    def _answer(self, link: Link, message: bytes) -> None:
+        """Take what came by a reply lane; nothing there is stored, so a request has no place.
+
+        Raises:
+            RemoteProtocolError: If it is neither a reply nor a cancellation.
+        """
+        envelope = decode_envelope(message)
+        if envelope.direction == RESPONSE:
+            self._routes.resolve(link.remote, envelope, message)
+        elif envelope.direction == CANCEL:
+            self._cancel(link, envelope.request_id)
+        else:
+            raise RemoteProtocolError("a request on a reply lane")
+
+    def _cancel(self, link: Link, request_id: str) -> None:
+        waiting = self._stalled.cancel(link, request_id) if self._stalled else None
+        if waiting is not None:
+            link.acknowledge(*waiting)
+        else:
+            self._routes.cancel(link.remote, request_id)
 
     def _chunk(self, link: Link, payload_type: PayloadType, message: bytes) -> None:
         try:
@@ -129,7 +151,7 @@ class Dispatcher:
         elif isinstance(result, Repeated):
             self.counts.repeated += 1
             if result.reply is not None:
-                link.lane(payload_type).post(result.reply)
+                answer(link, payload_type, request.request_id, result.reply)
         elif isinstance(result, Refused):
             self.counts.refused += 1
             if request.is_tell:
@@ -139,7 +161,7 @@ class Dispatcher:
             error = CallError(
                 result.code, result.message, retryable=True, retry_after=result.retry_after
             )
-            link.lane(payload_type).post(encode_error(request.request_id, error))
+            link.lane(payload_type).answer(encode_error(request.request_id, error))
         link.acknowledge(payload_type, number)
 
     def _refuse_cycle(self, link: Link, payload_type: PayloadType, request: Request) -> None:
@@ -149,7 +171,7 @@ class Dispatcher:
             f"call cycle: a handler here waits for this call of {request.route_key}; "
             "answer it first, or give the methods conflict keys",
         )
-        link.lane(payload_type).post(encode_error(request.request_id, error))
+        link.lane(payload_type).answer(encode_error(request.request_id, error))
 
     def _refuse_unknown(
         self, link: Link, payload_type: PayloadType, message: bytes, envelope: Envelope
@@ -158,7 +180,7 @@ class Dispatcher:
         self._routes.bury(_request(link, payload_type, message, envelope), reason)
         if envelope.direction != TELL:
             error = CallError(Code.UNIMPLEMENTED, reason)
-            link.lane(payload_type).post(encode_error(envelope.request_id, error))
+            link.lane(payload_type).answer(encode_error(envelope.request_id, error))
 
     def _bury_undecodable(
         self, link: Link, payload_type: PayloadType, message: bytes, reason: str

@@ -18,6 +18,7 @@ from actr_peer.protocol.envelopes import Envelope, encode_error
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.tasks import Start
+from actr_peer.transport.answers import answer
 from actr_peer.transport.link import Link
 from actr_peer.transport.streams import StreamReader, Streams, StreamWriter
 
@@ -117,7 +118,7 @@ class Openings:
                 reader.grant_first()
             reply = await self._handlers.run_stream(self._actor, link.remote, envelope, halves)
             if reply is not None:
-                link.lane(PayloadType.RPC_RELIABLE).post(reply)
+                answer(link, PayloadType.RPC_RELIABLE, envelope.request_id, reply)
         finally:
             if reader is not None:
                 self._streams.forget_reader(link.remote, reader)
@@ -131,7 +132,7 @@ class Openings:
             link.lane(PayloadType.STREAM_RELIABLE).post(end)
         else:
             reply = encode_error(envelope.request_id, error)
-            link.lane(PayloadType.RPC_RELIABLE).post(reply)
+            answer(link, PayloadType.RPC_RELIABLE, envelope.request_id, reply)
 
 
 def _cancel(body: asyncio.Task[None], _error: object) -> None:

@@ -32,6 +32,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox import Request
 from actr_peer.service import Service
 from actr_peer.tasks import Tasks
+from actr_peer.transport.answers import answer
 from actr_peer.transport.link import Link
 from actr_peer.transport.local import LocalTransport
 from actr_peer.transport.streams import Streams
@@ -138,7 +139,7 @@ class Parts:
         """Send a reply; one that cannot be sent waits in the mailbox for the caller's retry."""
         try:
             link = self.wiring.transport.link(sender_id(request.sender))
-            link.lane(request.payload_type).post(reply)
+            answer(link, request.payload_type, request.request_id, reply)
         except PeerError as exc:
             log.info("reply kept: caller=%s cause=%s", request.sender, exc)
 

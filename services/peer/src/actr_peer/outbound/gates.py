@@ -322,7 +322,7 @@ class RemoteGate:
     def _cancel(self, call: PendingCall) -> None:
         link = self._out.transport.find(self.remote)
         if link is not None and call.is_sent:
-            link.lane(call.payload_type).post(encode_cancel(call.request_id))
+            link.lane(call.payload_type).cancel(encode_cancel(call.request_id))
 
     def _unary_timeout(self, options: CallOptions) -> float:
         timeout = self._timeout(options, self._out.default_timeout)

@@ -25,17 +25,18 @@ def frame_count(size: int) -> int:
     return max(1, -(-size // FRAGMENT_BYTES))
 
 
-def cut(message: bytes, seq: int) -> Iterator[tuple[bytes, bytes | memoryview]]:
+def cut(message: bytes, seq: int, flag: int = 0) -> Iterator[tuple[bytes, bytes | memoryview]]:
     """Yield head and payload of each frame of ``message``, the first one numbered ``seq``.
 
-    Payloads of fragments are views of ``message``: nothing is copied.
+    Payloads of fragments are views of ``message``: nothing is copied. ``flag`` as for
+    :func:`~actr_peer.protocol.frames.data_head`.
 
     Raises:
         LimitError: If the message needs more fragments than a count can say.
     """
     size = len(message)
     if size <= FRAGMENT_BYTES:
-        yield data_head(seq, size), message
+        yield data_head(seq, size, flag), message
         return
     count = frame_count(size)
     if count > MAX_FRAGMENTS:
@@ -43,7 +44,7 @@ def cut(message: bytes, seq: int) -> Iterator[tuple[bytes, bytes | memoryview]]:
     view = memoryview(message)
     for index in range(count):
         part = view[index * FRAGMENT_BYTES : (index + 1) * FRAGMENT_BYTES]
-        yield fragment_head(seq + index, len(part), index, count), part
+        yield fragment_head(seq + index, len(part), index, count, flag=flag), part
 
 
 class Joiner:

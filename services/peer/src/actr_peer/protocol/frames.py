@@ -1,12 +1,14 @@
 """Sans-I/O: the frames that a lane session puts into wire messages (spec 8).
 
 A wire message on channel ``c`` is one or more frames, one after the other, network byte order;
-a DATA frame belongs to lane ``c``. Layouts, with examples: docs/protocol.md, "Session frames"::
+a DATA frame belongs to lane ``c``, a REPLY frame to the reply lane ``4 + c``. Layouts, with
+examples: docs/protocol.md, "Session frames"::
 
     DATA   u8 0x01, u64 seq, u32 length, payload
            u8 0x81, u64 seq, u32 length, u16 index, u16 count, payload      one fragment of many
+    REPLY  likewise, 0x09 and 0x89
     ACK    u8 0x02, u8 lane, u64 received, u64 acknowledged, u16 messages, u32 bytes
-    HELLO  u8 0x03, u8 version, u64 incarnation, u64 known, u64 received x 4, u32 max bytes
+    HELLO  u8 0x03, u8 version, u64 incarnation, u64 known, u64 received x 6, u32 max bytes
     PING   u8 0x04, u32 number          PONG  u8 0x05, u32 number
     BYE    u8 0x06, u8 reason           ASK   u8 0x07, u8 lane
 """
@@ -20,8 +22,13 @@ from typing import NamedTuple, TypeAlias
 
 from actr_peer.errors import RemoteProtocolError
 
-VERSION = 1
-LANES = 4
+VERSION = 2
+LANES = 6
+"""Four of payload types, and the reply lanes of the first two."""
+LATENCY_LANE = 3
+"""The one that has no acknowledgements."""
+RELIABLE_LANES = (0, 1, 2, 4, 5)
+FIRST_REPLY_LANE = 4
 
 WIRE_MESSAGE_BYTES = 16 * 1024
 """Frames are packed up to this size: small enough that an urgent message overtakes."""
@@ -29,11 +36,11 @@ WIRE_MESSAGE_BYTES = 16 * 1024
 _DATA = struct.Struct("!BQI")
 _FRAGMENT = struct.Struct("!BQIHH")
 _ACK = struct.Struct("!BBQQHI")
-_HELLO = struct.Struct("!BBQQ4QI")
+_HELLO = struct.Struct("!BBQQ6QI")
 _NUMBER = struct.Struct("!BI")
 _BYTE = struct.Struct("!BB")
 
-FRAGMENT_BYTES = WIRE_MESSAGE_BYTES - _FRAGMENT.size - 3 * _ACK.size
+FRAGMENT_BYTES = WIRE_MESSAGE_BYTES - _FRAGMENT.size - len(RELIABLE_LANES) * _ACK.size
 """Longest payload of one DATA frame: with its header, and the acknowledgements of all lanes
 beside it, it fills one wire message."""
 MAX_FRAGMENTS = 0xFFFF
@@ -53,8 +60,11 @@ class Kind(IntEnum):
     BYE = 0x06
     ASK = 0x07
     """Please acknowledge this lane now: an acknowledgement may have been lost."""
+    REPLY = 0x09
+    """A message of the reply lane that belongs to the channel."""
     FRAGMENT = 0x81
     """DATA that is one fragment of a longer message."""
+    REPLY_FRAGMENT = 0x89
 
 
 class ByeReason(IntEnum):
@@ -80,6 +90,16 @@ class Data(NamedTuple):
     parts: int
     """Fragments of the message; 1: it is whole."""
     payload: bytes
+
+
+class Reply(Data):
+    """A message of a reply lane, or one fragment of it."""
+
+    __slots__ = ()
+
+
+REPLY_FLAG = Kind.REPLY ^ Kind.DATA
+"""What makes a DATA frame, whole or fragment, one of a reply lane."""
 
 
 class Ack(NamedTuple):
@@ -125,7 +145,7 @@ class Ask(NamedTuple):
     lane: int
 
 
-Frame: TypeAlias = Data | Ack | Hello | Ping | Pong | Bye | Ask
+Frame: TypeAlias = Data | Reply | Ack | Hello | Ping | Pong | Bye | Ask
 
 
 # What a NamedTuple's own constructor does, in a third of its time.
@@ -145,14 +165,15 @@ def decode(data: bytes | memoryview) -> Iterator[Frame]:
     try:
         while offset < size:
             kind = data[offset]
-            if kind == 0x01:
+            if kind == 0x01 or kind == 0x09:
                 _, seq, length = _DATA.unpack_from(data, offset)
                 start = offset + 13
                 offset = start + length
                 if offset > size:
                     raise RemoteProtocolError(f"DATA of {length} bytes has {size - start}")
-                yield _new(Data, (seq, 0, 1, bytes(data[start:offset])))
-            elif kind == 0x81:
+                frame_type = Data if kind == 0x01 else Reply
+                yield _new(frame_type, (seq, 0, 1, bytes(data[start:offset])))
+            elif kind == 0x81 or kind == 0x89:
                 frame, offset = _fragment(data, offset)
                 yield frame
             elif kind == 0x02:
@@ -166,14 +187,15 @@ def decode(data: bytes | memoryview) -> Iterator[Frame]:
 
 
 def _fragment(data: bytes | memoryview, offset: int) -> tuple[Data, int]:
-    _, seq, length, index, count = _FRAGMENT.unpack_from(data, offset)
+    kind, seq, length, index, count = _FRAGMENT.unpack_from(data, offset)
     start = offset + _FRAGMENT.size
     end = start + length
     if end > len(data):
         raise RemoteProtocolError(f"fragment of {length} bytes has {len(data) - start}")
     if not (count > 1 and index < count and 0 < length <= FRAGMENT_BYTES and seq >= index):
         raise RemoteProtocolError(f"fragment {index} of {count}, {length} bytes, number {seq}")
-    return Data(seq, index, count, bytes(data[start:end])), end
+    frame_type = Data if kind == Kind.FRAGMENT else Reply
+    return _new(frame_type, (seq, index, count, bytes(data[start:end]))), end
 
 
 def _ack(data: bytes | memoryview, offset: int) -> Ack:
@@ -197,7 +219,7 @@ def _control(data: bytes | memoryview, offset: int) -> tuple[Frame, int]:
     end = offset + _BYTE.size
     if kind == Kind.BYE and value < len(ByeReason):
         return Bye(ByeReason(value)), end
-    if kind == Kind.ASK and value < LANES:
+    if kind == Kind.ASK and value < LANES and value != LATENCY_LANE:
         return Ask(value), end
     raise RemoteProtocolError(f"{Kind(kind).name} of {value}")
 
@@ -211,14 +233,14 @@ def _hello(data: bytes | memoryview, offset: int) -> Hello:
     return Hello(incarnation, known, tuple(received), max_bytes)
 
 
-def data_head(seq: int, length: int) -> bytes:
-    """What goes before the payload of a message that is one frame."""
-    return _DATA.pack(0x01, seq, length)
+def data_head(seq: int, length: int, flag: int = 0) -> bytes:
+    """What goes before the payload of a message that is one frame; see ``REPLY_FLAG``."""
+    return _DATA.pack(0x01 ^ flag, seq, length)
 
 
-def fragment_head(seq: int, length: int, index: int, count: int) -> bytes:
+def fragment_head(seq: int, length: int, index: int, count: int, *, flag: int = 0) -> bytes:
     """What goes before the payload of one fragment of many."""
-    return _FRAGMENT.pack(0x81, seq, length, index, count)
+    return _FRAGMENT.pack(0x81 ^ flag, seq, length, index, count)
 
 
 def encode_ack(ack: Ack) -> bytes:

@@ -1,4 +1,8 @@
-"""Sans-I/O: the four byte lanes of one session, both halves of each (spec 8).
+"""Sans-I/O: the lanes of one session, both halves of each (docs/protocol.md).
+
+Four carry the payload types that are bytes. Two more carry what answers RPC messages: replies,
+and word that a caller has left. Nothing of those waits for a mailbox, so they always move, also
+where the requests of both sides stand still (docs/decisions/0012).
 
 This is what is above all wires: numbers, windows, acknowledgements. Which wires there are, and
 which is in use, is :mod:`~actr_peer.protocol.session`'s business.
@@ -13,7 +17,10 @@ from typing import TypeAlias
 from actr_peer.errors import LimitError, RemoteProtocolError
 from actr_peer.protocol.frames import (
     DATA_HEAD_BYTES,
+    FIRST_REPLY_LANE,
     FRAGMENT_BYTES,
+    LATENCY_LANE,
+    REPLY_FLAG,
     Ack,
     Data,
     encode_ack,
@@ -34,16 +41,22 @@ HELD_BYTES = 64 * 1024 * 1024
 the longest message of each lane add up to, and a little."""
 
 LATENCY = PayloadType.STREAM_LATENCY_FIRST
-ALL_RELIABLE = 0b111
+ALL_RELIABLE = 0b110111
 """The reliable lanes as bits."""
 AnySender: TypeAlias = Sender | LatencySender
+
+
+def slot(lane: int) -> int:
+    """Where a reliable lane stands among the senders and the receivers."""
+    return lane if lane < LATENCY_LANE else lane - 1
 
 
 class Lanes:
     """Senders and receivers of all lanes.
 
     Attributes:
-        senders: Of the reliable lanes, indexed by payload type.
+        senders: Of the reliable lanes of payload types, by these, and then of the reply lanes:
+            see :func:`slot`.
         receivers: Likewise.
         ack_due: When word must go out on every wire; inf: nothing to say.
         is_ack_urgent: So much has come that word should go out in this turn.
@@ -59,20 +72,33 @@ class Lanes:
         self, max_message_bytes: int, sender: type[Sender], receiver: type[Receiver]
     ) -> None:
         self.senders = [sender() for _ in RELIABLE_LANES]
+        self.senders += [sender(REPLY_FLAG) for _ in RPC_LANES]
         self.receivers = [
             receiver(lane, max_message_bytes=max_message_bytes, waits=lane in RPC_LANES)
             for lane in RELIABLE_LANES
         ]
+        self.receivers += [
+            receiver(lane, max_message_bytes=max_message_bytes, waits=False, is_reply=True)
+            for lane in RPC_LANES
+        ]
         self.latency_sender = LatencySender(lifetime=TRAFFIC[LATENCY].lifetime or inf)
         self.latency_receiver = LatencyReceiver(LATENCY, max_message_bytes=max_message_bytes)
-        by_rank = sorted(BYTE_LANES, key=lambda lane: TRAFFIC[lane].rank)
-        self._by_rank = tuple((lane, self.sender(lane)) for lane in by_rank)
+        self._by_rank: list[tuple[PayloadType, AnySender]] = []
+        """The sender next in turn first; a lane's replies stand beside it."""
+        for lane in sorted(BYTE_LANES, key=lambda lane: TRAFFIC[lane].rank):
+            if lane in RPC_LANES:
+                self._by_rank.append((lane, self.reply_sender(lane)))
+            self._by_rank.append((lane, self.sender(lane)))
         self.ack_due = inf
         self.is_ack_urgent = False
         self.was_repeated = False
 
     def sender(self, lane: PayloadType) -> AnySender:
         return self.latency_sender if lane is LATENCY else self.senders[lane]
+
+    def reply_sender(self, lane: PayloadType) -> Sender:
+        """Of what answers the messages of an RPC lane."""
+        return self.senders[slot(FIRST_REPLY_LANE + lane)]
 
     @property
     def is_empty(self) -> bool:
@@ -105,13 +131,23 @@ class Lanes:
         else:
             raise RemoteProtocolError(f"DATA on channel {channel}")
 
+    def receive_reply(self, channel: int, frame: Data, now: float, out: list[Delivery]) -> None:
+        """Take one REPLY frame, as :meth:`receive` takes DATA."""
+        if channel not in RPC_LANES:
+            raise RemoteProtocolError(f"REPLY on channel {channel}")
+        receiver = self.receivers[slot(FIRST_REPLY_LANE + channel)]
+        receiver.receive(frame, now, out)
+        self._look(receiver)
+
     def after_receive(self, channel: int) -> None:
         """All frames of one wire message have been taken: see what there is to say."""
         if channel >= LATENCY:
             if not self.latency_receiver.is_empty:
                 self._check_budget()
             return
-        receiver = self.receivers[channel]
+        self._look(self.receivers[channel])
+
+    def _look(self, receiver: Receiver) -> None:
         if receiver.has_news:
             self._weigh(receiver)
         if receiver.held:
@@ -140,17 +176,21 @@ class Lanes:
 
     def on_ack(self, ack: Ack, now: float) -> Outgoing | None:
         """Take an ACK; return a frame whose round trip it measures, if it does."""
-        return None if ack.lane == LATENCY else self.senders[ack.lane].on_ack(ack, now)
+        lane = ack.lane
+        return None if lane == LATENCY_LANE else self.senders[slot(lane)].on_ack(ack, now)
 
     # What HELLO says
 
     @property
     def received(self) -> tuple[int, ...]:
-        return (*(r.expected for r in self.receivers), self.latency_receiver.expected)
+        marks = [receiver.expected for receiver in self.receivers]
+        marks.insert(LATENCY_LANE, self.latency_receiver.expected)
+        return tuple(marks)
 
     def on_hello(self, received: Sequence[int], now: float) -> None:
-        for lane in RELIABLE_LANES:
-            self.senders[lane].on_hello(received[lane], now)
+        marks = [*received[:LATENCY_LANE], *received[LATENCY_LANE + 1 :]]
+        for sender, mark in zip(self.senders, marks, strict=True):
+            sender.on_hello(mark, now)
 
     def restart(self, *, keeps_streams: bool = False) -> dict[PayloadType, int]:
         """The far side is a new process; return the last number the old one acknowledged."""
@@ -158,6 +198,8 @@ class Lanes:
             lane: self.senders[lane].restart(is_kept=keeps_streams or lane in RPC_LANES)
             for lane in RELIABLE_LANES
         }
+        for lane in RPC_LANES:
+            self.reply_sender(lane).restart(is_kept=True)
         last[LATENCY] = self.latency_sender.restart()
         for receiver in self.receivers:
             receiver.restart()
@@ -178,14 +220,14 @@ class Lanes:
         for receiver in self.receivers:
             if receiver.has_news:
                 receiver.told()
-                lanes |= 1 << receiver.payload_type
+                lanes |= 1 << receiver.lane
         self.is_ack_urgent = False
         self.ack_due = inf
         return lanes
 
     def acks_of(self, lanes: int) -> list[bytes]:
         """ACK frames of these lanes, given as bits, as things stand now."""
-        return [encode_ack(r.ack()) for r in self.receivers if lanes & 1 << r.payload_type]
+        return [encode_ack(r.ack()) for r in self.receivers if lanes & 1 << r.lane]
 
     def pack(
         self, wire: int, now: float, *, is_active: bool, is_brisk: bool
@@ -199,7 +241,7 @@ class Lanes:
             is_active: Whether new frames of reliable lanes take it.
             is_brisk: Whether latency-first frames do.
         """
-        for lane, sender in self._by_rank:
+        for turn, (lane, sender) in enumerate(self._by_rank):
             is_mine = is_brisk if lane is LATENCY else is_active
             if not sender.has_work(wire, is_active=is_mine):
                 continue
@@ -212,14 +254,23 @@ class Lanes:
                 parts += (frame.head, frame.data)
                 room -= frame.size + DATA_HEAD_BYTES
             if parts:
+                self._had_turn(turn)
                 return lane, parts
         return None
+
+    def _had_turn(self, turn: int) -> None:
+        """Replies and requests of one rank take turns, so that neither starves the other."""
+        if turn in (0, 2):
+            by_rank = self._by_rank
+            by_rank[turn], by_rank[turn + 1] = by_rank[turn + 1], by_rank[turn]
 
     @property
     def has_repeats(self) -> bool:
         """Whether any frame waits to be sent again."""
-        rpc, signal, stream = self.senders
-        return bool(rpc.repeats or signal.repeats or stream.repeats)
+        rpc, signal, stream, reply, signal_reply = self.senders
+        return bool(
+            rpc.repeats or signal.repeats or stream.repeats or reply.repeats or signal_reply.repeats
+        )
 
     def wire_lost(self, wire: int) -> None:
         """What went over this wire and is not known to have arrived goes out again."""
@@ -238,10 +289,9 @@ class Lanes:
         self.latency_receiver.expire(now)
         asks = []
         due = inf if self.latency_receiver.is_empty else now + 1.0
-        for lane in RELIABLE_LANES:
-            sender = self.senders[lane]
+        for sender, receiver in zip(self.senders, self.receivers, strict=True):
             sender.repeat_overdue(now, timings)
             if timings and sender.ask(now):
-                asks.append(int(lane))
+                asks.append(receiver.lane)
             due = min(due, sender.due(timings))
         return asks, min(due, self.latency_sender.due())

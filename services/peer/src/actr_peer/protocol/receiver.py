@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from actr_peer.errors import LimitError, RemoteProtocolError
 from actr_peer.protocol.fragments import Joiner
-from actr_peer.protocol.frames import Ack, Data
+from actr_peer.protocol.frames import FIRST_REPLY_LANE, Ack, Data
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.sender import WINDOW_BYTES, WINDOW_FRAMES
 
@@ -20,6 +20,9 @@ ACK_EVERY = 8
 """Messages after which an acknowledgement goes out at once."""
 ACK_WITHIN = 0.02
 """Seconds after which it goes out at latest."""
+
+UNNUMBERED = -1
+"""The number of what is acknowledged by its delivery and comes from a reply lane."""
 
 EPOCH_BITS = 40
 """Numbers given to the upper layer count restarts of the far side above this many bits, so
@@ -36,16 +39,27 @@ class Receiver:
         payload_type: What is delivered.
         max_message_bytes: Longest message taken.
         waits: Whether messages are acknowledged by :meth:`acknowledge`, not by delivery.
+        is_reply: Whether it is the reply lane of ``payload_type``.
     """
 
     __slots__ = (
         "_done", "_joiner", "_offset", "_waiting", "ack_at", "acknowledged", "duplicates",
-        "expected", "has_news", "held", "held_bytes", "messages", "payload_type", "pending",
-        "waiting_bytes", "waits", "was_repeated",
+        "expected", "has_news", "held", "held_bytes", "is_reply", "lane", "messages",
+        "payload_type", "pending", "waiting_bytes", "waits", "was_repeated",
     )  # fmt: skip
 
-    def __init__(self, payload_type: PayloadType, *, max_message_bytes: int, waits: bool) -> None:
+    def __init__(
+        self,
+        payload_type: PayloadType,
+        *,
+        max_message_bytes: int,
+        waits: bool,
+        is_reply: bool = False,
+    ) -> None:
         self.payload_type = payload_type
+        self.lane = payload_type + FIRST_REPLY_LANE if is_reply else int(payload_type)
+        """Its number on the wire."""
+        self.is_reply = is_reply
         self.waits = waits
         self.messages = 0
         """Messages delivered."""
@@ -136,7 +150,7 @@ class Receiver:
 
     def _deliver(self, seq: int, message: bytes, out: list[Delivery]) -> None:
         self.messages += 1
-        number = self._offset + seq
+        number = UNNUMBERED if self.is_reply else self._offset + seq
         out.append((self.payload_type, message, number))
         if self.waits:
             # No credit covers more than this; without the bound a remote that ignores credit
@@ -181,7 +195,7 @@ class Receiver:
     def ack(self) -> Ack:
         """What the far side should know now."""
         return Ack(
-            self.payload_type,
+            self.lane,
             self.expected,
             self.acknowledged,
             max(0, WINDOW_FRAMES - len(self._waiting)),

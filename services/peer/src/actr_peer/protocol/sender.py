@@ -62,15 +62,20 @@ class Outgoing:
 
 
 class Sender:
-    """One reliable lane's messages on their way out."""
+    """One reliable lane's messages on their way out.
+
+    Args:
+        flag: Of its frames: ``REPLY_FLAG`` or 0.
+    """
 
     __slots__ = (
-        "acknowledged", "ask_after", "ask_at", "credit_bytes", "edge", "flight_bytes", "frames",
-        "held_bytes", "messages", "next_seq", "received", "repeats", "resent",
-        "sent", "unsent",
+        "acknowledged", "ask_after", "ask_at", "credit_bytes", "edge", "flag", "flight_bytes",
+        "frames", "held_bytes", "messages", "next_seq", "received", "repeats", "resent", "sent",
+        "unsent",
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, flag: int = 0) -> None:
+        self.flag = flag
         self.sent = 0
         """Frames sent for the first time."""
         self.resent = 0
@@ -119,10 +124,10 @@ class Sender:
         first = seq = self.next_seq
         size = len(message)
         if size <= FRAGMENT_BYTES:  # nearly always
-            self.frames[seq] = Outgoing(seq, seq, data_head(seq, size), message)
+            self.frames[seq] = Outgoing(seq, seq, data_head(seq, size, self.flag), message)
             self.next_seq = seq + 1
         else:
-            for head, data in cut(message, first):
+            for head, data in cut(message, first, self.flag):
                 self.frames[seq] = Outgoing(first, seq, head, data)
                 seq += 1
             self.next_seq = seq

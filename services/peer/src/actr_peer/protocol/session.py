@@ -43,8 +43,9 @@ from actr_peer.protocol.frames import (
     Hello,
     Ping,
     Pong,
+    Reply,
 )
-from actr_peer.protocol.lanes import ALL_RELIABLE, LATENCY, AnySender, Lanes
+from actr_peer.protocol.lanes import ALL_RELIABLE, AnySender, Lanes
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType, WireKind
 from actr_peer.protocol.receiver import Delivery, Receiver
 from actr_peer.protocol.sender import Sender
@@ -177,6 +178,8 @@ class Session:
         for frame in frames.decode(data):
             if type(frame) is Data:
                 lanes.receive(channel, frame, now, out)
+            elif type(frame) is Reply:
+                lanes.receive_reply(channel, frame, now, out)
             elif type(frame) is Ack:
                 self._on_ack(frame, now)
             else:
@@ -212,11 +215,10 @@ class Session:
             case Pong(number):
                 self._on_pong(end, number, now)
             case Ask(lane):
-                if lane < LATENCY:
-                    end.owed |= 1 << lane
+                end.owed |= 1 << lane
             case Bye(reason):
                 self.news.append(Left(end.id, reason))
-            case Data() | Ack():
+            case Data() | Reply() | Ack():
                 raise AssertionError("taken by the caller")
 
     def _on_pong(self, end: End, number: int, now: float) -> None:

@@ -58,12 +58,20 @@ class Lane:
     It owns nobody and is closed with its link.
     """
 
-    __slots__ = ("_link", "_sender", "_waiters", "payload_type")
+    __slots__ = ("_link", "_replies", "_sender", "_waiters", "payload_type")
 
-    def __init__(self, link: LaneOwner, payload_type: PayloadType, sender: AnySender) -> None:
+    def __init__(
+        self,
+        link: LaneOwner,
+        payload_type: PayloadType,
+        sender: AnySender,
+        replies: Sender | None = None,
+    ) -> None:
         self.payload_type = payload_type
         self._link = link
         self._sender = sender
+        self._replies = replies
+        """Of what answers this lane's messages, RPC lanes only."""
         self._waiters: deque[_Waiter] = deque()
         """Oldest first; one that was woken stays until it has run."""
 
@@ -106,7 +114,8 @@ class Lane:
         return True
 
     def post(self, message: bytes) -> None:
-        """Take ``message`` at once, whatever the window says: replies, credits, cancellations.
+        """Take ``message`` at once, whatever the window says: word about streams, and requests
+        that go out again.
 
         The caller bounds what it has outstanding; a far side that takes nothing of it is
         dropped with a ``LimitError``.
@@ -115,7 +124,32 @@ class Lane:
             LimitError, UnreachableError, BrokenError, ClosedError: As :meth:`send`.
         """
         self._check(message)
-        sender = self._sender
+        self._put(self._sender, message)
+
+    def answer(self, message: bytes) -> None:
+        """Take a reply, or word that a caller has left, at once; RPC lanes only.
+
+        It goes by the lane's reply lane: full mailboxes hold up requests, and never this.
+        Otherwise as :meth:`post`.
+
+        Raises:
+            LimitError, UnreachableError, BrokenError, ClosedError: As :meth:`send`.
+        """
+        self._check(message)
+        assert self._replies is not None
+        self._put(self._replies, message)
+
+    def cancel(self, message: bytes) -> None:
+        """Take word that a caller has left: at once, and once more behind its request, which
+        the first may overtake; RPC lanes only.
+
+        Raises:
+            LimitError, UnreachableError, BrokenError, ClosedError: As :meth:`send`.
+        """
+        self.answer(message)
+        self.post(message)
+
+    def _put(self, sender: AnySender, message: bytes) -> None:
         if sender.held_bytes > MAX_POSTED_BYTES or sender.queued > MAX_POSTED_FRAMES:
             error = LimitError(
                 "bytes posted and not taken", limit=MAX_POSTED_BYTES, asked=sender.held_bytes

@@ -17,7 +17,13 @@ from actr_peer.errors import BrokenError, ClosedError, LimitError, PeerError, Un
 from actr_peer.protocol.frames import ByeReason
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.lanes import AnySender
-from actr_peer.protocol.payload import BYTE_LANES, MAX_MESSAGE_BYTES, PayloadType, WireKind
+from actr_peer.protocol.payload import (
+    BYTE_LANES,
+    MAX_MESSAGE_BYTES,
+    RPC_LANES,
+    PayloadType,
+    WireKind,
+)
 from actr_peer.protocol.session import Session
 from actr_peer.transport.bundle import Bundle
 from actr_peer.transport.lane import Lane
@@ -71,8 +77,10 @@ class Link:
         """The lane for this payload type, always the same one."""
         lane = self._lanes[payload_type]
         if lane is None:
-            sender = self._session.lanes.sender(payload_type)
-            lane = self._lanes[payload_type] = Lane(self, payload_type, sender)
+            lanes = self._session.lanes
+            replies = lanes.reply_sender(payload_type) if payload_type in RPC_LANES else None
+            sender = lanes.sender(payload_type)
+            lane = self._lanes[payload_type] = Lane(self, payload_type, sender, replies)
         return lane
 
     def acknowledge(self, payload_type: PayloadType, number: int) -> None:
