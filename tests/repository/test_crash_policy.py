@@ -24,7 +24,6 @@ STARTERS = {
 """Modules that start tasks by themselves, and why."""
 BARE = {
     ("inbound/letterbox.py", "request"),
-    ("inbound/subscribers.py", "media/{}"),
     ("inbound/subscribers.py", "stream/{}"),
     ("lifecycle/openings.py", "stream/{}"),
     ("lifecycle/scheduler.py", "{}"),
@@ -32,14 +31,8 @@ BARE = {
     ("transport/bundle.py", "close/{}"),
     ("transport/link.py", "close/{}"),
     ("transport/pool.py", "dial/{}"),
-    ("wire/media.py", "{}"),
-    ("wire/media.py", "{}/publish/{}"),
-    ("wire/rtc/engine.py", "gather"),
     ("wire/signaling_connection.py", "heartbeat"),
     ("wire/signaling_connection.py", "move"),
-    ("wire/webrtc_wire.py", "{}/close"),
-    ("wire/webrtc_wire.py", "{}/end"),
-    ("wire/webrtc_wire.py", "{}/negotiation"),
 }
 """Still to be contained: take a row away with the change that does it."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -32,7 +33,8 @@ from actr_peer.protocol.negotiation import (
 from actr_peer.wire.base import CHANNELS
 from actr_peer.wire.engine import EngineOptions
 from actr_peer.wire.rtc import bounds, sctp
-from actr_peer.wire.rtc.ice import LOOPBACK, host_addresses
+from actr_peer.wire.rtc.ice import LOOPBACK, host_addresses, usable_servers
+from actr_peer.wire.rtc.lane_queue import OutboundChunk
 from actr_peer.wire.webrtc_wire import WebRtcWire
 
 pytestmark = pytest.mark.service
@@ -302,6 +304,50 @@ async def test_a_malformed_server_url_is_a_configuration_error() -> None:
         assert pair.bob.wires() == []
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "stun:a..b:3478",
+        f"stun:{'x' * 64}.org:3478",
+        "turn:a..b:3478?transport=tcp",
+        "stun:host:65536",
+    ],
+)
+async def test_a_server_name_that_is_none_costs_its_candidates_and_nothing_else(url: str) -> None:
+    servers = (IceServer(urls=(url,), username="u", credential="p"),)
+    async with webrtc_pair(ice_servers=lambda: servers) as pair:
+        near, far = await pair.connect()
+        await exchange(near, far)
+        while not near.view()["failures"]:
+            await turns(1)
+        assert near.view()["failures"][0].startswith(url.split("?", maxsplit=1)[0])
+
+
+def test_servers_that_somebody_else_names_are_taken_where_they_can_be_read(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    good = ("stun:stun.example.org:3478", "turn:192.0.2.1?transport=udp")
+    bad = (
+        "http://example.org",
+        "stun:a..b",
+        "stun:host:99999",
+        "stun:host:0",
+        "",
+        "turn:" + "y" * 64 + ".org",
+    )
+    given = (
+        IceServer(urls=(bad[0], good[0], *bad[1:]), username="u", credential="p"),
+        IceServer(urls=bad),
+        IceServer(urls=()),
+        IceServer(urls=good[1:]),
+    )
+    assert usable_servers(given) == (
+        IceServer(urls=good[:1], username="u", credential="p"),
+        IceServer(urls=good[1:]),
+    )
+    assert len(caplog.records) == 2 * len(bad)
+
+
 # Data
 
 
@@ -360,6 +406,35 @@ async def test_a_latency_first_message_that_waited_too_long_is_never_sent(
     await sink.until(lambda: bool(sink.on(0)))
     assert sink.on(3) == []
     assert near.view()["stale"] == 1
+
+
+async def test_a_step_of_the_wall_clock_drops_nothing_that_is_latency_first(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near, far = await pair.connect()
+    sink = Recorder()
+    far.attach(sink)
+    near.attach(Recorder())
+    wall = time.time
+    steps = 0.0
+    monkeypatch.setattr(time, "time", lambda: wall() + steps)
+    monkeypatch.setattr(sctp, "LIFETIME", 30.0)
+    while not near.is_full:
+        near.send(2, bytes(16 * 1024))
+    near.send(3, b"waits in the queue" * 200)
+    steps = 3600.0
+    near.send(0, b"after")
+    await sink.until(lambda: bool(sink.on(0)) and bool(sink.on(3)))
+    assert near.view()["stale"] == 0
+    transport = transport_of(near)
+    chunk = OutboundChunk(3, 1, (3, 0, 53), b"x", time.monotonic() + 30)
+    transport._sent_queue.append(chunk)
+    try:
+        assert not transport._maybe_abandon(chunk), "nor when it is to be sent again"
+        chunk._expiry = time.monotonic() - 1
+        assert transport._maybe_abandon(chunk)
+    finally:
+        transport._sent_queue.remove(chunk)
 
 
 async def test_a_channel_that_closes_alone_is_opened_again_alone(pair: Pair) -> None:

@@ -66,11 +66,15 @@ class FakeWire(ScriptedWire):
         super().__init__(BOB)
         self.tracks = FakeTracks()
         self.asked: list[tuple[Any, Callable[[WirePublication | PeerError], None]]] = []
+        self.gone: Callable[[], None] = lambda: None
 
     def publish_soon(
         self, source: Any, settled: Callable[[WirePublication | PeerError], None]
     ) -> None:
         self.asked.append((source, settled))
+
+    def when_gone(self, told: Callable[[], None]) -> None:
+        self.gone = told
 
     def agree(self, number: int = -1) -> WirePublication:
         """The far side takes the track."""
@@ -233,3 +237,72 @@ async def test_closing_stops_all_and_twice_is_harmless() -> None:
     assert sorted(wire.tracks.withdrawn) == ["one", "two"]
     with pytest.raises(ClosedError):
         await waiting
+
+
+async def test_a_track_is_suspended_when_its_wire_is_gone_and_nobody_says_so_above() -> None:
+    publications, wire = Publications(BOB), FakeWire()
+    publications.wire_ready(wire)
+    publication = await live(publications, wire)
+    wire.gone()
+    assert publication.state is PublicationState.SUSPENDED
+    assert not publication.ended.is_set()
+    other = FakeWire()
+    publications.wire_ready(other)
+    other.agree()
+    assert publication.state is PublicationState.LIVE
+    assert publication.resumed == 1
+
+
+async def test_the_end_of_an_old_wire_does_not_touch_the_tracks_of_the_new_one() -> None:
+    publications, old, new = Publications(BOB), FakeWire(), FakeWire()
+    publications.wire_ready(old)
+    publication = await live(publications, old)
+    publications.wire_ready(new)
+    new.agree()
+    old.gone()
+    assert publication.state is PublicationState.LIVE
+
+
+async def test_a_wire_that_is_gone_already_is_not_kept() -> None:
+    class Gone(FakeWire):
+        def when_gone(self, told: Callable[[], None]) -> None:
+            told()
+
+    publications, wire = Publications(BOB), Gone()
+    publications.wire_ready(wire)
+    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    await turns()
+    assert wire.asked == []
+    publications.wire_ready(new := FakeWire())
+    new.agree()
+    assert (await publishing)[0].state is PublicationState.LIVE
+
+
+async def test_an_object_that_is_no_source_is_refused_to_the_caller() -> None:
+    publications = Publications(BOB)
+    with pytest.raises(ConfigError, match="no source"):
+        await publications.publish(object(), timeout=5)  # type: ignore[arg-type]
+    assert publications.tracks() == []
+
+
+async def test_nothing_is_published_once_this_side_leaves() -> None:
+    publications = Publications(BOB)
+    await publications.close()
+    with pytest.raises(ClosedError):
+        await publications.publish(Silent("mic"), timeout=5)
+
+
+async def test_leaving_does_not_wait_for_a_far_side_that_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("actr_peer.transport.media.CLOSE_TIMEOUT", 0.01)
+    publications, wire = Publications(BOB), FakeWire()
+    publications.wire_ready(wire)
+    publication = await live(publications, wire)
+
+    async def never(track: Any) -> None:
+        await asyncio.Event().wait()
+
+    wire.tracks.unpublish = never  # type: ignore[method-assign]
+    await publications.close()
+    assert publication.state is PublicationState.ENDED

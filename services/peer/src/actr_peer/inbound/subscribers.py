@@ -20,14 +20,18 @@ from actr_peer.protocol.chunks import Chunk
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media import MediaFrame
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.tasks import Start
+from actr_peer.tasks import Start, note_failure
 from actr_peer.transport.link import Link
 from actr_peer.transport.streams import StreamReader, Streams
 
 log = logging.getLogger(__name__)
 
 QUEUE = 64
-"""Items that wait for one media callback; more drop the oldest."""
+"""Frames that wait for the callback of one track; more drop the oldest."""
+QUEUE_BYTES = 32 * 1024 * 1024
+"""Likewise, over the frames of one track; one alone may be larger."""
+MAX_TRACKS = 64
+"""Of one sender, whose frames wait at one time."""
 
 Item = TypeVar("Item")
 Callback = Callable[[Item, ActrId], Awaitable[None] | None]
@@ -49,9 +53,19 @@ class Guarded(Generic[Item]):
             result = self._callback(item, sender)
             if isawaitable(result):
                 await result
-        except Exception:
-            self.failed += 1
-            log.exception("callback failed: name=%s sender=%s", self.name, sender)
+        except asyncio.CancelledError as exc:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self._note(sender, exc)  # of something of its own that it cancelled, and awaited
+        except BaseException as exc:  # the user's code: an exit that it raises is none of ours
+            if isinstance(exc, GeneratorExit):
+                raise
+            self._note(sender, exc)
+
+    def _note(self, sender: ActrId, exc: BaseException) -> None:
+        self.failed += 1
+        note_failure(f"callback for {sender}", self.name, exc)
 
 
 def _forget(callbacks: dict[Any, Any], key: object) -> None:
@@ -99,30 +113,46 @@ class StreamSubscribers:
 
 
 class _MediaQueue:
-    """Frames of one sender's track that wait for their callback."""
+    """Frames of one sender's track that wait for their callback; gone when none do."""
 
-    def __init__(self) -> None:
+    def __init__(self, callback: Guarded[MediaFrame]) -> None:
+        self.callback = callback
         self.frames: deque[MediaFrame] = deque()
-        self.arrived = asyncio.Event()
-        self.dropped = 0
+        self.bytes = 0
+        self.worker: asyncio.Task[None] | None = None
 
-    def put(self, frame: MediaFrame) -> None:
-        if len(self.frames) >= QUEUE:
-            self.frames.popleft()
-            self.dropped += 1
+    def put(self, frame: MediaFrame) -> int:
+        """Take a frame; return how many older ones had to go for it."""
+        dropped = 0
         self.frames.append(frame)
-        self.arrived.set()
+        self.bytes += len(frame.data)
+        while len(self.frames) > QUEUE or (self.bytes > QUEUE_BYTES and len(self.frames) > 1):
+            self.take()
+            dropped += 1
+        return dropped
+
+    def take(self) -> MediaFrame:
+        frame = self.frames.popleft()
+        self.bytes -= len(frame.data)
+        return frame
 
 
 class MediaSubscribers:
-    """Callbacks by track id, or for any track; late frames are worth nothing, so they go."""
+    """Callbacks by track id, or for any track; late frames are worth nothing, so they go.
+
+    A track has a task only while frames of it wait: nothing is left of one that has ended.
+
+    Attributes:
+        unknown: Frames of tracks that nobody wants.
+        dropped: Frames that slow callbacks lost.
+    """
 
     def __init__(self, start: Start) -> None:
         self.unknown = 0
-        """Frames of tracks that nobody wants."""
+        self.dropped = 0
         self._start = start
         self._callbacks: dict[str | None, Guarded[MediaFrame]] = {}
-        self._queues: dict[tuple[ActrId, str], tuple[_MediaQueue, asyncio.Task[None]]] = {}
+        self._queues: dict[ActrId, dict[str, _MediaQueue]] = {}
 
     def register(self, track_id: str | None, callback: MediaCallback) -> Callable[[], None]:
         """Call ``callback(frame, sender)`` for frames of ``track_id``; None is any other track.
@@ -136,9 +166,9 @@ class MediaSubscribers:
         return partial(_forget, self._callbacks, track_id)
 
     @property
-    def dropped(self) -> int:
-        """Frames that slow callbacks lost, over all tracks that are here."""
-        return sum(queue.dropped for queue, _ in self._queues.values())
+    def waiting(self) -> int:
+        """Tracks of which frames wait, each with a task."""
+        return sum(map(len, self._queues.values()))
 
     def receive(self, sender: ActrId, frame: MediaFrame) -> None:
         """Take one frame from a wire."""
@@ -146,24 +176,37 @@ class MediaSubscribers:
         if callback is None:
             self.unknown += 1
             return
-        key = (sender, frame.track_id)
-        entry = self._queues.get(key)
-        if entry is None:
-            queue = _MediaQueue()
-            worker = self._start(f"media/{frame.track_id}", self._work(queue, callback, sender))
-            entry = self._queues[key] = (queue, worker)
-        entry[0].put(frame)
+        tracks = self._queues.setdefault(sender, {})
+        queue = tracks.get(frame.track_id)
+        if queue is not None:
+            self.dropped += queue.put(frame)
+        elif len(tracks) >= MAX_TRACKS:
+            self.dropped += 1
+        else:
+            queue = tracks[frame.track_id] = _MediaQueue(callback)
+            queue.put(frame)
+            queue.worker = self._start(
+                f"media/{frame.track_id}",
+                self._work(sender, frame.track_id, queue),
+                failed=lambda exc: None,
+            )
+            ended = partial(self._ended, sender, frame.track_id, queue)
+            queue.worker.add_done_callback(lambda _: ended())
 
     def forget_remote(self, remote: ActrId) -> None:
-        """The remote is gone: its tracks' workers end."""
-        for key in [key for key in self._queues if key[0] == remote]:
-            self._queues.pop(key)[1].cancel()
+        """The remote is gone: what its tracks have waiting goes too."""
+        for queue in self._queues.pop(remote, {}).values():
+            if queue.worker is not None:
+                queue.worker.cancel()
 
-    async def _work(
-        self, queue: _MediaQueue, callback: Guarded[MediaFrame], sender: ActrId
-    ) -> None:
-        while True:
-            while queue.frames:
-                await callback(queue.frames.popleft(), sender)
-            queue.arrived.clear()
-            await queue.arrived.wait()
+    async def _work(self, sender: ActrId, track_id: str, queue: _MediaQueue) -> None:
+        while queue.frames:
+            await queue.callback(queue.take(), sender)
+        self._ended(sender, track_id, queue)  # in this turn: the next frame has a queue of its own
+
+    def _ended(self, sender: ActrId, track_id: str, queue: _MediaQueue) -> None:
+        tracks = self._queues.get(sender, {})
+        if tracks.get(track_id) is queue:
+            del tracks[track_id]
+            if not tracks:
+                del self._queues[sender]

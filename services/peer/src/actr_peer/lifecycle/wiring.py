@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from actr_peer.errors import UnreachableError
+from actr_peer.errors import ClosedError, UnreachableError
 from actr_peer.lifecycle.config import NodeConfig
 from actr_peer.lifecycle.events import LinkEvents, SignalingEvents
 from actr_peer.protocol.identity import ActrId
@@ -24,7 +25,9 @@ from actr_peer.transport.link import Link
 from actr_peer.transport.media import Publication, Publications
 from actr_peer.transport.remote import RemoteTransport
 from actr_peer.wire.base import Wire
+from actr_peer.wire.rtc.ice import usable_servers
 from actr_peer.wire.signaling import SignalingClient
+from actr_peer.wire.source import guard
 from actr_peer.wire.webrtc import WebRtcWires
 from actr_peer.wire.websocket import WebSocketWires
 
@@ -57,6 +60,7 @@ class Wiring:
         self._signaling_events = signaling
         self._backlog = backlog
         self._publications: dict[ActrId, Publications] = {}
+        self._is_leaving = False
         self._stack = AsyncExitStack()
         self.websocket = WebSocketWires(
             self_id=config.id,
@@ -122,8 +126,10 @@ class Wiring:
 
     async def leave(self) -> None:
         """Flush and close the links, then leave signaling; nothing new comes after."""
-        for publications in self._publications.values():
-            await publications.close()
+        self._is_leaving = True
+        # All at once, and of those that there are now: others may be asked for meanwhile.
+        everybody = tuple(self._publications.values())
+        await asyncio.gather(*(publications.close() for publications in everybody))
         await self.transport.close()
         await self._client().unregister()
 
@@ -138,7 +144,15 @@ class Wiring:
         return await self._client().subscribe(actr_type)
 
     async def publish(self, remote: ActrId, source: Any, *, timeout: float) -> Publication:
-        """Send a track to ``remote``, now and on every later WebRTC wire to it."""
+        """Send a track to ``remote``, now and on every later WebRTC wire to it.
+
+        Raises:
+            ClosedError: If this side leaves.
+            PeerError: As ``Publications.publish``.
+        """
+        source = guard(source)
+        if self._is_leaving:
+            raise ClosedError("the actor is leaving")
         link = self.transport.link(remote)
         publications = self._publications.get(remote)
         if publications is None:
@@ -201,7 +215,8 @@ class Wiring:
             IceServer(urls=server.urls, username=server.username, credential=server.credential)
             for server in self._config.ice_servers
         )
-        return (*own, *(self.signaling.ice_servers if self.signaling is not None else ()))
+        theirs = self.signaling.ice_servers if self.signaling is not None else ()
+        return (*own, *usable_servers(theirs))
 
     def _load(self) -> Load:
         # What the machine has left: processors that nothing runs on, by the last minute's load.

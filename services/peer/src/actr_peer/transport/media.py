@@ -18,6 +18,10 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.wire.base import Wire
 from actr_peer.wire.engine import MediaSource
 from actr_peer.wire.media import Publication as WirePublication
+from actr_peer.wire.source import guard
+
+CLOSE_TIMEOUT = 1.0
+"""Seconds for the far side to agree that the tracks have gone: signaling may be away."""
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +33,9 @@ class MediaWire(Protocol):
     def publish_soon(
         self, source: MediaSource, settled: Callable[[WirePublication | PeerError], None]
     ) -> None: ...
+
+    def when_gone(self, told: Callable[[], None]) -> None:
+        """Call ``told`` once when the wire carries nothing any more, in place of one before."""
 
 
 class PublicationState(Enum):
@@ -138,6 +145,7 @@ class Publications:
         self.remote = remote
         self._wire: MediaWire | None = None
         self._tracks: dict[str, Publication] = {}
+        self._is_closed = False
 
     def tracks(self) -> list[Publication]:
         """Those that have not ended, oldest first."""
@@ -154,9 +162,13 @@ class Publications:
             BusyError: If a track with this id is published to this remote.
             CallError: ``FAILED_PRECONDITION``: there was no WebRTC wire in time, and media
                 needs one.
-            ConfigError: If the codec is none of ours.
+            ClosedError: If this side leaves.
+            ConfigError: If it is no source, or the codec is none of ours.
             RemoteProtocolError: If the far side does not take it.
         """
+        source = guard(source)
+        if self._is_closed:
+            raise ClosedError("the actor is leaving")
         if source.track_id in self._tracks:
             raise BusyError(f"track {source.track_id!r} is published to {self.remote} already")
         publication = Publication(source, self._forget)
@@ -186,8 +198,15 @@ class Publications:
         if not isinstance(wire, MediaWire) or wire is self._wire:
             return
         self._wire = wire
+        wire.when_gone(lambda: self._gone(wire))
+        if self._wire is not wire:  # it has gone already
+            return
         for publication in tuple(self._tracks.values()):
             publication.move(wire)
+
+    def _gone(self, wire: MediaWire) -> None:
+        if self._wire is wire:
+            self.wire_lost()
 
     def wire_lost(self) -> None:
         """There is no WebRTC wire: all tracks are suspended."""
@@ -196,8 +215,14 @@ class Publications:
             publication.move(None)
 
     async def close(self) -> None:
-        """Stop all tracks."""
-        await asyncio.gather(*(track.stop() for track in tuple(self._tracks.values())))
+        """Stop all tracks, and take no more; returns when the far side has agreed, or in
+        ``CLOSE_TIMEOUT`` seconds."""
+        self._is_closed = True
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await asyncio.gather(*(track.stop() for track in tuple(self._tracks.values())))
+        except TimeoutError:
+            log.info("tracks stopped without the far side's word: remote=%s", self.remote)
 
     def _forget(self, publication: Publication) -> None:
         if self._tracks.get(publication.track_id) is publication:

@@ -173,7 +173,8 @@ class MediaSource(Protocol):
 class TrackSender(Protocol):
     """One outgoing track of one connection."""
 
-    source: MediaSource
+    @property
+    def source(self) -> MediaSource: ...
 
     @property
     def is_negotiated(self) -> bool:

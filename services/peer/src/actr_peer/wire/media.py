@@ -12,6 +12,7 @@ from actr_peer.protocol.media import MediaFrame, TrackStats
 from actr_peer.tasks import Tasks as BackgroundTasks
 from actr_peer.wire.engine import MediaEngine, MediaSource, TrackSender
 from actr_peer.wire.exchanges import Exchanges
+from actr_peer.wire.source import guard
 
 MAX_EXCHANGES = 3
 """Until a track is in the description: an offer that was on its way does not have it yet."""
@@ -67,7 +68,14 @@ class Publication:
         self._tracks.withdraw(self._track)
 
     def start(self, background: BackgroundTasks, name: str) -> None:
-        self._sending = background.start(name, self._send())
+        self._sending = background.start(name, self._send(), failed=self._failed)
+
+    def _failed(self, exc: BaseException) -> None:
+        """Something that nobody expected: the track ends, and the wire goes on."""
+        if not self.is_finished:
+            self.is_finished, self.error = True, BrokenError(f"the track failed: {exc!r}")
+            self.ended.set()
+            self.on_finished(self.error)
 
     async def _send(self) -> None:
         try:
@@ -98,6 +106,8 @@ class Tracks:
         self.on_frame: Callable[[MediaFrame], None] | None = None
         self.unwanted = 0
         """Frames that nobody took."""
+        self.on_gone: Callable[[], None] = lambda: None
+        """Called once when the wire is gone."""
         self._remote = remote
         self._media = media
         self._exchanges = exchanges
@@ -114,10 +124,11 @@ class Tracks:
         Raises:
             BrokenError: If the connection is gone.
             BusyError: If a track with this id is published on it.
-            ConfigError: If the codec is none of ours.
+            ConfigError: If it is no source, or the codec is none of ours.
             LimitError: If there are too many tracks.
             RemoteProtocolError: If the far side does not take it.
         """
+        source = guard(source)
         if self._media is None:
             raise BrokenError("this WebRTC engine carries no media")
         track = self._media.publish(source)
@@ -133,7 +144,7 @@ class Tracks:
         except BaseException:
             self.withdraw(track)
             raise
-        publication.start(self._background, f"{self._remote}/rtp/{source.track_id}")
+        publication.start(self._background, f"rtp/{self._remote}/{source.track_id}")
         return publication
 
     def publish_soon(self, source: MediaSource, settled: Outcome) -> None:
@@ -142,7 +153,9 @@ class Tracks:
         A wire that is gone tells ``BrokenError``.
         """
         self._background.start(
-            f"{self._remote}/publish/{source.track_id}", self._publish(source, settled)
+            f"publish/{self._remote}/{source.track_id}",
+            self._publish(source, settled),
+            failed=lambda exc: settled(BrokenError(f"publishing failed: {exc!r}")),
         )
 
     async def _publish(self, source: MediaSource, settled: Outcome) -> None:
@@ -186,6 +199,8 @@ class Tracks:
         for publication in tuple(self._publications.values()):
             publication.halt()
         self._publications.clear()
+        on_gone, self.on_gone = self.on_gone, lambda: None
+        on_gone()
 
     def _arrived(self, frame: MediaFrame) -> None:
         if self.on_frame is None:

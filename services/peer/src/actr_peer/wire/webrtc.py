@@ -29,7 +29,7 @@ from actr_peer.protocol.negotiation import (
     Role,
     role_of,
 )
-from actr_peer.tasks import Tasks
+from actr_peer.tasks import Tasks, note_failure
 from actr_peer.wire.base import Wire
 from actr_peer.wire.engine import EngineFactory, EngineOptions, IcePolicy
 from actr_peer.wire.exchanges import Relay
@@ -94,12 +94,16 @@ class WebRtcWires:
         self._connect_timeout = connect_timeout
         self._make_engine = make_engine
         self._tasks = Tasks("webrtc")
+        # What frees connections outlives a failure of the above: else nobody would wait in vain
+        # for less than for ever.
+        self._ends = Tasks("webrtc-ends")
         self._wires: dict[tuple[ActrId, str], WebRtcWire] = {}
         self._ending: set[WebRtcWire] = set()
         self._dials: dict[ActrId, _Dial] = {}
         self._early = EarlyCandidates[tuple[ActrId, str]]()
 
     async def __aenter__(self) -> Self:
+        await self._ends.__aenter__()
         await self._tasks.__aenter__()
         return self
 
@@ -113,7 +117,10 @@ class WebRtcWires:
             ends = (*self._wires.values(), *self._ending)
             await asyncio.gather(*(wire.close() for wire in ends))
         finally:
-            await self._tasks.__aexit__(exc_type, exc, traceback)
+            try:
+                await self._tasks.__aexit__(exc_type, exc, traceback)
+            finally:
+                await self._ends.__aexit__(None, None, None)
 
     def wires(self) -> list[WebRtcWire]:
         """Connections that are not gone, open or not, oldest first."""
@@ -148,6 +155,7 @@ class WebRtcWires:
         if remote in self._dials:
             raise BusyError(f"a WebRTC connection to {remote} is being made")
         dial = self._dials[remote] = _Dial()
+        kept: WebRtcWire | None = None
         try:
             async with asyncio.timeout(self._connect_timeout):
                 if role_of(self.self_id, remote) is Role.OFFERER:
@@ -156,7 +164,8 @@ class WebRtcWires:
                 else:
                     request = NegotiateMessage("", 0, RequestOffer(cause))
                     await self._relay(remote, request)
-                return await dial.opened
+                kept = await dial.opened
+                return kept
         except TimeoutError as exc:
             known = dial.wire.view()["failures"] if dial.wire is not None else ()
             why = "; ".join((f"no WebRTC connection within {self._connect_timeout:g} s", *known))
@@ -167,8 +176,8 @@ class WebRtcWires:
             raise UnreachableError(str(remote), str(exc)) from exc
         finally:
             del self._dials[remote]
-            if dial.wire is not None and dial.wire.phase is Phase.CONNECTING:
-                dial.wire.abort()
+            if dial.wire is not None and dial.wire is not kept:
+                dial.wire.abort()  # also where it opened in the turn in which this was cancelled
 
     def receive(self, source: ActrId, message: NegotiateMessage) -> None:
         """Take one message from signaling, which vouches for ``source``."""
@@ -210,12 +219,15 @@ class WebRtcWires:
             self._accept(source, secrets.token_hex(16))
 
     def _accept(self, source: ActrId, connection_id: str) -> WebRtcWire | None:
-        """Make a connection that the far side wants; None, and a word to the operator, if the
-        ICE servers cannot be used."""
+        """Make a connection that the far side wants; None, and a word to the operator, where that
+        fails: the ICE servers cannot be used."""
         try:
             return self._connect(source, connection_id)
         except ConfigError as error:
             log.error("no WebRTC connection: remote=%s cause=%s", source, error)
+            return None
+        except Exception as exc:  # noqa: BLE001  boundary: of what a message from signaling began
+            note_failure("webrtc", "accept", exc)
             return None
 
     def _connecting(self, remote: ActrId) -> WebRtcWire | None:
@@ -239,6 +251,7 @@ class WebRtcWires:
             owner=self,
             relay=self._relay,
             tasks=self._tasks,
+            ends=self._ends,
             options=replace(self._options, ice_servers=tuple(self._ice_servers())),
             make_engine=self._make_engine,
             connect_timeout=self._connect_timeout,
@@ -260,7 +273,14 @@ class WebRtcWires:
             wire.abort()
         else:
             # In a turn of its own: what the owner does here is nothing that aiortc may see.
-            asyncio.get_running_loop().call_soon(self._on_wire, wire)
+            asyncio.get_running_loop().call_soon(self._give, wire)
+
+    def _give(self, wire: WebRtcWire) -> None:
+        try:
+            self._on_wire(wire)
+        except Exception as exc:  # noqa: BLE001  boundary: a callback of the loop
+            note_failure("webrtc", "arrived", exc)
+            wire.abort()
 
     def ended(self, wire: WebRtcWire, error: PeerError | None) -> None:
         self._wires.pop((wire.remote, wire.connection_id), None)

@@ -11,7 +11,7 @@ What each phase does with an event::
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from enum import Enum, auto
 from typing import Any, Protocol
 
@@ -65,10 +65,12 @@ class Owner(Protocol):
 class WebRtcWire:
     """A connection to ``remote``; made by ``WebRtcWires``, a wire once it is open.
 
-    Its tasks (negotiation, the end) belong to the block of ``WebRtcWires``.
+    Its tasks (negotiation, the end) belong to the blocks of ``WebRtcWires``; one that fails ends
+    this connection and nothing else.
 
     Args:
         connection_id: Chosen by the offerer; the same on both sides.
+        ends: The block of what frees connections, which waits for them when it ends.
         connect_timeout: Seconds until a connection that did not open is given up.
 
     Attributes:
@@ -86,6 +88,7 @@ class WebRtcWire:
         owner: Owner,
         relay: Relay,
         tasks: Tasks,
+        ends: Tasks,
         options: EngineOptions,
         make_engine: EngineFactory,
         connect_timeout: float,
@@ -97,7 +100,7 @@ class WebRtcWire:
         self.max_message_bytes = 0  # known when open
         self.phase = Phase.CONNECTING
         self._owner = owner
-        self._tasks = tasks
+        self._ends = ends
         self._engine = make_engine(options, self, tasks)
         self._exchanges = Exchanges(
             connection_id,
@@ -115,7 +118,9 @@ class WebRtcWire:
         self._gone = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(connect_timeout, self._too_slow, connect_timeout)
-        self._negotiating = tasks.start(f"{remote}/negotiation", self._exchanges.run())
+        self._negotiating = tasks.start(
+            f"negotiation/{remote}", self._exchanges.run(), failed=self._broke
+        )
         self.tracks = Tracks(remote, self._engine.media, self._exchanges, tasks)
         if role_of(local, remote) is Role.OFFERER:
             self._exchanges.changed()
@@ -163,7 +168,7 @@ class WebRtcWire:
             self._verdict = None if was_open else ClosedError("closed while connecting")
             self._stop()
             flush_timeout = FLUSH_TIMEOUT if was_open else 0.0
-            self._closing = self._tasks.start(f"{self.remote}/close", self._shut(flush_timeout))
+            self._closing = self._finish("close", self._shut(flush_timeout))
         await self._gone.wait()
 
     def abort(self) -> None:
@@ -203,6 +208,13 @@ class WebRtcWire:
                 settled, BrokenError(f"the WebRTC connection to {self.remote} is closed")
             )
 
+    def when_gone(self, told: Callable[[], None]) -> None:
+        """Call ``told`` once when no track can go over this wire any more; now, if it is so."""
+        if self.phase in (Phase.CONNECTING, Phase.OPEN):
+            self.tracks.on_gone = told
+        else:
+            told()
+
     @property
     def is_unanswered(self) -> bool:
         """Whether nothing has come from the far side yet."""
@@ -241,7 +253,10 @@ class WebRtcWire:
 
     def writable(self) -> None:
         if self._sink is not None and self.phase is Phase.OPEN:
-            self._sink.writable(self)
+            try:
+                self._sink.writable(self)
+            except Exception as exc:  # noqa: BLE001  boundary: aiortc would lose its transport
+                self._failed_sink(exc)
 
     def lost(self, error: PeerError | None) -> None:
         if self.phase is not Phase.CLOSING:
@@ -253,14 +268,40 @@ class WebRtcWire:
         except (RemoteProtocolError, LimitError) as error:
             self._fail(error)
         except Exception as exc:  # noqa: BLE001  boundary: aiortc would kill its transport with it
-            failure = BrokenError(f"closed by a failure on this side: {exc!r}")
-            failure.__cause__ = exc
-            self._end(failure, why="failure on this side")
-            self._loop.call_exception_handler(
-                {"message": "wire sink failed", "exception": exc, "wire": self}
-            )
+            self._failed_sink(exc)
+
+    def _failed_sink(self, exc: Exception) -> None:
+        self._broke(exc)
+        self._loop.call_exception_handler(
+            {"message": "wire sink failed", "exception": exc, "wire": self}
+        )
 
     # The end
+
+    def _broke(self, exc: BaseException) -> None:
+        """A task of this connection failed as nobody expected."""
+        failure = BrokenError(f"closed by a failure on this side: {exc!r}")
+        failure.__cause__ = exc
+        self._end(failure, why="failure on this side")
+
+    def _finish(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
+        """Free the connection, once; whatever becomes of ``work``, it is gone after."""
+        try:
+            task = self._ends.start(f"{name}/{self.remote}", work, failed=lambda exc: None)
+        except ClosedError:  # the owner's block has ended
+            self._freed()
+            return None
+        task.add_done_callback(lambda _: self._freed())
+        return task
+
+    def _freed(self) -> None:
+        if self.phase is Phase.CLOSING:
+            self.phase = Phase.CLOSED
+            self._owner.ended(self, self._verdict)
+            self._tell()
+        if not self._gone.is_set():
+            self._gone.set()
+            self._owner.freed(self)
 
     def _too_slow(self, seconds: float) -> None:
         known = "; ".join(self._engine.view()["failures"])
@@ -277,7 +318,7 @@ class WebRtcWire:
         self.phase = Phase.CLOSED
         self._verdict = error
         self._stop()
-        self._tasks.start(f"{self.remote}/end", self._free(why))
+        self._finish("end", self._free(why))
         self._owner.ended(self, error)
         if is_told_later:
             self._loop.call_soon(self._tell)
@@ -295,8 +336,7 @@ class WebRtcWire:
         try:
             await self._engine.close(0.0)
         finally:
-            self._gone.set()
-            self._owner.freed(self)
+            self._freed()
         if why:
             await self._bye(why)
 
@@ -304,11 +344,7 @@ class WebRtcWire:
         try:
             await self._engine.close(flush_timeout)
         finally:
-            self.phase = Phase.CLOSED
-            self._owner.ended(self, self._verdict)
-            self._tell()
-            self._gone.set()
-            self._owner.freed(self)
+            self._freed()
         if self._verdict is not None:
             await self._bye("closed while connecting")
 

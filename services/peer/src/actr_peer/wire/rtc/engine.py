@@ -236,7 +236,7 @@ class AiortcEngine:
         if not self._ice.asks_servers:
             self._asked.set()
             return sdp
-        self._tasks.start("gather", self._ask_servers())
+        self._tasks.start("gather", self._ask_servers(), failed=lambda exc: self._asked_all())
         return "".join(
             line for line in sdp.splitlines(keepends=True) if _END_OF_CANDIDATES not in line
         )
@@ -244,12 +244,15 @@ class AiortcEngine:
     async def _ask_servers(self) -> None:
         self._asking = asyncio.current_task()
         await self._ice.ask_servers(self._found)
-        self._asking = None
-        if self._sink is not None:
-            self._sink.candidate(Candidate(""))
-        self._asked.set()
+        self._asked_all()
         if self._remote_ended:
             await self._end_of_candidates()
+
+    def _asked_all(self) -> None:
+        self._asking = None
+        if self._sink is not None and not self._asked.is_set():
+            self._sink.candidate(Candidate(""))
+        self._asked.set()
 
     def _found(self, candidate: IceCandidate) -> None:
         if self._sink is not None:

@@ -12,16 +12,21 @@ differs from aioice 0.13:
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 
 from aioice import Candidate, Connection, TransportPolicy, ice, stun, turn
 from aioice.candidate import candidate_foundation, candidate_priority
-from aiortc.rtcicetransport import RTCIceTransport
+from aiortc.rtcicetransport import RTCIceTransport, parse_stun_turn_uri
 
+from actr_peer.protocol.negotiation import IceServer
 from actr_peer.wire.engine import EngineOptions
+
+log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 MAX_HOST_ADDRESSES = 12
@@ -36,6 +41,31 @@ def host_addresses(*, loopback: bool | None, link_local: bool = False) -> list[s
     if loopback or (loopback is None and not addresses):
         addresses.insert(0, LOOPBACK)
     return addresses[:MAX_HOST_ADDRESSES]
+
+
+def usable_servers(servers: Sequence[IceServer]) -> tuple[IceServer, ...]:
+    """``servers`` with those of their URLs that can be read; the others are logged.
+
+    For servers that somebody else names: one's own that cannot be read are an error.
+    """
+    usable: list[IceServer] = []
+    for server in servers:
+        urls = tuple(filter(_is_usable, server.urls))
+        if urls:
+            usable.append(replace(server, urls=urls))
+    return tuple(usable)
+
+
+def _is_usable(url: str) -> bool:
+    try:
+        parsed = parse_stun_turn_uri(url)
+        str(parsed["host"]).encode("idna")
+        if not 0 < int(parsed["port"]) < 65536:
+            raise ValueError(f"port {parsed['port']}")
+    except ValueError as exc:  # IDNA raises a kind of it
+        log.warning("ICE server skipped: url=%.200r cause=%s", url, exc)
+        return False
+    return True
 
 
 class IceConnection(Connection):
@@ -123,7 +153,7 @@ class IceConnection(Connection):
         try:
             async with asyncio.timeout(self._options.gather_timeout):
                 candidate, _ = await ice.server_reflexive_candidate(protocol, self.stun_server)
-        except (OSError, TimeoutError, stun.TransactionError) as exc:
+        except Exception as exc:  # noqa: BLE001  boundary: a name that is none, an answer that is none
             self._failed("stun", self.stun_server, exc)
             return
         if not self._closing:
@@ -146,7 +176,7 @@ class IceConnection(Connection):
                     turn_ssl=self.turn_ssl,
                     turn_transport=self.turn_transport,
                 )
-        except (OSError, TimeoutError, stun.TransactionError) as exc:
+        except Exception as exc:  # noqa: BLE001  boundary: a name that is none, an answer that is none
             self._failed("turn", self.turn_server, exc)
             return
         if self._closing:
@@ -166,7 +196,11 @@ class IceConnection(Connection):
             why = f"{code} {reason}"
         elif isinstance(exc, OSError) and not isinstance(exc, TimeoutError):
             why = str(exc)
-        self.failures.append(f"{scheme}:{server[0]}:{server[1]}: {why}")
+        elif not isinstance(exc, TimeoutError | stun.TransactionError):
+            why = repr(exc)
+        failure = f"{scheme}:{server[0]}:{server[1]}: {why}"
+        log.info("ICE server gave no candidate: %s", failure)
+        self.failures.append(failure)
 
     async def query_consent(self) -> None:
         """Ask the far side, again and again, whether it still wants our packets (RFC 7675)."""

@@ -10,6 +10,7 @@ What differs from aiortc 1.16, each measured to matter (docs/decisions/0004-late
 - a message that grows beyond what we advertise, or a channel that does not exist, ends the
   association (aiortc buffers without end)
 - messages reach the sink directly: no event emitter, no task, no queue
+- what is latency-first ages by the monotonic clock: a step of the wall clock drops nothing
 - a malformed packet ends the association instead of killing the transport silently
 
 Source: RFC 9260 (SCTP), RFC 8831 (data channels), RFC 6525 (stream reset).
@@ -18,6 +19,7 @@ Source: RFC 9260 (SCTP), RFC 8831 (data channels), RFC 6525 (stream reset).
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 
 from aiortc import RTCDataChannel
@@ -29,6 +31,7 @@ from aiortc.rtcsctptransport import (
     WEBRTC_BINARY,
     WEBRTC_BINARY_EMPTY,
     Chunk,
+    DataChunk,
     RTCSctpTransport,
     SackChunk,
     serialize_packet,
@@ -50,6 +53,8 @@ INITIAL_RESEND_AFTER = 0.5
 
 _Established = RTCSctpTransport.State.ESTABLISHED
 _Closed = RTCSctpTransport.State.CLOSED
+_PAST = -math.inf
+"""Before any reading of any clock."""
 
 
 class LaneSctp(GuardedSctp):
@@ -122,7 +127,7 @@ class LaneSctp(GuardedSctp):
                     if left <= 0:
                         self.stale += 1
                         continue
-                    expiry = time.time() + left  # aiortc compares with this clock
+                    expiry = queued_at + LIFETIME
                 self._cut(channel, protocol, data, expiry)
                 await self._transmit()
         finally:
@@ -185,7 +190,7 @@ class LaneSctp(GuardedSctp):
             if [chunk for chunk in repeats if self._maybe_abandon(chunk)]:
                 self._update_advanced_peer_ack_point()
         queue = self._outbound_queue
-        if not queue or queue[0]._expiry is None or queue[0]._expiry >= time.time():
+        if not queue or queue[0]._expiry is None or queue[0]._expiry >= time.monotonic():
             return
         if self._sent_queue and not queue[0].flags & SCTP_DATA_FIRST_FRAG:
             self._maybe_abandon(self._sent_queue[-1])  # its first part, where not acknowledged
@@ -195,6 +200,17 @@ class LaneSctp(GuardedSctp):
                 break
         self.stale += 1
         self._update_advanced_peer_ack_point()
+
+    def _maybe_abandon(self, chunk: DataChunk) -> bool:
+        # aiortc compares with the wall clock, which steps; our times are those of the monotonic.
+        expiry = chunk._expiry
+        if expiry is None:
+            return super()._maybe_abandon(chunk)
+        chunk._expiry = _PAST if expiry < time.monotonic() else None
+        try:
+            return super()._maybe_abandon(chunk)
+        finally:
+            chunk._expiry = expiry
 
     async def _send_chunk(self, chunk: Chunk) -> None:
         try:

@@ -21,18 +21,17 @@ from actr_peer.errors import (
     BusyError,
     ConfigError,
     LimitError,
-    PeerError,
     RemoteProtocolError,
 )
-from actr_peer.protocol.media import MediaFrame, Sample, TrackStats
+from actr_peer.protocol.media import MediaFrame, TrackStats
 from actr_peer.protocol.negotiation import TrackKind
 from actr_peer.wire.engine import MediaSource, TrackSender
 from actr_peer.wire.rtc.receivers import EncodedReceiver
 from actr_peer.wire.rtc.senders import EncodedSender
+from actr_peer.wire.source import MAX_TRACK_ID_CHARACTERS, GuardedSource, guard
 
 MAX_TRACKS = 16
 """Of each side: sections and their descriptions must fit a signaling message."""
-MAX_TRACK_ID_CHARACTERS = 128
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ log = logging.getLogger(__name__)
 class SectionTrack:
     """One outgoing track; see ``wire.engine.TrackSender``."""
 
-    def __init__(self, source: MediaSource) -> None:
+    def __init__(self, source: GuardedSource) -> None:
         self.source = source
         self.frames = 0
         self.section: RTCRtpTransceiver | None = None
@@ -53,12 +52,12 @@ class SectionTrack:
         sender = self.sender
         assert self.section is not None
         assert sender is not None
-        sender.on_keyframe_request = self._keyframe_requested
+        sender.on_keyframe_request = self.source.request_keyframe
         wanted = _only(self.source.codec, self.section._codecs)
         if not wanted:
             raise RemoteProtocolError(f"the far side does not take {self.source.codec}")
         await sender.ready(wanted)
-        while (sample := await self._read()) is not None:
+        while (sample := await self.source.read()) is not None:
             try:
                 await sender.transmit(sample)
             except ConnectionError as exc:
@@ -68,21 +67,6 @@ class SectionTrack:
                 raise BrokenError(f"a frame that is no {self.source.codec}: {exc!r}") from exc
             self.frames += 1
         return True
-
-    async def _read(self) -> Sample | None:
-        """The source is the application's: whatever it raises ends its track and nothing else."""
-        try:
-            return await self.source.read()
-        except PeerError:
-            raise
-        except Exception as exc:
-            raise BrokenError(f"the source failed: {exc!r}") from exc
-
-    def _keyframe_requested(self) -> None:
-        try:
-            self.source.request_keyframe()
-        except Exception:
-            log.exception("key-frame request failed: track=%s", self.source.track_id)
 
     @property
     def sender(self) -> EncodedSender | None:
@@ -126,14 +110,9 @@ class Sections:
     # What the owner wants
 
     def publish(self, source: MediaSource) -> SectionTrack:
+        source = guard(source)
         if source.track_id in self._tracks:
             raise BusyError(f"track {source.track_id!r} is published on this connection")
-        if len(source.track_id) > MAX_TRACK_ID_CHARACTERS:
-            raise LimitError(
-                "characters of a track id",
-                limit=MAX_TRACK_ID_CHARACTERS,
-                asked=len(source.track_id),
-            )
         if len(self._tracks) >= MAX_TRACKS:
             raise LimitError("tracks", limit=MAX_TRACKS, asked=len(self._tracks) + 1)
         codecs = {codec.name for codec in _capabilities(source.kind)}
@@ -273,7 +252,7 @@ class Sections:
             jitter=ticks / clock_rate,
             rtt=sender.rtt if sender is not None else None,
             frames=track.frames,
-            dropped=getattr(track.source, "dropped", 0),
+            dropped=track.source.dropped,
         )
 
     def _inbound(self, receiver: EncodedReceiver) -> TrackStats:
