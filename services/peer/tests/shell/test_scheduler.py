@@ -15,6 +15,7 @@ from actr_peer.lifecycle.scheduler import Deferred, Job, Outcome, Stopped, Turn
 from actr_peer.protocol.mailbox import Repeated, Request
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
 from actr_peer.storage.journal import NoJournal
+from actr_peer.tasks import Tasks
 
 
 @pytest.fixture
@@ -428,10 +429,14 @@ async def test_draining_waits_for_what_runs_and_starts_nothing_more(mailbox: Mai
         for name in ("a", "b"):
             put(mailbox, request(name))
         await actor.until(lambda: actor.started == ["a"])
-        assert not await actor.scheduler.drain(0.01)
-        asyncio.get_running_loop().call_soon(gates.open, "a", "b")
-        assert await actor.scheduler.drain(10)
-        assert await actor.scheduler.drain(10)
+        async with Tasks("test") as tasks:
+            draining = tasks.start("drain", actor.scheduler.drain())
+            for _ in range(3):
+                await asyncio.sleep(0)
+            assert not draining.done()
+            gates.open("a", "b")
+            await draining
+        await actor.scheduler.drain()  # nothing runs: it waits for nothing
     assert (actor.started, mailbox.depth) == (["a"], 1)
 
 

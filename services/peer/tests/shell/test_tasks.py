@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -95,3 +96,94 @@ async def test_a_closed_owner_starts_nothing() -> None:
     tasks = Tasks("owner")
     with pytest.raises(ClosedError):
         tasks.start("late", fail())
+
+
+async def test_what_does_not_end_in_time_is_named_and_left_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    released, ended = asyncio.Event(), asyncio.Event()
+
+    async def hang() -> None:
+        while not released.is_set():
+            with suppress(asyncio.CancelledError):
+                await released.wait()
+        ended.set()
+
+    async with Tasks("owner") as tasks:
+        tasks.bound(0.0)
+        tasks.start("rollback", hang())
+        tasks.start("reader", asyncio.Event().wait())  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+    assert "left behind, although cancelled: owner/rollback" in caplog.text
+    assert "owner/reader" not in caplog.text
+    released.set()
+    await ended.wait()
+
+
+async def test_a_failure_reaches_through_the_blocks_inside_the_one_that_failed() -> None:
+    left: list[str] = []
+
+    async def nested() -> None:
+        async with Tasks("outer") as outer:
+            try:
+                async with Tasks("inner") as inner:
+                    inner.start("loop", asyncio.Event().wait())  # type: ignore[arg-type]
+                    outer.start("bug", fail())
+                    await asyncio.Event().wait()
+            finally:
+                left.append("inner")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await nested()
+    assert (caught.group_contains(ZeroDivisionError), left) == (True, ["inner"])
+    owner = asyncio.current_task()
+    assert owner is not None
+    assert not owner.cancelling()
+
+
+async def test_a_failure_beside_a_body_that_ends_leaves_no_cancellation_behind() -> None:
+    async def end_at_once() -> None:
+        async with Tasks("owner") as tasks:
+            failing = tasks.start("bug", fail())
+            while not failing.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(0)
+
+    with pytest.raises(ExceptionGroup):
+        await end_at_once()
+    await asyncio.sleep(0)  # raises what is still to come
+
+
+async def test_a_block_that_is_cancelled_while_it_is_left_ends_and_says_so() -> None:
+    at_clean_up, go_on = asyncio.Event(), asyncio.Event()
+
+    async def clean_up() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            at_clean_up.set()
+            await go_on.wait()
+
+    async def owner() -> None:
+        async with Tasks("owner") as tasks:
+            tasks.start("child", clean_up())
+            await asyncio.sleep(0)
+
+    leaving = asyncio.ensure_future(owner())
+    await at_clean_up.wait()
+    leaving.cancel()
+    await asyncio.sleep(0)
+    assert not leaving.done(), "it waits for its children all the same"
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+
+
+async def test_an_error_of_the_body_leaves_the_block_as_it_is() -> None:
+    async def owner() -> None:
+        async with Tasks("owner") as tasks:
+            tasks.start("loop", asyncio.Event().wait())  # type: ignore[arg-type]
+            await fail()
+
+    with pytest.raises(ZeroDivisionError):
+        await owner()

@@ -6,12 +6,12 @@ import asyncio
 import functools
 import gc
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from actr_peer.errors import ClosedError, LocalProtocolError, PeerError
+from actr_peer.errors import ClosedError
 from actr_peer.inbound.subscribers import (
     MediaCallback,
     StreamCallback,
@@ -20,17 +20,23 @@ from actr_peer.lifecycle.config import NodeConfig
 from actr_peer.lifecycle.inprocess import serve_shell, serve_workload
 from actr_peer.lifecycle.parts import Parts
 from actr_peer.lifecycle.ref import ActrRef
+from actr_peer.lifecycle.supervisor import Supervisor
 from actr_peer.outbound.gates import ROOT, Scope
 from actr_peer.outbound.local import LocalGate
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.signaling import Presence
 from actr_peer.service import Caller, Service
-from actr_peer.tasks import Tasks, first_cause
+from actr_peer.tasks import Tasks, until_cancelled
 from actr_peer.transport.media import Publication
 from actr_peer.transport.streams import WINDOW, StreamWriter
 
 log = logging.getLogger(__name__)
+
+HANDLERS_SHARE, CALLBACKS_SHARE = 13 / 16, 15 / 16
+"""Of ``close_timeout``: handlers, then hooks and callbacks, that run longer are left behind."""
+LEAST_SHARE = 1 / 16
+"""Of ``close_timeout``, that each phase has at least."""
 
 YOUNG_OBJECTS = 5000
 """Allocations between two young collections: about what 256 calls in flight are made of."""
@@ -45,51 +51,58 @@ class Node(Parts):
 
     def __init__(self, config: NodeConfig, services: Sequence[Service]) -> None:
         super().__init__(config, services, self, Tasks(str(config.id)))
-        self._stack = AsyncExitStack()
-        self._is_started = False
-        self._is_closed = False
+        self._supervisor = Supervisor(
+            str(config.id),
+            begin=self._begin,
+            wind_down=self._wind_down,
+            ending=self._ending,
+            gone=self.ended.set,
+            seconds=config.close_timeout,
+        )
+        self._block: asyncio.Task[Any] | None = None
+        """That runs ``async with``, and is interrupted when the node fails."""
+        self._is_interrupted = False
 
     @property
     def id(self) -> ActrId:
         return self.config.id
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended it, once it has ended without being asked to."""
+        return self._supervisor.failure
+
     async def start(self) -> ActrRef:
         """Start everything; returns when the actor is registered and its loops run.
 
+        It runs in a task of its own from then on, whatever becomes of the one that started it.
+        Cancelling the start ends what was started.
+
         Raises:
             BusyError: If the listener's port or the mailbox is in use, or the identity is.
+            ClosedError: If it is closed, before or meanwhile.
             ConfigError: If signaling refuses what this actor says of itself.
             UnreachableError: If signaling cannot be reached.
             PeerError: Whatever ``on_start`` raises is passed on as it is.
         """
-        if self._is_started:
-            raise LocalProtocolError("a node starts once; make a new one")
-        self._is_started = True
-        ref = ActrRef(self)
-        try:
-            await self._start(ref)
-        except BaseException as exc:
-            self._is_closed = True
-            self.ended.set()
-            await self._stack.aclose()
-            cause = first_cause(exc)
-            if isinstance(cause, PeerError) and cause is not exc:
-                raise cause from None  # without the groups of the blocks it passed through
-            raise
-        return ref
+        await self._supervisor.start()
+        return self._ref
 
-    async def _start(self, ref: ActrRef) -> None:
-        await self._stack.enter_async_context(self.mailbox)
-        await self._stack.enter_async_context(self.durable.outbox)
-        self._stack.callback(self.durable.close)
-        await self._stack.enter_async_context(self.tasks)
+    async def _begin(self, stack: AsyncExitStack) -> None:
+        ref = self._ref = ActrRef(self)
+        await stack.enter_async_context(self.mailbox)
+        await stack.enter_async_context(self.durable.outbox)
+        stack.callback(self.durable.close)
+        await stack.enter_async_context(self.tasks)
         await self.hooks.call("on_start", ref)
+        if self._supervisor.is_ending:
+            return
         self.tasks.start("hooks", self.hooks.run())
-        await self._stack.enter_async_context(self.wiring)
-        await self._stack.enter_async_context(self.scheduler)
+        await stack.enter_async_context(self.wiring)
+        await stack.enter_async_context(self.scheduler)
+        stack.callback(self._refuse_calls)
         self.tasks.start(
-            "workload",
-            serve_workload(self.local.to_workload, self, self.handlers, self.scheduler),
+            "workload", serve_workload(self.local.to_workload, self, self.handlers, self.scheduler)
         )
         self.tasks.start("shell", serve_shell(self.local.to_shell, self, self.shell_handlers))
         self.durable.start()
@@ -97,36 +110,62 @@ class Node(Parts):
         self.hooks.post("on_ready", ref)
 
     async def close(self) -> None:
-        """End in phases, inside one deadline; harmless when closed.
+        """End in phases, inside ``close_timeout`` seconds; harmless when closed.
 
         No new work is taken; what is pending finishes or fails; ``on_stop`` runs; the actor
-        leaves signaling; wires close.
+        leaves signaling; wires close. What does not end in time is named in the log and left
+        behind. Cancelling this only ends the waiting.
+
+        A handler, a hook or a callback of this actor that calls this begins the end and does not
+        wait for it, for the end waits for it: it has half of ``close_timeout`` to return.
+
+        Raises:
+            BaseException: What ended the actor, if it did not end because it was asked to.
         """
-        if self._is_closed or not self._is_started:
-            self._is_closed = True
-            await self.ended.wait() if self._is_started else None
-            return
-        self._is_closed = True
+        self._supervisor.ask()
+        if not self._is_inside(asyncio.current_task()):
+            await self._supervisor.wait()
+
+    def _is_inside(self, task: object) -> bool:
+        """Whether the end of the actor waits for ``task``."""
+        return task in self._supervisor or task in self.tasks or task in self.scheduler
+
+    def _ending(self) -> None:
+        """It was asked to end, or a part has failed: take nothing more."""
+        if self._block is not None and not self._supervisor.is_asked:
+            self._is_interrupted = True
+            self._block.cancel()
+        now, seconds = asyncio.get_running_loop().time(), self.config.close_timeout
+        self.scheduler.bound(now + seconds * HANDLERS_SHARE)
+        self.tasks.bound(now + seconds * CALLBACKS_SHARE)
+
+    async def _wind_down(self) -> None:
+        seconds = self.config.close_timeout
+        begun = asyncio.get_running_loop().time()
+        half, most = begun + seconds / 2, begun + seconds * 3 / 4
+        await self._phase("streams", self.openings.close(), half)
+        await self._phase("requests", self.scheduler.drain(), half)
+        self._refuse_calls()
+        await self._phase("on_stop", self.hooks.call_guarded("on_stop"), most)
+        await self._phase("leave", self.wiring.leave(), most)
+
+    async def _phase(self, name: str, work: Coroutine[Any, Any, None], until: float) -> None:
+        """One phase of the end: beside this task, so that one that hangs holds nothing up."""
+        task = self.tasks.start(f"closing/{name}", work, failed=_is_logged)
+        left = until - asyncio.get_running_loop().time()
+        await asyncio.wait({task}, timeout=max(left, self.config.close_timeout * LEAST_SHARE))
+        if not task.done():
+            log.warning("closing took too long: actor=%s phase=%s", self.id, name)
+            task.cancel()
+
+    def _refuse_calls(self) -> None:
         error = ClosedError(f"{self.id} is closed")
-        try:
-            async with asyncio.timeout(self.config.close_timeout):
-                await self.openings.close()
-                await self.scheduler.drain(self.config.close_timeout / 2)
-                self.local.close(error)
-                self.calls.fail_all(error)
-                await self.hooks.call_guarded("on_stop")
-                await self.wiring.leave()
-        except TimeoutError:
-            log.warning("closing took too long: actor=%s", self.id)
-        finally:
-            self.calls.fail_all(error)
-            try:
-                await self._stack.aclose()
-            finally:
-                self.ended.set()
+        self.local.close(error)
+        self.calls.fail_all(error)
 
     async def __aenter__(self) -> Self:
-        self._ref = await self.start()
+        await self.start()
+        self._block = asyncio.current_task()
         return self
 
     async def __aexit__(
@@ -135,6 +174,11 @@ class Node(Parts):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        block, self._block = self._block, None
+        if self._is_interrupted and block is not None:
+            if not isinstance(exc, asyncio.CancelledError):
+                await until_cancelled()
+            block.uncancel()
         await self.close()
 
     @property
@@ -149,7 +193,7 @@ class Node(Parts):
     ) -> Caller:
         """A caller for ``remote``; for the own id, the gate inside the process."""
         target = ActrId.parse(remote) if isinstance(remote, str) else remote
-        if self._is_closed:
+        if self._supervisor.is_ending:
             raise ClosedError(f"{self.id} is closed")
         if target == self.id:
             return self.caller_to_workload(scope)
@@ -207,6 +251,10 @@ class Node(Parts):
         return await self.wiring.publish(
             target, source, timeout=timeout if timeout is not None else self.config.call_timeout
         )
+
+
+def _is_logged(_error: BaseException) -> None:
+    """A phase of the end that fails leaves the others as they are."""
 
 
 @functools.cache

@@ -133,9 +133,19 @@ class ActrRef:
         return self._node
 
     async def close(self) -> None:
-        """End the actor gracefully; harmless when it has ended."""
+        """End the actor gracefully; harmless when it has ended. See ``Node.close``.
+
+        Raises:
+            BaseException: What ended the actor, if it did not end because it was asked to.
+        """
         await self._node.close()
 
     def __await__(self) -> Generator[Any, None, None]:
-        """Wait until the actor has ended, or was replaced by a newer process."""
+        """Wait until the actor has ended, or was replaced by a newer process.
+
+        Raises:
+            BaseException: What ended the actor, if it did not end because it was asked to.
+        """
         yield from self._node.ended.wait().__await__()
+        if self._node.failure is not None:
+            raise self._node.failure

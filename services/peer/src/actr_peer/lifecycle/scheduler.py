@@ -123,22 +123,20 @@ class Scheduler:
         self._running.clear()
         self._put_off.clear()
 
-    async def drain(self, timeout: float) -> bool:
-        """Start nothing more, and wait at most ``timeout`` seconds for what runs or is deferred.
-
-        Returns:
-            Whether all of it has ended.
-        """
+    async def drain(self) -> None:
+        """Start nothing more, and wait for what runs or is deferred."""
         self._is_taking = False
         self._idle.clear()
-        if not self._turns.active and not self.deferred:
-            return True
-        try:
-            async with asyncio.timeout(timeout):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
+        if self._turns.active or self.deferred:
+            await self._idle.wait()
+
+    def bound(self, at: float) -> None:
+        """Leaving the block waits for handlers until ``at``, by the loop's clock."""
+        self._tasks.bound(at)
+
+    def __contains__(self, task: object) -> bool:
+        """Whether ``task`` is that of a handler that this runs."""
+        return isinstance(task, StandIn) and task.owner is self
 
     def is_running(self, request_id: str) -> bool:
         """Whether the handler of this request runs now, or waits for what it called.
@@ -240,7 +238,7 @@ class Scheduler:
     def _start(self, turn: Turn) -> None:
         """Step the handler; it ends here, or goes on in a task."""
         request = turn.request
-        turn.stand_in = StandIn()
+        turn.stand_in = StandIn(self)
         if request is not None:
             self._queued.pop(request.sequence, None)
             self._running[request.request_id] = turn

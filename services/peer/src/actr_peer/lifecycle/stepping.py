@@ -31,9 +31,11 @@ class Suspended:
 class StandIn:
     """The current task of a stepped coroutine: its real one, once there is one."""
 
-    __slots__ = ("__weakref__", "_cancels", "_message", "task")
+    __slots__ = ("__weakref__", "_cancels", "_message", "owner", "task")
 
-    def __init__(self) -> None:
+    def __init__(self, owner: object = None) -> None:
+        self.owner = owner
+        """Who steps the coroutine."""
         self.task: asyncio.Task[Any] | None = None
         self._cancels = 0
         self._message: Any = None

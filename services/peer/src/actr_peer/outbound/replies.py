@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
+from contextlib import suppress
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -10,6 +11,7 @@ from google.protobuf.message import DecodeError
 from actr_peer.errors import (
     BrokenError,
     CallError,
+    ClosedError,
     Code,
     LocalProtocolError,
     RemoteProtocolError,
@@ -56,10 +58,11 @@ def read_reply(method: Method[Any, Res], reply: Envelope) -> Res:
 async def feed(
     writer: StreamWriter, requests: AsyncIterable[Req], *, on_error: Callable[[Exception], None]
 ) -> None:
-    """Send all requests and end the stream; never raises, for it runs beside its caller.
+    """Send all requests and end the stream.
 
     An error of the user's iterable goes to ``on_error`` and, as ABORTED, to the far side. A
-    far side that takes no more just ends it: its reply or the link says why.
+    far side that takes no more, or a link that is closed, just ends it: its reply or the link
+    says why.
     """
     try:
         async for request in requests:
@@ -67,10 +70,12 @@ async def feed(
     except BrokenError:
         return
     except Exception as exc:  # noqa: BLE001 - the iterable is the user's code
-        writer.end(CallError(Code.ABORTED, "the caller's request stream failed"))
+        with suppress(BrokenError, ClosedError):
+            writer.end(CallError(Code.ABORTED, "the caller's request stream failed"))
         on_error(exc)
     else:
-        writer.end()
+        with suppress(BrokenError, ClosedError):
+            writer.end()
 
 
 def call_fails(call: PendingCall) -> Callable[[Exception], None]:
