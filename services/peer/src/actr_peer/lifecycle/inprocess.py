@@ -21,45 +21,48 @@ async def serve_workload(
     """Give each call of the shell its turn; runs until cancelled."""
     while True:
         call = await end.receive()
-        if call.future.done():
-            continue
-        if not handlers.knows(call.method.route_key):
-            call.future.set_exception(_unknown(call, "workload"))
-            continue
         if any(scheduler.would_wait_for(waiting, None) for waiting in call.call_chain):
-            call.future.set_exception(
-                CallError(
-                    Code.FAILED_PRECONDITION,
-                    f"call cycle: a handler waits for this call of {call.method.route_key}",
-                )
-            )
-            continue
-        scheduler.submit(_job(actor, handlers, call))
+            text = f"call cycle: a handler waits for this call of {call.method.route_key}"
+            _refuse(end, call, CallError(Code.FAILED_PRECONDITION, text))
+        elif _is_for(end, call, handlers, "workload"):
+            scheduler.submit(_job(end, actor, handlers, call))
 
 
 async def serve_shell(end: LocalEnd, actor: Actor, handlers: Handlers) -> None:
     """Run each call of the workload; runs until cancelled."""
     while True:
         call = await end.receive()
-        if call.future.done():
-            continue
-        if not handlers.knows(call.method.route_key):
-            call.future.set_exception(_unknown(call, "shell"))
-            continue
-        await _run(actor, handlers, call)
+        if _is_for(end, call, handlers, "shell"):
+            await _run(end, actor, handlers, call)
 
 
-def _job(actor: Actor, handlers: Handlers, call: LocalCall) -> Job:
+def _is_for(end: LocalEnd, call: LocalCall, handlers: Handlers, who: str) -> bool:
+    """Whether somebody waits for the call, and there is a handler for it."""
+    if call.future.done():
+        end.ended(call)
+        return False
+    if not handlers.knows(call.method.route_key):
+        text = f"the {who} has no {call.method.route_key!r}; attach or serve an object that has it"
+        _refuse(end, call, CallError(Code.UNIMPLEMENTED, text))
+        return False
+    return True
+
+
+def _refuse(end: LocalEnd, call: LocalCall, error: CallError) -> None:
+    if not call.future.done():
+        call.future.set_exception(error)
+    end.ended(call)
+
+
+def _job(end: LocalEnd, actor: Actor, handlers: Handlers, call: LocalCall) -> Job:
     async def turn() -> None:
-        await _run(actor, handlers, call)
+        await _run(end, actor, handlers, call)
 
     return Job(turn, call.method.payload_type, request_id=call.request_id)
 
 
-async def _run(actor: Actor, handlers: Handlers, call: LocalCall) -> None:
+async def _run(end: LocalEnd, actor: Actor, handlers: Handlers, call: LocalCall) -> None:
     """Run one call, unless nobody waits for it any more; cancelling it ends its handler."""
-    if call.future.done():
-        return
     task = asyncio.current_task()
     assert task is not None
     is_waited_for = True
@@ -68,19 +71,14 @@ async def _run(actor: Actor, handlers: Handlers, call: LocalCall) -> None:
         if future.cancelled() and is_waited_for:
             task.cancel()
 
-    call.future.add_done_callback(stop)
     try:
-        await handlers.run_local(actor, call)
+        if not call.future.done():
+            call.future.add_done_callback(stop)
+            await handlers.run_local(actor, call)
     except asyncio.CancelledError:
         if not call.future.cancelled():
             raise
         task.uncancel()  # the caller gave up, not the owner of this task
     finally:
         is_waited_for = False
-
-
-def _unknown(call: LocalCall, who: str) -> CallError:
-    return CallError(
-        Code.UNIMPLEMENTED,
-        f"the {who} has no {call.method.route_key!r}; attach or serve an object that has it",
-    )
+        end.ended(call)

@@ -1,8 +1,7 @@
 """The in-process transport: shell and workload in one process, objects instead of bytes (spec 3.2).
 
-Each direction is a :class:`LocalEnd`. Its reliable lane always is there, its signal lane is made
-on first use, stream lanes by channel id and media lanes by track id. The very object that was
-sent arrives. There is no wire layer below.
+Each direction is a :class:`LocalEnd` with a lane for each of the two request types. The very object
+that was sent arrives. There is no wire layer below.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from actr_peer.protocol.payload import PayloadType
 from actr_peer.service import Method
 
 CAPACITY = 1024
-"""Objects that wait on one lane; more makes the sender wait."""
+"""Calls on one lane that wait or run; more makes the sender wait."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,75 +39,95 @@ class LocalCall:
 
 
 class LocalLane:
-    """A bounded queue of objects with one receiver."""
+    """Calls that were sent and have not ended: at most :data:`CAPACITY`, oldest first.
+
+    A call that nobody waits for any more keeps its place until its turn: a queue of those would
+    have no bound otherwise.
+    """
 
     def __init__(self) -> None:
-        self._items: deque[Any] = deque()
-        self._room: asyncio.Event = asyncio.Event()
-        self._room.set()
+        self._queue: deque[LocalCall] = deque()
+        self._open: set[LocalCall] = set()
+        self._places = asyncio.Semaphore(CAPACITY)
+        self._error: ClosedError | None = None
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._queue)
 
-    async def send(self, item: object) -> None:
-        """Put one object; waits while the lane is full."""
-        while len(self._items) >= CAPACITY:
-            self._room.clear()
-            await self._room.wait()
-        self._items.append(item)
+    async def send(self, call: LocalCall) -> None:
+        """Put one call; waits while there is no place, in order.
 
-    def take(self) -> Any:
-        """The oldest object.
+        Raises:
+            ClosedError: If the lane is closed, before or meanwhile.
+        """
+        await self._places.acquire()
+        if self._error is not None:
+            self._places.release()  # the next who waits hears it too
+            raise ClosedError(*self._error.args)
+        self._queue.append(call)
+        self._open.add(call)
+
+    def take(self) -> LocalCall:
+        """The oldest call; tell :meth:`ended` when it has run.
 
         Raises:
             IndexError: If the lane is empty.
         """
-        item = self._items.popleft()
-        self._room.set()
-        return item
+        return self._queue.popleft()
+
+    def ended(self, call: LocalCall) -> None:
+        """A call has run, or will not: its place is free. Twice is harmless."""
+        if call in self._open:
+            self._open.remove(call)
+            self._places.release()
+
+    def close(self, error: ClosedError) -> None:
+        """Take no more; calls that wait or run fail with ``error``."""
+        self._error = error
+        self._queue.clear()
+        for call in tuple(self._open):
+            if not call.future.done():
+                call.future.set_exception(error)
+            self.ended(call)
 
 
 class LocalEnd:
     """One direction: what is sent here is received, signal first, by one task."""
 
     def __init__(self) -> None:
-        self._reliable = LocalLane()
-        self._signal: LocalLane | None = None
+        self._signal, self._reliable = LocalLane(), LocalLane()
         self._arrived = asyncio.Event()
-        self._is_closed = False
+
+    def _lane(self, call: LocalCall) -> LocalLane:
+        is_signal = call.method.payload_type is PayloadType.RPC_SIGNAL
+        return self._signal if is_signal else self._reliable
 
     async def send(self, call: LocalCall) -> None:
-        """Send one call on the lane of its method.
+        """Send one call on the lane of its method; waits while that is full.
 
         Raises:
-            ClosedError: If this end is closed.
+            ClosedError: If this end is closed, before or meanwhile.
         """
-        if self._is_closed:
-            raise ClosedError("the actor is closed")
-        lane = self._reliable
-        if call.method.payload_type is PayloadType.RPC_SIGNAL:
-            lane = self._signal = self._signal or LocalLane()
-        await lane.send(call)
+        await self._lane(call).send(call)
         self._arrived.set()
 
     async def receive(self) -> LocalCall:
-        """The next call: a signal before any other."""
+        """The next call: a signal before any other. Tell :meth:`ended` when it has run."""
         while True:
             for lane in (self._signal, self._reliable):
                 if lane:
-                    call: LocalCall = lane.take()
-                    return call
+                    return lane.take()
             self._arrived.clear()
             await self._arrived.wait()
 
+    def ended(self, call: LocalCall) -> None:
+        """A call has run, or will not. Twice is harmless."""
+        self._lane(call).ended(call)
+
     def close(self, error: ClosedError) -> None:
-        """Take no more; calls that wait fail with ``error``."""
-        self._is_closed = True
-        for lane in (self._signal, self._reliable):
-            while lane:
-                call: LocalCall = lane.take()
-                if not call.future.done():
-                    call.future.set_exception(error)
+        """Take no more; calls that wait or run fail with ``error``."""
+        self._signal.close(error)
+        self._reliable.close(error)
 
 
 class LocalTransport:
