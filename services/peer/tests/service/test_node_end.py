@@ -15,7 +15,6 @@ from actr_peer import ActrRef, Context, System
 from actr_peer.cli.exits import Exit
 from actr_peer.errors import ClosedError
 from actr_peer.lifecycle.node import Node
-from actr_peer.tasks import launch
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient
 
@@ -216,7 +215,7 @@ async def test_a_handler_that_does_not_end_is_named_and_left_behind(
 async def test_closing_goes_on_when_whoever_waits_for_it_is_cancelled(signaling: str) -> None:
     node = node_at(signaling, Room())
     ref = await node.start()
-    closing = launch("closing", node.close())
+    closing = asyncio.ensure_future(node.close())
     await asyncio.sleep(0)
     closing.cancel()
     async with asyncio.timeout(10):
