@@ -107,8 +107,9 @@ async def test_a_failure_while_winding_down_is_told() -> None:
     life.on_wind_down = fail
     await life.supervisor.start()
     life.supervisor.ask()
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ExceptionGroup) as caught:
         await life.supervisor.wait()
+    assert caught.group_contains(ZeroDivisionError)
     assert life.heard[-1] == "gone"
 
 

@@ -179,11 +179,19 @@ async def test_a_block_that_is_cancelled_while_it_is_left_ends_and_says_so() -> 
         await leaving
 
 
-async def test_an_error_of_the_body_leaves_the_block_as_it_is() -> None:
+async def test_an_error_of_the_body_leaves_the_block_beside_those_of_its_children() -> None:
+    async def fail_at_the_end() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise KeyError
+
     async def owner() -> None:
         async with Tasks("owner") as tasks:
-            tasks.start("loop", asyncio.Event().wait())  # type: ignore[arg-type]
+            tasks.start("loop", fail_at_the_end())
+            await asyncio.sleep(0)
             await fail()
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ExceptionGroup) as caught:
         await owner()
+    assert {type(error) for error in caught.value.exceptions} == {KeyError, ZeroDivisionError}

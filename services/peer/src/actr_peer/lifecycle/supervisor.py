@@ -201,8 +201,8 @@ class Supervisor:
     def _kept_from_starting(self, error: BaseException | None) -> BaseException:
         if error is None:
             return ClosedError(f"{self.name} was closed while it started")
-        cause = first_cause(error)
-        if isinstance(cause, PeerError):
+        cause = first_cause(self._cause or error)
+        if cause is self._cause or isinstance(cause, PeerError):
             cause.__suppress_context__ = True  # without the groups of the blocks it passed
             return cause
         return error
