@@ -693,8 +693,9 @@ class Discover(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     STICKINESS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
     actr_type: _builtins.str
-    """Either or both; at least one."""
+    """At least one of type, service and id."""
     service: _builtins.str
     fingerprint: _builtins.str
     """Prefers an exact match; empty: any."""
@@ -702,6 +703,10 @@ class Discover(_message.Message):
     """The same key prefers the same actor while it is there."""
     limit: _builtins.int
     """At most this many; 0: 16."""
+    @_builtins.property
+    def id(self) -> _envelope_pb2.ActrId:
+        """Only this actor, if it is online and shown; a service that does not know the field leaves it."""
+
     def __init__(
         self,
         *,
@@ -710,10 +715,11 @@ class Discover(_message.Message):
         fingerprint: _builtins.str = ...,
         stickiness: _builtins.str = ...,
         limit: _builtins.int = ...,
+        id: _envelope_pb2.ActrId | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actr_type", b"actr_type", "fingerprint", b"fingerprint", "limit", b"limit", "service", b"service", "stickiness", b"stickiness"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actr_type", b"actr_type", "fingerprint", b"fingerprint", "id", b"id", "limit", b"limit", "service", b"service", "stickiness", b"stickiness"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

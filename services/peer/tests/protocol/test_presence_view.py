@@ -84,6 +84,17 @@ def test_a_newer_session_counts_even_where_versions_began_anew() -> None:
     assert view.apply(PresenceEvent(Change.LEAVE, NEWER, 4))
 
 
+def test_a_snapshot_of_a_replica_that_is_behind_does_not_bring_an_older_session_back() -> None:
+    view = PresenceView()
+    view.reset("acme:room", 10, [NEWER])
+    assert view.reset("acme:room", 8, [ROOM]) == []
+    assert view.find(ROOM.id) == NEWER
+    assert view.apply(PresenceEvent(Change.LEAVE, NEWER, 11))
+    assert not view.apply(PresenceEvent(Change.JOIN, ROOM, 12))
+    assert view.reset("acme:room", 13, [ROOM]) == []
+    assert view.find(ROOM.id) is None
+
+
 def test_forgetting_a_type_keeps_what_another_subscription_shows() -> None:
     view = PresenceView()
     view.reset("", 10, [ROOM, CHAT])

@@ -226,3 +226,56 @@ def test_any_bytes_are_a_message_or_a_typed_error(data: bytes) -> None:
 def test_noise_is_a_violation() -> None:
     with pytest.raises(RemoteProtocolError):
         messages.decode(b"\xff\xff\xff\xff")
+
+
+USABLE = pb.Presence(id=BOB.to_message(), ws_address="ws://b:1/v1/wire")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pb.Presence(),
+        pb.Presence(id=BOB.to_message(), ws_address="ws://" + "b" * 300),
+        pb.Presence(id=BOB.to_message(), metadata={str(n): "" for n in range(17)}),
+        pb.Presence(id=BOB.to_message(), metadata={"k": "v" * 300}),
+        pb.Presence(id=BOB.to_message(), services=[pb.ServiceFingerprint()] * 65),
+    ],
+    ids=["no id", "a long address", "many entries", "a long entry", "many services"],
+)
+def test_an_actor_that_cannot_be_used_is_left_out_and_the_others_are_taken(
+    wrong: pb.Presence,
+) -> None:
+    snapshot = pb.PresenceSnapshot(present=[wrong, USABLE])
+    _, body = messages.decode(pb.ServerMessage(snapshot=snapshot).SerializeToString())
+    assert isinstance(body, messages.Snapshot)
+    assert [presence.id for presence in body.present] == [BOB]
+    event = pb.PresenceEvent(presence=wrong)
+    assert messages.decode(pb.ServerMessage(presence=event).SerializeToString()) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_taken"),
+    [
+        ("stun:stun.example:3478", True),
+        ("turns:[2001:db8::1]:5349?transport=tcp", True),
+        ("turn:t?transport=udp", True),
+        ("stun:a..b:3478", False),
+        ("stun:" + "a" * 64, False),
+        ("http://a/", False),
+        ("stun:", False),
+        ("stun:a b", False),
+        ("stun:a:999999", False),
+        ("turn:höst", False),
+    ],
+)
+def test_an_ice_server_that_no_resolver_takes_is_left_out(url: str, is_taken: bool) -> None:
+    ack = pb.HeartbeatAck(ice_servers=[pb.IceServer(urls=[url]), pb.IceServer(urls=["stun:s"])])
+    _, body = messages.decode(pb.ServerMessage(heartbeat_ack=ack).SerializeToString())
+    assert isinstance(body, messages.HeartbeatAck)
+    assert [server.urls for server in body.ice_servers] == [(url,)] * is_taken + [("stun:s",)]
+
+
+def test_a_relay_longer_than_a_peer_can_send_is_nobody_else_s_fault() -> None:
+    offer = pb.SessionDescription(sdp="x" * 70_000)
+    relayed = pb.Relayed(**{"from": BOB.to_message()}, negotiate=pb.Negotiate(offer=offer))
+    assert messages.decode(pb.ServerMessage(relayed=relayed).SerializeToString()) == (0, None)

@@ -114,7 +114,6 @@ def test_a_proof_that_is_required_and_cannot_be_given_is_final() -> None:
             messages.Relay(BOB, NegotiateMessage("c", 1, Bye("x"))),
             {"undelivered": pb.Undelivered()},
         ),
-        (messages.Heartbeat(Load()), {"heartbeat_ack": pb.HeartbeatAck()}),
         (messages.Discover(service="a.B"), {"discovered": pb.Discovered()}),
         (messages.Unsubscribe(""), {"done": pb.Done()}),
         (messages.Unregister(), {"receipt": pb.Receipt()}),
@@ -158,9 +157,9 @@ def test_an_answer_of_the_wrong_kind_is_a_violation() -> None:
 
 def test_fresh_ice_servers_come_with_a_heartbeat() -> None:
     session = registered()
-    number, _ = session.ask(messages.Heartbeat(Load()))
+    number = pb.ClientMessage.FromString(session.beat(Load())).id
     ack = pb.HeartbeatAck(ice_servers=[ICE])
-    _, fresh = say(session, pb.ServerMessage(reply_to=number, heartbeat_ack=ack))
+    (fresh,) = say(session, pb.ServerMessage(reply_to=number, heartbeat_ack=ack))
     assert fresh == Freshened((IceServer(urls=("stun:s",)),))
 
 
@@ -176,6 +175,32 @@ def test_requests_are_bounded_in_bytes_and_number() -> None:
         session.ask(messages.Unregister())
     with pytest.raises(LimitError):
         session.ask(messages.Unregister())
+    assert pb.ClientMessage.FromString(session.beat(Load())).WhichOneof("body") == "heartbeat"
+
+
+def test_a_replacement_by_an_older_registration_is_none() -> None:
+    session = registered()  # with epoch 4
+    for epoch in (0, 3, 4):
+        assert say(session, pb.ServerMessage(replaced=pb.Replaced(epoch=epoch))) == ()
+    assert isinstance(session.lost(4409, "replaced"), Lost)
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(0, 1.0), (2**32 - 1, 60.0), (5000, 5.0)])
+def test_the_pace_of_heartbeats_is_bounded(asked: int, kept: float) -> None:
+    session = Session(REGISTRATION, None)
+    say(session, HELLO)
+    say(session, AUTHENTICATED)
+    registration = pb.Registered(epoch=1, heartbeat_interval_ms=asked)
+    (enrolled,) = say(session, pb.ServerMessage(reply_to=2, registered=registration))
+    assert isinstance(enrolled, Enrolled)
+    assert enrolled.heartbeat == kept
+
+
+def test_a_service_is_left_once_and_soon_whatever_it_says() -> None:
+    session = registered()
+    for effects in ((Move(30.0),), ()):
+        goaway = pb.GoAway(reconnect_after_ms=2**32 - 1)
+        assert say(session, pb.ServerMessage(goaway=goaway)) == effects
 
 
 @pytest.mark.parametrize(

@@ -416,6 +416,33 @@ async def test_the_address_is_one_that_others_can_dial(
         assert wires.address.startswith(f"ws://{host}:")
 
 
+@pytest.mark.parametrize(
+    ("listen", "more", "local_host", "host"),
+    [
+        ("0.0.0.0:0", {}, "10.1.2.3", "10.1.2.3"),
+        ("0.0.0.0:0", {}, "fd00::1", "127.0.0.1"),
+        ("[::]:0", {}, "fd00::1", "[fd00::1]"),
+        ("[::]:0", {}, "fe80::1%eth0", "127.0.0.1"),
+        ("127.0.0.1:0", {}, "10.1.2.3", "127.0.0.1"),
+        (":0", {"advertise": "ws://outside.example:1/p"}, "10.1.2.3", "outside.example"),
+    ],
+)
+async def test_the_address_is_found_anew_from_the_interface_that_reaches_signaling(
+    listen: str, more: dict[str, str], local_host: str, host: str
+) -> None:
+    """The name of the service did not resolve when the listener began."""
+    async with WebSocketWires(
+        self_id=ALICE,
+        listen=listen,
+        on_wire=lambda wire: None,
+        secret=None,
+        towards="ws://no.such.host.invalid/",
+        **more,
+    ) as wires:
+        assert wires.address_from(local_host).startswith(f"ws://{host}:")
+        assert wires.address == wires.address_from(local_host)
+
+
 async def test_of_several_addresses_the_one_that_answers_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -52,10 +52,15 @@ class Watchers:
                     peer.send(data)
 
     def search(self, peer: Peer, query: Discover, reply_to: int) -> None:
-        entries = self._presence.members(
-            _realm(peer), actr_type=query.actr_type, service=query.service
-        )
-        found = rank(entries, query, asker=str(peer.session.id))
+        realm = _realm(peer)
+        if query.id is not None:
+            entry = self._presence.find(query.id.text)
+            found = [entry] if entry is not None and realm in entry.audience else []
+        else:
+            entries = self._presence.members(
+                realm, actr_type=query.actr_type, service=query.service
+            )
+            found = rank(entries, query, asker=str(peer.session.id))
         peer.send(replies.discovered(reply_to, found))
 
 

@@ -226,6 +226,26 @@ async def test_a_hidden_actor_is_shown_to_nobody_and_reached_by_who_knows_it(
     await a.event("room@9", "JOIN")
 
 
+async def test_one_actor_is_found_by_its_id_among_any_number_of_its_type(
+    deployment: Deployment,
+) -> None:
+    a = await deployment.registered("a", 0)
+    await a.subscribe()
+    for number in range(20):  # more than a question without a limit is answered with
+        await deployment.registered(f"room@{number}", 1)
+        await a.event(f"room@{number}", "JOIN")
+    await deployment.registered("room@99", 1, visibility=pb.HIDDEN)
+
+    async def found(name: str) -> set[str]:
+        query = pb.Discover(id=actor(name).to_wire())
+        return texts((await a.ask(discover=query)).discovered.found)
+
+    for number in range(20):
+        assert await found(f"room@{number}") == {f"acme:room@{number}:default"}
+    assert await found("room@99") == set(), "hidden"
+    assert await found("room@77") == set(), "nobody"
+
+
 async def test_discovery_prefers_the_exact_fingerprint_then_the_smaller_load(
     deployment: Deployment,
 ) -> None:

@@ -110,6 +110,7 @@ class Wiring:
                 secret=config.realm_secret,
                 sink=self._signaling_events,
                 load=self._load,
+                address=self.websocket.address_from,
             )
             await stack.enter_async_context(self.signaling)
             await stack.enter_async_context(self.transport)

@@ -5,6 +5,7 @@ The client's session is ``signaling_session.py``, the protobuf form ``signaling_
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -24,6 +25,11 @@ __all__ = [
     "SignalingState",
     "Visibility",
 ]
+
+
+MAX_HELD = 65_536
+"""Actors that are shown; a service that tells of more is not believed."""
+MAX_LEFT = 4096
 
 
 def _nothing() -> Mapping[str, str]:
@@ -121,7 +127,7 @@ class SignalingState(Enum):
     REPLACED = "replaced"
     """A newer process has this identity. Final."""
     REFUSED = "refused"
-    """The service does not take this actor. Final."""
+    """The service does not take this actor: final at the start, asked again later."""
     CLOSED = "closed"
 
 
@@ -135,11 +141,14 @@ class PresenceView:
     """Who is online among the types subscribed to, from snapshots and events.
 
     On one connection a snapshot and what follows come in order. A replica that was behind may
-    still tell of an older session: (epoch, version) never goes back for an actor that is held.
+    still tell of an older session: (epoch, version) never goes back for an actor that is held, and
+    the epoch of one that left is remembered for a while: an older session does not come back.
     """
 
     def __init__(self) -> None:
         self._held: dict[ActrId, _Held] = {}
+        self._left: OrderedDict[ActrId, int] = OrderedDict()
+        """Epochs of those that left, the last ``MAX_LEFT``, newest last."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -163,6 +172,8 @@ class PresenceView:
         missing = {presence.id: presence for presence in self.of_type(actr_type)}
         for presence in present:
             old = missing.pop(presence.id, None)
+            if self._is_old(presence) or (old is None and len(self._held) >= MAX_HELD):
+                continue
             self._held[presence.id] = _Held(presence, version)
             if old is None:
                 events.append(PresenceEvent(Change.JOIN, presence, version))
@@ -172,7 +183,7 @@ class PresenceView:
             elif replace(old, load=presence.load, epoch=presence.epoch) != presence:
                 events.append(PresenceEvent(Change.UPDATE, presence, version))
         for presence in missing.values():
-            del self._held[presence.id]
+            self._drop(presence)
             events.append(PresenceEvent(Change.LEAVE, presence, version))
         return events
 
@@ -183,14 +194,28 @@ class PresenceView:
         if event.kind is Change.LEAVE:
             if held is None or presence.epoch < held.presence.epoch:
                 return False
-            del self._held[presence.id]
+            self._drop(presence)
             return True
+        if self._is_old(presence) or (held is None and len(self._held) >= MAX_HELD):
+            return False
         if held is not None:
             rank = held.presence.epoch, held.version
             if (presence.epoch, event.version) <= rank:
                 return False
         self._held[presence.id] = _Held(presence, event.version)
         return True
+
+    def _is_old(self, presence: Presence) -> bool:
+        held = self._held.get(presence.id)
+        known = self._left.get(presence.id, 0) if held is None else held.presence.epoch
+        return presence.epoch < known
+
+    def _drop(self, presence: Presence) -> None:
+        held = self._held.pop(presence.id)
+        self._left[presence.id] = max(presence.epoch, held.presence.epoch)
+        self._left.move_to_end(presence.id)
+        if len(self._left) > MAX_LEFT:
+            self._left.popitem(last=False)
 
     def forget(self, actr_type: str, still_wanted: Iterable[str]) -> None:
         """Drop a type that is no longer subscribed to, unless another subscription holds it."""

@@ -28,6 +28,15 @@ from actr_peer.protocol.signaling import (
     Registration,
     Visibility,
 )
+from actr_peer.protocol.signaling_reading import (
+    MAX_TEXT,
+    read_ice_servers,
+    read_presence,
+    read_present,
+)
+
+MAX_RELAYED_BYTES = 64 * 1024
+"""Of one relay: the service takes no longer message from a peer."""
 
 # What the client says
 
@@ -65,6 +74,8 @@ class Discover:
     fingerprint: str = ""
     stickiness: str = ""
     limit: int = 0
+    id: ActrId | None = None
+    """Only this actor, where the service knows the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +235,7 @@ def encode(number: int, request: Request) -> bytes:
                     fingerprint=request.fingerprint,
                     stickiness=request.stickiness,
                     limit=request.limit,
+                    id=None if request.id is None else request.id.to_message(),
                 )
             )
         case Relay(to, negotiate):
@@ -239,8 +251,8 @@ def encode(number: int, request: Request) -> bytes:
 def decode(data: bytes) -> tuple[int, Body | None]:
     """Read one server message: the number it answers (0: none), and its body.
 
-    The body is None for a kind that this version does not know, and for a relay that its
-    sender got wrong.
+    The body is None for a kind that this version does not know, and for a relay or presence
+    that the actor which it is from got wrong.
 
     Raises:
         RemoteProtocolError: If it cannot be decoded or a part of it cannot be used.
@@ -255,29 +267,36 @@ def decode(data: bytes) -> tuple[int, Body | None]:
 
 def _hello(message: pb.ServerMessage) -> Hello:
     body = message.hello
+    if len(body.server_id) > MAX_TEXT or len(body.nonce) > MAX_TEXT:
+        raise RemoteProtocolError("a greeting with a name or a nonce that is too long")
     return Hello(body.nonce, body.server_id, body.proof_required, body.max_message_bytes)
 
 
 def _registered(message: pb.ServerMessage) -> Registered:
     body = message.registered
-    servers = tuple(map(_ice_server, body.ice_servers))
+    servers = read_ice_servers(body.ice_servers)
     return Registered(body.session_id, body.epoch, body.heartbeat_interval_ms / 1000, servers)
 
 
 def _snapshot(message: pb.ServerMessage) -> Snapshot:
     body = message.snapshot
-    return Snapshot(body.actr_type, body.version, tuple(map(_presence, body.present)))
+    return Snapshot(body.actr_type, body.version, read_present(body.present))
 
 
-def _event(message: pb.ServerMessage) -> PresenceEvent:
+def _event(message: pb.ServerMessage) -> PresenceEvent | None:
     body = message.presence
+    presence = read_presence(body.presence)
+    if presence is None:
+        return None  # another peer's mistake
     kind = pb.PresenceEvent.Kind.Name(body.kind) if body.kind in _KINDS else "UPDATE"
     reason = pb.PresenceEvent.Reason.Name(body.reason) if body.reason in _REASONS else "NONE"
-    return PresenceEvent(Change[kind], _presence(body.presence), body.version, Reason[reason])
+    return PresenceEvent(Change[kind], presence, body.version, Reason[reason])
 
 
 def _relayed(message: pb.ServerMessage) -> Relayed | None:
     body = message.relayed
+    if body.ByteSize() > MAX_RELAYED_BYTES:
+        return None  # no peer could send it
     try:
         source = ActrId.from_message(getattr(body, "from"))
         return Relayed(source, body.incarnation, unpack_negotiate(body.negotiate))
@@ -300,11 +319,11 @@ _READERS: Mapping[str, Callable[[pb.ServerMessage], Body | None]] = MappingProxy
         "authenticated": lambda message: Authenticated(),
         "registered": _registered,
         "heartbeat_ack": lambda message: HeartbeatAck(
-            tuple(map(_ice_server, message.heartbeat_ack.ice_servers))
+            read_ice_servers(message.heartbeat_ack.ice_servers)
         ),
         "snapshot": _snapshot,
         "presence": _event,
-        "discovered": lambda message: Discovered(tuple(map(_presence, message.discovered.found))),
+        "discovered": lambda message: Discovered(read_present(message.discovered.found)),
         "receipt": lambda message: Receipt(),
         "undelivered": _undelivered,
         "relayed": _relayed,
@@ -316,22 +335,6 @@ _READERS: Mapping[str, Callable[[pb.ServerMessage], Body | None]] = MappingProxy
         "done": lambda message: Done(),
     }
 )
-
-
-def _presence(body: pb.Presence) -> Presence:
-    return Presence(
-        id=ActrId.from_message(body.id),
-        incarnation=body.incarnation,
-        ws_address=body.ws_address,
-        services=tuple((item.service, item.fingerprint) for item in body.services),
-        metadata=MappingProxyType(dict(body.metadata)),
-        load=Load(body.load.mailbox_backlog, body.load.power_reserve),
-        epoch=body.epoch,
-    )
-
-
-def _ice_server(body: pb.IceServer) -> IceServer:
-    return IceServer(urls=tuple(body.urls), username=body.username, credential=body.credential)
 
 
 def _pack_load(load: Load) -> pb.Load:

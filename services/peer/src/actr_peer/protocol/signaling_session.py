@@ -31,11 +31,16 @@ from actr_peer.errors import (
 )
 from actr_peer.protocol import signaling_messages as messages
 from actr_peer.protocol.close_codes import CloseCode
-from actr_peer.protocol.signaling import IceServer, PresenceEvent, Registration
+from actr_peer.protocol.signaling import IceServer, Load, PresenceEvent, Registration
 
 CONTEXT = b"actr/signaling/v1"
 MAX_OPEN = 1024
-"""Requests that may wait for their answers."""
+"""Requests that may wait for their answers; heartbeats are none of them."""
+MIN_HEARTBEAT = 1.0
+MAX_HEARTBEAT = 60.0
+"""Seconds between heartbeats, whatever the service asks for."""
+MAX_MOVE = 30.0
+"""Seconds within which a service that goes away is left, whatever it says."""
 
 
 class State(Enum):
@@ -145,6 +150,9 @@ class Session:
         self._last = 0
         self._open: dict[int, type] = {}
         """Number to the type of each request that is not answered."""
+        self._epoch = 0
+        self._is_newest = False
+        """Whether word came that an older registration replaces this one: it never does."""
         self._max_bytes = 0
         self._final: PeerError | None = None
         self._was_moved = False
@@ -158,12 +166,24 @@ class Session:
         """
         if len(self._open) >= MAX_OPEN:
             raise LimitError("signaling requests", limit=MAX_OPEN, asked=MAX_OPEN + 1)
+        data = self._encode(request)
+        self._open[self._last] = type(request)
+        return self._last, data
+
+    def beat(self, load: Load) -> bytes:
+        """Return a heartbeat: no request, for nobody waits for its answer.
+
+        Raises:
+            LimitError: If the service takes no message as long as this.
+        """
+        return self._encode(messages.Heartbeat(load))
+
+    def _encode(self, request: messages.Request) -> bytes:
         data = messages.encode(self._last + 1, request)
         if 0 < self._max_bytes < len(data):
             raise LimitError("bytes of a signaling message", limit=self._max_bytes, asked=len(data))
         self._last += 1
-        self._open[self._last] = type(request)
-        return self._last, data
+        return data
 
     def forget(self, number: int) -> None:
         """Nobody waits for this answer any more; it is dropped when it comes."""
@@ -180,7 +200,10 @@ class Session:
             return ()
         step = _STEPS.get((self.state, type(body))) or _ALWAYS.get(type(body))
         if step is not None:
-            return step(self, number, body)
+            try:
+                return step(self, number, body)
+            except LimitError as exc:  # of what this side must say first
+                raise RemoteProtocolError(f"a service that takes too little: {exc}") from exc
         if self.state is State.REGISTERED and isinstance(body, _ANY_ANSWER):
             return self._answer(number, body)
         raise RemoteProtocolError(f"{type(body).__name__} while {self.state.name.lower()}")
@@ -193,7 +216,7 @@ class Session:
             return Final(self._final)
         why = f"{code} {reason}".strip() if code is not None else reason or "connection lost"
         match code:
-            case CloseCode.REPLACED:
+            case CloseCode.REPLACED if not self._is_newest:
                 return Final(BusyError(f"a newer process has the identity {who}"))
             case CloseCode.UNAUTHENTICATED | CloseCode.FORBIDDEN:
                 return Final(_refused(who, code, reason))
@@ -226,8 +249,10 @@ class Session:
     def _enrolled(self, number: int, body: messages.Registered) -> Effects:
         self.forget(number)
         self.state = State.REGISTERED
+        self._epoch = body.epoch
         asks = (self.ask(messages.Subscribe(actr_type)) for actr_type in self._subscriptions)
-        enrolled = Enrolled(body.epoch, body.heartbeat, body.ice_servers)
+        heartbeat = min(max(body.heartbeat, MIN_HEARTBEAT), MAX_HEARTBEAT)
+        enrolled = Enrolled(body.epoch, heartbeat, body.ice_servers)
         return (enrolled, *(Send(data) for _, data in asks))
 
     def _turned_away(self, number: int, body: messages.Refusal) -> Effects:
@@ -262,12 +287,16 @@ class Session:
         return (Told(body),)
 
     def _goaway(self, number: int, body: messages.GoAway) -> Effects:
+        if self._was_moved:
+            return ()
         self._was_moved = True
-        return (Move(body.after),)
+        return (Move(min(body.after, MAX_MOVE)),)
 
     def _replaced(self, number: int, body: messages.Replaced) -> Effects:
-        who = self._registration.id
-        self._final = BusyError(f"a newer process has the identity {who}")
+        self._is_newest = body.epoch <= self._epoch
+        if not self._is_newest:
+            who = self._registration.id
+            self._final = BusyError(f"a newer process has the identity {who}")
         return ()
 
 

@@ -2,14 +2,17 @@
 
 Wires that work are not touched by anything here. What is asked during an outage waits until its
 deadline. A connection that was lost is made anew after a back-off, with the same registration
-and subscriptions; two ends are final: replaced by a newer process (4409), and refused (4401,
-4403, a registration that cannot be used).
+and subscriptions; two ends are final: replaced by a newer process (4409), and refused at the
+start (4401, 4403, a registration that cannot be used). Nothing else that the service says ends
+more than its connection.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import logging
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -28,6 +31,8 @@ from actr_peer.protocol.signaling import (
 from actr_peer.protocol.signaling_session import Session, undelivered
 from actr_peer.wire.signaling_upkeep import Upkeep
 from actr_peer.wire.tcp import is_websocket_url
+
+log = logging.getLogger(__name__)
 
 ASK_SECONDS = 5.0
 START_SECONDS = 10.0
@@ -59,6 +64,9 @@ class SignalingClient:
         secret: The realm secret; None: development mode.
         sink: Hears of relays, presence and state.
         load: Asked for with each heartbeat.
+        address: Asked with each connection for the ``ws_address`` to register, given this
+            machine's address on the interface that reaches the service; None: as ``registration``
+            says.
         start_timeout: Seconds within which the first registration must come about.
 
     Raises:
@@ -73,6 +81,7 @@ class SignalingClient:
         secret: bytes | None,
         sink: SignalingSink,
         load: Callable[[], Load],
+        address: Callable[[str], str] | None = None,
         start_timeout: float = START_SECONDS,
     ) -> None:
         if not is_websocket_url(url):
@@ -86,9 +95,12 @@ class SignalingClient:
         self._secret = secret
         self._sink = sink
         self._load = load
+        self._address = address
         self._start_timeout = start_timeout
         self._upkeep = Upkeep(url, self)
         self._subscriptions: dict[str, None] = {}
+        self._subscribing: Counter[str] = Counter()
+        """How many wait for the snapshot of a type: the last of them that fails ends it."""
         self._filled: set[str] = set()
         self._view = PresenceView()
         self._recent: OrderedDict[ActrId, Presence] = OrderedDict()
@@ -118,6 +130,11 @@ class SignalingClient:
     @property
     def state(self) -> SignalingState:
         return self._upkeep.state
+
+    @property
+    def contained(self) -> Counter[str]:
+        """Failures of this side's that ended one connection or one message to the sink."""
+        return self._upkeep.contained
 
     @property
     def server_id(self) -> str:
@@ -154,14 +171,16 @@ class SignalingClient:
             UnreachableError: If the service does not answer within ``timeout`` seconds.
         """
         if actr_type not in self._filled:
-            is_new = actr_type not in self._subscriptions
             self._subscriptions[actr_type] = None
+            self._subscribing[actr_type] += 1
             try:
                 await self._upkeep.ask(messages.Subscribe(actr_type), timeout)
-            except BaseException:
-                if is_new:
-                    self._subscriptions.pop(actr_type, None)
-                raise
+            finally:
+                self._subscribing[actr_type] -= 1
+                if not self._subscribing[actr_type]:
+                    del self._subscribing[actr_type]
+                    if actr_type not in self._filled:
+                        self._subscriptions.pop(actr_type, None)
         return self._view.of_type(actr_type)
 
     async def unsubscribe(self, actr_type: str = "", *, timeout: float = ASK_SECONDS) -> None:
@@ -224,7 +243,11 @@ class SignalingClient:
             found = self._recent.get(actr_id)
         if found is None:
             self._recent.pop(actr_id, None)  # it may have left
-            await self.discover(actr_id.actr_type, limit=MAX_FOUND, timeout=timeout)
+            # A service that does not know the id in the question answers with the best of the type.
+            query = messages.Discover(actr_type=actr_id.actr_type, id=actr_id, limit=MAX_FOUND)
+            answer = await self._upkeep.ask(query, timeout)
+            assert isinstance(answer, messages.Discovered)
+            self._remember(answer.found)
             found = self._recent.get(actr_id)
         return found
 
@@ -234,15 +257,27 @@ class SignalingClient:
 
     # Of the upkeep (signaling_upkeep.Client)
 
-    def session(self) -> Session:
+    def session(self, local_host: str) -> Session:
+        if self._address is not None:
+            address = self._address(local_host)
+            self._registration = replace(self._registration, ws_address=address)
         return Session(self._registration, self._secret, self._subscriptions)
 
     def told(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
+        """Tell the sink; a failure there costs what it was told, not the connection."""
+        try:
+            self._tell(body)
+        except Exception:
+            self.contained["told"] += 1
+            log.exception("contained failure: signaling told %s", type(body).__name__)
+
+    def _tell(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
         match body:
             case messages.Relayed(source, incarnation, negotiate):
                 self._sink.relayed(source, incarnation, negotiate)
-            case PresenceEvent():
-                if self._view.apply(body):
+            case PresenceEvent(_, presence):
+                wanted = self._subscriptions.keys() & {"", presence.id.actr_type}
+                if wanted and self._view.apply(body):
                     self._sink.presence(body)
             case messages.Snapshot(actr_type, version, present):
                 if actr_type not in self._subscriptions:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from asyncio import Future, TimerHandle, get_running_loop, sleep
+from asyncio import Future, TimerHandle, get_running_loop, sleep, wait
+from collections import Counter
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from actr_peer.protocol.signaling_session import (
     Ending,
     Enrolled,
     Freshened,
+    Lost,
     Move,
     Send,
     Session,
@@ -38,6 +40,7 @@ CLOSE_SECONDS = 1.0
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """Of one message of the service: a snapshot of some ten thousand actors."""
 MAX_SILENT_BEATS = 3
+MAX_REASON_BYTES = 120
 DEAD_SECONDS = 5.0
 """Sooner than wires: moving to another replica costs nothing."""
 _dice = secrets.SystemRandom()
@@ -55,6 +58,13 @@ class Listener(Protocol):
     def load(self) -> Load: ...
 
 
+class _Connect(connect):
+    """A connection to the configured address and to no other: redirects are failures."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 async def open_socket(url: str) -> ClientConnection:
     """Connect and upgrade.
 
@@ -65,7 +75,7 @@ async def open_socket(url: str) -> ClientConnection:
     port = parts.port or (443 if parts.scheme == "wss" else 80)
     sock = await tcp.connect(parts.hostname or "", port, dead_after=DEAD_SECONDS)
     try:
-        return await connect(
+        return await _Connect(
             url,
             sock=sock,
             proxy=None,
@@ -105,16 +115,31 @@ class Connection:
         self._timer: TimerHandle | None = None
 
     @property
+    def contained(self) -> Counter[str]:
+        """Failures of this side's that ended no more than this connection."""
+        return self._tasks.contained
+
+    @property
     def server_id(self) -> str:
         """What the service at the far side calls itself; empty before its greeting."""
         return self._session.server_id
 
     async def run(self) -> Ending:
-        """Read until the end; return what it means. Every open ask is broken then."""
+        """Read until the end; return what it means. Every open ask is broken then.
+
+        A failure of this side's ends the connection, and nothing else: it is logged and counted.
+        """
         self._timer = self._loop.call_later(REGISTER_SECONDS, self._socket.transport.abort)
+        ending: Ending = Lost("a failure on this side")
         try:
             async with self._tasks:
-                return await self._read()
+
+                async def read() -> None:
+                    nonlocal ending
+                    ending = await self._read()
+
+                await wait([self._tasks.start("reader", read(), failed=self._failed)])
+                return ending
         finally:
             self._timer.cancel()
             for future in self._waiting.values():
@@ -162,7 +187,7 @@ class Connection:
                 for effect in session.receive(data):
                     await self._perform(effect)
         except RemoteProtocolError as error:
-            await socket.close(CloseCode.BAD_MESSAGE, str(error)[:100])
+            await socket.close(CloseCode.BAD_MESSAGE, _reason(str(error)))
             return session.lost(None, str(error))
         except (ConnectionClosed, BrokenError):
             pass  # the codes below say more
@@ -184,11 +209,12 @@ class Connection:
                 self.was_enrolled = True
                 self._listener.freshened(effect.ice_servers)
                 self._listener.enrolled(self)
-                self._tasks.start("heartbeat", self._beat(effect.heartbeat))
+                beat = self._beat(effect.heartbeat)
+                self._tasks.start("heartbeat", beat, failed=self._failed)
             case Freshened(ice_servers):
                 self._listener.freshened(ice_servers)
             case Move(after):
-                self._tasks.start("move", self._move(after))
+                self._tasks.start("move", self._move(after), failed=self._failed)
 
     async def _beat(self, every: float) -> None:
         while True:
@@ -198,12 +224,19 @@ class Connection:
                 log.warning("signaling is silent, connecting anew")
                 self._socket.transport.abort()
                 return
-            _, data = self._session.ask(messages.Heartbeat(self._listener.load()))
             try:
-                await self._send(data)
+                await self._send(self._session.beat(self._listener.load()))
             except BrokenError:
                 return  # the reader says what it means
 
     async def _move(self, after: float) -> None:
         await sleep(after)
         await self.close(CloseCode.GOING_AWAY)
+
+    def _failed(self, error: BaseException) -> None:
+        self._socket.transport.abort()
+
+
+def _reason(text: str) -> str:
+    """As much of ``text`` as fits a close frame (RFC 6455, section 5.5), in whole characters."""
+    return text.encode(errors="replace")[:MAX_REASON_BYTES].decode(errors="ignore")

@@ -3,9 +3,11 @@
 ::
 
     CONNECTING ──registered──▶ REGISTERED ──lost──▶ WAITING ──back-off over──▶ CONNECTING
-         └──────── refused, replaced, left: REFUSED, REPLACED, CLOSED, for good ────┘
+         └──────── refused at the start, replaced, left: for good ──────────────────┘
 
-What is asked during an outage waits until its deadline and goes out on the next connection.
+A service that refuses an actor which was registered before is asked again, every half minute
+(REFUSED meanwhile): a secret that is changed replica by replica must not silence an actor that
+works. What is asked during an outage waits until its deadline and goes out on the next connection.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import logging
 import secrets
 from asyncio import Event, sleep, timeout
+from collections import Counter
 from contextlib import suppress
 from typing import Protocol
 
@@ -35,14 +38,16 @@ from actr_peer.wire.signaling_connection import Connection, open_socket
 log = logging.getLogger(__name__)
 
 LEAVE_SECONDS = 1.0
+REFUSED_SECONDS = 30.0
+"""Between attempts of an actor that was registered before, and is refused now."""
 _dice = secrets.SystemRandom()
 
 
 class Client(Protocol):
     """Who uses the upkeep."""
 
-    def session(self) -> Session:
-        """A new session, for a new connection."""
+    def session(self, local_host: str) -> Session:
+        """A new session, for a new connection, which leaves this machine by ``local_host``."""
 
     def told(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
         """What the service says that nobody asked for."""
@@ -77,6 +82,8 @@ class Upkeep:
         """Set while there is a live connection or never will be one."""
         self._was_registered = False
         self._last_failure = "no attempt was made"
+        self.contained: Counter[str] = Counter()
+        """Failures of this side's, by the task or the message that they ended."""
 
     async def start(self, seconds: float) -> None:
         """Return when registered; nothing runs after a failure.
@@ -88,7 +95,7 @@ class Upkeep:
         """
         await self._tasks.__aenter__()
         try:
-            self._tasks.start("session", self._run())
+            self._tasks.start("session", self._run(), failed=self._end)
             async with timeout(seconds):
                 await self._connection()
         except TimeoutError as exc:
@@ -178,6 +185,11 @@ class Upkeep:
             if was_registered:
                 backoff.succeeded()
             match ending:
+                case Final(error) if self._was_registered and not isinstance(error, BusyError):
+                    log.error("signaling refuses this actor, which works on: %s", error)
+                    self._last_failure = str(error)
+                    self._move(SignalingState.REFUSED)
+                    await sleep(REFUSED_SECONDS)
                 case Final(error):
                     self._end(error)
                 case Lost(why, is_planned):
@@ -193,17 +205,24 @@ class Upkeep:
         """Make one connection and run it to its end; say whether it came to a registration."""
         try:
             socket = await open_socket(self._url)
-        except (OSError, EOFError, WebSocketException) as exc:
+        except (OSError, EOFError, WebSocketException, ValueError) as exc:
             return Lost(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__), False
-        connection = Connection("signaling", socket, self._client.session(), self)
-        return await connection.run(), connection.was_enrolled
+        session = self._client.session(str(socket.local_address[0]))
+        connection = Connection("signaling", socket, session, self)
+        try:
+            return await connection.run(), connection.was_enrolled
+        finally:
+            self.contained.update(connection.contained)
 
     def _lose(self) -> None:
         self.live = None
         self._settled.clear()
 
-    def _end(self, error: PeerError) -> None:
-        """Stop for good."""
+    def _end(self, error: BaseException) -> None:
+        """Stop for good; wires are not touched by that."""
+        if not isinstance(error, PeerError):
+            error = BrokenError(f"signaling has ended by a failure on this side: {error!r}")
+        self.live = None
         self._final = error
         self._settled.set()
         is_replaced = isinstance(error, BusyError)

@@ -6,11 +6,14 @@ import errno
 import socket
 from asyncio import get_running_loop, timeout
 from secrets import SystemRandom
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from actr_peer.errors import BusyError, ConfigError
 
 LOOPBACK = "127.0.0.1"
+Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
+"""As ``getaddrinfo`` returns it."""
 BACKLOG = 128
 ADDRESS_SECONDS = 2.0
 
@@ -113,7 +116,7 @@ async def connect(host: str, port: int, *, dead_after: float = DEAD_SECONDS) -> 
         OSError: If none of them answers.
     """
     loop = get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = await resolve(host, port)
     SystemRandom().shuffle(found)
     failure: OSError = OSError(f"{host} has no address")
     for family, kind, protocol, _, address in found:
@@ -132,6 +135,18 @@ async def connect(host: str, port: int, *, dead_after: float = DEAD_SECONDS) -> 
         else:
             return sock
     raise failure
+
+
+async def resolve(host: str, port: int) -> list[Address]:
+    """Return the addresses of ``host``.
+
+    Raises:
+        OSError: If it has none, or is no name.
+    """
+    try:
+        return list(await get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except UnicodeError as exc:  # IDNA
+        raise OSError(f"{host[:64]!r} is no host name") from exc
 
 
 async def address_towards(url: str) -> str:

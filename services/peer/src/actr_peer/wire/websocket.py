@@ -76,6 +76,7 @@ class WebSocketWires:
         self._towards = towards
         self._allowed_realms = allowed_realms
         self._server: Server | None = None
+        self._bound: tuple[socket.AddressFamily, str, int] | None = None
         self._greeting: set[WebSocketWire] = set()
         self._wires: set[WebSocketWire] = set()
 
@@ -99,10 +100,25 @@ class WebSocketWires:
             max_frame_size=MAX_FRAME_BYTES,
             logger_name=_QUIET,
         )
+        self._bound = sock.family, host, port
         if host in _WILDCARDS:
             host = await tcp.address_towards(self._towards) if self._towards else tcp.LOOPBACK
         self.address = self._advertise or f"ws://{tcp.authority(host, port)}{PATH}"
         return self
+
+    def address_from(self, local_host: str) -> str:
+        """Return how others dial this process, found anew; empty without a listener.
+
+        Args:
+            local_host: This machine's address on the interface that reaches the others.
+        """
+        if self._bound is not None and not self._advertise:
+            family, host, port = self._bound
+            is_v6 = ":" in local_host
+            is_usable = "%" not in local_host and (family is socket.AF_INET6 or not is_v6)
+            if host in _WILDCARDS and is_usable:
+                self.address = f"ws://{tcp.authority(local_host, port)}{PATH}"
+        return self.address
 
     async def __aexit__(
         self,

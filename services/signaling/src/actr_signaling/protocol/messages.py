@@ -76,6 +76,8 @@ class Discover:
     fingerprint: str
     stickiness: str
     limit: int
+    id: ActrId | None = None
+    """Only this actor, of all that fit the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +183,17 @@ def _unsubscribe(wire: pb.ClientMessage) -> Unsubscribe:
 
 def _discover(wire: pb.ClientMessage) -> Discover:
     body = wire.discover
-    if not body.actr_type and not body.service:
-        raise RefusedError(Close.BAD_MESSAGE, "discover needs an actr_type or a service")
+    wanted = ActrId.check(body.id) if body.HasField("id") else None
+    if not body.actr_type and not body.service and wanted is None:
+        raise RefusedError(Close.BAD_MESSAGE, "discover needs an actr_type, a service or an id")
     if body.service:
         _service(body.service)
     _short("fingerprint", body.fingerprint)
     _short("stickiness", body.stickiness)
     limit = min(body.limit or DEFAULT_FOUND, MAX_FOUND)
-    return Discover(_type(body.actr_type), body.service, body.fingerprint, body.stickiness, limit)
+    return Discover(
+        _type(body.actr_type), body.service, body.fingerprint, body.stickiness, limit, wanted
+    )
 
 
 def _relay(wire: pb.ClientMessage) -> Relay:
