@@ -95,7 +95,7 @@ class Upkeep:
         """
         await self._tasks.__aenter__()
         try:
-            self._tasks.start("session", self._run(), failed=self._end)
+            self._tasks.start("session", self._run())
             async with timeout(seconds):
                 await self._connection()
         except TimeoutError as exc:
@@ -218,11 +218,8 @@ class Upkeep:
         self.live = None
         self._settled.clear()
 
-    def _end(self, error: BaseException) -> None:
+    def _end(self, error: PeerError) -> None:
         """Stop for good; wires are not touched by that."""
-        if not isinstance(error, PeerError):
-            error = BrokenError(f"signaling has ended by a failure on this side: {error!r}")
-        self.live = None
         self._final = error
         self._settled.set()
         is_replaced = isinstance(error, BusyError)
