@@ -43,6 +43,7 @@ class Cut:
 
     image: Image
     journal: bytes
+    mark: bytes
     promised: Ledger
 
 
@@ -61,11 +62,14 @@ async def live(
 ) -> list[Cut]:
     """Run bursts of requests, half of them with effects, and cut the power ``cuts`` times."""
     disk, promised = Disk(), Ledger()
+    _mark(path).unlink(missing_ok=True)  # of the disk before
     made: list[Cut] = []
 
     def maybe_cut() -> None:
         if len(made) < cuts and dice.random() < 0.6:
-            made.append(Cut(disk.cut(dice), _journal(path).read_bytes(), promised.copy()))
+            image = disk.cut(dice)
+            notes = _journal(path).read_bytes(), _mark(path).read_bytes()
+            made.append(Cut(image, *notes, promised.copy()))
 
     async with open_mailbox(kind, disk, path, durability) as mailbox:
         await mailbox._ledger.ask(lambda connection: connection.execute("CREATE TABLE effect(id)"))
@@ -86,6 +90,10 @@ async def live(
 
 def _journal(path: Path) -> Path:
     return path.with_name(path.name + "-run")
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(path.name + "-mark")
 
 
 def _put(mailbox: Mailbox, name: str, promised: Ledger) -> asyncio.Future[None]:
@@ -131,6 +139,7 @@ async def faults(
     disk, found = Disk(cut.image), []
     promised = cut.promised
     _journal(path).write_bytes(cut.journal)
+    _mark(path).write_bytes(cut.mark if durability == "power" else b"")
     async with open_mailbox(kind, disk, path, durability) as mailbox:
         queued: list[Request] = []
         mailbox.attach(queued.extend)

@@ -3,7 +3,7 @@
 Run as ``python mailbox_victim.py FILE ID...``. Each request writes its id with its
 completion. It prints one line each: ``ack ID`` when a put is acknowledged, ``reply ID`` when a
 reply goes out, ``start ID ATTEMPTS`` when a handler starts, ``dead ID`` for each dead letter at
-the end, ``end`` when nothing is left to do. The request ``poison`` kills the process.
+the end, ``end`` when nothing is left to do. A request named in :data:`POISONS` kills the process.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.lifecycle.scheduler import Outcome, Scheduler, Turn
@@ -22,16 +24,33 @@ from actr_peer.protocol.payload import PayloadType
 IN_FLIGHT = 64
 
 
+POISONS: dict[str, Callable[[], None]] = {
+    "kills": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "exits": lambda: os._exit(7),
+    "segfaults": lambda: signal.raise_signal(signal.SIGSEGV),
+    "aborts": os.abort,
+}
+
+
+def _apply_and_die(apply: Callable[[Any], None], connection: Any) -> None:
+    """As a statement would that takes all memory there is."""
+    apply(connection)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def say(*words: object) -> None:
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
 async def handle(item: Request, turn: Turn) -> Outcome:
     say("start", item.request_id, item.attempts)
-    if item.request_id == "poison":
-        os.kill(os.getpid(), signal.SIGKILL)
+    if kill := POISONS.get(item.request_id):
+        kill()
     async with turn.transaction() as tx:
         await tx.execute("INSERT INTO effect(id) VALUES(?)", (item.request_id,))
+    if item.request_id == "kills-in-commit":
+        apply = tx.seal(validate=False)
+        tx.seal = lambda *, validate: partial(_apply_and_die, apply)  # type: ignore[method-assign]
     return Outcome(item.request_id.encode())
 
 

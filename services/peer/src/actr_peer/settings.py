@@ -134,6 +134,8 @@ class Mailbox(Section):
     """Seconds for which a repeated call that is not durable gets the first one's reply."""
     durability: Literal["power", "process", "memory"] = "power"
     """power: fsync before acknowledging; process: survives kill -9 only."""
+    after_loss: Literal["refuse", "go-on"] = "refuse"
+    """What a start does with a file that has lost what was promised; go-on is for one start."""
 
 
 class Calls(Section):

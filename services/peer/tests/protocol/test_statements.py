@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actr_peer.errors import LocalProtocolError
-from actr_peer.protocol.statements import check_statement
+from actr_peer.errors import LimitError, LocalProtocolError
+from actr_peer.protocol.statements import MAX_PARAMETERS, check_parameters, check_statement
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,31 @@ def test_many_different_statements_do_not_pile_up() -> None:
     for n in range(3000):
         check_statement(f"SELECT {n}")
     assert len(statements._checked) <= statements._MAX_CHECKED
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(1 << 63, id="a number above the largest"),
+        pytest.param(-(1 << 63) - 1, id="a number below the smallest"),
+        pytest.param("\ud800", id="half of a surrogate pair"),
+        pytest.param(object(), id="an object"),
+        pytest.param([1], id="a list"),
+    ],
+)
+def test_a_value_that_sqlite_cannot_take_is_refused_by_its_place(value: object) -> None:
+    with pytest.raises(LocalProtocolError, match="parameter 2"):
+        check_parameters((1, value))
+
+
+def test_values_at_the_bounds_are_taken() -> None:
+    check_parameters(((1 << 63) - 1, -(1 << 63), "é\0", b"\xff", None, 1.5, True))
+    check_parameters([0] * MAX_PARAMETERS)
+    with pytest.raises(LimitError):
+        check_parameters([0] * (MAX_PARAMETERS + 1))
+
+
+@pytest.mark.parametrize("sql", ["SELECT '\ud800'", "SELECT 1\0"])
+def test_a_statement_that_is_no_text_is_refused(sql: str) -> None:
+    with pytest.raises(LocalProtocolError, match="NUL or half"):
+        check_statement(sql)

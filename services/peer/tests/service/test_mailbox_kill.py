@@ -66,15 +66,18 @@ async def test_killed_again_and_again_it_loses_and_doubles_nothing(tmp_path: Pat
     assert effects(path) == names
 
 
+@pytest.mark.parametrize("poison", ["kills", "exits", "segfaults", "aborts", "kills-in-commit"])
 async def test_a_request_that_kills_the_process_is_a_dead_letter_after_three_times(
-    tmp_path: Path,
+    tmp_path: Path, poison: str
 ) -> None:
     path = tmp_path / "box.db"
-    names = ["before", "poison", "behind", "last"]
+    names = ["before", poison, "behind", "last"]
     for crash in range(3):
         said = await run(path, names)
-        assert said[-1] == ["start", "poison", str(crash)]
+        starts = [words for words in said if words[0] == "start" and words[1] == poison]
+        assert starts == [["start", poison, str(crash)]]
+        assert said[-1] != ["end"]
     said = await run(path, names)
     assert ["start", "behind", "0"] in said, "what merely waited behind it is not blamed"
-    assert said[-2:] == [["dead", "poison", "3"], ["end"]]
+    assert said[-2:] == [["dead", poison, "3"], ["end"]]
     assert effects(path) == ["before", "behind", "last"]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Timer
+from typing import Any
 
 import pytest
 
 from actr_peer.errors import BusyError, ConfigError
 from actr_peer.storage.batches import Batches, Upsert
-from actr_peer.storage.database import FileLock, configure, connect, file_size, is_full
+from actr_peer.storage.database import FileLock, configure, connect, file_size, is_full, is_locked
 from actr_peer.storage.journal import SLOTS, NoJournal, RunJournal, read_running
 from actr_peer.storage.operations import Finish, Insert, Task
 from actr_peer.storage.pages import URGENT, VITAL, Pages
@@ -33,15 +36,25 @@ def test_one_lock_holds_at_a_time(tmp_path: Path) -> None:
         FileLock(str(tmp_path / "nowhere" / "x")).take()
 
 
+OWN = 0x1234_5678_9ABC
+"""Identity of the database whose journal it is."""
+
+
+def open_journal(path: Path, identity: int = OWN) -> RunJournal:
+    journal = RunJournal(str(path))
+    journal.belong(identity)
+    return journal
+
+
 def test_the_journal_tells_the_next_start_what_ran(tmp_path: Path) -> None:
-    path = str(tmp_path / "run")
-    journal = RunJournal(path)
+    path = tmp_path / "run"
+    journal = open_journal(path)
     slots = [journal.enter(sequence) for sequence in (7, 8, 9)]
     journal.defer(slots[1])
     journal.leave(slots[2])
-    assert read_running(path) == {7, 8}
+    assert read_running(str(path)) == {7, 8}
     journal.close()
-    journal = RunJournal(path)
+    journal = open_journal(path)
     assert journal.interrupted() == {7: False, 8: True}
     generation = journal.generation
     journal.restart()
@@ -49,8 +62,21 @@ def test_the_journal_tells_the_next_start_what_ran(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_commit_of_effects_counts_as_running(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    journal = open_journal(path)
+    journal.defer(journal.enter(8))
+    journal.commit(8)
+    journal.close()
+    journal = open_journal(path)
+    assert journal.interrupted() == {8: False}, "its statements ran: it is not merely deferred"
+    journal.commit(0)
+    assert journal.interrupted() == {8: True}
+    journal.close()
+
+
 def test_the_journal_has_room_for_all_that_may_run(tmp_path: Path) -> None:
-    journal = RunJournal(str(tmp_path / "run"))
+    journal = open_journal(tmp_path / "run")
     slots = [journal.enter(n + 1) for n in range(SLOTS)]
     assert len(journal.interrupted()) == SLOTS
     for slot in slots:
@@ -59,19 +85,70 @@ def test_the_journal_has_room_for_all_that_may_run(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_a_short_or_missing_journal_is_as_good_as_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda data: b"", id="empty"),
+        pytest.param(lambda data: data[:13], id="cut short"),
+        pytest.param(lambda data: b"\xff" * len(data), id="all ones"),
+        pytest.param(lambda data: (1 << 63).to_bytes(8, "little") + data[8:], id="2^63 in front"),
+        pytest.param(lambda data: random.Random(1).randbytes(50_000), id="garbage, and too long"),
+        pytest.param(
+            lambda data: data[:32] + struct.pack("<1088Q", *(7 << 1 for _ in range(1088))),
+            id="numbers of requests without their check",
+        ),
+    ],
+)
+def test_a_damaged_journal_blames_nobody_and_stops_nothing(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
     path = tmp_path / "run"
+    journal = open_journal(path)
+    journal.enter(7)
+    journal.close()
+    path.write_bytes(damage(path.read_bytes()))
     assert read_running(str(path)) == frozenset()
-    path.write_bytes(b"\0" * 13)
-    assert read_running(str(path)) == frozenset()
-    RunJournal(str(path)).close()
-    assert path.stat().st_size == 8 * (SLOTS + 1)
+    journal = open_journal(path)
+    assert journal.interrupted() == {}
+    journal.restart()
+    journal.enter(5)
+    assert (journal.interrupted(), journal.generation) == ({5: False}, 1)
+    journal.close()
+
+
+@pytest.mark.parametrize("generation", [(1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+def test_a_generation_always_fits_the_database(tmp_path: Path, generation: int) -> None:
+    path = tmp_path / "run"
+    open_journal(path).close()
+    data = path.read_bytes()
+    path.write_bytes(data[:16] + struct.pack("<Q", generation) + data[24:])
+    journal = open_journal(path)
+    assert 0 <= journal.generation < 1 << 63
+    journal.restart()
+    assert 0 <= journal.generation < 1 << 63
+    journal.close()
+
+
+def test_the_journal_of_another_file_blames_nobody(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path / "run")
+    journal.enter(7)
+    journal.close()
+    journal = open_journal(tmp_path / "run", identity=OWN + 2)
+    assert journal.interrupted() == {}
+    journal.close()
+
+
+def test_a_journal_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with pytest.raises(ConfigError, match="run journal"):
+        RunJournal(str(tmp_path / "run"))
 
 
 def test_no_journal_takes_everything_and_keeps_nothing() -> None:
     journal = NoJournal()
     journal.defer(journal.enter(5))
     journal.leave(0)
+    journal.commit(5)
 
 
 @pytest.fixture
@@ -201,3 +278,70 @@ def test_a_connection_is_sqlite3s_with_transactions_in_our_hands() -> None:
     connection.execute("INSERT INTO t VALUES(1)")
     assert not connection.in_transaction
     connection.close()
+
+
+@pytest.fixture
+def batches(pages: Pages, database: sqlite3.Connection) -> Batches:
+    database.execute("CREATE TABLE rows(number INTEGER PRIMARY KEY, body BLOB)")
+    return Batches(database, Upsert("rows", ("number", "body"), ("body",)), pages)
+
+
+def raise_(error: BaseException) -> object:
+    raise error
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(lambda c: c.execute("SELECT ?", (1 << 63,)), id="a number too large"),
+        pytest.param(lambda c: c.execute("SELECT ?", ("\ud800",)), id="half a surrogate pair"),
+        pytest.param(lambda c: c.execute("SELECT ?", (object(),)), id="an object"),
+        pytest.param(lambda c: c.execute("SELECT 1; SELECT 2"), id="two statements"),
+        pytest.param(lambda c: c.execute("ROLLBACK"), id="the end of everybody's transaction"),
+        pytest.param(lambda c: raise_(RuntimeError("a bug")), id="a bug"),
+        pytest.param(lambda c: raise_(MemoryError()), id="no memory"),
+    ],
+)
+def test_what_one_task_raises_keeps_no_other_from_being_written(
+    batches: Batches, database: sqlite3.Connection, work: Callable[[Any], object]
+) -> None:
+    done: list[Task] = []
+    bad = Task(lambda c: (c.execute("INSERT INTO rows VALUES(9, 'x')"), work(c)), done.append)
+    good = Task(lambda c: c.execute("INSERT INTO rows VALUES(3, 'c')"), done.append)
+    batches.apply([Insert(None, (1, b"a"), 1), bad, good, Insert(None, (2, b"b"), 1)])
+    assert bad.error is not None
+    assert good.error is None
+    assert database.execute("SELECT number FROM rows ORDER BY 1").fetchall() == [(1,), (2,), (3,)]
+
+
+def test_a_row_that_cannot_be_written_is_left_out_and_told(
+    batches: Batches, database: sqlite3.Connection
+) -> None:
+    rows = [Insert(None, (1, b"a"), 1), Insert(None, (2, 1 << 63), 1), Insert(None, (3, b"c"), 1)]
+    assert not batches.apply_now(rows)
+    batches.apply(rows)
+    assert [type(row.error) for row in rows] == [type(None), OverflowError, type(None)]
+    assert database.execute("SELECT number FROM rows ORDER BY 1").fetchall() == [(1,), (3,)]
+
+
+def test_while_another_program_holds_the_file_operations_are_told_so_and_then_work_again(
+    batches: Batches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actr_peer.storage.batches.BUSY_MS", 1)
+    monkeypatch.setattr("actr_peer.storage.batches.BUSY_AGAIN_MS", 1)
+    assert batches.apply_now([Insert(None, (7, b"g"), 1)])
+    other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    with closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        new, old = Insert(None, (1, b"a"), 1), Finish(None, (1, b"b"), 1)
+        task = Task(lambda c: c.execute("DELETE FROM rows"), lambda task: None)
+        for _ in range(2):
+            batches.apply([new, task, old])
+            for operation in (new, task, old):
+                assert operation.error is not None
+                assert is_locked(operation.error)
+                operation.error = None
+        other.execute("ROLLBACK")
+        batches.apply([new, old])
+        assert (new.error, old.error) == (None, None)
+        assert other.execute("SELECT * FROM rows").fetchall() == [(1, b"b"), (7, b"g")]

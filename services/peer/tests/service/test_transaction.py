@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mailbox_kit import Actor, put, request, settled
 
-from actr_peer.errors import LimitError, LocalProtocolError
+from actr_peer.errors import LimitError, LocalProtocolError, PeerError
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.inbound.transaction import MAX_STATEMENTS
 from actr_peer.lifecycle.scheduler import Deferred, Outcome, Transaction, Turn
 from actr_peer.protocol.mailbox import Repeated, Request
+from actr_peer.storage.journal import read_running
 
 pytestmark = pytest.mark.service
 
@@ -256,3 +259,105 @@ async def test_more_rows_than_a_read_may_give_is_an_error(mailbox: Mailbox) -> N
                 "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM n LIMIT 10001)"
                 " SELECT x FROM n"
             )
+
+
+UNFIT = [
+    pytest.param("SELECT ?", (1 << 63,), id="a number too large"),
+    pytest.param("SELECT ?", ("\ud800",), id="half of a surrogate pair"),
+    pytest.param("SELECT ?", (object(),), id="an object"),
+    pytest.param("SELECT ?", [0] * 40_000, id="too many parameters"),
+    pytest.param("SELECT '\0'", (), id="a NUL in the statement"),
+    pytest.param("SELECT '\ud800'", (), id="half of a surrogate pair in the statement"),
+]
+
+
+@pytest.mark.parametrize(("sql", "parameters"), UNFIT)
+@pytest.mark.parametrize("way", ["execute", "fetch_all", "fetch_one"])
+async def test_what_sqlite_cannot_take_is_an_error_in_the_handler_alone(
+    mailbox: Mailbox, way: str, sql: str, parameters: tuple[object, ...]
+) -> None:
+    async def handle(item: Request, turn: Turn) -> bytes:
+        async with turn.transaction() as tx:
+            if item.request_id == "bad":
+                try:
+                    await getattr(tx, way)(sql, parameters)
+                except PeerError as exc:
+                    return type(exc).__name__.encode()
+            return str(await deposit(tx, "ann")).encode()
+
+    actor = Actor(mailbox, handle)
+    async with actor.scheduler:
+        put(mailbox, request("bad"))
+        put(mailbox, request("good"))
+        assert await actor.reply_to("bad") in (b"LocalProtocolError", b"LimitError")
+        assert await actor.reply_to("good") == b"1"
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1; SELECT 2", "SELECT ?", "SELECT (", "SELECT :a"])
+async def test_a_statement_that_cannot_run_ends_its_request_alone(
+    mailbox: Mailbox, sql: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handle(item: Request, turn: Turn) -> bytes:
+        async with turn.transaction() as tx:
+            if item.request_id == "read":
+                with pytest.raises((sqlite3.Error, PeerError)):
+                    await tx.fetch_all(sql)
+                return b"told"
+            await deposit(tx, "ann")
+            if item.request_id == "bad":
+                await tx.execute(sql)
+            return b"ok"
+
+    actor = Actor(mailbox, handle)
+    async with actor.scheduler:
+        for name in ("read", "bad", "good"):
+            put(mailbox, request(name))
+        assert await actor.reply_to("good") == b"ok"
+        assert await actor.reply_to("read") == b"told"
+        assert (await actor.reply_to("bad")).startswith(b"INTERNAL: demo.Chat.Say: its transaction")
+        assert await balances(mailbox) == {"ann": 1}
+
+
+async def test_values_are_kept_as_they_were_when_they_were_given(mailbox: Mailbox) -> None:
+    class Level(IntEnum):
+        HIGH = 3
+
+    async def handle(item: Request, turn: Turn) -> bytes:
+        changing = bytearray(b"one")
+        async with turn.transaction() as tx:
+            await tx.execute("INSERT INTO account VALUES(?, ?)", (changing, Level.HIGH))
+            changing[:] = b"two"
+        return b"ok"
+
+    actor = Actor(mailbox, handle)
+    async with actor.scheduler:
+        put(mailbox, request("a"))
+        await actor.reply_to("a")
+    assert await balances(mailbox) == {b"one": 3}
+
+
+async def test_the_effects_of_a_request_are_its_own_while_they_are_committed(
+    tmp_path: Path,
+) -> None:
+    seen: list[frozenset[int]] = []
+
+    async def handle(item: Request, turn: Turn) -> bytes:
+        tx = turn.transaction()
+        async with tx:
+            await tx.execute("SELECT 1")
+        apply = tx.seal(validate=False)
+
+        def look(connection: Any) -> None:
+            seen.append(read_running(str(tmp_path / "box.db-run")))
+            apply(connection)
+
+        tx.seal = lambda *, validate: look  # type: ignore[method-assign]
+        return b"ok"
+
+    async with Mailbox(tmp_path / "box.db") as mailbox:
+        actor = Actor(mailbox, handle)
+        async with actor.scheduler:
+            put(mailbox, request("a"))
+            await actor.reply_to("a")
+    assert seen == [{1}]
+    assert read_running(str(tmp_path / "box.db-run")) == frozenset()

@@ -59,6 +59,7 @@ def node_config(settings: Settings) -> NodeConfig:
         remember=settings.mailbox.remember_s,
         max_attempts=settings.mailbox.max_attempts,
         durability=settings.mailbox.durability,
+        after_loss=settings.mailbox.after_loss,
         call_timeout=settings.calls.timeout_s,
     )
 

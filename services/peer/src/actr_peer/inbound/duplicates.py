@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from actr_peer.inbound.rows import to_signed
+from actr_peer.inbound.rows import KEEP_HIGHEST, to_signed
 from actr_peer.protocol.mailbox import (
     REPEATED_QUIETLY,
     ROW_BYTES,
@@ -256,6 +256,7 @@ def _read_reply(connection: Connection, *, sequence: int) -> bytes | None:
 
 
 def _delete(connection: Connection, *, sequences: list[int], horizons: dict[Caller, int]) -> None:
+    connection.execute(KEEP_HIGHEST)
     connection.execute(
         "DELETE FROM actr_inbox WHERE sequence IN (SELECT value FROM json_each(?))",
         (json.dumps(sequences),),

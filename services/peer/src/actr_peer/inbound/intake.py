@@ -18,10 +18,16 @@ from actr_peer.protocol.mailbox import (
     Refused,
     Request,
 )
+from actr_peer.storage.database import is_full
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Insert, UrgentInsert
 
 _IN = Door.IN  # looked up once: every request is compared with it
+
+
+def code_of(error: Exception) -> Code:
+    """What a sender is told of an error of the disk."""
+    return Code.RESOURCE_EXHAUSTED if is_full(error) else Code.UNAVAILABLE
 
 
 @dataclass(slots=True)
@@ -126,18 +132,19 @@ class Intake:
         if not self.admission.waiting:
             self._on_pressure(Pressure.EASED)
 
-    def _refuse(self, entry: Entry, why: str) -> None:
+    def _refuse(self, entry: Entry, why: str, code: Code = Code.RESOURCE_EXHAUSTED) -> None:
         self.counts.refused += 1
-        entry.answer(Refused(Code.RESOURCE_EXHAUSTED, why, RETRY_AFTER))
+        entry.answer(Refused(code, why, RETRY_AFTER))
 
     def inserted(self, operation: Insert) -> Request | None:
         """A new request is on disk: returns it, for delivery. None: there was no room."""
         entry: Entry = operation.owner
         request = entry.request
-        if operation.error is not None:
+        error = operation.error
+        if error is not None:
             self._duplicates.discard(request)
             self.leave(request)
-            self._refuse(entry, "no room on the disk")
+            self._refuse(entry, f"the mailbox cannot store it: {error}", code_of(error))
             return None
         self.counts.stored += 1
         entry.is_stored = True

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actr_peer.inbound.rows import (
+    KEEP_HIGHEST,
     REQUEST_COLUMNS,
     UPSERT,
     done_row,
@@ -252,6 +253,9 @@ def _bury(connection: Connection, *, letter: Row, done: Row | None, too_many: li
 
 
 def _drop(connection: Connection, *, sequences: list[int]) -> list[int]:
+    if not sequences:
+        return []
+    connection.execute(KEEP_HIGHEST)
     rows = connection.execute(
         "DELETE FROM actr_dead WHERE sequence IN (SELECT value FROM json_each(?))"
         " RETURNING sequence",

@@ -11,7 +11,6 @@ The table is for recovery, and for the replies of repeated requests.
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -45,6 +44,7 @@ from actr_peer.storage.journal import Journal, NoJournal
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Finish, Insert, Operation, Task
 from actr_peer.storage.pages import URGENT, VITAL
+from actr_peer.storage.witness import AfterLoss
 
 
 class Mailbox:
@@ -60,10 +60,11 @@ class Mailbox:
             ``memory``: nothing survives.
         remember: Seconds that finished calls which are not durable are remembered.
         max_remembered: Finished calls that are remembered, of each sort.
+        after_loss: ``refuse`` a file that has lost what was promised, or ``go-on`` with it.
         connect: How the database is opened; tests bring their own.
 
     Raises (on entering):
-        ConfigError: If the file cannot be used.
+        ConfigError: If the file cannot be used, or has lost what was promised.
         BusyError: If another process has it.
     """
 
@@ -77,6 +78,7 @@ class Mailbox:
         durability: Durability = "power",
         remember: float = REMEMBER,
         max_remembered: int = MAX_REMEMBERED,
+        after_loss: AfterLoss = "refuse",
         connect: Connect = connect,
     ) -> None:
         self.path = path = str(path or ":memory:")
@@ -90,6 +92,7 @@ class Mailbox:
             durability=durability,
             max_bytes=max_bytes,
             max_attempts=max_attempts,
+            after_loss=after_loss,
             connect=connect,
         )
         self._ledger: Ledger[Found] = Ledger(path, self._store, durability, self._committed)
@@ -110,6 +113,8 @@ class Mailbox:
             lambda pressure: self.on_pressure(pressure),
         )
         self.counts = self._intake.counts
+        self._promised = 0
+        """The highest sequence number that somebody has heard of."""
         self._sink: Callable[[list[Request]], None] | None = None
         self._undelivered: list[Request] = []
 
@@ -117,7 +122,7 @@ class Mailbox:
         self._now = asyncio.get_running_loop().time
         found = await self._ledger.open()
         self.journal = self._store.journal or self.journal
-        self._intake.last_sequence = found.last_sequence
+        self._intake.last_sequence = self._promised = found.last_sequence
         self._duplicates.restore(found.finished, found.horizons, self._now())
         for request in (*found.queued, *(request for request, _ in found.poisoned)):
             self._intake.found(request)
@@ -134,7 +139,10 @@ class Mailbox:
         if self._store.journal is not None:
             await self._letterbox.__aexit__(None, None, None)
         self._duplicates.delete_forgotten()
-        await self._ledger.close()
+        try:
+            await self._ledger.close()
+        finally:
+            self._store.close_notes()
 
     def attach(self, sink: Callable[[list[Request]], None]) -> None:
         """Deliver to ``sink``, in order of arrival; first what the start has recovered."""
@@ -190,7 +198,7 @@ class Mailbox:
         *,
         effects: Transaction | None = None,
         validate: bool = False,
-        done: Callable[[sqlite3.Error | None], None] | None = None,
+        done: Callable[[Exception | None], None] | None = None,
     ) -> None:
         """The request has run: remember its reply, and make room.
 
@@ -210,9 +218,16 @@ class Mailbox:
             return
         apply = effects.seal(validate=validate)
 
+        journal = self.journal
+
         def work(connection: Connection) -> None:
-            apply(connection)
-            UPSERT.execute(connection, [row])
+            # A statement that kills the process is the request's doing, as its handler would be.
+            journal.commit(request.sequence)
+            try:
+                apply(connection)
+                UPSERT.execute(connection, [row])
+            finally:
+                journal.commit(0)
 
         def tell(task: Task) -> None:
             if task.error is None:
@@ -294,6 +309,8 @@ class Mailbox:
                 asyncio.get_running_loop().call_soon(self._committed, rest)
             raise
         finally:
+            if self._store.witness is not None:
+                self._store.witness.note(self._promised)
             if ready:
                 self.deliver(ready)
 
@@ -301,6 +318,7 @@ class Mailbox:
         request = self._intake.inserted(operation)
         if request is None:
             return
+        self._promised = max(self._promised, request.sequence)
         if operation.owner.is_cancelled:
             self.complete(request, None)
         else:

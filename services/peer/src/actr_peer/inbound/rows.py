@@ -53,6 +53,13 @@ UPSERT = Upsert(
     ),
     changes=("state", "body"),
 )
+HIGHEST = (
+    "max(ifnull((SELECT max(sequence) FROM actr_inbox), 0),"
+    " ifnull((SELECT max(sequence) FROM actr_dead), 0),"
+    " ifnull((SELECT value FROM actr_meta WHERE name='highest'), 0))"
+)
+KEEP_HIGHEST = f"INSERT OR REPLACE INTO actr_meta SELECT 'highest', {HIGHEST}"
+"""Before rows are deleted, in the same transaction: a number is never used twice."""
 REQUEST_COLUMNS = (
     "sequence, sender, request_id, kind, route_key, body, store_id, call_number,"
     " attempts, crashes, failures"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from actr_peer.errors import ConfigError
 from actr_peer.inbound.rows import (
+    HIGHEST,
     REQUEST_COLUMNS,
     TABLES,
     UPSERT,
@@ -22,6 +23,7 @@ from actr_peer.storage.database import Connect, Connection, Durability
 from actr_peer.storage.journal import RunJournal
 from actr_peer.storage.operations import Operation
 from actr_peer.storage.pages import Opening
+from actr_peer.storage.witness import AfterLoss, Witness, identity_of
 
 
 @dataclass(slots=True)
@@ -46,6 +48,7 @@ class MailboxStore:
 
     Args:
         max_attempts: Interrupted starts after which a request must not run again.
+        after_loss: Whether to open a file that has lost what was promised.
     """
 
     def __init__(
@@ -55,8 +58,10 @@ class MailboxStore:
         durability: Durability,
         max_bytes: int,
         max_attempts: int,
+        after_loss: AfterLoss,
         connect: Connect,
     ) -> None:
+        self._after_loss: AfterLoss = after_loss
         self._path = ":memory:" if durability == "memory" else path
         self._opening = Opening(
             path=self._path,
@@ -67,33 +72,53 @@ class MailboxStore:
         )
         self._max_attempts = max_attempts
         self.journal: RunJournal | None = None
-        """Open from :meth:`open` to :meth:`close`; written on the loop. None: in memory."""
+        """Open from :meth:`open` to :meth:`close_notes`; written on the loop. None: in memory."""
+        self.witness: Witness | None = None
+        """The same."""
         self._connection: Connection
         self._batches: Batches
         self._closing = ExitStack()
+        self._notes = ExitStack()
 
     def open(self) -> Found:
         """Open the file, make the tables, count interrupted starts, read what is there.
 
         Raises:
-            ConfigError: If the file is no mailbox, or one of another version.
+            ConfigError: If the file is no mailbox, or one of another version, or has lost what
+                was promised.
         """
-        with ExitStack() as stack:
+        with ExitStack() as notes, ExitStack() as stack:
             if self._opening.durability != "memory":
                 self.journal = RunJournal(self._path + "-run")
-                stack.callback(self.journal.close)
+                notes.callback(self.journal.close)
+                self.witness = Witness(
+                    self._path,
+                    what="mailbox file",
+                    durability=self._opening.durability,
+                    after_loss=self._after_loss,
+                )
+                notes.callback(self.witness.close)
             self._connection, pages = self._opening.open(stack)
             found = self._read()
             self._batches = Batches(self._connection, UPSERT, pages)
             self._closing = stack.pop_all()
+            self._notes = notes.pop_all()
         return found
 
     def _prepare(self, connection: Connection) -> None:
         """Make the tables, and raise the counts of what ran when the process ended, once."""
+        is_new = connection.execute("PRAGMA user_version").fetchone()[0] == 0
+        if is_new and self.witness is not None:
+            self.witness.examine(identity=0, high=0)
         make_tables(connection, self._path)
         journal, execute = self.journal, connection.execute
-        if journal is None:
+        if journal is None or self.witness is None:
             return
+        identity, high = identity_of(connection, "actr_meta"), highest(connection)
+        if not is_new:
+            self.witness.examine(identity=identity, high=high)
+        self.witness.adopt(identity=identity, high=high)
+        journal.belong(identity)
         counted = execute("SELECT value FROM actr_meta WHERE name='generation'").fetchone()
         if counted is None or counted[0] != journal.generation:
             execute("BEGIN IMMEDIATE")
@@ -129,10 +154,7 @@ class MailboxStore:
         found.dead = execute(
             "SELECT sequence, ifnull(length(body), 0) FROM actr_dead ORDER BY sequence"
         ).fetchall()
-        found.last_sequence = execute(
-            "SELECT max(ifnull((SELECT max(sequence) FROM actr_inbox), 0),"
-            " ifnull((SELECT max(sequence) FROM actr_dead), 0))"
-        ).fetchone()[0]
+        found.last_sequence = highest(self._connection)
         return found
 
     def apply(self, batch: list[Operation]) -> None:
@@ -143,6 +165,10 @@ class MailboxStore:
 
     def close(self) -> None:
         self._closing.close()
+
+    def close_notes(self) -> None:
+        """Close journal and mark: on the loop, when nobody writes to them any more."""
+        self._notes.close()
 
 
 def make_tables(connection: Connection, path: str) -> None:
@@ -163,6 +189,12 @@ def make_tables(connection: Connection, path: str) -> None:
         connection.execute(table)
     connection.execute(f"PRAGMA user_version={VERSION}")
     connection.execute("COMMIT")
+
+
+def highest(connection: Connection) -> int:
+    """The highest sequence number ever stored, though its row may be gone."""
+    number: int = connection.execute(f"SELECT {HIGHEST}").fetchone()[0]
+    return number
 
 
 def read_finished(connection: Connection) -> list[Finished]:

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from actr_peer.errors import LimitError, LocalProtocolError
-from actr_peer.protocol.statements import check_statement
+from actr_peer.protocol.statements import PLAIN, check_parameters, check_statement
 from actr_peer.storage.database import Connection
 from actr_peer.storage.ledger import Ledger
 
@@ -38,7 +38,7 @@ class _Step:
 
     def __init__(self, sql: str, parameters: Parameters) -> None:
         self.sql = sql
-        self.parameters = tuple(parameters)
+        self.parameters = parameters
         self.rows: list[Any] | None = None
 
 
@@ -81,8 +81,9 @@ class Transaction:
         What it does wrong shows there: call :meth:`check` to have it raised before.
 
         Raises:
-            LocalProtocolError: If the statement is not allowed, or the handler has ended.
-            LimitError: If there are too many.
+            LocalProtocolError: If the statement is not allowed, SQLite cannot take a value, or
+                the handler has ended.
+            LimitError: If there are too many, of statements or parameters.
         """
         self._note(sql, parameters)
 
@@ -96,7 +97,9 @@ class Transaction:
             raise LimitError(
                 "statements in a transaction", limit=MAX_STATEMENTS, asked=len(self._steps) + 1
             )
-        step = _Step(sql, parameters)
+        plain = tuple(value if type(value) in PLAIN else _plain(value) for value in parameters)
+        check_parameters(plain)
+        step = _Step(sql, plain)
         self._steps.append(step)
         return step
 
@@ -132,7 +135,10 @@ class Transaction:
 
     async def _look(self) -> list[Any]:
         """Play all steps to the end, undo them, return the rows of the last."""
-        return await self._ledger.ask(_looker(tuple(self._steps)))
+        try:
+            return await self._ledger.ask(_looker(tuple(self._steps)))
+        except sqlite3.Warning as exc:  # Python 3.11's, for two statements in one text
+            raise LocalProtocolError(f"a statement cannot be run: {exc}") from exc
 
     @property
     def is_empty(self) -> bool:
@@ -181,3 +187,30 @@ def _looker(steps: tuple[_Step, ...]) -> Callable[[Connection], list[Any]]:
         return rows
 
     return look
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as SQLite stores it: what its adapter makes of it, as it is now.
+
+    Raises:
+        LocalProtocolError: If the adapter fails.
+    """
+    try:
+        value = sqlite3.adapt(value, sqlite3.PrepareProtocol, value)
+    except Exception as exc:
+        raise LocalProtocolError(f"no SQLite value: {type(value).__name__}: {exc}") from exc
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    for kind, plain in _EXACT:
+        if isinstance(value, kind):
+            return plain(value)
+    return value
+
+
+_EXACT: tuple[tuple[type[Any], Callable[[Any], Any]], ...] = (
+    (int, int.__pos__),
+    (float, float.__pos__),
+    (str, lambda value: str.__getitem__(value, slice(None))),
+    (bytes, lambda value: bytes.__getitem__(value, slice(None))),
+)
+"""What SQLite stores of a subclass, such as an enum's: the value without its class."""

@@ -57,6 +57,8 @@ class NodeConfig:
     max_attempts: int = MAX_ATTEMPTS
     """Starts of one message before it becomes a dead letter."""
     durability: Durability = "power"
+    after_loss: Literal["refuse", "go-on"] = "refuse"
+    """What a start does with a mailbox or outbox that has lost what was promised."""
     call_timeout: float = 30.0
     """Seconds a unary call may take where the caller gives no timeout."""
     close_timeout: float = 8.0

@@ -13,7 +13,7 @@ from actr_peer.inbound.transaction import ConflictError, Transaction
 from actr_peer.lifecycle.turns import Outcome, Turn
 from actr_peer.protocol.mailbox import RETRY_AFTER, Request
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
-from actr_peer.storage.database import StorageError, is_full
+from actr_peer.storage.database import is_full, is_locked
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class Endings:
         )
 
     def _settled(
-        self, turn: Turn, request: Request, outcome: Outcome, error: StorageError | None
+        self, turn: Turn, request: Request, outcome: Outcome, error: Exception | None
     ) -> None:
         """The effects are committed, or could not be."""
         if error is None:
@@ -125,10 +125,12 @@ class Endings:
             self._uncommitted(request, error)
         self._release(turn)
 
-    def _uncommitted(self, request: Request, error: StorageError) -> None:
+    def _uncommitted(self, request: Request, error: Exception) -> None:
         """Answer a request whose effects were not applied."""
-        if is_full(error) or isinstance(error, ConflictError):
-            code = Code.ABORTED if isinstance(error, ConflictError) else Code.RESOURCE_EXHAUSTED
+        if isinstance(error, ConflictError) or is_full(error) or is_locked(error):
+            code = Code.RESOURCE_EXHAUSTED if is_full(error) else Code.UNAVAILABLE
+            if isinstance(error, ConflictError):
+                code = Code.ABORTED
             text = f"{request.route_key}: nothing was written: {error}"
             reply = self.error(request, code, text, retryable=True, retry_after=RETRY_AFTER)
             self._mailbox.withdraw(request)  # so that a retry runs

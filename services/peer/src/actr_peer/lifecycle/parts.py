@@ -88,6 +88,7 @@ class Parts:
             remember=config.remember,
             max_attempts=config.max_attempts,
             durability=self.durability,
+            after_loss=config.after_loss,
         )
         self.scheduler = Scheduler(
             self.mailbox,

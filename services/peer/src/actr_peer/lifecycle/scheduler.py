@@ -314,8 +314,9 @@ class Scheduler:
                 self._put_off_reply(turn, request)
                 return
             result = result.early
-        self.mailbox.journal.leave(turn.slot)
+        slot = turn.slot
         self._endings.conclude(turn, request, result)
+        self.mailbox.journal.leave(slot)  # last: who kills the process by its reply did it too
 
     def _put_off_reply(self, turn: Turn, request: Request) -> None:
         self.mailbox.journal.defer(turn.slot)
@@ -333,8 +334,8 @@ class Scheduler:
             return  # the scheduler has closed: it runs again after the next start
         self.deferred -= 1
         turn.disarm()
-        self.mailbox.journal.leave(turn.slot)
         self._endings.conclude(turn, request, outcome)
+        self.mailbox.journal.leave(turn.slot)
         self._note_idle()
 
     def _again(self, turn: Turn, request: Request, delay: float) -> None:

@@ -28,7 +28,7 @@ from actr_peer.outbound.outbox_store import (
 )
 from actr_peer.protocol.mailbox import ROW_BYTES
 from actr_peer.protocol.remembered import LOT
-from actr_peer.storage.database import Connect, Connection, Durability, connect
+from actr_peer.storage.database import Connect, Connection, Durability, connect, is_full
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Finish, Insert, Operation, Task
 from actr_peer.storage.pages import VITAL
@@ -353,8 +353,8 @@ class Outbox:
             saved(None)
             return
         error = CallError(
-            Code.RESOURCE_EXHAUSTED,
-            f"no room on the disk for a durable call: {operation.error}",
+            Code.RESOURCE_EXHAUSTED if is_full(operation.error) else Code.UNAVAILABLE,
+            f"the outbox cannot store a durable call: {operation.error}",
             retryable=True,
             retry_after=RETRY_AFTER,
         )

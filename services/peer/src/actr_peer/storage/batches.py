@@ -7,14 +7,26 @@ them, and new rows are refused (:mod:`actr_peer.storage.pages`).
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-from actr_peer.storage.database import BUSY_MS, Connection, is_full, no_room, set_busy_timeout
+from actr_peer.storage.database import (
+    BUSY_AGAIN_MS,
+    BUSY_MS,
+    Connection,
+    is_full,
+    is_locked,
+    is_ruined,
+    no_room,
+    set_busy_timeout,
+)
 from actr_peer.storage.operations import Finish, Insert, Operation, Row, RowWrite, Task
 from actr_peer.storage.pages import VITAL, Pages
+
+log = logging.getLogger(__name__)
 
 # The fewer distinct statements, the fewer to parse and keep; at most a fifth of many is padding.
 _SIZES = (
@@ -59,6 +71,15 @@ class Upsert:
         connection.execute(*self.statement(rows))
 
 
+class _EndedAll(Exception):  # noqa: N818 - never leaves this module
+    """A task's statement ended the transaction of the whole batch."""
+
+    def __init__(self, task: Task, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.task = task
+        self.cause = cause
+
+
 class Batches:
     """Applies batches to one connection.
 
@@ -72,6 +93,8 @@ class Batches:
         self._pages = pages
         self._waits = True
         """For another program that writes to the file."""
+        self._is_locked = False
+        """Another program has held the file for longer than that."""
 
     def apply_now(self, batch: Sequence[Operation]) -> bool:
         """Commit ``batch``, all of it rows, if there is room and nobody else writes; False:
@@ -83,24 +106,42 @@ class Batches:
             self._waits = False
         try:
             self._apply_all(batch)
-        except sqlite3.Error:
+        except Exception:  # noqa: BLE001 - apply() meets it again, and says whose it is
             self._undo()
             return False
+        if self._is_locked:
+            self._note_unlocked()
         return True
 
     def apply(self, batch: Sequence[Operation]) -> None:
-        """Commit ``batch``; what could not be done has its ``error`` set afterwards."""
+        """Commit ``batch``; what could not be done has its ``error`` set afterwards.
+
+        No operation can keep another from being done, whatever it raises.
+
+        Raises:
+            sqlite3.Error: If the file itself can no longer be written.
+        """
         if not self._waits:
-            set_busy_timeout(self._connection, BUSY_MS)
+            set_busy_timeout(self._connection, BUSY_AGAIN_MS if self._is_locked else BUSY_MS)
             self._waits = True
-        if self._pages.spent:
-            self._pages.restore()
+        try:
+            if self._pages.spent:
+                self._pages.restore()
+            self._apply_in_room(batch)
+        except sqlite3.Error as exc:
+            self._undo()
+            if not is_locked(exc):
+                raise
+            self._postpone(batch, exc)  # nothing was written: the room could not be looked at
+
+    def _apply_in_room(self, batch: Sequence[Operation]) -> None:
+        """All of it in one transaction; where there is no room for that, as much as there is."""
         if self._pages.spent:
             self._apply_sparingly(batch)
             return
         while True:
             try:
-                self._apply_all(batch)
+                self._settle(batch)
             except sqlite3.Error as exc:
                 if not is_full(exc):
                     raise
@@ -109,6 +150,45 @@ class Batches:
                     continue
                 self._apply_sparingly(batch)
             return
+
+    def _settle(self, operations: Sequence[Operation]) -> None:
+        """One transaction; an operation that cannot be written is told so and left out.
+
+        Raises:
+            sqlite3.Error: If there is no room, or the file is ruined; nothing is written then.
+        """
+        left = list(operations)
+        while left:
+            try:
+                self._apply_all(left)
+            except _EndedAll as exc:
+                exc.task.error = exc.cause
+                left.remove(exc.task)
+                continue
+            except Exception as exc:
+                self._undo()
+                if is_locked(exc):
+                    self._postpone(left, exc)
+                elif is_full(exc) or is_ruined(exc):
+                    raise
+                elif len(left) == 1:
+                    left[0].error = exc
+                else:
+                    for operation in left:
+                        self._settle_alone(operation)
+                return
+            break
+        if self._is_locked:
+            self._note_unlocked()
+
+    def _settle_alone(self, operation: Operation) -> None:
+        try:
+            self._settle([operation])
+        except sqlite3.Error as exc:
+            if not is_full(exc):
+                raise
+            self._undo()
+            self._apply_sparingly([operation])
 
     def _apply_all(self, batch: Sequence[Operation]) -> None:
         rows = [op.row for op in batch if isinstance(op, RowWrite)]
@@ -144,12 +224,28 @@ class Batches:
         execute("SAVEPOINT task")
         try:
             task.result = task.work(self._connection)
-        except sqlite3.Error as exc:
-            if is_full(exc) or not self._connection.in_transaction:
+        except Exception as exc:
+            if isinstance(exc, sqlite3.Error) and (is_full(exc) or is_locked(exc)):
                 raise
+            if not self._connection.in_transaction:
+                raise _EndedAll(task, exc) from exc
             task.error = exc
             execute("ROLLBACK TO task")
         execute("RELEASE task")
+
+    def _postpone(self, batch: Sequence[Operation], error: Exception) -> None:
+        """Another program holds the file: refuse what can be refused, and keep the rest."""
+        if not self._is_locked:
+            log.error("state file is locked by another program; nothing is taken until it ends")
+        self._is_locked = True
+        self._waits = False
+        for operation in batch:
+            operation.error = error
+
+    def _note_unlocked(self) -> None:
+        if self._is_locked:
+            log.warning("state file is no longer locked")
+            self._is_locked = self._waits = False
 
     def _undo(self) -> None:
         if self._connection.in_transaction:
@@ -176,7 +272,7 @@ class Batches:
             try:
                 if self._pages.spent > reserve and isinstance(operations[0], Insert):
                     raise no_room()  # or it would take what was given up for others
-                self._apply_mixed(operations)
+                self._settle(operations)
             except sqlite3.Error as exc:
                 if not is_full(exc):
                     raise

@@ -28,9 +28,11 @@ SMALL_CHECKPOINT_PAGES = 64
 SMALL_DATABASE_BYTES = 32 * 1024 * 1024
 MIN_PAGES = 128
 """Of a database, whatever its bound says: half a MiB."""
-BUSY_MS = 60_000
+BUSY_MS = 10_000
 """Milliseconds a commit waits for another program that writes to the file: a person with a
-shell, not a peer."""
+shell, not a peer. Then what is new is refused until that program ends."""
+BUSY_AGAIN_MS = 500
+"""The same, once a commit has waited in vain."""
 STATEMENTS = 64
 """Prepared statements that are kept."""
 
@@ -57,6 +59,26 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
+_OF_A_VALUE = (
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    sqlite3.DataError,
+    sqlite3.NotSupportedError,
+)
+"""What Python's module itself raises, which has no code."""
+_OF_A_STATEMENT = frozenset(
+    {
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_TOOBIG,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_MISUSE,
+        sqlite3.SQLITE_RANGE,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_INTERRUPT,
+    }
+)
+"""Codes of what one statement did wrong."""
 Connect = Callable[[str], Connection]
 StorageError = sqlite3.Error
 """What the database reports, for those who do not import it."""
@@ -74,13 +96,27 @@ def connect(path: str) -> Connection:
     )
 
 
-def is_full(error: sqlite3.Error) -> bool:
+def is_full(error: Exception) -> bool:
     """Whether the disk, or the database's own bound, has no room, or the disk fails to write.
 
     The primary code is the low byte of an extended one (sqlite.org/rescode.html).
     """
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether another program holds the file, and went on holding it."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def is_ruined(error: Exception) -> bool:
+    """Whether the file itself can no longer be written, whatever is to be written."""
+    if not isinstance(error, sqlite3.Error) or isinstance(error, _OF_A_VALUE):
+        return False
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    return code not in _OF_A_STATEMENT
 
 
 def no_room() -> sqlite3.Error:

@@ -3,22 +3,37 @@
 A store into the map survives the death of the process, by ``kill -9`` too, and costs less than
 a microsecond; a commit costs a sync. It need not survive a power cut: no request causes one.
 
-Layout, little endian: ``u64 generation``, then :data:`SLOTS` times ``u64``: 0 for free, else
-``sequence << 1 | is_deferred``. Recovery counts a generation once: the database holds the last
-one that it has counted.
+Layout, words of 8 bytes, little endian: :data:`_MAGIC`; the identity of the database; the
+generation; the request whose effects are being committed; then :data:`SLOTS` words of those that
+run. A request is ``check << 48 | sequence << 1 | is_deferred``, or 0 for none. Its check depends on
+the identity, so that garbage, or the journal of another file, blames nobody. Recovery counts a
+generation once: the database holds the last one that it has counted.
 """
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 from typing import Protocol
+
+from actr_peer.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 MAX_DEFERRED = 1024
 """Handlers that have handed their reply to a task and returned."""
 SLOTS = MAX_DEFERRED + 64
 """Room for all that runs side by side, and all that is deferred."""
-_BYTES = 8 * (1 + SLOTS)
+_MAGIC = int.from_bytes(b"actrrun2", "little")
+_IDENTITY, _GENERATION, _COMMIT, _FIRST = 1, 2, 3, 4
+"""Places of words; the slots start at the last."""
+_BYTES = 8 * (_FIRST + SLOTS)
+_WORD = (1 << 64) - 1
+_MAX_GENERATION = (1 << 63) - 1
+"""As SQLite keeps it."""
+_MIX = 0x9E37_79B9_7F4A_7C15
+_NOTE_BITS = 48
 
 
 class Journal(Protocol):
@@ -33,6 +48,9 @@ class Journal(Protocol):
     def leave(self, slot: int) -> None:
         """Note that the request in ``slot`` has ended."""
 
+    def commit(self, sequence: int) -> None:
+        """Note whose effects are being written, 0 for nobody's; where the writer runs."""
+
 
 class NoJournal:
     """For a mailbox in memory: nothing would read it."""
@@ -46,51 +64,103 @@ class NoJournal:
     def leave(self, slot: int) -> None:
         pass
 
+    def commit(self, sequence: int) -> None:
+        pass
+
 
 class RunJournal:
-    """The mapped file; opened before recovery, closed with the mailbox."""
+    """The mapped file; opened before recovery, closed with the mailbox.
+
+    Raises:
+        ConfigError: If the file cannot be made or mapped.
+    """
 
     def __init__(self, path: str) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        size = os.fstat(self._file).st_size
-        if size < _BYTES:
-            # Written, not truncated to size: a full disk must not fault the map later.
-            os.pwrite(self._file, bytes(_BYTES - size), size)
-        self._map = mmap.mmap(self._file, _BYTES)
-        self._slots = memoryview(self._map).cast("Q")
-        self._free = list(range(SLOTS, 0, -1))
+        self._path = path
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                size = os.fstat(self._file).st_size
+                if size < _BYTES:
+                    # Written, not truncated to size: a full disk must not fault the map later.
+                    os.pwrite(self._file, bytes(_BYTES - size), size)
+                self._map = mmap.mmap(self._file, _BYTES)
+            except BaseException:
+                os.close(self._file)
+                raise
+        except (OSError, ValueError) as exc:
+            raise ConfigError(f"run journal {path}: {exc}; remove it, or make room") from exc
+        self._words = memoryview(self._map).cast("Q")
+        self._free = list(range(_FIRST + SLOTS - 1, _FIRST - 1, -1))
+        self._identity = 0
+
+    def belong(self, identity: int) -> None:
+        """Say whose journal it is; one that is not the database's own is made empty."""
+        self._identity = identity
+        words = self._words
+        if words[0] == _MAGIC and words[_IDENTITY] == identity:
+            return
+        if any(words):
+            log.warning(
+                "run journal is damaged or another file's: nobody is blamed: %s", self._path
+            )
+        for place in range(len(words)):
+            words[place] = 0
+        words[_IDENTITY] = identity
+        words[0] = _MAGIC
 
     @property
     def generation(self) -> int:
-        """Counts the starts that have read this journal."""
-        return self._slots[0]
+        """Counts the starts that have read this journal; at most 2⁶³−1."""
+        return self._words[_GENERATION] & _MAX_GENERATION
 
     def interrupted(self) -> dict[int, bool]:
         """Sequence number of each request that ran, to whether it was deferred."""
-        return {slot >> 1: bool(slot & 1) for slot in self._slots[1:] if slot}
+        return _read(self._words)
 
     def restart(self) -> None:
         """Forget what was interrupted; call it once that is committed."""
-        for slot in range(1, SLOTS + 1):
-            self._slots[slot] = 0
-        self._slots[0] += 1
+        for place in range(_COMMIT, len(self._words)):
+            self._words[place] = 0
+        self._words[_GENERATION] = (self.generation + 1) & _MAX_GENERATION
 
     def enter(self, sequence: int) -> int:
         slot = self._free.pop()
-        self._slots[slot] = sequence << 1
+        self._words[slot] = _note(sequence << 1, self._identity)
         return slot
 
     def defer(self, slot: int) -> None:
-        self._slots[slot] |= 1
+        sequence = self._words[slot] & ((1 << _NOTE_BITS) - 1)
+        self._words[slot] = _note(sequence | 1, self._identity)
 
     def leave(self, slot: int) -> None:
-        self._slots[slot] = 0
+        self._words[slot] = 0
         self._free.append(slot)
 
+    def commit(self, sequence: int) -> None:
+        self._words[_COMMIT] = _note(sequence << 1, self._identity) if sequence else 0
+
     def close(self) -> None:
-        self._slots.release()
+        self._words.release()
         self._map.close()
         os.close(self._file)
+
+
+def _note(value: int, identity: int) -> int:
+    """A sequence number and its flag, below 2⁴⁸, with their check."""
+    check = ((value ^ identity) * _MIX & _WORD) >> _NOTE_BITS
+    return check << _NOTE_BITS | value
+
+
+def _read(words: memoryview[int]) -> dict[int, bool]:
+    identity = words[_IDENTITY]
+    found: dict[int, bool] = {}
+    for word in words[_COMMIT:]:
+        value = word & ((1 << _NOTE_BITS) - 1)
+        if value and word == _note(value, identity):
+            # One that is deferred, and is being committed, is a crash.
+            found[value >> 1] = bool(value & 1) and found.get(value >> 1, True)
+    return found
 
 
 def read_running(path: str) -> frozenset[int]:
@@ -100,5 +170,5 @@ def read_running(path: str) -> frozenset[int]:
             data = file.read(_BYTES)
     except FileNotFoundError:
         return frozenset()
-    slots = memoryview(data[: len(data) // 8 * 8]).cast("Q")
-    return frozenset(slot >> 1 for slot in slots[1:] if slot)
+    words = memoryview(data[: len(data) // 8 * 8]).cast("Q")
+    return frozenset(_read(words)) if len(words) > _FIRST and words[0] == _MAGIC else frozenset()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +26,8 @@ class Operation:
 
     Attributes:
         size: About how many bytes it writes.
-        error: Set when it could not be done; its writes are undone then.
+        error: Set when it could not be done; its writes are undone then. Not always the
+            database's: a value that SQLite cannot bind is a ``OverflowError``, for one.
         reserve: How much of the pages that are held back it may use; see ``storage.pages``.
     """
 
@@ -37,7 +37,7 @@ class Operation:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.error: sqlite3.Error | None = None
+        self.error: Exception | None = None
 
 
 class RowWrite(Operation):

@@ -1,0 +1,160 @@
+"""A state file that has lost what was promised from it is noticed, said, and refused."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mailbox_kit import Deliveries, put, request, settled
+
+from actr_peer.errors import ConfigError
+from actr_peer.inbound.mailbox import Mailbox
+from actr_peer.protocol.mailbox import STORED
+from actr_peer.storage import witness
+from actr_peer.storage.database import Durability
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "box.db"
+
+
+async def promise(path: Path, *names: str, durability: Durability = "power") -> None:
+    async with Mailbox(path, durability=durability) as mailbox:
+        for name in names:
+            assert await put(mailbox, request(name)) == STORED
+
+
+async def names_in(path: Path, **options: str) -> list[str]:
+    async with Mailbox(path, **options) as mailbox:  # type: ignore[arg-type]
+        return Deliveries(mailbox).names
+
+
+def beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+async def put_old_copy(path: Path) -> None:
+    shutil.copy(path, beside(path, ".old"))
+    await promise(path, "c")
+    shutil.move(beside(path, ".old"), path)
+
+
+async def put_another(path: Path) -> None:
+    other = path.with_name("other.db")
+    await promise(other, "x", "y", "z")
+    shutil.move(other, path)
+
+
+async def put_without_log(path: Path) -> None:
+    """As it is where somebody has copied the file alone while the actor ran."""
+    async with Mailbox(path) as mailbox:
+        assert await put(mailbox, request("c")) == STORED
+        shutil.copy(path, beside(path, ".copy"))
+    shutil.move(beside(path, ".copy"), path)
+
+
+async def delete(path: Path) -> None:
+    os.unlink(path)
+
+
+async def empty(path: Path) -> None:
+    write(path, b"")
+
+
+@pytest.mark.parametrize(
+    ("lose", "left"),
+    [
+        pytest.param(delete, [], id="deleted"),
+        pytest.param(empty, [], id="emptied"),
+        pytest.param(put_another, ["x", "y", "z"], id="replaced by another"),
+        pytest.param(put_old_copy, ["a", "b"], id="replaced by an older copy"),
+        pytest.param(put_without_log, ["a", "b"], id="without its log"),
+    ],
+)
+async def test_a_mailbox_that_has_lost_what_was_promised_is_refused_until_the_operator_says_so(
+    path: Path, lose: Callable[[Path], object], left: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    await promise(path, "a", "b")
+    await lose(path)  # type: ignore[misc]
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"box\.db has lost .*ACTR_MAILBOX__AFTER_LOSS=go-on"):
+            await names_in(path)
+    assert await names_in(path, after_loss="go-on") == left
+    assert "has lost what was promised" in caplog.text
+    assert await names_in(path) == left, "once it has been said, it is the actor's own file"
+
+
+async def test_the_mark_of_a_file_that_never_promised_anything_refuses_nothing(path: Path) -> None:
+    await promise(path)
+    os.unlink(path)
+    await promise(path, "a")
+
+
+async def test_forgetting_is_no_loss_and_uses_no_number_twice(path: Path) -> None:
+    async with Mailbox(path) as mailbox:
+        deliveries = Deliveries(mailbox)
+        for name in ("a", "b"):
+            await put(mailbox, request(name))
+        for item in await deliveries.wait_for(2):
+            mailbox.withdraw(item)
+        await settled(mailbox)
+    async with Mailbox(path) as mailbox:
+        deliveries = Deliveries(mailbox)
+        await put(mailbox, request("c"))
+        assert [item.sequence for item in await deliveries.wait_for(1)] == [3]
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff" * 48, b"actrmrk1" + b"\x01" * 40])
+async def test_a_mark_that_is_damaged_or_gone_stops_nothing(path: Path, damage: bytes) -> None:
+    await promise(path, "a")
+    write(beside(path, "-mark"), damage)
+    assert await names_in(path) == ["a"]
+    os.unlink(beside(path, "-mark"))
+    assert await names_in(path) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("durability", "is_refused"),
+    [
+        pytest.param("process", False, id="commits were not synced"),
+        pytest.param("power", True, id="commits were synced"),
+    ],
+)
+async def test_what_a_power_cut_may_take_is_said_and_not_refused(
+    path: Path,
+    durability: Durability,
+    is_refused: bool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await promise(path, "a", "b", durability=durability)
+    shutil.copy(path, beside(path, ".old"))
+    await promise(path, "c", durability=durability)
+    shutil.move(beside(path, ".old"), path)
+    with pytest.raises(ConfigError):
+        await names_in(path, durability=durability)  # the machine has been up all the time
+    monkeypatch.setattr(witness, "boot_number", lambda: 7)
+    if is_refused:
+        with pytest.raises(ConfigError):
+            await names_in(path, durability=durability)
+        return
+    assert await names_in(path, durability=durability) == ["a", "b"]
+    assert "in a power cut" in caplog.text
+
+
+async def test_a_power_cut_replaces_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await promise(path, "a", durability="process")
+    await put_another(path)
+    monkeypatch.setattr(witness, "boot_number", lambda: 7)
+    with pytest.raises(ConfigError, match="another file"):
+        await names_in(path, durability="process")
