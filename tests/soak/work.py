@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from actr_peer import ActrId, ActrRef, CallError, PeerError
@@ -211,7 +212,8 @@ class Work:
                     await writer.send(f"{self._name} {number}".encode())
             except PeerError as exc:
                 if writer is not None:
-                    self._ref.node.close_stream(actor_id(target), writer)
+                    with suppress(PeerError):  # the link may be gone with it
+                        self._ref.node.close_stream(actor_id(target), writer)
                 writer = None
                 self._ledger.write(kind, target, number, f"refused {type(exc).__name__}")
             except TimeoutError:
