@@ -6,7 +6,7 @@
 BIN := .venv/bin
 SIGNALING := services/signaling
 PEER := services/peer
-SOURCES := $(SIGNALING)/src $(PEER)/src proto bench tests/soak tools/measure.py
+SOURCES := $(SIGNALING)/src $(PEER)/src proto bench tests/soak tests/mutation tools/measure.py
 MAKEFLAGS += --no-print-directory
 
 # What a verb takes: `make help` names them. Empty: the program's own default.
@@ -121,6 +121,10 @@ fault-test: setup  ## cut, freeze and lose on real wires, compare (SIZE=small|no
 .PHONY: abuse-test
 abuse-test: setup  ## abuse signaling and a peer's door, beside fifty honest clients (ONLY=word)
 	@$(BIN)/python -m tests.abuse $(only) $(json) $(ARGS)
+
+.PHONY: mutation-test
+mutation-test: setup  ## break critical lines one at a time; the tests must notice (ONLY=word)
+	@$(BIN)/python -m tests.mutation $(only) $(json) $(ARGS)
 
 .PHONY: soak-test
 soak-test: setup  ## peers at work while everything around them breaks (MINUTES=number SEED=number)

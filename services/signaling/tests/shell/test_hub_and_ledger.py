@@ -330,3 +330,28 @@ def test_memory_assigns_epochs_and_versions_that_rise_when_the_clock_falls() -> 
     assert isinstance(removed, Removed)
     assert removed.epoch == second.entry.epoch
     assert removed.version > second.version
+
+
+async def test_an_older_registration_that_is_told_late_replaces_nothing(
+    hub: Hub, ledger: SlowLedger
+) -> None:
+    peer = Peer(hub, "a", "s1")
+    peer.register()
+    entry = confirmed(hub, ledger)
+    peer.heard()
+    hub.registrar.settle(elsewhere("a", entry.epoch - 1))
+    hub.registrar.settle(elsewhere("a", entry.epoch))
+    assert peer.ended is None
+    assert peer.heard() == []
+    assert hub.here[entry.text] is peer
+
+
+async def test_a_confirmation_older_than_the_session_changes_nothing(
+    hub: Hub, ledger: SlowLedger
+) -> None:
+    peer = Peer(hub, "a", "s1")
+    peer.register()
+    entry = confirmed(hub, ledger)
+    hub.registrar.settle(replace(entry, epoch=entry.epoch - 1))
+    assert peer.session.epoch == entry.epoch
+    assert peer.entry == entry

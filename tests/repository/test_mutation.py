@@ -1,0 +1,48 @@
+"""The table of mutations: it fits the tree, and notices when the tree moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.mutation.table import MovedError, Mutation, load
+
+SOURCE = "def f(x):\n    if x > 1:\n        return 1\n    return 0\n"
+
+
+def mutation(line: str, becomes: str) -> Mutation:
+    return Mutation(name="n", file="f.py", line=line, becomes=becomes, tests=("t",))
+
+
+def test_a_line_keeps_its_indentation() -> None:
+    mutated = mutation("if x > 1:", "if x > 2:").apply(SOURCE)
+    assert mutated == SOURCE.replace("x > 1", "x > 2")
+
+
+def test_several_lines_are_one_place() -> None:
+    mutated = mutation("if x > 1:\nreturn 1", "if x > 1:\nreturn 2").apply(SOURCE)
+    assert mutated == SOURCE.replace("return 1", "return 2")
+
+
+@pytest.mark.parametrize("line", ["if x > 3:", "return"])
+def test_a_line_that_is_not_there_is_an_error(line: str) -> None:
+    with pytest.raises(MovedError, match="0 times"):
+        mutation(line, "pass").apply(SOURCE)
+
+
+def test_a_line_that_is_there_twice_is_an_error() -> None:
+    with pytest.raises(MovedError, match="2 times"):
+        mutation("return 0", "return 1").apply(SOURCE + SOURCE)
+
+
+def test_what_is_no_python_is_an_error() -> None:
+    with pytest.raises(MovedError, match="no Python"):
+        mutation("if x > 1:", "if x >").apply(SOURCE)
+
+
+def test_a_mutation_without_tests_is_an_error(tmp_path: Path) -> None:
+    entry = '[[mutation]]\nname = "n"\nfile = "f"\nline = "l"\nbecomes = "b"\ntests = []\n'
+    (tmp_path / "a.toml").write_text(entry)
+    with pytest.raises(ValueError, match="without tests"):
+        load(tmp_path)
