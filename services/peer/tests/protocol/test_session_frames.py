@@ -152,6 +152,13 @@ def test_noise_is_decoded_or_the_far_sides_fault(noise: bytes) -> None:
         assert b"".join(map(encode, decode(noise))) == noise
 
 
+RIGHT_HELLO = frames.encode_hello(Hello(1, 0, (0, 0, 0, 0, 0, 0), 1 << 20))
+
+
+def test_the_hello_that_is_made_wrong_below_is_right() -> None:
+    assert len(list(decode(RIGHT_HELLO))) == 1
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -174,7 +181,8 @@ def test_noise_is_decoded_or_the_far_sides_fault(noise: bytes) -> None:
         pytest.param(
             frames.encode_hello(Hello(1, 0, (0, 0, 0, 0, 0, 0), 100)), id="takes no fragment"
         ),
-        pytest.param(b"\x03\x01" + bytes(68), id="another version"),
+        pytest.param(b"\x03\x01" + RIGHT_HELLO[2:], id="an older version"),
+        pytest.param(b"\x03\xff" + RIGHT_HELLO[2:], id="a version to come"),
         pytest.param(b"\x06\x04", id="an unknown reason"),
         pytest.param(b"\x07\x06", id="asking about a seventh lane"),
         pytest.param(b"\x07\x03", id="asking about what is not acknowledged"),

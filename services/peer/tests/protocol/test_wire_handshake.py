@@ -37,6 +37,13 @@ def make_listener(secret: bytes | None = SECRET, **more: tuple[str, ...]) -> Lis
     return ListenerHandshake(local=BOB, nonce=b"l" * 32, secret=secret, **more)
 
 
+def hello(*, version: int = 1, nonce: bytes = b"d" * 32) -> bytes:
+    """A hello that is right but for what is given."""
+    step = WireHandshake.FromString(make_dialler().start())
+    step.hello.version, step.hello.nonce = version, nonce
+    return step.SerializeToString()
+
+
 def run(dialler: DiallerHandshake, listener: ListenerHandshake) -> tuple[Outcome, Outcome]:
     """Run both to the end; errors of the dialler are raised."""
     at_listener = listener.receive(dialler.start())
@@ -55,6 +62,10 @@ def test_both_learn_who_the_other_is(secret: bytes | None) -> None:
     assert isinstance(at_listener, Accepted)
     assert (at_dialler.remote, at_listener.remote) == (BOB, ALICE)
     assert (dialler.state, listener.state) == (State.DONE, State.DONE)
+
+
+def test_a_hello_that_is_right_is_answered() -> None:
+    assert isinstance(make_listener().receive(hello()), Reply)
 
 
 def test_the_secret_never_travels() -> None:
@@ -142,8 +153,8 @@ def test_a_proof_sent_back_is_no_welcome() -> None:
         bytes(MAX_STEP_BYTES + 1),
         WireHandshake(proof=WireProof()).SerializeToString(),
         WireHandshake(challenge=WireChallenge(nonce=b"x" * 32)).SerializeToString(),
-        WireHandshake(hello={"version": 2, "nonce": b"x" * 32}).SerializeToString(),
-        WireHandshake(hello={"version": 1, "nonce": b"short"}).SerializeToString(),
+        hello(version=2),
+        hello(nonce=b"short"),
         WireHandshake(hello={"version": 1, "nonce": b"x" * 32}).SerializeToString(),
     ],
     ids=["noise", "empty", "long", "early proof", "challenge", "version", "nonce", "no ids"],

@@ -494,14 +494,59 @@ async def test_leaving_forgets_deferred_replies_without_blame(mailbox: Mailbox) 
     assert actor.replies == {}
 
 
-async def test_a_request_that_is_to_run_again_does_not_while_closing(mailbox: Mailbox) -> None:
-    async def handle(item: Request, turn: Turn) -> Outcome:
-        return Outcome(b"no", failed=True, max_failures=1000)
+async def failing(item: Request, turn: Turn) -> Outcome:
+    """To be run again, and again."""
+    return Outcome(b"no", failed=True, max_failures=1000)
 
-    actor = Actor(mailbox, handle)
+
+async def test_a_request_that_is_to_run_again_does_not_while_the_scheduler_drains(
+    mailbox: Mailbox,
+) -> None:
+    actor = Actor(mailbox, failing)
     async with actor.scheduler:
         put(mailbox, request("a"))
-        await actor.until(lambda: len(actor.started) > 3)
-    started = len(actor.started)
-    await asyncio.sleep(0)
-    assert (len(actor.started), mailbox.depth) == (started, 1)
+        await actor.until(lambda: len(actor.started) > 1)
+        started = len(actor.started)  # it rests now, until its timer ends
+        assert await actor.scheduler.drain(10)
+        assert (len(actor.started), mailbox.depth) == (started, 1)
+
+
+async def test_a_request_that_is_to_run_again_has_no_timer_after_the_end(mailbox: Mailbox) -> None:
+    actor = Actor(mailbox, failing)
+    async with actor.scheduler:
+        put(mailbox, request("a"))
+        await actor.until(lambda: len(actor.started) > 1)
+    ((_, timer),) = actor.scheduler._resting.values()
+    assert timer.cancelled()
+    assert mailbox.depth == 1
+
+
+async def test_a_draining_scheduler_starts_nothing_of_what_has_just_come(mailbox: Mailbox) -> None:
+    ran: list[str] = []
+
+    async def job() -> None:
+        ran.append("job")
+
+    actor = Actor(mailbox, echo)
+    async with actor.scheduler:
+        actor.scheduler.submit(Job(job, PayloadType.RPC_RELIABLE))
+        assert await actor.scheduler.drain(1)
+        turn = asyncio.Event()
+        asyncio.get_running_loop().call_soon(turn.set)
+        await turn.wait()
+        assert ran == []
+
+
+async def test_a_running_request_is_waited_for_by_what_has_its_key_or_none(
+    mailbox: Mailbox,
+) -> None:
+    gates = Gates()
+    actor = Actor(mailbox, gates.handle, key_of=key_of_name)
+    async with actor.scheduler:
+        put(mailbox, request("a1"))
+        await actor.until(lambda: actor.started == ["a1"])
+        waits = [actor.scheduler.would_wait_for("a1", key) for key in (None, "a", "b")]
+        assert waits == [True, True, False]
+        assert not actor.scheduler.would_wait_for("a2", None)
+        gates.open("a1")
+        await actor.reply_to("a1")

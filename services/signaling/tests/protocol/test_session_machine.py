@@ -256,3 +256,11 @@ def test_too_many_messages_or_bytes_are_too_fast(size: int) -> None:
     with pytest.raises(TooFastError):
         made.admit(size, 0.0)
     made.admit(size, 1.0)
+
+
+def test_a_connection_that_was_silent_for_long_sends_no_more_than_its_burst_at_once() -> None:
+    made = make(terms=Terms(messages_per_second=10, messages_burst=20))
+    for _ in range(20):
+        made.admit(1, 1_000.0)
+    with pytest.raises(TooFastError):
+        made.admit(1, 1_000.0)

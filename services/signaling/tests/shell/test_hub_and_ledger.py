@@ -355,3 +355,19 @@ async def test_a_confirmation_older_than_the_session_changes_nothing(
     hub.registrar.settle(replace(entry, epoch=entry.epoch - 1))
     assert peer.session.epoch == entry.epoch
     assert peer.entry == entry
+
+
+async def test_who_comes_back_within_the_grace_is_not_said_to_have_left(
+    hub: Hub, ledger: SlowLedger
+) -> None:
+    peer = Peer(hub, "a", "s1")
+    peer.register()
+    confirmed(hub, ledger)
+    hub.gone(peer)
+    assert not hub.registrar.nobody_is_awaited.is_set()
+    again = Peer(hub, "a", "s2")
+    again.register()
+    confirmed(hub, ledger, 12)
+    assert hub.registrar.nobody_is_awaited.is_set()
+    hub.registrar.end_graces(Reason.EXPIRED)
+    assert ledger.left == []
