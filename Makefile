@@ -81,6 +81,10 @@ check: lint types layers measure test-unit  ## lint, types, layers, measure and 
 test-unit: setup  ## only the tests without processes, sockets and files: half a minute
 	@$(BIN)/pytest -q -m "not service" $(ARGS)
 
+.PHONY: test-pythons
+test-pythons: setup  ## the unit tests under each Python from 3.11 to 3.14 that is here (ARGS="3.13")
+	@tools/test-pythons $(ARGS)
+
 .PHONY: test
 test: setup  ## all tests that need no Docker (ARGS="-k name" chooses)
 	@$(BIN)/pytest $(ARGS)

@@ -28,10 +28,17 @@ def own_redis(tmp_path: Path) -> Iterator[RedisProcess]:
         yield server
 
 
-def started(directory: Path) -> RedisProcess:
+@pytest.fixture
+def saving_redis(tmp_path: Path) -> Iterator[RedisProcess]:
+    """Likewise, and it keeps its data over a restart."""
+    with started(tmp_path, saves=True) as server:
+        yield server
+
+
+def started(directory: Path, *, saves: bool = False) -> RedisProcess:
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not installed (apt-get install redis-server)")
-    return RedisProcess(directory)
+    return RedisProcess(directory, saves=saves)
 
 
 @pytest.fixture(params=["memory", "redis", "two replicas"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 from redis_process import RedisProcess
@@ -129,27 +128,26 @@ async def test_relays_in_flight_when_redis_dies_are_reported(
     own_redis.kill()
 
 
-async def test_old_data_that_redis_loads_brings_nobody_back(tmp_path: Path) -> None:
+async def test_old_data_that_redis_loads_brings_nobody_back(saving_redis: RedisProcess) -> None:
     # 1. Redis writes its data with b in it.  2. b leaves.  3. Redis is killed and loads the
     # old data.  4. Nobody sees b; whoever is here is still seen.
-    with RedisProcess(tmp_path, saves=True) as redis:
-        async with serve(redis_url=redis.url, grace=0.3) as replica:
-            deployment = Deployment([replica])
-            a, b = await deployment.pair()
-            redis.ask("SAVE")
-            await b.ask(unregister=pb.Unregister())
-            await a.event("b", "LEAVE")
-            redis.kill()
-            redis.start()
-            c = await deployment.registered("c")
-            await a.event("c", "JOIN")
-            await nothing_told(a)
-            assert texts((await c.subscribe()).present) == {
-                "acme:a@1:default",
-                "acme:c@1:default",
-            }
-            assert (await c.relay("a")).HasField("receipt")
-            await deployment.close_clients()
+    async with serve(redis_url=saving_redis.url, grace=0.3) as replica:
+        deployment = Deployment([replica])
+        a, b = await deployment.pair()
+        saving_redis.ask("SAVE")
+        await b.ask(unregister=pb.Unregister())
+        await a.event("b", "LEAVE")
+        saving_redis.kill()
+        saving_redis.start()
+        c = await deployment.registered("c")
+        await a.event("c", "JOIN")
+        await nothing_told(a)
+        assert texts((await c.subscribe()).present) == {
+            "acme:a@1:default",
+            "acme:c@1:default",
+        }
+        assert (await c.relay("a")).HasField("receipt")
+        await deployment.close_clients()
 
 
 async def test_who_leaves_while_redis_is_away_is_gone_when_it_is_back(
