@@ -52,7 +52,8 @@ def modules(root: Path) -> dict[str, str]:
 
 
 def needs(tool: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(shutil.which(tool, path=PATH) is None, reason=f"{tool} is not installed (pip install {tool})")
+    reason = f"{tool} is not installed (pip install {tool})"
+    return pytest.mark.skipif(shutil.which(tool, path=PATH) is None, reason=reason)
 
 
 def test_the_committed_modules_are_what_the_generators_write_today(tmp_path: Path) -> None:

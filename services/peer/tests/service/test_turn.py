@@ -23,7 +23,7 @@ COTURN = shutil.which("turnserver")
 
 pytestmark = [
     pytest.mark.service,
-    pytest.mark.skipif(COTURN is None, reason="turnserver is not installed (apt-get install coturn)"),
+    pytest.mark.skipif(COTURN is None, reason="no turnserver here (apt-get install coturn)"),
 ]
 
 LOOPBACK = EngineOptions(loopback=True, gather_timeout=5.0)
