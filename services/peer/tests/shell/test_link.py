@@ -170,7 +170,8 @@ async def test_afterwards_nothing_is_held() -> None:
         link = pair.ada.transport.link(BOB)
         for n in range(500):
             for lane in BYTE_LANES:
-                await link.lane(lane).send(bytes(n * 40))
+                # A latency-first message whose second half came too late is held for ten seconds.
+                await link.lane(lane).send(bytes(n * (4 if lane is LATENCY else 40)))
         await pair.bob.heard.until(lambda: len(pair.bob.heard.bodies(STREAM)) == 500)
         await pair.bob.heard.until(lambda: len(pair.bob.heard.bodies(RPC)) == 500)
         far = pair.bob.transport.find(ADA)
