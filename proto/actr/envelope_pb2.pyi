@@ -216,18 +216,22 @@ class StreamOpen(_message.Message):
 
     CHANNEL_ID_FIELD_NUMBER: _builtins.int
     CREDIT_MESSAGES_FIELD_NUMBER: _builtins.int
+    CREDIT_BYTES_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     credit_messages: _builtins.int
-    """Chunks that the opener of the stream will take before it grants more."""
+    """Chunks that the opener of the stream will take before it grants more; 0: it takes none yet."""
+    credit_bytes: _builtins.int
+    """Bytes of chunks likewise, each counted as a whole StreamChunk; 0: no byte limit."""
     def __init__(
         self,
         *,
         channel_id: _builtins.str = ...,
         credit_messages: _builtins.int = ...,
+        credit_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "credit_messages", b"credit_messages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_id", b"channel_id", "credit_bytes", b"credit_bytes", "credit_messages", b"credit_messages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -267,14 +271,19 @@ class StreamChunk(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     CANCEL_FIELD_NUMBER: _builtins.int
     CREDIT_FIELD_NUMBER: _builtins.int
+    OPENING_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     sequence: _builtins.int
     """From 0, per channel and direction; counts items only."""
     data: _builtins.bytes
     end: _builtins.bool
-    """The sender's half ended well; data is empty."""
+    """The sender's half ended well; data is empty, and sequence says how many items it sent."""
     cancel: _builtins.bool
     """From the receiver: take back no more; the far side stops producing."""
+    opening: _builtins.int
+    """Which opening of a named channel this is of: its writer counts them, and words of the reader
+    repeat the number. 0: not said, as on the channels of methods, whose ids are used once.
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -296,10 +305,11 @@ class StreamChunk(_message.Message):
         error: Global___RpcError | None = ...,
         cancel: _builtins.bool = ...,
         credit: Global___StreamCredit | None = ...,
+        opening: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "control", b"control", "credit", b"credit", "end", b"end", "error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "channel_id", b"channel_id", "control", b"control", "credit", b"credit", "data", b"data", "end", b"end", "error", b"error", "metadata", b"metadata", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "channel_id", b"channel_id", "control", b"control", "credit", b"credit", "data", b"data", "end", b"end", "error", b"error", "metadata", b"metadata", "opening", b"opening", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_control: _TypeAlias = _typing.Literal["end", "error", "cancel", "credit"]  # noqa: Y015
     _WhichOneofArgType_control: _TypeAlias = _typing.Literal["control", b"control"]  # noqa: Y015
@@ -314,8 +324,9 @@ class StreamCredit(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
     messages: _builtins.int
+    """Both 0: says nothing."""
     bytes: _builtins.int
-    """Reserved for byte credits: 0 says no byte limit."""
+    """Bytes of whole StreamChunk messages. 0 beside messages: the reader does not count bytes."""
     def __init__(
         self,
         *,

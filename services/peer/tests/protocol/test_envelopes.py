@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from actr import envelope_pb2 as pb
 from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
 from actr_peer.protocol.chunks import (
+    Credit,
+    Kind,
     decode_chunk,
     encode_credit,
     encode_end,
@@ -146,11 +148,35 @@ def test_an_item_of_a_stream_comes_back_as_it_was_written():
 
 def test_word_about_a_stream_is_no_item():
     end = decode_chunk(encode_end("c", 9))
-    assert end.is_end
+    assert end.kind is Kind.END
     assert end.sequence == 9
     failed = decode_chunk(encode_end("c", 9, CallError(Code.ABORTED, "no")))
     assert failed.error is not None
     assert failed.error.code is Code.ABORTED
-    assert decode_chunk(encode_stream_cancel("c")).is_cancel
-    assert decode_chunk(encode_credit("c", 64)).credit == 64
-    assert not any(chunk.is_item for chunk in (end, failed, decode_chunk(encode_credit("c", 1))))
+    assert decode_chunk(encode_stream_cancel("c")).kind is Kind.CANCEL
+    grant = decode_chunk(encode_credit("c", Credit(64, 1000), opening=3))
+    assert (grant.credit, grant.opening) == (Credit(64, 1000), 3)
+    nothing = decode_chunk(encode_credit("c", Credit(0, 0)))
+    assert not any(chunk.is_item for chunk in (end, failed, grant, nothing))
+
+
+@pytest.mark.parametrize("word", ["end", "cancel"])
+def test_a_word_that_is_present_and_false_is_said_all_the_same(word: str):
+    message = pb.StreamChunk(channel_id="c", **{word: False})
+    assert not decode_chunk(message.SerializeToString()).is_item
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(CallError(Code.UNAVAILABLE, "x", retry_after=-1.0), id="a time before now"),
+        pytest.param(CallError(Code.UNAVAILABLE, "x", retry_after=50 * 86400.0), id="50 days"),
+        pytest.param(CallError(Code.INTERNAL, "x", details=(b"\xff",)), id="details that are none"),
+        pytest.param(CallError(Code.NOT_FOUND, "caf\udce9"), id="a text that is none"),
+        pytest.param(CallError(Code.NOT_FOUND, b"x"), id="a text of bytes"),  # type: ignore[arg-type]
+    ],
+)
+def test_the_end_of_a_stream_is_said_whatever_a_handler_raised(error: CallError):
+    chunk = decode_chunk(encode_end("c", 3, error))
+    assert chunk.kind is Kind.ERROR
+    assert chunk.error is not None

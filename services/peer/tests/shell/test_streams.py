@@ -6,70 +6,28 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from streampair import HERE, LATENCY_FIRST, RELIABLE, THERE, Block, FakeLink, Pair, turns
 
-from actr_peer.errors import BrokenError, CallError, ClosedError, Code, LimitError
-from actr_peer.protocol.chunks import decode_chunk
+from actr_peer.errors import (
+    BrokenError,
+    BusyError,
+    CallError,
+    ClosedError,
+    Code,
+    LimitError,
+    RemoteProtocolError,
+)
+from actr_peer.inbound.subscribers import MAX_OPENINGS, StreamSubscribers
+from actr_peer.protocol.chunks import Chunk, Credit, Kind, decode_chunk, encode_credit, encode_item
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.streams import FIRST, WINDOW
+from actr_peer.transport import channels
 from actr_peer.transport import streams as module
-from actr_peer.transport.streams import WINDOW, StreamReader, Streams, StreamWriter
-
-HERE = ActrId("acme", "caller", "1")
-THERE = ActrId("acme", "room", "1")
-RELIABLE = PayloadType.STREAM_RELIABLE
-LATENCY_FIRST = PayloadType.STREAM_LATENCY_FIRST
-
-
-class FakeLink:
-    """A link whose lanes deliver to the other side's streams on the next turn of the loop."""
-
-    def __init__(self, remote: ActrId) -> None:
-        self.remote = remote
-        self.far: tuple[FakeLink, Streams] | None = None
-
-    def lane(self, payload_type: PayloadType) -> FakeLane:
-        return FakeLane(self, payload_type)
-
-
-class FakeLane:
-    def __init__(self, link: FakeLink, payload_type: PayloadType) -> None:
-        self.link = link
-        self.payload_type = payload_type
-
-    async def send(self, message: bytes) -> None:
-        self.post(message)
-
-    def post(self, message: bytes) -> None:
-        assert self.link.far is not None
-        link, streams = self.link.far
-        asyncio.get_running_loop().call_soon(
-            streams.receive, link, self.payload_type, decode_chunk(message)
-        )
-
-
-class Pair:
-    def __init__(self) -> None:
-        self.near, self.far = Streams(), Streams()
-        self.near_link, self.far_link = FakeLink(THERE), FakeLink(HERE)
-        self.near_link.far = (self.far_link, self.far)
-        self.far_link.far = (self.near_link, self.near)
-
-    def channel(
-        self, payload_type: PayloadType = RELIABLE, credit: int = WINDOW
-    ) -> tuple[StreamWriter, StreamReader]:
-        writer = self.near.open_writer(self.near_link, "c", payload_type, credit=credit)
-        reader = self.far.open_reader(self.far_link, "c", payload_type)
-        return writer, reader
 
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
     return Pair()
-
-
-async def turns(count: int = 10) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def test_items_come_in_order_and_the_end_ends_the_iteration(pair: Pair):
@@ -99,7 +57,7 @@ async def test_a_writer_without_credit_waits_until_items_are_taken(pair: Pair):
 
 
 async def test_a_writer_waits_for_the_far_side_to_listen_before_its_first_item(pair: Pair):
-    writer, reader = pair.channel(credit=0)
+    writer, reader = pair.channel(credit=None)
     sending = asyncio.create_task(writer.send(b"x"))
     await turns()
     assert not sending.done()
@@ -122,7 +80,7 @@ async def test_a_reader_that_closes_stops_the_writer(pair: Pair):
     writer, reader = pair.channel()
     stopped: list[Exception] = []
     writer.on_stop = stopped.append
-    pair.far.forget_reader(HERE, reader)
+    pair.far.forget_reader(reader)
     await turns()
     with pytest.raises(BrokenError, match="takes no more"):
         await writer.send(b"x")
@@ -145,15 +103,13 @@ async def test_the_end_of_a_latency_first_stream_waits_for_items_that_it_overtoo
 ):
     monkeypatch.setattr(module, "LINGER", 0.01)
     _, reader = pair.channel(LATENCY_FIRST)
-    from actr_peer.protocol.chunks import Chunk
-
-    reader.deliver(Chunk("c", 2, is_end=True))
+    reader.deliver(Chunk("c", 2, kind=Kind.END))
     reader.deliver(Chunk("c", 0, b"late"))
     assert [chunk.data async for chunk in reader] == [b"late"]
 
 
 async def test_a_writer_that_breaks_its_credit_is_stopped(pair: Pair):
-    writer, reader = pair.channel(credit=WINDOW * 2)
+    writer, reader = pair.channel(credit=Credit(WINDOW * 2, 0))
     for _ in range(WINDOW + 1):
         await writer.send(b"x")
     await turns()
@@ -165,7 +121,7 @@ async def test_a_writer_that_breaks_its_credit_is_stopped(pair: Pair):
 
 
 async def test_items_of_a_channel_that_nobody_reads_stop_their_writer(pair: Pair):
-    writer = pair.near.open_writer(pair.near_link, "nobody", RELIABLE, credit=WINDOW)
+    writer = pair.near.open_writer(pair.near_link, "nobody", RELIABLE, credit=FIRST)
     await writer.send(b"x")
     await turns()
     assert pair.far.counts.unknown == 1
@@ -176,8 +132,8 @@ async def test_items_of_a_channel_that_nobody_reads_stop_their_writer(pair: Pair
 async def test_losing_the_remote_fails_both_halves(pair: Pair):
     writer, reader = pair.channel()
     error = BrokenError("gone")
-    pair.near.fail_remote(THERE, error)
-    pair.far.fail_remote(HERE, error)
+    pair.near.fail_link(pair.near_link, error)
+    pair.far.fail_link(pair.far_link, error)
     with pytest.raises(BrokenError):
         await writer.send(b"x")
     with pytest.raises(BrokenError):
@@ -193,26 +149,341 @@ async def test_an_ended_half_sends_nothing_more(pair: Pair):
 
 async def test_forgotten_channels_leave_nothing(pair: Pair):
     writer, reader = pair.channel()
-    pair.near.forget_writer(THERE, writer)
-    pair.far.forget_reader(HERE, reader)
+    pair.near.forget_writer(writer)
+    pair.far.forget_reader(reader)
     assert pair.near.open_count == pair.far.open_count == 0
     assert not pair.near._per_remote
     assert not pair.far._per_remote
 
 
 async def test_a_remote_cannot_open_streams_without_end(pair: Pair, monkeypatch):
-    monkeypatch.setattr(module, "MAX_STREAMS_PER_REMOTE", 2)
-    pair.near.open_writer(pair.near_link, "a", RELIABLE, credit=1)
-    pair.near.open_writer(pair.near_link, "b", RELIABLE, credit=1)
+    monkeypatch.setattr(channels, "MAX_STREAMS_PER_REMOTE", 2)
+    pair.near.open_writer(pair.near_link, "a", RELIABLE, credit=FIRST)
+    pair.near.open_writer(pair.near_link, "b", RELIABLE, credit=FIRST)
     with pytest.raises(LimitError):
-        pair.near.open_writer(pair.near_link, "d", RELIABLE, credit=1)
+        pair.near.open_writer(pair.near_link, "d", RELIABLE, credit=FIRST)
 
 
 async def test_a_sending_half_that_is_given_up_is_no_clean_end(pair: Pair):
     writer, reader = pair.channel()
     await writer.send(b"half of it")
-    pair.near.forget_writer(THERE, writer)
+    pair.near.forget_writer(writer)
     assert (await anext(reader)).data == b"half of it"
     with pytest.raises(CallError) as ended:
         await anext(reader)
     assert ended.value.code is Code.CANCELLED
+
+
+# Credit and sequence of what was not sent
+
+
+async def test_an_item_that_is_too_long_costs_neither_credit_nor_a_number(pair: Pair):
+    writer, reader = pair.channel()
+    pair.near_link.max_message_bytes = 1000
+    for _ in range(WINDOW + 1):
+        with pytest.raises(LimitError):
+            await writer.send(bytes(2000))
+    await writer.send(b"short")
+    writer.end()
+    assert [(chunk.sequence, chunk.data) async for chunk in reader] == [(0, b"short")]
+
+
+async def test_an_item_that_is_cancelled_in_the_lane_costs_neither_credit_nor_a_number(pair: Pair):
+    writer, reader = pair.channel()
+    pair.near_link.room.clear()
+    for _ in range(WINDOW + 1):
+        sending = asyncio.create_task(writer.send(b"never"))
+        await turns(3)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+    pair.near_link.room.set()
+    await writer.send(b"first")
+    writer.end()
+    assert [(chunk.sequence, chunk.data) async for chunk in reader] == [(0, b"first")]
+
+
+async def test_an_item_that_waits_while_its_half_is_ended_is_an_error_to_its_sender(pair: Pair):
+    writer, reader = pair.channel()
+    pair.near_link.room.clear()
+    sending = asyncio.create_task(writer.send(b"too late"))
+    await turns()
+    writer.end()
+    pair.near_link.room.set()
+    with pytest.raises(ClosedError):
+        await sending
+    await turns()
+    assert [chunk async for chunk in reader] == []
+
+
+async def test_items_of_several_tasks_go_in_the_order_of_the_calls(pair: Pair):
+    writer, reader = pair.channel(credit=None)
+    tasks = [asyncio.create_task(writer.send(bytes([number]))) for number in range(5)]
+    await turns()
+    reader.grant_first()
+    await asyncio.gather(*tasks)
+    writer.end()
+    assert [chunk.data[0] async for chunk in reader] == list(range(5))
+
+
+async def test_the_end_of_a_stream_without_items_waits_for_a_listener(pair: Pair):
+    writer, reader = pair.channel(credit=None)
+    writer.end()
+    await turns()
+    assert pair.near.open_count == 1
+    reader.grant_first()
+    assert [chunk async for chunk in reader] == []
+    assert pair.near.open_count == 0
+
+
+# Broken rules
+
+
+async def test_a_gap_fails_the_reader_and_stops_the_writer_and_nothing_else(pair: Pair):
+    writer, reader = pair.channel()
+    other = pair.far.open_reader(pair.far_link, "other", RELIABLE)
+    other.listen()
+    await writer.send(b"0")
+    writer._credit.sent += 1
+    await writer.send(b"2")
+    await turns()
+    assert (await anext(reader)).data == b"0"
+    with pytest.raises(RemoteProtocolError, match="item 2 came, 1 was due"):
+        await anext(reader)
+    with pytest.raises(BrokenError, match="takes no more"):
+        await writer.send(b"3")
+    assert pair.far.counts.broken == 1
+    other.deliver(Chunk("other", 0, b"fine"))
+    assert (await anext(other)).data == b"fine"
+
+
+async def test_a_grant_of_nothing_is_no_item(pair: Pair):
+    _, reader = pair.channel()
+    word = decode_chunk(encode_credit("c", Credit(0, 0)))
+    pair.far.receive(pair.far_link, RELIABLE, word)
+    assert not word.is_item
+    assert reader._half.received == 0
+
+
+async def test_items_before_the_grant_fail_the_stream(pair: Pair):
+    _, reader = pair.channel(credit=None)
+    pair.far.receive(pair.far_link, RELIABLE, Chunk("c", 0, b"early"))
+    reader.grant_first()
+    with pytest.raises(RemoteProtocolError):
+        await anext(reader)
+
+
+async def test_another_remote_has_no_word_in_a_channel(pair: Pair):
+    writer, reader = pair.channel()
+    stranger = FakeLink(ActrId("acme", "stranger", "1"))
+    for kind in (Kind.CANCEL, Kind.ERROR, Kind.END, Kind.ITEM):
+        chunk = Chunk(
+            "c", kind=kind, error=CallError(Code.ABORTED, "x") if kind is Kind.ERROR else None
+        )
+        pair.near.receive(stranger, RELIABLE, chunk)
+        pair.far.receive(stranger, RELIABLE, chunk)
+    pair.near.receive(stranger, RELIABLE, Chunk("c", kind=Kind.CREDIT, credit=Credit(5, 5)))
+    for _ in range(WINDOW):
+        await writer.send(b"x")
+    assert not writer._credit.may_send
+    writer.end()
+    assert len([chunk async for chunk in reader]) == WINDOW
+
+
+async def test_word_of_another_link_of_the_same_remote_is_not_taken(pair: Pair):
+    writer, reader = pair.channel()
+    successor = FakeLink(THERE)
+    pair.near.receive(successor, RELIABLE, Chunk("c", kind=Kind.CANCEL))
+    pair.near.fail_link(successor, BrokenError("another link"))
+    pair.far.receive(FakeLink(HERE), RELIABLE, Chunk("c", 0, b"strange"))
+    await writer.send(b"x")
+    await turns()
+    assert (await anext(reader)).data == b"x"
+
+
+async def test_a_channel_has_one_half_of_each_kind_to_one_remote(pair: Pair):
+    pair.channel()
+    with pytest.raises(BusyError):
+        pair.near.open_writer(pair.near_link, "c", RELIABLE, credit=FIRST)
+    with pytest.raises(BusyError):
+        pair.far.open_reader(pair.far_link, "c", RELIABLE)
+    assert (pair.near.open_count, pair.far.open_count) == (1, 1)
+
+
+@pytest.mark.parametrize("channel_id", ["", "x" * 65], ids=["empty", "65 characters"])
+async def test_a_channel_id_out_of_bounds_is_refused_here(pair: Pair, channel_id: str):
+    with pytest.raises(LimitError):
+        pair.named(name=channel_id)
+    with pytest.raises(LimitError):
+        StreamSubscribers(pair.far, Block().start).register(channel_id, print)
+    assert pair.near.open_count == 0
+
+
+# Named channels
+
+
+class Listener:
+    """A callback on the channel c, which holds items back until it is let go."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.block = Block()
+        self.subscribers = StreamSubscribers(pair.far, self.block.start)
+        self.heard: list[bytes] = []
+        self.may_go = asyncio.Event()
+        self.may_go.set()
+        self.unregister = self.subscribers.register("c", self.take)
+
+    async def take(self, chunk: Chunk, sender: object) -> None:
+        await self.may_go.wait()
+        self.heard.append(chunk.data)
+
+
+async def test_a_channel_that_is_ended_and_opened_again_loses_nothing(pair: Pair):
+    listener = Listener(pair)
+    listener.may_go.clear()
+    sent = []
+    for part in range(3):
+        writer = pair.named()
+        for number in range(WINDOW):
+            await writer.send(bytes([part, number]))
+            sent.append(bytes([part, number]))
+        writer.end()
+    await turns(WINDOW * 4)
+    listener.may_go.set()
+    await turns(WINDOW * 8)
+    assert listener.heard == sent
+    assert pair.near.open_count == pair.far.open_count == 0
+    assert not listener.block.tasks
+
+
+async def test_credit_for_an_earlier_opening_is_not_spent_by_a_later_one(pair: Pair):
+    pair.near_link.is_prompt = pair.far_link.is_prompt = False
+    listener = Listener(pair)
+    first = pair.named()
+    for _ in range(WINDOW // 2):
+        await first.send(b"1")
+    while pair.near_link.queue:
+        pair.near_link.deliver()
+    await turns(WINDOW * 2)  # all is taken, and two grants are on their way
+    assert len(pair.far_link.queue) == 2
+    listener.may_go.clear()
+    first.end()
+    second = pair.named()
+    while pair.far_link.queue:
+        pair.far_link.deliver()
+    for _ in range(WINDOW):
+        await second.send(b"2")
+    assert not second._credit.may_send
+    while pair.near_link.queue:
+        pair.near_link.deliver()
+    assert pair.far.counts.broken == 0
+    listener.unregister()
+    listener.may_go.set()
+
+
+async def test_a_channel_has_one_writer_at_a_time(pair: Pair):
+    Listener(pair)
+    writer = pair.named()
+    with pytest.raises(BusyError):
+        pair.named()
+    writer.end()
+    pair.named().end()
+
+
+async def test_openings_of_one_channel_that_wait_for_a_slow_callback_are_bounded(pair: Pair):
+    listener = Listener(pair)
+    listener.may_go.clear()
+    for _ in range(MAX_OPENINGS):
+        writer = pair.named()
+        await writer.send(b"x")
+        writer.end()
+    await turns(WINDOW)
+    writer = pair.named()
+    await writer.send(b"one too many")
+    await turns()
+    with pytest.raises(BrokenError):
+        await writer.send(b"more")
+    assert pair.far.counts.refused == 1
+    listener.may_go.set()
+    await turns(WINDOW)
+    assert listener.heard == [b"x"] * MAX_OPENINGS
+
+
+async def test_a_remote_with_too_many_halves_is_refused_a_named_channel_and_keeps_its_link(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(channels, "MAX_STREAMS_PER_REMOTE", 2)
+    Listener(pair)
+    for name in "ab":
+        pair.far.open_reader(pair.far_link, name, RELIABLE)
+    writer = pair.named()
+    await writer.send(b"x")
+    await turns()
+    with pytest.raises(BrokenError):
+        await writer.send(b"y")
+    assert pair.far.counts.refused == 1
+    assert pair.far.open_count == 2
+
+
+async def test_unregistering_stops_those_who_send(pair: Pair):
+    listener = Listener(pair)
+    writer = pair.named()
+    await writer.send(b"x")
+    await turns()
+    listener.unregister()
+    await turns()
+    with pytest.raises(BrokenError):
+        await writer.send(b"y")
+    assert not listener.block.tasks
+    assert pair.far.open_count == 0
+
+
+async def test_late_items_of_a_latency_first_channel_begin_no_other(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "LINGER", 0.0)
+    listener = Listener(pair)
+    writer = pair.named(LATENCY_FIRST)
+    late = encode_item("c", 1, b"late", opening=writer.opening)
+    await writer.send(b"in time")
+    writer._credit.sent = 2
+    writer.end()
+    await turns()
+    async with asyncio.timeout(5):
+        while pair.far.open_count or listener.block.tasks:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    pair.far.receive(pair.far_link, LATENCY_FIRST, decode_chunk(late))
+    assert pair.far.open_count == 0
+    assert pair.far.counts.unknown == 1
+
+
+async def test_the_end_of_a_latency_first_channel_that_overtakes_all_items_leaves_nothing(
+    pair: Pair,
+):
+    Listener(pair)
+    pair.far.receive(pair.far_link, RELIABLE, Chunk("c", 1, kind=Kind.END, opening=7))
+    pair.far.receive(pair.far_link, LATENCY_FIRST, Chunk("c", 0, b"late", opening=7))
+    assert pair.far.open_count == 0
+    pair.far.receive(pair.far_link, LATENCY_FIRST, Chunk("c", 0, b"next", opening=8))
+    assert pair.far.open_count == 1
+
+
+async def test_a_writer_that_numbers_no_openings_is_understood(pair: Pair):
+    listener = Listener(pair)
+    for text in (b"1", b"2"):
+        pair.far.receive(pair.far_link, RELIABLE, Chunk("c", 0, text))
+        pair.far.receive(pair.far_link, RELIABLE, Chunk("c", 1, kind=Kind.END))
+    await turns()
+    assert listener.heard == [b"1", b"2"]
+
+
+async def test_items_to_nobody_are_answered_once(pair: Pair):
+    writer = pair.named()
+    pair.near_link.is_prompt = False
+    for _ in range(10):
+        await writer.send(b"x")
+    pair.far_link.is_prompt = False
+    while pair.near_link.queue:
+        pair.near_link.deliver()
+    assert len(pair.far_link.queue) == 1
+    assert pair.far.counts.unknown == 10

@@ -15,14 +15,15 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any, Generic, TypeVar
 
-from actr_peer.errors import BusyError, PeerError
-from actr_peer.protocol.chunks import Chunk
+from actr_peer.errors import BusyError, LimitError, PeerError
+from actr_peer.protocol.chunks import Chunk, check_channel_id
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media import MediaFrame
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.tasks import Start, note_failure
+from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link
-from actr_peer.transport.streams import StreamReader, Streams
+from actr_peer.transport.streams import StreamReader
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,8 @@ QUEUE_BYTES = 32 * 1024 * 1024
 """Likewise, over the frames of one track; one alone may be larger."""
 MAX_TRACKS = 64
 """Of one sender, whose frames wait at one time."""
+MAX_OPENINGS = 16
+"""Openings of one channel by one sender whose items wait for a slow callback."""
 
 Item = TypeVar("Item")
 Callback = Callable[[Item, ActrId], Awaitable[None] | None]
@@ -72,6 +75,15 @@ def _forget(callbacks: dict[Any, Any], key: object) -> None:
     callbacks.pop(key, None)
 
 
+class _Line:
+    """One sender's openings of one channel, oldest first: the next waits for the last."""
+
+    __slots__ = ("readers",)
+
+    def __init__(self) -> None:
+        self.readers: deque[tuple[StreamReader, Guarded[Chunk]]] = deque()
+
+
 class StreamSubscribers:
     """Callbacks by channel id, for streams that no generated code opened."""
 
@@ -79,37 +91,70 @@ class StreamSubscribers:
         self._streams = streams
         self._start = start
         self._callbacks: dict[str, Guarded[Chunk]] = {}
+        self._lines: dict[tuple[ActrId, str], _Line] = {}
         streams.on_unknown = self._open
 
     def register(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:
         """Call ``callback(chunk, sender)`` for each item on ``channel_id``, from any sender.
 
-        Items of one sender come in order and one at a time. Returns what ends it.
+        Items of one sender come in order and one at a time, also where it ends the channel and
+        opens it again. Returns what unregisters it: those who still send are told to stop.
 
         Raises:
             BusyError: If the channel has a callback already.
+            LimitError: If the id is empty or longer than 64 characters.
         """
+        check_channel_id(channel_id)
         if channel_id in self._callbacks:
             raise BusyError(f"channel {channel_id!r} has a callback; unregister it first")
-        self._callbacks[channel_id] = Guarded(f"stream/{channel_id}", callback)
-        return partial(_forget, self._callbacks, channel_id)
+        guarded = self._callbacks[channel_id] = Guarded(f"stream/{channel_id}", callback)
+        return partial(self._unregister, channel_id, guarded)
 
-    def _open(self, link: Link, payload_type: PayloadType, channel_id: str) -> StreamReader | None:
+    def _unregister(self, channel_id: str, callback: Guarded[Chunk]) -> None:
+        if self._callbacks.get(channel_id) is not callback:
+            return
+        del self._callbacks[channel_id]
+        for (_, name), line in self._lines.items():
+            if name == channel_id:
+                for reader, _ in line.readers:
+                    reader.close()
+
+    def _open(self, link: Link, payload_type: PayloadType, chunk: Chunk) -> StreamReader | None:
+        channel_id = chunk.channel_id
         callback = self._callbacks.get(channel_id)
         if callback is None:
             return None
-        reader = self._streams.open_reader(link, channel_id, payload_type)
-        self._start(f"stream/{channel_id}", self._work(reader, callback))
+        key = (link.remote, channel_id)
+        line = self._lines.get(key)
+        if line is not None and len(line.readers) >= MAX_OPENINGS:
+            raise LimitError("openings of one channel", limit=MAX_OPENINGS, asked=MAX_OPENINGS + 1)
+        reader = self._streams.open_reader(link, channel_id, payload_type, opening=chunk.opening)
+        if line is None:
+            line = self._lines[key] = _Line()
+            line.readers.append((reader, callback))
+            worker = self._start(f"stream/{channel_id}", self._work(line), failed=lambda exc: None)
+            worker.add_done_callback(partial(self._over, key, line))
+        else:
+            line.readers.append((reader, callback))
         return reader
 
-    async def _work(self, reader: StreamReader, callback: Guarded[Chunk]) -> None:
-        try:
-            async for chunk in reader:
-                await callback(chunk, reader.remote)
-        except PeerError as exc:
-            log.info("stream ended: channel=%s cause=%s", reader.channel_id, exc)
-        finally:
-            self._streams.forget_reader(reader.remote, reader)
+    async def _work(self, line: _Line) -> None:
+        while line.readers:
+            reader, callback = line.readers[0]
+            try:
+                async for chunk in reader:
+                    await callback(chunk, reader.remote)
+            except PeerError as exc:
+                log.info("stream ended: channel=%s cause=%s", reader.channel_id, exc)
+            self._streams.forget_reader(reader)
+            line.readers.popleft()
+
+    def _over(self, key: tuple[ActrId, str], line: _Line, worker: asyncio.Task[None]) -> None:
+        """The worker has ended, well or not: nothing of its line is left."""
+        if self._lines.get(key) is line:
+            del self._lines[key]
+        for reader, _ in line.readers:
+            self._streams.forget_reader(reader)
 
 
 class _MediaQueue:

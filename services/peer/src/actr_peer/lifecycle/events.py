@@ -71,8 +71,8 @@ class LinkEvents:
         self.message: Callable[[Link, PayloadType, bytes, int], None] = (
             lambda link, payload_type, message, number: None
         )
-        self.on_reset: Callable[[ActrId, PeerError], None] = lambda remote, error: None
-        self.on_gone: Callable[[ActrId, PeerError], None] = lambda remote, error: None
+        self.on_reset: Callable[[Link, PeerError], None] = lambda link, error: None
+        self.on_gone: Callable[[Link, PeerError], None] = lambda link, error: None
         self.on_wire: Callable[[Link, WireKind, WireState, Wire | None], None] = (
             lambda link, kind, state, wire: None
         )
@@ -82,14 +82,14 @@ class LinkEvents:
         """The far process restarted."""
         detail = ", ".join(f"{lane.name} to {number}" for lane, number in last_delivered.items())
         log.info("remote restarted: remote=%s delivered=%s", link.remote, detail)
-        self.on_reset(link.remote, BrokenError(f"{link.remote} restarted; delivered: {detail}"))
+        self.on_reset(link, BrokenError(f"{link.remote} restarted; delivered: {detail}"))
         kind = LinkEvent.Kind.RESET
         self._hooks.post("on_link", LinkEvent(remote=link.remote, kind=kind, detail=detail))
 
     def gone(self, link: Link, error: PeerError) -> None:
         """No wire to the remote is left."""
         log.info("link gone: remote=%s cause=%s", link.remote, error)
-        self.on_gone(link.remote, error)
+        self.on_gone(link, error)
         kind = LinkEvent.Kind.GONE
         self._hooks.post("on_link", LinkEvent(remote=link.remote, kind=kind, detail=str(error)))
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from actr_peer.errors import CallError, Code, ConfigError, DeadlineError, PeerError
 from actr_peer.lifecycle.context import LATER, Actor, Context, serialize
@@ -27,7 +27,6 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox import Request
 from actr_peer.service import Method, MethodKind, Service
 from actr_peer.transport.local import LocalCall
-from actr_peer.transport.streams import StreamReader, StreamWriter
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +68,10 @@ class Handlers:
     def method(self, route_key: str) -> Method[Any, Any]:
         """The row of a method that :meth:`knows` knows."""
         return self._table[route_key][0]
+
+    def bound(self, route_key: str) -> Bound:
+        """The row of a known method, and its handler."""
+        return self._table[route_key]
 
     def key_of(self, request: Request) -> str | None:
         """The conflict key of a request; None: the actor's serial order."""
@@ -152,36 +155,6 @@ class Handlers:
         if not call.future.done():
             call.future.set_result(result)
 
-    async def run_stream(
-        self,
-        actor: Actor,
-        caller: ActrId,
-        envelope: Envelope,
-        halves: tuple[StreamReader | None, StreamWriter | None],
-    ) -> bytes | None:
-        """Run the body of a streaming method; returns the reply where there is just one."""
-        method, handler = self._table[envelope.route_key]
-        reader, writer = halves
-        context = Context(actor, caller, envelope, deadline=_deadline(envelope.timeout))
-        try:
-            async with asyncio.timeout(envelope.timeout):
-                if reader is None:
-                    request: object = method.request.FromString(envelope.payload)
-                else:
-                    request = read_requests(reader, method)
-                if writer is None:
-                    reply = await handler(request, context)
-                    return encode_reply(envelope.request_id, serialize(method, reply))
-                async for item in handler(request, context):
-                    await writer.send(serialize(method, item))
-                writer.end()
-        except Exception as exc:  # noqa: BLE001 - the user's code ends here
-            error = self.error_of(method, exc)
-            if writer is None:
-                return encode_error(envelope.request_id, error)
-            writer.end(error)
-        return None
-
     def error_of(self, method: Method[Any, Any], exc: Exception) -> CallError:
         """What the caller is told of a handler's exception: its class, never its inside."""
         if isinstance(exc, CallError):
@@ -210,18 +183,6 @@ def decoded(request: Request) -> Envelope:
 def error_reply(request: Request, error: CallError) -> bytes | None:
     """The response that says ``error``; None for a tell, which has none."""
     return None if request.is_tell else encode_error(request.request_id, error)
-
-
-async def read_requests(reader: StreamReader, method: Method[Any, Any]) -> AsyncIterator[Message]:
-    """The request messages of a stream, as the handler iterates them."""
-    async for chunk in reader:
-        try:
-            yield method.request.FromString(chunk.data)
-        except DecodeError as exc:
-            raise CallError(
-                Code.INVALID_ARGUMENT,
-                f"{method.route_key}: an item is no {method.request.__name__}",
-            ) from exc
 
 
 def _requests(call: LocalCall) -> Any:

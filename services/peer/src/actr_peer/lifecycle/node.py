@@ -29,7 +29,7 @@ from actr_peer.protocol.signaling import Presence
 from actr_peer.service import Caller, Service
 from actr_peer.tasks import Tasks, until_cancelled
 from actr_peer.transport.media import Publication
-from actr_peer.transport.streams import WINDOW, StreamWriter
+from actr_peer.transport.streams import StreamWriter
 
 log = logging.getLogger(__name__)
 
@@ -225,13 +225,12 @@ class Node(Parts):
             PayloadType.STREAM_LATENCY_FIRST if latency_first else PayloadType.STREAM_RELIABLE
         )
         link = self.wiring.transport.link(target)
-        return self.streams.open_writer(link, channel_id, payload_type, credit=WINDOW)
+        return self.streams.open_named(link, channel_id, payload_type)
 
     def close_stream(self, remote: ActrId | str, writer: StreamWriter) -> None:
         """End a channel that :meth:`open_stream` opened, and forget it."""
-        target = ActrId.parse(remote) if isinstance(remote, str) else remote
         writer.end()
-        self.streams.forget_writer(target, writer)
+        self.streams.forget_writer(writer)
 
     def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:
         return self.stream_subscribers.register(channel_id, callback)

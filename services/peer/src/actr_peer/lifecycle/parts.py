@@ -33,9 +33,9 @@ from actr_peer.protocol.mailbox import Request
 from actr_peer.service import Service
 from actr_peer.tasks import Tasks
 from actr_peer.transport.answers import answer
+from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link
 from actr_peer.transport.local import LocalTransport
-from actr_peer.transport.streams import Streams
 
 log = logging.getLogger(__name__)
 
@@ -159,16 +159,18 @@ class Parts:
     def _is_awaited(self, remote: ActrId) -> bool:
         return self.calls.waits_for(remote) or self.streams.is_open_to(remote)
 
-    def _remote_reset(self, remote: ActrId, error: PeerError) -> None:
-        self.streams.fail_remote(remote, error)
-        self.openings.cancel_remote(remote)
+    def _remote_reset(self, link: Link, error: PeerError) -> None:
+        remote = link.remote
+        self.streams.fail_link(link, error)
+        self.openings.cancel_link(link)
         self.outbound.resend(remote)
         self.durable.remote_reset(remote)
 
-    def _remote_gone(self, remote: ActrId, error: PeerError) -> None:
+    def _remote_gone(self, link: Link, error: PeerError) -> None:
+        remote = link.remote
         self.calls.fail_remote(remote, error)
-        self.streams.fail_remote(remote, error)
-        self.openings.cancel_remote(remote)
+        self.streams.fail_link(link, error)
+        self.openings.cancel_link(link)
         self.media_subscribers.forget_remote(remote)
         self.durable.remote_gone(remote)
 

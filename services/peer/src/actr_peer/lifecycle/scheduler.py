@@ -171,14 +171,21 @@ class Scheduler:
         self._turns.add(turn)
         return turn
 
-    def submit(self, job: Job) -> None:
-        """Queue a job for its turn among the requests.
+    def submit(self, job: Job) -> Turn:
+        """Queue a job for its turn among the requests; :meth:`withdraw` takes it back.
 
         Its bound is the submitter's: what may be open inside the process.
         """
         is_signal = job.payload_type is _SIGNAL
-        self._turns.add(Turn(self, None, job, job.key, is_signal))
+        turn = Turn(self, None, job, job.key, is_signal)
+        self._turns.add(turn)
         self._wake()
+        return turn
+
+    def withdraw(self, turn: Turn) -> None:
+        """Take back a job that waits; harmless when it has begun."""
+        if self._turns.remove(turn):
+            self._wake()
 
     def cancel(self, sender: str, request_id: str) -> None:
         """The caller waits no more: end its request, wherever it is. No reply is sent."""

@@ -7,15 +7,16 @@ id, so that the callee's mailbox knows it. Cancelling a call cancels its handler
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from actr_peer.errors import CallError, Code, DeadlineError
+from actr_peer.errors import BrokenError, CallError, Code, DeadlineError
 from actr_peer.outbound.calls import PendingCall, PendingCalls, new_request_id
 from actr_peer.outbound.durable import DurableCalls
+from actr_peer.outbound.opened import Opened, as_error
 from actr_peer.outbound.replies import call_fails, feed, parse, read_reply, refuse_stream
+from actr_peer.protocol.chunks import NO_CREDIT, Credit
 from actr_peer.protocol.envelopes import (
     NO_EXTRAS,
     Envelope,
@@ -27,9 +28,9 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import TRAFFIC, PayloadType
 from actr_peer.service import CallOptions, Method, Req, Res
 from actr_peer.tasks import Start
+from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link
 from actr_peer.transport.remote import RemoteTransport
-from actr_peer.transport.streams import WINDOW, StreamReader, Streams, StreamWriter
 
 MEND_RETRY_AFTER = 1.0
 """Seconds that a caller which does not wait is told to: the first redial's delay."""
@@ -74,7 +75,10 @@ class Outbound:
         """The far process has restarted: it is asked again for what it has not answered."""
         link = self.transport.link(remote)
         for call in self.calls.sent_to(remote):
-            link.lane(call.payload_type).post(call.message)
+            if call.message:
+                link.lane(call.payload_type).post(call.message)
+            else:  # a stream of requests, of which the new process knows nothing
+                call.future.set_exception(BrokenError(f"{remote} restarted"))
 
 
 class RemoteGate:
@@ -157,10 +161,8 @@ class RemoteGate:
         self, method: Method[Req, Res], request: Req, options: CallOptions
     ) -> AsyncIterator[Res]:
         """Open a stream of replies; leaving the iteration early tells the far side to stop."""
-        channel_id = new_request_id()
-        with self._reading(channel_id, method, options) as reader:
-            await self._open(method, channel_id, options, request.SerializeToString(), WINDOW)
-            async for chunk in reader:
+        async with self._opened(method, options, request.SerializeToString()) as stream:
+            async for chunk in stream.reader:
                 yield parse(method.reply, chunk.data, method.route_key)
 
     async def client_stream(
@@ -172,24 +174,28 @@ class RemoteGate:
         loop = asyncio.get_running_loop()
         call = self._out.calls.open(self.remote, channel_id, PayloadType.RPC_RELIABLE, loop)
         try:
-            async with asyncio.timeout(timeout):
-                with self._writing(channel_id, method) as writer:
-                    await self._open(method, channel_id, options, b"", 0)
-                    feeder = self._out.start(
-                        f"feed/{channel_id}", feed(writer, requests, on_error=call_fails(call))
-                    )
-                    try:
-                        reply = await call.future
-                    finally:
-                        feeder.cancel()
+            async with (
+                asyncio.timeout(timeout) as limit,
+                self._opened(method, options, channel_id=channel_id) as stream,
+            ):
+                call.is_sent = True
+                fails = call_fails(call)
+                feeder = self._out.start(
+                    f"feed/{channel_id}",
+                    feed(stream.writer, requests, on_error=fails),
+                    failed=lambda exc: fails(as_error(exc)),
+                )
+                try:
+                    reply = await call.future
+                    stream.is_answered = True
+                finally:
+                    feeder.cancel()
         except TimeoutError as exc:
-            self._cancel(call)
+            if not limit.expired():
+                raise  # the request stream's own
             raise DeadlineError(
                 f"no reply to {method.route_key} from {self.remote} in {timeout:g} s"
             ) from exc
-        except asyncio.CancelledError:
-            self._cancel(call)
-            raise
         finally:
             self._out.calls.close(call)
         return read_reply(method, reply)
@@ -198,20 +204,47 @@ class RemoteGate:
         self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
     ) -> AsyncIterator[Res]:
         """Open a stream both ways; leaving the iteration early ends both halves."""
-        channel_id = new_request_id()
-        with (
-            self._reading(channel_id, method, options) as reader,
-            self._writing(channel_id, method) as writer,
-        ):
-            await self._open(method, channel_id, options, b"", WINDOW)
+        async with self._opened(method, options) as stream:
             feeder = self._out.start(
-                f"feed/{channel_id}", feed(writer, requests, on_error=reader.fail)
+                f"feed/{stream.writer.channel_id}",
+                feed(stream.writer, requests, on_error=stream.reader.fail),
+                failed=stream.fail,
             )
             try:
-                async for chunk in reader:
+                async for chunk in stream.reader:
                     yield parse(method.reply, chunk.data, method.route_key)
             finally:
                 feeder.cancel()
+
+    def _opened(
+        self,
+        method: Method[Any, Any],
+        options: CallOptions,
+        payload: bytes = b"",
+        *,
+        channel_id: str = "",
+    ) -> Opened:
+        channel_id = channel_id or new_request_id()
+        timeout = self._timeout(options, None)
+
+        def encode(credit: Credit) -> bytes:
+            return encode_request(
+                channel_id,
+                method.route_key,
+                payload,
+                timeout=timeout,
+                metadata=options.metadata,
+                extras=self._extras(channel_id=channel_id, credit=credit),
+            )
+
+        return Opened(
+            self._out.transport.link(self.remote),
+            self._out.streams,
+            method,
+            channel_id=channel_id,
+            timeout=timeout,
+            encode=encode,
+        )
 
     async def _exchange(
         self,
@@ -254,55 +287,6 @@ class RemoteGate:
             await asyncio.sleep(delay)
         raise AssertionError("a call is tried at least once")
 
-    async def _open(
-        self,
-        method: Method[Any, Any],
-        channel_id: str,
-        options: CallOptions,
-        payload: bytes,
-        credit: int,
-    ) -> None:
-        link = self._out.transport.link(self.remote)
-        extras = self._extras(channel_id=channel_id, credit=credit)
-        await link.lane(PayloadType.RPC_RELIABLE).send(
-            encode_request(
-                channel_id,
-                method.route_key,
-                payload,
-                timeout=self._timeout(options, None),
-                metadata=options.metadata,
-                extras=extras,
-            )
-        )
-
-    @contextmanager
-    def _reading(
-        self, channel_id: str, method: Method[Any, Any], options: CallOptions
-    ) -> Iterator[StreamReader]:
-        link = self._out.transport.link(self.remote)
-        reader = self._out.streams.open_reader(link, channel_id, method.payload_type)
-        timer = None
-        timeout = self._timeout(options, None)
-        if timeout is not None:
-            error = DeadlineError(f"{method.route_key} did not end in {timeout:g} s")
-            timer = asyncio.get_running_loop().call_later(timeout, reader.fail, error)
-        try:
-            yield reader
-        finally:
-            if timer is not None:
-                timer.cancel()
-            self._out.streams.forget_reader(self.remote, reader)
-
-    @contextmanager
-    def _writing(self, channel_id: str, method: Method[Any, Any]) -> Iterator[StreamWriter]:
-        link = self._out.transport.link(self.remote)
-        # No credit before the far side says that it listens: nothing can arrive too early.
-        writer = self._out.streams.open_writer(link, channel_id, method.payload_type, credit=0)
-        try:
-            yield writer
-        finally:
-            self._out.streams.forget_writer(self.remote, writer)
-
     def _link(self) -> Link:
         """The link to the remote.
 
@@ -336,7 +320,7 @@ class RemoteGate:
             return timeout
         return left if timeout is None else min(left, timeout)
 
-    def _extras(self, *, channel_id: str = "", credit: int = 0) -> Extras:
+    def _extras(self, *, channel_id: str = "", credit: Credit = NO_CREDIT) -> Extras:
         scope = self._scope
         if not (channel_id or scope.traceparent or scope.call_chain):
             return NO_EXTRAS
@@ -344,6 +328,7 @@ class RemoteGate:
             traceparent=scope.traceparent,
             tracestate=scope.tracestate,
             channel_id=channel_id,
-            credit=credit,
+            credit=credit.items,
+            credit_bytes=credit.size,
             call_chain=scope.call_chain,
         )

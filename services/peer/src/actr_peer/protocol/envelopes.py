@@ -90,6 +90,11 @@ class Envelope:
         return self._pb.stream.credit_messages
 
     @property
+    def credit_bytes(self) -> int:
+        """Bytes of chunks likewise; 0: no limit."""
+        return self._pb.stream.credit_bytes
+
+    @property
     def call_number(self) -> int:
         """The caller's number of a durable call; 0: not durable."""
         return self._pb.call_number
@@ -163,6 +168,7 @@ class Extras:
     channel_id: str = ""
     """Set on the request that opens a stream."""
     credit: int = 0
+    credit_bytes: int = 0
     call_number: int = 0
     low_water: int = 0
     store_id: int = 0
@@ -207,6 +213,7 @@ def _write_extras(message: pb.RpcEnvelope, extras: Extras) -> None:
     if extras.channel_id:
         message.stream.channel_id = extras.channel_id
         message.stream.credit_messages = extras.credit
+        message.stream.credit_bytes = extras.credit_bytes
     if extras.call_number:
         message.call_number = extras.call_number
         message.low_water = extras.low_water

@@ -1,335 +1,287 @@
-"""Streams: channels of items inside the stream lanes of a link (spec 6, docs/protocol.md).
+"""Streams: channels of items inside the stream lanes of a link (docs/protocol/streams.md).
 
-A channel has a name and two halves, each with one writer and one reader. Items travel on the
-lane of the method's payload type; word about the channel (end, error, credit, cancel) travels
-on ``STREAM_RELIABLE``, for a lost end would leave the reader waiting.
+What a half counts and decides is :mod:`actr_peer.protocol.streams`; this waits, says and wakes.
+Items travel on the lane of the method's payload type; word about the channel (end, error,
+credit, cancel) travels on ``STREAM_RELIABLE``, for a lost end would leave the reader waiting.
 
-Back-pressure is per channel: a writer spends one credit an item and waits at none; the reader
-grants more as items are taken, so a slow consumer holds up its own producer and nobody else.
-Latency-first channels have no credit: a full reader drops its oldest item and counts it.
+Back-pressure is per channel: a writer spends credit and waits for more; the reader grants it as
+items are taken, so a slow consumer holds up its own producer and nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Self
 
-from actr_peer.errors import BrokenError, CallError, ClosedError, Code, LimitError, PeerError
+from actr_peer.errors import (
+    BusyError,
+    CallError,
+    ClosedError,
+    LimitError,
+    PeerError,
+    RemoteProtocolError,
+)
 from actr_peer.protocol.chunks import (
     Chunk,
+    Credit,
+    Kind,
     encode_credit,
     encode_end,
     encode_item,
     encode_stream_cancel,
 )
 from actr_peer.protocol.envelopes import EMPTY
-from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import TRAFFIC, Overflow, PayloadType
+from actr_peer.protocol.streams import OVER, ReadingHalf, State, WritingHalf
 from actr_peer.transport.link import Link
 
-WINDOW = 64
-"""Items that a reader holds, and so the credit that it grants at first."""
-GRANT_EVERY = 16
-"""Items taken before the next grant: one message of credit for many of data."""
+log = logging.getLogger(__name__)
+
 LINGER = 0.25
 """Seconds that the end of a latency-first channel waits for items that it overtook:
 their life of 0.1 s and a margin for the path."""
-MAX_STREAMS_PER_REMOTE = 1024
 
-Key = tuple[ActrId, str]
+RELIABLE = PayloadType.STREAM_RELIABLE
+_ITEM = Kind.ITEM  # looked up once: it is on the path of every item
+
+
+def say(link: Link, message: bytes) -> None:
+    """Post word about a stream; with a link that is gone, nobody is there to hear it."""
+    try:
+        link.lane(RELIABLE).post(message)
+    except PeerError as exc:
+        log.debug("not said: remote=%s cause=%s", link.remote, exc)
+
+
+def is_metered(payload_type: PayloadType) -> bool:
+    """Whether items of this kind spend credit."""
+    return TRAFFIC[payload_type].overflow is Overflow.WAIT
 
 
 class StreamWriter:
     """The sending half of one channel.
 
-    Made by :class:`Streams`. One task sends at a time. Closing it is :meth:`end`.
+    Made by :class:`~actr_peer.transport.channels.Streams`. Closing it is :meth:`end`. Several
+    tasks may send: each item goes as a whole, in the order of the calls.
     """
 
     def __init__(
-        self, link: Link, channel_id: str, payload_type: PayloadType, *, credit: int
+        self,
+        link: Link,
+        channel_id: str,
+        payload_type: PayloadType,
+        *,
+        credit: Credit | None,
+        opening: int = 0,
     ) -> None:
+        self.link = link
         self.channel_id = channel_id
-        self.sent = 0
-        self._lane = link.lane(payload_type)
-        self._control = link.lane(PayloadType.STREAM_RELIABLE)
-        self._is_metered = TRAFFIC[payload_type].overflow is Overflow.WAIT
-        self._credit = credit
-        self._is_accepted = credit > 0
-        self._error: PeerError | None = None
-        self._is_ended = False
-        self._waiter: asyncio.Future[None] | None = None
+        self.opening = opening
+        """Which opening of a named channel this is; 0: the channel has no other."""
         self.on_stop: Callable[[PeerError], None] | None = None
         """Called once when the far side cancels or the link breaks."""
+        self.on_over: Callable[[StreamWriter], None] = lambda writer: None
+        """For the owner: nothing more is sent or heard."""
+        self._lane = link.lane(payload_type)
+        self._credit = WritingHalf(credit, is_metered=is_metered(payload_type))
+        self._sending = asyncio.Lock()
+        self._granted: asyncio.Future[None] | None = None
+        self._last_word: CallError | None = None
+
+    @property
+    def sent(self) -> int:
+        """Items sent."""
+        return self._credit.sent
 
     @property
     def is_stopped(self) -> bool:
-        return self._error is not None or self._is_ended
+        """Whether no item can be sent any more."""
+        return self._credit.state not in (State.WAITING, State.OPEN)
 
     async def send(self, data: bytes, metadata: Mapping[str, str] = EMPTY) -> None:
         """Send one item; wait while the far side can take none.
 
-        Cancelling while it waits sends nothing.
+        Cancelling while it waits sends nothing and costs nothing, and neither does an error.
 
         Raises:
             BrokenError: If the far side takes no more, or the link broke.
-            ClosedError: If this half was ended here.
+            ClosedError: If this half was ended here, also while the item waited.
             LimitError: If the item is longer than a message may be.
         """
-        while True:
-            if self._error is not None:
-                raise self._error
-            if self._is_ended:
-                raise ClosedError(f"stream {self.channel_id} was ended on this side")
-            if self._credit > 0 or (self._is_accepted and not self._is_metered):
-                break
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        # Both before the wait below, so that a grant in the meantime adds to what is left.
-        if self._is_metered:
-            self._credit -= 1
-        sequence, self.sent = self.sent, self.sent + 1
-        await self._lane.send(encode_item(self.channel_id, sequence, data, metadata))
+        half = self._credit
+        if half.may_send and not self._sending.locked():
+            message = encode_item(self.channel_id, half.sent, data, metadata, opening=self.opening)
+            if self._lane.offer(message):
+                half.spend(len(message))
+                return
+        async with self._sending:
+            await self._wait_for_credit()
+            message = encode_item(self.channel_id, half.sent, data, metadata, opening=self.opening)
+            await self._lane.send(message)
+            if half.state is not State.OPEN:
+                raise self._refusal()  # it went behind the end, where nobody takes it
+            half.spend(len(message))
+
+    async def _wait_for_credit(self) -> None:
+        half = self._credit
+        while not half.may_send:
+            if self.is_stopped:
+                raise self._refusal()
+            self._granted = asyncio.get_running_loop().create_future()
+            await self._granted
+
+    def _refusal(self) -> PeerError:
+        error = self._credit.error
+        return error or ClosedError(f"stream {self.channel_id} was ended on this side")
 
     def end(self, error: CallError | None = None) -> None:
-        """End this half, well or with an error; harmless when it has ended."""
+        """End this half, well or with an error; harmless when it has ended. Never raises."""
         if self.is_stopped:
             return
-        self._is_ended = True
-        self._control.post(encode_end(self.channel_id, self.sent, error))
+        self._last_word = error
+        if self._credit.end():
+            self._say_end()
         self._wake()
 
-    def grant(self, messages: int) -> None:
-        """The far side takes ``messages`` more."""
-        self._is_accepted = True
-        # A far side that grants without end gains nothing by it and must not overflow anything.
-        self._credit = min(self._credit + messages, 1 << 20)
+    def grant(self, credit: Credit) -> None:
+        """The far side takes so much more."""
+        if self._credit.grant(credit):
+            self._say_end()
         self._wake()
 
     def stop(self, error: PeerError) -> None:
         """The far side takes no more, or is gone: senders get ``error``."""
-        if self.is_stopped:
+        if not self._credit.fail(error):
             return
-        self._error = error
         self._wake()
+        self.on_over(self)
         if self.on_stop is not None:
             self.on_stop(error)
 
+    def _say_end(self) -> None:
+        end = encode_end(self.channel_id, self.sent, self._last_word, opening=self.opening)
+        say(self.link, end)
+        self.on_over(self)
+
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._granted is not None and not self._granted.done():
+            self._granted.set_result(None)
 
 
 class StreamReader:
     """The receiving half of one channel: an async iterator of :class:`Chunk` items.
 
-    Made by :class:`Streams`. One task iterates. A clean end ends the iteration; an error of
-    the far side or of the link is raised after the items that came before it.
+    Made by :class:`~actr_peer.transport.channels.Streams`. One task iterates. A clean end ends
+    the iteration; an error of the far side or of the link is raised after the items that came
+    before it.
     """
 
-    def __init__(self, link: Link, channel_id: str, payload_type: PayloadType) -> None:
-        self.channel_id = channel_id
+    def __init__(
+        self, link: Link, channel_id: str, payload_type: PayloadType, *, opening: int = 0
+    ) -> None:
+        self.link = link
         self.remote = link.remote
-        self.dropped = 0
+        self.channel_id = channel_id
+        self.opening = opening
+        self.has_heard_end = False
+        """Whether the far side has ended its half, well or with an error."""
+        self.on_over: Callable[[StreamReader], None] = lambda reader: None
+        """For the owner: nothing more is heard; what is held may still be taken."""
+        self._half = ReadingHalf(is_metered=is_metered(payload_type))
+        self._items = self._half.held
+        self._arrived: asyncio.Future[None] | None = None
+
+    @property
+    def dropped(self) -> int:
         """Latency-first items that a slow consumer lost."""
-        self.received = 0
-        self._control = link.lane(PayloadType.STREAM_RELIABLE)
-        self._is_metered = TRAFFIC[payload_type].overflow is Overflow.WAIT
-        self._items: deque[Chunk] = deque()
-        self._taken = 0
-        self._is_ended = False
-        self._error: Exception | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self.on_end: Callable[[], None] | None = None
+        return self._half.dropped
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of items that wait to be taken."""
+        return self._half.held_bytes
+
+    def listen(self) -> Credit:
+        """Take a window of items, of which the far side knows."""
+        return self._half.listen()
 
     def grant_first(self) -> None:
-        """Tell the writer that this half listens and takes a window of items."""
-        self._control.post(encode_credit(self.channel_id, WINDOW))
+        """Take a window of items, and tell the far side."""
+        self._say(encode_credit(self.channel_id, self._half.listen(), opening=self.opening))
 
-    def deliver(self, chunk: Chunk) -> None:
-        """Take one item, the end or the error of the far half."""
-        if self._is_ended:
-            return
-        if chunk.error is not None:
-            self.fail(chunk.error)
-        elif chunk.is_end:
-            self._deliver_end(chunk.sequence)
-        elif len(self._items) >= WINDOW:
-            self._overflow(chunk)
-        else:
-            self.received += 1
-            self._items.append(chunk)
+    def deliver(self, chunk: Chunk) -> bool:
+        """Take one item, the end or the error of the far half; False if it broke the rules, so
+        that this half has failed and the far one is told to stop."""
+        half = self._half
+        try:
+            half.receive(chunk)
+        except (RemoteProtocolError, LimitError) as exc:
+            log.warning("stream broken: remote=%s cause=%s", self.remote, exc)
+            self._say(encode_stream_cancel(self.channel_id, opening=self.opening))
+            self._finish()
+            return False
+        if chunk.kind is not _ITEM:
+            self.has_heard_end = True
+            if half.is_short:
+                asyncio.get_running_loop().call_later(LINGER, self._give_up_on_late)
+            else:
+                self._finish()
+        if self._arrived is not None:
             self._wake()
+        return True
 
     def fail(self, error: Exception) -> None:
         """End with ``error`` once the items that are here have been taken."""
-        if not self._is_ended:
-            self._error = error
+        if self._half.fail(error):
+            if not self.has_heard_end:
+                self._say(encode_stream_cancel(self.channel_id, opening=self.opening))
             self._finish()
 
     def close(self) -> None:
         """Take no more: the far half is told to stop. Harmless when it has ended."""
-        if not self._is_ended:
-            self._control.post(encode_stream_cancel(self.channel_id))
-            self._finish()
-        self._items.clear()
+        if self._half.close():
+            self._say(encode_stream_cancel(self.channel_id, opening=self.opening))
+        self._finish()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Chunk:
+        half = self._half
         while not self._items:
-            if self._is_ended:
-                if self._error is not None:
-                    raise self._error
+            if half.state in OVER:
+                if half.error is not None:
+                    raise half.error
                 raise StopAsyncIteration
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        item = self._items.popleft()
-        if self._is_metered and not self._is_ended:
-            self._taken += 1
-            if self._taken >= GRANT_EVERY:
-                self._control.post(encode_credit(self.channel_id, self._taken))
-                self._taken = 0
-        return item
+            self._arrived = asyncio.get_running_loop().create_future()
+            try:
+                await self._arrived
+            finally:
+                self._arrived = None
+        chunk = half.take()
+        credit = half.due()
+        if credit is not None:
+            self._say(encode_credit(self.channel_id, credit, opening=self.opening))
+        return chunk
 
-    def _deliver_end(self, count: int) -> None:
-        if self._is_metered or self.received + self.dropped >= count:
-            self._finish()
-        else:
-            asyncio.get_running_loop().call_later(LINGER, self._finish)
-
-    def _overflow(self, chunk: Chunk) -> None:
-        if self._is_metered:
-            # The writer had no credit for this one: it breaks the contract, so it is stopped.
-            self._control.post(encode_stream_cancel(self.channel_id))
-            self.fail(LimitError("items held for one stream", limit=WINDOW, asked=WINDOW + 1))
-            return
-        self._items.popleft()
-        self.dropped += 1
-        self._items.append(chunk)
+    def _give_up_on_late(self) -> None:
+        self._half.give_up_on_late()
+        self._finish()
 
     def _finish(self) -> None:
-        if self._is_ended:
-            return
-        self._is_ended = True
         self._wake()
-        if self.on_end is not None:
-            self.on_end()
+        self.on_over(self)
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
+
+    def _say(self, word: bytes) -> None:
+        say(self.link, word)
 
 
-@dataclass(slots=True)
-class StreamCounts:
-    """What did not reach a reader, and why."""
-
-    unknown: int = 0
-    """Items of channels that nobody reads."""
-
-
-class Streams:
-    """All channels of a node, by remote and channel id; owned by the node."""
-
-    def __init__(self) -> None:
-        self.counts = StreamCounts()
-        self.on_unknown: Callable[[Link, PayloadType, str], StreamReader | None] | None = None
-        """Asked for a reader when an item comes on a channel that has none."""
-        self._readers: dict[Key, StreamReader] = {}
-        self._writers: dict[Key, StreamWriter] = {}
-        self._per_remote: dict[ActrId, int] = {}
-
-    def open_reader(self, link: Link, channel_id: str, payload_type: PayloadType) -> StreamReader:
-        """Make the receiving half; leave it with :meth:`forget_reader`.
-
-        Raises:
-            LimitError: If the remote has too many channels open.
-        """
-        self._count_up(link.remote)
-        reader = StreamReader(link, channel_id, payload_type)
-        self._readers[link.remote, channel_id] = reader
-        return reader
-
-    def open_writer(
-        self, link: Link, channel_id: str, payload_type: PayloadType, *, credit: int
-    ) -> StreamWriter:
-        """Make the sending half; leave it with :meth:`forget_writer`.
-
-        Raises:
-            LimitError: If the remote has too many channels open.
-        """
-        self._count_up(link.remote)
-        writer = StreamWriter(link, channel_id, payload_type, credit=credit)
-        self._writers[link.remote, channel_id] = writer
-        return writer
-
-    def forget_reader(self, remote: ActrId, reader: StreamReader) -> None:
-        """Drop the receiving half; the far half is told if it still sends."""
-        reader.close()
-        if self._readers.pop((remote, reader.channel_id), None) is not None:
-            self._count_down(remote)
-
-    def forget_writer(self, remote: ActrId, writer: StreamWriter) -> None:
-        """Drop the sending half; one that has not ended was given up, and the far side is told.
-
-        A clean end here would pass off half of a stream as the whole of it.
-        """
-        writer.end(CallError(Code.CANCELLED, "the sender gave up"))
-        if self._writers.pop((remote, writer.channel_id), None) is not None:
-            self._count_down(remote)
-
-    def receive(self, link: Link, payload_type: PayloadType, chunk: Chunk) -> None:
-        """Route one chunk from ``link`` to the half that it is for."""
-        key = (link.remote, chunk.channel_id)
-        if chunk.credit or chunk.is_cancel:
-            writer = self._writers.get(key)
-            if writer is None:
-                return  # word about a channel that has ended here: late, and harmless
-            if chunk.credit:
-                writer.grant(chunk.credit)
-            else:
-                writer.stop(BrokenError(f"the far side takes no more of {chunk.channel_id}"))
-            return
-        reader = self._readers.get(key)
-        if reader is None and chunk.is_item and self.on_unknown is not None:
-            reader = self.on_unknown(link, payload_type, chunk.channel_id)
-        if reader is not None:
-            reader.deliver(chunk)
-        elif chunk.is_item:
-            self.counts.unknown += 1
-            if TRAFFIC[payload_type].overflow is Overflow.WAIT:
-                link.lane(PayloadType.STREAM_RELIABLE).post(encode_stream_cancel(chunk.channel_id))
-
-    def fail_remote(self, remote: ActrId, error: PeerError) -> None:
-        """The far process is gone or has restarted: all its channels end with ``error``."""
-        for key, reader in list(self._readers.items()):
-            if key[0] == remote:
-                reader.fail(error)
-        for key, writer in list(self._writers.items()):
-            if key[0] == remote:
-                writer.stop(error)
-
-    def is_open_to(self, remote: ActrId) -> bool:
-        """Whether a channel from or to ``remote`` is open."""
-        return remote in self._per_remote
-
-    @property
-    def open_count(self) -> int:
-        return len(self._readers) + len(self._writers)
-
-    def _count_up(self, remote: ActrId) -> None:
-        count = self._per_remote.get(remote, 0) + 1
-        if count > MAX_STREAMS_PER_REMOTE:
-            raise LimitError("stream halves open", limit=MAX_STREAMS_PER_REMOTE, asked=count)
-        self._per_remote[remote] = count
-
-    def _count_down(self, remote: ActrId) -> None:
-        count = self._per_remote.get(remote, 0) - 1
-        if count > 0:
-            self._per_remote[remote] = count
-        else:
-            self._per_remote.pop(remote, None)
+def busy(channel_id: str) -> BusyError:
+    """Two streams cannot have one channel."""
+    return BusyError(f"channel {channel_id!r} is open already")

@@ -1,0 +1,256 @@
+"""All channels of a node: which half a chunk is for, and what becomes of those for none."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+from actr_peer.errors import BrokenError, CallError, Code, LimitError, PeerError
+from actr_peer.protocol.chunks import (
+    Chunk,
+    Credit,
+    Kind,
+    check_channel_id,
+    encode_stream_cancel,
+)
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.streams import FIRST
+from actr_peer.transport.link import Link
+from actr_peer.transport.streams import StreamReader, StreamWriter, busy, is_metered, say
+
+MAX_STREAMS_PER_REMOTE = 1024
+"""Halves, of both directions."""
+MAX_REMEMBERED = 4096
+"""Channels of which it is known that they were refused, or which opening was the last."""
+
+_ITEM = Kind.ITEM  # looked up once: it is on the path of every item
+
+Name = tuple[ActrId, str]
+Key = tuple[ActrId, str, int]
+"""Remote, channel id, opening."""
+
+
+@dataclass(slots=True)
+class StreamCounts:
+    """What did not reach a reader, and why."""
+
+    unknown: int = 0
+    """Items of channels that nobody reads."""
+    refused: int = 0
+    """Named channels that were one too many."""
+    broken: int = 0
+    """Streams whose items or end did not come as they must."""
+
+
+class Streams:
+    """The halves by remote and channel id, so that no remote has a word in another's; owned by
+    the node."""
+
+    def __init__(self) -> None:
+        self.counts = StreamCounts()
+        self.on_unknown: Callable[[Link, PayloadType, Chunk], StreamReader | None] = (
+            lambda link, payload_type, chunk: None
+        )
+        """Asked for a reader when the first item comes on a channel that has none."""
+        self.on_early: Callable[[Link, Chunk], bool] = lambda link, chunk: False
+        """Hears what comes on a channel that is not open here; True if it is about to be."""
+        self._readers: dict[Key, StreamReader] = {}
+        self._writers: dict[Name, StreamWriter] = {}
+        self._open: set[StreamReader | StreamWriter] = set()
+        self._per_remote: dict[ActrId, int] = {}
+        self._openings = count(1)
+        self._refused: OrderedDict[Key, None] = OrderedDict()
+        """Whose items came to nobody, newest last."""
+        self._begun: OrderedDict[Name, int] = OrderedDict()
+        """The last opening of latency-first channels, whose late items begin no other."""
+
+    def open_reader(
+        self, link: Link, channel_id: str, payload_type: PayloadType, *, opening: int = 0
+    ) -> StreamReader:
+        """Make the receiving half; leave it with :meth:`forget_reader`.
+
+        Raises:
+            LimitError: If the remote has too many channels open, or the id is out of bounds.
+            BusyError: If it is open already.
+        """
+        check_channel_id(channel_id)
+        key = (link.remote, channel_id, opening)
+        if key in self._readers:
+            raise busy(channel_id)
+        reader = StreamReader(link, channel_id, payload_type, opening=opening)
+        self._count_up(reader)
+        reader.on_over = self._unroute_reader
+        self._readers[key] = reader
+        return reader
+
+    def open_writer(
+        self,
+        link: Link,
+        channel_id: str,
+        payload_type: PayloadType,
+        *,
+        credit: Credit | None,
+        opening: int = 0,
+    ) -> StreamWriter:
+        """Make the sending half; leave it with :meth:`forget_writer`.
+
+        Args:
+            credit: What the far side takes; None: it says so when it listens.
+
+        Raises:
+            LimitError: If the remote has too many channels open, or the id is out of bounds.
+            BusyError: If it is open already.
+        """
+        check_channel_id(channel_id)
+        name = (link.remote, channel_id)
+        if name in self._writers:
+            raise busy(channel_id)
+        writer = StreamWriter(link, channel_id, payload_type, credit=credit, opening=opening)
+        self._count_up(writer)
+        writer.on_over = self._unroute_writer
+        self._writers[name] = writer
+        return writer
+
+    def open_named(self, link: Link, channel_id: str, payload_type: PayloadType) -> StreamWriter:
+        """Make the sending half of a channel that needs no opening.
+
+        Raises:
+            LimitError, BusyError: As :meth:`open_writer`.
+        """
+        return self.open_writer(
+            link, channel_id, payload_type, credit=FIRST, opening=next(self._openings)
+        )
+
+    def forget_reader(self, reader: StreamReader) -> None:
+        """Drop the receiving half; the far half is told if it still sends."""
+        reader.close()
+        self._count_down(reader)
+
+    def forget_writer(self, writer: StreamWriter) -> None:
+        """Drop the sending half; one that has not ended was given up, and the far side is told.
+
+        A clean end here would pass off half of a stream as the whole of it.
+        """
+        writer.end(CallError(Code.CANCELLED, "the sender gave up"))
+        self._unroute_writer(writer)
+
+    def receive(self, link: Link, payload_type: PayloadType, chunk: Chunk) -> None:
+        """Route one chunk from ``link`` to the half that it is for."""
+        kind = chunk.kind
+        if kind is not _ITEM and kind in (Kind.CREDIT, Kind.CANCEL):
+            self._word_to_writer(link, chunk)
+            return
+        reader = self._readers.get((link.remote, chunk.channel_id, chunk.opening))
+        if reader is not None and reader.link is link:
+            if not reader.deliver(chunk):
+                self.counts.broken += 1
+        elif self.on_early(link, chunk):
+            pass
+        elif kind is _ITEM:
+            self._unknown_item(link, payload_type, chunk)
+        elif chunk.opening and chunk.sequence:
+            # A latency-first end may overtake all of its items: they begin nothing any more.
+            self._remember_opening((link.remote, chunk.channel_id), chunk.opening)
+
+    def came_early(self, remote: ActrId, channel_id: str) -> bool:
+        """Whether items of a channel have come, and gone, before its opening."""
+        return (remote, channel_id, 0) in self._refused
+
+    def fail_link(self, link: Link, error: PeerError) -> None:
+        """The link is gone, or its far process has restarted: its channels end with ``error``."""
+        for half in [half for half in self._open if half.link is link]:
+            if isinstance(half, StreamReader):
+                half.fail(error)
+            else:
+                half.stop(error)
+        for key in [key for key in self._refused if key[0] == link.remote]:
+            del self._refused[key]
+        for name in [name for name in self._begun if name[0] == link.remote]:
+            del self._begun[name]  # a new process counts from 1 again
+
+    def is_open_to(self, remote: ActrId) -> bool:
+        """Whether a channel from or to ``remote`` is open."""
+        return remote in self._per_remote
+
+    @property
+    def open_count(self) -> int:
+        """Halves that are open, or hold something."""
+        return len(self._open)
+
+    def _word_to_writer(self, link: Link, chunk: Chunk) -> None:
+        writer = self._writers.get((link.remote, chunk.channel_id))
+        if writer is None or writer.link is not link:
+            # Mostly word about a channel that has ended here: late, and harmless.
+            self.on_early(link, chunk)
+        elif chunk.opening not in (0, writer.opening):
+            pass  # about an earlier channel of this name
+        elif chunk.kind is Kind.CREDIT:
+            writer.grant(chunk.credit)
+        else:
+            writer.stop(BrokenError(f"the far side takes no more of {chunk.channel_id}"))
+
+    def _unknown_item(self, link: Link, payload_type: PayloadType, chunk: Chunk) -> None:
+        name = (link.remote, chunk.channel_id)
+        if self._may_begin(name, payload_type, chunk):
+            try:
+                reader = self.on_unknown(link, payload_type, chunk)
+            except LimitError:
+                self.counts.refused += 1
+                reader = None
+            if reader is not None:
+                if chunk.opening and not is_metered(payload_type):
+                    self._remember_opening(name, chunk.opening)
+                reader.listen()
+                reader.deliver(chunk)
+                return
+        self.counts.unknown += 1
+        key = (*name, chunk.opening)
+        if is_metered(payload_type) and key not in self._refused:
+            self._refused[key] = None
+            if len(self._refused) > MAX_REMEMBERED:
+                self._refused.popitem(last=False)
+            say(link, encode_stream_cancel(chunk.channel_id, opening=chunk.opening))
+
+    def _may_begin(self, name: Name, payload_type: PayloadType, chunk: Chunk) -> bool:
+        """Whether an item is the first of its channel, and not a late one of one that is over."""
+        if is_metered(payload_type):
+            return chunk.sequence == 0
+        return not chunk.opening or chunk.opening > self._begun.get(name, 0)
+
+    def _remember_opening(self, name: Name, opening: int) -> None:
+        self._begun[name] = max(opening, self._begun.get(name, 0))
+        self._begun.move_to_end(name)
+        if len(self._begun) > MAX_REMEMBERED:
+            self._begun.popitem(last=False)
+
+    def _unroute_reader(self, reader: StreamReader) -> None:
+        """Nothing more is heard: the next item of its name begins another channel."""
+        key = (reader.remote, reader.channel_id, reader.opening)
+        if self._readers.get(key) is reader:
+            del self._readers[key]
+
+    def _unroute_writer(self, writer: StreamWriter) -> None:
+        name = (writer.link.remote, writer.channel_id)
+        if self._writers.get(name) is writer:
+            del self._writers[name]
+        self._count_down(writer)
+
+    def _count_up(self, half: StreamReader | StreamWriter) -> None:
+        remote = half.link.remote
+        halves = self._per_remote.get(remote, 0) + 1
+        if halves > MAX_STREAMS_PER_REMOTE:
+            raise LimitError("stream halves open", limit=MAX_STREAMS_PER_REMOTE, asked=halves)
+        self._per_remote[remote] = halves
+        self._open.add(half)
+
+    def _count_down(self, half: StreamReader | StreamWriter) -> None:
+        if half not in self._open:
+            return
+        self._open.remove(half)
+        remote = half.link.remote
+        self._per_remote[remote] -= 1
+        if not self._per_remote[remote]:
+            del self._per_remote[remote]
