@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from actr import envelope_pb2 as pb
 from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
+from actr_peer.protocol.call_errors import sendable
 
 REQUEST = pb.REQUEST
 RESPONSE = pb.RESPONSE
@@ -28,7 +29,6 @@ MAX_ROUTE_CHARS = 256
 MAX_TIMEOUT = 24 * 3600.0
 """Seconds; longer deadlines are cut to it (reliability: threat T29)."""
 MAX_CALL_CHAIN = 32
-MAX_ERROR_CHARS = 4096
 MAX_CALL_NUMBER = (1 << 63) - 1
 """What a table keeps; nobody makes so many calls."""
 
@@ -244,10 +244,11 @@ def encode_cancel(request_id: str) -> bytes:
 
 
 def write_error(error: CallError) -> pb.RpcError:
-    """Write an error as its message."""
+    """Write an error as its message; what cannot be carried is left out."""
+    error = sendable(error)
     message = pb.RpcError(
         code=int(error.code),
-        message=error.message[:MAX_ERROR_CHARS],
+        message=error.message,
         retryable=error.retryable,
         retry_after_ms=int((error.retry_after or 0) * 1000),
         domain=error.domain,

@@ -1,0 +1,102 @@
+"""Whatever a handler raises, an error is sent, and says what can be said."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from google.protobuf.any_pb2 import Any as PackedAny
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actr_peer.errors import CallError, Code
+from actr_peer.protocol.call_errors import MAX_DETAILS_BYTES, MAX_RETRY_AFTER, sendable
+from actr_peer.protocol.chunks import encode_end
+from actr_peer.protocol.envelopes import decode_envelope, encode_error
+
+
+class HalvedError(CallError):
+    """Forgets what its base wants."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, "half")
+
+
+class Awkward:
+    def __eq__(self, other: object) -> bool:
+        raise ZeroDivisionError
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+def packed(size: int = 8) -> bytes:
+    return PackedAny(type_url="x/y", value=bytes(size)).SerializeToString()
+
+
+def error(**fields: object) -> CallError:
+    made = CallError(Code.NOT_FOUND, "no such line")
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
+
+
+BAD = {
+    "a negative pause": error(retry_after=-1.0),
+    "a pause that is no number": error(retry_after=math.nan),
+    "a pause without end": error(retry_after=math.inf),
+    "a pause of fifty days": error(retry_after=50 * 86400.0),
+    "a pause of a huge number": error(retry_after=10**400),
+    "a pause as text": error(retry_after="soon"),
+    "details that are no Any": error(details=(b"\xff",)),
+    "details that are no bytes": error(details=("text",)),
+    "details that are no tuple": error(details=3),
+    "details without bound": error(details=(packed(MAX_DETAILS_BYTES),)),
+    "a lone surrogate": error(message="caf\udce9"),
+    "a lone surrogate in the domain": error(domain="caf\udce9"),
+    "a text that is none": error(message=Awkward()),
+    "no text": error(message=None),
+    "a long domain": error(domain="x" * 10_000),
+    "a code that is none": error(code=99),
+    "a code that is a text": error(code="NOT_FOUND"),
+    "a code that compares to nothing": error(code=Awkward()),
+    "a flag that is none": error(retryable=Awkward()),
+    "half an error": HalvedError(),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_every_error_encodes_as_a_reply_and_as_the_end_of_a_stream(bad: CallError) -> None:
+    told = decode_envelope(encode_error("r1", bad)).error
+    assert isinstance(told, CallError)
+    assert encode_end("c1", 3, bad)
+    assert sendable(bad).__cause__ is bad
+
+
+def test_what_can_be_said_is_kept_beside_what_cannot() -> None:
+    bad = error(retry_after=-1.0, details=(b"\xff", packed()), domain="chat", retryable=True)
+    told = sendable(bad)
+    assert (told.code, told.message, told.domain) == (Code.NOT_FOUND, "no such line", "chat")
+    assert (told.retry_after, told.details, told.retryable) == (None, (packed(),), True)
+    assert sendable(error(message="caf\udce9")).message == "caf\\udce9"
+    assert sendable(error(retry_after=50 * 86400.0)).retry_after == MAX_RETRY_AFTER
+
+
+def test_an_error_that_can_be_sent_is_sent_as_it_is() -> None:
+    good = CallError(
+        Code.ABORTED, "é", retryable=True, retry_after=2, domain="chat", details=(packed(),)
+    )
+    assert sendable(good) is good
+
+
+@given(
+    st.one_of(st.none(), st.integers(), st.text(), st.floats(), st.sampled_from(Code)),
+    st.one_of(st.none(), st.text(st.characters(), max_size=20), st.binary(max_size=20)),
+    st.one_of(st.none(), st.floats(), st.integers()),
+    st.one_of(st.none(), st.tuples(st.binary(max_size=9)), st.lists(st.binary(max_size=9))),
+)
+def test_any_fields_encode(code: object, text: object, pause: object, details: object) -> None:
+    bad = error(code=code, message=text, retry_after=pause, details=details, domain=text)
+    assert decode_envelope(encode_error("r1", bad)).error is not None
