@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from google.protobuf.message import Message
 
+from actr_peer.errors import LocalProtocolError
 from actr_peer.protocol.payload import PayloadType
 
 __all__ = [
@@ -120,6 +121,45 @@ class CallOptions:
     application's key of the call: the same key asks for the same call's reply, also after a
     restart, and runs nothing twice. Its reply is kept until ``ActrRef.forget_call(key)``."""
 
+    def __post_init__(self) -> None:
+        """What is said wrongly is told where it is said.
+
+        Raises:
+            LocalProtocolError: If the timeout is no number, metadata are no texts, or ``durable``
+                is neither a truth value nor a text.
+        """
+        timeout = self.timeout
+        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+        if timeout is not None and not (is_number and timeout == timeout):
+            raise LocalProtocolError(f"timeout = {timeout!r}: must be seconds, or None")
+        if not isinstance(self.durable, bool | str):
+            raise LocalProtocolError(f"durable = {self.durable!r}: must be True, False, or a key")
+        if isinstance(self.durable, str) and not _is_plain(self.durable):
+            raise LocalProtocolError(f"durable = {self.durable!r}: must be text in UTF-8")
+        if self.metadata:
+            _check_metadata(self.metadata)
+
+
+def _check_metadata(metadata: object) -> None:
+    if not isinstance(metadata, Mapping):
+        raise LocalProtocolError(f"metadata = {metadata!r}: must be a mapping of texts")
+    for key, value in metadata.items():
+        if not (_is_plain(key) and _is_plain(value)):
+            raise LocalProtocolError(
+                f"metadata {key!r}: {value!r}: must be texts in UTF-8, without a zero"
+            )
+
+
+def _is_plain(text: object) -> bool:
+    """Whether ``text`` is one that a message can carry."""
+    if not isinstance(text, str) or "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
 
 DEFAULT_OPTIONS = CallOptions()
 
@@ -127,7 +167,11 @@ DEFAULT_OPTIONS = CallOptions()
 def call_options(
     timeout: float | None, metadata: Mapping[str, str] | None, *, durable: bool | str = False
 ) -> CallOptions:
-    """Make the options of one call; a call that says nothing shares one object."""
+    """Make the options of one call; a call that says nothing shares one object.
+
+    Raises:
+        LocalProtocolError: If one of them cannot be.
+    """
     if timeout is None and not metadata and not durable:
         return DEFAULT_OPTIONS
     return CallOptions(

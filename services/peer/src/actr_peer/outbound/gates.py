@@ -16,6 +16,7 @@ from actr_peer.outbound.calls import PendingCall, PendingCalls, new_request_id
 from actr_peer.outbound.durable import DurableCalls
 from actr_peer.outbound.opened import Opened, as_error
 from actr_peer.outbound.replies import call_fails, feed, parse, read_reply, refuse_stream
+from actr_peer.outbound.requests import check_request, check_requests, checked_requests
 from actr_peer.protocol.chunks import NO_CREDIT, Credit
 from actr_peer.protocol.envelopes import (
     NO_EXTRAS,
@@ -103,6 +104,7 @@ class RemoteGate:
             ClosedError: If this node closes.
             LimitError: If the request is longer than a message may be.
         """
+        check_request(method, request)
         timeout = self._unary_timeout(options)
         if options.durable:
             payload = request.SerializeToString()
@@ -138,6 +140,7 @@ class RemoteGate:
             LocalProtocolError: If the method is a stream.
         """
         refuse_stream(method)
+        check_request(method, request)
         if options.durable:
             payload = request.SerializeToString()
             await self._out.durable.tell(self.remote, method, payload, options)
@@ -161,6 +164,7 @@ class RemoteGate:
         self, method: Method[Req, Res], request: Req, options: CallOptions
     ) -> AsyncIterator[Res]:
         """Open a stream of replies; leaving the iteration early tells the far side to stop."""
+        check_request(method, request)
         async with self._opened(method, options, request.SerializeToString()) as stream:
             async for chunk in stream.reader:
                 yield parse(method.reply, chunk.data, method.route_key)
@@ -169,6 +173,8 @@ class RemoteGate:
         self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
     ) -> Res:
         """Send a stream of requests and wait for the one reply."""
+        check_requests(method, requests)
+        requests = checked_requests(method, requests)
         channel_id = new_request_id()
         timeout = self._timeout(options, None)
         loop = asyncio.get_running_loop()
@@ -204,6 +210,8 @@ class RemoteGate:
         self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
     ) -> AsyncIterator[Res]:
         """Open a stream both ways; leaving the iteration early ends both halves."""
+        check_requests(method, requests)
+        requests = checked_requests(method, requests)
         async with self._opened(method, options) as stream:
             feeder = self._out.start(
                 f"feed/{stream.writer.channel_id}",
