@@ -26,7 +26,6 @@ BARE = {
     ("inbound/letterbox.py", "request"),
     ("inbound/subscribers.py", "stream/{}"),
     ("lifecycle/openings.py", "stream/{}"),
-    ("lifecycle/scheduler.py", "{}"),
     ("outbound/gates.py", "feed/{}"),
     ("transport/bundle.py", "close/{}"),
     ("transport/link.py", "close/{}"),

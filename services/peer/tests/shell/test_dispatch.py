@@ -25,6 +25,7 @@ class FakeLink:
     def __init__(self) -> None:
         self.remote = ActrId("acme", "caller", "1")
         self.has_ended = False
+        self.used_at = 0.0
         self.was_asked = asyncio.Event()
         self.acknowledged: list[tuple[PayloadType, int]] = []
         self.sent: list[bytes] = []

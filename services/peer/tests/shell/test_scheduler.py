@@ -288,11 +288,11 @@ async def test_what_runs_is_known_by_its_id_so_that_a_cycle_can_be_refused(
         put(mailbox, request("a"))
         put(mailbox, request("b"))
         await actor.until(lambda: actor.started == ["a"])
-        assert actor.scheduler.is_running("a")
-        assert not actor.scheduler.is_running("b")
+        assert actor.scheduler.would_wait_for("a", None)
+        assert not actor.scheduler.would_wait_for("b", None)
         gates.open("a", "b")
         await actor.reply_to("b")
-        assert not actor.scheduler.is_running("a")
+        assert not actor.scheduler.would_wait_for("a", None)
 
 
 class Defers:
@@ -317,7 +317,7 @@ async def test_a_deferred_reply_lets_the_next_request_run(mailbox: Mailbox) -> N
         put(mailbox, request("b"))
         await actor.until(lambda: len(defers.deferred) == 2)
         assert (actor.scheduler.deferred, mailbox.depth) == (2, 2)
-        assert not actor.scheduler.is_running("a")
+        assert not actor.scheduler.would_wait_for("a", None)
         defers.deferred["b"].finish(Outcome(b"second"))
         defers.deferred["a"].finish(Outcome(b"first"))
         defers.deferred["a"].finish(Outcome(b"again"))
@@ -379,7 +379,7 @@ async def test_jobs_take_their_turn_among_requests_and_are_not_kept(mailbox: Mai
 
     async def job() -> None:
         order.append("job")
-        assert actor.scheduler.is_running("job id")
+        assert actor.scheduler.would_wait_for("job id", None)
         await asyncio.sleep(0)
 
     async def handle(item: Request, turn: Turn) -> bytes:

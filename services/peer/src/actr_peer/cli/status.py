@@ -9,6 +9,7 @@ from typing import Any
 from actr_peer.lifecycle.node import Node
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling import Presence
+from actr_peer.tasks import failures
 from actr_peer.transport.view import LinkView
 
 _MS = 1000.0
@@ -38,6 +39,7 @@ def status(node: Node) -> dict[str, Any]:
             "dead": len(node.mailbox.letters),
             **asdict(node.mailbox.counts),
         },
+        "failures": dict(failures),
     }
 
 

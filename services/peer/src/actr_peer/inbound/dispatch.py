@@ -204,6 +204,7 @@ def _request(link: Link, payload_type: PayloadType, message: bytes, envelope: En
         is_tell=envelope.direction == TELL,
         route_key=envelope.route_key,
         envelope=message,
+        arrived_at=link.used_at,
         decoded=envelope,
     )
     if envelope.call_number:

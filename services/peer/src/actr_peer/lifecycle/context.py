@@ -27,8 +27,8 @@ LATER: Any = object()
 """What a handler returns that has put its reply off (:meth:`Context.defer`)."""
 
 
-def serialize(method: Method[Any, Any], reply: object) -> bytes:
-    """The bytes of what a handler gave.
+def checked(method: Method[Any, Any], reply: object) -> Message:
+    """What a handler gave.
 
     Raises:
         TypeError: If it is no message of the method's reply type: a bug of the handler.
@@ -37,8 +37,13 @@ def serialize(method: Method[Any, Any], reply: object) -> bytes:
         raise TypeError(
             f"{method.route_key} must give a {method.reply.__name__}, not {type(reply).__name__}"
         )
-    data: bytes = reply.SerializeToString()
-    return data
+    message: Message = reply
+    return message
+
+
+def serialize(method: Method[Any, Any], reply: object) -> bytes:
+    """The bytes of what a handler gave; raises as :func:`checked`."""
+    return checked(method, reply).SerializeToString()
 
 
 class DeferredReply:

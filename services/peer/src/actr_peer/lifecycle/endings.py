@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from actr_peer.errors import CallError, Code
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.inbound.transaction import ConflictError, Transaction
-from actr_peer.lifecycle.turns import Outcome, Turn
+from actr_peer.lifecycle.turns import Outcome, Stopped, Turn
 from actr_peer.protocol.mailbox import RETRY_AFTER, Request
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
 from actr_peer.storage.database import is_full, is_locked
+from actr_peer.tasks import note_failure
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ class Endings:
     Args:
         release: Lets others have their turn; harmless when they have it.
         again: Runs a request once more, after so many seconds.
+        failed: Ends a turn of which nothing else has become, because of a bug.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class Endings:
         error_reply: ErrorReply,
         release: Callable[[Turn], None],
         again: Callable[[Turn, Request, float], None],
+        failed: Callable[[Turn, BaseException], None],
     ) -> None:
         self._mailbox = mailbox
         self._reply = reply
         self._error_reply = error_reply
         self._release = release
         self._again = again
+        self._failed = failed
 
     def conclude(self, turn: Turn, request: Request, outcome: Outcome) -> None:
         """Decide what becomes of a request that has run."""
@@ -68,6 +72,40 @@ class Endings:
             self._send(request, outcome.reply)
         self._release(turn)
 
+    def of_failure(self, turn: Turn, exc: BaseException) -> Outcome:
+        """The outcome of a run that raised."""
+        if turn.stopped is not None:
+            return self.of_stop(turn)
+        if turn.request is None:
+            log.error("job failed", exc_info=exc)
+            return Outcome()
+        log.error("run failed: route=%s", turn.request.route_key, exc_info=exc)
+        text = f"{turn.request.route_key} failed with {type(exc).__name__}"
+        return Outcome(self.error(turn.request, Code.INTERNAL, text), failed=True)
+
+    def of_stop(self, turn: Turn) -> Outcome:
+        """The outcome of a run that was cancelled."""
+        if turn.stopped is Stopped.CALLER or turn.request is None:
+            return Outcome(None, failed=True)
+        text = f"{turn.request.route_key} ran out of time"
+        return Outcome(self.error(turn.request, Code.DEADLINE_EXCEEDED, text), failed=True)
+
+    def abandon(self, request: Request, exc: BaseException) -> None:
+        """Nothing has become of a request, because of a bug: it is a dead letter, and its caller
+        hears of it."""
+        why = f"{request.route_key} ended with {type(exc).__name__}"
+        try:
+            reply = self.error(request, Code.INTERNAL, why)
+            self.give_up(request, f"a failure of the runtime: {why}", reply)
+        except Exception as another:  # noqa: BLE001 - what is left is to let others run
+            note_failure("scheduler", f"turn/{request.route_key}", another)
+
+    def give_up_all(self, poisoned: Iterable[tuple[Request, str]]) -> None:
+        """Make dead letters of what the start has given up, each with why."""
+        for request, why in poisoned:
+            reply = self.error(request, Code.ABORTED, f"given up: {why}")
+            self.give_up(request, why, reply)
+
     def _too_long(self, request: Request, size: int) -> Outcome:
         """No message can carry the reply: the handler has failed."""
         log.error("reply too long: route=%s bytes=%d", request.route_key, size)
@@ -75,8 +113,12 @@ class Endings:
         return Outcome(self.error(request, Code.RESOURCE_EXHAUSTED, text), failed=True)
 
     def _send(self, request: Request, reply: bytes | None) -> None:
-        if reply is not None and not request.is_tell:
+        if reply is None or request.is_tell:
+            return
+        try:
             self._reply(request, reply)
+        except Exception as exc:  # noqa: BLE001 - the request is done, whatever becomes of this
+            note_failure("scheduler", f"reply/{request.route_key}", exc)
 
     def give_up(self, request: Request, why: str, reply: bytes | None) -> None:
         self._mailbox.bury(request, why, reply)
@@ -122,7 +164,11 @@ class Endings:
             self._again(turn, request, 0.0)  # alone, where others have won too often
             return
         else:
-            self._uncommitted(request, error)
+            try:
+                self._uncommitted(request, error)
+            except Exception as exc:  # noqa: BLE001 - in a callback that others share
+                note_failure("scheduler", f"turn/{request.route_key}", exc)
+                self._failed(turn, exc)
         self._release(turn)
 
     def _uncommitted(self, request: Request, error: Exception) -> None:

@@ -15,6 +15,7 @@ from actr_peer.protocol.negotiation import NegotiateMessage
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.signaling import PresenceEvent, SignalingState
 from actr_peer.protocol.wires import WireState
+from actr_peer.tasks import is_asked, is_torn_down, note_failure
 from actr_peer.transport.link import Link
 from actr_peer.wire.base import Wire
 
@@ -48,11 +49,18 @@ class HookRunner:
                 await method(*args)
 
     async def call_guarded(self, hook: str, *args: object) -> None:
-        """Call a hook now; its failure is logged."""
+        """Call a hook now; its failure, or an exit or a cancellation that it lets out, is logged
+        and counted."""
         try:
             await self.call(hook, *args)
-        except Exception:
-            log.exception("hook failed: hook=%s", hook)
+        except asyncio.CancelledError as exc:
+            if is_asked():
+                raise
+            note_failure("hooks", f"hook/{hook}", exc)
+        except BaseException as exc:
+            if is_torn_down(exc):
+                raise
+            note_failure("hooks", f"hook/{hook}", exc)
 
     async def run(self) -> None:
         """Call what is posted; runs until cancelled."""

@@ -6,17 +6,18 @@ handler's failure becomes an error reply and the actor lives on (spec 3.4).
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from asyncio import CancelledError
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from actr_peer.errors import CallError, Code, ConfigError, DeadlineError, PeerError
-from actr_peer.lifecycle.context import LATER, Actor, Context, serialize
+from actr_peer.lifecycle.context import LATER, Actor, Context, checked, serialize
 from actr_peer.lifecycle.scheduler import Deferred, Outcome, Turn
+from actr_peer.protocol.call_errors import sendable
 from actr_peer.protocol.envelopes import (
     Envelope,
     decode_envelope,
@@ -26,6 +27,7 @@ from actr_peer.protocol.envelopes import (
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox import Request
 from actr_peer.service import Method, MethodKind, Service
+from actr_peer.tasks import is_asked, is_torn_down, note_failure
 from actr_peer.transport.local import LocalCall
 
 log = logging.getLogger(__name__)
@@ -86,37 +88,29 @@ class Handlers:
             return f"sender={request.sender}"
         try:
             message = method.request.FromString(decoded(request).payload)
+            # By the field's name, so that methods with the same key keep out of each other's way.
+            return f"{field}={getattr(message, field)}"
         except (DecodeError, PeerError):
             return None  # run() refuses it with the right words
-        # By the field's name, so that methods with the same key keep out of each other's way.
-        return f"{field}={getattr(message, field)}"
+        except Exception as exc:  # noqa: BLE001 - the boundary: it reads what others sent
+            note_failure("scheduler", f"key/{request.route_key}", exc)
+            return None
 
     async def run(self, actor: Actor, request: Request, turn: Turn) -> Outcome | Deferred:
         """Run one request of the mailbox to its reply."""
         envelope = decoded(request)
-        bound = self._table.get(request.route_key)
-        if bound is None:  # recovered from a time when this actor had the method
-            error = CallError(Code.UNIMPLEMENTED, f"no method {request.route_key!r} here any more")
-            return Outcome(error_reply(request, error))
-        method, handler = bound
-        if method.kind is not MethodKind.UNARY:
-            error = CallError(Code.INVALID_ARGUMENT, f"{method.route_key} is a stream: open it")
-            return Outcome(error_reply(request, error))
-        try:
-            message = method.request.FromString(envelope.payload)
-        except DecodeError:
-            error = CallError(
-                Code.INVALID_ARGUMENT,
-                f"{method.route_key}: the request is no {method.request.__name__}; "
-                "compare the .proto files of both sides (actr proto check)",
-            )
-            return Outcome(error_reply(request, error))
+        read = self._read(request, envelope)
+        if isinstance(read, CallError):
+            return Outcome(error_reply(request, read))
+        method, handler, message = read
         now = turn.now()
-        timeout = envelope.timeout
-        deadline = None if timeout is None else now + timeout
-        limit = method.handler_timeout
-        if limit is not None:
-            turn.limit(now + limit if timeout is None else now + min(limit, timeout))
+        deadline = deadline_of(request, envelope, now)
+        if deadline is not None and deadline <= now:
+            text = f"{method.route_key} waited too long for its turn"
+            return Outcome(error_reply(request, CallError(Code.DEADLINE_EXCEEDED, text)))
+        if method.handler_timeout is not None:
+            end = now + method.handler_timeout
+            turn.limit(end if deadline is None else min(end, deadline))
         elif deadline is not None:
             turn.limit(deadline)
         context = Context(
@@ -129,7 +123,11 @@ class Handlers:
             if request.is_tell:
                 return Outcome()
             return Outcome(encode_reply(request.request_id, serialize(method, reply)))
-        except Exception as exc:  # noqa: BLE001 - the user's code ends here
+        except CancelledError:
+            raise  # the scheduler knows who asked for it
+        except BaseException as exc:
+            if is_torn_down(exc):
+                raise
             error = self.error_of(method, exc)
             is_failure = not isinstance(exc, CallError)
             return Outcome(
@@ -138,27 +136,79 @@ class Handlers:
                 max_failures=method.max_failures,
             )
 
+    def _read(
+        self, request: Request, envelope: Envelope
+    ) -> tuple[Method[Any, Any], Callable[..., Any], Message] | CallError:
+        """The method of a request, its handler, and the message; or why there is none."""
+        bound = self._table.get(request.route_key)
+        if bound is None:  # recovered from a time when this actor had the method
+            return CallError(Code.UNIMPLEMENTED, f"no method {request.route_key!r} here any more")
+        method, handler = bound
+        if method.kind is not MethodKind.UNARY:
+            return CallError(Code.INVALID_ARGUMENT, f"{method.route_key} is a stream: open it")
+        try:
+            return method, handler, method.request.FromString(envelope.payload)
+        except DecodeError:
+            return CallError(
+                Code.INVALID_ARGUMENT,
+                f"{method.route_key}: the request is no {method.request.__name__}; "
+                "compare the .proto files of both sides (actr proto check)",
+            )
+
     async def run_local(self, actor: Actor, call: LocalCall) -> None:
         """Run one call from inside the process; its future gets the reply object or the error."""
         method, handler = self._table[call.method.route_key]
-        context = Context(actor, actor.id, call, deadline=_deadline(call.timeout))
-        if method.kind.replies_stream:
-            # The caller's own task iterates: its pace is the handler's pace.
-            result: object = handler(_requests(call), context)
+        context = Context(actor, actor.id, call, deadline=call.deadline)
+        try:
+            if method.kind.replies_stream:
+                # The caller's own task iterates: its pace is the handler's pace.
+                result: object = self._items(method, handler(call.request, context))
+            else:
+                result = checked(method, await handler(call.request, context))
+        except CancelledError as exc:
+            if call.future.done() or is_asked():
+                raise
+            call.future.set_exception(self.error_of(method, exc))
+        except BaseException as exc:
+            if is_torn_down(exc):
+                raise
+            if not call.future.done():
+                call.future.set_exception(self.error_of(method, exc))
         else:
-            try:
-                result = await handler(_requests(call), context)
-            except Exception as exc:  # noqa: BLE001 - the user's code ends here
-                if not call.future.done():
-                    call.future.set_exception(self.error_of(method, exc))
-                return
-        if not call.future.done():
-            call.future.set_result(result)
+            if not call.future.done():
+                call.future.set_result(result)
 
-    def error_of(self, method: Method[Any, Any], exc: Exception) -> CallError:
-        """What the caller is told of a handler's exception: its class, never its inside."""
+    async def _items(
+        self, method: Method[Any, Any], items: AsyncIterator[Any]
+    ) -> AsyncIterator[Message]:
+        """What a handler gives to a caller in this process, and errors as a remote has them."""
+        try:
+            while True:
+                try:  # around the handler only: what comes of ``yield`` is the caller's
+                    item = checked(method, await anext(items))
+                except StopAsyncIteration:
+                    return
+                except BaseException as exc:
+                    if is_torn_down(exc) or (isinstance(exc, CancelledError) and is_asked()):
+                        raise
+                    raise self.error_of(method, exc) from exc
+                yield item
+        finally:
+            close = getattr(items, "aclose", None)
+            if close is not None:
+                await close()
+
+    def error_of(self, method: Method[Any, Any], exc: BaseException) -> CallError:
+        """What the caller is told of a handler's exception: its class, never its inside.
+
+        It can be sent, whatever it is: the way out for unary calls, streams, and calls inside the
+        process.
+        """
         if isinstance(exc, CallError):
-            return exc
+            error = sendable(exc)
+            if error is not exc:
+                log.warning("error cannot be sent as it is: route=%s", method.route_key)
+            return error
         if isinstance(exc, TimeoutError | DeadlineError):
             return CallError(Code.DEADLINE_EXCEEDED, f"{method.route_key} ran out of time")
         log.error("handler failed: route=%s", method.route_key, exc_info=exc)
@@ -170,8 +220,16 @@ class Handlers:
 sender_id = lru_cache(maxsize=4096)(ActrId.parse)
 
 
-def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else asyncio.get_running_loop().time() + timeout
+def deadline_of(request: Request, envelope: Envelope, now: float) -> float | None:
+    """When the caller gives up, by the loop's clock; None: never.
+
+    It counts from the request's arrival. One that waited through a restart has its time anew: it
+    was accepted, so it runs (docs/mailbox.md).
+    """
+    timeout = envelope.timeout
+    if timeout is None:
+        return None
+    return timeout + (now if request.arrived_at is None else request.arrived_at)
 
 
 def decoded(request: Request) -> Envelope:
@@ -183,9 +241,3 @@ def decoded(request: Request) -> Envelope:
 def error_reply(request: Request, error: CallError) -> bytes | None:
     """The response that says ``error``; None for a tell, which has none."""
     return None if request.is_tell else encode_error(request.request_id, error)
-
-
-def _requests(call: LocalCall) -> Any:
-    if call.method.kind in (MethodKind.CLIENT_STREAM, MethodKind.BIDI_STREAM):
-        return aiter(call.request)
-    return call.request

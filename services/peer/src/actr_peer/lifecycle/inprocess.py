@@ -76,9 +76,9 @@ async def _run(end: LocalEnd, actor: Actor, handlers: Handlers, call: LocalCall)
             call.future.add_done_callback(stop)
             await handlers.run_local(actor, call)
     except asyncio.CancelledError:
-        if not call.future.cancelled():
+        if not call.future.cancelled() or task.uncancel() > 0:
             raise
-        task.uncancel()  # the caller gave up, not the owner of this task
+        # The caller gave up, not the owner of this task.
     finally:
         is_waited_for = False
         end.ended(call)

@@ -10,13 +10,12 @@ This is the boundary to the runtime's handler code: every exception of ``run`` e
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from actr_peer.errors import Code
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.inbound.transaction import Transaction
 from actr_peer.lifecycle.endings import Endings, ErrorReply
@@ -26,11 +25,9 @@ from actr_peer.protocol.mailbox import Request
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.turns import MAX_CONCURRENT, Turns
 from actr_peer.storage.journal import MAX_DEFERRED, SLOTS
-from actr_peer.tasks import Tasks
+from actr_peer.tasks import Tasks, is_torn_down, note_failure
 
 __all__ = ["Deferred", "Job", "Outcome", "Scheduler", "Stopped", "Transaction", "Turn"]
-
-log = logging.getLogger(__name__)
 
 MAX_STARTS = 64
 """Handlers started in one turn of the loop, before others get theirs."""
@@ -77,6 +74,7 @@ class Scheduler:
             error_reply=error_reply,
             release=self._release,
             again=self._again,
+            failed=self._abandon,
         )
         self._turns: Turns[Turn] = Turns(max_concurrent)
         self._queued: dict[int, Turn] = {}
@@ -89,15 +87,14 @@ class Scheduler:
         self._is_scheduled = False
         self._is_taking = False
         self._is_closing = False
+        self._is_over = False
         self._idle = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
         await self._tasks.__aenter__()
         self._is_taking = True
-        for request, why in self.mailbox.poisoned:
-            reply = self._endings.error(request, Code.ABORTED, f"given up: {why}")
-            self._endings.give_up(request, why, reply)
+        self._endings.give_up_all(self.mailbox.poisoned)
         self.mailbox.poisoned = []
         self.mailbox.attach(self._deliver)
         return self
@@ -122,6 +119,7 @@ class Scheduler:
                 self.mailbox.journal.leave(turn.slot)
         self._running.clear()
         self._put_off.clear()
+        self._is_over = True
 
     async def drain(self) -> None:
         """Start nothing more, and wait for what runs or is deferred."""
@@ -137,13 +135,6 @@ class Scheduler:
     def __contains__(self, task: object) -> bool:
         """Whether ``task`` is that of a handler that this runs."""
         return isinstance(task, StandIn) and task.owner is self
-
-    def is_running(self, request_id: str) -> bool:
-        """Whether the handler of this request runs now, or waits for what it called.
-
-        A call whose chain names such a one is a cycle: it would wait for itself.
-        """
-        return request_id in self._running
 
     def would_wait_for(self, request_id: str, key: str | None) -> bool:
         """Whether something with conflict key ``key`` would wait for this running request."""
@@ -216,9 +207,8 @@ class Scheduler:
         turn.stopped = turn.stopped or why
         if turn.request is not None and turn.request.sequence in self._put_off:
             assert turn.deferred is not None
-            if turn.deferred.on_cancel is not None:
-                turn.deferred.on_cancel()
-            turn.deferred.finish(self._stopped_outcome(turn))
+            turn.deferred.give_up()
+            turn.deferred.finish(self._endings.of_stop(turn))
         elif turn.stand_in is not None:
             turn.stand_in.cancel()
 
@@ -244,6 +234,13 @@ class Scheduler:
 
     def _start(self, turn: Turn) -> None:
         """Step the handler; it ends here, or goes on in a task."""
+        try:
+            self._begin(turn)
+        except Exception as exc:  # noqa: BLE001 - the boundary of one turn
+            note_failure("scheduler", f"turn/{turn.name}", exc)
+            self._abandon(turn, exc)
+
+    def _begin(self, turn: Turn) -> None:
         request = turn.request
         turn.stand_in = StandIn(self)
         if request is not None:
@@ -259,12 +256,16 @@ class Scheduler:
         context = copy_context()
         try:
             result = step(coro, turn.stand_in, context, self.loop)
-        except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 - the boundary
-            result = self._failed(turn, exc)
+        except BaseException as exc:  # noqa: BLE001 - the boundary
+            result = self._endings.of_failure(turn, exc)
         if type(result) is Suspended:
-            name = request.route_key if request is not None else "job"
             # The owner's task is the handler's own: cancelling one cancels the other.
-            self._tasks.start(name, self._finish_later(turn, coro, result), context=context)
+            self._tasks.start(
+                turn.name,
+                self._finish_later(turn, coro, result),
+                context=context,
+                failed=partial(self._abandon, turn),
+            )
             turn.is_waiting = True
             turn.arm()
         else:
@@ -280,32 +281,46 @@ class Scheduler:
         except asyncio.CancelledError as exc:
             if turn.stopped is None and self._is_closing:
                 raise
-            result = self._failed(turn, exc)
-        except Exception as exc:  # noqa: BLE001 - the boundary
-            result = self._failed(turn, exc)
+            result = self._endings.of_failure(turn, exc)
+        except BaseException as exc:
+            if is_torn_down(exc):
+                raise
+            result = self._endings.of_failure(turn, exc)
         self._finish(turn, result)
-
-    def _failed(self, turn: Turn, exc: BaseException) -> Outcome:
-        """The outcome of a run that raised."""
-        if turn.stopped is not None:
-            return self._stopped_outcome(turn)
-        if turn.request is None:
-            log.error("job failed", exc_info=exc)
-            return Outcome()
-        log.error("run failed: route=%s", turn.request.route_key, exc_info=exc)
-        text = f"{turn.request.route_key} failed with {type(exc).__name__}"
-        return Outcome(self._endings.error(turn.request, Code.INTERNAL, text), failed=True)
-
-    def _stopped_outcome(self, turn: Turn) -> Outcome:
-        if turn.stopped is Stopped.CALLER or turn.request is None:
-            return Outcome(None, failed=True)
-        text = f"{turn.request.route_key} ran out of time"
-        return Outcome(self._endings.error(turn.request, Code.DEADLINE_EXCEEDED, text), failed=True)
 
     # Ending
 
+    def _abandon(self, turn: Turn, exc: BaseException) -> None:
+        """What was to become of a turn has failed, and nobody foresaw it: end just this one.
+
+        Its request is a dead letter, with what it was, and its caller hears of it.
+        """
+        turn.disarm()
+        turn.stand_in = None
+        request = turn.request
+        if request is None:
+            self._running.pop(turn.job.request_id if turn.job is not None else "", None)
+        else:
+            if self._running.get(request.request_id) is turn:
+                del self._running[request.request_id]
+                self.mailbox.journal.leave(turn.slot)
+            if self._put_off.pop(request.sequence, None) is not None:
+                self.deferred -= 1
+            self._endings.abandon(request, exc)
+        self._release(turn)
+        self._note_idle()
+
+    def _conclude(self, turn: Turn, request: Request, outcome: Outcome) -> None:
+        try:
+            self._endings.conclude(turn, request, outcome)
+        except Exception as exc:  # noqa: BLE001 - the boundary of one turn
+            note_failure("scheduler", f"turn/{turn.name}", exc)
+            self._abandon(turn, exc)
+
     def _finish(self, turn: Turn, result: Any) -> None:
         """The handler has returned."""
+        if self._is_over:
+            return  # it was left behind; its request runs again after the next start
         turn.disarm()
         turn.stand_in = None
         turn.is_waiting = False
@@ -322,7 +337,7 @@ class Scheduler:
                 return
             result = result.early
         slot = turn.slot
-        self._endings.conclude(turn, request, result)
+        self._conclude(turn, request, result)
         self.mailbox.journal.leave(slot)  # last: who kills the process by its reply did it too
 
     def _put_off_reply(self, turn: Turn, request: Request) -> None:
@@ -341,7 +356,7 @@ class Scheduler:
             return  # the scheduler has closed: it runs again after the next start
         self.deferred -= 1
         turn.disarm()
-        self._endings.conclude(turn, request, outcome)
+        self._conclude(turn, request, outcome)
         self.mailbox.journal.leave(turn.slot)
         self._note_idle()
 

@@ -14,6 +14,7 @@ from actr_peer.lifecycle.stepping import StandIn
 from actr_peer.protocol.mailbox import Request
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.storage.journal import MAX_DEFERRED
+from actr_peer.tasks import note_failure
 
 if TYPE_CHECKING:
     from actr_peer.lifecycle.scheduler import Scheduler
@@ -110,6 +111,11 @@ class Turn:
         self._limit_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def name(self) -> str:
+        """For tasks and logs."""
+        return "job" if self.request is None else self.request.route_key
+
     def transaction(self) -> Transaction:
         """The effects that are committed with this request's completion; always the same one.
 
@@ -182,6 +188,16 @@ class Deferred:
         self.early: Outcome | None = None
         """Given before the handler has returned."""
         self._scheduler = scheduler
+
+    def give_up(self) -> None:
+        """Tell the user's code that the reply is void; what it raises is noted, and goes no
+        further."""
+        if self.on_cancel is None:
+            return
+        try:
+            self.on_cancel()
+        except BaseException as exc:  # noqa: BLE001 - the user's code ends here
+            note_failure("scheduler", "on_cancel", exc)
 
     def finish(self, outcome: Outcome) -> None:
         """Give the outcome; the first one counts, later ones are void."""

@@ -94,6 +94,8 @@ class Request:
     """Starts during which the process died while the handler ran."""
     failures: int = 0
     """Starts that ended with a failure of the handler."""
+    arrived_at: float | None = field(default=None, repr=False, compare=False)
+    """By the loop's clock; None: before this start of the process."""
     decoded: Any = field(default=None, repr=False, compare=False)
     """``envelope``, decoded, where the dispatcher has it at hand; None after a restart."""
 

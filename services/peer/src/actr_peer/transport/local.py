@@ -30,7 +30,8 @@ class LocalCall:
     """The request object itself, or the async iterable of them."""
     future: asyncio.Future[Any]
     metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
-    timeout: float | None = None
+    deadline: float | None = None
+    """When its caller gives up, by the loop's clock; None: never."""
     request_id: str = ""
     call_chain: tuple[str, ...] = ()
     traceparent: str = ""
