@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -29,6 +30,7 @@ from pydantic_settings import (
 from actr_peer.errors import ConfigError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
+from actr_peer.protocol.upgrade import PATH
 
 DEFAULT_FILE: Final = Path("actr.toml")
 FILE_VARIABLE: Final = "ACTR_CONFIG"
@@ -62,6 +64,20 @@ def _host_port(text: str) -> str:
     if text and not (host and colon and port.isdecimal() and int(port) < 1 << 16):
         raise ValueError("must be host:port, for example 0.0.0.0:9100; empty: no listener")
     return text
+
+
+def _advertised(text: str) -> str:
+    address = text if not text or "://" in text else f"ws://{text}"
+    try:
+        parts = urlsplit(address)
+        is_usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not address:
+        return address
+    if not is_usable or parts.path not in ("", "/", PATH) or parts.query or parts.username:
+        raise ValueError(f"must be host:port or ws://host:port, with no path but {PATH}")
+    return f"{parts.scheme}://{parts.netloc}{PATH}"
 
 
 def _ice_server(value: object) -> object:
@@ -111,8 +127,11 @@ class Wires(Section):
     )
     """All that are listed are raced; this is the order of use."""
     listen: Annotated[str, AfterValidator(_host_port)] = "0.0.0.0:9100"
-    advertise: str = ""
-    """Address that others dial, ``ws://host:port/``; empty: derived from ``listen``."""
+    advertise: Annotated[str, AfterValidator(_advertised)] = ""
+    """Address that others dial, ``ws://host:port`` or ``host:port``; empty: derived from
+    ``listen`` and the interface that reaches signaling."""
+    reach: tuple[Literal["private", "loopback", "link-local"], ...] = ("private",)
+    """Addresses of other actors that are tried besides public ones, of either kind of wire."""
     ice_servers: tuple[Annotated[IceServer, BeforeValidator(_ice_server)], ...] = ()
     """Never a third party by default."""
     ice_policy: Literal["all", "relay"] = "all"

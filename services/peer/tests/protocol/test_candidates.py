@@ -182,3 +182,45 @@ def test_the_oldest_connections_candidates_go_first_when_full() -> None:
         early.keep(key, Candidate(key))
     assert early.take("old") == []
     assert len(early.take("new")) == 2
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "fd00:ec2::254",
+        "fd00:ec2::254%1",
+        "::ffff:169.254.169.254",
+        "::ffff:100.100.100.200",
+        "::169.254.169.254",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b::7f00:1",
+        "64:ff9b:1::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
+        "2002:7f00:1::1",
+        "2001:0:7f00:1::1",
+        "::1%1",
+        "fe80::1%eth0",
+        "ff02::1%eth0",
+        "fec0::1",
+        "0.1.2.3",
+        "240.0.0.1",
+        "255.255.255.255",
+        "localhost",
+        "127.1",
+    ],
+)
+def test_no_form_of_writing_makes_an_address_another_one(host: str) -> None:
+    assert not STRICT.admits(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd00::1", "::ffff:10.0.0.1"]
+)
+def test_private_networks_are_reached_unless_the_rule_says_no(host: str) -> None:
+    assert STRICT.admits(host)
+    assert not AddressRule(allow_private=False).admits(host)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "64:ff9b::192.0.2.1", "1.1.1.1"])
+def test_public_addresses_are_always_reached(host: str) -> None:
+    assert AddressRule(allow_private=False).admits(host)

@@ -24,6 +24,7 @@ from actr_peer import ActrId, CallError, Code, NodeConfig, Service, System, Wire
 from actr_peer.cli.exits import Exit
 from actr_peer.errors import BusyError, ConfigError, LimitError, UnreachableError
 from actr_peer.lifecycle.node import Node
+from actr_peer.protocol.candidates import AddressRule
 from actr_peer.protocol.lane_frames import MAX_DATA_BYTES
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.service import CallOptions
@@ -128,7 +129,13 @@ async def test_an_envelope_that_cannot_be_read(place: Place) -> None:
 
 
 def dialling(stranger: ActrId) -> WebSocketWires:
-    return WebSocketWires(self_id=stranger, listen=None, on_wire=lambda wire: None, secret=None)
+    return WebSocketWires(
+        self_id=stranger,
+        listen=None,
+        on_wire=lambda wire: None,
+        secret=None,
+        rule=AddressRule(allow_loopback=True),
+    )
 
 
 async def test_frames_that_are_no_session(place: Place) -> None:

@@ -16,6 +16,7 @@ from fakes import ALICE, BOB, Recorder, turns
 from webrtc_pair import webrtc_pair
 
 from actr_peer.errors import BrokenError, LimitError, RemoteProtocolError
+from actr_peer.protocol.candidates import AddressRule
 from actr_peer.wire.base import CHANNELS, Wire
 from actr_peer.wire.memory import join
 from actr_peer.wire.websocket import WebSocketWires
@@ -41,7 +42,11 @@ async def websocket_line(secret: bytes | None = None) -> AsyncIterator[tuple[Wir
             self_id=BOB, listen="127.0.0.1:0", on_wire=arrived.put_nowait, secret=secret
         ) as listener,
         WebSocketWires(
-            self_id=ALICE, listen=None, on_wire=arrived.put_nowait, secret=secret
+            self_id=ALICE,
+            listen=None,
+            on_wire=arrived.put_nowait,
+            secret=secret,
+            rule=AddressRule(allow_loopback=True),
         ) as dialler,
     ):
         near = await dialler.dial(BOB, listener.address)

@@ -93,6 +93,10 @@ def test_an_empty_variable_is_none_where_none_is_a_choice(
         ("ACTR_WIRES__ICE_POLICY", "none", ["wires.ice_policy", "'none'", "'all' or 'relay'"]),
         ("ACTR_WIRES__PREFER", "carrier-pigeon", ["wires.prefer", "'webrtc' or 'websocket'"]),
         ("ACTR_WIRES__LISTEN", "9100", ["wires.listen", "host:port"]),
+        ("ACTR_WIRES__ADVERTISE", "ws://host:1/other", ["wires.advertise", "/v1/wire"]),
+        ("ACTR_WIRES__ADVERTISE", "http://host:1", ["wires.advertise", "ws://host:port"]),
+        ("ACTR_WIRES__ADVERTISE", "host:99999", ["wires.advertise", "host:port"]),
+        ("ACTR_WIRES__REACH", "everything", ["wires.reach", "'private'"]),
         ("ACTR_CALLS__TIMEOUT_S", "soon", ["calls.timeout_s", "'soon'", "number"]),
         ("ACTR_CALLS__TIMEOUT_S", "0", ["calls.timeout_s", "greater than 0"]),
         ("ACTR_MAILBOX__CAPACITY", "0", ["mailbox.capacity", "greater than or equal to 1"]),
@@ -176,3 +180,21 @@ def test_settings_cannot_be_changed() -> None:
     loaded = settings.load().settings
     with pytest.raises(ValueError, match="frozen"):
         loaded.calls.timeout_s = 1
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("", ""),
+        ("host:9100", "ws://host:9100/v1/wire"),
+        ("[2001:db8::1]:9100", "ws://[2001:db8::1]:9100/v1/wire"),
+        ("ws://host:9100", "ws://host:9100/v1/wire"),
+        ("ws://host:9100/", "ws://host:9100/v1/wire"),
+        ("wss://host/v1/wire", "wss://host/v1/wire"),
+    ],
+)
+def test_an_address_that_is_advertised_has_the_path_of_a_wire(
+    text: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTR_WIRES__ADVERTISE", text)
+    assert settings.load().settings.wires.advertise == address

@@ -20,6 +20,7 @@ import structlog
 
 from actr_peer.errors import BusyError, ConfigError
 from actr_peer.lifecycle.config import IceServerConfig, NodeConfig
+from actr_peer.protocol.candidates import AddressRule
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.settings import AUTO, IceServer, Log, Settings
@@ -50,6 +51,11 @@ def node_config(settings: Settings) -> NodeConfig:
         prefer=tuple(WireKind(kind) for kind in wires.prefer),
         listen=wires.listen or None,
         advertise=wires.advertise or None,
+        reach=AddressRule(
+            allow_private="private" in wires.reach,
+            allow_loopback="loopback" in wires.reach,
+            allow_link_local="link-local" in wires.reach,
+        ),
         ice_servers=tuple(_ice_server(server) for server in wires.ice_servers),
         ice_policy=wires.ice_policy,
         health_interval=wires.health_interval_s,

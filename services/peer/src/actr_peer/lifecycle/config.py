@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from actr_peer.protocol.candidates import DEFAULT_RULE, AddressRule
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
 from actr_peer.protocol.payload import WireKind
@@ -40,7 +41,10 @@ class NodeConfig:
     listen: str | None = "127.0.0.1:0"
     """``host:port`` of the WebSocket listener; port 0 takes a free one; None: no listener."""
     advertise: str | None = None
-    """Address that others dial, ``ws://host:port/``; None: derived from ``listen``."""
+    """Address that others dial, ``ws://host:port/v1/wire``; None: derived from ``listen``."""
+    reach: AddressRule = DEFAULT_RULE
+    """Which addresses of other actors are tried, of either kind of wire. The loopback is one,
+    whatever this says, while this actor is known by it or reaches signaling over it."""
     ice_servers: tuple[IceServerConfig, ...] = ()
     """Besides those that signaling hands out; never a third party by default."""
     ice_policy: Literal["all", "relay"] = "all"

@@ -25,6 +25,7 @@ from actr_peer.transport.link import Link
 from actr_peer.transport.media import Publication, Publications
 from actr_peer.transport.remote import RemoteTransport
 from actr_peer.wire.base import Wire
+from actr_peer.wire.engine import EngineOptions
 from actr_peer.wire.rtc.ice import usable_servers
 from actr_peer.wire.signaling import SignalingClient
 from actr_peer.wire.source import guard
@@ -55,13 +56,13 @@ class Wiring:
         self.is_awaited: Callable[[ActrId], bool] = lambda remote: False
         """Whether a call, a stream or a handler waits for something of a remote."""
         self._config = config
-        self._incarnation = incarnation
-        self._services = services
+        self._incarnation, self._services = incarnation, services
         self._signaling_events = signaling
         self._backlog = backlog
         self._publications: dict[ActrId, Publications] = {}
         self._is_leaving = False
         self._stack = AsyncExitStack()
+        self.signaling: SignalingClient | None = None
         self.websocket = WebSocketWires(
             self_id=config.id,
             listen=config.listen if WireKind.WEBSOCKET in config.prefer else None,
@@ -69,25 +70,26 @@ class Wiring:
             towards=config.signaling_url,
             on_wire=self._accept,
             secret=config.realm_secret,
+            rule=config.reach,
         )
         self.webrtc = WebRtcWires(
             self_id=config.id,
             relay=self._relay,
             ice_servers=self._ice_servers,
             ice_policy=config.ice_policy,
+            options=EngineOptions(rule=config.reach),
             on_wire=self._accept,
         )
-        dialers = {WireKind.WEBRTC: self.webrtc.dial, WireKind.WEBSOCKET: self._dial_websocket}
+        dial = {WireKind.WEBRTC: self.webrtc.dial, WireKind.WEBSOCKET: self._dial_websocket}
         self.transport = RemoteTransport(
             self_id=config.id,
             incarnation=incarnation,
-            dialers={kind: dialers[kind] for kind in config.prefer},
+            dialers={kind: dial[kind] for kind in config.prefer},
             sink=links,
             prefer=config.prefer,
             health_interval=config.health_interval,
             in_use=self._in_use,
         )
-        self.signaling: SignalingClient | None = None
         links.on_wire = self._wire_changed
         signaling.on_relayed = self._relayed
 

@@ -2,7 +2,8 @@
 
 A candidate makes this process send packets to an address that the far side chose. So their
 number is bounded, and addresses that only this machine or its cloud can mean are refused: the
-loopback, link-local ones, multicast, and the metadata services of clouds (spec 12).
+loopback, link-local ones, multicast, and the metadata services of clouds, in every form in which
+IPv6 can write them. The same rule holds for the WebSocket address that an actor registers.
 
 Grammar: RFC 8839, section 5.1. Names ending in ``.local`` (RFC 8828, mDNS) are dropped: they
 cost a second of multicast and connect by a peer-reflexive candidate anyway.
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Generic, TypeVar
 
 from actr_peer.errors import LimitError, RemoteProtocolError
@@ -35,16 +36,28 @@ _METADATA = frozenset(
     for text in ("169.254.169.254", "100.100.100.200", "192.0.0.192", "fd00:ec2::254")
 )
 
+_PRIVATE = tuple(
+    ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+# "This network", the reserved block with the broadcast address, site-local and local NAT64.
+_NOBODY = tuple(
+    ip_network(text) for text in ("0.0.0.0/8", "240.0.0.0/4", "fec0::/10", "64:ff9b:1::/48")
+)
+_NAT64 = ip_network("64:ff9b::/96")
+
 Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressRule:
-    """Which addresses of the far side are tried."""
+    """Which addresses of the far side are tried, of candidates and of WebSocket listeners."""
 
     allow_loopback: bool = False
     """For two peers on one machine that has no other interface."""
     allow_link_local: bool = False
+    allow_private: bool = True
+    """RFC 1918, RFC 6598 and RFC 4193: containers and local networks."""
 
     def admits(self, host: str) -> bool:
         """Whether ``host`` is an address in numbers that may be tried."""
@@ -52,9 +65,12 @@ class AddressRule:
             address = ip_address(host)
         except ValueError:
             return False
-        if isinstance(address, IPv6Address):
-            return self._admits(address.ipv4_mapped or address)
-        return self._admits(address)
+        if isinstance(address, IPv4Address):
+            return self._admits(address)
+        bare = IPv6Address(int(address))  # a zone does not make it another address
+        if any(not self._admits(inner) for inner in _embedded(bare)):
+            return False
+        return bare.ipv4_mapped is not None or self._admits(bare)
 
     def _admits(self, address: IPv4Address | IPv6Address) -> bool:
         if address in _METADATA or address.is_multicast or address.is_unspecified:
@@ -63,7 +79,25 @@ class AddressRule:
             return self.allow_loopback
         if address.is_link_local:
             return self.allow_link_local
-        return str(address) != "255.255.255.255"
+        if any(address in network for network in _NOBODY if network.version == address.version):
+            return False
+        if any(address in network for network in _PRIVATE if network.version == address.version):
+            return self.allow_private
+        return True
+
+
+DEFAULT_RULE = AddressRule()
+
+
+def _embedded(address: IPv6Address) -> list[IPv4Address]:
+    """The IPv4 addresses to which a gateway on the way would send what is for ``address``."""
+    number = int(address)
+    last = IPv4Address(number & 0xFFFF_FFFF)
+    found = [inner for inner in (address.ipv4_mapped, address.sixtofour) if inner is not None]
+    found += address.teredo or ()
+    if address in _NAT64 or (number >> 32 == 0 and number > 1):  # RFC 6052; RFC 4291, 2.5.5.1
+        found.append(last)
+    return found
 
 
 def admits(rule: AddressRule, candidate: str) -> bool:

@@ -24,7 +24,7 @@ import hmac
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from google.protobuf.message import DecodeError
 
@@ -82,6 +82,13 @@ class Refused:
 
 
 Outcome = Reply | Accepted | Refused
+
+
+class Handshake(Protocol):
+    """Either side."""
+
+    def receive(self, data: bytes) -> Outcome: ...
+
 
 _LABELS = {State.PROOF: b"actr/wire/v1/dial", State.WELCOME: b"actr/wire/v1/listen"}
 

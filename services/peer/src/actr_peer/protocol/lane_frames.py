@@ -22,6 +22,8 @@ MAX_DATA_BYTES = 256 * 1024
 """Largest ``data``; the session above makes fragments far smaller than this."""
 MAX_FRAME_BYTES = HEADER_BYTES + MAX_DATA_BYTES
 
+MAX_PIECES = 1024
+
 _pack = HEADER.pack
 _unpack_from = HEADER.unpack_from
 
@@ -60,20 +62,24 @@ def decode(frame: bytes) -> tuple[int, bytes]:
 class Pieces:
     """A frame that arrives in several WebSocket frames (RFC 6455, 5.4), as browsers may send.
 
-    It holds at most ``MAX_FRAME_BYTES``.
+    It holds at most ``MAX_FRAME_BYTES`` in ``MAX_PIECES`` pieces, of which some may be empty.
     """
 
-    __slots__ = ("_held",)
+    __slots__ = ("_count", "_held")
 
     def __init__(self) -> None:
         self._held = bytearray()
+        self._count = 0
 
     def feed(self, piece: bytes) -> None:
         """Take the next piece.
 
         Raises:
-            LimitError: If all pieces together are longer than ``MAX_FRAME_BYTES``.
+            LimitError: If all pieces together are longer than ``MAX_FRAME_BYTES``, or too many.
         """
+        self._count += 1
+        if self._count > MAX_PIECES:
+            raise LimitError("pieces of a wire frame", limit=MAX_PIECES, asked=self._count)
         asked = len(self._held) + len(piece)
         if asked > MAX_FRAME_BYTES:
             raise LimitError("bytes of a wire frame", limit=MAX_FRAME_BYTES, asked=asked)

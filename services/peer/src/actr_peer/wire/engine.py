@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from actr_peer.errors import PeerError
-from actr_peer.protocol.candidates import AddressRule
+from actr_peer.protocol.candidates import DEFAULT_RULE, AddressRule
 from actr_peer.protocol.media import MediaFrame, Sample, TrackStats
 from actr_peer.protocol.negotiation import Answer, Candidate, IceServer, Offer, TrackKind
 from actr_peer.tasks import Tasks
@@ -41,6 +41,8 @@ class EngineOptions:
     """Whether 127.0.0.1 is a candidate; None: only where there is no other address."""
     link_local: bool = False
     """Whether addresses of 169.254.0.0/16 and fe80::/10 are candidates, on either side."""
+    rule: AddressRule = DEFAULT_RULE
+    """Which candidates of the far side are tried, besides those that the two above allow."""
     gather_timeout: float = 3.0
     """For STUN and TURN servers that do not answer; host candidates never wait for it."""
     max_window_bytes: int = 128 * 1024

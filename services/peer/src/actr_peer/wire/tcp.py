@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 from asyncio import get_running_loop, timeout
+from collections.abc import Callable
+from ipaddress import ip_address
 from secrets import SystemRandom
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -106,17 +108,28 @@ async def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
-async def connect(host: str, port: int, *, dead_after: float = DEAD_SECONDS) -> socket.socket:
+async def connect(
+    host: str,
+    port: int,
+    *,
+    dead_after: float = DEAD_SECONDS,
+    admits: Callable[[str], bool] = lambda address: True,
+) -> socket.socket:
     """Return a connected socket; tries the addresses of ``host`` in random order.
+
+    What is connected to is what was asked ``admits``: the name is looked up once.
 
     A name may stand for several replicas, one of which may be dead and silent: each address
     has ``ADDRESS_SECONDS``. Cancelling closes what was begun.
 
     Raises:
-        OSError: If none of them answers.
+        OSError: If none of them answers, or may be tried.
     """
     loop = get_running_loop()
-    found = await resolve(host, port)
+    known = await resolve(host, port)
+    found = [item for item in known if admits(str(item[4][0]))]
+    if known and not found:
+        raise OSError(f"{host} is at {known[0][4][0]}, which may not be dialled from here")
     SystemRandom().shuffle(found)
     failure: OSError = OSError(f"{host} has no address")
     for family, kind, protocol, _, address in found:
@@ -166,6 +179,14 @@ async def address_towards(url: str) -> str:
             return str(sock.getsockname()[0])
     except OSError:
         return LOOPBACK
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is the loopback in numbers, or its name."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def authority(host: str, port: int) -> str:

@@ -1,43 +1,29 @@
-"""Every WebSocket wire of a process: one listener, any number of dialled ones (spec 3.1)."""
+"""Every WebSocket wire of a process: one listener, any number of dialled ones."""
 
 from __future__ import annotations
 
-import logging
 import secrets
 import socket
-from asyncio import Event, Server, TaskGroup, timeout
+from asyncio import TaskGroup, timeout
 from collections.abc import Callable, Collection
-from contextlib import suppress
-from http import HTTPStatus
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
-from picows import (
-    WSError,
-    WSUpgradeRequest,
-    WSUpgradeResponse,
-    WSUpgradeResponseWithListener,
-    ws_connect,
-    ws_create_server,
-)
-
-from actr_peer.errors import PeerError, UnreachableError
+from actr_peer.errors import UnreachableError
+from actr_peer.protocol.candidates import DEFAULT_RULE, AddressRule
 from actr_peer.protocol.handshake import NONCE_BYTES, DiallerHandshake, ListenerHandshake
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.lane_frames import MAX_FRAME_BYTES
+from actr_peer.protocol.upgrade import PATH
+from actr_peer.tasks import Tasks
 from actr_peer.wire import tcp
+from actr_peer.wire.arrivals import Arrivals
 from actr_peer.wire.base import Wire
-from actr_peer.wire.websocket_wire import WebSocketWire
+from actr_peer.wire.dialling import Dial
+from actr_peer.wire.websocket_wire import Owner, WebSocketWire
 
-PATH = "/v1/wire"
 DIAL_SECONDS = 5.0
-UPGRADE_SECONDS = 5.0
-MAX_GREETING = 64
-"""Sockets that have not proved who they are; more are turned away with 503."""
 
-# The library logs every connection, and a far side's mistakes as errors of ours.
-_QUIET = logging.Logger("actr_peer.wire.picows", logging.CRITICAL)  # noqa: LOG001
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104  recognised, not bound
 
 
@@ -53,6 +39,8 @@ class WebSocketWires:
             address listened on, or for all addresses from the one that reaches ``towards``.
         towards: URL of the signaling service.
         allowed_realms: Realms besides its own whose actors may dial.
+        rule: Which addresses are dialled. The loopback is one of them, whatever the rule says,
+            while this process is known to others by it or reaches signaling over it.
     """
 
     def __init__(
@@ -65,6 +53,7 @@ class WebSocketWires:
         advertise: str | None = None,
         towards: str = "",
         allowed_realms: Collection[str] = (),
+        rule: AddressRule = DEFAULT_RULE,
     ) -> None:
         self.address = ""
         """How others dial this process; empty without a listener."""
@@ -75,9 +64,12 @@ class WebSocketWires:
         self._advertise = advertise
         self._towards = towards
         self._allowed_realms = allowed_realms
-        self._server: Server | None = None
+        self._socket: socket.socket | None = None
+        self._tasks = Tasks("websocket")
         self._bound: tuple[socket.AddressFamily, str, int] | None = None
-        self._greeting: set[WebSocketWire] = set()
+        self._arrivals: Arrivals | None = None
+        self._rule = rule
+        self._is_local = False
         self._wires: set[WebSocketWire] = set()
 
     async def __aenter__(self) -> Self:
@@ -92,18 +84,17 @@ class WebSocketWires:
         host, port = self._listen
         sock = await tcp.listen(host, port)
         port = sock.getsockname()[1]
-        self._server = await ws_create_server(
-            self._admit,
-            sock=sock,
-            backlog=tcp.BACKLOG,
-            websocket_handshake_timeout=UPGRADE_SECONDS,
-            max_frame_size=MAX_FRAME_BYTES,
-            logger_name=_QUIET,
-        )
+        self._socket = sock
+        sock.listen(tcp.BACKLOG)
+        self._arrivals = Arrivals(self._make_wire, self._arrived, self._wires.discard)
+        await self._tasks.__aenter__()
+        serving = self._arrivals.serve(sock)
+        self._tasks.start("accept", serving, failed=lambda exc: sock.close())
         self._bound = sock.family, host, port
         if host in _WILDCARDS:
             host = await tcp.address_towards(self._towards) if self._towards else tcp.LOOPBACK
         self.address = self._advertise or f"ws://{tcp.authority(host, port)}{PATH}"
+        self._is_local = tcp.is_loopback(host)
         return self
 
     def address_from(self, local_host: str) -> str:
@@ -112,6 +103,7 @@ class WebSocketWires:
         Args:
             local_host: This machine's address on the interface that reaches the others.
         """
+        self._is_local = tcp.is_loopback(local_host)
         if self._bound is not None and not self._advertise:
             family, host, port = self._bound
             is_v6 = ":" in local_host
@@ -126,10 +118,11 @@ class WebSocketWires:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._server is not None:
-            self._server.close()
-        for wire in tuple(self._greeting):
-            wire.abort()
+        if self._socket is not None:
+            await self._tasks.__aexit__(None, None, None)
+            self._socket.close()
+        if self._arrivals is not None:
+            self._arrivals.close()
         try:
             async with TaskGroup() as group:
                 for wire in tuple(self._wires):
@@ -144,11 +137,12 @@ class WebSocketWires:
         Cancelling gives the attempt up and leaves nothing open.
 
         Raises:
-            UnreachableError: If nobody answers there within 5 s, or the one who does refuses.
+            UnreachableError: If ``url`` may not be dialled, nobody answers there within 5 s, or
+                the one who does refuses.
             RemoteProtocolError: If the far side breaks the handshake or does not prove that it
                 has the realm secret.
         """
-        dial = _Dial(self._wires)
+        dial = Dial(self._wires, self._address_rule())
         handshake = DiallerHandshake(
             local=self._self_id,
             remote=remote,
@@ -166,94 +160,29 @@ class WebSocketWires:
         except TimeoutError as exc:
             why = f"no answer from {url} within {DIAL_SECONDS:g} s"
             raise UnreachableError(str(remote), why) from exc
-        except (OSError, WSError, ValueError) as exc:
+        except (OSError, ValueError) as exc:
             raise UnreachableError(str(remote), f"{url}: {exc}") from exc
         finally:
             if not dial.is_kept:  # also where it opened in the turn that cancels
                 dial.give_up(wire)
         return wire
 
-    # Of the wires that others dialled (websocket_wire.Owner)
+    # Of the arrivals
 
-    def connected(self, wire: WebSocketWire) -> None:
-        self._greeting.add(wire)
-
-    def settled(self, wire: WebSocketWire, error: PeerError | None) -> None:
-        if error is None:
-            self._greeting.discard(wire)
-            self._wires.add(wire)
-            self._on_wire(wire)
-
-    def gone(self, wire: WebSocketWire) -> None:
-        self._greeting.discard(wire)
-        self._wires.discard(wire)
-
-    def _admit(
-        self, request: WSUpgradeRequest
-    ) -> WebSocketWire | WSUpgradeResponseWithListener | None:
-        """Answer an upgrade request; None is 404."""
-        if request.path != PATH.encode():
-            return None
-        if "Origin" in request.headers:
-            # A page in a browser on this machine could otherwise reach a local listener.
-            return _turn_away(HTTPStatus.FORBIDDEN, b"browsers may not open a wire")
-        if len(self._greeting) >= MAX_GREETING:
-            return _turn_away(HTTPStatus.SERVICE_UNAVAILABLE, b"too many unfinished handshakes")
+    def _make_wire(self, owner: Owner) -> WebSocketWire:
         handshake = ListenerHandshake(
             local=self._self_id,
             nonce=secrets.token_bytes(NONCE_BYTES),
             secret=self._secret,
             allowed_realms=self._allowed_realms,
         )
-        return WebSocketWire(handshake, self)
+        return WebSocketWire(handshake, owner)
 
-
-class _Dial:
-    """One attempt: owns its socket until the wire has it, and hears how the handshake ends."""
-
-    def __init__(self, wires: set[WebSocketWire]) -> None:
-        self.done = Event()
-        self.error: PeerError | None = None
-        self.is_kept = False
-        self._wires = wires
-        self._socket: socket.socket | None = None
-
-    async def connect(self, wire: WebSocketWire, url: str) -> None:
-        """Connect and upgrade; OSError, WSError and ValueError say why not."""
-        if not tcp.is_websocket_url(url):
-            raise ValueError("not a ws:// or wss:// address")
-        parts = urlsplit(url)
-        default_port = 443 if parts.scheme == "wss" else 80
-        sock = self._socket = await tcp.connect(parts.hostname or "", parts.port or default_port)
-        transport, _ = await ws_connect(
-            lambda: wire,
-            url,
-            socket_factory=lambda _: sock,
-            websocket_handshake_timeout=UPGRADE_SECONDS,
-            max_frame_size=MAX_FRAME_BYTES,
-            max_redirects=0,
-            logger_name=_QUIET,
-        )
-        if transport.response is None:  # the library returns as if all were well
-            raise ConnectionResetError("the connection was lost in the upgrade")
-
-    def give_up(self, wire: WebSocketWire) -> None:
-        wire.abort()
-        if self._socket is not None:
-            with suppress(OSError):  # closed already
-                # The library may still wait for the upgrade; its transport then closes itself.
-                self._socket.shutdown(socket.SHUT_RDWR)
-
-    def connected(self, wire: WebSocketWire) -> None:
+    def _arrived(self, wire: WebSocketWire) -> None:
         self._wires.add(wire)
+        self._on_wire(wire)
 
-    def settled(self, wire: WebSocketWire, error: PeerError | None) -> None:
-        self.error = error
-        self.done.set()
-
-    def gone(self, wire: WebSocketWire) -> None:
-        self._wires.discard(wire)
-
-
-def _turn_away(status: HTTPStatus, why: bytes) -> WSUpgradeResponseWithListener:
-    return WSUpgradeResponseWithListener(WSUpgradeResponse.create_error_response(status, why), None)
+    def _address_rule(self) -> AddressRule:
+        """The rule, with the loopback where this process is reached or reaches others by it."""
+        rule = self._rule
+        return replace(rule, allow_loopback=True) if self._is_local else rule

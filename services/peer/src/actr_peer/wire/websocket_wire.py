@@ -25,14 +25,14 @@ from actr_peer.errors import (
     RemoteProtocolError,
     UnreachableError,
 )
+from actr_peer.protocol import websocket_frames as odd
 from actr_peer.protocol.close_codes import CloseCode
-from actr_peer.protocol.handshake import Accepted, Outcome, Refused
+from actr_peer.protocol.handshake import Accepted, Handshake, Refused
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.lane_frames import (
     HANDSHAKE,
     HEADER,
     MAX_DATA_BYTES,
-    Pieces,
     decode,
     encode,
 )
@@ -42,8 +42,6 @@ from actr_peer.wire.outlet import Outlet, blame_sink
 
 HANDSHAKE_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
-NO_CODE = 0
-"""A close frame without a code (RFC 6455, 7.1.5)."""
 # Measured on loopback: 1.2 GB/s of 16 KiB messages, as with four times as much; an urgent message
 # behind them takes 0.6 ms (p99). On 10 Mbit/s this and the kernel's share are 50 ms.
 HIGH_WATER_BYTES = 32 * 1024
@@ -66,12 +64,6 @@ class Phase(Enum):
 # Looked up once: these are on the path of every message.
 _OPEN = Phase.OPEN
 _pack = HEADER.pack
-
-
-class Handshake(Protocol):
-    """Either side of ``protocol/handshake.py``."""
-
-    def receive(self, data: bytes) -> Outcome: ...
 
 
 class Owner(Protocol):
@@ -112,6 +104,8 @@ class WebSocketWire(WSListener):
         self.id = next_wire_id()
         self.was_dialled = remote is not None
         self.is_full = False
+        self.frames = 0
+        """Since the library last read (``framing.py``)."""
         self._handshake = handshake
         self._hello = hello
         self._owner = owner
@@ -120,7 +114,8 @@ class WebSocketWire(WSListener):
         self._remote = remote
         self._transport: WSTransport | None = None
         self._outlet = Outlet()
-        self._pieces: Pieces | None = None
+        self._odd = odd.OddFrames()
+        self._ping: bytes | None = None
         self._verdict: PeerError | None = None
         self._timer: TimerHandle | None = None
         self._gone = Event()
@@ -200,9 +195,15 @@ class WebSocketWire(WSListener):
             self._send_step(self._hello)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type is _BINARY and frame.fin and self._pieces is None:
+        self.frames += 1
+        if (
+            frame.msg_type is _BINARY
+            and frame.fin
+            and not self._odd.is_inside
+            and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+        ):
             self._frame(frame.get_payload_as_bytes())
-        else:
+        elif self._phase is not Phase.CLOSED:
             self._odd_frame(frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -245,29 +246,40 @@ class WebSocketWire(WSListener):
             self._refuse(error)
 
     def _odd_frame(self, frame: WSFrame) -> None:
-        """Take pieces of a message, and frames of other types."""
-        match frame.msg_type:
-            case WSMsgType.BINARY | WSMsgType.CONTINUATION:
-                self._piece(frame.get_payload_as_bytes(), is_last=frame.fin)
-            case WSMsgType.CLOSE:
-                payload = frame.get_payload_as_bytes()
-                self._far_close(int.from_bytes(payload[:2], "big"), payload[2:])
-            case WSMsgType.PONG:
-                pass
-            case _:
-                self._refuse(RemoteProtocolError("a text frame on a wire"))
-
-    def _piece(self, data: bytes, *, is_last: bool) -> None:
-        if self._pieces is None:
-            self._pieces = Pieces()
+        """Take what is no whole binary message."""
         try:
-            self._pieces.feed(data)
-        except LimitError as error:
+            if self._phase is Phase.GREETING:
+                self._odd.count()
+            taken = self._odd.take(
+                int(frame.msg_type),  # type: ignore[call-overload]  # it is an int
+                frame.get_payload_as_bytes(),
+                is_last=bool(frame.fin),
+                is_reserved=bool(frame.rsv1 or frame.rsv2 or frame.rsv3),
+            )
+        except (RemoteProtocolError, LimitError) as error:
             self._refuse(error)
             return
-        if is_last:
-            whole, self._pieces = self._pieces.join(), None
-            self._frame(whole)
+        match taken:
+            case odd.Whole(data):
+                self._frame(data)
+            case odd.Ping(payload):
+                self._pong(payload)
+            case odd.FarClose(code, reason):
+                self._far_close(code, reason)
+            case None:
+                pass
+
+    def _pong(self, payload: bytes) -> None:
+        """Answer the last ping of a turn (RFC 6455, section 5.5.3); none while the wire is full."""
+        if self._ping is None:
+            self._loop.call_soon(self._answer_ping)
+        self._ping = payload
+
+    def _answer_ping(self) -> None:
+        payload, self._ping = self._ping, None
+        if self._phase in (Phase.GREETING, Phase.OPEN) and not self.is_full:
+            assert self._transport is not None
+            self._transport.send_pong(payload)
 
     def _far_close(self, code: int, reason: bytes) -> None:
         assert self._transport is not None
@@ -286,7 +298,7 @@ class WebSocketWire(WSListener):
         why = f"{code} {reason.decode(errors='replace')}".rstrip()
         if self._phase is Phase.GREETING:
             return UnreachableError(str(self._remote), f"refused with {why}")
-        if code in (CloseCode.NORMAL, CloseCode.GOING_AWAY, NO_CODE):
+        if code in (CloseCode.NORMAL, CloseCode.GOING_AWAY, odd.NO_CODE):
             return None
         return BrokenError(f"{self._remote} closed the WebSocket with {why}")
 
@@ -318,6 +330,12 @@ class WebSocketWire(WSListener):
         assert self._transport is not None
         self._transport.send(_BINARY, encode(HANDSHAKE, step))
 
+    def time_out(self) -> None:
+        """Give the place up: who waits for it has waited long enough."""
+        if self._phase is Phase.GREETING:
+            self._too_slow()
+            self._drop()
+
     def _too_slow(self) -> None:
         why = f"no handshake within {HANDSHAKE_SECONDS:g} s"
         self._end(CloseCode.TIMED_OUT, why, RemoteProtocolError(why))
@@ -326,7 +344,9 @@ class WebSocketWire(WSListener):
 
     def _refuse(self, error: PeerError) -> None:
         code = CloseCode.TOO_BIG if isinstance(error, LimitError) else CloseCode.BAD_MESSAGE
-        self._end(code, str(error), error)
+        self._end(
+            CloseCode.PROTOCOL if isinstance(error, odd.FramingError) else code, str(error), error
+        )
 
     def _end(self, code: CloseCode, reason: str, verdict: PeerError | None) -> None:
         """Say good-bye; the far side's answer, or 2 s, end the wire."""

@@ -174,9 +174,12 @@ class AiortcEngine:
 
     @property
     def address_rule(self) -> AddressRule:
+        rule, options = self._options.rule, self._options
+        is_local = options.loopback is True or ice.LOOPBACK in self._ice.addresses
         return AddressRule(
-            allow_loopback=self._options.loopback is True or ice.LOOPBACK in self._ice.addresses,
-            allow_link_local=self._options.link_local,
+            allow_loopback=rule.allow_loopback or is_local,
+            allow_link_local=rule.allow_link_local or options.link_local,
+            allow_private=rule.allow_private,
         )
 
     def view(self) -> Mapping[str, Any]:
