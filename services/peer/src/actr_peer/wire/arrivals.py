@@ -13,7 +13,7 @@ from asyncio import (
     sleep,
 )
 from collections.abc import Callable
-from functools import partial
+from contextlib import suppress
 from http import HTTPStatus
 from socket import socket
 from typing import cast
@@ -32,8 +32,11 @@ MAX_DISCARDED_BYTES = 64 * 1024
 """Read after a refusal, so that it is not lost in a reset."""
 ACCEPT_AGAIN_SECONDS = 1.0
 """After an accept that failed for want of descriptors or memory."""
+TURNED_AWAY_A_TURN = 16
 SPARE_DESCRIPTORS = 64
 """Kept for dials, datagram sockets and files when connections would take all."""
+
+_BUSY = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many unfinished handshakes").to_bytes()
 
 
 class Arrivals:
@@ -68,21 +71,38 @@ class Arrivals:
         ``asyncio``'s own server tries to accept a hundred times when there is no descriptor left,
         and each try logs and sets a timer of its own.
         """
+        turned_away = 0
         while True:
             try:
-                accepted, _ = await self._loop.sock_accept(sock)
+                accepted, address = await self._loop.sock_accept(sock)
             except ConnectionError:
                 continue  # it has gone again
             except OSError as exc:
                 self.complain("", f"cannot accept: {exc.strerror}")
                 await sleep(ACCEPT_AGAIN_SECONDS)
                 continue
-            try:
-                await self._loop.connect_accepted_socket(partial(_Arrival, self), accepted)
-            except BaseException as exc:
-                accepted.close()
-                if not isinstance(exc, OSError):
-                    raise
+            if not await self._take(accepted, str(address[0])):
+                turned_away += 1
+                if turned_away % TURNED_AWAY_A_TURN == 0:
+                    await sleep(0)  # an accept that need not wait lets nobody else run
+
+    async def _take(self, accepted: socket, host: str) -> bool:
+        arrival = _Arrival(self, host)
+        try:
+            if self.admit(arrival, accepted.fileno()):
+                await self._loop.connect_accepted_socket(lambda: arrival, accepted)
+                return True
+            with suppress(OSError):
+                accepted.send(_BUSY)
+        except OSError:
+            pass  # it has gone again
+        except BaseException:
+            accepted.close()
+            self.left(arrival)
+            raise
+        accepted.close()
+        self.left(arrival)
+        return False
 
     def close(self) -> None:
         for arrival in tuple(self._waiting):
@@ -92,8 +112,9 @@ class Arrivals:
 
     # Of the arrivals
 
-    def arrived(self, arrival: _Arrival, host: str, descriptor: int) -> bool:
+    def admit(self, arrival: _Arrival, descriptor: int) -> bool:
         """Give a place; False: there is none."""
+        host = arrival.host
         now = self._loop.time()
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if 0 <= limit - SPARE_DESCRIPTORS < descriptor:
@@ -144,25 +165,23 @@ class _Arrival(BufferedProtocol):
     stream; what still comes is thrown away until the far side ends, too, or its place is over.
     """
 
-    def __init__(self, arrivals: Arrivals) -> None:
+    def __init__(self, arrivals: Arrivals, host: str) -> None:
+        self.host = host
         self._arrivals = arrivals
         self._transport: Transport | None = None
-        self._host = ""
         self._head = Head()
         self._buffer = bytearray(READ_BYTES)
         self._discarded: int | None = None
         self._wire: WebSocketWire | None = None
         self._is_proved = False
+        self._is_aborted = False
+        """Also where it has no transport yet."""
 
     # Events of the loop
 
     def connection_made(self, transport: BaseTransport) -> None:
         self._transport = cast("Transport", transport)
-        self._host = str((transport.get_extra_info("peername") or ("",))[0])
-        descriptor = transport.get_extra_info("socket").fileno()
-        if not self._arrivals.arrived(self, self._host, descriptor):
-            busy = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many unfinished handshakes")
-            self._transport.write(busy.to_bytes())
+        if self._is_aborted:
             self._transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -195,15 +214,15 @@ class _Arrival(BufferedProtocol):
 
     def time_out(self) -> None:
         """Its time is over."""
-        assert self._transport is not None
         if self._wire is not None:
             self._wire.time_out()
-        elif self._discarded is None:
+        elif self._discarded is None and self._transport is not None:
             late = Refusal(HTTPStatus.REQUEST_TIMEOUT, "no upgrade came in time")
             self._transport.write(late.to_bytes())
         self.abort()
 
     def abort(self) -> None:
+        self._is_aborted = True
         if self._wire is not None:
             self._wire.abort()
         elif self._transport is not None:
@@ -219,7 +238,7 @@ class _Arrival(BufferedProtocol):
             self._arrivals.proved(self)
             self._arrivals.on_wire(wire)
         else:
-            self._arrivals.complain(self._host, str(error))
+            self._arrivals.complain(self.host, str(error))
 
     def gone(self, wire: WebSocketWire) -> None:
         self._arrivals.left(self)
@@ -239,4 +258,4 @@ class _Arrival(BufferedProtocol):
         self._discarded = 0
         self._transport.write(refusal.to_bytes())
         self._transport.write_eof()
-        self._arrivals.complain(self._host, str(refusal))
+        self._arrivals.complain(self.host, str(refusal))
