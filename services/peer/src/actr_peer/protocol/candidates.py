@@ -131,10 +131,15 @@ def clean(rule: AddressRule, sdp: str) -> str:
     sections = sum(line.startswith("m=") for line in lines)
     if sections > MAX_SECTIONS:
         raise LimitError("media sections", limit=MAX_SECTIONS, asked=sections)
-    # aiortc repeats the candidates of a bundle in each section: count what differs.
-    named = {line for line in lines if line.startswith("a=candidate:")}
-    if len(named) > MAX_PER_DESCRIPTION:
-        raise LimitError("candidates in a description", limit=MAX_PER_DESCRIPTION, asked=len(named))
+    # Each section may name those of its own transport, of which one is used in the end.
+    named: set[str] = set()
+    count = 0
+    for line in lines:
+        count = 0 if line.startswith("m=") else count + line.startswith("a=candidate:")
+        if count > MAX_PER_DESCRIPTION:
+            raise LimitError("candidates in a section", limit=MAX_PER_DESCRIPTION, asked=count)
+        if line.startswith("a=candidate:"):
+            named.add(line)
     refused = {line for line in named if not admits(rule, line.removeprefix("a=candidate:"))}
     return "".join(f"{line}\r\n" for line in lines if line not in refused)
 

@@ -26,13 +26,15 @@ from aiortc.rtcicetransport import connection_kwargs
 from aiortc.sdp import candidate_from_sdp
 
 from actr_peer.errors import BrokenError, ConfigError, PeerError, RemoteProtocolError
+from actr_peer.protocol import descriptions
 from actr_peer.protocol.candidates import AddressRule
 from actr_peer.protocol.negotiation import Answer, Candidate, Offer
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.tasks import Tasks
 from actr_peer.wire.base import CHANNELS
 from actr_peer.wire.engine import CHANNEL_PROTOCOL, EngineOptions, EngineSink, IcePolicy
-from actr_peer.wire.rtc import bounds, ice, sctp
+from actr_peer.wire.rtc import bounds, dtls, ice, sctp
+from actr_peer.wire.rtc.codecs import takes
 from actr_peer.wire.rtc.sections import Sections
 
 LIFETIME_MS = 100
@@ -130,6 +132,10 @@ class AiortcEngine:
         self._channels: list[RTCDataChannel] = [self._create_channel(0)]
         assert self._pc.sctp is not None
         self._sctp = sctp.upgrade(self._pc.sctp, options, self)
+        # Whatever section stands for the bundle, the transport is this one: else aiortc stops it
+        # where media comes before data in the first offer, as in every browser's.
+        self._sctp._bundled = True
+        dtls.upgrade(self._sctp.transport)
         self._ice = ice.upgrade(self._sctp.transport.transport, options)
         self._channels += [self._create_channel(channel) for channel in range(1, CHANNELS)]
         self._options = options
@@ -206,26 +212,33 @@ class AiortcEngine:
         return Offer(self._described(), self.media.sent(offer.sdp))
 
     async def answer(self, offer: Offer) -> Answer:
-        _check_channels(offer.sdp)
+        offered = descriptions.offered(offer.sdp, takes)
+        described = descriptions.parse(offered.shown)
+        with _from_library("making room for an offer"):
+            await self.media.recycle(described.sections)
         with _from_remote("applying an offer"):
-            await self._pc.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+            await self._pc.setRemoteDescription(RTCSessionDescription(offered.shown, "offer"))
         with _from_library("making an answer"):
             self.media.answer()
-            self.media.received(offer.track_ids)
+            self.media.received({**described.msids(), **offer.track_ids})
             await self._pc.setLocalDescription()
         sdp = self._pc.localDescription.sdp
         tracks = self.media.sent(sdp)
-        return Answer(lean(sdp) if self._is_described else self._described(), tracks)
+        sdp = lean(sdp) if self._is_described else self._described()
+        return Answer(descriptions.refusing(sdp, offered), tracks)
 
     async def accept(self, answer: Answer) -> None:
-        _check_channels(answer.sdp)
         offer, self._offer = self._offer, None
         if offer is not None:
             with _from_library("applying an offer of our own"):
                 await self._pc.setLocalDescription(offer)
-        with _from_remote("applying an answer"):
-            await self._pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
-        self.media.received(answer.track_ids)
+        shown = descriptions.answered(
+            answer.sdp, self._pc.localDescription.sdp, self.media.takes_answer
+        )
+        described = descriptions.parse(shown)
+        with _from_remote("applying an answer"), self.media.idle(described.sections):
+            await self._pc.setRemoteDescription(RTCSessionDescription(shown, "answer"))
+        self.media.received({**described.msids(), **answer.track_ids})
         self.media.agreed()
 
     def _described(self) -> str:
@@ -333,16 +346,6 @@ class AiortcEngine:
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(FREE_TIMEOUT):
                 await self._pc.close()
-
-
-def _check_channels(sdp: str) -> None:
-    """aiortc takes any text for a description, and waits for ever for what is not in it.
-
-    Raises:
-        RemoteProtocolError: If there is no section for data channels.
-    """
-    if "\nm=application " not in sdp:
-        raise RemoteProtocolError("a description without data channels")
 
 
 def lean(sdp: str) -> str:

@@ -18,6 +18,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 from aioice import Candidate, Connection, TransportPolicy, ice, stun, turn
 from aioice.candidate import candidate_foundation, candidate_priority
@@ -29,6 +30,9 @@ from actr_peer.wire.engine import EngineOptions
 log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
+MAX_DATAGRAM_BYTES = 1500
+MAX_DATAGRAMS = 8192
+"""That wait to be read; more are lost, as on the network."""
 MAX_HOST_ADDRESSES = 12
 """Below the far side's bound of 16 candidates in a description."""
 
@@ -68,6 +72,16 @@ def _is_usable(url: str) -> bool:
     return True
 
 
+class GuardedStun(ice.StunProtocol):
+    """aioice's, for a port to which anybody can send: what cannot be read is dropped."""
+
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        try:
+            super().datagram_received(data, addr)
+        except Exception as exc:  # noqa: BLE001  boundary: of one datagram
+            log.debug("malformed datagram: cause=%r", exc)
+
+
 class IceConnection(Connection):
     """One ICE agent; made by :func:`upgrade`, never constructed."""
 
@@ -92,6 +106,12 @@ class IceConnection(Connection):
     def _is_relay_only(self) -> bool:
         return self._transport_policy is TransportPolicy.RELAY
 
+    def data_received(self, data: bytes, component: int) -> None:
+        """Take a datagram that is no STUN, from whoever sent it, if it can be one of ours:
+        what is empty or too long for the layers above would end them."""
+        if 0 < len(data) <= MAX_DATAGRAM_BYTES and self._queue.qsize() < MAX_DATAGRAMS:
+            super().data_received(data, component)
+
     async def gather_candidates(self) -> None:
         """Gather host candidates; where only relayed ones are allowed, those."""
         if self._local_candidates_start:
@@ -113,7 +133,7 @@ class IceConnection(Connection):
         loop = asyncio.get_running_loop()
         try:
             transport, protocol = await loop.create_datagram_endpoint(
-                lambda: ice.StunProtocol(self), local_addr=(address, 0)
+                lambda: GuardedStun(self), local_addr=(address, 0)
             )
         except OSError as exc:
             self.failures.append(f"host:{address}: {exc.strerror}")
@@ -169,7 +189,7 @@ class IceConnection(Connection):
                 candidate, protocol = await ice.relayed_candidate(
                     component=1,
                     hide_related_address=self._is_relay_only,
-                    protocol_factory=lambda: ice.StunProtocol(self),
+                    protocol_factory=lambda: GuardedStun(self),
                     turn_server=self.turn_server,
                     turn_username=self.turn_username,
                     turn_password=self.turn_password,

@@ -43,6 +43,12 @@ class Pace:
         """Take ``count`` bytes now; who spends next waits for them."""
         self._credit -= count
 
+    def may_repeat(self) -> bool:
+        """Whether something may be sent beside what is paced: not when a tenth of a second is
+        spent ahead already."""
+        self._refill()
+        return self._credit > -self.rate / 10
+
     def lost(self) -> None:
         """Packets were lost: the path, or the far side's processor, takes no more than this."""
         now = time.monotonic()

@@ -38,12 +38,22 @@ from actr_peer.wire.rtc.steps import run_now
 AUDIO_PATIENCE = 0.02
 KEYFRAME_INTERVAL = 0.3
 """Seconds between two requests for a key frame after losses."""
+SILENCE = 1.0
+"""Seconds after which a source that was left may come back."""
 MAX_SOURCES = 8
 """Synchronization sources with statistics of their own, per section."""
 
 _R = "_RTCRtpReceiver__"
 
 log = logging.getLogger(__name__)
+
+
+class Statistics(StreamStatistics):
+    """aiortc's, whose numbers fit a report whatever timestamps came."""
+
+    @property
+    def jitter(self) -> int:
+        return min(super().jitter, 0xFFFFFFFF)
 
 
 class EncodedReceiver(RTCRtpReceiver):
@@ -55,6 +65,9 @@ class EncodedReceiver(RTCRtpReceiver):
         self.malformed = 0
         self._on_frame = on_frame
         self._source = 0
+        self._heard_at = 0.0
+        self._left: dict[int, None] = {}
+        self._declared: set[int] = set()
         self._assembler = self._make_assembler()
         self._missing = Missing()
         self._timer: asyncio.TimerHandle | None = None
@@ -88,13 +101,47 @@ class EncodedReceiver(RTCRtpReceiver):
         if not self.__dict__[_R + "started"]:
             self.__dict__[_R + "rtcp_task"] = self._start_reports()
             self.__dict__[_R + "started"] = True
-        for source in sources - {self._source}:
-            self._source = source
-            self._assembler = self._make_assembler()
-            self._missing = Missing()
-            self._lost_before = 0
+        new, self._declared = sources - self._declared, sources
+        for source in new - {self._source}:
+            self._left.pop(source, None)
+            self._change(source)
             # It says that we listen; and decoding begins with a key frame.
             await self._send_rtcp_pli(source)
+
+    def _change(self, source: int) -> None:
+        """Take frames of another source from now on."""
+        if self._source:
+            self._left[self._source] = None
+            if len(self._left) > MAX_SOURCES:
+                del self._left[next(iter(self._left))]
+        self._source = source
+        self._assembler = self._make_assembler()
+        self._missing = Missing()
+        self._lost_before = 0
+
+    def _is_current(self, source: int, now: float) -> bool:
+        """Whether a packet of ``source`` counts. A sender may put another track into its section
+        without a word: its source is new, and what it left is not heard again while it speaks."""
+        if source == self._source:
+            self._heard_at = now
+            return True
+        if source in self._left and now - self._heard_at < SILENCE:
+            return False
+        self._left.pop(source, None)
+        is_first = not self._source
+        self._change(source)
+        self._heard_at = now
+        if not is_first and self.kind == "video" and now - self._asked_at > KEYFRAME_INTERVAL:
+            self.request_keyframe()
+        return True
+
+    async def _run_rtcp(self) -> None:
+        """aiortc's; one that fails would be waited for when the section is stopped."""
+        try:
+            await super()._run_rtcp()
+        except Exception:
+            log.exception("reports ended: track=%s", self.track_id)
+            self.__dict__[_R + "rtcp_exited"].set()
 
     def _start_reports(self) -> asyncio.Task[None]:
         # aiortc owns this task: its stop() waits for it.
@@ -126,18 +173,19 @@ class EncodedReceiver(RTCRtpReceiver):
         if packet.ssrc not in streams:
             if len(streams) >= MAX_SOURCES:
                 streams.clear()
-            streams[packet.ssrc] = StreamStatistics(codec.clockRate)
+            streams[packet.ssrc] = Statistics(codec.clockRate)
         streams[packet.ssrc].add(packet)
         if is_rtx(codec):
             original = self.__dict__[_R + "rtx_ssrc"].get(packet.ssrc)
             codec = self.__dict__[_R + "codecs"].get(codec.parameters.get("apt"))
-            if original is None or codec is None or len(packet.payload) < 2:
+            if original is None and packet.ssrc not in self._left:
+                original = self._source  # of a source that no description names
+            if original != self._source or codec is None or len(packet.payload) < 2:
                 return
             packet = unwrap_rtx(packet, payload_type=codec.payloadType or 0, ssrc=original)
-        self._source = self._source or packet.ssrc  # where the description names none
-        if packet.ssrc != self._source:
-            return
         now = time.monotonic()
+        if not self._is_current(packet.ssrc, now):
+            return
         if self.kind == "video" and self._missing.add(packet.sequence_number, now=now):
             self._ask_for_missing()
         data = depayload(codec, packet.payload) if packet.payload else b""

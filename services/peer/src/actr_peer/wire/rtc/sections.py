@@ -9,7 +9,8 @@ description, as mid to track id: aiortc tells no change of a section's track.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import get_args
 
 from aiortc import RTCPeerConnection, RTCRtpSender, RTCRtpTransceiver
@@ -23,9 +24,11 @@ from actr_peer.errors import (
     LimitError,
     RemoteProtocolError,
 )
+from actr_peer.protocol.descriptions import Section
 from actr_peer.protocol.media import MediaFrame, TrackStats
 from actr_peer.protocol.negotiation import TrackKind
 from actr_peer.wire.engine import MediaSource, TrackSender
+from actr_peer.wire.rtc.codecs import takes
 from actr_peer.wire.rtc.receivers import EncodedReceiver
 from actr_peer.wire.rtc.senders import EncodedSender
 from actr_peer.wire.source import MAX_TRACK_ID_CHARACTERS, GuardedSource, guard
@@ -169,6 +172,50 @@ class Sections:
             count = sum(each == kind for each in self._expected.values())
             for _ in range(count - len(self._sections(kind, "recvonly"))):
                 self._add(kind, "recvonly")
+
+    async def recycle(self, sections: Sequence[Section]) -> None:
+        """Before an offer of the far side is applied: let go of what it puts others in place of
+        (RFC 8829, 5.2.2). aiortc finds a transceiver by its mid, and by its place."""
+        for index, section in enumerate(sections):
+            for transceiver in self._pc.getTransceivers():
+                if transceiver._get_mline_index() != index or transceiver.mid == section.mid:
+                    continue
+                self._forget_section(transceiver)
+                if transceiver.kind == section.kind:
+                    transceiver._set_mid(section.mid)
+                    transceiver.sender.__dict__["_RTCRtpSender__mid"] = section.mid
+                else:
+                    self._pc._RTCPeerConnection__transceivers.remove(transceiver)  # type: ignore[attr-defined]
+                    await transceiver.stop()
+
+    def _forget_section(self, transceiver: RTCRtpTransceiver) -> None:
+        transceiver.direction = "recvonly"  # as one that an offer makes
+        for track in self._tracks.values():
+            if track.section is transceiver:
+                track.section = None  # it goes on in another one, where there is one
+        if isinstance(transceiver.receiver, EncodedReceiver):
+            transceiver.receiver.track_id = ""
+
+    def takes_answer(self, section: Section) -> bool:
+        """Whether the far side's answer for a section of ours can be used."""
+        for transceiver in self._pc.getTransceivers():
+            if transceiver.mid == section.mid:
+                return takes(section, transceiver._preferred_codecs)
+        return False
+
+    @contextmanager
+    def idle(self, sections: Sequence[Section]) -> Iterator[None]:
+        """While an answer is applied: any codec will do where nothing will be sent."""
+        mids = {section.mid for section in sections if section.direction == "inactive"}
+        idle = [each for each in self._pc.getTransceivers() if each.mid in mids]
+        preferred = [each._preferred_codecs for each in idle]
+        for each in idle:
+            each._preferred_codecs = []
+        try:
+            yield
+        finally:
+            for each, codecs in zip(idle, preferred, strict=True):
+                each._preferred_codecs = codecs
 
     def answer(self) -> None:
         """Between an offer and its answer: put the tracks into the sections made for them."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -31,6 +32,10 @@ from actr_peer.wire.rtc.steps import run_now
 
 HISTORY_PACKETS = 4096
 """Sent packets kept for requests: a frame of 1 MB has 870."""
+MAX_REPEATED = 512
+"""Packets that one message may ask for; ours asks for 64."""
+KEYFRAME_PAUSE = 0.05
+"""Seconds between two requests that reach the source; receivers repeat theirs."""
 READY_TIMEOUT = 0.5
 """Seconds for which a track waits until the far side says that it listens; ours always does."""
 PROBE_DELAY = 0.06
@@ -45,6 +50,7 @@ class EncodedSender(RTCRtpSender):
     def adopt(self, rate: int) -> None:
         self.on_keyframe_request: Callable[[], None] = lambda: None
         self._pace = Pace(rate)
+        self._keyframe_asked_at = -KEYFRAME_PAUSE
         self._is_up = asyncio.Event()
         self._is_wanted = asyncio.Event()
         self._history: dict[int, RtpPacket] = {}
@@ -122,8 +128,8 @@ class EncodedSender(RTCRtpSender):
         """Repeat a packet, as one of the repeating source (RFC 4588): with its old number the far
         side's SRTP would refuse it, once a thousand others have passed (RFC 3711, 3.3.2)."""
         packet = self._history.get(sequence)
-        if packet is None:
-            return
+        if packet is None or not self._pace.may_repeat():
+            return  # who asks for more than the path carries does not get it
         if self._rtx_payload_type is not None:
             packet = wrap_rtx(
                 packet,
@@ -188,13 +194,17 @@ class EncodedSender(RTCRtpSender):
             self._is_wanted.set()
         if isinstance(packet, RtcpRtpfbPacket):
             self._pace.lost()
+            del packet.lost[MAX_REPEATED:]
         await super()._handle_rtcp_packet(packet)
 
     async def _retransmit(self, sequence_number: int) -> None:
         await self._send_again(sequence_number)
 
     def _send_keyframe(self) -> None:
-        self.on_keyframe_request()
+        now = time.monotonic()
+        if now - self._keyframe_asked_at >= KEYFRAME_PAUSE:
+            self._keyframe_asked_at = now
+            self.on_keyframe_request()
 
     # What is known
 

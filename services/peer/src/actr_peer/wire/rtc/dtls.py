@@ -1,0 +1,102 @@
+"""aiortc's DTLS transport, made fit for strangers: what makes no sense is dropped and counted.
+
+An exception in its task would end the transport, and nobody waits for that task. The class of one
+connection's transport is swapped (:func:`upgrade`). What differs from aiortc 1.16:
+
+- an RTP or RTCP packet that cannot be read costs that packet
+- a packet of an unknown source goes to the section that it names (RFC 9143, 9.2)
+- synchronization sources have a bound: SRTP keeps a state for each
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from typing import Any
+
+from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpReceiver, RtpRouter
+from aiortc.rtp import RtpPacket
+
+MAX_SOURCES = 128
+"""Of one connection, each way of the far side's; the one not heard for longest goes."""
+
+log = logging.getLogger(__name__)
+
+
+class Router(RtpRouter):
+    def route_rtp(self, packet: RtpPacket) -> RtpReceiver | None:
+        receiver = super().route_rtp(packet)
+        if receiver is None and packet.ssrc not in self.ssrc_table:
+            named = self.mid_table.get(packet.extensions.mid)
+            if named is not None and named in self.payload_type_table.get(packet.payload_type, ()):
+                receiver = self.ssrc_table[packet.ssrc] = named
+        return receiver
+
+
+class BoundedSrtp:
+    """An inbound SRTP session that forgets sources."""
+
+    def __init__(self, session: Any, router: RtpRouter) -> None:
+        self._session = session
+        self._router = router
+        self.sources: OrderedDict[int, None] = OrderedDict()
+
+    def unprotect(self, packet: bytes) -> bytes:
+        plain: bytes = self._session.unprotect(packet)
+        self._heard(int.from_bytes(plain[8:12], "big"))
+        return plain
+
+    def unprotect_rtcp(self, packet: bytes) -> bytes:
+        plain: bytes = self._session.unprotect_rtcp(packet)
+        self._heard(int.from_bytes(plain[4:8], "big"))
+        return plain
+
+    def _heard(self, source: int) -> None:
+        self.sources[source] = None
+        self.sources.move_to_end(source)
+        if len(self.sources) > MAX_SOURCES:
+            oldest, _ = self.sources.popitem(last=False)
+            self._router.ssrc_table.pop(oldest, None)
+            self._session.remove_stream(oldest)
+
+
+class GuardedDtls(RTCDtlsTransport):
+    """One transport; made by :func:`upgrade`, never constructed."""
+
+    def adopt(self) -> None:
+        self.malformed = 0
+        """Packets of media that could not be read."""
+        self._rtp_router.__class__ = Router
+
+    def _setup_srtp(self) -> None:
+        super()._setup_srtp()
+        if self._rx_srtp is not None:
+            self._rx_srtp: Any = BoundedSrtp(self._rx_srtp, self._rtp_router)
+
+    async def _handle_rtcp_data(self, data: bytes) -> None:
+        try:
+            await super()._handle_rtcp_data(data)
+        except ConnectionError:
+            raise
+        except Exception as exc:  # noqa: BLE001  boundary: of one packet
+            self._dropped("RTCP", exc)
+
+    async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:
+        try:
+            await super()._handle_rtp_data(data, arrival_time_ms)
+        except ConnectionError:
+            raise
+        except Exception as exc:  # noqa: BLE001  boundary: of one packet
+            self._dropped("RTP", exc)
+
+    def _dropped(self, kind: str, exc: Exception) -> None:
+        self.malformed += 1
+        log.debug("malformed %s packet: cause=%r", kind, exc)
+
+
+def upgrade(transport: RTCDtlsTransport) -> GuardedDtls:
+    """Make ``transport`` a :class:`GuardedDtls`; before it starts."""
+    transport.__class__ = GuardedDtls
+    assert isinstance(transport, GuardedDtls)
+    transport.adopt()
+    return transport
