@@ -7,6 +7,7 @@ import contextlib
 import random
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -186,9 +187,15 @@ async def test_a_flood_of_key_frame_requests_reaches_the_source_once_in_a_while(
     source = Listed("cam", "VP8", samples("VP8", 2000), gap=0.005)
     await near.publish(source)
     await frames.until(lambda: len(frames.all) > 3)
-    await asyncio.sleep(senders.KEYFRAME_PAUSE)
-    before = source.requests
     sender = near._engine.media._pc.getTransceivers()[0].sender
+    while sender._keyframe is not None:
+        await turns(1)
+    sender._keyframe_asked_at = time.monotonic() - senders.KEYFRAME_PAUSE
+    before = source.requests
+    source.asked.clear()
     for _ in range(1000):
         sender._send_keyframe()
     assert source.requests == before + 1
+    source.asked.clear()
+    await source.asked.wait()
+    assert source.requests == before + 2, "those that came too early are one"

@@ -35,7 +35,7 @@ HISTORY_PACKETS = 4096
 MAX_REPEATED = 512
 """Packets that one message may ask for; ours asks for 64."""
 KEYFRAME_PAUSE = 0.05
-"""Seconds between two requests that reach the source; receivers repeat theirs."""
+"""Seconds between two requests that reach the source; those between are one, at its end."""
 READY_TIMEOUT = 0.5
 """Seconds for which a track waits until the far side says that it listens; ours always does."""
 PROBE_DELAY = 0.06
@@ -51,6 +51,7 @@ class EncodedSender(RTCRtpSender):
         self.on_keyframe_request: Callable[[], None] = lambda: None
         self._pace = Pace(rate)
         self._keyframe_asked_at = -KEYFRAME_PAUSE
+        self._keyframe: asyncio.TimerHandle | None = None
         self._is_up = asyncio.Event()
         self._is_wanted = asyncio.Event()
         self._history: dict[int, RtpPacket] = {}
@@ -147,8 +148,9 @@ class EncodedSender(RTCRtpSender):
 
     async def stop(self) -> None:
         """aiortc's; nothing is sent any longer."""
-        if self._probe is not None:
-            self._probe.cancel()
+        for timer in (self._probe, self._keyframe):
+            if timer is not None:
+                timer.cancel()
         await super().stop()
 
     def _pack(self, payload: bytes, timestamp: int, *, is_last: bool) -> bytes:
@@ -201,10 +203,18 @@ class EncodedSender(RTCRtpSender):
         await self._send_again(sequence_number)
 
     def _send_keyframe(self) -> None:
-        now = time.monotonic()
-        if now - self._keyframe_asked_at >= KEYFRAME_PAUSE:
-            self._keyframe_asked_at = now
-            self.on_keyframe_request()
+        if self._keyframe is not None:
+            return
+        early = self._keyframe_asked_at + KEYFRAME_PAUSE - time.monotonic()
+        if early <= 0:
+            self._ask_source()
+        else:
+            self._keyframe = asyncio.get_running_loop().call_later(early, self._ask_source)
+
+    def _ask_source(self) -> None:
+        self._keyframe = None
+        self._keyframe_asked_at = time.monotonic()
+        self.on_keyframe_request()
 
     # What is known
 
