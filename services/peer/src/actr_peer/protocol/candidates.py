@@ -133,13 +133,17 @@ def clean(rule: AddressRule, sdp: str) -> str:
         raise LimitError("media sections", limit=MAX_SECTIONS, asked=sections)
     # Each section may name those of its own transport, of which one is used in the end.
     named: set[str] = set()
-    count = 0
+    here: set[str] = set()
     for line in lines:
-        count = 0 if line.startswith("m=") else count + line.startswith("a=candidate:")
-        if count > MAX_PER_DESCRIPTION:
-            raise LimitError("candidates in a section", limit=MAX_PER_DESCRIPTION, asked=count)
-        if line.startswith("a=candidate:"):
+        if line.startswith("m="):
+            here.clear()
+        elif line.startswith("a=candidate:"):
             named.add(line)
+            here.add(line)
+            if len(here) > MAX_PER_DESCRIPTION:
+                raise LimitError(
+                    "candidates in a section", limit=MAX_PER_DESCRIPTION, asked=len(here)
+                )
     refused = {line for line in named if not admits(rule, line.removeprefix("a=candidate:"))}
     return "".join(f"{line}\r\n" for line in lines if line not in refused)
 
