@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,6 +67,12 @@ def test_a_fault_is_found(
 def test_a_refused_call_may_have_an_effect_or_none(tmp_path: Path) -> None:
     notes = [(1, "refused BrokenError"), (2, "refused DeadlineError")]
     assert judged(tmp_path, "call", notes, [2]).is_clean
+
+
+def test_the_counts_are_a_json_document(tmp_path: Path) -> None:
+    row = judged(tmp_path, "call", [(1, "refused BrokenError")], []).row()
+    assert json.loads(json.dumps(row)) == row
+    assert (row["refused"], row["errors"]) == (1, {"BrokenError": 1})
 
 
 def test_a_tell_may_end_with_the_process_that_had_accepted_it(tmp_path: Path) -> None:

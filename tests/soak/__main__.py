@@ -19,7 +19,7 @@ from bench import netns
 from bench.hosts import network
 from bench.report import show, write_json
 from tests.soak.faults import Faults
-from tests.soak.ledger import Counts, compare
+from tests.soak.ledger import COUNTED, Counts, compare
 from tests.soak.stage import PEERS, PUBLISHERS, REPLICAS, STEADY, Stage, name_signaling
 from tests.soak.vitals import Trend, trends
 
@@ -108,10 +108,7 @@ def result(
 ) -> dict[str, Any]:
     """Everything in one document; ``ok`` says whether all held."""
     durable = sum(durable_open(stage.folder / f"{name}.db-outbox") for name in PEERS)
-    total = {
-        name: sum(getattr(one, name) for one in counts.values())
-        for name in ("begun", "answered", "refused", "lost", "doubled", "wrong", "out_of_order")
-    }
+    total = {name: sum(getattr(one, name) for one in counts.values()) for name in COUNTED}
     noisy = {
         log.name: count
         for log in sorted(stage.folder.glob("*.log"))
@@ -127,7 +124,7 @@ def result(
         **rest,
         "tracebacks": noisy,
         "faults": dict(faults.dealt),
-        "kinds": {kind: asdict(one) for kind, one in counts.items()},
+        "kinds": {kind: one.row() for kind, one in counts.items()},
         "trends": [trend.row() for trend in found],
     }
 
@@ -143,14 +140,14 @@ def durable_open(path: Path) -> int:
 
 def tell(outcome: dict[str, Any]) -> None:
     """The tables, on standard error."""
-    columns = ("begun", "answered", "refused", "lost", "doubled", "wrong", "out_of_order")
     kinds = outcome["kinds"]
     show(
-        "Calls", [{"kind": kind, **{c: kinds[kind][c] for c in columns}} for kind in sorted(kinds)]
+        "Calls", [{"kind": kind, **{c: kinds[kind][c] for c in COUNTED}} for kind in sorted(kinds)]
     )
     show("Faults", [{"fault": name, "times": n} for name, n in sorted(outcome["faults"].items())])
     if outcome["trends"]:
-        show("After the warm-up", outcome["trends"])
+        rows = [{k: v for k, v in row.items() if k != "least"} for row in outcome["trends"]]
+        show("After the warm-up", rows)
     for kind, one in kinds.items():
         for example in one["examples"]:
             sys.stderr.write(f"{kind}: {example}\n")

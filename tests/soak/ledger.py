@@ -17,6 +17,7 @@ from pathlib import Path
 
 KINDS = ("call", "durable", "tell", "visit")
 """Kinds that have an effect in the callee's table."""
+COUNTED = ("begun", "answered", "refused", "lost", "doubled", "wrong", "out_of_order")
 TABLE = (
     "CREATE TABLE IF NOT EXISTS effects "
     "(number INTEGER PRIMARY KEY AUTOINCREMENT, caller TEXT, kind TEXT, call INTEGER)"
@@ -70,6 +71,13 @@ class Counts:
     @property
     def is_clean(self) -> bool:
         return not (self.lost or self.doubled or self.wrong or self.out_of_order)
+
+    def row(self) -> dict[str, object]:
+        """As JSON takes it."""
+        return {name: getattr(self, name) for name in COUNTED} | {
+            "examples": self.examples,
+            "errors": dict(self.errors),
+        }
 
 
 Effects = dict[tuple[str, str], list[tuple[int, int]]]

@@ -61,6 +61,8 @@ class Trend:
     per_hour: float
     seconds: float
     is_flat: bool
+    least: tuple[float, ...]
+    """Of each minute: what the slope is made of."""
 
     def row(self) -> dict[str, object]:
         """As the report shows it."""
@@ -73,6 +75,7 @@ class Trend:
             "seconds": round(self.seconds),
             "judged": self.seconds >= JUDGED_SECONDS,
             "flat": self.is_flat,
+            "least": [round(value, 1) for value in self.least],
         }
 
 
@@ -96,7 +99,8 @@ def trends(life: Life, *, since: float) -> list[Trend]:
             is_flat = per_hour <= LIMITS[name]
         else:
             is_flat = last - first <= COARSE[name]
-        found.append(Trend(life.name, name, first, last, per_hour, seconds, is_flat))
+        least = tuple(value for _, value in points)
+        found.append(Trend(life.name, name, first, last, per_hour, seconds, is_flat, least))
     return found
 
 
