@@ -51,8 +51,11 @@ def modules(root: Path) -> dict[str, str]:
     }
 
 
+SOURCES = {"protoc": "apt-get install protobuf-compiler", "buf": "get it from buf.build"}
+
+
 def needs(tool: str) -> pytest.MarkDecorator:
-    reason = f"{tool} is not installed (pip install {tool})"
+    reason = f"{tool} is not installed ({SOURCES[tool]})"
     return pytest.mark.skipif(shutil.which(tool, path=PATH) is None, reason=reason)
 
 
@@ -156,7 +159,7 @@ def test_mypy_accepts_right_use_and_finds_every_misuse() -> None:
     assert set(found) == {(paths[2], number) for number in marked_lines(wrong)}
 
 
-@pytest.mark.skipif(PYRIGHT is None, reason="pyright is not here")
+@pytest.mark.skipif(PYRIGHT is None, reason="pyright is not installed (pip install pyright)")
 def test_pyright_accepts_right_use_and_finds_every_misuse(tmp_path: Path) -> None:
     settings = {
         "include": [str(TYPED_API), str(PROTO / "demo/chat_actr.py")],
