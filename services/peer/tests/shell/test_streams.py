@@ -487,3 +487,16 @@ async def test_items_to_nobody_are_answered_once(pair: Pair):
         pair.near_link.deliver()
     assert len(pair.far_link.queue) == 1
     assert pair.far.counts.unknown == 10
+
+
+async def test_a_stream_that_ends_after_its_link_ends_quietly(pair: Pair):
+    """The far side leaves while a channel is open, and the link is gone before the halves are."""
+    writer, reader = pair.channel()
+    for half in (writer, reader):
+        half.link.is_shut = True
+    writer.end(CallError(Code.CANCELLED, "the handler has ended"))
+    reader.fail(BrokenError("the far side closed the link"))
+    reader.close()
+    assert writer.is_stopped
+    with pytest.raises(BrokenError):
+        await anext(reader)
