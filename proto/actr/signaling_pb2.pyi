@@ -967,7 +967,7 @@ class RequestOffer(_message.Message):
     cause: Global___RequestOffer.Cause.ValueType
     @_builtins.property
     def tracks(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Track ids that the asker wants to send, by kind ("audio" or "video")."""
+        """Of each track that the asker sends or wants to send, its id, and "audio" or "video"."""
 
     def __init__(
         self,

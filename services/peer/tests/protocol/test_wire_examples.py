@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actr_peer.protocol.handshake import Accepted, DiallerHandshake, ListenerHandshake
+import pytest
+
+from actr_peer.errors import UnreachableError
+from actr_peer.protocol.close_codes import CloseCode
+from actr_peer.protocol.handshake import Accepted, DiallerHandshake, ListenerHandshake, refuse
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.lane_frames import HANDSHAKE, decode, encode
 
@@ -38,3 +42,15 @@ def test_the_handshake_on_the_page_is_the_one_that_is_spoken() -> None:
 
 def test_the_message_on_the_page_decodes() -> None:
     assert decode(examples()['channel 1, "hi"']) == (1, b"hi")
+
+
+def test_the_welcome_on_the_page_that_refuses_is_the_one_that_is_sent() -> None:
+    section = PAGE.read_text().split("## WebSocket wire\n")[1].split("\n## ")[0]
+    (line,) = [line for line in section.splitlines() if line.startswith("welcome that refuses")]
+    page = bytes.fromhex(line.removeprefix("welcome that refuses"))
+    refused = refuse(CloseCode.UNAUTHENTICATED, "no proof")
+    assert encode(HANDSHAKE, refused.step) == page
+    dialler = DiallerHandshake(local=ALICE, remote=BOB, nonce=bytes(32), secret=None)
+    dialler.start()
+    with pytest.raises(UnreachableError, match="no proof"):
+        dialler.receive(decode(page)[1])
