@@ -11,10 +11,11 @@ import pytest
 from quiet import Quiet, config, signaling_service
 
 from actr_peer import CallError, Code, Context, System
-from actr_peer.errors import LocalProtocolError
+from actr_peer.cli.status import status
+from actr_peer.errors import ConfigError, LocalProtocolError
 from actr_peer.lifecycle.node import Node
 from actr_peer.service import Caller
-from actr_peer.tasks import failures
+from actr_peer.tasks import failures, note_failure
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient, ChatService
 
@@ -349,3 +350,28 @@ async def test_an_actor_that_closes_while_its_shell_feeds_a_stream_ends_cleanly(
         await asyncio.gather(reading, return_exceptions=True)
         assert reading.exception() is not None
         assert there.failure is node.failure is None
+
+
+async def test_what_is_no_actor_no_callback_and_no_service_is_told_at_once(signaling: str) -> None:
+    with pytest.raises(ConfigError, match="attach an instance"):
+        System(config("room", signaling)).attach(Quiet)  # type: ignore[arg-type]
+    async with System(config("room", signaling)).attach(Quiet()) as node:
+        for remote in (7, None, b"acme:room@1:default", "room"):
+            with pytest.raises(ConfigError):
+                node.ref.to(remote)  # type: ignore[arg-type]
+            with pytest.raises(ConfigError):
+                node.ref.open_stream(remote, "c")  # type: ignore[arg-type]
+            with pytest.raises(ConfigError):
+                node.ref.request_keyframe(remote, "camera")  # type: ignore[arg-type]
+        with pytest.raises(LocalProtocolError):
+            node.ref.register_stream("c", None)  # type: ignore[arg-type]
+        with pytest.raises(LocalProtocolError):
+            node.ref.register_media(None, "no callback")  # type: ignore[arg-type]
+        with pytest.raises(ConfigError):
+            node.ref.serve(ChatService)  # type: ignore[arg-type]
+
+
+async def test_what_failed_is_counted_where_the_operator_looks(signaling: str) -> None:
+    async with System(config("room", signaling)).attach(Quiet()) as node:
+        note_failure("test", "look/1", ZeroDivisionError())
+        assert status(node)["failures"]["look"] >= 1

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from actr_peer.errors import ClosedError
-from actr_peer.tasks import Tasks
+from actr_peer.tasks import Tasks, count_callbacks, failures
 
 
 async def fail() -> None:
@@ -55,6 +55,20 @@ async def test_a_contained_failure_ends_only_what_its_task_was_for(
         await other
     assert [type(error) for error in heard] == [kind]
     assert tasks.contained == {"call": 1}
+
+
+async def test_what_a_callback_of_the_loop_lets_out_is_counted_and_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loop = asyncio.get_running_loop()
+    before, had = failures["callback"], asyncio.Event()
+    count_callbacks(loop)
+    loop.call_soon(lambda: 1 / 0)
+    loop.call_soon(had.set)
+    await had.wait()
+    loop.set_exception_handler(None)
+    assert failures["callback"] == before + 1
+    assert "ZeroDivisionError" in caplog.text
 
 
 async def test_cancelling_a_contained_task_is_no_failure() -> None:

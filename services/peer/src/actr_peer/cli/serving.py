@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -14,6 +15,7 @@ from actr_peer.cli.control import ControlSocket
 from actr_peer.cli.startup import until_asked_to_stop
 from actr_peer.cli.status import health, status
 from actr_peer.lifecycle.node import Node
+from actr_peer.tasks import count_callbacks
 
 log = structlog.get_logger()
 
@@ -28,6 +30,7 @@ async def serve(
         more: What the status document holds besides what every peer tells.
     """
     config = node.config
+    count_callbacks(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
         if control is not None:
             reports = {

@@ -50,9 +50,13 @@ class Handlers:
         """Take the methods of more services.
 
         Raises:
-            ConfigError: If a method has a handler already.
+            ConfigError: If one is no object of a service, or a method has a handler already.
         """
         for service in services:
+            if not isinstance(service, Service):
+                raise ConfigError(
+                    f"{service!r} is no object of a service class; attach an instance, as Room()"
+                )
             names: set[str] = set()
             for route_key, method in type(service).method_table().items():
                 if route_key in self._table:

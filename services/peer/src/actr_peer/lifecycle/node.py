@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from actr_peer.errors import ClosedError
+from actr_peer.errors import ClosedError, ConfigError, LocalProtocolError
 from actr_peer.inbound.subscribers import (
     MediaCallback,
     StreamCallback,
@@ -192,7 +192,7 @@ class Node(Parts):
         self, remote: ActrId | str, scope: Scope = ROOT, *, wait_for_ready: bool = True
     ) -> Caller:
         """A caller for ``remote``; for the own id, the gate inside the process."""
-        target = ActrId.parse(remote) if isinstance(remote, str) else remote
+        target = _id_of(remote)
         if self._supervisor.is_ending:
             raise ClosedError(f"{self.id} is closed")
         if target == self.id:
@@ -220,7 +220,7 @@ class Node(Parts):
         self, remote: ActrId | str, channel_id: str, *, latency_first: bool = False
     ) -> StreamWriter:
         """The sending half of a channel that ``remote`` has registered a callback for."""
-        target = ActrId.parse(remote) if isinstance(remote, str) else remote
+        target = _id_of(remote)
         payload_type = (
             PayloadType.STREAM_LATENCY_FIRST if latency_first else PayloadType.STREAM_RELIABLE
         )
@@ -233,10 +233,16 @@ class Node(Parts):
         self.streams.forget_writer(writer)
 
     def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:
+        _check_callback(callback)
         return self.stream_subscribers.register(channel_id, callback)
 
     def register_media(self, track_id: str | None, callback: MediaCallback) -> Callable[[], None]:
+        _check_callback(callback)
         return self.media_subscribers.register(track_id, callback)
+
+    def request_keyframe(self, remote: ActrId | str, track_id: str) -> None:
+        """Ask ``remote`` for a key frame of a track that it sends; does nothing without it."""
+        self.wiring.request_keyframe(_id_of(remote), track_id)
 
     async def publish(
         self, remote: ActrId | str, source: Any, *, timeout: float | None = None
@@ -246,10 +252,23 @@ class Node(Parts):
         Raises:
             CallError: FAILED_PRECONDITION if no WebRTC wire came up in time: media needs one.
         """
-        target = ActrId.parse(remote) if isinstance(remote, str) else remote
+        target = _id_of(remote)
         return await self.wiring.publish(
             target, source, timeout=timeout if timeout is not None else self.config.call_timeout
         )
+
+
+def _id_of(remote: object) -> ActrId:
+    if isinstance(remote, ActrId):
+        return remote
+    if isinstance(remote, str):
+        return ActrId.parse(remote)
+    raise ConfigError(f"{remote!r} is no actor id: give an ActrId, or its text form")
+
+
+def _check_callback(callback: object) -> None:
+    if not callable(callback):
+        raise LocalProtocolError(f"a callback is called with an item and its sender: {callback!r}")
 
 
 def _is_logged(_error: BaseException) -> None:

@@ -109,8 +109,7 @@ class ActrRef:
 
         After a loss the runtime asks by itself.
         """
-        target = ActrId.parse(remote) if isinstance(remote, str) else remote
-        self._node.wiring.request_keyframe(target, track_id)
+        self._node.request_keyframe(remote, track_id)
 
     def durable_keys(self) -> list[str]:
         """Keys of the durable calls that are kept, of this start and of earlier ones.
