@@ -16,6 +16,7 @@ from actr_peer.errors import (
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import BYTE_LANES, PayloadType, WireKind
 from actr_peer.protocol.wires import WireState
+from actr_peer.tasks import failures
 from actr_peer.transport.link import Link
 from actr_peer.wire.base import Wire
 from actr_peer.wire.memory import MemoryWire
@@ -410,3 +411,30 @@ async def test_a_wire_that_breaks_while_it_is_written_to_loses_nothing() -> None
         wire.is_open = False  # it will be told a turn later: until then, sending raises
         await link.lane(STREAM).send(b"x")
         await pair.bob.heard.until(lambda: pair.bob.heard.bodies(STREAM) == [b"x"])
+
+
+async def test_a_health_round_that_fails_ends_its_link_and_the_others_have_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rounds, health = asyncio.Event(), Link.health
+
+    def fail(link: Link, now: float) -> None:
+        if link.remote == EVE:
+            raise ZeroDivisionError
+        health(link, now)
+        rounds.set()
+
+    before = failures["link"]
+    async with joined(health_interval=0.01) as pair:
+        link = pair.ada.transport.link(BOB)
+        await link.ready()
+        broken = pair.ada.transport.link(EVE)
+        monkeypatch.setattr(Link, "health", fail)
+        async with asyncio.timeout(10):
+            while not broken.is_over:
+                rounds.clear()
+                await rounds.wait()
+        rounds.clear()
+        await rounds.wait()
+        assert not link.is_over
+    assert failures["link"] == before + 1

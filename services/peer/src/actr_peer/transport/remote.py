@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from actr_peer.errors import ClosedError, LocalProtocolError
+from actr_peer.errors import BrokenError, ClosedError, LocalProtocolError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session import Session
-from actr_peer.tasks import Tasks
+from actr_peer.tasks import Tasks, note_failure
 from actr_peer.transport.link import Link
 from actr_peer.transport.sink import LinkSetup, LinkSink
 from actr_peer.wire.base import Wire
@@ -151,5 +151,9 @@ class RemoteTransport:
             await asyncio.sleep(self.health_interval)
             now = loop.time()
             for link in self.links():
-                link.health(now)
-                link.close_if_idle(self.idle_after)
+                try:
+                    link.health(now)
+                    link.close_if_idle(self.idle_after)
+                except Exception as exc:  # noqa: BLE001 - one link's round is only that link's
+                    note_failure("transport", f"link/{link.remote}", exc)
+                    link.fail(BrokenError(f"a failure on this side: {exc!r}"))
