@@ -196,7 +196,7 @@ async def test_a_disk_that_refuses_a_call_says_so(
         await bench.call(b"", key)
     assert (refused.value.code, refused.value.retryable) == (Code.RESOURCE_EXHAUSTED, True)
     assert bench.durable.keys() == []
-    assert bench.outbox.low_water == 2
+    assert bench.outbox.low_water(ROOM.text) == 2
 
 
 @pytest.mark.parametrize("key", ["", "key"])
@@ -301,3 +301,46 @@ async def test_a_bug_in_one_callback_does_not_keep_the_others_from_hearing(bench
         await bench.saved()
         await bench.saved()
     assert (heard, bugs) == ([1, 2, 3], ["bug"])
+
+
+async def test_a_reply_counts_only_from_the_actor_that_was_asked(bench: Bench) -> None:
+    calling = bench.call(b"a", key="k")
+    sent = await bench.arrived()
+    message = encode_reply(sent.request_id, b"forged")
+    third = ActrId("acme", "room", "3")
+    assert not bench.durable.resolve(third, decode_envelope(message), message)
+    assert bench.answer(sent)
+    assert (await calling).payload == b"reply"
+
+
+async def test_the_reply_to_a_tell_of_an_earlier_start_is_kept_for_nobody(tmp_path: Path) -> None:
+    path = str(tmp_path / "out.db")
+    async with Outbox(path) as outbox:
+        bench = Bench(outbox)
+        for key in ("", "key"):
+            await bench.tell(b"a", key=key)
+    async with Outbox(path) as outbox:
+        bench = Bench(outbox)
+        bench.durable.start()
+        for _ in range(2):
+            assert bench.answer(await bench.arrived())
+        assert bench.durable.keys() == []
+
+
+async def test_a_forgotten_tell_may_be_made_again_under_its_key(bench: Bench) -> None:
+    await bench.tell(b"a", key="key")
+    await bench.arrived()
+    bench.durable.forget("key")
+    await bench.tell(b"b", key="key")
+    assert (await bench.arrived()).payload == b"b"
+
+
+async def test_a_call_without_a_key_can_be_forgotten_by_the_one_that_its_error_names(
+    bench: Bench,
+) -> None:
+    with pytest.raises(DeadlineError) as caught:
+        await bench.call(b"a", timeout=0.2)
+    [key] = bench.durable.keys()
+    assert f"forget_call({key!r})" in str(caught.value)
+    bench.durable.forget(key)
+    assert bench.durable.keys() == []

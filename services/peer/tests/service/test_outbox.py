@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,13 +23,18 @@ def path(tmp_path: Path) -> str:
     return str(tmp_path / "out.db")
 
 
-def call(name: str) -> OpenCall:
+ROOM = "acme:room@2:default"
+GONE = "acme:gone@1:default"
+
+
+def call(name: str, remote: str = ROOM, **more: Any) -> OpenCall:
     return OpenCall(
         call_key=f"key {name}",
-        remote="acme:room@2:default",
+        remote=remote,
         request_id=f"id {name}",
         payload_type=PayloadType.RPC_SIGNAL,
         route_key="demo.Chat.Say",
+        **more,
     )
 
 
@@ -63,14 +71,14 @@ async def test_the_mark_rises_only_when_replies_are_saved_and_stops_at_the_first
             await outbox.add(call(name), encode)
         outbox.resolve("id b", b"")
         await saved(outbox)
-        assert outbox.low_water == 1
+        assert outbox.low_water(ROOM) == 1
         outbox.resolve("id a", b"")
-        assert outbox.low_water == 1
+        assert outbox.low_water(ROOM) == 1
         await saved(outbox)
-        assert outbox.low_water == 3
+        assert outbox.low_water(ROOM) == 3
         outbox.forget("key c")
         await saved(outbox)
-        assert outbox.low_water == 4
+        assert outbox.low_water(ROOM) == 4
 
 
 async def test_open_calls_and_replies_are_found_after_a_start(path: str) -> None:
@@ -78,9 +86,9 @@ async def test_open_calls_and_replies_are_found_after_a_start(path: str) -> None
         for name in "abc":
             await outbox.add(call(name), encode)
         outbox.resolve("id b", b"reply to b")
-        store_id = outbox.store_id
+        first = outbox.store_id
     async with Outbox(path) as outbox:
-        assert outbox.store_id == store_id != 0
+        assert outbox.store_id != first
         expected_a, expected_c = call("a"), call("c")
         expected_a.number, expected_a.envelope = 1, b"1 1"
         expected_c.number, expected_c.envelope = 3, b"3 1"
@@ -98,7 +106,8 @@ async def test_open_calls_and_replies_are_found_after_a_start(path: str) -> None
         assert caught.value.code is Code.NOT_FOUND
     async with Outbox(path) as outbox:
         assert outbox.completed() == []
-        assert outbox.low_water == 3
+        assert [one.number for one in outbox.open_calls()] == [3]
+        assert outbox.low_water(ROOM) == 4, "of this start's numbers"
 
 
 async def test_a_number_is_never_used_twice_even_if_its_row_is_gone(path: str) -> None:
@@ -107,7 +116,7 @@ async def test_a_number_is_never_used_twice_even_if_its_row_is_gone(path: str) -
         outbox.resolve("id a", b"")
         outbox.forget("key a")
     async with Outbox(path) as outbox:
-        assert (outbox.low_water, (await outbox.add(call("b"), encode)).number) == (2, 2)
+        assert (outbox.low_water(ROOM), (await outbox.add(call("b"), encode)).number) == (2, 2)
 
 
 async def test_a_key_names_one_call_at_a_time(path: str) -> None:
@@ -129,7 +138,7 @@ async def test_a_cancelled_call_is_taken_back(path: str) -> None:
             await adding
         await saved(outbox)  # the row of the call
         await saved(outbox)  # and that it is gone
-        assert outbox.low_water == 2
+        assert outbox.low_water(ROOM) == 2
     async with Outbox(path) as outbox:
         assert outbox.open_calls() == []
 
@@ -184,7 +193,8 @@ async def test_a_call_that_finds_no_room_on_the_disk_is_not_accepted(path: str) 
         return bytes(300_000)
 
     async with Outbox(path, max_bytes=1_000_000) as outbox:
-        adding = [asyncio.ensure_future(outbox.add(call(str(n)), long)) for n in range(10)]
+        calls = [call(str(n), f"acme:room@{n}:default") for n in range(10)]
+        adding = [asyncio.ensure_future(outbox.add(one, long)) for one in calls]
         results = await asyncio.gather(*adding, return_exceptions=True)
         refused = [result for result in results if isinstance(result, CallError)]
         accepted = 10 - len(refused)
@@ -193,7 +203,7 @@ async def test_a_call_that_finds_no_room_on_the_disk_is_not_accepted(path: str) 
         for n in range(accepted):
             outbox.resolve(f"id {n}", bytes(100))
         await saved(outbox)
-        assert outbox.low_water == 11
+        assert {outbox.low_water(one.remote) for one in calls} == {11}
         await outbox.add(call("again"), long)
 
 
@@ -221,3 +231,79 @@ async def test_a_file_that_is_no_outbox_is_a_configuration_error(tmp_path: Path)
     with pytest.raises(ConfigError):
         async with Outbox(str(tmp_path / "nowhere" / "out.db")):
             pass
+
+
+async def test_a_remote_that_never_answers_stops_no_call_to_another(path: str) -> None:
+    async with Outbox(path, max_open=3, max_window=4) as outbox:
+        for name in ("g1", "g2", "g3"):
+            await outbox.add(call(name, GONE), encode)
+        stuck = asyncio.ensure_future(outbox.add(call("g4", GONE), encode))
+        for name in range(20):
+            made = await outbox.add(call(f"r{name}"), encode)
+            assert made.envelope == f"{made.number} {made.number}".encode(), "its own mark"
+            outbox.resolve(f"id r{name}", b"")
+            await saved(outbox)
+        assert not stuck.done()
+        assert (outbox.low_water(GONE), outbox.low_water(ROOM)) == (1, 24)
+        outbox.forget("key g1")
+        assert (await stuck).number == 24
+
+
+async def test_each_start_numbers_under_an_id_of_its_own(path: str, tmp_path: Path) -> None:
+    # 1. The file is copied; the actor goes on; the copy is put back, with its mark.
+    # 2. The numbers are the same as before; under another id nobody takes them for the first.
+    def told(number: int, low: int, store_id: int) -> bytes:
+        return f"{store_id} {number} {low}".encode()
+
+    async with Outbox(path) as outbox:
+        old = (await outbox.add(call("old"), told)).envelope
+    copies = [(path + suffix, str(tmp_path / f"copy{suffix}")) for suffix in ("", "-mark")]
+    for original, copy in copies:
+        shutil.copy(original, copy)
+    seen: set[bytes] = set()
+    for _ in range(2):
+        async with Outbox(path) as outbox:
+            assert [one.envelope for one in outbox.open_calls()] == [old]
+            seen |= {(await outbox.add(call(f"{n}"), told)).envelope for n in range(100)}
+            assert outbox.low_water(ROOM) == 2, "the call of the first run holds no mark back"
+        for original, copy in copies:
+            shutil.copy(copy, original)
+    assert len(seen) == 200
+    assert len({envelope.split()[0] for envelope in seen}) == 2
+
+
+async def test_replies_that_nobody_can_ask_for_are_let_go_at_the_start(path: str) -> None:
+    async with Outbox(path) as outbox:
+        keyless = call("b")
+        keyless.call_key = keyless.request_id
+        for one in (call("a", is_tell=True), keyless, call("c")):
+            await outbox.add(one, encode)
+            outbox.resolve(one.request_id, b"reply")
+    async with Outbox(path) as outbox:
+        assert outbox.completed() == ["key c"]
+        await saved(outbox)
+    async with Outbox(path) as outbox:
+        rows = await outbox._ledger.ask(
+            lambda connection: connection.execute("SELECT number FROM actr_outbox").fetchall()
+        )
+        assert rows == [(3,)]
+
+
+@pytest.mark.parametrize("is_copy", [False, True])
+async def test_an_outbox_that_has_lost_calls_is_refused_until_the_operator_says_so(
+    path: str, is_copy: bool
+) -> None:
+    async with Outbox(path) as outbox:
+        await outbox.add(call("a"), encode)
+    shutil.copy(path, path + ".copy")
+    async with Outbox(path) as outbox:
+        await outbox.add(call("b"), encode)
+    shutil.move(path + ".copy", path) if is_copy else os.unlink(path)
+    with pytest.raises(ConfigError, match=r"outbox file .*out\.db has lost"):
+        async with Outbox(path):
+            pass
+    for _ in range(2):
+        async with Outbox(path, after_loss="go-on") as outbox:
+            assert len(outbox.open_calls()) == int(is_copy)
+    async with Outbox(path) as outbox:
+        assert (await outbox.add(call("c"), encode)).number == 1 + int(is_copy)

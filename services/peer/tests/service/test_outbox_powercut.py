@@ -31,6 +31,11 @@ class Cut:
     """Numbers whose reply the application had, and had forgotten in the outbox."""
     told: int
     """The highest low-water mark that a callee could have heard."""
+    mark: bytes
+
+
+def read(file: Path) -> bytes:
+    return file.read_bytes()
 
 
 def encode(number: int, low_water: int, store_id: int) -> bytes:
@@ -50,6 +55,8 @@ def call(name: int) -> OpenCall:
 async def live(path: Path, dice: random.Random) -> list[Cut]:
     """Make calls, answer them in no order, and cut the power, in a copy, again and again."""
     disk = Disk()
+    mark = path.with_name(path.name + "-mark")
+    mark.unlink(missing_ok=True)  # of the disk before
     accepted: set[int] = set()
     taken: set[int] = set()
     cuts: list[Cut] = []
@@ -57,7 +64,8 @@ async def live(path: Path, dice: random.Random) -> list[Cut]:
 
     def maybe_cut() -> None:
         if len(cuts) < CUTS and dice.random() < 0.5:
-            cuts.append(Cut(disk.cut(dice), frozenset(accepted), frozenset(taken), told))
+            told_of = frozenset(accepted), frozenset(taken), told
+            cuts.append(Cut(disk.cut(dice), *told_of, read(mark)))
 
     async with Outbox(str(path), max_bytes=1_000_000, connect=disk.connect) as outbox:
         disk.on_step = maybe_cut
@@ -79,6 +87,7 @@ async def live(path: Path, dice: random.Random) -> list[Cut]:
 async def faults(path: Path, cut: Cut) -> list[str]:
     """What a start over the remains breaks of what was promised."""
     disk = Disk(cut.image)
+    path.with_name(path.name + "-mark").write_bytes(cut.mark)
     async with Outbox(str(path), max_bytes=1_000_000, connect=disk.connect) as outbox:
         kept = {one.number for one in outbox.open_calls()}
         kept |= {int(key.split()[1]) for key in outbox.completed()}

@@ -116,7 +116,11 @@ class Parts:
 
     def _join_outbound(self) -> None:
         path = self.config.mailbox_path
-        outbox = Outbox(f"{path}-outbox" if path else "", durability=self.durability)
+        outbox = Outbox(
+            f"{path}-outbox" if path else "",
+            durability=self.durability,
+            after_loss=self.config.after_loss,
+        )
         self.durable = DurableCalls(outbox, self.wiring.transport)
         self.outbound = Outbound(
             transport=self.wiring.transport,

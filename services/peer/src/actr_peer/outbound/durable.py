@@ -58,6 +58,12 @@ class DurableCalls:
 
     def start(self) -> None:
         """Send what an earlier start has left open."""
+        # Who made a call without a key is gone with its process: nobody can ask for the reply.
+        self._unwanted |= {
+            call.call_key
+            for call in self.outbox.open_calls()
+            if call.is_tell or call.call_key == call.request_id
+        }
         for remote in {call.remote for call in self.outbox.open_calls()}:
             self._send_all(ActrId.parse(remote))
 
@@ -97,8 +103,8 @@ class DurableCalls:
             ) from exc
         except TimeoutError as exc:
             raise DeadlineError(
-                f"no reply to {method.route_key} from {remote} in {timeout:g} s; "
-                "the call is kept and will be answered"
+                f"no reply to {method.route_key} from {remote} in {timeout:g} s; the call is kept "
+                f"and will be answered, unless forget_call({call.call_key!r}) ends it"
             ) from exc
         return decode_envelope(reply)
 
@@ -124,10 +130,10 @@ class DurableCalls:
         outbox = self.outbox
         loop = outbox.loop
         deadline = loop.time() + timeout
-        while not outbox.has_room:
+        while not outbox.has_room(call):
             try:
                 async with asyncio.timeout_at(deadline):
-                    await outbox.room()
+                    await outbox.room(call)
             except TimeoutError as exc:
                 raise _NotAccepted from exc
         outbox.put(call, encode, partial(self._saved, remote, call))
@@ -156,6 +162,7 @@ class DurableCalls:
     ) -> None:
         """Accept a call whose reply nobody takes; returns when it is on disk."""
         call, encode = _make(remote, method, payload, options)
+        call.is_tell = True
         if call.call_key in self._unwanted:
             return  # the application has made it before
         self._unwanted.add(call.call_key)
@@ -172,6 +179,7 @@ class DurableCalls:
 
     def forget(self, key: str) -> None:
         """The application has acted on the reply of ``key``; harmless if it is unknown."""
+        self._unwanted.discard(key)
         self.outbox.forget(key)
 
     def resolve(self, remote: ActrId, reply: Envelope, message: bytes) -> bool:
@@ -294,6 +302,7 @@ def _make(
         request_id=request_id,
         payload_type=method.payload_type,
         route_key=method.route_key,
+        size=len(payload),
     )
 
     def encode(number: int, low_water: int, store_id: int) -> bytes:

@@ -26,7 +26,10 @@ class OpenCall:
     payload_type: PayloadType
     route_key: str
     is_tell: bool = False
+    """Nobody will take the reply."""
     number: int = 0
+    size: int = 0
+    """Bytes of the envelope, about, before it is made."""
     envelope: bytes = b""
     """As sent, and to be sent again."""
     is_saved: bool = field(default=False, compare=False)

@@ -1,8 +1,10 @@
 """Durable calls at the caller: kept until answered, across its restarts (spec 3.3, 8).
 
 A call is committed before it is sent, under a number that counts within this file; its reply is
-kept until the caller has taken it. Every call says the low-water mark, the smallest number
-without a committed reply, so that the callee forgets exactly what is no longer needed. A reply
+kept until the caller has taken it. Every call says its callee's low-water mark, the smallest number
+without a committed reply, so that the callee forgets exactly what is no longer needed. Numbers
+count under the store id of the run that gave them: a file that is restored from a copy gives the
+same numbers once more, and nobody mistakes them for the first. A reply
 rides the next commit: if it is lost, the call is sent again and answered from the callee's
 memory.
 """
@@ -27,20 +29,20 @@ from actr_peer.outbound.outbox_store import (
     sweep,
 )
 from actr_peer.protocol.mailbox import ROW_BYTES
+from actr_peer.protocol.owed import MAX_OPEN, MAX_WINDOW, Owed
 from actr_peer.protocol.remembered import LOT
 from actr_peer.storage.database import Connect, Connection, Durability, connect, is_full
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Finish, Insert, Operation, Task
 from actr_peer.storage.pages import VITAL
+from actr_peer.storage.witness import AfterLoss
 
-MAX_OPEN = 1024
-"""Calls without a reply; more wait for room."""
-MAX_WINDOW = 4096
-"""Between the low-water mark and the newest number: what a callee may have to remember."""
 MAX_KEPT = 10_000
 """Replies that nobody has taken; the oldest are dropped for new ones, and counted."""
 MAX_BYTES = 64 * 1024 * 1024
 """Of the database file."""
+OPEN_SHARE = 0.75
+"""Of ``max_bytes`` may be calls without a reply."""
 RETRY_AFTER = 1.0
 """Seconds that a caller is asked to wait when the disk is full."""
 
@@ -50,7 +52,9 @@ class Outbox:
 
     Args:
         path: The database file, beside the mailbox's.
-        max_open: Calls without a reply.
+        max_open: Calls without a saved reply, to one remote.
+        max_window: Calls to one remote from its low-water mark on.
+        after_loss: ``refuse`` a file that has lost what was promised, or ``go-on`` with it.
         durability: As the mailbox's.
         connect: How the database is opened; tests bring their own.
 
@@ -68,27 +72,30 @@ class Outbox:
         max_kept: int = MAX_KEPT,
         max_bytes: int = MAX_BYTES,
         durability: Durability = "power",
+        after_loss: AfterLoss = "refuse",
         connect: Connect = connect,
     ) -> None:
         self.path = str(path)
-        self.store_id = 0
-        """Random, of this file: numbers of an older one cannot be mistaken for its own."""
+        self.store_id = secrets.randbits(63) | 1
+        """Random, of this run: what another run of this file, or of an older copy of it, has
+        numbered cannot be mistaken for its own."""
         self.dropped = 0
         """Replies dropped for want of room, since the start."""
-        self._max_open = max_open
-        self._max_window = max_window
         self._max_kept = max_kept
-        store = OutboxStore(
+        self._store = OutboxStore(
             self.path,
             durability=durability,
             max_bytes=max_bytes,
-            store_id=secrets.randbits(63) | 1,
+            after_loss=after_loss,
             connect=connect,
         )
-        self._ledger: Ledger[Found] = Ledger(self.path, store, durability, self._committed)
+        self._ledger: Ledger[Found] = Ledger(self.path, self._store, durability, self._committed)
         self._next = 1
-        self._unsaved: OrderedDict[int, None] = OrderedDict()
-        """Numbers without a committed reply, smallest first: the first is the mark."""
+        self._promised = 0
+        """The highest number that is on disk."""
+        self._owed = Owed(
+            max_open=max_open, max_window=max_window, max_bytes=int(max_bytes * OPEN_SHARE)
+        )
         self._open: dict[str, OpenCall] = {}
         """By request id, in order."""
         self._keys: dict[str, OpenCall | Kept] = {}
@@ -97,36 +104,42 @@ class Outbox:
         self._results: dict[str, asyncio.Future[bytes]] = {}
         self._gone = 0
         """Rows that are to be deleted, about."""
-        self._room = asyncio.Event()
+        self._rooms: dict[str, asyncio.Event] = {}
+        """Set when there may be room for another call; by remote, where somebody waits."""
         self._is_closed = False
 
     async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
         found = await self._ledger.open()
-        self.store_id = found.store_id
         self._next = found.next_number
+        self._promised = found.next_number - 1
         calls: list[OpenCall | Kept] = [*map(open_call, found.open), *found.kept]
         for one in sorted(calls, key=lambda call: call.number):
             # An earlier call of the same key was being taken back as the process ended.
             self.forget(one.call_key)
             if isinstance(one, OpenCall):
-                self._remember(one)
+                self._remember(one, is_earlier=True)
+            elif one.is_unwanted:
+                self._let_go(one.number)
             else:
                 self._kept[one.number] = self._keys[one.call_key] = one
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         self._is_closed = True
-        self._room.set()
+        self._tell_all_of_room()
         why = "closed before the reply; the call is kept, and goes on at the next start"
         for key in list(self._results):
             self._fail(key, ClosedError(why))
-        await self._ledger.close()
+        try:
+            await self._ledger.close()
+        finally:
+            self._store.close_notes()
 
-    @property
-    def low_water(self) -> int:
-        """The smallest number without a committed reply; the next one if all have theirs."""
-        return next(iter(self._unsaved), self._next)
+    def low_water(self, remote: str) -> int:
+        """The smallest number of this run without a committed reply of ``remote``; the next one if
+        all have theirs."""
+        return self._owed.low_water(remote, self._next)
 
     def open_calls(self) -> list[OpenCall]:
         """Calls without a reply, in order of their numbers: a start sends them again."""
@@ -155,8 +168,8 @@ class Outbox:
             CallError: RESOURCE_EXHAUSTED if the disk has no room.
             ClosedError: If the outbox closes.
         """
-        while call.call_key not in self._keys and not self.has_room:
-            await self.room()
+        while call.call_key not in self._keys and not self.has_room(call):
+            await self.room(call)
         future: asyncio.Future[None] = self.loop.create_future()
 
         def settle(error: CallError | None) -> None:
@@ -190,30 +203,34 @@ class Outbox:
         if call.call_key in self._keys:
             raise BusyError(f"a durable call with the key {call.call_key!r} is kept already")
         call.number = self._next
-        call.envelope = encode(call.number, self.low_water, self.store_id)
+        call.envelope = encode(call.number, self.low_water(call.remote), self.store_id)
         self._next += 1
         self._remember(call)
         self._ledger.write(Insert((call, saved), open_row(call), len(call.envelope) + ROW_BYTES))
 
-    async def room(self) -> None:
-        """Wait until there may be room for another call: look again.
+    async def room(self, call: OpenCall) -> None:
+        """Wait until there may be room for ``call``: look again.
 
         Raises:
             ClosedError: If the outbox closes.
         """
-        self._room.clear()
         if not self._is_closed:
-            await self._room.wait()
+            await self._rooms.setdefault(call.remote, asyncio.Event()).wait()
         if self._is_closed:
             raise _closed()
 
-    @property
-    def has_room(self) -> bool:
-        """Whether another call may be put now."""
-        return len(self._open) < self._max_open and self._next - self.low_water < self._max_window
+    def has_room(self, call: OpenCall) -> bool:
+        """Whether ``call`` may be put now."""
+        return self._owed.has_room(call.remote, call.size + ROW_BYTES)
 
-    def _remember(self, call: OpenCall) -> None:
-        self._unsaved[call.number] = None
+    def _tell_all_of_room(self) -> None:
+        rooms, self._rooms = self._rooms, {}
+        for room in rooms.values():
+            room.set()
+
+    def _remember(self, call: OpenCall, *, is_earlier: bool = False) -> None:
+        size = len(call.envelope) + ROW_BYTES
+        self._owed.add(call.remote, call.number, size, is_earlier=is_earlier)
         self._open[call.request_id] = call
         self._keys[call.call_key] = call
 
@@ -232,7 +249,6 @@ class Outbox:
             future.set_result(reply)
             del self._keys[call.call_key]
             self._let_go(call.number)
-            self._room.set()
             return True
         kept = Kept(call.number, call.call_key)
         kept.reply = reply
@@ -247,7 +263,6 @@ class Outbox:
             if self._keys.get(oldest.call_key) is oldest:
                 del self._keys[oldest.call_key]
             self._let_go(oldest.number)
-        self._room.set()
         return True
 
     async def result(self, call_key: str) -> bytes:
@@ -283,7 +298,6 @@ class Outbox:
         self._fail(call_key, CallError(Code.NOT_FOUND, f"{call_key!r} has been forgotten"))
         if isinstance(known, OpenCall):
             self._open.pop(known.request_id, None)
-            self._room.set()
             if not known.is_saved:
                 return  # _inserted sees to it
         else:
@@ -310,8 +324,13 @@ class Outbox:
 
     def _advance(self, number: int) -> None:
         """A number is done with, on disk."""
-        self._unsaved.pop(number, None)
-        self._room.set()
+        remote = self._owed.done(number)
+        if not self._rooms or remote is None:
+            return
+        if self._owed.is_tight:  # what one gives back, all may share
+            self._tell_all_of_room()
+        elif (room := self._rooms.pop(remote, None)) is not None:
+            room.set()
 
     def _committed(self, batch: list[Operation]) -> None:
         operations = iter(batch)
@@ -328,6 +347,9 @@ class Outbox:
             if rest := list(operations):
                 self.loop.call_soon(self._committed, rest)
             raise
+        finally:
+            if self._store.witness is not None:
+                self._store.witness.note(self._promised)
 
     def _finished(self, operation: Finish) -> None:
         owner: Kept | int = operation.owner
@@ -348,6 +370,7 @@ class Outbox:
         call, saved = operation.owner
         if operation.error is None:
             call.is_saved = True
+            self._promised = max(self._promised, call.number)
             if call.request_id not in self._open:  # forgotten meanwhile
                 self._let_go(call.number)
             saved(None)

@@ -13,6 +13,7 @@ from actr_peer.storage.batches import Batches, Upsert
 from actr_peer.storage.database import Connect, Connection, Durability
 from actr_peer.storage.operations import Operation, Row, blob
 from actr_peer.storage.pages import Opening
+from actr_peer.storage.witness import AfterLoss, Witness, identity_of
 
 VERSION = 1
 # AUTOINCREMENT: a number is never used twice, though its row may be gone.
@@ -47,13 +48,15 @@ class Kept:
 
     Attributes:
         reply: Until it is saved; after that it is read back from the table.
+        is_unwanted: Nobody can ask for it: its caller wanted no reply, or left no key.
     """
 
-    __slots__ = ("call_key", "number", "reply")
+    __slots__ = ("call_key", "is_unwanted", "number", "reply")
 
-    def __init__(self, number: int, call_key: str) -> None:
+    def __init__(self, number: int, call_key: str, *, is_unwanted: bool = False) -> None:
         self.number = number
         self.call_key = call_key
+        self.is_unwanted = is_unwanted
         self.reply: bytes | None = None
 
 
@@ -61,7 +64,6 @@ class Kept:
 class Found:
     """What a start found in the file."""
 
-    store_id: int = 0
     next_number: int = 1
     open: list[Any] = field(default_factory=list)
     """Rows of calls without a reply, in order."""
@@ -72,7 +74,7 @@ class OutboxStore:
     """Owns the connection.
 
     Args:
-        store_id: Of the file, if it is made now.
+        after_loss: Whether to open a file that has lost what was promised.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class OutboxStore:
         *,
         durability: Durability,
         max_bytes: int,
-        store_id: int,
+        after_loss: AfterLoss,
         connect: Connect,
     ) -> None:
         self._path = ":memory:" if durability == "memory" else path
@@ -92,29 +94,45 @@ class OutboxStore:
             connect=connect,
             prepare=self._make_tables,
         )
-        self._store_id = store_id
+        self._after_loss: AfterLoss = after_loss
+        self.witness: Witness | None = None
+        """Open from :meth:`open` to :meth:`close_notes`; written on the loop. None: in memory."""
         self._connection: Connection
         self._batches: Batches
         self._closing = ExitStack()
+        self._notes = ExitStack()
 
     def open(self) -> Found:
         """Open the file, make the tables, read what is there.
 
         Raises:
-            ConfigError: If the file is no outbox, or one of another version.
+            ConfigError: If the file is no outbox, or one of another version, or has lost what was
+                promised.
         """
-        with ExitStack() as stack:
+        with ExitStack() as notes, ExitStack() as stack:
+            if self._opening.durability != "memory":
+                self.witness = Witness(
+                    self._path,
+                    what="outbox file",
+                    durability=self._opening.durability,
+                    after_loss=self._after_loss,
+                )
+                notes.callback(self.witness.close)
             self._connection, pages = self._opening.open(stack)
             found = self._read()
             self._batches = Batches(self._connection, UPSERT, pages)
             self._closing = stack.pop_all()
+            self._notes = notes.pop_all()
         return found
 
     def _make_tables(self, connection: Connection) -> None:
         execute = connection.execute
         version = execute("PRAGMA user_version").fetchone()[0]
+        if self.witness is not None and version == 0:
+            self.witness.examine(identity=0, high=0)
         if version == VERSION:
             sweep(connection)
+            self._examine(connection, is_new=False)
             return
         if version != 0:
             raise ConfigError(
@@ -123,27 +141,32 @@ class OutboxStore:
         execute("BEGIN IMMEDIATE")
         for table in TABLES:
             execute(table)
-        execute("INSERT INTO actr_outbox_meta VALUES('store_id', ?)", (self._store_id,))
         execute(f"PRAGMA user_version={VERSION}")
         execute("COMMIT")
+        self._examine(connection, is_new=True)
+
+    def _examine(self, connection: Connection, *, is_new: bool) -> None:
+        """Compare the file with its mark, which is this file's from now on."""
+        if self.witness is None:
+            return
+        identity, high = identity_of(connection, "actr_outbox_meta"), _highest(connection)
+        if not is_new:
+            self.witness.examine(identity=identity, high=high)
+        self.witness.adopt(identity=identity, high=high)
 
     def _read(self) -> Found:
         execute = self._connection.execute
         found = Found()
-        found.store_id = execute(
-            "SELECT value FROM actr_outbox_meta WHERE name='store_id'"
-        ).fetchone()[0]
-        highest = execute("SELECT seq FROM sqlite_sequence WHERE name='actr_outbox'").fetchone()
-        found.next_number = (highest[0] if highest else 0) + 1
+        found.next_number = _highest(self._connection) + 1
         found.open = execute(
             "SELECT number, call_key, remote, request_id, kind, is_tell, route_key, body"
             " FROM actr_outbox WHERE state=0 ORDER BY number"
         ).fetchall()
         found.kept = [
-            Kept(number, call_key)
-            for number, call_key in execute(
-                "SELECT number, call_key FROM actr_outbox WHERE state=1 AND call_key IS NOT NULL"
-                " ORDER BY number"
+            Kept(number, call_key, is_unwanted=bool(is_tell) or call_key == request_id)
+            for number, call_key, request_id, is_tell in execute(
+                "SELECT number, call_key, request_id, is_tell FROM actr_outbox"
+                " WHERE state=1 AND call_key IS NOT NULL ORDER BY number"
             ).fetchall()
         ]
         return found
@@ -156,6 +179,16 @@ class OutboxStore:
 
     def close(self) -> None:
         self._closing.close()
+
+    def close_notes(self) -> None:
+        """Close the mark: on the loop, when nobody writes to it any more."""
+        self._notes.close()
+
+
+def _highest(connection: Connection) -> int:
+    """The highest number ever given, though its row may be gone."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='actr_outbox'").fetchone()
+    return row[0] if row else 0
 
 
 def open_row(call: OpenCall) -> Row:
