@@ -74,7 +74,7 @@ def test_time_ends_a_lot_as_number_does() -> None:
 def test_a_durable_call_stays_until_the_low_water_mark_passes_it() -> None:
     memory = Remembered(seconds=0, max_count=100)
     for n in (3, 4, 6):
-        assert memory.add_durable(durable(n))
+        assert memory.add_durable(durable(n), 0)
     assert numbers(memory.raise_low(CALLER, 6)) == [3, 4]
     assert len(memory) == 1
     assert memory.is_stale(CALLER, 5)
@@ -92,14 +92,14 @@ def test_a_low_water_mark_never_falls() -> None:
 def test_a_call_finished_below_the_mark_is_not_remembered_at_all() -> None:
     memory = Remembered()
     memory.raise_low(CALLER, 6)
-    assert not memory.add_durable(durable(5))
+    assert not memory.add_durable(durable(5), 0)
     assert len(memory) == 0
 
 
 def test_a_mark_far_above_few_calls_finds_them_in_order() -> None:
     memory = Remembered()
     for n in (900, 3, 70):
-        memory.add_durable(durable(n))
+        memory.add_durable(durable(n), 0)
     assert numbers(memory.raise_low(CALLER, 10**9)) == [3, 70, 900]
 
 
@@ -109,20 +109,59 @@ def test_outboxes_of_one_sender_have_marks_of_their_own() -> None:
     assert not memory.is_stale((CALLER[0], 78), 1)
 
 
-def test_so_many_durable_calls_leave_no_room_for_more() -> None:
-    memory = Remembered(max_count=2)
-    assert memory.has_room
-    memory.add_durable(durable(1))
-    memory.add_durable(durable(2))
-    assert not memory.has_room
-    memory.raise_low(CALLER, 2)
-    assert memory.has_room
+def of(sender: str, number: int, size: int = 0) -> Finished:
+    caller = (sender, 1)
+    return Finished(sender, f"d{number}", number, size=size, caller=caller, number=number)
+
+
+def test_a_sender_may_hold_as_much_as_is_left_for_all() -> None:
+    memory = Remembered(max_count=4)
+    memory.add_durable(of("much", 1), 0)
+    assert memory.has_room("much")
+    memory.add_durable(of("much", 2), 0)
+    assert not memory.has_room("much")
+    assert memory.has_room("another")
+    memory.raise_low(("much", 1), 2)
+    assert memory.has_room("much")
+
+
+def test_long_replies_leave_no_room_for_more_of_their_sender() -> None:
+    memory = Remembered(max_bytes=100)
+    memory.add_durable(of("much", 1, size=60), 0)
+    assert not memory.has_room("much")
+    assert memory.has_room("another")
+
+
+def test_callers_long_silent_make_room_and_what_they_lose_does_not_run_again() -> None:
+    memory = Remembered(seconds=10, max_count=3)
+    for number, sender in enumerate("abc", 5):
+        memory.add_durable(of(sender, number), now=0)
+    memory.hear(("a", 1), now=9)
+    assert memory.make_room("d", now=10)
+    assert memory.has_room("d")
+    assert memory.is_stale(("b", 1), 6)
+    assert not memory.is_stale(("c", 1), 7)
+    memory.add_durable(of("d", 8), now=10)
+    [(caller, low, calls)] = memory.make_room("e", now=11)
+    assert (caller, low, numbers(calls)) == (("c", 1), 8, [7])
+    memory.add_durable(of("e", 9), now=11)
+    assert memory.make_room("f", now=18) == []
+    assert not memory.has_room("f"), "all others were heard within the time"
+
+
+def test_who_holds_half_of_all_costs_nobody_but_itself() -> None:
+    memory = Remembered(seconds=10, max_count=8)
+    memory.add_durable(of("silent", 1), now=0)
+    for number in range(4):
+        memory.add_durable(of("much", number + 1), now=5)
+    assert memory.make_room("much", now=12) == []
+    assert memory.make_room("much", now=15)[0][0] == ("much", 1)
 
 
 def test_a_discarded_call_is_not_counted_any_more() -> None:
     memory = Remembered()
     two = durable(2)
-    memory.add_durable(two)
+    memory.add_durable(two, 0)
     memory.discard(two)
     memory.discard(two)
     assert len(memory) == 0
@@ -132,7 +171,18 @@ def test_marks_are_bounded_and_the_least_recently_heard_leaves() -> None:
     memory = Remembered()
     memory.restore_low(("first", 0), 5)
     for n in range(MAX_HORIZONS):
-        memory.raise_low(("others", n), 1)
+        memory.raise_low((f"other {n}", n), 1)
     assert not memory.is_stale(("first", 0), 1)
     assert memory.evicted == [("first", 0)]
-    assert memory.is_stale(("others", 0), 0)
+    assert memory.is_stale(("other 0", 0), 0)
+
+
+def test_a_caller_with_ever_new_store_ids_forgets_its_own_marks_only() -> None:
+    memory = Remembered()
+    memory.raise_low(("first", 0), 5)
+    for n in range(2 * MAX_HORIZONS):
+        memory.raise_low(("many", n), 2)
+    assert memory.is_stale(("first", 0), 4)
+    assert {sender for sender, _ in memory.evicted} == {"many"}
+    assert not memory.is_stale(("many", 0), 1)
+    assert memory.is_stale(("many", 2 * MAX_HORIZONS - 1), 1)

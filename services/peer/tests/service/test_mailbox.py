@@ -12,6 +12,7 @@ from mailbox_kit import ROOM, Deliveries, put, request, settled
 
 from actr_peer.errors import BusyError, Code, ConfigError
 from actr_peer.inbound.mailbox import Mailbox
+from actr_peer.protocol.envelopes import decode_envelope
 from actr_peer.protocol.mailbox import STORED, Pressure, Put, Refused, Repeated, Request
 from actr_peer.storage.operations import Operation
 
@@ -202,11 +203,11 @@ async def test_durable_calls_are_remembered_until_the_callers_mark_passes_them(
         assert await put(mailbox, call(2)) == Repeated(b"d2")
         assert await put(mailbox, call(4, low=3)) == STORED
         assert await put(mailbox, call(3)) == Repeated(b"d3")
-        assert await put(mailbox, call(2)) == QUIET  # finished at the caller: it does not run
+        assert is_lost(await put(mailbox, call(2)))  # finished at the caller: it does not run
         mailbox.complete((await deliveries.wait_for(1))[0], b"d4")
     async with Mailbox(path, remember=0) as mailbox:
         deliveries = Deliveries(mailbox)
-        assert await put(mailbox, call(1)) == QUIET
+        assert is_lost(await put(mailbox, call(1)))
         assert await put(mailbox, call(4)) == Repeated(b"d4")
         assert deliveries.names == []
     with sqlite3.connect(path) as connection:
@@ -215,8 +216,65 @@ async def test_durable_calls_are_remembered_until_the_callers_mark_passes_them(
     assert kept == [(3,), (4,)]
 
 
+def answer_all(mailbox: Mailbox) -> None:
+    def sink(items: list[Request]) -> None:
+        for item in items:
+            mailbox.complete(item, b"reply")
+
+    mailbox.attach(sink)
+
+
+def is_lost(answer: Put) -> bool:
+    """Whether the caller hears that its call was finished before, and its reply is forgotten."""
+    assert isinstance(answer, Repeated)
+    error = decode_envelope(answer.reply or b"").error
+    return error is not None and (error.code, error.retryable) == (Code.DATA_LOSS, False)
+
+
+async def test_callers_that_are_gone_shut_nobody_out(path: Path) -> None:
+    # 1. Callers each make one durable call, get the reply, and never come back.
+    # 2. Within their time a further one is refused; after it, the longest silent is forgotten.
+    # 3. Should that one come back, its call does not run again, and it is told so.
+    # 4. A start forgets neither.
+    def call(caller: int, number: int = 1) -> Request:
+        sender = f"acme:peer@{caller}:default"
+        return request(f"{caller}", sender=sender, call_number=number, low_water=1, store_id=caller)
+
+    now = 0.0
+    async with Mailbox(path, remember=10, max_remembered=4) as mailbox:
+        mailbox._now = mailbox._duplicates._now = lambda: now
+        answer_all(mailbox)
+        for caller in (1, 2, 3, 4):
+            assert await put(mailbox, call(caller)) == STORED
+        assert isinstance(await put(mailbox, call(5)), Refused)
+        now = 9.0
+        assert await put(mailbox, call(1)) == Repeated(b"reply")
+        now = 10.0
+        assert await put(mailbox, call(5)) == STORED
+        assert await put(mailbox, call(1)) == Repeated(b"reply")
+        assert is_lost(await put(mailbox, call(2)))
+    async with Mailbox(path, remember=10, max_remembered=4) as mailbox:
+        assert is_lost(await put(mailbox, call(2)))
+        assert await put(mailbox, call(1)) == Repeated(b"reply")
+
+
+async def test_time_in_which_nothing_was_written_counts_as_silence(path: Path) -> None:
+    async with Mailbox(path, remember=10, max_remembered=1) as mailbox:
+        answer_all(mailbox)
+        assert await put(mailbox, request("a", call_number=1, store_id=1)) == STORED
+    late = request("b", sender="acme:other@1:default", call_number=1, store_id=2)
+    async with Mailbox(path, remember=10, max_remembered=1) as mailbox:
+        assert isinstance(await put(mailbox, late), Refused)
+    os.utime(path, (0, 0))
+    async with Mailbox(path, remember=10, max_remembered=1) as mailbox:
+        assert await put(mailbox, late) == STORED
+
+
 async def test_more_durable_calls_than_may_be_remembered_are_refused(path: Path) -> None:
-    async with Mailbox(path, max_remembered=1) as mailbox:
+    async with Mailbox(path, max_remembered=2) as mailbox:
+        deliveries = Deliveries(mailbox)
+        put(mailbox, request("o", sender="acme:other@1:default", call_number=1, store_id=1))
+        mailbox.complete((await deliveries.wait_for(1))[0], b"x")
         deliveries = Deliveries(mailbox)
         put(mailbox, request("d1", call_number=1, store_id=1))
         mailbox.complete((await deliveries.wait_for(1))[0], b"x")

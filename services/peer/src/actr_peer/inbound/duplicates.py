@@ -7,6 +7,7 @@ it is finished. Replies are in memory until they are saved, then in the table.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -26,6 +27,8 @@ from actr_peer.storage.database import Connection
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Finish, Task
 from actr_peer.storage.pages import VITAL
+
+log = logging.getLogger(__name__)
 
 Done = Callable[[Put], None]
 _SIGNAL = PayloadType.RPC_SIGNAL  # looking it up in the enum costs as much as the comparison
@@ -79,13 +82,24 @@ class Duplicates:
         self._horizons: dict[Caller, int] = {}
 
     def restore(
-        self, finished: list[Finished], horizons: list[tuple[str, int, int]], now: float
+        self,
+        finished: list[Finished],
+        horizons: list[tuple[str, int, int]],
+        clock: Callable[[], float],
+        *,
+        quiet: float = 0.0,
     ) -> None:
-        """Take over what a start found."""
+        """Take over what a start found.
+
+        Args:
+            quiet: Seconds for which nobody can have been heard: nothing was written.
+        """
+        self._now = clock
+        now = clock()
         for sender, store_id, low in horizons:
             self._remembered.restore_low((sender, store_id), low)
         for one in finished:
-            self._remember(one, now)
+            self._remember(one, now if one.caller is None else now - quiet)
             if one.caller is None and self.get(one.sender, one.request_id) is one:
                 self._known[one.sender][one.request_id] = _number(one)
 
@@ -145,6 +159,7 @@ class Duplicates:
     def hear(self, request: Request) -> None:
         """The caller of a durable call says below which number it needs nothing more."""
         caller = (request.sender, request.store_id)
+        self._remembered.hear(caller, self._now())
         passed = self._remembered.raise_low(caller, request.low_water)
         if passed is not None:
             self._horizons[caller] = request.low_water
@@ -155,10 +170,15 @@ class Duplicates:
         caller = (request.sender, request.store_id)
         return self._remembered.is_stale(caller, request.call_number)
 
-    @property
-    def has_room(self) -> bool:
-        """False while no more durable calls can be remembered."""
-        return self._remembered.has_room
+    def make_room(self, request: Request) -> bool:
+        """Whether one more durable call can be remembered; callers long silent may lose theirs."""
+        if self._remembered.has_room(request.sender):
+            return True
+        for caller, low, finished in self._remembered.make_room(request.sender, self._now()):
+            log.warning("durable calls forgotten: caller=%s calls=%d", caller[0], len(finished))
+            self._horizons[caller] = low
+            self._forget(finished)
+        return self._remembered.has_room(request.sender)
 
     def finish(self, request: Request, reply: bytes | None, now: float) -> Finished:
         """A live request is finished; its reply is not saved yet."""
@@ -180,7 +200,7 @@ class Duplicates:
         except KeyError:
             self._known[finished.sender] = {finished.request_id: finished}
         if finished.caller is not None:
-            if not self._remembered.add_durable(finished):
+            if not self._remembered.add_durable(finished, now):
                 self._forget([finished])
             return
         for lot in self._remembered.add(finished, now):

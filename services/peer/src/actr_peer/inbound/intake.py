@@ -6,16 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from actr_peer.errors import Code
+from actr_peer.errors import CallError, Code
 from actr_peer.inbound.duplicates import Done, Duplicates, Entry, size_of
 from actr_peer.inbound.rows import insert_row
 from actr_peer.protocol.admission import Admission, Door
+from actr_peer.protocol.envelopes import encode_error
 from actr_peer.protocol.mailbox import (
     REPEATED_QUIETLY,
     RETRY_AFTER,
     ROW_BYTES,
     Pressure,
     Refused,
+    Repeated,
     Request,
 )
 from actr_peer.storage.database import is_full
@@ -41,6 +43,16 @@ class Counts:
     pushed_back: int = 0
     recovered: int = 0
     commits: int = 0
+
+
+def _finished_before(request: Request) -> bytes:
+    """What a caller is told whose mark had passed this call.
+
+    Late repeats are usual, and nobody waits for their reply. Who does has an older copy of its
+    outbox, or was silent for so long that its calls were forgotten: it must not wait for ever.
+    """
+    text = f"{request.route_key}: call {request.call_number} was finished before, and is forgotten"
+    return encode_error(request.request_id, CallError(Code.DATA_LOSS, text))
 
 
 class Intake:
@@ -97,8 +109,8 @@ class Intake:
         """Whether a new durable call is not to be stored: it is old, or too many are kept."""
         if self._duplicates.is_stale(entry.request):
             self.counts.repeated += 1
-            entry.answer(REPEATED_QUIETLY)
-        elif not self._duplicates.has_room:
+            entry.answer(Repeated(_finished_before(entry.request)))
+        elif not self._duplicates.make_room(entry.request):
             self._refuse(entry, "too many durable calls are remembered")
         else:
             return False

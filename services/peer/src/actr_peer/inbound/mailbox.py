@@ -123,7 +123,7 @@ class Mailbox:
         found = await self._ledger.open()
         self.journal = self._store.journal or self.journal
         self._intake.last_sequence = self._promised = found.last_sequence
-        self._duplicates.restore(found.finished, found.horizons, self._now())
+        self._duplicates.restore(found.finished, found.horizons, self._now, quiet=found.quiet)
         for request in (*found.queued, *(request for request, _ in found.poisoned)):
             self._intake.found(request)
         self._undelivered = found.queued

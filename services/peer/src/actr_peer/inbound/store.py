@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -41,6 +43,8 @@ class Found:
     dead: list[tuple[int, int]] = field(default_factory=list)
     """Sequence number and bytes of each dead letter, oldest first."""
     last_sequence: int = 0
+    quiet: float = 0.0
+    """Seconds since the file was last written, by the wall clock."""
 
 
 class MailboxStore:
@@ -98,8 +102,10 @@ class MailboxStore:
                     after_loss=self._after_loss,
                 )
                 notes.callback(self.witness.close)
+            quiet = _quiet(self._path)
             self._connection, pages = self._opening.open(stack)
             found = self._read()
+            found.quiet = quiet
             self._batches = Batches(self._connection, UPSERT, pages)
             self._closing = stack.pop_all()
             self._notes = notes.pop_all()
@@ -169,6 +175,11 @@ class MailboxStore:
     def close_notes(self) -> None:
         """Close journal and mark: on the loop, when nobody writes to them any more."""
         self._notes.close()
+
+
+def _quiet(path: str) -> float:
+    written = [os.stat(name).st_mtime for name in (path, path + "-wal") if os.path.exists(name)]
+    return max(0.0, time.time() - max(written)) if written else 0.0
 
 
 def make_tables(connection: Connection, path: str) -> None:

@@ -31,7 +31,9 @@ MAX_REMEMBERED = 65_536
 REMEMBER = 15 * 60.0
 """Seconds a finished call that is not durable is remembered."""
 MAX_HORIZONS = 4096
-"""Outboxes of callers whose low-water mark is kept, least recently heard forgotten first."""
+"""Runs of callers' outboxes whose low-water mark is kept, least recently heard forgotten first."""
+MAX_HORIZONS_OF_ONE = 64
+"""The same, of one caller: it forgets its own first."""
 RETRY_AFTER = 1.0
 """Seconds that a refused sender is asked to wait."""
 

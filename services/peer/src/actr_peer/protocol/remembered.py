@@ -1,7 +1,9 @@
 """Sans-I/O: which finished requests are remembered, and for how long (spec 3.4, 8).
 
-A call that is not durable is remembered for a time, a durable one exactly until its caller's
-low-water mark passes it. Both are bounded in number and bytes.
+A call that is not durable is remembered for a time, a durable one until its caller's low-water
+mark passes it. Both are bounded in number and bytes; where there is no room for another durable
+one, callers that have been silent for that time lose theirs, which then neither run again nor are
+answered.
 
 There may be tens of thousands of the first sort, so they are kept by the lot: three columns, and
 one time for all.
@@ -14,7 +16,12 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from math import inf
 
-from actr_peer.protocol.mailbox import MAX_HORIZONS, MAX_REMEMBERED, REMEMBER
+from actr_peer.protocol.mailbox import (
+    MAX_HORIZONS,
+    MAX_HORIZONS_OF_ONE,
+    MAX_REMEMBERED,
+    REMEMBER,
+)
 
 LOT = 512
 """Requests in a lot: whole pages of the table when they are forgotten."""
@@ -22,7 +29,7 @@ LOTS = 16
 """Of a small memory, and of the time one is kept: how finely it forgets."""
 
 Caller = tuple[str, int]
-"""Sender and store id: an outbox."""
+"""Sender and store id: one run of an outbox."""
 
 
 class Finished:
@@ -89,10 +96,10 @@ class Remembered:
     """The finished requests, oldest first; methods return those that are to be forgotten.
 
     Args:
-        seconds: How long a call that is not durable stays at least.
+        seconds: How long a call that is not durable stays at least, and how long the caller of a
+            durable one must have been silent before it is forgotten for want of room.
         max_count: Of each of the two sorts.
-        max_bytes: Of replies, over calls that are not durable; durable ones are bounded by
-            their callers' outboxes, and by ``max_count``.
+        max_bytes: Of replies, of each of the two sorts.
     """
 
     def __init__(
@@ -112,8 +119,14 @@ class Remembered:
         self._count = 0
         self._bytes = 0
         self._durable: dict[Caller, dict[int, Finished]] = {}
-        self._durable_count = 0
+        self._heard: OrderedDict[Caller, float] = OrderedDict()
+        """When each of them was last heard; the longest silent is first."""
+        self._held: dict[str, list[int]] = {}
+        """Durable calls and bytes of their replies, by sender."""
+        self._durable_held = [0, 0]
         self._low: OrderedDict[Caller, int] = OrderedDict()
+        self._lows_of: dict[str, dict[int, None]] = {}
+        """Their store ids, by sender; the least recently heard is first."""
         self.evicted: list[Caller] = []
         """Whose mark was forgotten for another's; for the shell to take away."""
 
@@ -155,26 +168,81 @@ class Remembered:
             self._count -= len(oldest)
         return leaving
 
-    def add_durable(self, finished: Finished) -> bool:
+    # Durable
+
+    def add_durable(self, finished: Finished, now: float) -> bool:
         """Remember a durable call; False if its caller has no need of it any more."""
         caller = finished.caller
         assert caller is not None
         if finished.number < self._low.get(caller, 0):
             return False
-        self._durable.setdefault(caller, {})[finished.number] = finished
-        self._durable_count += 1
+        kept = self._durable.get(caller)
+        if kept is None:
+            kept = self._durable[caller] = {}
+            self._heard[caller] = now
+        kept[finished.number] = finished
+        self._count_durable(finished, 1)
         return True
+
+    def _count_durable(self, finished: Finished, sign: int) -> None:
+        held = self._held.setdefault(finished.sender, [0, 0])
+        for count in (held, self._durable_held):
+            count[0] += sign
+            count[1] += sign * finished.size
+        if not held[0]:
+            del self._held[finished.sender]
 
     def discard(self, finished: Finished) -> None:
         """Forget a durable call: it is to run again."""
         assert finished.caller is not None
-        if self._durable.get(finished.caller, {}).pop(finished.number, None) is not None:
-            self._durable_count -= 1
+        kept = self._durable.get(finished.caller, {})
+        if kept.pop(finished.number, None) is not None:
+            self._count_durable(finished, -1)
+            self._drop_empty(finished.caller)
 
-    @property
-    def has_room(self) -> bool:
-        """False while so many durable calls are remembered that no new one can be taken."""
-        return self._durable_count < self._max_count
+    def _drop_empty(self, caller: Caller) -> None:
+        if not self._durable.get(caller, True):
+            del self._durable[caller]
+            del self._heard[caller]
+
+    def hear(self, caller: Caller, now: float) -> None:
+        """A message of this caller came: it is not gone."""
+        if caller in self._heard:
+            self._heard[caller] = now
+            self._heard.move_to_end(caller)
+
+    def make_room(self, sender: str, now: float) -> list[tuple[Caller, int, list[Finished]]]:
+        """Try to have room for another durable call of ``sender``; see :meth:`has_room`.
+
+        What belongs to callers that have not been heard for long is given up, the longest silent
+        first, and their marks are raised over it: what is forgotten does not run again.
+
+        Returns:
+            Who was forgotten: the caller, its new mark, and its calls in order of number.
+        """
+        gone: list[tuple[Caller, int, list[Finished]]] = []
+        while not self.has_room(sender):
+            caller = self._longest_silent(sender)
+            if caller is None or self._heard[caller] > now - self._seconds:
+                break
+            low = max(self._durable[caller]) + 1
+            gone.append((caller, low, self.raise_low(caller, low) or []))
+        return gone
+
+    def _longest_silent(self, sender: str) -> Caller | None:
+        """Of all; but who holds half of all that there is costs itself only."""
+        if 2 * self._held.get(sender, (0, 0))[0] >= self._max_count:
+            return next((caller for caller in self._heard if caller[0] == sender), None)
+        return next(iter(self._heard), None)
+
+    def has_room(self, sender: str) -> bool:
+        """Whether another durable call of ``sender`` can be remembered.
+
+        A sender may hold as much as is left for all, so that a newcomer finds room.
+        """
+        count, size = self._held.get(sender, (0, 0))
+        left = self._max_count - self._durable_held[0]
+        return count < left and size <= self._max_bytes - self._durable_held[1]
 
     def is_stale(self, caller: Caller, number: int) -> bool:
         """Whether the caller has finished this call number before."""
@@ -188,10 +256,8 @@ class Remembered:
         known = self._low.get(caller, 0)
         if low <= known:
             return None
-        self._low[caller] = low
-        self._low.move_to_end(caller)
-        while len(self._low) > MAX_HORIZONS:
-            self.evicted.append(self._low.popitem(last=False)[0])
+        self.restore_low(caller, low)
+        self._bound_lows(caller)
         kept = self._durable.get(caller)
         if not kept:
             return []
@@ -200,14 +266,34 @@ class Remembered:
         else:
             numbers = sorted(number for number in kept if number < low)
         passed = [kept.pop(number) for number in numbers]
-        self._durable_count -= len(passed)
-        if not kept:
-            del self._durable[caller]
+        for finished in passed:
+            self._count_durable(finished, -1)
+        self._drop_empty(caller)
         return passed
+
+    def _bound_lows(self, caller: Caller) -> None:
+        own = self._lows_of[caller[0]]
+        if len(own) > MAX_HORIZONS_OF_ONE:
+            self._forget_low((caller[0], next(iter(own))))
+        while len(self._low) > MAX_HORIZONS:
+            self._forget_low(next(iter(self._low)))
+
+    def _forget_low(self, caller: Caller) -> None:
+        del self._low[caller]
+        own = self._lows_of[caller[0]]
+        del own[caller[1]]
+        if not own:
+            del self._lows_of[caller[0]]
+        self.evicted.append(caller)
 
     def restore_low(self, caller: Caller, low: int) -> None:
         """What a restart found, least recently heard first."""
         self._low[caller] = low
+        self._low.move_to_end(caller)
+        sender, store_id = caller
+        own = self._lows_of.setdefault(sender, {})
+        own.pop(store_id, None)  # the newest comes last
+        own[store_id] = None
 
     def __len__(self) -> int:
-        return self._count + len(self._newest) + self._durable_count
+        return self._count + len(self._newest) + self._durable_held[0]
