@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from actr_peer.cli.mailbox import app
 from actr_peer.errors import ConfigError, UnreachableError
 from actr_peer.inbound import letterbox
+from actr_peer.inbound.letters import MAX_LISTED
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.protocol.envelopes import encode_request
 
@@ -118,6 +119,20 @@ def test_letters_are_replayed_and_dropped_while_no_peer_runs(filled: Path) -> No
     assert [letter["request_id"] for letter in queued] == ["queued", "b"]
 
 
+async def bury_many(path: Path, count: int) -> None:
+    async with Mailbox(path) as mailbox:
+        for n in range(count):
+            mailbox.bury(request(f"r{n}"), "test")
+
+
+@pytest.mark.parametrize("verb", ["drop", "replay"])
+def test_all_means_all_however_many_there_are(path: Path, verb: str) -> None:
+    asyncio.run(bury_many(path, 2 * MAX_LISTED + 1))
+    document = run(verb, "--all", file=path)
+    assert (len(document["done"]), document["left"]) == (2 * MAX_LISTED + 1, [])
+    assert numbers(run("list", file=path)) == []
+
+
 def test_all_must_be_said(filled: Path) -> None:
     with pytest.raises(ConfigError, match="--all"):
         run("drop", file=filled)
@@ -177,13 +192,39 @@ def send(path: str, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "line", [b"no json\n", b"[]\n", b"{}\n", b"x" * 70_000], ids=["text", "list", "empty", "long"]
+    "line",
+    [
+        pytest.param(b"no json\n", id="text"),
+        pytest.param(b"[]\n", id="list"),
+        pytest.param(b"{}\n", id="empty"),
+        pytest.param(b"\n", id="nothing"),
+        pytest.param(b"\xff\xfe\n", id="no Unicode"),
+        pytest.param(b"x" * 70_000, id="long"),
+        pytest.param(b" " * 70_000 + b"{}\n", id="long, with its end"),
+        pytest.param(b"[" * 60_000 + b"\n", id="nested"),
+        pytest.param(b'{"do": ' * 9_000 + b"\n", id="nested objects"),
+        pytest.param(b'{"do": ["drop"], "sequences": [1]}\n', id="a list for a verb"),
+        pytest.param(b'{"do": "drop", "sequences": [' + b"9" * 5000 + b"]}\n", id="huge number"),
+    ],
 )
 async def test_a_request_that_is_none_is_answered_with_an_error(
     running: Mailbox, line: bytes
 ) -> None:
     answer = await asyncio.to_thread(send, running.path + "-letters", line)
     assert b"error" in answer
+    assert await asyncio.to_thread(letterbox.ask, running.path + "-letters", "drop", [1]) == [1]
+
+
+async def test_a_verb_that_fails_is_answered_and_ends_nothing(
+    running: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(sequences: list[int]) -> list[int]:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setitem(cast("dict[str, Any]", running._letterbox._verbs), "drop", fail)
+    with pytest.raises(ValueError, match="RuntimeError"):
+        await asyncio.to_thread(letterbox.ask, running.path + "-letters", "drop", [1])
+    assert await asyncio.to_thread(letterbox.ask, running.path + "-letters", "replay", [1]) == [1]
 
 
 async def test_only_the_own_user_may_ask_and_nothing_is_left(path: Path) -> None:

@@ -11,7 +11,7 @@ import base64
 import json
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -164,10 +164,16 @@ def _chosen(
 
 def _change(verb: str, path: Path, which: Filter, *, as_json: bool) -> None:
     """Do ``verb`` to the letters that fit, and tell what was and was not done."""
-    found = [letter.sequence for letter in look(str(path), which)]
-    done = _perform(verb, path, found) if found else []
-    left = [number for number in found if number not in done]
-    left += [number for number in which.sequences if number not in found]
+    found: list[int] = []
+    page = which
+    # All of them before any is done: one that is replayed may be a new letter at once.
+    while numbers := [letter.sequence for letter in look(str(path), page)]:
+        found += numbers
+        page = replace(which, after=numbers[-1])
+    done: list[int] = []
+    for start in range(0, len(found), MAX_LISTED):
+        done += _perform(verb, path, found[start : start + MAX_LISTED])
+    left = sorted({*found, *which.sequences} - {*done})
     if as_json:
         print(json.dumps({"done": done, "left": left}))
     else:

@@ -95,15 +95,25 @@ class Letterbox:
 
     def serve(self, client: _Client, line: bytes) -> None:
         """Do what one line asks, and answer."""
-        self._tasks.start("request", self._serve(client, line))
+
+        def failed(exc: BaseException) -> None:
+            client.answer({"error": f"failed with {type(exc).__name__}"})
+
+        self._tasks.start("request", self._serve(client, line), failed=failed)
 
     async def _serve(self, client: _Client, line: bytes) -> None:
         try:
             verb, sequences = _parse(line)
-            done = await self._verbs[verb](sequences)
-        except KeyError as exc:
-            client.answer({"error": f"nothing to do called {exc}"})
-        except (ValueError, StorageError) as exc:
+        except ValueError as exc:
+            client.answer({"error": str(exc)})
+            return
+        act = self._verbs.get(verb)
+        if act is None:
+            client.answer({"error": f"nothing to do called {verb!r}"})
+            return
+        try:
+            done = await act(sequences)
+        except StorageError as exc:
             client.answer({"error": str(exc)})
         else:
             client.answer({"done": done})
@@ -127,10 +137,11 @@ class _Client(asyncio.Protocol):
         if self._transport.is_closing() or b"\n" in self._line:
             return
         self._line += data
-        if b"\n" in self._line:
-            self._letterbox.serve(self, self._line)
-        elif len(self._line) > MAX_REQUEST_BYTES:
+        line, newline, _ = self._line.partition(b"\n")
+        if len(line) > MAX_REQUEST_BYTES:
             self.answer({"error": f"a request has at most {MAX_REQUEST_BYTES} bytes"})
+        elif newline:
+            self._letterbox.serve(self, line)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timer.cancel()
@@ -151,7 +162,10 @@ def _parse(line: bytes) -> tuple[str, list[int]]:
     Raises:
         ValueError: If it is none.
     """
-    request = json.loads(line)
+    try:
+        request = json.loads(line)
+    except RecursionError as exc:
+        raise ValueError("a request is nested too deep") from exc
     if not isinstance(request, dict):
         raise ValueError("a request is an object")
     sequences = request.get("sequences")

@@ -77,6 +77,8 @@ class Filter:
     """Part of the reason."""
     request_id: str = ""
     """The whole id."""
+    after: int = -1
+    """Only those with a higher number: the next page begins after the last of one."""
     limit: int = MAX_LISTED
 
 
@@ -161,6 +163,13 @@ class Letters:
         or if the mailbox has no room for it. Its counts start again; its reply, if it was
         remembered, is forgotten.
         """
+        named = list(sequences)
+        done: list[int] = []
+        for start in range(0, len(named), MAX_LISTED):
+            done += await self._replay(named[start : start + MAX_LISTED])
+        return done
+
+    async def _replay(self, sequences: list[int]) -> list[int]:
         letters = await self.find(Filter(sequences=tuple(sequences)))
         chosen = [
             (letter.sequence, self._mailbox.next_sequence())
@@ -183,18 +192,21 @@ def list_letters(connection: Connection, *, which: Filter) -> list[Letter]:
     rows = connection.execute(
         "SELECT sequence, sender, request_id, kind, route_key, ifnull(length(body), 0), reason,"
         " attempts, crashes, failures, died_at FROM actr_dead"
-        " WHERE (?1 = '' OR instr(sender, ?1)) AND (?2 = '' OR instr(route_key, ?2))"
-        " AND (?3 = '' OR instr(reason, ?3)) AND (?4 = '' OR request_id = ?4)"
-        " AND (?5 = '[]' OR sequence IN (SELECT value FROM json_each(?5)))"
-        " ORDER BY sequence LIMIT ?6",
-        (
-            which.sender,
-            which.route,
-            which.reason,
-            which.request_id,
-            str(list(which.sequences)),
-            min(which.limit, MAX_LISTED),
-        ),
+        " WHERE (:sender = '' OR instr(sender, :sender))"
+        " AND (:route = '' OR instr(route_key, :route))"
+        " AND (:reason = '' OR instr(reason, :reason))"
+        " AND (:request_id = '' OR request_id = :request_id)"
+        " AND (:sequences = '[]' OR sequence IN (SELECT value FROM json_each(:sequences)))"
+        " AND sequence > :after ORDER BY sequence LIMIT :limit",
+        {
+            "sender": which.sender,
+            "route": which.route,
+            "reason": which.reason,
+            "request_id": which.request_id,
+            "sequences": str(list(which.sequences)),
+            "after": which.after,
+            "limit": min(which.limit, MAX_LISTED),
+        },
     ).fetchall()
     return [_letter(row) for row in rows]
 

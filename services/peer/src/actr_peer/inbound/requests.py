@@ -24,10 +24,18 @@ def list_requests(
     """
     stored = State.DONE if state is State.DONE else State.QUEUED
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM actr_inbox WHERE state=?1"  # noqa: S608 - no input
-        " AND (?2 = '' OR instr(sender, ?2)) AND (?3 = '' OR instr(route_key, ?3))"
-        " AND (?4 = '' OR request_id = ?4) ORDER BY sequence",
-        (stored.value, which.sender, which.route, which.request_id),
+        f"SELECT {_COLUMNS} FROM actr_inbox WHERE state=:state"  # noqa: S608 - no input
+        " AND (:sender = '' OR instr(sender, :sender))"
+        " AND (:route = '' OR instr(route_key, :route))"
+        " AND (:request_id = '' OR request_id = :request_id)"
+        " AND sequence > :after ORDER BY sequence",
+        {
+            "state": stored.value,
+            "sender": which.sender,
+            "route": which.route,
+            "request_id": which.request_id,
+            "after": which.after,
+        },
     )
     found: list[Letter] = []
     while len(found) < min(which.limit, MAX_LISTED) and (row := rows.fetchone()):

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Protocol
+from weakref import WeakSet
 
 from actr_peer.errors import BusyError, ConfigError
 
@@ -54,7 +55,7 @@ class Connection(Protocol):
     @property
     def in_transaction(self) -> bool: ...
 
-    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Cursor: ...
+    def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), /) -> Cursor: ...
 
     def close(self) -> None: ...
 
@@ -187,8 +188,15 @@ def file_size(path: str) -> int:
         return 0
 
 
+_locks: WeakSet[FileLock] = WeakSet()
+"""Those that are taken, or were."""
+
+
 class FileLock:
     """One process at a time on one state file; the lock dies with its holder.
+
+    A forked child shares the open file, and with it the lock: it would keep the actor from
+    starting again for as long as it lives. So the child closes its copy (:func:`_let_go_in_child`).
 
     Raises:
         BusyError: From :meth:`take`, if another process holds it.
@@ -214,9 +222,20 @@ class FileLock:
                 f"{self._path} is held by another process: one actor, one process"
             ) from exc
         self._file = file
+        _locks.add(self)
 
     def release(self) -> None:
         if self._file is not None:
             with suppress(OSError):
                 os.close(self._file)
             self._file = None
+
+
+def _let_go_in_child() -> None:
+    """In a forked child: the lock stays with the parent, and ends with it."""
+    for lock in tuple(_locks):
+        lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go_in_child)
