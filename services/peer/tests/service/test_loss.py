@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 from mailbox_kit import Deliveries, put, request, settled
 
-from actr_peer.errors import ConfigError
+from actr_peer.errors import CallError, Code, ConfigError
 from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.protocol.mailbox import STORED
-from actr_peer.storage import witness
+from actr_peer.outbound.open_call import OpenCall
+from actr_peer.outbound.outbox import Outbox
+from actr_peer.protocol.mailbox import STORED, Refused, Repeated
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.storage import watch, witness
 from actr_peer.storage.database import Durability
 
 pytestmark = pytest.mark.service
@@ -158,3 +163,86 @@ async def test_a_power_cut_replaces_no_file(path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(witness, "boot_number", lambda: 7)
     with pytest.raises(ConfigError, match="another file"):
         await names_in(path, durability="process")
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal"])
+async def test_a_file_that_is_taken_away_takes_nothing_new_until_it_is_back(
+    path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watch, "INTERVAL", 0.0)
+    heard: list[str] = []
+    taken, away = beside(path, suffix), beside(path, ".away")
+    async with Mailbox(path) as mailbox:
+        mailbox.on_trouble = lambda error: heard.append(str(error))
+        deliveries = Deliveries(mailbox)
+        assert await put(mailbox, request("a")) == STORED
+        shutil.move(taken, away)
+        for name in ("b", "c"):
+            answer = await put(mailbox, request(name))
+            assert isinstance(answer, Refused)
+            assert answer.code is Code.UNAVAILABLE
+        mailbox.complete((await deliveries.wait_for(1))[0], b"reply")
+        await settled(mailbox)
+        assert await put(mailbox, request("a")) == Repeated(b"reply"), "what was accepted ends"
+        assert "deleted or replaced" in mailbox.trouble
+        shutil.move(away, taken)
+        assert await put(mailbox, request("b")) == STORED
+        assert mailbox.trouble == ""
+    assert len(heard) == 1
+    assert caplog.text.count("takes nothing new") == 1
+    assert await names_in(path) == ["b"]
+
+
+async def test_a_durable_call_is_not_accepted_into_a_file_that_was_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "INTERVAL", 0.0)
+    path = tmp_path / "out.db"
+    async with Outbox(str(path)) as outbox:
+        os.unlink(path)
+        call = OpenCall(
+            call_key="k",
+            remote="acme:room@2:default",
+            request_id="i",
+            payload_type=PayloadType.RPC_RELIABLE,
+            route_key="demo.Chat.Say",
+        )
+        with pytest.raises(CallError, match="deleted or replaced"):
+            await outbox.add(call, lambda number, low, store_id: b"envelope")
+
+
+async def test_the_log_beside_a_reader_is_bounded_and_short_again_after_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # 1. A reader keeps its snapshot: the log grows, which is said, until nothing new is taken.
+    # 2. What was accepted is finished all the same.
+    # 3. The reader ends: the log is cut, and what is new is taken.
+    monkeypatch.setattr(watch, "INTERVAL", 0.0)
+    reader = sqlite3.connect(path, isolation_level=None)
+    numbers = count()
+    async with Mailbox(path, max_bytes=4_000_000) as mailbox:
+        deliveries = Deliveries(mailbox)
+        assert await put(mailbox, request("first")) == STORED
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM actr_inbox").fetchone()
+        while True:
+            name = f"r{next(numbers)}"
+            answer = await put(mailbox, request(name, size=60_000))
+            if answer != STORED:
+                break
+            mailbox.withdraw(deliveries.requests[-1])
+        assert isinstance(answer, Refused)
+        assert answer.code is Code.UNAVAILABLE
+        assert log_size(path) < 24 * 1024 * 1024
+        assert "a reader keeps the log" in caplog.text
+        mailbox.complete(deliveries.requests[0], b"reply")
+        await settled(mailbox)
+        assert await put(mailbox, request("first")) == Repeated(b"reply")
+        reader.execute("COMMIT")
+        assert await put(mailbox, request("last")) == STORED
+        assert log_size(path) < 2 * 1024 * 1024
+    reader.close()
+
+
+def log_size(path: Path) -> int:
+    return beside(path, "-wal").stat().st_size

@@ -37,6 +37,7 @@ def status(node: Node) -> dict[str, Any]:
             "depth": node.mailbox.depth,
             "pushed_back": node.mailbox.waiting,
             "dead": len(node.mailbox.letters),
+            "trouble": node.mailbox.trouble,
             **asdict(node.mailbox.counts),
         },
         "failures": dict(failures),

@@ -84,6 +84,8 @@ class Mailbox:
         self.path = path = str(path or ":memory:")
         self.on_pressure: Callable[[Pressure], None] = lambda pressure: None
         """Told when senders begin to be pushed back, and when they no longer are."""
+        self.on_trouble: Callable[[Exception], None] = lambda error: None
+        """Told why nothing new is taken: the file was taken away, or its log is too long."""
         self.journal: Journal = NoJournal()
         self.poisoned: list[tuple[Request, str]] = []
         """What the start gave up, and why; whoever attaches buries it."""
@@ -113,6 +115,7 @@ class Mailbox:
             lambda pressure: self.on_pressure(pressure),
         )
         self.counts = self._intake.counts
+        self._trouble: Exception | None = None
         self._promised = 0
         """The highest sequence number that somebody has heard of."""
         self._sink: Callable[[list[Request]], None] | None = None
@@ -311,8 +314,21 @@ class Mailbox:
         finally:
             if self._store.witness is not None:
                 self._store.witness.note(self._promised)
+            if self._store.trouble is not self._trouble:
+                self._note_trouble()
             if ready:
                 self.deliver(ready)
+
+    def _note_trouble(self) -> None:
+        was_well, self._trouble = self._trouble is None, self._store.trouble
+        if was_well and self._trouble is not None:
+            self.on_trouble(self._trouble)
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the file: what a start found lost, or why nothing new is taken."""
+        witness = self._store.witness
+        return str(self._trouble or (witness.loss if witness is not None else ""))
 
     def _inserted(self, operation: Insert, ready: list[Request]) -> None:
         request = self._intake.inserted(operation)

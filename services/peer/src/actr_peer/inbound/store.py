@@ -25,6 +25,7 @@ from actr_peer.storage.database import Connect, Connection, Durability
 from actr_peer.storage.journal import RunJournal
 from actr_peer.storage.operations import Operation
 from actr_peer.storage.pages import Opening
+from actr_peer.storage.watch import Watch
 from actr_peer.storage.witness import AfterLoss, Witness, identity_of
 
 
@@ -81,6 +82,7 @@ class MailboxStore:
         """The same."""
         self._connection: Connection
         self._batches: Batches
+        self._watch: Watch | None = None
         self._closing = ExitStack()
         self._notes = ExitStack()
 
@@ -103,10 +105,10 @@ class MailboxStore:
                 )
                 notes.callback(self.witness.close)
             quiet = _quiet(self._path)
-            self._connection, pages = self._opening.open(stack)
+            self._connection, pages, self._watch = self._opening.open(stack)
             found = self._read()
             found.quiet = quiet
-            self._batches = Batches(self._connection, UPSERT, pages)
+            self._batches = Batches(self._connection, UPSERT, pages, self._watch)
             self._closing = stack.pop_all()
             self._notes = notes.pop_all()
         return found
@@ -171,6 +173,11 @@ class MailboxStore:
 
     def close(self) -> None:
         self._closing.close()
+
+    @property
+    def trouble(self) -> Exception | None:
+        """Why nothing new is taken now; None: all is well."""
+        return self._watch.trouble if self._watch is not None else None
 
     def close_notes(self) -> None:
         """Close journal and mark: on the loop, when nobody writes to them any more."""

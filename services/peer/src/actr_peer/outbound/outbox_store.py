@@ -13,6 +13,7 @@ from actr_peer.storage.batches import Batches, Upsert
 from actr_peer.storage.database import Connect, Connection, Durability
 from actr_peer.storage.operations import Operation, Row, blob
 from actr_peer.storage.pages import Opening
+from actr_peer.storage.watch import Watch
 from actr_peer.storage.witness import AfterLoss, Witness, identity_of
 
 VERSION = 1
@@ -99,6 +100,7 @@ class OutboxStore:
         """Open from :meth:`open` to :meth:`close_notes`; written on the loop. None: in memory."""
         self._connection: Connection
         self._batches: Batches
+        self._watch: Watch | None = None
         self._closing = ExitStack()
         self._notes = ExitStack()
 
@@ -118,9 +120,9 @@ class OutboxStore:
                     after_loss=self._after_loss,
                 )
                 notes.callback(self.witness.close)
-            self._connection, pages = self._opening.open(stack)
+            self._connection, pages, self._watch = self._opening.open(stack)
             found = self._read()
-            self._batches = Batches(self._connection, UPSERT, pages)
+            self._batches = Batches(self._connection, UPSERT, pages, self._watch)
             self._closing = stack.pop_all()
             self._notes = notes.pop_all()
         return found
@@ -179,6 +181,11 @@ class OutboxStore:
 
     def close(self) -> None:
         self._closing.close()
+
+    @property
+    def trouble(self) -> Exception | None:
+        """Why nothing new is taken now; None: all is well."""
+        return self._watch.trouble if self._watch is not None else None
 
     def close_notes(self) -> None:
         """Close the mark: on the loop, when nobody writes to it any more."""

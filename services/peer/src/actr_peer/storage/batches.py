@@ -25,6 +25,7 @@ from actr_peer.storage.database import (
 )
 from actr_peer.storage.operations import Finish, Insert, Operation, Row, RowWrite, Task
 from actr_peer.storage.pages import VITAL, Pages
+from actr_peer.storage.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -85,12 +86,16 @@ class Batches:
 
     Args:
         pages: The room in its file.
+        watch: Whether it is still the file that was opened; None: nobody looks.
     """
 
-    def __init__(self, connection: Connection, upsert: Upsert, pages: Pages) -> None:
+    def __init__(
+        self, connection: Connection, upsert: Upsert, pages: Pages, watch: Watch | None = None
+    ) -> None:
         self._connection = connection
         self._upsert = upsert
         self._pages = pages
+        self._watch = watch
         self._waits = True
         """For another program that writes to the file."""
         self._is_locked = False
@@ -99,6 +104,11 @@ class Batches:
     def apply_now(self, batch: Sequence[Operation]) -> bool:
         """Commit ``batch``, all of it rows, if there is room and nobody else writes; False:
         nothing was written."""
+        watch = self._watch
+        if watch is not None and (
+            watch.trouble is not None or (watch.is_due and not watch.is_well())
+        ):
+            return False
         if self._pages.spent or not all(isinstance(op, RowWrite) for op in batch):
             return False
         if self._waits:
@@ -125,6 +135,7 @@ class Batches:
             set_busy_timeout(self._connection, BUSY_AGAIN_MS if self._is_locked else BUSY_MS)
             self._waits = True
         try:
+            batch = self._without_new(batch)
             if self._pages.spent:
                 self._pages.restore()
             self._apply_in_room(batch)
@@ -133,6 +144,20 @@ class Batches:
             if not is_locked(exc):
                 raise
             self._postpone(batch, exc)  # nothing was written: the room could not be looked at
+
+    def _without_new(self, batch: Sequence[Operation]) -> Sequence[Operation]:
+        """What may be written to the file as it is."""
+        if self._watch is None:
+            return batch
+        if self._watch.trouble is not None or self._watch.is_due:
+            self._watch.look()
+        trouble = self._watch.trouble
+        if trouble is None:
+            return batch
+        for operation in batch:
+            if isinstance(operation, Insert):
+                operation.error = trouble
+        return [operation for operation in batch if not isinstance(operation, Insert)]
 
     def _apply_in_room(self, batch: Sequence[Operation]) -> None:
         """All of it in one transaction; where there is no room for that, as much as there is."""

@@ -30,6 +30,7 @@ from actr_peer.storage.database import (
     promise,
     set_bound,
 )
+from actr_peer.storage.watch import Watch
 
 STEP_PAGES = 256
 """Growth: 1 MiB, or a sixteenth of a small database."""
@@ -187,8 +188,8 @@ class Opening:
     connect: Connect
     prepare: Callable[[Connection], None]
 
-    def open(self, stack: ExitStack) -> tuple[Connection, Pages]:
-        """Open the file and take its room; ``stack`` closes both.
+    def open(self, stack: ExitStack) -> tuple[Connection, Pages, Watch | None]:
+        """Open the file, take its room, and watch it where it is on a disk; ``stack`` closes it.
 
         Raises:
             ConfigError: If it cannot be used.
@@ -202,8 +203,11 @@ class Opening:
             pages = Pages(connection, self.path, bound)
             after.callback(pages.close)
             promise(connection, self.durability)
+            watch = None
+            if os.path.isfile(self.path):
+                watch = Watch(connection, self.path, bound, PAGE_BYTES)
         except sqlite3.Error as exc:
             raise ConfigError(
                 f"state file {self.path}: {exc}; check its folder and its volume"
             ) from exc
-        return connection, pages
+        return connection, pages, watch
