@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from mailbox_kit import ROOM, Actor, Deliveries, put, request, settled
 
+from actr_peer.errors import Code
 from actr_peer.inbound.letters import Filter
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.lifecycle.scheduler import Outcome, Turn
-from actr_peer.protocol.mailbox import STORED, Repeated, Request
+from actr_peer.protocol.mailbox import STORED, Refused, Repeated, Request
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.storage.database import no_room
+from actr_peer.storage.operations import Operation
 
 pytestmark = pytest.mark.service
 
@@ -58,9 +62,9 @@ async def test_a_buried_request_is_a_letter_and_its_repeat_gets_the_error(
 async def test_letters_and_their_bounds_survive_a_start(path: Path) -> None:
     async with Mailbox(path) as mailbox:
         await bury(mailbox, "a", "b")
-        size = mailbox.letters.bytes
+        size = mailbox.letters.size
     async with Mailbox(path) as mailbox:
-        assert (len(mailbox.letters), mailbox.letters.bytes) == (2, size)
+        assert (len(mailbox.letters), mailbox.letters.size) == (2, size)
         assert await put(mailbox, request("a")) == Repeated(b"sorry")
 
 
@@ -132,7 +136,7 @@ async def test_an_envelope_that_cannot_be_decoded_is_kept_but_not_replayed(
     assert await mailbox.letters.replay([letter.sequence]) == []
     assert await mailbox.letters.drop([letter.sequence, 77]) == [letter.sequence]
     assert await mailbox.letters.find() == []
-    assert (len(mailbox.letters), mailbox.letters.bytes) == (0, 0)
+    assert (len(mailbox.letters), mailbox.letters.size) == (0, 0)
 
 
 async def test_the_oldest_letters_are_dropped_for_new_ones_and_counted(path: Path) -> None:
@@ -143,8 +147,8 @@ async def test_the_oldest_letters_are_dropped_for_new_ones_and_counted(path: Pat
         assert [letter.request_id for letter in letters] == ["u2", "u3", "u4"]
         assert mailbox.letters.dropped == 2
         mailbox.bury(request("too long", size=300_000), "unknown method")
-        assert await mailbox.letters.find() == []
-        assert mailbox.letters.bytes == 0
+        assert await mailbox.letters.find() == letters, "it is not kept, and costs no other"
+        assert mailbox.letters.dropped == 3
 
 
 async def test_a_full_mailbox_takes_no_replay(path: Path) -> None:
@@ -153,3 +157,68 @@ async def test_a_full_mailbox_takes_no_replay(path: Path) -> None:
         assert await put(mailbox, request("b")) == STORED
         assert await mailbox.letters.replay([1]) == []
         assert len(await mailbox.letters.find()) == 1
+
+
+def stranger(name: str, sender: str = "acme:odd@1:default", size: int = 10) -> Request:
+    item = request(name, sender=sender, size=size)
+    item.dead = "no such method"
+    return item
+
+
+async def test_what_can_never_run_is_acknowledged_after_the_commit(path: Path) -> None:
+    async with Mailbox(path) as mailbox:
+        told = put(mailbox, stranger("a"))
+        assert (mailbox.depth, told.done()) == (1, False)
+        assert await told == STORED
+        assert mailbox.depth == 0
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT request_id, reason FROM actr_dead").fetchall()
+    connection.close()
+    assert rows == [("a", "no such method")]
+
+
+async def test_what_can_never_run_waits_for_room_as_all_do(path: Path) -> None:
+    async with Mailbox(path, capacity=1) as mailbox:
+        deliveries = Deliveries(mailbox)
+        assert await put(mailbox, request("inside")) == STORED
+        told = put(mailbox, stranger("waits"))
+        await settled(mailbox)
+        assert (mailbox.waiting, told.done()) == (1, False)
+        mailbox.complete(deliveries.requests[0], b"reply")
+        assert await told == STORED
+        assert [letter.request_id for letter in await mailbox.letters.find()] == ["waits"]
+
+
+async def test_a_disk_without_room_refuses_what_can_never_run(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(batch: list[Operation]) -> None:
+        for operation in batch:
+            operation.error = no_room()
+
+    monkeypatch.setattr(mailbox._store, "apply", refuse)
+    monkeypatch.setattr(mailbox._store, "apply_now", lambda batch: False)
+    answer = await put(mailbox, stranger("a"))
+    assert isinstance(answer, Refused)
+    assert answer.code is Code.RESOURCE_EXHAUSTED
+    assert (len(mailbox.letters), mailbox.depth) == (0, 0)
+
+
+async def test_no_sender_pushes_out_what_the_actor_had_accepted(path: Path) -> None:
+    # 1. A letter of the actor's own, and one of a sender that sends something strange once.
+    # 2. Another sends more than all letters may take.
+    # 3. Both are still there, and a start knows which is which.
+    async with Mailbox(path, max_bytes=4_000_000) as mailbox:  # 5 %: 200 000 bytes
+        mailbox.bury(request("own", size=100_000), "failed")
+        assert await put(mailbox, stranger("other", "acme:x@1:default")) == STORED
+        for n in range(100):
+            assert await put(mailbox, stranger(f"s{n}", size=3_000)) == STORED
+        assert await put(mailbox, stranger("long", size=30_000)) == STORED
+    async with Mailbox(path, max_bytes=4_000_000) as mailbox:
+        for n in range(100, 200):
+            assert await put(mailbox, stranger(f"s{n}", size=3_000)) == STORED
+        kept = [letter.request_id for letter in await mailbox.letters.find()]
+        assert kept == ["own", "other", "s197", "s198", "s199"]
+        mailbox.bury(request("own too", size=99_000), "failed")
+        kept = [letter.request_id for letter in await mailbox.letters.find()]
+        assert kept == ["own", "own too"], "strangers make room first"

@@ -88,7 +88,6 @@ class Heard:
         self.dispatcher = Dispatcher(
             Routes(
                 put=unused,
-                bury=unused,
                 knows=unused,
                 is_cycle=unused,
                 resolve=self.resolve,

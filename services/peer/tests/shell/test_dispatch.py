@@ -10,7 +10,7 @@ import pytest
 
 from actr_peer.errors import Code
 from actr_peer.inbound.dispatch import Dispatcher, Routes
-from actr_peer.protocol.envelopes import encode_cancel, encode_request
+from actr_peer.protocol.envelopes import decode_envelope, encode_cancel, encode_request
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox import STORED, Put, Refused, Repeated, Request
 from actr_peer.protocol.payload import PayloadType
@@ -83,7 +83,6 @@ class Bench:
         self.dispatcher = Dispatcher(
             Routes(
                 put=self.box.put,
-                bury=unused,
                 knows=lambda route_key: True,
                 is_cycle=unused,
                 resolve=unused,
@@ -189,3 +188,37 @@ async def test_nothing_is_offered_for_a_link_that_is_over(bench: Bench) -> None:
         await bench.link.was_asked.wait()
     assert bench.box.offered.empty()
     assert not bench.dispatcher._stalled
+
+
+async def test_what_cannot_be_decoded_is_acknowledged_when_it_is_kept(bench: Bench) -> None:
+    bench.dispatcher.message(bench.link, RELIABLE, b"\xff", 0)  # type: ignore[arg-type]
+    assert bench.link.acknowledged == []
+    await bench.box.answer("", FULL)
+    bench.arrive(1)
+    assert bench.link.acknowledged == []
+    await bench.box.answer("", STORED)
+    await bench.box.answer("id 1", STORED)
+    assert bench.link.acknowledged == [(RELIABLE, 0), (RELIABLE, 1)]
+    assert bench.dispatcher.counts.undecodable == 1
+
+
+async def test_a_call_of_an_unknown_method_is_answered_when_it_is_kept(bench: Bench) -> None:
+    bench.dispatcher._routes.knows = lambda route_key: False
+    bench.arrive(0, tell=False)
+    bench.arrive(1, tell=True)
+    assert (bench.link.acknowledged, bench.link.sent) == ([], [])
+    await bench.box.answer("id 0", STORED)
+    await bench.box.answer("id 1", STORED)
+    assert bench.link.acknowledged == [(RELIABLE, 0), (RELIABLE, 1)]
+    [reply] = bench.link.sent
+    error = decode_envelope(reply).error
+    assert error is not None
+    assert error.code is Code.UNIMPLEMENTED
+
+
+async def test_a_link_that_has_ended_is_not_told_of_an_unknown_method(bench: Bench) -> None:
+    bench.dispatcher._routes.knows = lambda route_key: False
+    bench.arrive(0, tell=False)
+    bench.link.has_ended = True
+    await bench.box.answer("id 0", STORED)
+    assert bench.link.sent == []

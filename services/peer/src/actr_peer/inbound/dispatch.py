@@ -37,9 +37,8 @@ class Routes:
     """Where things go; filled by the node."""
 
     put: Callable[[Request, Callable[[Put], None]], None]
-    """Stores a request, and says what became of it on the loop, after the sync."""
-    bury: Callable[[Request, str], None]
-    """Keeps a request that can never run, and why, as a dead letter."""
+    """Stores a request, or keeps as a dead letter one that can never run, and says what became of
+    it on the loop, after the sync."""
     knows: Callable[[str], bool]
     """Whether a route key has a handler here."""
     is_cycle: Callable[[Request, tuple[str, ...]], bool]
@@ -83,8 +82,7 @@ class Dispatcher:
             envelope = decode_envelope(message)
         except RemoteProtocolError as exc:
             self.counts.undecodable += 1
-            self._bury_undecodable(link, payload_type, message, str(exc))
-            link.acknowledge(payload_type, number)
+            self._take(link, payload_type, number, _undecodable(link, payload_type, message, exc))
             return
         direction = envelope.direction
         if direction == RESPONSE:
@@ -95,8 +93,11 @@ class Dispatcher:
             self._cancel(link, envelope.request_id)
         elif not self._routes.knows(envelope.route_key):
             self.counts.unknown_route += 1
-            self._refuse_unknown(link, payload_type, message, envelope)
-            link.acknowledge(payload_type, number)
+            request = _request(link, payload_type, message, envelope)
+            request.dead = (
+                f"no method {envelope.route_key!r} here; compare the .proto files of both sides"
+            )
+            self._take(link, payload_type, number, request)
         elif envelope.opens_stream:
             link.acknowledge(payload_type, number)
             self._routes.open_stream(link, envelope)
@@ -106,10 +107,14 @@ class Dispatcher:
                 self._refuse_cycle(link, payload_type, request)
                 link.acknowledge(payload_type, number)
                 return
-            if self._stalled and self._stalled.is_held_up(link, payload_type):
-                self._stalled.wait(link, payload_type, number, request)
-                return
-            self._routes.put(request, partial(self._stored, link, payload_type, number, request))
+            self._take(link, payload_type, number, request)
+
+    def _take(self, link: Link, payload_type: PayloadType, number: int, request: Request) -> None:
+        """Store a request; what comes behind a tell that found no room waits with it."""
+        if self._stalled and self._stalled.is_held_up(link, payload_type):
+            self._stalled.wait(link, payload_type, number, request)
+            return
+        self._routes.put(request, partial(self._stored, link, payload_type, number, request))
 
     def _answer(self, link: Link, message: bytes) -> None:
         """Take what came by a reply lane; nothing there is stored, so a request has no place.
@@ -144,8 +149,10 @@ class Dispatcher:
         self, link: Link, payload_type: PayloadType, number: int, request: Request, result: Put
     ) -> None:
         """The mailbox has decided about one request; called on the loop, after the sync."""
-        if result is STORED:
-            pass  # nearly always
+        if result is STORED:  # nearly always
+            if request.dead and not request.is_tell and not link.is_shut:
+                error = CallError(Code.UNIMPLEMENTED, request.dead)
+                link.lane(payload_type).answer(encode_error(request.request_id, error))
         elif link.is_shut:
             return  # nobody is there to hear, and what was not taken is sent again elsewhere
         elif isinstance(result, Repeated):
@@ -173,27 +180,19 @@ class Dispatcher:
         )
         link.lane(payload_type).answer(encode_error(request.request_id, error))
 
-    def _refuse_unknown(
-        self, link: Link, payload_type: PayloadType, message: bytes, envelope: Envelope
-    ) -> None:
-        reason = f"no method {envelope.route_key!r} here; compare the .proto files of both sides"
-        self._routes.bury(_request(link, payload_type, message, envelope), reason)
-        if envelope.direction != TELL:
-            error = CallError(Code.UNIMPLEMENTED, reason)
-            link.lane(payload_type).answer(encode_error(envelope.request_id, error))
 
-    def _bury_undecodable(
-        self, link: Link, payload_type: PayloadType, message: bytes, reason: str
-    ) -> None:
-        request = Request(
-            sender=str(link.remote),
-            request_id="",
-            payload_type=payload_type,
-            is_tell=True,
-            route_key="",
-            envelope=message,
-        )
-        self._routes.bury(request, reason)
+def _undecodable(
+    link: Link, payload_type: PayloadType, message: bytes, error: RemoteProtocolError
+) -> Request:
+    return Request(
+        sender=link.remote.text,
+        request_id="",
+        payload_type=payload_type,
+        is_tell=True,
+        route_key="",
+        envelope=message,
+        dead=str(error),
+    )
 
 
 def _request(link: Link, payload_type: PayloadType, message: bytes, envelope: Envelope) -> Request:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from actr_peer.errors import CallError, Code
 from actr_peer.inbound.duplicates import Done, Duplicates, Entry, size_of
+from actr_peer.inbound.letters import Letters
 from actr_peer.inbound.rows import insert_row
 from actr_peer.protocol.admission import Admission, Door
 from actr_peer.protocol.envelopes import encode_error
@@ -15,6 +17,7 @@ from actr_peer.protocol.mailbox import (
     REPEATED_QUIETLY,
     RETRY_AFTER,
     ROW_BYTES,
+    STORED,
     Pressure,
     Refused,
     Repeated,
@@ -60,6 +63,7 @@ class Intake:
 
     Args:
         admission: How much may be inside.
+        letters: Keeps what can never run.
         on_pressure: Told when senders begin to be pushed back, and when they no longer are.
     """
 
@@ -68,6 +72,7 @@ class Intake:
         ledger: Ledger[Any],
         duplicates: Duplicates,
         admission: Admission[Entry],
+        letters: Letters,
         on_pressure: Callable[[Pressure], None],
     ) -> None:
         self.counts = Counts()
@@ -75,6 +80,7 @@ class Intake:
         self.last_sequence = 0
         self._ledger = ledger
         self._duplicates = duplicates
+        self._letters = letters
         self._on_pressure = on_pressure
 
     def found(self, request: Request) -> None:
@@ -84,6 +90,9 @@ class Intake:
 
     def put(self, request: Request, done: Done) -> None:
         """See :meth:`Mailbox.put`."""
+        if request.dead:
+            self._enter(Entry(request, done))
+            return
         if request.call_number:
             self._duplicates.hear(request)
         known = self._duplicates.get(request.sender, request.request_id)
@@ -94,11 +103,15 @@ class Intake:
         entry = Entry(request, done)
         if request.call_number and self._is_over(entry):
             return
+        self._enter(entry)
+
+    def _enter(self, entry: Entry) -> None:
         door = self.admission.enter(entry)
         if door is _IN:
             self._save(entry)
         elif door is Door.WAITS:
-            self._duplicates.add(entry)
+            if not entry.request.dead:
+                self._duplicates.add(entry)
             self.counts.pushed_back += 1
             if self.admission.waiting == 1:
                 self._on_pressure(Pressure.FULL)
@@ -118,11 +131,22 @@ class Intake:
 
     def _save(self, entry: Entry) -> None:
         request = entry.request
+        if request.dead:
+            self._letters.receive(request, partial(self._kept, entry))
+            return
         self._duplicates.add(entry)
         self.last_sequence += 1
         request.sequence = self.last_sequence
         kind = UrgentInsert if entry.is_signal else Insert
         self._ledger.write(kind(entry, insert_row(request), entry.size))
+
+    def _kept(self, entry: Entry, error: Exception | None) -> None:
+        """A message that can never run is among the dead letters, or could not be kept."""
+        self.leave(entry.request)
+        if error is None:
+            entry.answer(STORED)
+        else:
+            self._refuse(entry, f"the mailbox cannot keep it: {error}", code_of(error))
 
     def next_sequence(self) -> int:
         """The next number in the order of arrival."""

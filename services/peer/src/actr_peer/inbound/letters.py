@@ -1,13 +1,13 @@
 """Dead letters: requests that were given up, kept for somebody to look at (spec 3.4).
 
-They take at most 5 % of the database; the oldest are dropped for new ones, and counted.
+They take at most 5 % of the database; the oldest are dropped for new ones, and counted
+(:mod:`actr_peer.protocol.shelf`).
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from actr_peer.inbound.rows import (
 )
 from actr_peer.protocol.mailbox import ROW_BYTES, Request, State
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.shelf import Shelf
 from actr_peer.storage.database import Connection
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Row, Task
@@ -88,23 +89,27 @@ class Letters:
     def __init__(self, mailbox: Mailbox, ledger: Ledger[Any], max_bytes: int) -> None:
         self._mailbox = mailbox
         self._ledger = ledger
-        self._max_bytes = max_bytes
-        self._kept: deque[tuple[int, int]] = deque()
-        """Sequence number and bytes, oldest first."""
-        self.bytes = 0
+        self._shelf = Shelf(max_bytes)
         self.buried = 0
         """Since the start."""
-        self.dropped = 0
-        """For want of room, since the start."""
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._shelf)
 
-    def restore(self, dead: list[tuple[int, int]]) -> None:
+    @property
+    def size(self) -> int:
+        """Bytes of all that are kept."""
+        return self._shelf.bytes
+
+    @property
+    def dropped(self) -> int:
+        """For want of room, since the start."""
+        return self._shelf.dropped
+
+    def restore(self, dead: list[tuple[int, int, str]]) -> None:
         """Take over what a start found."""
-        for sequence, size in dead:
-            self._kept.append((sequence, size + ROW_BYTES))
-            self.bytes += size + ROW_BYTES
+        for sequence, size, stranger in dead:
+            self._shelf.restore(sequence, size + ROW_BYTES, stranger)
 
     def bury(self, request: Request, reason: str, reply: bytes | None = None) -> None:
         """Give up a request. One that was stored is finished, with ``reply`` remembered.
@@ -114,32 +119,36 @@ class Letters:
         if not request.sequence:
             request.sequence = self._mailbox.next_sequence()
         size = len(request.envelope) + ROW_BYTES
-        too_many = self._make_room(size)
-        if size <= self._max_bytes:
-            self._kept.append((request.sequence, size))
-            self.bytes += size
-        else:
-            too_many.append(request.sequence)
+        too_many = self._shelf.add(request.sequence, size)
         self.buried += 1
         is_stored = self._mailbox.close_request(request, reply)
-        letter = _letter_row(request, reason)
         work = partial(
             _bury,
-            letter=letter,
+            letter=_letter_row(request, reason),
             done=done_row(request.sequence, reply) if is_stored else None,
             too_many=too_many,
         )
         self._ledger.ride(Task(work, self._ledger.keep_if_failed, size=size, reserve=VITAL))
 
-    def _make_room(self, size: int) -> list[int]:
-        """Forget the oldest until ``size`` more bytes fit; returns their numbers."""
-        leaving = []
-        while self._kept and self.bytes + size > self._max_bytes:
-            sequence, freed = self._kept.popleft()
-            self.bytes -= freed
-            self.dropped += 1
-            leaving.append(sequence)
-        return leaving
+    def receive(self, request: Request, done: Callable[[Exception | None], None]) -> None:
+        """Keep a message that can never run; ``done`` hears of the commit, or why there is none.
+
+        One for which there is no room among the letters is dropped, which is no error.
+        """
+        request.sequence = self._mailbox.next_sequence()
+        size = len(request.envelope) + ROW_BYTES
+        too_many = self._shelf.add_stranger(request.sequence, size, request.sender)
+        self.buried += 1
+        work = partial(
+            _bury, letter=_letter_row(request, request.dead), done=None, too_many=too_many
+        )
+
+        def tell(task: Task) -> None:
+            if task.error is not None:
+                self._shelf.forget(request.sequence)
+            done(task.error)
+
+        self._ledger.ride(Task(work, tell, size=size))
 
     async def find(self, which: Filter = Filter()) -> list[Letter]:
         """The letters that fit, oldest first, without their envelopes."""
@@ -182,9 +191,8 @@ class Letters:
         return [old for old, _ in revived]
 
     def _forget(self, sequences: Iterable[int]) -> None:
-        gone = set(sequences)
-        self.bytes -= sum(size for sequence, size in self._kept if sequence in gone)
-        self._kept = deque(kept for kept in self._kept if kept[0] not in gone)
+        for sequence in sequences:
+            self._shelf.forget(sequence)
 
 
 def list_letters(connection: Connection, *, which: Filter) -> list[Letter]:
@@ -260,7 +268,8 @@ def _letter_row(request: Request, reason: str) -> Row:
 def _bury(connection: Connection, *, letter: Row, done: Row | None, too_many: list[int]) -> None:
     if done is not None:
         UPSERT.execute(connection, [done])
-    connection.execute(f"INSERT OR REPLACE INTO actr_dead VALUES({','.join('?' * 13)})", letter)
+    if letter[0] not in too_many:
+        connection.execute(f"INSERT OR REPLACE INTO actr_dead VALUES({','.join('?' * 13)})", letter)
     _drop(connection, sequences=too_many)
 
 

@@ -98,20 +98,17 @@ class Mailbox:
             connect=connect,
         )
         self._ledger: Ledger[Found] = Ledger(path, self._store, durability, self._committed)
-        self._duplicates = Duplicates(
-            self._ledger,
-            Remembered(
-                seconds=remember, max_count=max_remembered, max_bytes=max_bytes // REPLY_SHARE
-            ),
-        )
+        reply_bytes = max_bytes // REPLY_SHARE
+        remembered = Remembered(seconds=remember, max_count=max_remembered, max_bytes=reply_bytes)
+        self._duplicates = Duplicates(self._ledger, remembered)
         self.letters = Letters(self, self._ledger, max_bytes // DEAD_SHARE)
-        self._letterbox = Letterbox(
-            path + "-letters", {"replay": self.letters.replay, "drop": self.letters.drop}
-        )
+        verbs = {"replay": self.letters.replay, "drop": self.letters.drop}
+        self._letterbox = Letterbox(path + "-letters", verbs)
         self._intake = Intake(
             self._ledger,
             self._duplicates,
             Admission(capacity, max_bytes // QUEUE_SHARE),
+            self.letters,
             lambda pressure: self.on_pressure(pressure),
         )
         self.counts = self._intake.counts

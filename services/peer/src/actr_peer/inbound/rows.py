@@ -67,6 +67,8 @@ REQUEST_COLUMNS = (
 _DONE = int(State.DONE)
 _TELL = 16
 """Bit of ``kind`` that says tell; below it is the payload type."""
+_STRANGE = 32
+"""Bit of ``kind`` of a dead letter that was never accepted."""
 _KINDS = [[int(kind) | bit for kind in PayloadType] for bit in (0, _TELL)]
 
 
@@ -111,11 +113,17 @@ def request_of(row: Row) -> Request:
 
 def kind_of(request: Request) -> int:
     """Payload type and tell in one number."""
-    return _KINDS[request.is_tell][request.payload_type]
+    kind = _KINDS[request.is_tell][request.payload_type]
+    return kind | _STRANGE if request.dead else kind
+
+
+def is_strange(kind: int) -> bool:
+    """Whether a dead letter was never accepted."""
+    return bool(kind & _STRANGE)
 
 
 def payload_type_of(kind: int) -> PayloadType:
-    return PayloadType(kind & ~_TELL)
+    return PayloadType(kind & ~(_TELL | _STRANGE))
 
 
 def is_tell(kind: int) -> bool:

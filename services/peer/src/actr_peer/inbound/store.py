@@ -14,6 +14,7 @@ from actr_peer.inbound.rows import (
     TABLES,
     UPSERT,
     VERSION,
+    is_strange,
     is_tell,
     request_of,
     to_unsigned,
@@ -41,8 +42,9 @@ class Found:
     """In order of arrival."""
     horizons: list[tuple[str, int, int]] = field(default_factory=list)
     """Sender, store id, low-water mark."""
-    dead: list[tuple[int, int]] = field(default_factory=list)
-    """Sequence number and bytes of each dead letter, oldest first."""
+    dead: list[tuple[int, int, str]] = field(default_factory=list)
+    """Sequence number and bytes of each dead letter, and the sender of one that was never
+    accepted; oldest first."""
     last_sequence: int = 0
     quiet: float = 0.0
     """Seconds since the file was last written, by the wall clock."""
@@ -159,9 +161,13 @@ class MailboxStore:
             "SELECT sender, store_id, low_water FROM actr_horizon"
         ).fetchall():
             found.horizons.append((sender, to_unsigned(store_id), low))
-        found.dead = execute(
-            "SELECT sequence, ifnull(length(body), 0) FROM actr_dead ORDER BY sequence"
-        ).fetchall()
+        found.dead = [
+            (sequence, size, sender if is_strange(kind) else "")
+            for sequence, size, kind, sender in execute(
+                "SELECT sequence, ifnull(length(body), 0), kind, sender FROM actr_dead"
+                " ORDER BY sequence"
+            ).fetchall()
+        ]
         found.last_sequence = highest(self._connection)
         return found
 

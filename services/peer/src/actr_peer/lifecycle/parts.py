@@ -103,7 +103,6 @@ class Parts:
         self.dispatcher = Dispatcher(
             Routes(
                 put=self.mailbox.put,
-                bury=self.mailbox.letters.bury,
                 knows=self.handlers.knows,
                 is_cycle=self._is_cycle,
                 resolve=self._resolve,

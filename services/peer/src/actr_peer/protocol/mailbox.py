@@ -98,6 +98,8 @@ class Request:
     """Starts that ended with a failure of the handler."""
     arrived_at: float | None = field(default=None, repr=False, compare=False)
     """By the loop's clock; None: before this start of the process."""
+    dead: str = ""
+    """Why it can never run: it is kept as a dead letter; empty: it can."""
     decoded: Any = field(default=None, repr=False, compare=False)
     """``envelope``, decoded, where the dispatcher has it at hand; None after a restart."""
 
