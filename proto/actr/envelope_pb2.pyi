@@ -126,12 +126,15 @@ class RpcEnvelope(_message.Message):
     """W3C Trace Context, level 1."""
     tracestate: _builtins.str
     call_number: _builtins.int
-    """Durable calls: the caller's call number (0: not durable), and the smallest number that
-    the caller has not finished. What is below it the callee may forget.
+    """Durable calls: the caller's call number (0: not durable), and the smallest number for this
+    callee that the caller has not finished. What is below it the callee may forget. Both are
+    below 2^63.
     """
     low_water: _builtins.int
     store_id: _builtins.int
-    """Identity of the caller's outbox file: call numbers count within it."""
+    """What call numbers count within: random, and new at each start of the caller's outbox, so that
+    an outbox restored from a copy uses no number twice.
+    """
     @_builtins.property
     def error(self) -> Global___RpcError: ...
     @_builtins.property
