@@ -28,6 +28,9 @@ LOT = 512
 LOTS = 16
 """Of a small memory, and of the time one is kept: how finely it forgets."""
 
+FINE = 64
+"""Of the time for which a caller must have been silent: how finely it is known."""
+
 Caller = tuple[str, int]
 """Sender and store id: one run of an outbox."""
 
@@ -110,6 +113,7 @@ class Remembered:
         max_bytes: int = 1 << 62,
     ) -> None:
         self._seconds = seconds
+        self._fine = seconds / FINE
         self._max_count = max_count
         self._max_bytes = max_bytes
         self._lot_size = max(1, min(LOT, max_count // LOTS))
@@ -126,7 +130,7 @@ class Remembered:
         self._durable_held = [0, 0]
         self._low: OrderedDict[Caller, int] = OrderedDict()
         self._lows_of: dict[str, dict[int, None]] = {}
-        """Their store ids, by sender; the least recently heard is first."""
+        """Their store ids, by sender; the one that was new first is first."""
         self.evicted: list[Caller] = []
         """Whose mark was forgotten for another's; for the shell to take away."""
 
@@ -185,10 +189,15 @@ class Remembered:
         return True
 
     def _count_durable(self, finished: Finished, sign: int) -> None:
-        held = self._held.setdefault(finished.sender, [0, 0])
-        for count in (held, self._durable_held):
-            count[0] += sign
-            count[1] += sign * finished.size
+        size, all_held = sign * finished.size, self._durable_held
+        all_held[0] += sign
+        all_held[1] += size
+        held = self._held.get(finished.sender)
+        if held is None:
+            self._held[finished.sender] = [sign, size]
+            return
+        held[0] += sign
+        held[1] += size
         if not held[0]:
             del self._held[finished.sender]
 
@@ -207,7 +216,8 @@ class Remembered:
 
     def hear(self, caller: Caller, now: float) -> None:
         """A message of this caller came: it is not gone."""
-        if caller in self._heard:
+        heard = self._heard.get(caller)
+        if heard is not None and now - heard > self._fine:
             self._heard[caller] = now
             self._heard.move_to_end(caller)
 
@@ -256,8 +266,12 @@ class Remembered:
         known = self._low.get(caller, 0)
         if low <= known:
             return None
-        self.restore_low(caller, low)
-        self._bound_lows(caller)
+        if known:
+            self._low[caller] = low
+            self._low.move_to_end(caller)
+        else:
+            self.restore_low(caller, low)
+            self._bound_lows(caller)
         kept = self._durable.get(caller)
         if not kept:
             return []
@@ -290,10 +304,7 @@ class Remembered:
         """What a restart found, least recently heard first."""
         self._low[caller] = low
         self._low.move_to_end(caller)
-        sender, store_id = caller
-        own = self._lows_of.setdefault(sender, {})
-        own.pop(store_id, None)  # the newest comes last
-        own[store_id] = None
+        self._lows_of.setdefault(caller[0], {})[caller[1]] = None
 
     def __len__(self) -> int:
         return self._count + len(self._newest) + self._durable_held[0]
