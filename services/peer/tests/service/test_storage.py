@@ -357,7 +357,7 @@ import os, sys, time
 from actr_peer.storage.database import FileLock
 lock = FileLock(sys.argv[1])
 lock.take()
-if os.fork():
+if not os.fork():
     os.write(1, b"x")
 os.read(0, 1)
 """
