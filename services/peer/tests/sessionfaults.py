@@ -33,9 +33,9 @@ class NoDuplicateWindow(Session):
     class RECEIVER(Receiver):
         __slots__ = ()
 
-        def _hold(self, frame: Data) -> None:
+        def _hold(self, frame: Data, now: float) -> None:
             if frame.seq >= self.expected:
-                super()._hold(frame)
+                super()._hold(frame, now)
 
         def receive(self, frame: Data, now: float, out: list[Delivery]) -> None:
             if frame.seq < self.expected and frame.parts == 1:

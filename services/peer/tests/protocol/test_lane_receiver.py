@@ -5,10 +5,10 @@ from itertools import permutations
 import pytest
 
 from actr_peer.errors import LimitError, RemoteProtocolError
-from actr_peer.protocol.frames import Ack, Data
+from actr_peer.protocol.frames import FRAGMENT_BYTES, Ack, Data
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.receiver import ACK_EVERY, ACK_WITHIN, EPOCH_BITS, Delivery, Receiver
-from actr_peer.protocol.sender import WINDOW_BYTES, WINDOW_FRAMES
+from actr_peer.protocol.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender
 
 RPC, STREAM = PayloadType.RPC_RELIABLE, PayloadType.STREAM_RELIABLE
 
@@ -126,6 +126,48 @@ def test_a_remote_that_ignores_credit_is_stopped() -> None:
     receiver = rpc()
     with pytest.raises(LimitError):
         feed(receiver, *whole(*range(3 * WINDOW_FRAMES)))
+
+
+def test_a_remote_that_ignores_credit_is_stopped_at_the_window_and_one_message() -> None:
+    receiver = rpc()
+    piece = bytes(16_000)
+    feed(receiver, *(Data(part, part, 1000, piece) for part in range(1000)))
+    second = [Data(1000 + part, part, 1000, piece) for part in range(1000)]
+    with pytest.raises(LimitError) as caught:
+        feed(receiver, *second)
+    assert caught.value.limit == WINDOW_BYTES + (1 << 24) + FRAGMENT_BYTES
+
+
+@pytest.mark.parametrize("size", [300, 200_000, 4_000_000, 1 << 24])
+def test_a_remote_that_keeps_to_its_credit_is_never_stopped(size: int) -> None:
+    sender, receiver = Sender(), rpc()
+    sent = 0
+    for _ in range(200):
+        if sender.held_bytes < 4 * WINDOW_BYTES:
+            sender.accept(bytes(size))
+        while (frame := sender.take(1, 0.0, FRAGMENT_BYTES, is_active=True)) is not None:
+            count = -(-size // FRAGMENT_BYTES)
+            part = frame.seq - frame.first
+            feed(receiver, Data(frame.seq, part, count, bytes(frame.data)))
+            sent += 1
+            if sent % 50 == 0:
+                sender.on_ack(receiver.ack(), 0.0)
+        sender.on_ack(receiver.ack(), 0.0)
+    assert (
+        receiver.waiting_bytes >= WINDOW_BYTES
+        or receiver.ack().credit_messages == 0
+        or (size == 300)
+    )
+    assert receiver.all_bytes >= receiver.waiting_bytes
+
+
+def test_what_waits_for_the_mailbox_is_held() -> None:
+    receiver = rpc()
+    feed(receiver, *whole(0, 1))
+    assert receiver.all_bytes == 2
+    receiver.acknowledge(0, 0.0)
+    receiver.acknowledge(1, 0.0)
+    assert receiver.all_bytes == 0
 
 
 def test_word_is_due_after_eight_messages_or_a_moment() -> None:

@@ -10,12 +10,31 @@ from hypothesis import strategies as st
 
 from actr_peer.errors import LimitError, RemoteProtocolError
 from actr_peer.protocol import frames
-from actr_peer.protocol.ends import MAX_PARKED, Changed, Left, News, Refused, Restarted
-from actr_peer.protocol.frames import Ack, ByeReason, Data, Hello, Ping, Pong, decode
+from actr_peer.protocol.ends import (
+    ANSWER_EVERY,
+    MAX_PARKED,
+    MAX_PARKED_BYTES,
+    MAX_WORDS,
+    Changed,
+    Left,
+    News,
+    Refused,
+    Restarted,
+)
+from actr_peer.protocol.frames import (
+    WIRE_MESSAGE_BYTES,
+    Ack,
+    ByeReason,
+    Data,
+    Hello,
+    Ping,
+    Pong,
+    decode,
+)
 from actr_peer.protocol.lanes import HELD_BYTES
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.receiver import Delivery
-from actr_peer.protocol.session import Session
+from actr_peer.protocol.session import MAX_ACKS, Session
 from actr_peer.protocol.wires import WireState
 
 RTC, WS = WireKind.WEBRTC, WireKind.WEBSOCKET
@@ -460,6 +479,26 @@ def test_a_wire_older_than_the_present_process_cannot_tell_of_another() -> None:
     assert Refused(1) in near.news
 
 
+def test_an_incarnation_that_was_replaced_does_not_come_back_on_a_newer_wire() -> None:
+    near, _ = joined(WS)
+    restart(near, wire=2)
+    near.news.clear()
+    near.session.open(7, WS, 0.0, was_dialled=False)
+    near.receive(7, 1, frames.encode_hello(Hello(222, 111, (0,) * 6, 1 << 20)))
+    assert near.news == [Refused(7)]
+    assert near.session.remote_incarnation == 333
+
+
+def test_after_a_renewal_the_incarnation_before_it_does_not_come_back() -> None:
+    near, _ = joined(WS)
+    near.session.renew(112)
+    near.session.news.clear()
+    near.session.open(7, WS, 0.0, was_dialled=False)
+    near.receive(7, 1, frames.encode_hello(Hello(222, 111, (0,) * 6, 1 << 20)))
+    assert near.news == [Refused(7)]
+    assert near.session.remote_incarnation == 0
+
+
 def test_what_a_far_side_says_of_another_incarnation_counts_for_nothing() -> None:
     near, _ = joined(WS)
     near.session.open(2, RTC, 0.0, was_dialled=True)
@@ -515,11 +554,13 @@ def test_a_far_side_that_breaks_the_protocol_is_told_on(channel: int, data: byte
 
 def hostile_messages(size: int = 16_000, parts: int = 1040) -> Iterator[tuple[int, bytes]]:
     """All that the windows let a far side make this one hold, on all lanes."""
-    for lane in (RPC, SIGNAL, STREAM, LATENCY):
+    lanes = [(lane, 0) for lane in (RPC, SIGNAL, STREAM, LATENCY)]
+    lanes += [(lane, frames.REPLY_FLAG) for lane in (RPC, SIGNAL)]
+    for lane, flag in lanes:
         for n in range(parts - 1):
-            yield lane, frames.fragment_head(n, size, n, parts) + bytes(size)
+            yield lane, frames.fragment_head(n, size, n, parts, flag=flag) + bytes(size)
         for n in range(parts, parts + 250):
-            yield lane, frames.data_head(n, size) + bytes(size)
+            yield lane, frames.data_head(n, size, flag) + bytes(size)
 
 
 def test_bytes_held_for_one_remote_are_bounded_over_all_lanes() -> None:
@@ -541,10 +582,81 @@ def test_unknown_wires_are_not_heard() -> None:
 
 def test_a_flood_of_pings_and_questions_has_one_answer() -> None:
     near, _ = joined(WS)
-    for number in range(1000):
-        near.receive(1, 3, frames.encode_ping(number))
-        near.receive(1, 1, frames.encode_ask(RPC))
-    assert decoded(near.takes(1)) == [Pong(999), Ack(RPC, 0, 0, 1024, 4 << 20)]
+    for number in range(250):
+        near.receive(1, 3, frames.encode_ping(number), 5.0)
+        near.receive(1, 1, frames.encode_ask(RPC), 5.0)
+    assert decoded(near.takes(1)) == [Pong(249), Ack(RPC, 0, 0, 1024, 4 << 20)]
+
+
+def test_a_question_asked_again_at_once_is_not_answered_again() -> None:
+    near, _ = joined(WS)
+    answers = 0
+    for turn in range(100):
+        now = 5.0 + turn * ANSWER_EVERY / 10
+        near.receive(1, 1, frames.encode_ask(RPC) + frames.encode_ask(STREAM), now)
+        answers += len([f for f in decoded(near.takes(1, now)) if isinstance(f, Ack)])
+    assert answers in (20, 22)
+
+
+WORDS = {
+    "hello": frames.encode_hello(Hello(222, 111, (0,) * 6, 1 << 20)),
+    "ping": frames.encode_ping(7),
+    "pong": frames.encode_pong(7),
+    "ask": frames.encode_ask(RPC),
+    "bye": frames.encode_bye(ByeReason.IDLE),
+}
+
+
+@pytest.mark.parametrize("word", WORDS.values(), ids=WORDS)
+@pytest.mark.parametrize("count", [1, 8, 100], ids="{} in a wire message".format)
+def test_a_flood_of_words_breaks_the_rules_and_makes_nothing_grow(word: bytes, count: int) -> None:
+    near, _ = joined(WS)
+    for _ in range(MAX_WORDS // count):
+        near.session.receive(1, 1, word * count, 5.0)
+    with pytest.raises(RemoteProtocolError, match="in a second"):
+        near.session.receive(1, 1, word * count, 5.9)
+    assert len(near.session.news) <= 1
+    assert len(near.takes(1, 5.0)) <= 2
+
+
+def test_as_many_words_may_come_in_each_second() -> None:
+    near, _ = joined(WS)
+    for second in range(5):
+        near.session.receive(1, 3, WORDS["ping"] * MAX_WORDS, 5.0 + second)
+
+
+def test_words_that_a_slow_wire_held_up_come_at_once_and_break_nothing() -> None:
+    near, _ = joined(WS)
+    for _ in range(10 * 10):  # ten seconds at the fastest pulse, and all else
+        near.session.receive(1, 3, b"".join(WORDS[name] for name in ("hello", "ping", "pong")), 5.0)
+
+
+def test_many_acknowledgements_in_one_wire_message_break_the_rules() -> None:
+    near, _ = joined(WS)
+    ack = frames.encode_ack(Ack(RPC, 0, 0, 1024, 1 << 20))
+    near.receive(1, 1, ack * MAX_ACKS)
+    with pytest.raises(RemoteProtocolError):
+        near.receive(1, 1, ack * (MAX_ACKS + 1))
+
+
+def test_a_wire_message_longer_than_any_breaks_the_rules() -> None:
+    near, _ = joined(WS)
+    with pytest.raises(RemoteProtocolError):
+        near.receive(1, STREAM, frames.data_head(0, WIRE_MESSAGE_BYTES) + bytes(WIRE_MESSAGE_BYTES))
+
+
+def test_what_comes_before_a_hello_is_counted_until_it_is_read_or_its_wire_is_gone() -> None:
+    far = Side(222)
+    for wire in (1, 2):
+        far.session.open(wire, WS, 0.0, was_dialled=False)
+        for _ in range(MAX_PARKED):
+            far.receive(wire, 3, frames.data_head(0, 10_000) + bytes(10_000))
+    account = far.session.account
+    assert account.held_bytes == far.session.lanes.held_bytes
+    assert 2 * MAX_PARKED_BYTES - 40_000 < account.held_bytes <= 2 * MAX_PARKED_BYTES
+    far.session.close(1)
+    far.receive(2, 1, frames.encode_hello(Hello(111, 0, (0,) * 6, 1 << 20)))
+    assert account.held_bytes == 0
 
 
 def test_a_latency_first_message_without_a_wire_is_dropped_when_it_is_old() -> None:

@@ -48,6 +48,17 @@ async def test_a_reply_leaves_though_the_window_of_requests_is_full() -> None:
         assert (RPC, b"cancel", UNNUMBERED) in heard.messages
 
 
+async def test_a_cancellation_comes_behind_its_request_too() -> None:
+    async with joined() as pair:
+        near, _ = await connect(pair)
+        await near.lane(RPC).send(b"request")
+        near.lane(RPC).cancel(b"cancel")
+        heard = pair.bob.heard
+        await heard.until(lambda: heard.bodies().count(b"cancel") == 2)
+        numbers = {number for _, message, number in heard.messages if message == b"cancel"}
+        assert numbers == {UNNUMBERED, 1}
+
+
 async def test_a_reply_longer_than_the_caller_takes_is_an_error_to_it() -> None:
     async with joined() as pair:
         _, far = await connect(pair)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
-from actr_peer.errors import BrokenError
 from actr_peer.outbound.calls import PendingCalls
 from actr_peer.protocol.envelopes import decode_envelope, encode_reply
 from actr_peer.protocol.identity import ActrId
@@ -34,12 +31,10 @@ async def test_a_call_is_answered_once() -> None:
     assert (await call.future).payload == b"first"
 
 
-async def test_the_loss_of_a_remote_fails_its_calls_and_no_others() -> None:
+async def test_a_call_is_waited_for_until_it_is_closed() -> None:
     calls = PendingCalls()
-    loop = asyncio.get_running_loop()
-    lost, other = calls.open(BOB, "1", RPC, loop), calls.open(EVE, "2", RPC, loop)
-    calls.fail_remote(BOB, BrokenError("gone"))
-    with pytest.raises(BrokenError):
-        await lost.future
-    assert not other.future.done()
+    call = calls.open(EVE, "1", RPC, asyncio.get_running_loop())
     assert calls.waits_for(EVE)
+    assert not calls.waits_for(BOB)
+    calls.close(call)
+    assert not calls.waits_for(EVE)

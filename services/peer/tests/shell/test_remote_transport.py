@@ -330,10 +330,14 @@ async def test_a_message_that_crosses_the_end_of_an_idle_link_is_not_lost(
         link = pair.ada.transport.link(BOB)
         await pair.ada.heard.until(lambda: is_whole(link))
         await asyncio.sleep(0.06)
+        hear_of_end = pair.bob.heard.gone
+
+        def gone(its_link: Link, error: PeerError) -> None:
+            hear_of_end(its_link, error)
+            link.lane(lane).offer(b"crossing")
+
+        monkeypatch.setattr(pair.bob.heard, "gone", gone)
         link.close_if_idle(0.0)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        await link.lane(lane).send(b"crossing")
         await pair.bob.heard.until(lambda: pair.bob.heard.bodies(lane) == [b"crossing"])
         assert [type(error) for error in pair.bob.heard.errors] == [ClosedError]
         assert (pair.ada.heard.resets, pair.ada.heard.errors) == ([], [])

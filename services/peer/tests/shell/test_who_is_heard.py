@@ -10,6 +10,7 @@ from linkpair import ADA, BOB, Heard
 
 from actr_peer.errors import PeerError, UnreachableError
 from actr_peer.protocol import frames
+from actr_peer.protocol.budget import Budget
 from actr_peer.protocol.ends import CONTROL, News, Refused, Restarted
 from actr_peer.protocol.frames import Hello
 from actr_peer.protocol.identity import ActrId
@@ -83,6 +84,7 @@ def link_of(tasks: Tasks) -> Link:
         removed=lambda link: None,
         in_use=lambda link: False,
         incarnation=lambda: 2,
+        budget=Budget(),
     )
     return Link(BOB, setup, Session(1, prefer=[WS]))
 

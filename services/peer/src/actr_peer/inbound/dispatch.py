@@ -13,6 +13,7 @@ from functools import partial
 
 from actr_peer.errors import CallError, Code, RemoteProtocolError
 from actr_peer.inbound.stalled import StalledLanes
+from actr_peer.protocol.bounds import request_id_of
 from actr_peer.protocol.chunks import Chunk, decode_chunk
 from actr_peer.protocol.envelopes import (
     CANCEL,
@@ -81,6 +82,7 @@ class Dispatcher:
         try:
             envelope = decode_envelope(message)
         except RemoteProtocolError as exc:
+            self._blame(link, payload_type, message, exc)
             self.counts.undecodable += 1
             self._take(link, payload_type, number, _undecodable(link, payload_type, message, exc))
             return
@@ -115,6 +117,15 @@ class Dispatcher:
             self._stalled.wait(link, payload_type, number, request)
             return
         self._routes.put(request, partial(self._stored, link, payload_type, number, request))
+
+    def _blame(
+        self, link: Link, payload_type: PayloadType, message: bytes, why: RemoteProtocolError
+    ) -> None:
+        """Tell a caller that its request breaks the rules, if it can be told."""
+        request_id = request_id_of(message)
+        if request_id and not link.is_shut:
+            error = CallError(Code.INVALID_ARGUMENT, str(why))
+            link.lane(payload_type).answer(encode_error(request_id, error))
 
     def _answer(self, link: Link, message: bytes) -> None:
         """Take what came by a reply lane; nothing there is stored, so a request has no place.

@@ -171,12 +171,14 @@ class Parts:
         self.durable.remote_reset(remote)
 
     def _remote_gone(self, link: Link, error: PeerError) -> None:
+        """Whatever used this link ends; what uses its successor does not notice."""
         remote = link.remote
-        self.calls.fail_remote(remote, error)
+        self.calls.fail_link(link, error)
         self.streams.fail_link(link, error)
         self.openings.cancel_link(link)
-        self.media_subscribers.forget_remote(remote)
-        self.durable.remote_gone(remote)
+        if self.find_link(remote) is None:
+            self.media_subscribers.forget_remote(remote)
+        self.durable.link_gone(link)
 
     def find_link(self, remote: ActrId) -> Link | None:
         """The link to ``remote``, if there is one."""

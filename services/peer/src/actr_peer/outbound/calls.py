@@ -16,6 +16,7 @@ from actr_peer.errors import PeerError
 from actr_peer.protocol.envelopes import Envelope
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.transport.link import Link
 
 
 def new_request_id() -> str:
@@ -32,7 +33,7 @@ def expire(future: asyncio.Future[Any]) -> None:
 class PendingCall:
     """One request that was sent and whose reply is awaited."""
 
-    __slots__ = ("future", "is_sent", "message", "payload_type", "remote", "request_id")
+    __slots__ = ("future", "is_sent", "link", "message", "payload_type", "remote", "request_id")
 
     def __init__(
         self,
@@ -48,6 +49,13 @@ class PendingCall:
         self.message = b""
         """The serialized request, kept for a callee that restarts before it answers."""
         self.is_sent = False
+        self.link: Link | None = None
+        """What the request was sent by; set when it has been."""
+
+    def sent(self, link: Link) -> None:
+        """The request has left; the end of ``link`` is the end of this call."""
+        self.is_sent = True
+        self.link = link
 
     def expire(self) -> None:
         """Time is up: whoever waits gets a ``TimeoutError``."""
@@ -56,6 +64,7 @@ class PendingCall:
     def renew(self) -> None:
         """The callee asks to be asked again: wait for another reply."""
         self.is_sent = False
+        self.link = None
         self.future = self.future.get_loop().create_future()
 
 
@@ -100,10 +109,13 @@ class PendingCalls:
         """Whether a call to ``remote`` waits for its reply."""
         return any(call.remote == remote for call in self._calls.values())
 
-    def fail_remote(self, remote: ActrId, error: PeerError) -> None:
-        """The remote is lost for good: exactly its calls fail, at once."""
+    def fail_link(self, link: Link, error: PeerError) -> None:
+        """A link is gone: exactly the calls that were sent by it fail, at once.
+
+        Those that have not been sent, or by its successor, are not touched.
+        """
         for call in self._calls.values():
-            if call.remote == remote and not call.future.done():
+            if call.link is link and not call.future.done():
                 call.future.set_exception(error)
 
     def fail_all(self, error: PeerError) -> None:

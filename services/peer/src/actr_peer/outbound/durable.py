@@ -206,8 +206,14 @@ class DurableCalls:
         if self._links.pop(remote, None) is not None:
             self._send_all(remote)
 
-    def remote_gone(self, remote: ActrId) -> None:
-        """No wire is left: dial again after a while, for what the remote owes."""
+    def link_gone(self, link: Link) -> None:
+        """No wire is left: dial again after a while, for what the remote owes.
+
+        What its successor has already been given stays there.
+        """
+        remote = link.remote
+        if self._links.get(remote, link) is not link:
+            return
         self._links.pop(remote, None)
         if self._owed(remote):
             self._redial_later(remote)

@@ -184,7 +184,7 @@ class RemoteGate:
                 asyncio.timeout(timeout) as limit,
                 self._opened(method, options, channel_id=channel_id) as stream,
             ):
-                call.is_sent = True
+                call.sent(stream.link)
                 fails = call_fails(call)
                 feeder = self._out.start(
                     f"feed/{channel_id}",
@@ -279,11 +279,12 @@ class RemoteGate:
                 metadata=options.metadata,
                 extras=self._extras(),
             )
-            lane = self._link().lane(method.payload_type)
+            link = self._link()
+            lane = link.lane(method.payload_type)
             if not lane.offer(call.message):
                 async with asyncio.timeout(left):
                     await lane.send(call.message)
-            call.is_sent = True
+            call.sent(link)
             reply = await call.future
             error = reply.error
             if error is None or not error.retryable or attempt == tries:

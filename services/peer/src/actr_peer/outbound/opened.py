@@ -48,7 +48,7 @@ class Opened:
     ) -> None:
         self.is_answered = False
         """The one reply has come."""
-        self._link = link
+        self.link = link
         self._streams = streams
         self._method = method
         self._channel_id = channel_id
@@ -92,7 +92,7 @@ class Opened:
 
     def _make_halves(self) -> None:
         kind, payload_type = self._method.kind, self._method.payload_type
-        streams, link = self._streams, self._link
+        streams, link = self._streams, self.link
         if kind.replies_stream:
             self._reader = streams.open_reader(link, self._channel_id, payload_type)
             self._reader.listen()
@@ -108,14 +108,14 @@ class Opened:
 
     async def _open(self) -> None:
         opening = self._encode(FIRST if self._reader is not None else NO_CREDIT)
-        lane = self._link.lane(PayloadType.RPC_RELIABLE)
+        lane = self.link.lane(PayloadType.RPC_RELIABLE)
         try:
             async with asyncio.timeout(self._timeout):
                 await lane.send(opening)
         except TimeoutError as exc:
             raise DeadlineError(
                 f"{self._method.route_key} was not opened in {self._timeout:g} s: "
-                f"{self._link.remote} takes no more messages for now"
+                f"{self.link.remote} takes no more messages for now"
             ) from exc
         self._is_sent = True
 
@@ -130,7 +130,7 @@ class Opened:
             self._streams.forget_writer(self._writer)
         if self._is_sent and not is_over:
             with suppress(PeerError):  # with a link that is gone, nobody is there to hear it
-                self._link.lane(PayloadType.RPC_RELIABLE).cancel(encode_cancel(self._channel_id))
+                self.link.lane(PayloadType.RPC_RELIABLE).cancel(encode_cancel(self._channel_id))
 
 
 def as_error(exc: BaseException) -> Exception:

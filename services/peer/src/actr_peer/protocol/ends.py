@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TypeAlias
 
+from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol.frames import ByeReason
 from actr_peer.protocol.heartbeat import FAILED_AFTER, Heartbeat
 from actr_peer.protocol.payload import PayloadType, WireKind
@@ -20,8 +22,15 @@ PULSE = 3
 
 MAX_PARKED = 64
 """Messages that wait for the far side's HELLO; lanes send again what is dropped here."""
+MAX_PARKED_BYTES = 256 * 1024
 HELLO_EVERY = 0.3
 """Seconds between two HELLOs while the far side has not been heard."""
+
+MAX_WORDS = 512
+"""HELLOs, PINGs, PONGs, ASKs and BYEs on one wire in a second. A peer sends about ten; what a wire
+held up for seconds comes at once."""
+ANSWER_EVERY = 0.02
+"""Seconds between two answers to ASKs: one word of two bytes makes one of twenty-four."""
 
 RTO_MIN = 0.2
 """Seconds: a frame waits at least so long before it goes out again on another wire."""
@@ -39,8 +48,9 @@ class End:
     """
 
     __slots__ = (
-        "control", "heart", "hello_at", "id", "is_greeted", "is_heard", "kind", "opened_at",
-        "order", "owed", "parked", "pong", "was_dialled",
+        "_words", "_words_since", "answered_at", "control", "heart", "hello_at", "id", "is_greeted",
+        "is_heard", "kind", "opened_at", "order", "owed", "parked", "parked_bytes", "pong",
+        "was_dialled",
     )  # fmt: skip
 
     def __init__(self, wire: int, kind: WireKind, now: float, *, was_dialled: bool) -> None:
@@ -59,10 +69,15 @@ class End:
         """When HELLO is sent again if nothing is heard."""
         self.parked: list[tuple[int, bytes]] = []
         """Channel and data of what came before the HELLO."""
+        self.parked_bytes = 0
         self.pong: int | None = None
         """Number of the newest ping that is not answered: a flood of them has one answer."""
         self.owed = 0
         """Lanes of which an acknowledgement goes out here, as bits."""
+        self.answered_at = -inf
+        """When an ASK was last answered here."""
+        self._words = 0
+        self._words_since = -inf
         self.control: deque[tuple[int, bytes]] = deque()
         """Channel and data of wire messages that go before all others."""
 
@@ -86,6 +101,39 @@ class End:
         if not self.is_greeted:
             return self.hello_at
         return self.heart.due if self.is_heard else min(self.heart.due, self.hello_at)
+
+    def park(self, channel: int, data: bytes) -> int:
+        """Keep what came before the HELLO, within bounds; returns how many bytes that took."""
+        size = len(data)
+        if len(self.parked) >= MAX_PARKED or self.parked_bytes + size > MAX_PARKED_BYTES:
+            return 0
+        self.parked.append((channel, data))
+        self.parked_bytes += size
+        return size
+
+    def unpark(self) -> list[tuple[int, bytes]]:
+        """What was parked, oldest first; nothing is, after this."""
+        parked, self.parked = self.parked, []
+        self.parked_bytes = 0
+        return parked
+
+    def count_word(self, now: float) -> None:
+        """A HELLO, PING, PONG, ASK or BYE has come; peers say few.
+
+        Raises:
+            RemoteProtocolError: If that is a flood.
+        """
+        if now - self._words_since >= 1.0:
+            self._words, self._words_since = 0, now
+        self._words += 1
+        if self._words > MAX_WORDS:
+            raise RemoteProtocolError(f"over {MAX_WORDS} words about one wire in a second")
+
+    def ask(self, lane: int, now: float) -> None:
+        """The far side asks for word of a lane; it is given at most every ``ANSWER_EVERY``."""
+        if now == self.answered_at or now - self.answered_at >= ANSWER_EVERY:
+            self.answered_at = now
+            self.owed |= 1 << lane
 
     def greet(self, now: float) -> None:
         """The far side's HELLO has come; the pulse begins."""

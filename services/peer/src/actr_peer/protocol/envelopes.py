@@ -15,6 +15,17 @@ from google.protobuf.message import DecodeError
 
 from actr import envelope_pb2 as pb
 from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
+from actr_peer.protocol import bounds
+from actr_peer.protocol.bounds import (
+    MAX_CALL_CHAIN,
+    MAX_CALL_NUMBER,
+    MAX_METADATA_BYTES,
+    MAX_METADATA_ENTRIES,
+    MAX_ROUTE_CHARS,
+    MAX_TRACEPARENT_CHARS,
+    MAX_TRACESTATE_CHARS,
+)
+from actr_peer.protocol.bounds import MAX_ID_CHARS as MAX_ID_CHARS  # chunks have the same ids
 from actr_peer.protocol.call_errors import sendable
 
 REQUEST = pb.REQUEST
@@ -22,15 +33,8 @@ RESPONSE = pb.RESPONSE
 TELL = pb.TELL
 CANCEL = pb.CANCEL
 
-MAX_METADATA_ENTRIES = 64
-MAX_METADATA_BYTES = 8 * 1024
-MAX_ID_CHARS = 64
-MAX_ROUTE_CHARS = 256
 MAX_TIMEOUT = 24 * 3600.0
 """Seconds; longer deadlines are cut to it (reliability: threat T29)."""
-MAX_CALL_CHAIN = 32
-MAX_CALL_NUMBER = (1 << 63) - 1
-"""What a table keeps; nobody makes so many calls."""
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
 
@@ -38,13 +42,14 @@ EMPTY: Mapping[str, str] = MappingProxyType({})
 class Envelope:
     """One decoded ``RpcEnvelope``; its bounds hold."""
 
-    __slots__ = ("_pb", "direction", "has_call_chain", "request_id", "route_key")
+    __slots__ = ("_pb", "direction", "has_call_chain", "opens_stream", "request_id", "route_key")
 
     def __init__(
         self, message: pb.RpcEnvelope, direction: int, request_id: str, route_key: str
     ) -> None:
         self._pb = message
         self.has_call_chain = False
+        self.opens_stream = False
         self.direction = direction
         self.request_id = request_id
         self.route_key = route_key
@@ -75,10 +80,6 @@ class Envelope:
     @property
     def error(self) -> CallError | None:
         return read_error(self._pb.error) if self._pb.HasField("error") else None
-
-    @property
-    def opens_stream(self) -> bool:
-        return self._pb.HasField("stream")
 
     @property
     def channel_id(self) -> str:
@@ -116,8 +117,9 @@ def decode_envelope(data: bytes) -> Envelope:
     """Read one ``RpcEnvelope``.
 
     Raises:
-        RemoteProtocolError: If it is not one, or breaks a bound of this module.
+        RemoteProtocolError: If it is not one, or breaks a bound of ``bounds``.
     """
+    bounds.check(data, bounds.ENVELOPE)
     try:
         message = pb.RpcEnvelope.FromString(data)
     except DecodeError as exc:
@@ -130,20 +132,49 @@ def decode_envelope(data: bytes) -> Envelope:
     if direction > CANCEL:
         raise RemoteProtocolError(f"direction {direction}")
     envelope = Envelope(message, direction, request_id, route_key)
-    if message.metadata:
-        try:
-            check_metadata(message.metadata)
-        except LimitError as exc:
-            raise RemoteProtocolError(str(exc)) from exc
-    chain = message.call_chain
-    if chain:
-        if len(chain) > MAX_CALL_CHAIN:
-            raise RemoteProtocolError(f"call chain of {len(chain)} calls")
-        envelope.has_call_chain = True
+    try:
+        _check_extras(message, envelope)
+    except LimitError as exc:
+        raise RemoteProtocolError(str(exc)) from exc
     number = message.call_number
-    if number and max(number, message.low_water) > MAX_CALL_NUMBER:
-        raise RemoteProtocolError(f"call number {max(number, message.low_water)}")
+    if number and not message.low_water <= number <= MAX_CALL_NUMBER:
+        raise RemoteProtocolError(f"call number {number}, smallest open one {message.low_water}")
     return envelope
+
+
+def _check_extras(message: pb.RpcEnvelope, envelope: Envelope) -> None:
+    """Hold what few messages carry to its bounds."""
+    if message.metadata:
+        check_metadata(message.metadata)
+    if message.call_chain:
+        _check_chain(message.call_chain)
+        envelope.has_call_chain = True
+    if message.traceparent:
+        _check_trace(message.traceparent, message.tracestate)
+    if message.HasField("stream"):
+        envelope.opens_stream = True
+
+
+def check_chars(what: str, text: str, most: int) -> None:
+    """Hold a string to its bound.
+
+    Raises:
+        LimitError: If it has more characters.
+    """
+    if len(text) > most:
+        raise LimitError(f"characters of a {what}", limit=most, asked=len(text))
+
+
+def _check_chain(chain: Sequence[str]) -> None:
+    if len(chain) > MAX_CALL_CHAIN:
+        raise LimitError("calls in a chain", limit=MAX_CALL_CHAIN, asked=len(chain))
+    for request_id in chain:
+        check_chars("request id", request_id, MAX_ID_CHARS)
+
+
+def _check_trace(traceparent: str, tracestate: str) -> None:
+    check_chars("traceparent", traceparent, MAX_TRACEPARENT_CHARS)
+    check_chars("tracestate", tracestate, MAX_TRACESTATE_CHARS)
 
 
 def check_metadata(metadata: Mapping[str, str]) -> None:
@@ -154,7 +185,7 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
     """
     if len(metadata) > MAX_METADATA_ENTRIES:
         raise LimitError("metadata entries", limit=MAX_METADATA_ENTRIES, asked=len(metadata))
-    size = sum(len(key) + len(value) for key, value in metadata.items())
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items())
     if size > MAX_METADATA_BYTES:
         raise LimitError("metadata bytes", limit=MAX_METADATA_BYTES, asked=size)
 
@@ -188,7 +219,14 @@ def encode_request(
     metadata: Mapping[str, str] = EMPTY,
     extras: Extras = NO_EXTRAS,
 ) -> bytes:
-    """Write a request or a tell; ``timeout`` in seconds, None for no deadline."""
+    """Write a request or a tell; ``timeout`` in seconds, None for no deadline.
+
+    Raises:
+        LimitError: If the far side would not take it: an id, the route key, the metadata, the
+            chain of calls or the trace context is over its bound.
+    """
+    check_chars("request id", request_id, MAX_ID_CHARS)
+    check_chars("route key", route_key, MAX_ROUTE_CHARS)
     message = pb.RpcEnvelope()
     message.request_id = request_id
     message.route_key = route_key
@@ -208,6 +246,7 @@ def encode_request(
 
 def _write_extras(message: pb.RpcEnvelope, extras: Extras) -> None:
     if extras.traceparent:
+        _check_trace(extras.traceparent, extras.tracestate)
         message.traceparent = extras.traceparent
         message.tracestate = extras.tracestate
     if extras.channel_id:
@@ -219,6 +258,7 @@ def _write_extras(message: pb.RpcEnvelope, extras: Extras) -> None:
         message.low_water = extras.low_water
         message.store_id = extras.store_id
     if extras.call_chain:
+        _check_chain(extras.call_chain)
         message.call_chain.extend(extras.call_chain)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 
 from actr_peer.errors import LimitError, RemoteProtocolError
 from actr_peer.protocol.frames import (
@@ -54,11 +55,13 @@ class Joiner:
         max_bytes: Longest message.
     """
 
-    __slots__ = ("_count", "_parts", "held_bytes", "max_bytes")
+    __slots__ = ("_count", "_parts", "held_bytes", "max_bytes", "since")
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.held_bytes = 0
+        self.since = inf
+        """When the unfinished message began, seconds; inf: there is none."""
         self._parts: list[bytes] = []
         self._count = 1
 
@@ -66,7 +69,7 @@ class Joiner:
     def is_empty(self) -> bool:
         return not self._parts
 
-    def add(self, frame: Data) -> bytes | None:
+    def add(self, frame: Data, now: float = 0.0) -> bytes | None:
         """Take the next frame of the lane; return the message that it completes.
 
         Raises:
@@ -78,6 +81,8 @@ class Joiner:
             raise RemoteProtocolError(
                 f"fragment {frame.part} of {frame.parts} after {len(parts)} of {self._count}"
             )
+        if not parts:
+            self.since = now
         self._count = frame.parts
         self.held_bytes += len(frame.payload)
         if self.held_bytes > self.max_bytes:
@@ -94,6 +99,7 @@ class Joiner:
         self._parts = []
         self._count = 1
         self.held_bytes = 0
+        self.since = inf
 
 
 @dataclass(slots=True)
@@ -130,6 +136,12 @@ class Reassembler:
     @property
     def is_empty(self) -> bool:
         return not self._partials
+
+    @property
+    def since(self) -> float:
+        """When the oldest unfinished message began, seconds; inf: there is none."""
+        oldest = next(iter(self._partials.values()), None)
+        return inf if oldest is None else oldest.started_at
 
     def add(self, frame: Data, now: float) -> bytes | None:
         """Take one fragment; return the message that it completes.

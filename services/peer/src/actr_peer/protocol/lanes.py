@@ -15,6 +15,7 @@ from math import inf
 from typing import TypeAlias
 
 from actr_peer.errors import LimitError, RemoteProtocolError
+from actr_peer.protocol.budget import Account
 from actr_peer.protocol.frames import (
     DATA_HEAD_BYTES,
     FIRST_REPLY_LANE,
@@ -36,9 +37,10 @@ from actr_peer.protocol.payload import (
 from actr_peer.protocol.receiver import ACK_EVERY, Delivery, Receiver
 from actr_peer.protocol.sender import Outgoing, Sender, Timing
 
-HELD_BYTES = 64 * 1024 * 1024
-"""Bytes that one remote may have held back or unfinished, over all lanes: what the windows and
-the longest message of each lane add up to, and a little."""
+HELD_BYTES = 96 * 1024 * 1024
+"""Bytes that one remote may have held back, unfinished or waiting for the mailbox, over all
+lanes: less than what the window and the longest message of each lane add up to, for nobody uses
+them all at once."""
 
 LATENCY = PayloadType.STREAM_LATENCY_FIRST
 ALL_RELIABLE = 0b110111
@@ -64,13 +66,19 @@ class Lanes:
     """
 
     __slots__ = (
-        "_by_rank", "ack_due", "is_ack_urgent", "latency_receiver", "latency_sender",
-        "receivers", "senders", "was_repeated",
+        "_account", "_by_rank", "_parked_bytes", "ack_due", "is_ack_urgent", "latency_receiver",
+        "latency_sender", "receivers", "senders", "was_repeated",
     )  # fmt: skip
 
     def __init__(
-        self, max_message_bytes: int, sender: type[Sender], receiver: type[Receiver]
+        self,
+        max_message_bytes: int,
+        sender: type[Sender],
+        receiver: type[Receiver],
+        account: Account,
     ) -> None:
+        self._account = account
+        self._parked_bytes = 0
         self.senders = [sender() for _ in RELIABLE_LANES]
         self.senders += [sender(REPLY_FLAG) for _ in RPC_LANES]
         self.receivers = [
@@ -112,8 +120,15 @@ class Lanes:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes held for the far side: held back, or of unfinished messages."""
-        return self.latency_receiver.all_bytes + sum(r.all_bytes for r in self.receivers)
+        """Bytes held for the far side: parked, held back, unfinished, or not stored yet."""
+        lanes = self.latency_receiver.all_bytes + sum(r.all_bytes for r in self.receivers)
+        return self._parked_bytes + lanes
+
+    def park(self, size: int) -> None:
+        """So much more, or less, has come by wires that are not greeted yet."""
+        if size:
+            self._parked_bytes += size
+            self._count()
 
     # In
 
@@ -142,16 +157,16 @@ class Lanes:
     def after_receive(self, channel: int) -> None:
         """All frames of one wire message have been taken: see what there is to say."""
         if channel >= LATENCY:
-            if not self.latency_receiver.is_empty:
-                self._check_budget()
+            if self._account.held_bytes or not self.latency_receiver.is_empty:
+                self._count()
             return
         self._look(self.receivers[channel])
 
     def _look(self, receiver: Receiver) -> None:
         if receiver.has_news:
             self._weigh(receiver)
-        if receiver.held:
-            self._check_budget()
+        if self._account.held_bytes or receiver.is_burdened:
+            self._count()
 
     def _weigh(self, receiver: Receiver) -> None:
         if receiver.ack_at < self.ack_due:
@@ -162,8 +177,15 @@ class Lanes:
             receiver.was_repeated = False
             self.was_repeated = True
 
-    def _check_budget(self) -> None:
+    def _count(self) -> None:
+        """See what is held for the far side.
+
+        Raises:
+            LimitError: If it is more than one remote may have.
+        """
         held = self.held_bytes
+        since = min(self.latency_receiver.since, *(r.since for r in self.receivers))
+        self._account.note(held, since)
         if held > HELD_BYTES:
             raise LimitError("bytes held for one remote", limit=HELD_BYTES, asked=held)
 
@@ -173,6 +195,8 @@ class Lanes:
         receiver.acknowledge(number, now)
         if receiver.has_news:
             self._weigh(receiver)
+        if self._account.held_bytes:
+            self._count()
 
     def on_ack(self, ack: Ack, now: float) -> Outgoing | None:
         """Take an ACK; return a frame whose round trip it measures, if it does."""
@@ -206,6 +230,7 @@ class Lanes:
         self.latency_receiver.restart()
         self.ack_due = inf
         self.is_ack_urgent = self.was_repeated = False
+        self._count()
         return last
 
     # Out
@@ -287,6 +312,8 @@ class Lanes:
         """
         self.latency_sender.expire(now)
         self.latency_receiver.expire(now)
+        if self._account.held_bytes:
+            self._count()
         asks = []
         due = inf if self.latency_receiver.is_empty else now + 1.0
         for sender, receiver in zip(self.senders, self.receivers, strict=True):

@@ -169,6 +169,11 @@ class LatencyReceiver:
         return self._parts.held_bytes
 
     @property
+    def since(self) -> float:
+        """When the oldest unfinished message began, seconds; inf: there is none."""
+        return self._parts.since
+
+    @property
     def unfinished(self) -> int:
         """Messages given up because fragments of them did not come."""
         return self._parts.given_up

@@ -8,11 +8,12 @@ the upper layer has stored it, a stream item when it is delivered.
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from typing import TypeAlias
 
 from actr_peer.errors import LimitError, RemoteProtocolError
 from actr_peer.protocol.fragments import Joiner
-from actr_peer.protocol.frames import FIRST_REPLY_LANE, Ack, Data
+from actr_peer.protocol.frames import FIRST_REPLY_LANE, FRAGMENT_BYTES, Ack, Data
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.sender import WINDOW_BYTES, WINDOW_FRAMES
 
@@ -20,6 +21,9 @@ ACK_EVERY = 8
 """Messages after which an acknowledgement goes out at once."""
 ACK_WITHIN = 0.02
 """Seconds after which it goes out at latest."""
+
+LIGHT_BYTES = 64 * 1024
+"""What may wait for the mailbox without being counted anew at each message."""
 
 UNNUMBERED = -1
 """The number of what is acknowledged by its delivery and comes from a reply lane."""
@@ -44,7 +48,7 @@ class Receiver:
 
     __slots__ = (
         "_done", "_joiner", "_offset", "_waiting", "ack_at", "acknowledged", "duplicates",
-        "expected", "has_news", "held", "held_bytes", "is_reply", "lane", "messages",
+        "expected", "has_news", "held", "held_bytes", "held_since", "is_reply", "lane", "messages",
         "payload_type", "pending", "waiting_bytes", "waits", "was_repeated",
     )  # fmt: skip
 
@@ -76,6 +80,7 @@ class Receiver:
         self.held: dict[int, Data] = {}
         """What came early, by number."""
         self.held_bytes = 0
+        self.held_since = inf
         self._waiting: deque[tuple[int, int]] = deque()
         """Number and size of each message delivered and not acknowledged, in order."""
         self.waiting_bytes = 0
@@ -97,8 +102,18 @@ class Receiver:
 
     @property
     def all_bytes(self) -> int:
-        """Bytes held back or in unfinished messages."""
-        return self.held_bytes + self._joiner.held_bytes
+        """Bytes held back, in unfinished messages, or waiting for :meth:`acknowledge`."""
+        return self.held_bytes + self._joiner.held_bytes + self.waiting_bytes
+
+    @property
+    def is_burdened(self) -> bool:
+        """Whether it holds so much that it is worth counting."""
+        return bool(self.held or self._joiner.held_bytes or self.waiting_bytes > LIGHT_BYTES)
+
+    @property
+    def since(self) -> float:
+        """When something that is not whole began to be held, seconds; inf: nothing is."""
+        return min(self._joiner.since, self.held_since if self.held else inf)
 
     def receive(self, frame: Data, now: float, out: list[Delivery]) -> None:
         """Take one frame; append to ``out`` what can be delivered now.
@@ -111,19 +126,19 @@ class Receiver:
             self.has_news = True
             self.ack_at = now + ACK_WITHIN
         if frame.seq != self.expected:
-            self._hold(frame)
+            self._hold(frame, now)
             return
         if frame.parts == 1 and not self._joiner.held_bytes:  # nearly always
             self.expected = frame.seq + 1
             self._deliver(frame.seq, frame.payload, out)
         else:
-            self._advance(frame, out)
+            self._advance(frame, now, out)
         while self.held and self.expected in self.held:
             frame = self.held.pop(self.expected)
             self.held_bytes -= len(frame.payload)
-            self._advance(frame, out)
+            self._advance(frame, now, out)
 
-    def _hold(self, frame: Data) -> None:
+    def _hold(self, frame: Data, now: float) -> None:
         seq = frame.seq
         if seq < self.expected or seq in self.held:
             self.duplicates += 1
@@ -131,17 +146,19 @@ class Receiver:
             return
         if seq >= self.expected + WINDOW_FRAMES:
             raise RemoteProtocolError(f"frame {seq} while {self.expected} is awaited")
+        if not self.held:
+            self.held_since = now
         self.held_bytes += len(frame.payload)
         self.held[seq] = frame
         if self.held_bytes > WINDOW_BYTES:
             raise LimitError("bytes held back", limit=WINDOW_BYTES, asked=self.held_bytes)
 
-    def _advance(self, frame: Data, out: list[Delivery]) -> None:
+    def _advance(self, frame: Data, now: float, out: list[Delivery]) -> None:
         seq = frame.seq
         self.expected = seq + 1
         message: bytes | None = frame.payload
         if frame.parts > 1 or self._joiner.held_bytes:
-            message = self._joiner.add(frame)
+            message = self._joiner.add(frame, now)
             if message is None:
                 self.pending += 1
                 return
@@ -153,17 +170,23 @@ class Receiver:
         number = UNNUMBERED if self.is_reply else self._offset + seq
         out.append((self.payload_type, message, number))
         if self.waits:
-            # No credit covers more than this; without the bound a remote that ignores credit
-            # would fill the mailbox's line.
-            if len(self._waiting) >= 2 * WINDOW_FRAMES:
-                raise LimitError(
-                    "messages not yet stored", limit=2 * WINDOW_FRAMES, asked=len(self._waiting)
-                )
             self._waiting.append((number, len(message)))
             self.waiting_bytes += len(message)
+            self._check_waiting()
         else:
             self.acknowledged = seq + 1
             self.pending += 1
+
+    def _check_waiting(self) -> None:
+        """No credit covers more than this: a remote that ignores it would fill this process."""
+        count, size = len(self._waiting), self.waiting_bytes
+        if count > 2 * WINDOW_FRAMES:
+            raise LimitError("messages not yet stored", limit=2 * WINDOW_FRAMES, asked=count)
+        if size > WINDOW_BYTES:
+            # The last frame that has credit may end a message of which the rest had it before.
+            limit = WINDOW_BYTES + self._joiner.max_bytes + FRAGMENT_BYTES
+            if size > limit:
+                raise LimitError("bytes not yet stored", limit=limit, asked=size)
 
     def acknowledge(self, number: int, now: float) -> None:
         """The upper layer has stored the message that was delivered with ``number``.

@@ -18,10 +18,10 @@ from typing import ClassVar
 
 from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol import frames
+from actr_peer.protocol.budget import Budget
 from actr_peer.protocol.ends import (
     CONTROL,
     HELLO_EVERY,
-    MAX_PARKED,
     PULSE,
     RTO_MIN,
     Changed,
@@ -32,25 +32,15 @@ from actr_peer.protocol.ends import (
     Refused,
     Restarted,
 )
-from actr_peer.protocol.frames import (
-    WIRE_MESSAGE_BYTES,
-    Ack,
-    Ask,
-    Bye,
-    ByeReason,
-    Data,
-    Frame,
-    Hello,
-    Ping,
-    Pong,
-    Reply,
-)
+from actr_peer.protocol.frames import Ack, ByeReason, Data, Frame, Hello, Reply
 from actr_peer.protocol.lanes import ALL_RELIABLE, AnySender, Lanes
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType, WireKind
 from actr_peer.protocol.receiver import Delivery, Receiver
 from actr_peer.protocol.sender import Sender
 from actr_peer.protocol.wires import WireState
 
+MAX_ACKS = 32
+"""In one wire message; a peer has no use for more than one of each lane."""
 MAX_RETIRED = 16
 """Incarnations of the far side remembered as gone."""
 
@@ -62,6 +52,7 @@ class Session:
         incarnation: Of this end: random for each start of a process, another for each session.
         prefer: Kinds of wires, best first.
         max_message_bytes: Longest message taken from the far side.
+        budget: That this session shares with others; None: one of its own.
     """
 
     SENDER: ClassVar[type[Sender]] = Sender
@@ -73,6 +64,7 @@ class Session:
         *,
         prefer: Sequence[WireKind],
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        budget: Budget | None = None,
     ) -> None:
         self.incarnation = incarnation
         self.max_message_bytes = max_message_bytes
@@ -85,7 +77,9 @@ class Session:
         self.ends: dict[int, End] = {}
         """Open wires by id."""
         self._choice = Choice(self.ends, prefer)
-        self.lanes = Lanes(max_message_bytes, self.SENDER, self.RECEIVER)
+        self.account = (budget or Budget()).open()
+        """What is held here for the far side, as the process counts it."""
+        self.lanes = Lanes(max_message_bytes, self.SENDER, self.RECEIVER, self.account)
         self._retired: deque[int] = deque(maxlen=MAX_RETIRED)
         self._opened = 0
         self._adopted_on = 0
@@ -124,15 +118,23 @@ class Session:
         end = self.ends.pop(wire, None)
         if end is None:
             return
+        if end.parked_bytes:
+            self.lanes.park(-end.parked_bytes)
         self._choice.drop(end)
         self.lanes.wire_lost(wire)
         self._choose()
 
     def leave(self, wire: int, reason: ByeReason) -> None:
-        """Say goodbye on one wire; :meth:`take` gives it as all else."""
+        """Say goodbye on one wire; :meth:`take` gives it as all else.
+
+        The last word about the lanes goes before CLOSED: the far side knows what has been taken
+        here, and gives the rest to another session.
+        """
         end = self.ends.get(wire)
         if end is not None:
-            end.control.append((CONTROL, frames.encode_bye(reason)))
+            is_last = reason is ByeReason.CLOSED and end.is_greeted
+            acks = self.lanes.acks_of(ALL_RELIABLE if is_last else 0)
+            end.control.append((CONTROL, b"".join(acks) + frames.encode_bye(reason)))
 
     def _choose(self) -> None:
         self._choice.again()
@@ -160,27 +162,34 @@ class Session:
             return ()
         out: list[Delivery] = []
         if end.is_greeted:
+            if len(data) > frames.WIRE_MESSAGE_BYTES:
+                raise RemoteProtocolError(f"a wire message of {len(data)} bytes")
             self._read(end, channel, data, now, out)
             end.is_heard = end.is_heard or data[0] != 0x03
-        elif data and data[0] == 0x03:
+        elif data and data[0] == 0x03 and len(data) <= frames.WIRE_MESSAGE_BYTES:
             self._read(end, channel, data, now, out)
             if end.is_greeted:
-                parked, end.parked = end.parked, []
+                self.lanes.park(-end.parked_bytes)
+                parked = end.unpark()
                 end.is_heard = bool(parked)
                 for old_channel, old in parked:
                     self._read(end, old_channel, old, now, out)
-        elif len(end.parked) < MAX_PARKED and len(data) <= 4 * WIRE_MESSAGE_BYTES:
-            end.parked.append((channel, data))
+        else:
+            self.lanes.park(end.park(channel, data))
         return out
 
     def _read(self, end: End, channel: int, data: bytes, now: float, out: list[Delivery]) -> None:
         lanes = self.lanes
+        acks = 0
         for frame in frames.decode(data):
             if type(frame) is Data:
                 lanes.receive(channel, frame, now, out)
             elif type(frame) is Reply:
                 lanes.receive_reply(channel, frame, now, out)
             elif type(frame) is Ack:
+                acks += 1
+                if acks > MAX_ACKS:
+                    raise RemoteProtocolError(f"over {MAX_ACKS} ACKs in one wire message")
                 self._on_ack(frame, now)
             else:
                 self._on_control(end, frame, now)
@@ -207,17 +216,20 @@ class Session:
                 carrier.heart.proof_at = now
 
     def _on_control(self, end: End, frame: Frame, now: float) -> None:
+        end.count_word(now)
         match frame:
             case Hello():
                 self._greet(end, frame, now)
-            case Ping(number):
+            case frames.Ping(number):
                 end.pong = number
-            case Pong(number):
+            case frames.Pong(number):
                 self._on_pong(end, number, now)
-            case Ask(lane):
-                end.owed |= 1 << lane
-            case Bye(reason):
-                self.news.append(Left(end.id, reason))
+            case frames.Ask(lane):
+                end.ask(lane, now)
+            case frames.Bye(reason):
+                left = Left(end.id, reason)
+                if left not in self.news:  # saying it twice is saying it once
+                    self.news.append(left)
             case Data() | Reply() | Ack():
                 raise AssertionError("taken by the caller")
 
@@ -293,8 +305,8 @@ class Session:
         self.news.append(Restarted(MappingProxyType(last)))
 
     def renew(self, incarnation: int) -> None:
-        """The far side has forgotten the session, and taken nothing since all was acknowledged:
-        begin another one with what has been accepted here.
+        """The far side has forgotten the session, and said before what it had taken: begin
+        another one with the rest of what has been accepted here.
 
         Args:
             incarnation: Of this end from now on.

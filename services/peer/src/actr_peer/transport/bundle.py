@@ -18,6 +18,7 @@ from actr_peer.protocol.frames import WIRE_MESSAGE_BYTES, ByeReason
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session import Session
 from actr_peer.protocol.wires import WireState
+from actr_peer.tasks import note_failure
 from actr_peer.transport.pool import Pool
 from actr_peer.transport.pump import Pump
 from actr_peer.transport.sink import LinkSetup
@@ -40,6 +41,7 @@ class Bundle:
         self._link = link
         self._sink = setup.sink
         self._start = setup.start
+        self._budget = setup.budget
         self._loop = loop
         self.session = session
         self.wires: dict[int, Wire] = {}
@@ -67,10 +69,13 @@ class Bundle:
         try:
             now = self._loop.time()
             deliveries = session.receive(wire.id, channel, data, now)
+            if self._budget.is_over:
+                self._budget.keep()
+            if deliveries:
+                link.used_at = now  # before the news: who asks whether the link is idle is told
             if session.news:
                 self._hear()
             if deliveries:
-                link.used_at = now
                 deliver = self._sink.message
                 for payload_type, message, number in deliveries:
                     if link.is_over:
@@ -79,8 +84,18 @@ class Bundle:
             link.settle()
         except (RemoteProtocolError, LimitError) as error:
             link.fail(error, bye=ByeReason.BROKEN_RULES)
+        except Exception as exc:  # noqa: BLE001  decision 6: it ends this link and nothing else
+            self._contain(exc)
         finally:
             self.pump.release(held)
+
+    def _contain(self, exc: BaseException) -> None:
+        """A failure on this side, met while one link was served, ends that link."""
+        link = self._link
+        note_failure("transport", f"link/{link.remote}", exc)
+        error = BrokenError(f"a failure on this side: {exc!r}")
+        error.__cause__ = exc
+        link.fail(error, bye=ByeReason.CLOSED)
 
     def writable(self, wire: Wire) -> None:
         """A wire takes data again."""
@@ -90,9 +105,12 @@ class Bundle:
         """A wire is gone: go on without it."""
         if self.wires.pop(wire.id, None) is None:
             return
-        self.session.close(wire.id)
-        self.pool.remove(wire, error)
-        self.attend()
+        try:
+            self.session.close(wire.id)
+            self.pool.remove(wire, error)
+            self.attend()
+        except Exception as exc:  # noqa: BLE001  decision 6
+            self._contain(exc)
 
     # What the pool reports
 
@@ -141,7 +159,7 @@ class Bundle:
         self.session.leave(wire.id, ByeReason.DUPLICATE)
         self.pump.flush()
         self._forget(wire)
-        self._start(f"close/{wire.id}", wire.close())
+        self._close(wire)
 
     def _forget(self, wire: Wire) -> None:
         self.wires.pop(wire.id, None)
@@ -164,7 +182,10 @@ class Bundle:
             if bye is None:
                 wire.abort()
             else:
-                self._start(f"close/{wire.id}", wire.close())
+                self._close(wire)
+
+    def _close(self, wire: Wire) -> None:
+        self._start(f"close/{wire.id}", wire.close(), failed=lambda _: wire.abort())
 
     async def close(self) -> None:
         """Say goodbye on every wire, and close them; what comes after that is not heard."""
@@ -181,9 +202,12 @@ class Bundle:
 
     def _on_time(self) -> None:
         now = self._loop.time()
-        if self.session.due <= now:
-            self.session.tick(now)
-        self.attend()
+        try:
+            if self.session.due <= now:
+                self.session.tick(now)
+            self.attend()
+        except Exception as exc:  # noqa: BLE001  decision 6
+            self._contain(exc)
 
     def attend(self) -> None:
         """Something rare has happened: see to all that may follow from it."""

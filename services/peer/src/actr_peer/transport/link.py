@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from asyncio import AbstractEventLoop, Event, Future
 from math import inf
 from typing import assert_never
@@ -33,6 +34,8 @@ from actr_peer.wire.base import Wire
 
 __all__ = ["Link", "LinkSink"]
 
+log = logging.getLogger(__name__)
+
 LULL = 5.0
 """Seconds without a message after which a side agrees to close an idle link, and within which
 the other side takes a goodbye for that answer."""
@@ -53,6 +56,7 @@ class Link:
         """When a message was last sent or received, seconds."""
         self._setup = setup
         self._session = session
+        session.account.drop = self._dropped
         self._bundle = Bundle(self, setup, session, self.loop)
         self._pump = self._bundle.pump
         self._lanes: list[Lane | None] = [None] * len(BYTE_LANES)
@@ -243,8 +247,11 @@ class Link:
             case ByeReason.BROKEN_RULES:
                 self.fail(BrokenError(f"{self.remote} says that this side broke the protocol"))
             case ByeReason.IDLE:
+                # At once: what arrives after the answer has not been taken here, and is sent
+                # again by the far side's next session.
                 if self._is_idle(LULL):
-                    self._setup.start(f"close/{self.remote}", self.close())
+                    idle = ClosedError(f"the link to {self.remote} was idle")
+                    self.fail(idle, bye=ByeReason.CLOSED)
             case ByeReason.DUPLICATE:
                 raise AssertionError("concerns one wire")
             case _:
@@ -256,8 +263,8 @@ class Link:
         elif self._session.lanes.is_empty:
             self.fail(ClosedError(f"the link to {self.remote} was idle"))
         else:
-            # Messages came after the question, and the far side has not taken them: a new
-            # session has them from the start.
+            # Messages came after the question. The goodbye said which of them were taken: a new
+            # session has the others from the start.
             self._asked_at = -inf
             self._session.renew(self._setup.incarnation())
             self._bundle.attend()
@@ -275,6 +282,7 @@ class Link:
             return
         self._error = error
         self.is_shut = True
+        self._session.account.close()
         self._bundle.shut(bye)
         self._is_usable.set()
         if self._quiet is not None and not self._quiet.done():
@@ -284,6 +292,11 @@ class Link:
                 lane.fail()
         self._setup.removed(self)
         self._setup.sink.gone(self, error)
+
+    def _dropped(self, error: LimitError) -> None:
+        """For the budget: the process holds too much for all its remotes, and this one goes."""
+        log.warning("link dropped: remote=%s cause=%s", self.remote, error)
+        self.fail(error, bye=ByeReason.CLOSED)
 
     async def close(self) -> None:
         """Take no more, wait up to 3 s for acknowledgements, say goodbye, close the wires.

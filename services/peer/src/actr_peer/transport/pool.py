@@ -136,6 +136,8 @@ class Pool:
 
     def due(self) -> float:
         """When :meth:`mend` is next needed; inf: not by itself."""
+        if self._is_closed:
+            return inf
         waiting = [
             slot.retry_at
             for slot in self.slots.values()
@@ -188,6 +190,8 @@ class Pool:
 
     def replace(self, now: float) -> None:
         """The network has changed: make new wires beside the present ones, then swap."""
+        if self._is_closed:
+            return
         for slot in self.slots.values():
             slot.tries = 0
             slot.retry_at = 0.0
@@ -201,7 +205,11 @@ class Pool:
 
     def _dial(self, slot: Slot) -> None:
         assert slot.dialer is not None
-        slot.dial = self._start(f"dial/{slot.kind.value}", self._make(slot, slot.dialer))
+        slot.dial = self._start(
+            f"dial/{slot.kind.value}",
+            self._make(slot, slot.dialer),
+            failed=lambda exc: self._failed(slot, PeerError(f"dialling failed: {exc!r}")),
+        )
         self._owner.slot_changed(slot.kind)
 
     async def _make(self, slot: Slot, dialer: Dialer) -> None:

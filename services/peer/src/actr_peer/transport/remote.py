@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from actr_peer.errors import BrokenError, ClosedError, LocalProtocolError
+from actr_peer.protocol.budget import Budget
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session import Session
@@ -34,6 +35,7 @@ class RemoteTransport:
         health_interval: Seconds between health rounds.
         idle_after: Seconds after which a link without use or contents is closed.
         in_use: Whether something above still needs a link that has nothing to send.
+        budget: What all links together may hold for their far sides.
     """
 
     def __init__(
@@ -47,10 +49,12 @@ class RemoteTransport:
         health_interval: float = HEALTH_INTERVAL,
         idle_after: float = IDLE_AFTER,
         in_use: Callable[[Link], bool] = lambda _: False,
+        budget: Budget | None = None,
     ) -> None:
         self.self_id = self_id
         self.health_interval = health_interval
         self.idle_after = idle_after
+        self.budget = budget or Budget()
         self._incarnation = incarnation % _INCARNATIONS
         self._tasks = Tasks("transport")
         self._links: dict[str, Link] = {}
@@ -65,6 +69,7 @@ class RemoteTransport:
             removed=self._removed,
             in_use=in_use,
             incarnation=self._next_incarnation,
+            budget=self.budget,
         )
 
     async def __aenter__(self) -> Self:
@@ -131,7 +136,7 @@ class RemoteTransport:
             raise ClosedError("the transport is closed")
         if remote == self.self_id:
             raise LocalProtocolError(f"a link from {remote} to itself")
-        session = Session(self._next_incarnation(), prefer=self._setup.prefer)
+        session = Session(self._next_incarnation(), prefer=self._setup.prefer, budget=self.budget)
         link = self._links[remote.text] = Link(remote, self._setup, session)
         return link
 

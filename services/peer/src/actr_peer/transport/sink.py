@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from actr_peer.errors import PeerError
+from actr_peer.protocol.budget import Budget
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.wires import WireState
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 
 
 class LinkSink(Protocol):
-    """Who owns links hears from them here, on the event loop. Raising is a bug, except that a
-    ``RemoteProtocolError`` or ``LimitError`` from ``message`` drops the link."""
+    """Who owns links hears from them here, on the event loop.
+
+    A ``RemoteProtocolError`` or ``LimitError`` from ``message`` says that the far side broke the
+    rules; the link is dropped. Raising anything else is a bug; it ends that link and nothing else.
+    """
 
     def message(self, link: Link, payload_type: PayloadType, message: bytes, number: int) -> None:
         """A message arrived; RPC lanes: call ``link.acknowledge(payload_type, number)`` when it
@@ -53,3 +57,5 @@ class LinkSetup:
     """Whether something above needs a link in which nothing happens."""
     incarnation: Callable[[], int]
     """A new one for each session."""
+    budget: Budget
+    """What all sessions together may hold for their far sides."""

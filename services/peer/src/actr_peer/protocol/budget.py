@@ -1,0 +1,91 @@
+"""Sans-I/O: one bound on what a process holds for the far sides of all its links.
+
+Each session has bounds of its own, and there is no bound on the number of sessions: identities
+are cheap where nobody proves his. So what all of them hold together has a bound too: fragments
+of unfinished messages, frames that came early, and messages that wait for the mailbox.
+
+Where it is passed, whoever is asked drops one link: the one whose unfinished message is the
+oldest, for a sender that means to finish is soon done; where nothing is unfinished, the one
+that holds most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from actr_peer.errors import LimitError
+
+MAX_BYTES = 256 * 1024 * 1024
+"""What a process holds for all far sides."""
+
+
+class Budget:
+    """Shared by the sessions of one process.
+
+    Args:
+        max_bytes: Over all accounts.
+    """
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self.held_bytes = 0
+        self.dropped = 0
+        """Sessions that were dropped to keep the bound."""
+        self._accounts: set[Account] = set()
+
+    def open(self) -> Account:
+        """An account for one session; end it with :meth:`Account.close`."""
+        account = Account(self)
+        self._accounts.add(account)
+        return account
+
+    @property
+    def is_over(self) -> bool:
+        return self.held_bytes > self.max_bytes
+
+    def keep(self) -> None:
+        """Have sessions dropped until the bound holds."""
+        while self.held_bytes > self.max_bytes:
+            asked = self.held_bytes
+            account = min(self._accounts, key=lambda each: (each.since, -each.held_bytes))
+            account.close()
+            self.dropped += 1
+            account.drop(
+                LimitError("bytes held for all remotes", limit=self.max_bytes, asked=asked)
+            )
+
+    def forget(self, account: Account) -> None:
+        """For accounts: one has ended."""
+        self._accounts.discard(account)
+
+
+class Account:
+    """What one session holds, and since when something of it is unfinished.
+
+    Attributes:
+        since: When its oldest unfinished message began, seconds; inf: all are whole.
+        drop: Ends the session; set by its owner.
+    """
+
+    __slots__ = ("_budget", "_is_open", "drop", "held_bytes", "since")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._is_open = True
+        self.held_bytes = 0
+        self.since = inf
+        self.drop: Callable[[LimitError], None] = lambda _: None
+
+    def note(self, held_bytes: int, since: float) -> None:
+        """The session holds so much now."""
+        if self._is_open:
+            self._budget.held_bytes += held_bytes - self.held_bytes
+            self.held_bytes = held_bytes
+            self.since = since
+
+    def close(self) -> None:
+        """The session is over. Twice is harmless."""
+        self.note(0, inf)
+        self._is_open = False
+        self._budget.forget(self)

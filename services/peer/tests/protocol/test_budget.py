@@ -1,0 +1,123 @@
+"""One bound over all sessions of a process, and who goes when it is passed."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+
+from actr_peer.errors import LimitError
+from actr_peer.protocol import frames
+from actr_peer.protocol.budget import Account, Budget
+from actr_peer.protocol.frames import Hello
+from actr_peer.protocol.payload import PayloadType, WireKind
+from actr_peer.protocol.session import Session
+
+RPC, STREAM = PayloadType.RPC_RELIABLE, PayloadType.STREAM_RELIABLE
+SIZE = 16_000
+
+
+class Fall:
+    """Accounts by name, and who was dropped, in order."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.budget = Budget(max_bytes)
+        self.dropped: list[str] = []
+        self.errors: list[LimitError] = []
+
+    def account(self, name: str) -> Account:
+        account = self.budget.open()
+
+        def drop(error: LimitError) -> None:
+            self.dropped.append(name)
+            self.errors.append(error)
+
+        account.drop = drop
+        return account
+
+
+def test_the_oldest_unfinished_message_goes_first() -> None:
+    fall = Fall(100)
+    for name, held, since in (("new", 30, 9.0), ("whole", 60, inf), ("old", 20, 3.0)):
+        fall.account(name).note(held, since)
+    fall.budget.keep()
+    assert (fall.dropped, fall.budget.held_bytes, fall.budget.dropped) == (["old"], 90, 1)
+    (error,) = fall.errors
+    assert (error.limit, error.asked) == (100, 110)
+
+
+def test_where_all_is_whole_the_largest_goes() -> None:
+    fall = Fall(100)
+    for name, held in (("small", 40), ("large", 50), ("middle", 45)):
+        fall.account(name).note(held, inf)
+    fall.budget.keep()
+    assert (fall.dropped, fall.budget.held_bytes) == (["large"], 85)
+
+
+def test_as_many_go_as_must_and_an_ended_account_holds_nothing() -> None:
+    fall = Fall(100)
+    accounts = [fall.account(str(n)) for n in range(5)]
+    for n, account in enumerate(accounts):
+        account.note(80, float(n))
+    fall.budget.keep()
+    assert fall.dropped == ["0", "1", "2", "3"]
+    accounts[0].note(1000, 0.0)
+    accounts[4].close()
+    accounts[4].close()
+    assert (fall.budget.held_bytes, fall.budget.is_over) == (0, False)
+
+
+def a_session(budget: Budget, incarnation: int = 111) -> Session:
+    session = Session(incarnation, prefer=(WireKind.WEBSOCKET,), budget=budget)
+    session.open(1, WireKind.WEBSOCKET, 0.0, was_dialled=False)
+    session.receive(1, 1, frames.encode_hello(Hello(222, incarnation, (0,) * 6, 1 << 20)), 0.0)
+    return session
+
+
+def piece(seq: int, parts: int = 1000, flag: int = 0) -> bytes:
+    return frames.fragment_head(seq, SIZE, seq, parts, flag=flag) + bytes(SIZE)
+
+
+@pytest.mark.parametrize(
+    ("channel", "flag"),
+    [(0, 0), (1, 0), (2, 0), (3, 0), (0, frames.REPLY_FLAG), (1, frames.REPLY_FLAG)],
+)
+def test_what_any_lane_holds_is_counted_while_it_is_unfinished(channel: int, flag: int) -> None:
+    budget = Budget()
+    session = a_session(budget)
+    for seq in range(3):
+        session.receive(1, channel, piece(seq, 4, flag), 5.0 + seq)
+    assert budget.held_bytes == session.account.held_bytes == 3 * SIZE
+    assert session.account.since == 5.0
+    session.receive(1, channel, piece(3, 4, flag), 9.0)
+    if channel < 2 and not flag:  # it waits for the mailbox
+        assert (budget.held_bytes, session.account.since) == (4 * SIZE, inf)
+        session.acknowledge(PayloadType(channel), 3, 9.0)
+    assert (budget.held_bytes, session.account.since) == (0, inf)
+
+
+def test_what_came_early_is_counted_until_it_is_delivered() -> None:
+    budget = Budget()
+    session = a_session(budget)
+    for seq in (2, 1):
+        session.receive(1, STREAM, frames.data_head(seq, 5) + b"early", 7.0 + seq)
+    assert (budget.held_bytes, session.account.since) == (10, 9.0)
+    session.receive(1, STREAM, frames.data_head(0, 5) + b"first", 9.5)
+    assert (budget.held_bytes, session.account.since) == (0, inf)
+
+
+def test_a_latency_first_message_that_is_given_up_is_not_counted_any_more() -> None:
+    budget = Budget()
+    session = a_session(budget)
+    session.receive(1, 3, piece(0), 5.0)
+    session.tick(20.0)
+    assert budget.held_bytes == 0
+
+
+def test_a_far_side_that_restarts_holds_nothing() -> None:
+    budget = Budget()
+    session = a_session(budget)
+    session.receive(1, STREAM, piece(0), 5.0)
+    session.open(2, WireKind.WEBSOCKET, 6.0, was_dialled=False)
+    session.receive(2, 1, frames.encode_hello(Hello(333, 111, (0,) * 6, 1 << 20)), 6.0)
+    assert budget.held_bytes == 0
