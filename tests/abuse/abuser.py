@@ -1,7 +1,7 @@
 """The process of one abuser: ``python -m tests.abuse.abuser SIDE ABUSE ADDRESS``.
 
-Says ``{"ready": true}`` when the abuse begins, and goes on until it is killed. It is nicer to the
-processor than the others, for a stranger has a machine of its own.
+Says ``{"ready": true}`` when the abuse begins, and goes on until it is killed. It has a little less
+of the processor than the others, for a stranger has a machine of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 
 from tests.abuse.sides import SIDES
 
-NICE = 10
+NICE = 5
 
 
 async def main() -> None:

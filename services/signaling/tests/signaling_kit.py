@@ -208,6 +208,7 @@ class Client:
                     assert isinstance(data, bytes)
                     self.kept.append(pb.ServerMessage.FromString(data))
             except ConnectionClosed:
+                await self.socket.wait_closed()
                 return self.socket.close_code
 
     async def close(self) -> None:

@@ -139,6 +139,7 @@ def build_app(settings: Settings) -> FastAPI:
     )
     app.add_api_route("/version", version_page, operation_id="version", response_model=Version)
     app.add_api_websocket_route("/v1/ws", serve)
+    app.add_api_route("/v1/ws", upgrade_only, include_in_schema=False)
     return app
 
 
@@ -171,6 +172,12 @@ async def version_page(service: ServiceDep) -> Version:
         server_id=service.server_id,
         form="redis" if service.settings.redis_url else "memory",
     )
+
+
+async def upgrade_only() -> Response:
+    """What a browser sees that is pointed at the WebSocket by hand."""
+    headers = {"upgrade": "websocket", "sec-websocket-version": "13"}
+    return Response("this is a WebSocket\n", 426, headers, "text/plain")
 
 
 async def serve(websocket: WebSocket) -> None:

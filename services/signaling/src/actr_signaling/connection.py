@@ -50,8 +50,16 @@ class Connection:
         finally:
             self.closed()
 
+    @property
+    def is_slow(self) -> bool:
+        return self._socket.is_slow
+
     def send(self, data: bytes) -> bool:
         return self._socket.send_message(replies.to_json(data) if self._is_json else data)
+
+    def pass_on(self, data: bytes) -> bool:
+        form = replies.to_json(data) if self._is_json else data
+        return self._socket.send_message(form, is_relay=True)
 
     def end(self, code: Close, message: str) -> None:
         if code is not Close.NORMAL:
@@ -61,11 +69,18 @@ class Connection:
 
     # Receiver
 
+    def arrived(self, size: int) -> bool:
+        try:
+            self.session.admit(size, self._loop.time())
+        except SignalingError as error:
+            self._fail(error, 0)
+            return False
+        return True
+
     def received(self, data: bytes | str) -> None:
         now = self._loop.time()
         number = 0
         try:
-            self.session.admit(len(data), now)
             wire = self._parse(data)
             number = wire.id
             todo = self.session.receive(messages.read(wire), number, now)
@@ -76,11 +91,8 @@ class Connection:
         else:
             self._hub.perform(self, todo)
 
-    def pinged(self, size: int) -> None:
-        try:
-            self.session.admit(size, self._loop.time())
-        except SignalingError as error:
-            self._fail(error, 0)
+    def relieved(self) -> None:
+        self._hub.relieved(self)
 
     def closed(self) -> None:
         if self._timer is not None:

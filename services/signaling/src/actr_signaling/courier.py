@@ -60,7 +60,7 @@ class Courier:
             return Undelivered.OFFLINE
         if not source.endswith(f":{target.session.id.realm}"):
             target.session.meet(source)
-        return None if target.send(data) else Undelivered.OVERLOADED
+        return None if target.pass_on(data) else Undelivered.OVERLOADED
 
     def answered(self, number: int, reason: Undelivered | None) -> None:
         """Another replica has answered."""

@@ -99,6 +99,10 @@ class Hub:
         if not self.peers:
             self._emptied.set()
 
+    def relieved(self, peer: Peer) -> None:
+        """A connection that left unread what it was told has read it."""
+        self.watchers.catch_up(peer)
+
     def perform(self, peer: Peer, todo: effects.Effects) -> None:  # noqa: C901 - a case for each
         """Do what a session decided, in order."""
         for effect in todo:
@@ -153,23 +157,23 @@ class Hub:
     def changed(self, change: Put | Removed) -> None:
         match change:
             case Put(entry, version):
-                told = self.presence.put(entry, version)
+                moved = self.presence.put(entry, version)
                 self.registrar.settle(entry)
             case Removed(text, epoch, reason, version):
-                told = self.presence.remove(text, epoch, reason, version)
+                moved = self.presence.remove(text, epoch, reason, version)
             case _:
                 assert_never(change)
-        self.watchers.tell(told)
+        self.watchers.changed(moved)
 
     def restored(self, entries: Iterable[Entry], version: int, *, is_partial: bool) -> None:
         stored = list(entries)
-        told = self.presence.reset(stored, version, is_partial=is_partial)
+        moved = self.presence.reset(stored, version, is_partial=is_partial)
         for entry in stored:
             self.registrar.settle(entry)
-        self.watchers.tell(told)
+        self.watchers.changed(moved)
 
     def settled(self) -> None:
-        self.watchers.tell(self.presence.drop_doubtful())
+        self.watchers.changed(self.presence.drop_doubtful())
 
     def fenced(self, entry: Entry, epoch: int) -> None:
         peer = self.peers.get(entry.session)

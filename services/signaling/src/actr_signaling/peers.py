@@ -28,6 +28,13 @@ class Peer(Protocol):
     def send(self, data: bytes) -> bool:
         """Hand a ServerMessage to the socket; False: it is gone, or too slow and being cut."""
 
+    def pass_on(self, data: bytes) -> bool:
+        """The same for what another peer sends; too slow is then no reason to cut it."""
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it leaves unread what it was told; :meth:`Hub.relieved` tells when it has."""
+
     def end(self, code: Close, message: str) -> None:
         """Close the socket; the hub is told at once by :meth:`Hub.gone`."""
 

@@ -12,11 +12,13 @@ import structlog
 import uvicorn
 
 from actr_signaling.app import Service, build_app
+from actr_signaling.doors import Doors
 from actr_signaling.errors import ConfigError
-from actr_signaling.guard import Doors, guarded
+from actr_signaling.guard import guarded
 from actr_signaling.protocol.messages import MAX_MESSAGE_BYTES
 from actr_signaling.settings import PREFIX, Settings
 from actr_signaling.tasks import Tasks
+from actr_signaling.turns import Turns
 from actr_signaling.websocket import Socket
 
 log = structlog.get_logger()
@@ -83,7 +85,7 @@ class Replica:
         self._server = Server(
             uvicorn.Config(
                 app,
-                http=guarded(doors),
+                http=guarded(doors, Turns()),
                 ws=Socket,
                 ws_max_size=MAX_MESSAGE_BYTES,
                 ws_per_message_deflate=False,

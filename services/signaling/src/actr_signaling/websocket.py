@@ -2,82 +2,122 @@
 
 ASGI's queue and dictionaries are most of what a relayed message costs, and ASGI cannot cut a
 connection whose reader is slow. So the upgrade, the route and the handshake stay FastAPI's, and
-after :meth:`Socket.attach` frames pass from the parser to the session in one call. Written
+after :meth:`Socket.attach` frames pass from the decoder to the session in one call. Written
 against uvicorn 0.54's ``websockets-sansio`` implementation.
+
+What one connection can cost: every frame is counted, its frames are taken in turns with those of
+others (:mod:`actr_signaling.turns`), nothing of it is taken while it leaves its answers unread, and
+after a close frame nothing is parsed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
+from enum import Enum, auto
+from time import perf_counter
 from typing import Protocol
 
 import structlog
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import Frame as LibraryFrame
+from websockets.frames import Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 
 from actr_signaling.errors import Close
 from actr_signaling.protocol import frames
+from actr_signaling.protocol.frames import Decoder, Frame, FrameError, Kind
+from actr_signaling.protocol.shares import Flow
+from actr_signaling.turns import Turns
 
 log = structlog.get_logger()
 
 SCOPE_KEY = "actr.socket"
 """Under the ASGI scope's extensions: this socket."""
+SLOW_BYTES = 128 * 1024
+"""Unsent, from which on nothing more is taken from a connection, until it has read some."""
+MAX_RELAYED_BYTES = 512 * 1024
+"""Unsent, from which on others may not add to it: a flood is not to cut its victim."""
 MAX_UNSENT_BYTES = 1024 * 1024
 """A reader that lags by more when something is to be sent is cut; one message may be larger."""
-MAX_FRAGMENTS = 64
-"""Of one message."""
-LINGER = 2.0
-"""Seconds to go on reading after a close frame, so that it is not lost in a reset."""
+MAX_EARLY_BYTES = 64 * 1024
+"""That may come before the route has attached its session."""
+LINGER = 1.0
+"""Seconds to the reset after a close frame: a reset at once would overtake it."""
+LINGER_BYTES = 64 * 1024
+"""To read and throw away meanwhile; after them nothing is read."""
+
+_OTHER_VERSION = (
+    b"HTTP/1.1 426 Upgrade Required\r\nconnection: close, upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\ncontent-length: 0\r\n\r\n"
+)
+"""RFC 6455, section 4.4; the library says 400 where it cannot read the number."""
 
 
 class Receiver(Protocol):
     """Who takes the frames."""
 
+    def arrived(self, size: int) -> bool:
+        """Count a frame of any kind; False: it was one too many, and the socket is finished."""
+
     def received(self, data: bytes | str) -> None:
         """One whole message."""
 
-    def pinged(self, size: int) -> None:
-        """A ping frame, already answered."""
+    def relieved(self) -> None:
+        """The far side has read what it lagged behind."""
 
     def closed(self) -> None:
         """Nothing arrives any more; called once."""
 
 
+class Phase(Enum):
+    OPEN = auto()
+    LEAVING = auto()
+    """A close frame is sent; what comes is thrown away."""
+
+
 class Socket(WebSocketsSansIOProtocol):
     """One WebSocket connection of this service."""
 
+    turns: Turns
+    share: Flow
+    """Both are set by whoever makes the upgrade."""
     on_lost: Callable[[], None] | None = None
     """Called once when the TCP connection is gone."""
+    is_slow = False
+    """Whether the far side leaves unread what it was told."""
+    _phase = Phase.OPEN
     _receiver: Receiver | None = None
-    _splitter: frames.Splitter | None = None
+    _decoder: Decoder | None = None
     """From the upgrade on."""
-    _is_over = False
-    _is_lingering = False
+    _is_held = False
+    """Whether reading is paused."""
+    _thrown_away = 0
     _linger_timer: asyncio.TimerHandle | None = None
 
     def attach(self, receiver: Receiver) -> None:
         """Hand everything to ``receiver`` from now on, in place of ASGI's queue."""
         self._receiver = receiver
-        if self.conn.state is not State.OPEN:
+        if self.conn.state is not State.OPEN or self._phase is not Phase.OPEN:
             self._report_closed()
             return
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
-        while not self.queue.empty():  # what came between the upgrade and now
-            event = self.queue.get_nowait()
-            if event["type"] == "websocket.receive":
-                receiver.received(event.get("text") or event.get("bytes") or b"")
+        self.transport.set_write_buffer_limits(high=SLOW_BYTES)
+        self._go_on()  # with what came between the upgrade and now
 
-    def send_message(self, data: bytes | str) -> bool:
-        """Write one message; False: it is gone or is being cut because its reader is slow."""
-        if self._is_over or self.close_sent:
+    def send_message(self, data: bytes | str, *, is_relay: bool = False) -> bool:
+        """Write one message; False: it is gone, or too slow.
+
+        Who is too slow for its own answers is cut; a relay is then only not taken.
+        """
+        if self._phase is not Phase.OPEN:
             return False
-        if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+        unsent = self.transport.get_write_buffer_size()
+        if is_relay and unsent > MAX_RELAYED_BYTES:
+            return False
+        if unsent > MAX_UNSENT_BYTES:
             log.warning("reader cut: too slow", address=self.client)
             self.transport.abort()
             return False
@@ -86,82 +126,122 @@ class Socket(WebSocketsSansIOProtocol):
 
     def finish(self, code: int, reason: str) -> None:
         """Send a close frame and close, in the end by force; harmless when called again."""
-        if self.close_sent or self.transport.is_closing():
+        if self._phase is not Phase.OPEN or self.transport.is_closing():
             return
-        if self.conn.state is State.OPEN:
-            self.conn.send_close(code, _short(reason))
-            self.transport.write(b"".join(self.conn.data_to_send()))
-        self._linger()
+        self._leave(frames.close(code, reason))
+        # So that a far side that understands ends the connection.
+        with contextlib.suppress(OSError):  # it has ended it already
+            self.transport.write_eof()
+        self._linger_timer = self.loop.call_later(LINGER, self.transport.abort)
+        # uvicorn closes the transport when the route returns, unless this is set.
+        self.close_timer = self._linger_timer
+
+    # Worker
+
+    def work(self, until: float) -> bool:
+        """Take frames; True: more may be waiting."""
+        decoder = self._decoder
+        assert decoder is not None
+        while self._receiver is not None:
+            if self.is_slow:
+                self._hold()
+                return False  # resume_writing goes on
+            try:
+                frame = decoder.next()
+                if frame is None:
+                    self._release()
+                    return False
+                self._take(frame, self._receiver)
+            except FrameError as error:
+                self.finish(error.code, error.message)
+                return False
+            if perf_counter() >= until:
+                return True
+        return False
+
+    def _take(self, frame: Frame, receiver: Receiver) -> None:
+        if not receiver.arrived(frame.size):
+            return
+        match frame.kind:
+            case Kind.BINARY:
+                receiver.received(frame.data)
+            case Kind.TEXT:
+                receiver.received(frames.read_text(frame.data))
+            case Kind.PING:
+                self.transport.write(frames.pong(frame.data))
+            case Kind.PONG:
+                if frame.data == self.pending_ping_payload:
+                    self.handle_pong(LibraryFrame(Opcode.PONG, frame.data))
+            case Kind.CLOSE:
+                code = int.from_bytes(frame.data[:2], "big") if frame.data else None
+                self._leave(frames.close(code))
+                self.transport.close()
+            case Kind.PIECE:
+                pass
+
+    def _go_on(self) -> None:
+        if not self.turns.enter(self):
+            self._hold()
+
+    def _hold(self) -> None:
+        if not self._is_held and not self.transport.is_closing():
+            self._is_held = True
+            self.transport.pause_reading()
+
+    def _release(self) -> None:
+        if self._is_held and not self.transport.is_closing():
+            self._is_held = False
+            self.transport.resume_reading()
 
     # uvicorn's hooks
 
     def handle_connect(self, event: Request) -> None:
         _watch_path(self.transport)
+        if event.headers.get("Sec-WebSocket-Version") != "13":
+            self.transport.write(_OTHER_VERSION)
+            self.transport.close()
+            return
         super().handle_connect(event)
         if hasattr(self, "scope"):
-            self._splitter = frames.Splitter(self.config.ws_max_size)
+            assert self.config.ws_max_size is not None
+            self._decoder = Decoder(self.config.ws_max_size)
             extensions = self.scope["extensions"]
             assert extensions is not None
             extensions[SCOPE_KEY] = self  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        if self._splitter is None:
+        if self._decoder is None:
             super().data_received(data)
-            return
-        for is_binary, piece in self._splitter.feed(data):
-            if self._is_lingering and self.conn.parser_exc is not None:
-                return  # what follows a broken frame is noise
-            if is_binary and self._receiver is not None and not self.frames:
-                self._receiver.received(piece)
-            elif is_binary:
-                super().data_received(_as_sent(piece))
-            else:
-                super().data_received(piece)
+        elif self._phase is Phase.LEAVING:
+            self._thrown_away += len(data)
+            if self._thrown_away > LINGER_BYTES:
+                self._hold()
+        else:
+            self._decoder.feed(data)
+            if self._receiver is not None:
+                self._go_on()
+            elif len(self._decoder) > MAX_EARLY_BYTES:
+                self._hold()
 
-    def send_receive_event_to_app(self) -> None:
-        if self._receiver is None:
-            super().send_receive_event_to_app()
-            return
-        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
-        self.frames = []
-        if self.close_sent:
-            return
-        if self.curr_msg_data_type == "bytes":
-            self._receiver.received(data)
-            return
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            self.finish(Close.BAD_MESSAGE, "a text frame that is not UTF-8")
-            return
-        self._receiver.received(text)
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.is_slow = True
 
-    def handle_cont(self, event: Frame) -> None:
-        if len(self.frames) >= MAX_FRAGMENTS:
-            self.finish(Close.TOO_BIG, f"a message of over {MAX_FRAGMENTS} fragments")
-            return
-        super().handle_cont(event)
-
-    def handle_ping(self) -> None:
-        super().handle_ping()
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.is_slow = False
         if self._receiver is not None:
-            self._receiver.pinged(1)
+            self._receiver.relieved()
+        if self._receiver is not None:
+            self._go_on()
 
-    def handle_close(self, event: Frame) -> None:
-        super().handle_close(event)
-        if self.close_sent:  # the answer to our own
-            self.transport.close()
-        self._report_closed()
+    def keepalive_timeout(self) -> None:
+        self.finish(1011, "no pong in time")
 
     def handle_parser_exception(self) -> None:
-        """Tell what was wrong, over-long messages with this service's own code."""
-        assert self.conn.close_sent is not None
-        output = b"".join(self.conn.data_to_send())
-        if self.conn.close_sent.code == CloseCode.MESSAGE_TOO_BIG:
-            limit = self.config.ws_max_size
-            output = _close_frame(Close.TOO_BIG, f"a message over {limit} bytes")
-        self.transport.write(output)
-        self._linger()
+        """The head of the upgrade is none, for the library: uvicorn would never answer it."""
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+        self.transport.close()
 
     def shutdown(self) -> None:
         if self._receiver is None:
@@ -177,20 +257,17 @@ class Socket(WebSocketsSansIOProtocol):
         if self.on_lost is not None:
             self.on_lost()
 
-    def _linger(self) -> None:
-        """Go on reading for a while: a socket closed with unread data is reset, and the reset
-        overtakes the close frame.
-        """
-        self.close_sent = True
-        self._is_lingering = True
+    def _leave(self, close_frame: bytes) -> None:
+        """Say so, and take nothing more."""
+        self._phase = Phase.LEAVING
+        self.close_sent = True  # for uvicorn
+        self._decoder = Decoder(0)  # what waits is noise
         self.stop_keepalive()
-        self._linger_timer = self.loop.call_later(LINGER, self.transport.abort)
-        # uvicorn closes the transport when the route returns, unless this is set.
-        self.close_timer = self._linger_timer
+        self.transport.write(close_frame)
+        self._release()
         self._report_closed()
 
     def _report_closed(self) -> None:
-        self._is_over = True
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.closed()
@@ -210,21 +287,3 @@ def _watch_path(transport: asyncio.Transport) -> None:
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 1)
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2_500)
-
-
-def _as_sent(payload: bytes) -> bytes:
-    """A client's binary frame again, for the library: before a receiver is attached, within a
-    fragmented message, or while closing.
-    """
-    return Frame(Opcode.BINARY, payload).serialize(mask=True)
-
-
-def _short(reason: str) -> str:
-    # RFC 6455, section 5.5: a control frame holds 125 bytes, two of them the code.
-    return reason.encode()[:120].decode(errors="ignore")
-
-
-def _close_frame(code: int, reason: str) -> bytes:
-    # Not Close.serialize: it takes only codes that the library knows itself.
-    payload = int(code).to_bytes(2, "big") + _short(reason).encode()
-    return Frame(Opcode.CLOSE, payload).serialize(mask=False)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signaling_kit import actor
 
-from actr_signaling.protocol.presence import Kind, Presence, Reason, Told
+from actr_signaling.protocol.presence import Kind, Moved, Presence, Reason, Told
 from actr_signaling.protocol.records import Entry, Load, Registration
 
 
@@ -19,8 +19,12 @@ def entry(text: str = "a", epoch: int = 1, **fields: object) -> Entry:
     )
 
 
-def kinds(told: Sequence[Told]) -> list[str]:
-    return [item.kind.name for item in told]
+def told(moves: Sequence[Moved]) -> list[Told]:
+    return [item for moved in moves for item in moved.told]
+
+
+def kinds(moves: Sequence[Moved]) -> list[str]:
+    return [item.kind.name for item in told(moves)]
 
 
 def ids(presence: Presence, realm: str = "default", **by: str) -> set[str]:
@@ -28,8 +32,8 @@ def ids(presence: Presence, realm: str = "default", **by: str) -> set[str]:
 
 
 def test_a_new_entry_joins() -> None:
-    (told,) = Presence().put(entry(), 10)
-    assert told == Told(Kind.JOIN, entry(), 10, frozenset({"default"}))
+    (joined,) = told(Presence().put(entry(), 10))
+    assert joined == Told(Kind.JOIN, entry(), 10, frozenset({"default"}))
 
 
 def test_the_same_entry_again_is_not_told() -> None:
@@ -69,7 +73,7 @@ def test_a_change_is_told_as_what_it_means(changed: Entry, expected: list[str]) 
 def test_the_end_of_a_replaced_start_comes_before_the_new_one() -> None:
     presence = Presence()
     presence.put(entry(), 10)
-    left, joined = presence.put(entry(epoch=2, incarnation=5), 12)
+    left, joined = told(presence.put(entry(epoch=2, incarnation=5), 12))
     assert (left.reason, left.version, left.entry.epoch) == (Reason.REPLACED, 11, 1)
     assert (joined.version, joined.entry.epoch) == (12, 2)
 
@@ -113,8 +117,8 @@ def test_an_older_session_does_not_come_back_to_life() -> None:
     presence.put(entry(epoch=5), 10)
     assert presence.put(entry(epoch=4), 12) == []
     assert presence.known_epoch(entry().text) == 5
-    (told,) = presence.remove(entry().text, 5, Reason.CLOSED, 14)
-    assert told.reason is Reason.CLOSED
+    (left,) = told(presence.remove(entry().text, 5, Reason.CLOSED, 14))
+    assert left.reason is Reason.CLOSED
     assert presence.put(entry(epoch=4), 16) == []
     assert presence.find(entry().text) is None
     assert presence.was_here(entry().text)
@@ -125,12 +129,12 @@ def test_a_whole_state_tells_only_what_differs() -> None:
     presence = Presence()
     for number, name in enumerate(("stays", "goes", "changes")):
         presence.put(entry(name), number)
-    told = presence.reset(
+    moves = presence.reset(
         [entry("stays"), entry("changes", ws_address="ws://x"), entry("comes")],
         50,
         is_partial=False,
     )
-    assert {(item.kind.name, item.entry.registration.id.name) for item in told} == {
+    assert {(item.kind.name, item.entry.registration.id.name) for item in told(moves)} == {
         ("UPDATE", "changes"),
         ("JOIN", "comes"),
         ("LEAVE", "goes"),
@@ -144,8 +148,8 @@ def test_a_partial_state_doubts_before_it_drops() -> None:
         presence.put(entry(name), number)
     assert presence.reset([entry("stays")], 50, is_partial=True) == []
     assert presence.put(entry("slow"), 52) == []
-    (told,) = presence.drop_doubtful()
-    assert (told.kind, told.entry.text, told.reason) == (
+    (left,) = told(presence.drop_doubtful())
+    assert (left.kind, left.entry.text, left.reason) == (
         Kind.LEAVE,
         "acme:gone@1:default",
         Reason.EXPIRED,
@@ -195,16 +199,16 @@ def test_who_listens_from_the_start_knows_what_a_snapshot_shows(
         version += 2
         item = entry(name, epoch, is_hidden=flag, incarnation=incarnation)
         if step == "put":
-            told = presence.put(item, version)
+            moves = presence.put(item, version)
             highest[item.text] = max(epoch, highest.get(item.text, 0))
         elif step == "remove":
-            told = presence.remove(item.text, epoch, Reason.CLOSED, version)
+            moves = presence.remove(item.text, epoch, Reason.CLOSED, version)
         elif step == "reset":
-            told = presence.reset([item], version, is_partial=flag)
+            moves = presence.reset([item], version, is_partial=flag)
             highest[item.text] = max(epoch, highest.get(item.text, 0))
         else:
-            told = presence.drop_doubtful()
-        for event in told:
+            moves = presence.drop_doubtful()
+        for event in told(moves):
             if event.kind is Kind.LEAVE:
                 assert event.reason is not None
                 del heard[event.entry.text]

@@ -72,7 +72,7 @@ def test_a_relayed_message_put_together_is_what_protobuf_would_write(
 @given(st.integers(0, 2**64 - 1), st.integers(0, 300))
 def test_a_snapshot_put_together_is_what_protobuf_would_write(version: int, count: int) -> None:
     present = list(view(**{f"p_{number}": "r1" for number in range(count)}))
-    data = replies.snapshot(7, "acme:p", version, present)
+    data = replies.snapshot(7, replies.snapshot_body("acme:p", version, present))
     body = pb.PresenceSnapshot(
         actr_type="acme:p", version=version, present=[entry.to_wire() for entry in present]
     )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,8 +57,8 @@ def make(secret_of: Callable[[str], bytes | None] | None = None, terms: Terms = 
     return Session(challenge, terms, 0.0)
 
 
-def in_state(state: State) -> Session:
-    made = make()
+def in_state(state: State, *, terms: Terms = TERMS) -> Session:
+    made = make(terms=terms)
     if state is not State.GREETED:
         made.receive(MESSAGES[0], 1, 0.0)
     if state in (State.ENROLLING, State.REGISTERED):
@@ -249,7 +250,7 @@ def test_too_many_messages_or_bytes_are_too_fast(size: int) -> None:
     terms = Terms(
         messages_per_second=10, messages_burst=20, bytes_per_second=1_000, bytes_burst=10_000
     )
-    made = make(terms=terms)
+    made = in_state(State.PROVEN, terms=terms)
     taken = 10 if size > 1 else 20
     for _ in range(taken):
         made.admit(size, 0.0)
@@ -259,8 +260,30 @@ def test_too_many_messages_or_bytes_are_too_fast(size: int) -> None:
 
 
 def test_a_connection_that_was_silent_for_long_sends_no_more_than_its_burst_at_once() -> None:
-    made = make(terms=Terms(messages_per_second=10, messages_burst=20))
+    made = in_state(State.PROVEN, terms=Terms(messages_per_second=10, messages_burst=20))
     for _ in range(20):
         made.admit(1, 1_000.0)
     with pytest.raises(TooFastError):
         made.admit(1, 1_000.0)
+
+
+def test_who_has_proven_nothing_may_send_only_a_few_frames() -> None:
+    made = make(terms=Terms(greeting_frames=3))
+    for _ in range(3):
+        made.admit(0, 0.0)
+    with pytest.raises(TooFastError):
+        made.admit(0, 100.0)
+
+
+def test_registering_again_and_again_is_refused_and_changes_nothing() -> None:
+    made = in_state(State.REGISTERED, terms=Terms(registers_per_second=1, registers_burst=3))
+    registration = made.registration
+    assert registration is not None
+    for _ in range(2):
+        made.receive(messages.Register(registration), 4, 0.0)
+        made.registered(9, 0.0)
+    with pytest.raises(RefusedError) as refused:
+        made.receive(messages.Register(replace(registration, incarnation=5)), 5, 0.0)
+    assert refused.value.code is Close.TOO_FAST
+    assert (made.state, made.registration) == (State.REGISTERED, registration)
+    made.receive(messages.Register(registration), 6, 1.0)

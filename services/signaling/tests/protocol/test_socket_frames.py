@@ -1,57 +1,184 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.frames import Frame, Opcode
+from websockets.frames import Frame as LibraryFrame
+from websockets.frames import Opcode
 
 from actr_signaling.protocol import frames
-from actr_signaling.protocol.frames import Splitter
+from actr_signaling.protocol.frames import MAX_FRAGMENTS, Decoder, Frame, FrameError, Kind
 
 PAYLOADS = st.one_of(st.binary(max_size=200), st.sampled_from([b"x" * 126, b"y" * 70_000]))
-FRAMES = st.lists(
-    st.builds(Frame, st.sampled_from([Opcode.BINARY, Opcode.TEXT, Opcode.PING]), PAYLOADS),
-    max_size=5,
-)
+KINDS = {
+    Opcode.BINARY: Kind.BINARY,
+    Opcode.TEXT: Kind.TEXT,
+    Opcode.PING: Kind.PING,
+    Opcode.PONG: Kind.PONG,
+}
+SENT = st.lists(st.tuples(st.sampled_from(list(KINDS)), PAYLOADS), max_size=5)
+EMPTY_MASK = b"\0\0\0\0"
 
 
-@given(FRAMES, st.lists(st.integers(1, 50), max_size=20))
+def masked(opcode: Opcode, data: bytes = b"", *, fin: bool = True) -> bytes:
+    return LibraryFrame(opcode, data, fin=fin).serialize(mask=True)
+
+
+def drain(decoder: Decoder) -> list[Frame]:
+    return list(iter(decoder.next, None))
+
+
+def refusal(data: bytes, max_bytes: int = 1_000) -> int:
+    decoder = Decoder(max_bytes)
+    decoder.feed(data)
+    with pytest.raises(FrameError) as refused:
+        drain(decoder)
+    return refused.value.code
+
+
+@given(SENT, st.lists(st.integers(1, 50), max_size=20))
 def test_frames_come_out_whole_however_their_bytes_are_cut(
-    sent: list[Frame], cuts: list[int]
+    sent: list[tuple[Opcode, bytes]], cuts: list[int]
 ) -> None:
-    sent = [frame for frame in sent if frame.opcode != Opcode.PING or len(frame.data) < 126]
-    wire = [bytes(frame.serialize(mask=True)) for frame in sent]
-    data = b"".join(wire)
-    splitter = Splitter(100_000)
-    found: list[tuple[bool, bytes]] = []
+    sent = [(op, data if op in (Opcode.BINARY, Opcode.TEXT) else data[:125]) for op, data in sent]
+    wire = b"".join(masked(op, data) for op, data in sent)
+    decoder = Decoder(100_000)
+    found: list[Frame] = []
     for cut in cuts:
-        found += splitter.feed(data[:cut])
-        data = data[cut:]
-    found += splitter.feed(data)
-    assert found == [
-        (True, bytes(frame.data)) if frame.opcode is Opcode.BINARY else (False, as_sent)
-        for frame, as_sent in zip(sent, wire, strict=True)
-    ]
+        decoder.feed(wire[:cut])
+        found += drain(decoder)
+        wire = wire[cut:]
+    decoder.feed(wire)
+    found += drain(decoder)
+    assert found == [Frame(KINDS[op], data, len(data)) for op, data in sent]
+    assert len(decoder) == 0
 
 
 @given(st.binary(max_size=300))
-def test_noise_is_handed_over_or_waits_and_is_never_lost(data: bytes) -> None:
-    splitter = Splitter(1_000)
-    for is_binary, piece in splitter.feed(data):
-        assert is_binary or piece
+def test_noise_is_refused_or_waits(data: bytes) -> None:
+    decoder = Decoder(1_000)
+    decoder.feed(data)
+    with contextlib.suppress(FrameError):
+        drain(decoder)
+
+
+@given(st.binary(max_size=300), st.integers(1, 20))
+def test_a_message_in_fragments_comes_as_pieces_and_then_whole(data: bytes, size: int) -> None:
+    pieces = [data[at : at + size] for at in range(0, max(1, len(data)), size)][:MAX_FRAGMENTS]
+    decoder = Decoder(1_000)
+    for place, piece in enumerate(pieces):
+        opcode = Opcode.CONT if place else Opcode.BINARY
+        decoder.feed(masked(opcode, piece, fin=place == len(pieces) - 1))
+        decoder.feed(masked(Opcode.PING, b"between"))
+    found = [frame for frame in drain(decoder) if frame.kind is not Kind.PING]
+    assert [frame.kind for frame in found] == [Kind.PIECE] * (len(pieces) - 1) + [Kind.BINARY]
+    assert [frame.size for frame in found] == [len(piece) for piece in pieces]
+    assert found[-1].data == b"".join(pieces)
 
 
 @pytest.mark.parametrize(
-    "head",
-    [b"\x82\x05hello", b"\x82\xfe\xff\xff", b"\x82\xff" + b"\xff" * 8],
-    ids=["not masked", "over the limit in two bytes", "over the limit in eight"],
+    ("data", "code"),
+    [
+        (b"\x82\x05hello", 1002),
+        (b"\xc2\x80" + EMPTY_MASK, 1002),
+        (b"\xa2\x80" + EMPTY_MASK, 1002),
+        (b"\x83\x80" + EMPTY_MASK, 1002),
+        (b"\x8b\x80" + EMPTY_MASK, 1002),
+        (masked(Opcode.CONT, b"x"), 1002),
+        (masked(Opcode.BINARY, fin=False) + masked(Opcode.BINARY), 1002),
+        (masked(Opcode.TEXT, fin=False) + masked(Opcode.TEXT), 1002),
+        (b"\x89\xfe", 1002),
+        (b"\x09\x80" + EMPTY_MASK, 1002),
+        (b"\x82\xfe\x00\x05", 1002),
+        (b"\x82\xff" + (126).to_bytes(8, "big"), 1002),
+        (b"\x82\xfe\xff\xff", 4413),
+        (b"\x82\xff" + b"\xff" * 8, 4413),
+        (masked(Opcode.BINARY, b"x" * 600, fin=False) + masked(Opcode.CONT, b"y" * 600), 4413),
+        (masked(Opcode.BINARY, fin=False) + masked(Opcode.CONT, fin=False) * MAX_FRAGMENTS, 4413),
+        (masked(Opcode.CLOSE, b"\x03"), 1002),
+        (masked(Opcode.CLOSE, (999).to_bytes(2, "big")), 1002),
+        (masked(Opcode.CLOSE, (1005).to_bytes(2, "big")), 1002),
+        (masked(Opcode.CLOSE, (1016).to_bytes(2, "big")), 1002),
+        (masked(Opcode.CLOSE, (5000).to_bytes(2, "big")), 1002),
+        (masked(Opcode.CLOSE, (1000).to_bytes(2, "big") + b"\xff"), 1007),
+    ],
+    ids=[
+        "not masked",
+        "the first reserved bit",
+        "the second reserved bit",
+        "an unknown opcode for data",
+        "an unknown opcode for control",
+        "a continuation of nothing",
+        "a message within a message",
+        "a text within a text",
+        "a ping over 125 bytes, by its head alone",
+        "a ping in fragments",
+        "two bytes for a length of five",
+        "eight bytes for a length of 126",
+        "over the limit in two bytes, by its head alone",
+        "over the limit in eight",
+        "over the limit in two fragments",
+        "too many fragments",
+        "half a close code",
+        "a close code below 1000",
+        "a close code that is never sent",
+        "a close code that nobody has registered",
+        "a close code over 4999",
+        "a close reason that is not UTF-8",
+    ],
 )
-def test_a_wrong_head_is_handed_over_at_once(head: bytes) -> None:
-    assert list(Splitter(1_000).feed(head)) == [(False, head)]
+def test_what_the_standard_forbids_ends_the_connection(data: bytes, code: int) -> None:
+    assert refusal(data) == code
+
+
+@pytest.mark.parametrize("code", [None, 1000, 1003, 1007, 1014, 3000, 4999])
+def test_close_frames_with_codes_that_may_be_sent_are_taken(code: int | None) -> None:
+    payload = b"" if code is None else code.to_bytes(2, "big") + "adieu é".encode()
+    decoder = Decoder(1_000)
+    decoder.feed(masked(Opcode.CLOSE, payload))
+    assert drain(decoder) == [Frame(Kind.CLOSE, payload, len(payload))]
+
+
+def test_text_that_is_not_utf8_is_refused_as_the_standard_says() -> None:
+    assert frames.read_text("é".encode()) == "é"
+    with pytest.raises(FrameError) as refused:
+        frames.read_text(b"\xff")
+    assert refused.value.code == 1007
+
+
+class Counted(bytearray):
+    """A buffer that counts what is copied out of it."""
+
+    copied = 0
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        if isinstance(index, slice):
+            self.copied += len(range(*index.indices(len(self))))
+        return super().__getitem__(index)
+
+
+def test_a_message_in_single_bytes_is_copied_no_more_often_than_in_one() -> None:
+    decoder = Decoder(100_000)
+    counted = decoder._buffer = Counted()
+    data = masked(Opcode.BINARY, b"x" * 60_000)
+    for place in range(len(data) - 1):
+        decoder.feed(data[place : place + 1])
+        assert decoder.next() is None
+    decoder.feed(data[-1:])
+    assert drain(decoder) == [Frame(Kind.BINARY, b"x" * 60_000, 60_000)]
+    assert counted.copied < 4 * len(data)
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
 def test_messages_to_send_are_what_the_library_would_write(size: int) -> None:
     payload = b"x" * size
-    assert frames.binary(payload) == Frame(Opcode.BINARY, payload).serialize(mask=False)
-    assert frames.text(payload.decode()) == Frame(Opcode.TEXT, payload).serialize(mask=False)
+    assert frames.binary(payload) == LibraryFrame(Opcode.BINARY, payload).serialize(mask=False)
+    assert frames.text(payload.decode()) == LibraryFrame(Opcode.TEXT, payload).serialize(mask=False)
+
+
+def test_a_long_close_reason_is_cut_where_a_character_ends() -> None:
+    frame = frames.close(4400, "é" * 100)
+    assert len(frame) <= 2 + 125
+    assert frame[4:].decode() == "é" * 61

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,14 @@ from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
 from actr import signaling_pb2 as pb
+from actr_signaling.server import Replica
+from actr_signaling.websocket import SLOW_BYTES, Socket
 
 pytestmark = pytest.mark.service
+UPGRADE = (
+    b"GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 SECRET = b"0123456789abcdef"
 
 
@@ -32,12 +39,12 @@ async def test_what_is_no_message_closes_with_4400(data: bytes | str) -> None:
         assert await client.closed() == 4400
 
 
-async def test_text_that_is_not_utf8_closes_with_4400() -> None:
+async def test_text_that_is_not_utf8_closes_with_1007() -> None:
     async with serve() as replica:
         socket = await connect(replica.url, compression=None, subprotocols=["actr.v1.json"])  # type: ignore[list-item]
         await socket.send(b"\xff\xfe", text=True)
         await socket.wait_closed()
-        assert socket.close_code == 4400
+        assert socket.close_code == 1007
 
 
 async def test_a_message_before_the_proof_closes_with_4401() -> None:
@@ -199,9 +206,10 @@ async def test_subscriptions_over_the_bound_are_refused_with_4429() -> None:
         assert answer.error.code == 4429
 
 
-async def test_a_slow_reader_is_cut_and_others_do_not_notice() -> None:
+async def test_a_flood_does_not_cut_its_victim_and_others_do_not_notice() -> None:
     # 1. b does not read any more.  2. a floods it until its unsent bytes are over the bound.
-    # 3. b is cut: relays to it are undelivered.  4. c, also in that realm, is served.
+    # 3. Further relays to it are undelivered.  4. c, also in that realm, is served.
+    # 5. b reads again, has all that was receipted, and is reached.
     limits = dict.fromkeys(("messages_per_second", "messages_burst", "bytes_burst"), 10**9)
     async with serve(**limits) as replica:
         a = await Client.registered_as(replica.url, "a")
@@ -209,15 +217,81 @@ async def test_a_slow_reader_is_cut_and_others_do_not_notice() -> None:
         c = await Client.registered_as(replica.url, "c")
         b.socket.transport.pause_reading()
         offer = pb.SessionDescription(sdp="x" * 40_000)
+        receipted = 0
         async with asyncio.timeout(PATIENCE):
             while (answer := await a.relay("b", offer=offer)).HasField("receipt"):
-                pass
+                receipted += 1
         assert answer.undelivered.reason == pb.Undelivered.OVERLOADED
         assert (await a.relay("c")).HasField("receipt")
         assert await c.next("relayed")
-        again = await a.relay("b")
-        assert again.undelivered.reason == pb.Undelivered.OFFLINE
-        b.abort()
+        b.socket.transport.resume_reading()
+        for _ in range(receipted):
+            await b.next("relayed")
+        assert (await a.relay("b")).HasField("receipt")
+        assert await b.next("relayed")
+
+
+def sockets_of(replica: Replica) -> list[Socket]:
+    return [one for one in replica._server.server_state.connections if isinstance(one, Socket)]
+
+
+async def test_who_asks_and_reads_nothing_is_answered_no_further_until_it_reads() -> None:
+    limits = dict.fromkeys(("messages_per_second", "messages_burst", "bytes_burst"), 10**9)
+    metadata = {str(number): "x" * 200 for number in range(16)}
+    async with serve(**limits) as replica:
+        others = [
+            await Client.registered_as(replica.url, f"b@{n}", metadata=metadata) for n in range(4)
+        ]
+        client = await Client.registered_as(replica.url, "a")
+        client.socket.transport.pause_reading()
+        numbers = [await client.send(subscribe=pb.Subscribe()) for _ in range(1_200)]
+        async with asyncio.timeout(PATIENCE):
+            while not (slow := [one for one in sockets_of(replica) if one.is_slow]):
+                assert (await others[0].ask(heartbeat=pb.Heartbeat())).HasField("heartbeat_ack")
+        assert len(slow) == 1
+        assert slow[0].transport.get_write_buffer_size() < 2 * SLOW_BYTES
+        client.socket.transport.resume_reading()
+        for number in numbers:
+            assert (await client.until(lambda m, n=number: m.reply_to == n)).HasField("snapshot")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("opcode", [Opcode.PONG, Opcode.PING, Opcode.BINARY, Opcode.TEXT])
+@pytest.mark.parametrize("is_proven", [False, True], ids=["stranger", "member"])
+async def test_frames_of_every_kind_are_counted(opcode: Opcode, is_proven: bool) -> None:
+    limits = {"messages_per_second": 10, "messages_burst": 50}
+    async with serve(**limits) as replica:
+        client = await Client.open(replica.url)
+        if is_proven:
+            await client.authenticate("a")
+        client.socket.transport.write(Frame(opcode, b"").serialize(mask=True) * 60)
+        is_data = opcode in (Opcode.BINARY, Opcode.TEXT)
+        assert await client.closed() == (4400 if is_data else 4429)
+
+
+async def test_after_a_refusal_nothing_is_parsed_and_the_connection_is_cut_soon() -> None:
+    async with serve() as replica:
+        host, _, port = replica.url.removeprefix("ws://").partition("/")[0].partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(UPGRADE)
+        await reader.readuntil(b"\r\n\r\n")
+        noise = Frame(Opcode.BINARY, b"\xff" * 1_000).serialize(mask=True)
+        good = pb.ClientMessage(id=9, authenticate=pb.Authenticate(id=actor("a").to_wire()))
+        writer.write(noise + Frame(Opcode.BINARY, good.SerializeToString()).serialize(mask=True))
+        answer = b""
+        async with asyncio.timeout(PATIENCE):
+            with contextlib.suppress(ConnectionError):
+                while part := await reader.read(1 << 16):
+                    answer += part
+            with contextlib.suppress(ConnectionError):
+                while True:  # until it is cut
+                    writer.write(noise * 100)
+                    await writer.drain()
+        assert (4400).to_bytes(2, "big") in answer
+        assert (
+            pb.ServerMessage(reply_to=9, authenticated=pb.Authenticated()).SerializeToString()
+            not in answer
+        )
+        writer.close()
 
 
 async def test_a_stopping_replica_closes_with_1012() -> None:

@@ -60,6 +60,7 @@ class Peer:
         self.entry: Entry | None = None
         self.ice_until: float | None = None
         self.ended: Close | None = None
+        self.is_slow = False
         self._hub = hub
         self._said: list[pb.ServerMessage] = []
         self._number = 0
@@ -74,6 +75,9 @@ class Peer:
         assert self.session.id is not None
         registration = Registration(id=self.session.id, **fields)  # type: ignore[arg-type]
         self.tell(messages.Register(registration))
+
+    def pass_on(self, data: bytes) -> bool:
+        return self.send(data)
 
     def send(self, data: bytes) -> bool:
         self._said.append(pb.ServerMessage.FromString(data))

@@ -48,6 +48,11 @@ class Terms:
     lease: float = 30.0
     """Without a heartbeat for this long a session ends with 4408."""
     heartbeat: float = 10.0
+    greeting_frames: int = 16
+    """Of any kind, before a valid Authenticate."""
+    registers_per_second: float = 5.0
+    registers_burst: float = 20.0
+    """Registering again tells everybody who watches: more of it is refused."""
     max_watches: int = 128
     max_contacts: int = 256
     messages_per_second: float = 500.0

@@ -49,6 +49,27 @@ class Told:
     reason: Reason | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One actor has changed: from what was known of it to what is; None: it is not there."""
+
+    text: str
+    old: Entry | None
+    new: Entry | None
+    version: int
+    reason: Reason | None = None
+    """Of a leave."""
+
+    @property
+    def told(self) -> list[Told]:
+        """What watchers are to be told, in order."""
+        if self.new is not None:
+            return list(_differences(self.old, self.new, self.version))
+        if self.old is None or not self.old.audience:
+            return []
+        return [Told(Kind.LEAVE, self.old, self.version, self.old.audience, self.reason)]
+
+
 class Presence:
     """Who is online, by id, and by realm, type and service."""
 
@@ -85,17 +106,18 @@ class Presence:
             return [entry for entry in group if service in entry.registration.services]
         return group
 
-    def put(self, entry: Entry, version: int) -> list[Told]:
-        """Take a new or changed entry; say what watchers are to be told, in order."""
+    def put(self, entry: Entry, version: int) -> list[Moved]:
+        """Take a new or changed entry; say what has changed for watchers."""
         self.version = max(self.version, version)
         if entry.epoch < self.known_epoch(entry.text):
             return []
         old = self._entries.get(entry.text)
         self._doubtful.pop(entry.text, None)
         self._store(entry)
-        return list(_differences(old, entry, version))
+        moved = Moved(entry.text, old, entry, version)
+        return [moved] if moved.told else []
 
-    def remove(self, text: str, epoch: int, reason: Reason, version: int) -> list[Told]:
+    def remove(self, text: str, epoch: int, reason: Reason, version: int) -> list[Moved]:
         """Take the end of the session with ``epoch``; of an older one nothing follows."""
         self.version = max(self.version, version)
         entry = self._entries.get(text)
@@ -103,7 +125,7 @@ class Presence:
             return []
         return self._drop(entry, reason, version)
 
-    def reset(self, entries: Iterable[Entry], version: int, *, is_partial: bool) -> list[Told]:
+    def reset(self, entries: Iterable[Entry], version: int, *, is_partial: bool) -> list[Moved]:
         """Take a whole new state in place of missed changes.
 
         Args:
@@ -112,29 +134,29 @@ class Presence:
             is_partial: Whether replicas are still writing their own (after a loss of the store):
                 what is missing is then only doubted, until :meth:`drop_doubtful`.
         """
-        told: list[Told] = []
+        moved: list[Moved] = []
         missing = dict.fromkeys(self._entries)
         for entry in entries:
             missing.pop(entry.text, None)
-            told += self.put(entry, version)
+            moved += self.put(entry, version)
         self.version = max(self.version, version)
         for text in missing:
             entry = self._entries[text]
             if is_partial:
                 self._doubtful[text] = entry.epoch
             else:
-                told += self._drop(entry, Reason.EXPIRED, version)
-        return told
+                moved += self._drop(entry, Reason.EXPIRED, version)
+        return moved
 
-    def drop_doubtful(self) -> list[Told]:
+    def drop_doubtful(self) -> list[Moved]:
         """End the doubt: who was not confirmed since the reset has left."""
         doubtful, self._doubtful = self._doubtful, {}
-        told: list[Told] = []
+        moved: list[Moved] = []
         for text in doubtful:
             entry = self._entries.get(text)
             if entry is not None:
-                told += self._drop(entry, Reason.EXPIRED, self.version)
-        return told
+                moved += self._drop(entry, Reason.EXPIRED, self.version)
+        return moved
 
     def _store(self, entry: Entry) -> None:
         old = self._entries.get(entry.text)
@@ -145,16 +167,15 @@ class Presence:
         for key in _keys(entry):
             self._index.setdefault(key, {})[entry.text] = entry
 
-    def _drop(self, entry: Entry, reason: Reason, version: int) -> list[Told]:
+    def _drop(self, entry: Entry, reason: Reason, version: int) -> list[Moved]:
         del self._entries[entry.text]
         self._doubtful.pop(entry.text, None)
         self._unindex(entry)
         self._gone[entry.text] = entry.epoch
         while len(self._gone) > MAX_GONE:
             self._gone.popitem(last=False)
-        if not entry.audience:
-            return []
-        return [Told(Kind.LEAVE, entry, version, entry.audience, reason)]
+        moved = Moved(entry.text, entry, None, version, reason)
+        return [moved] if moved.told else []
 
     def _unindex(self, entry: Entry) -> None:
         for key in _keys(entry):

@@ -19,6 +19,8 @@ from actr_signaling.protocol.routing import Undelivered
 
 _RELAYED_TAG = bytes([11 << 3 | 2])  # ServerMessage.relayed
 _SNAPSHOT_TAG = bytes([6 << 3 | 2])  # ServerMessage.snapshot
+_DISCOVERED_TAG = bytes([8 << 3 | 2])  # ServerMessage.discovered
+_FOUND_TAG = bytes([1 << 3 | 2])  # Discovered.found
 _PRESENT_TAG = bytes([3 << 3 | 2])  # PresenceSnapshot.present
 _NEGOTIATE_TAG = bytes([2 << 3 | 2])  # Relayed.negotiate
 
@@ -78,11 +80,15 @@ def heartbeat_ack(reply_to: int, ice_servers: Iterable[IceServer]) -> bytes:
     return pb.ServerMessage(reply_to=reply_to, heartbeat_ack=body).SerializeToString()
 
 
-def snapshot(reply_to: int, actr_type: str, version: int, present: Iterable[Entry]) -> bytes:
+def snapshot_body(actr_type: str, version: int, present: Iterable[Entry]) -> bytes:
+    """The part of a snapshot that is the same for everybody who asks."""
     parts = [pb.PresenceSnapshot(actr_type=actr_type, version=version).SerializeToString()]
     for entry in present:
         parts += _PRESENT_TAG, _varint(len(entry.packed)), entry.packed
-    body = b"".join(parts)
+    return b"".join(parts)
+
+
+def snapshot(reply_to: int, body: bytes) -> bytes:
     head = pb.ServerMessage(reply_to=reply_to).SerializeToString()
     return b"".join((head, _SNAPSHOT_TAG, _varint(len(body)), body))
 
@@ -112,8 +118,12 @@ def event(told: Told) -> bytes:
 
 
 def discovered(reply_to: int, found: Sequence[Entry]) -> bytes:
-    body = pb.Discovered(found=[entry.to_wire() for entry in found])
-    return pb.ServerMessage(reply_to=reply_to, discovered=body).SerializeToString()
+    parts: list[bytes] = []
+    for entry in found:
+        parts += _FOUND_TAG, _varint(len(entry.packed)), entry.packed
+    body = b"".join(parts)
+    head = pb.ServerMessage(reply_to=reply_to).SerializeToString()
+    return b"".join((head, _DISCOVERED_TAG, _varint(len(body)), body))
 
 
 def receipt(reply_to: int) -> bytes:

@@ -93,6 +93,8 @@ class Session:
         self._register_id = 0
         self._messages = Bucket(terms.messages_per_second, terms.messages_burst, now)
         self._bytes = Bucket(terms.bytes_per_second, terms.bytes_burst, now)
+        self._registers = Bucket(terms.registers_per_second, terms.registers_burst, now)
+        self._greeting_frames = terms.greeting_frames
 
     @property
     def deadline(self) -> float:
@@ -100,11 +102,15 @@ class Session:
         return self._deadline
 
     def admit(self, size: int, now: float) -> None:
-        """Count one frame of ``size`` bytes, pings included.
+        """Count one frame of ``size`` bytes, of whatever kind.
 
         Raises:
             TooFastError: If the connection sends more than its terms allow.
         """
+        if self.state is State.GREETED:
+            self._greeting_frames -= 1
+            if self._greeting_frames < 0:
+                raise TooFastError(f"over {self._terms.greeting_frames} frames before the proof")
         if not self._messages.take(1, now):
             raise TooFastError(f"over {self._terms.messages_per_second:g} messages a second")
         if not self._bytes.take(size, now):
@@ -189,6 +195,9 @@ class Session:
         registration = message.registration
         if registration.id != self.id:
             raise ForbiddenError(f"{registration.id} is not the identity that was proven")
+        if not self._registers.take(1, now):
+            limit = self._terms.registers_per_second
+            raise RefusedError(Close.TOO_FAST, f"over {limit:g} registrations a second")
         self.registration = registration
         self._register_id = reply_to
         self._deadline = now + self._terms.enrol

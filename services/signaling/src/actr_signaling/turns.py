@@ -1,0 +1,88 @@
+"""Shell: shares one loop between connections, so that none keeps the others from their turn.
+
+Whoever has input is served at once while there is room in this turn of the loop and nobody
+waits; else it waits for its share (:mod:`actr_signaling.protocol.shares`) and reads nothing
+meanwhile, so that the far side is held up and not this process's memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+from typing import Protocol
+
+from actr_signaling.protocol.shares import Flow, Shares
+
+TURN = 0.004
+"""Seconds of one turn of the loop for what arrives: others come after it, at the latest."""
+SLICE = 0.000_5
+"""Seconds of one connection before others are asked."""
+
+
+class Worker(Protocol):
+    """A connection that has input."""
+
+    share: Flow
+
+    def work(self, until: float) -> bool:
+        """Go on until the clock says so, a message at least; return whether more waits."""
+
+
+class Turns:
+    """Owned by the server; one for all its connections.
+
+    Args:
+        clock: Seconds; not the loop's, which stands still during a turn.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = perf_counter) -> None:
+        self._clock = clock
+        self._shares = Shares()
+        self._workers: dict[Flow, Worker] = {}
+        self._left = TURN
+        self._is_armed = False
+
+    def enter(self, worker: Worker) -> bool:
+        """Serve it now, or when its turn has come; True: all its input is taken.
+
+        Whoever hears False stops reading until its :meth:`Worker.work` has taken all.
+        """
+        self._arm()
+        if self._left > 0 and not self._shares:
+            started = self._clock()
+            goes_on = worker.work(started + SLICE)
+            self._left -= self._clock() - started
+            if not goes_on:
+                return True
+        self._workers[worker.share] = worker
+        self._shares.add(worker.share)
+        return False
+
+    def spend(self, seconds: float) -> None:
+        """Count work of this turn that is done elsewhere."""
+        self._left -= seconds
+
+    def _arm(self) -> None:
+        if not self._is_armed:
+            self._is_armed = True
+            asyncio.get_running_loop().call_soon(self._next)
+
+    def _next(self) -> None:
+        """A new turn of the loop: serve who waits, each a slice."""
+        self._is_armed = False
+        self._left = TURN
+        now = self._clock()
+        while self._shares and self._left > 0:
+            flow = self._shares.take()
+            worker = self._workers.pop(flow)
+            left = self._left
+            goes_on = worker.work(now + SLICE)
+            then = self._clock()
+            self._left -= then - now
+            if goes_on:
+                self._workers[flow] = worker
+            self._shares.charge(flow, left - self._left, goes_on=goes_on)
+            now = then
+        if self._shares:
+            self._arm()
