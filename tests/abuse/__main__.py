@@ -20,7 +20,7 @@ from rich.progress import Progress, TaskID
 
 from bench.processes import Child, child
 from bench.report import console, percentile, show, write_json
-from tests.abuse.side import REST, Service, Side, prefer
+from tests.abuse.side import MEASURED, REST, Service, Side, prefer
 from tests.abuse.sides import SIDES
 
 SECONDS = 3.0
@@ -67,7 +67,7 @@ async def run_side(
         honest = await stack.enter_async_context(child(arguments))
         await honest.line(timeout=60)
         for pid in (service.pid, honest.pid):
-            prefer(pid)
+            prefer(pid, MEASURED)
         await measure(honest, 1.0)  # imports and caches of both
         for abuse in abuses:
             rows.append(await run_abuse(name, abuse, service, honest, seconds))

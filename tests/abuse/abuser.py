@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import resource
 import sys
 
+from tests.abuse.side import ABUSER, prefer
 from tests.abuse.sides import SIDES
-
-NICE = 5
 
 
 async def main() -> None:
@@ -28,7 +26,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    os.nice(NICE)
+    prefer(0, ABUSER)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     asyncio.run(main())

@@ -20,13 +20,17 @@ Attack = Callable[[str], AsyncIterator[None]]
 then it goes on until it is killed. It may end by itself, and may not raise."""
 
 
-def prefer(pid: int) -> None:
+MEASURED, ABUSER = 2, 1
+"""Priorities: a stranger has a machine of its own, so that it takes no time from the measured."""
+
+
+def prefer(pid: int, priority: int) -> None:
     """Run a process before all other work of this machine, where that is allowed.
 
-    What is measured is the service and not who else uses the machine. The abuser comes after.
+    What is measured is the service, and not who else uses the machine.
     """
     with contextlib.suppress(PermissionError):
-        os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(1))
+        os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(priority))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
