@@ -78,6 +78,14 @@ def test_a_secret_that_cannot_be_used_is_refused(
         startup.node_config(settings)
 
 
+@pytest.mark.parametrize("value", ["0f3b9c-the-secret-itself", "/abc+the-secret/itself=="])
+def test_a_secret_written_where_its_path_belongs_is_not_printed(value: str) -> None:
+    realm = Realm(secret_file=Path(value))
+    with pytest.raises(ConfigError, match="not shown") as refused:
+        startup.node_config(Settings(actor=ACTOR, mailbox=IN_MEMORY, realm=realm))
+    assert "the-secret" not in str(refused.value)
+
+
 def test_production_without_a_secret_is_refused() -> None:
     settings = Settings(actor=ACTOR, mailbox=IN_MEMORY, realm=Realm(production=True))
     with pytest.raises(ConfigError, match="ACTR_REALM__SECRET_FILE"):

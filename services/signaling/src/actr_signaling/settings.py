@@ -18,6 +18,8 @@ PREFIX = "ACTR_SIGNALING__"
 PEERS = f"{PREFIX}URL"
 """What peers read; it may stand in the same environment."""
 _LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\s]+):(?P<port>\d{1,5})")
+_UNSHOWN = {f"{PREFIX}REDIS_URL"}
+"""Variables whose value may hold a password, above all where it is mistyped."""
 MIN_SECRET_BYTES = 16
 
 Texts = Annotated[tuple[str, ...], NoDecode]
@@ -128,7 +130,8 @@ def load() -> Settings:
         why = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
             raise ConfigError(f"{PREFIX}*: {why}") from exc
-        raise ConfigError(f"{name}={first['input']!r}: {why}") from exc
+        shown = name if name in _UNSHOWN else f"{name}={first['input']!r}"
+        raise ConfigError(f"{shown}: {why}") from exc
 
 
 def _refuse_unknown(names: Iterable[str]) -> None:
@@ -149,8 +152,8 @@ def read_secret(path: Path, variable: str) -> bytes:
     """
     try:
         secret = path.read_bytes().strip()
-    except OSError as exc:
-        raise ConfigError(f"{PREFIX}{variable}={str(path)!r}: {exc.strerror}") from exc
+    except (OSError, ValueError) as exc:
+        raise _unreadable(path, variable, exc) from exc
     if len(secret) < MIN_SECRET_BYTES:
         raise ConfigError(
             f"{PREFIX}{variable}={str(path)!r}: a secret has at least {MIN_SECRET_BYTES} bytes; "
@@ -167,6 +170,17 @@ def read_realm_secrets(directory: Path) -> dict[str, bytes]:
     """
     try:
         files = sorted(path for path in directory.iterdir() if path.is_file())
-    except OSError as exc:
-        raise ConfigError(f"{PREFIX}REALM_SECRETS_DIR={str(directory)!r}: {exc.strerror}") from exc
+    except (OSError, ValueError) as exc:
+        raise _unreadable(directory, "REALM_SECRETS_DIR", exc) from exc
     return {path.name: read_secret(path, "REALM_SECRETS_DIR") for path in files}
+
+
+def _unreadable(path: Path, variable: str, exc: Exception) -> ConfigError:
+    """The path is shown where it can be one: a secret may stand there by mistake."""
+    why = exc.strerror if isinstance(exc, OSError) else "not a path"
+    if path.is_absolute() and path.parent != path.parent.parent and path.parent.is_dir():
+        return ConfigError(f"{PREFIX}{variable}={str(path)!r}: {why}")
+    return ConfigError(
+        f"{PREFIX}{variable}: {why}; it takes the absolute path of a file, in a directory that "
+        "exists, and not the secret (the value is not shown, for it may be one)"
+    )

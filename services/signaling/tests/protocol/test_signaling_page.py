@@ -10,7 +10,7 @@ from signaling_kit import actor
 
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import Close
-from actr_signaling.protocol import messages, relays, replies
+from actr_signaling.protocol import frames, messages, relays, replies
 from actr_signaling.protocol.limits import Terms
 from actr_signaling.protocol.proofs import proof
 from actr_signaling.protocol.routing import Undelivered
@@ -100,5 +100,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
         messages.MAX_PROOF_BYTES,
         messages.MAX_FOUND,
         Terms().max_watches,
+        frames.MAX_FRAGMENTS,
+        Terms().greeting_frames,
         relays.MAX_PENDING,
     ]

@@ -214,3 +214,30 @@ async def test_leaving_in_any_phase_leaves_no_task(own_redis: RedisProcess, phas
                 await asyncio.sleep(0.02)
         await asyncio.sleep(0.1)
     assert asyncio.all_tasks() == before
+
+
+def step_clock(server: RedisProcess, prefix: str, id: str, milliseconds: int) -> None:
+    """As if the clock of the Redis host was set: all that is stored is from that much before."""
+    assert int(server.ask("HINCRBY", f"{prefix}:state", "seen", str(-milliseconds)))
+    server.ask("ZINCRBY", f"{prefix}:leases", str(-milliseconds), id)
+
+
+@pytest.mark.parametrize("milliseconds", [60_000, -60_000], ids=["forward", "back"])
+async def test_a_step_of_the_clock_ends_nobody_and_leases_still_end(
+    monkeypatch: pytest.MonkeyPatch, redis_server: RedisProcess, milliseconds: int
+) -> None:
+    # 1. An entry is stored whose replica renews nothing.  2. The clock is set, a minute on or back,
+    # and set again.  3. The lease ends when it would have ended, and not before.
+    monkeypatch.setattr("actr_signaling.shared.ledger.FIRST_EXPIRY", 0.0)
+    prefix, sink, loop = f"t{secrets.token_hex(8)}", Sink(), asyncio.get_running_loop()
+    ledger = SharedLedger(sink, url=redis_server.url, replica="0" * 16, lease=4, prefix=prefix)
+    async with ledger:
+        await sink.until(lambda: ledger.is_ready)
+        started = loop.time()
+        stored = await granted((ledger, sink), entry("a", "s"))
+        for _ in range(2):
+            step_clock(redis_server, prefix, stored.text, milliseconds)
+            await ledger.flush()
+        await sink.until(lambda: isinstance(sink.changes[-1], Removed))
+        # Twice up to two of its looks at the clock may be taken for a part of the step.
+        assert loop.time() - started > 2.0

@@ -6,6 +6,7 @@ import pytest
 
 from actr_signaling import settings
 from actr_signaling.errors import ConfigError
+from actr_signaling.server import Replica
 from actr_signaling.settings import Settings
 
 
@@ -85,3 +86,25 @@ def test_a_secret_that_is_missing_or_short_says_what_to_do(tmp_path: Path) -> No
         settings.read_secret(tmp_path / "short", "X")
     with pytest.raises(ConfigError, match="No such file"):
         settings.read_realm_secrets(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["rediss//user:s3cret-pw@redis:6379/0", "redis://user:s3/cret-pw@redis:6379/0"],
+    ids=["no scheme", "a password with a slash"],
+)
+def test_a_mistyped_redis_url_is_not_printed_with_its_password(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("ACTR_SIGNALING__REDIS_URL", url)
+    with pytest.raises(ConfigError, match="redis://") as refused:
+        Replica(settings.load())
+    assert "cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["0f3b9c-the-secret-itself", "/abc+the-secret/itself==", "/the"])
+def test_a_secret_written_where_its_path_belongs_is_not_printed(value: str) -> None:
+    for read in (lambda path: settings.read_secret(path, "X"), settings.read_realm_secrets):
+        with pytest.raises(ConfigError, match="not shown") as refused:
+            read(Path(value))
+        assert "the-secret" not in str(refused.value)

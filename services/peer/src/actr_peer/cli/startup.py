@@ -218,10 +218,21 @@ def _realm_secret(settings: Settings) -> bytes | None:
 def _read_secret(path: Path, key: str) -> bytes:
     try:
         return path.read_bytes().strip()
-    except OSError as exc:
-        raise ConfigError(
-            f"{key} = {str(path)!r}: {exc.strerror}; name a file that this user can read"
-        ) from exc
+    except (OSError, ValueError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "not a path"
+        # Shown where it can be a path: a secret may stand there by mistake.
+        is_path = path.is_absolute() and path.parent != path.parent.parent
+        if is_path and path.parent.is_dir():
+            shown, hint = f"{key} = {str(path)!r}", "name a file that this user can read"
+        else:
+            shown, hint = (
+                key,
+                (
+                    "name a file that this user can read, by its absolute path, and not the secret "
+                    "(the value is not shown, for it may be one)"
+                ),
+            )
+        raise ConfigError(f"{shown}: {why}; {hint}") from exc
 
 
 def _ice_server(server: IceServer) -> IceServerConfig:

@@ -77,7 +77,11 @@ class SharedLedger:
         try:
             Line(url)
         except (ValueError, TypeError) as exc:
-            raise ConfigError(f"the Redis URL cannot be used: {exc}") from exc
+            # Not what the library says: it quotes the URL, and so the password.
+            raise ConfigError(
+                "the Redis URL cannot be read: write redis://[user:password@]host:port/number, "
+                "with characters such as / and @ of a password as %2F and %40"
+            ) from exc
         self._sink = sink
         self._url = url
         self._replica = replica

@@ -1,10 +1,10 @@
 """The Lua scripts that write presence: each is one atomic step, with its change published.
 
 Keys: ``records`` (hash: id to value, see :mod:`actr_signaling.protocol.stored`), ``leases``
-(sorted set: id by end of lease, Unix milliseconds of the Redis server), ``state`` (hash:
-``version``, ``run_id``, ``generation``). Besides them ``<prefix>:fence:<id>`` keeps the epoch of
-who has left. Epochs and versions come from the server's clock or, if that is behind, from the
-number before: they rise over a loss of all data too.
+(sorted set: id by end of lease, on the clock of leases), ``state`` (hash: ``version``,
+``run_id``, ``generation``, ``seen`` and ``skipped`` of the clock of leases). Besides them
+``<prefix>:fence:<id>`` keeps the epoch of who has left. Epochs and versions come from the server's
+clock or, if that is behind, from the number before: they rise over a loss of all data too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ FENCE_MS = 300_000
 and still has a live session of it has the only one."""
 KEEP_MS = 86_400_000
 """With no replica running for this long, everything is forgotten."""
+
+MOST_MS = 3_000
+"""Between two looks at the clock, while a replica runs: each sweeps twice a second."""
 
 _PRELUDE = """
 local records, leases, state = KEYS[1], KEYS[2], KEYS[3]
@@ -40,8 +43,22 @@ local function publish(kind, rest)
   redis.call('HSET', state, 'version', digits(version))
   redis.call('PUBLISH', prefix .. ':presence', kind .. digits(before) .. digits(version) .. rest)
 end
+-- Milliseconds that pass as leases count them: while somebody looks, and never back. A step of the
+-- server's clock, or a pause of the server, is no time in which a session could have been renewed.
+local function lease_clock()
+  local now = math.floor(micros() / 1000)
+  local seen = redis.call('HMGET', state, 'seen', 'skipped')
+  local before, skipped = tonumber(seen[1]) or now, tonumber(seen[2]) or 0
+  local passed = now - before
+  if passed < 0 or passed > @MOST_MS@ then
+    skipped = skipped + passed
+    redis.call('HSET', state, 'skipped', string.format('%.0f', skipped))
+  end
+  redis.call('HSET', state, 'seen', string.format('%.0f', now))
+  return now - skipped
+end
 local function lease(id, ms)
-  redis.call('ZADD', leases, math.floor(micros() / 1000) + tonumber(ms), id)
+  redis.call('ZADD', leases, lease_clock() + tonumber(ms), id)
 end
 local function put(id, ms, value)
   redis.call('HSET', records, id, value)
@@ -54,7 +71,7 @@ local function remove(id, epoch, reason, fence_ms)
   redis.call('SET', prefix .. ':fence:' .. id, digits(epoch), 'PX', fence_ms)
   publish('R', reason .. digits(epoch) .. id)
 end
-"""
+""".replace("@MOST_MS@", str(MOST_MS))
 
 REGISTER = (
     _PRELUDE
@@ -104,7 +121,7 @@ if redis.call('HGET', state, 'run_id') ~= ARGV[2] then
   redis.call('HSET', state, 'run_id', ARGV[2], 'generation', ARGV[3])
 end
 local overdue = redis.call(
-  'ZRANGEBYSCORE', leases, '-inf', math.floor(micros() / 1000), 'LIMIT', 0, ARGV[4])
+  'ZRANGEBYSCORE', leases, '-inf', lease_clock(), 'LIMIT', 0, ARGV[4])
 for _, id in ipairs(overdue) do
   local stored = redis.call('HGET', records, id)
   if stored then remove(id, epoch_of(stored), ARGV[5], ARGV[6])

@@ -1,0 +1,89 @@
+"""One loop, shared: with a clock that moves only when somebody works."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from actr_signaling.protocol.shares import Flow
+from actr_signaling.turns import SLICE, TURN, Turns
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Worker:
+    """Has so many pieces of work; notes each in a common list."""
+
+    def __init__(self, name: str, pieces: int, clock: Clock, done: list[str]) -> None:
+        self.share = Flow(name)
+        self.pieces = pieces
+        self.ended = asyncio.Event()
+        self._name = name
+        self._clock = clock
+        self._done = done
+
+    def work(self, until: float) -> bool:
+        while self.pieces:
+            self.pieces -= 1
+            self._clock.now += SLICE / 2
+            self._done.append(self._name)
+            if self._clock.now >= until:
+                break
+        if not self.pieces:
+            self.ended.set()
+        return bool(self.pieces)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+async def test_who_has_little_is_served_at_once(clock: Clock) -> None:
+    done: list[str] = []
+    assert Turns(clock=clock).enter(Worker("a", 1, clock, done))
+    assert done == ["a"]
+
+
+async def test_who_has_much_is_served_a_slice_and_then_with_the_others(clock: Clock) -> None:
+    done: list[str] = []
+    turns = Turns(clock=clock)
+    greedy, modest = Worker("greedy", 500, clock, done), Worker("modest", 1, clock, done)
+    assert not turns.enter(greedy)
+    assert done == ["greedy"] * 2
+    assert not turns.enter(modest)
+    await modest.ended.wait()
+    assert done.index("modest") <= 4
+    await greedy.ended.wait()
+    assert len(done) == 501
+
+
+async def test_others_of_the_loop_come_after_each_turn(clock: Clock) -> None:
+    done: list[str] = []
+    turns = Turns(clock=clock)
+    worker = Worker("a", 100, clock, done)
+    turns.enter(worker)
+    lengths = []
+    while not worker.ended.is_set():
+        before = clock.now
+        await asyncio.sleep(0)
+        lengths.append(clock.now - before)
+    assert max(lengths) <= TURN + SLICE
+    assert len(lengths) > 4
+
+
+async def test_what_is_done_elsewhere_counts_in_the_turn(clock: Clock) -> None:
+    done: list[str] = []
+    turns = Turns(clock=clock)
+    turns.spend(TURN)
+    worker = Worker("a", 1, clock, done)
+    assert not turns.enter(worker)
+    assert done == []
+    await worker.ended.wait()
