@@ -2,7 +2,7 @@
 
 ASGI's queue and dictionaries are most of what a relayed message costs, and ASGI cannot cut a
 connection whose reader is slow. So the upgrade, the route and the handshake stay FastAPI's, and
-after :meth:`Socket.attach` frames pass from the decoder to the session in one call. Written
+after :meth:`Socket.attach` frames pass from the splitter to the session in one call. Written
 against uvicorn 0.54's ``websockets-sansio`` implementation.
 
 What one connection can cost: every frame is counted, its frames are taken in turns with those of
@@ -29,7 +29,7 @@ from websockets.protocol import State
 
 from actr_signaling.errors import Close
 from actr_signaling.protocol import frames
-from actr_signaling.protocol.frames import Decoder, Frame, FrameError, Kind
+from actr_signaling.protocol.frames import Frame, FrameError, Kind, Splitter
 from actr_signaling.protocol.shares import Flow
 from actr_signaling.turns import Turns
 
@@ -91,7 +91,7 @@ class Socket(WebSocketsSansIOProtocol):
     """Whether the far side leaves unread what it was told."""
     _phase = Phase.OPEN
     _receiver: Receiver | None = None
-    _decoder: Decoder | None = None
+    _splitter: Splitter | None = None
     """From the upgrade on."""
     _is_held = False
     """Whether reading is paused."""
@@ -140,14 +140,14 @@ class Socket(WebSocketsSansIOProtocol):
 
     def work(self, until: float) -> bool:
         """Take frames; True: more may be waiting."""
-        decoder = self._decoder
-        assert decoder is not None
+        splitter = self._splitter
+        assert splitter is not None
         while self._receiver is not None:
             if self.is_slow:
                 self._hold()
                 return False  # resume_writing goes on
             try:
-                frame = decoder.next()
+                frame = splitter.next()
                 if frame is None:
                     self._release()
                     return False
@@ -204,23 +204,23 @@ class Socket(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if hasattr(self, "scope"):
             assert self.config.ws_max_size is not None
-            self._decoder = Decoder(self.config.ws_max_size)
+            self._splitter = Splitter(self.config.ws_max_size)
             extensions = self.scope["extensions"]
             assert extensions is not None
             extensions[SCOPE_KEY] = self  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        if self._decoder is None:
+        if self._splitter is None:
             super().data_received(data)
         elif self._phase is Phase.LEAVING:
             self._thrown_away += len(data)
             if self._thrown_away > LINGER_BYTES:
                 self._hold()
         else:
-            self._decoder.feed(data)
+            self._splitter.feed(data)
             if self._receiver is not None:
                 self._go_on()
-            elif len(self._decoder) > MAX_EARLY_BYTES:
+            elif len(self._splitter) > MAX_EARLY_BYTES:
                 self._hold()
 
     def pause_writing(self) -> None:
@@ -261,7 +261,7 @@ class Socket(WebSocketsSansIOProtocol):
         """Say so, and take nothing more."""
         self._phase = Phase.LEAVING
         self.close_sent = True  # for uvicorn
-        self._decoder = Decoder(0)  # what waits is noise
+        self._splitter = Splitter(0)  # what waits is noise
         self.stop_keepalive()
         self.transport.write(close_frame)
         self._release()

@@ -9,7 +9,7 @@ from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 
 from actr_signaling.protocol import frames
-from actr_signaling.protocol.frames import MAX_FRAGMENTS, Decoder, Frame, FrameError, Kind
+from actr_signaling.protocol.frames import MAX_FRAGMENTS, Frame, FrameError, Kind, Splitter
 
 PAYLOADS = st.one_of(st.binary(max_size=200), st.sampled_from([b"x" * 126, b"y" * 70_000]))
 KINDS = {
@@ -26,15 +26,15 @@ def masked(opcode: Opcode, data: bytes = b"", *, fin: bool = True) -> bytes:
     return LibraryFrame(opcode, data, fin=fin).serialize(mask=True)
 
 
-def drain(decoder: Decoder) -> list[Frame]:
-    return list(iter(decoder.next, None))
+def drain(splitter: Splitter) -> list[Frame]:
+    return list(iter(splitter.next, None))
 
 
 def refusal(data: bytes, max_bytes: int = 1_000) -> int:
-    decoder = Decoder(max_bytes)
-    decoder.feed(data)
+    splitter = Splitter(max_bytes)
+    splitter.feed(data)
     with pytest.raises(FrameError) as refused:
-        drain(decoder)
+        drain(splitter)
     return refused.value.code
 
 
@@ -44,35 +44,35 @@ def test_frames_come_out_whole_however_their_bytes_are_cut(
 ) -> None:
     sent = [(op, data if op in (Opcode.BINARY, Opcode.TEXT) else data[:125]) for op, data in sent]
     wire = b"".join(masked(op, data) for op, data in sent)
-    decoder = Decoder(100_000)
+    splitter = Splitter(100_000)
     found: list[Frame] = []
     for cut in cuts:
-        decoder.feed(wire[:cut])
-        found += drain(decoder)
+        splitter.feed(wire[:cut])
+        found += drain(splitter)
         wire = wire[cut:]
-    decoder.feed(wire)
-    found += drain(decoder)
+    splitter.feed(wire)
+    found += drain(splitter)
     assert found == [Frame(KINDS[op], data, len(data)) for op, data in sent]
-    assert len(decoder) == 0
+    assert len(splitter) == 0
 
 
 @given(st.binary(max_size=300))
 def test_noise_is_refused_or_waits(data: bytes) -> None:
-    decoder = Decoder(1_000)
-    decoder.feed(data)
+    splitter = Splitter(1_000)
+    splitter.feed(data)
     with contextlib.suppress(FrameError):
-        drain(decoder)
+        drain(splitter)
 
 
 @given(st.binary(max_size=300), st.integers(1, 20))
 def test_a_message_in_fragments_comes_as_pieces_and_then_whole(data: bytes, size: int) -> None:
     pieces = [data[at : at + size] for at in range(0, max(1, len(data)), size)][:MAX_FRAGMENTS]
-    decoder = Decoder(1_000)
+    splitter = Splitter(1_000)
     for place, piece in enumerate(pieces):
         opcode = Opcode.CONT if place else Opcode.BINARY
-        decoder.feed(masked(opcode, piece, fin=place == len(pieces) - 1))
-        decoder.feed(masked(Opcode.PING, b"between"))
-    found = [frame for frame in drain(decoder) if frame.kind is not Kind.PING]
+        splitter.feed(masked(opcode, piece, fin=place == len(pieces) - 1))
+        splitter.feed(masked(Opcode.PING, b"between"))
+    found = [frame for frame in drain(splitter) if frame.kind is not Kind.PING]
     assert [frame.kind for frame in found] == [Kind.PIECE] * (len(pieces) - 1) + [Kind.BINARY]
     assert [frame.size for frame in found] == [len(piece) for piece in pieces]
     assert found[-1].data == b"".join(pieces)
@@ -136,9 +136,9 @@ def test_what_the_standard_forbids_ends_the_connection(data: bytes, code: int) -
 @pytest.mark.parametrize("code", [None, 1000, 1003, 1007, 1014, 3000, 4999])
 def test_close_frames_with_codes_that_may_be_sent_are_taken(code: int | None) -> None:
     payload = b"" if code is None else code.to_bytes(2, "big") + "adieu é".encode()
-    decoder = Decoder(1_000)
-    decoder.feed(masked(Opcode.CLOSE, payload))
-    assert drain(decoder) == [Frame(Kind.CLOSE, payload, len(payload))]
+    splitter = Splitter(1_000)
+    splitter.feed(masked(Opcode.CLOSE, payload))
+    assert drain(splitter) == [Frame(Kind.CLOSE, payload, len(payload))]
 
 
 def test_text_that_is_not_utf8_is_refused_as_the_standard_says() -> None:
@@ -160,14 +160,14 @@ class Counted(bytearray):
 
 
 def test_a_message_in_single_bytes_is_copied_no_more_often_than_in_one() -> None:
-    decoder = Decoder(100_000)
-    counted = decoder._buffer = Counted()
+    splitter = Splitter(100_000)
+    counted = splitter._buffer = Counted()
     data = masked(Opcode.BINARY, b"x" * 60_000)
     for place in range(len(data) - 1):
-        decoder.feed(data[place : place + 1])
-        assert decoder.next() is None
-    decoder.feed(data[-1:])
-    assert drain(decoder) == [Frame(Kind.BINARY, b"x" * 60_000, 60_000)]
+        splitter.feed(data[place : place + 1])
+        assert splitter.next() is None
+    splitter.feed(data[-1:])
+    assert drain(splitter) == [Frame(Kind.BINARY, b"x" * 60_000, 60_000)]
     assert counted.copied < 4 * len(data)
 
 

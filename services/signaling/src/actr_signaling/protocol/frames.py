@@ -1,12 +1,13 @@
 """Sans-I/O: a server's side of WebSocket frames, both ways (RFC 6455, sections 5 and 7).
 
-The decoder cuts one connection's bytes into frames and judges each by its head, before its
+The splitter cuts one connection's bytes into frames and judges each by its head, before its
 payload is there. It gives one frame at a time, so that whoever asks can stop at any of them: the
 work between two frames is bounded by the longest message.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -76,7 +77,7 @@ def _breach(message: str) -> FrameError:
     return FrameError(1002, message)
 
 
-class Decoder:
+class Splitter:
     """Frames of one connection out of bytes in any pieces.
 
     Args:
@@ -98,12 +99,16 @@ class Decoder:
         """Bytes that wait."""
         return len(self._buffer) - self._at
 
-    def feed(self, data: bytes) -> None:
-        """Take bytes; costs no more for what waits already."""
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Take bytes; give the frames that are whole by now, as :meth:`next` does one by one.
+
+        What waits already costs nothing again.
+        """
         if self._at:
             del self._buffer[: self._at]
             self._at = 0
         self._buffer += data
+        return iter(self.next, None)
 
     def next(self) -> Frame | None:
         """The next frame; None: it is not whole yet.
