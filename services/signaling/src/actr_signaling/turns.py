@@ -14,10 +14,12 @@ from typing import Protocol
 
 from actr_signaling.protocol.shares import Flow, Shares
 
-TURN = 0.004
+TURN = 0.008
 """Seconds of one turn of the loop for what arrives: others come after it, at the latest."""
-SLICE = 0.000_5
+SLICE = 0.001
 """Seconds of one connection before others are asked."""
+REFILL = 0.5
+"""Share of the time that passes which may be used at once, without waiting for a turn."""
 
 
 class Worker(Protocol):
@@ -41,6 +43,8 @@ class Turns:
         self._shares = Shares()
         self._workers: dict[Flow, Worker] = {}
         self._left = TURN
+        """For who is served at once, or in this turn."""
+        self._at = clock()
         self._is_armed = False
 
     def enter(self, worker: Worker) -> bool:
@@ -48,15 +52,18 @@ class Turns:
 
         Whoever hears False stops reading until its :meth:`Worker.work` has taken all.
         """
-        self._arm()
+        now = self._clock()
+        self._left = min(TURN, self._left + (now - self._at) * REFILL)
+        self._at = now
         if self._left > 0 and not self._shares:
-            started = self._clock()
-            goes_on = worker.work(started + SLICE)
-            self._left -= self._clock() - started
+            goes_on = worker.work(now + SLICE)
+            self._at = self._clock()
+            self._left -= self._at - now
             if not goes_on:
                 return True
         self._workers[worker.share] = worker
         self._shares.add(worker.share)
+        self._arm()
         return False
 
     def spend(self, seconds: float) -> None:
@@ -84,5 +91,6 @@ class Turns:
                 self._workers[flow] = worker
             self._shares.charge(flow, left - self._left, goes_on=goes_on)
             now = then
+        self._at = now
         if self._shares:
             self._arm()

@@ -44,7 +44,7 @@ MAX_RELAYED_BYTES = 512 * 1024
 MAX_UNSENT_BYTES = 1024 * 1024
 """A reader that lags by more when something is to be sent is cut; one message may be larger."""
 MAX_EARLY_BYTES = 64 * 1024
-"""That may come before the route has attached its session."""
+"""Of what waits for its turn, or for the route to attach its session; then reading is paused."""
 LINGER = 1.0
 """Seconds to the reset after a close frame: a reset at once would overtake it."""
 LINGER_BYTES = 64 * 1024
@@ -180,7 +180,8 @@ class Socket(WebSocketsSansIOProtocol):
                 pass
 
     def _go_on(self) -> None:
-        if not self.turns.enter(self):
+        assert self._splitter is not None
+        if not self.turns.enter(self) and len(self._splitter) > MAX_EARLY_BYTES:
             self._hold()
 
     def _hold(self) -> None:

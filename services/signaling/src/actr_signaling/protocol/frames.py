@@ -28,6 +28,7 @@ _MASKED = 0x80
 _TWO_BYTES = 126
 _EIGHT_BYTES = 127
 _MASK_BYTES = 4
+_WHOLE_BINARY = 0x82  # nearly all frames are such
 
 
 class Kind(IntEnum):
@@ -122,7 +123,8 @@ class Splitter:
         first, second = buffer[at], buffer[at + 1]
         opcode = first & _OPCODE
         length = second & 0x7F
-        self._check(first, second, opcode, length)
+        if first != _WHOLE_BINARY or not second & _MASKED or self._parts is not None:
+            self._check(first, second, opcode, length)
         start = at + 2
         if length >= _TWO_BYTES:
             start += 2 if length == _TWO_BYTES else 8
