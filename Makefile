@@ -6,7 +6,7 @@
 BIN := .venv/bin
 SIGNALING := services/signaling
 PEER := services/peer
-SOURCES := $(SIGNALING)/src $(PEER)/src proto bench tests/soak tests/mutation tools/measure.py
+SOURCES := $(SIGNALING)/src $(PEER)/src proto bench tests/abuse tests/soak tests/mutation tools/measure.py
 MAKEFLAGS += --no-print-directory
 
 # What a verb takes: `make help` names them. Empty: the program's own default.
