@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.abuse import signaling
+from tests.abuse import door, signaling
 from tests.abuse.side import Side
 
-SIDES: Mapping[str, Side] = {"signaling": signaling.SIDE}
+SIDES: Mapping[str, Side] = {"signaling": signaling.SIDE, "door": door.SIDE}

@@ -246,6 +246,7 @@ async def test_the_last_ping_of_many_is_answered(bob: Bob) -> None:
 async def test_a_flood_in_one_turn_narrows_what_the_next_one_reads() -> None:
     class Counting:
         frames = 0
+        is_deaf = False
 
     wire = Counting()
     fed = framing.Framing(None, wire, authority="bob:1")  # type: ignore[arg-type]  # never used
@@ -278,9 +279,22 @@ async def test_no_turn_of_the_loop_takes_more_than_its_share_of_a_flood(
         raw.writer.write(flood + frame(FIN | PING, b"end"))
         while (await raw.frame())[1] != b"end":
             pass
-    settled = sorted(taken)[: -len(taken) // 10]
+    settled = sorted(taken)[: -(len(taken) // 10)]
     assert sum(taken) > 90_000
     assert settled[-1] <= 2 * framing.FRAMES_A_TURN
+
+
+async def test_who_goes_on_after_breaking_a_rule_is_not_heard_and_cut_off(bob: Bob) -> None:
+    async with bob.raw() as raw:
+        await raw.shake()
+        await bob.sinks.get()
+        raw.writer.write(frame(FIN | TEXT, b"no"))
+        assert await raw.closed() == 4400
+        with suppress(ConnectionError):
+            for _ in range(1000):
+                raw.writer.write(frame(FIN | PING, bytes(100)) * 40)
+                await raw.writer.drain()
+            raise AssertionError("four megabytes were read after the close")
 
 
 @pytest.mark.parametrize("opcode", [PING, PONG, CLOSE, BINARY])

@@ -32,6 +32,9 @@ class Tcp:
 
     def set_write_buffer_limits(self, high: int, low: int) -> None: ...
 
+    def can_write_eof(self) -> bool:
+        return False
+
     def pause_reading(self) -> None:
         self.is_paused = True
 

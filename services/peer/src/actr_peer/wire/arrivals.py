@@ -9,6 +9,7 @@ from asyncio import (
     BufferedProtocol,
     TimerHandle,
     Transport,
+    gather,
     get_running_loop,
     sleep,
 )
@@ -32,7 +33,7 @@ MAX_DISCARDED_BYTES = 64 * 1024
 """Read after a refusal, so that it is not lost in a reset."""
 ACCEPT_AGAIN_SECONDS = 1.0
 """After an accept that failed for want of descriptors or memory."""
-TURNED_AWAY_A_TURN = 16
+ACCEPTS_A_TURN = 32
 SPARE_DESCRIPTORS = 64
 """Kept for dials, datagram sockets and files when connections would take all."""
 
@@ -66,32 +67,42 @@ class Arrivals:
         self._refused = Sparing()
 
     async def serve(self, sock: socket) -> None:
-        """Accept on a listening socket, one connection after another, until cancelled.
+        """Accept on a listening socket, some connections in a turn, until cancelled.
 
         ``asyncio``'s own server tries to accept a hundred times when there is no descriptor left,
         and each try logs and sets a timer of its own.
         """
-        turned_away = 0
         while True:
             try:
-                accepted, address = await self._loop.sock_accept(sock)
+                waiting = [await self._loop.sock_accept(sock)]
             except ConnectionError:
                 continue  # it has gone again
             except OSError as exc:
                 self.complain("", f"cannot accept: {exc.strerror}")
                 await sleep(ACCEPT_AGAIN_SECONDS)
                 continue
-            if not await self._take(accepted, str(address[0])):
-                turned_away += 1
-                if turned_away % TURNED_AWAY_A_TURN == 0:
-                    await sleep(0)  # an accept that need not wait lets nobody else run
+            while len(waiting) < ACCEPTS_A_TURN:
+                try:
+                    waiting.append(sock.accept())
+                except OSError:
+                    break  # nobody else waits; of other trouble the next turn tells
+            untaken = {accepted for accepted, _ in waiting}
+            try:
+                await gather(
+                    *(self._take(one, str(address[0]), untaken) for one, address in waiting)
+                )
+            finally:
+                for accepted in untaken:
+                    accepted.close()
 
-    async def _take(self, accepted: socket, host: str) -> bool:
+    async def _take(self, accepted: socket, host: str, untaken: set[socket]) -> None:
+        untaken.discard(accepted)
+        accepted.settimeout(0)
         arrival = _Arrival(self, host)
         try:
             if self.admit(arrival, accepted.fileno()):
                 await self._loop.connect_accepted_socket(lambda: arrival, accepted)
-                return True
+                return
             with suppress(OSError):
                 accepted.send(_BUSY)
         except OSError:
@@ -102,7 +113,6 @@ class Arrivals:
             raise
         accepted.close()
         self.left(arrival)
-        return False
 
     def close(self) -> None:
         for arrival in tuple(self._waiting):

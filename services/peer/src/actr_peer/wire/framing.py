@@ -17,10 +17,12 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its
 from actr_peer.protocol.lane_frames import MAX_FRAME_BYTES
 from actr_peer.protocol.upgrade import PATH
 
-FRAMES_A_TURN = 512
-"""Of one wire: some milliseconds of work in the session above."""
+FRAMES_A_TURN = 128
+"""Of one wire: about a millisecond of work in the session above."""
 MAX_WINDOW_BYTES = 256 * 1024
-MIN_WINDOW_BYTES = 2 * 1024
+MIN_WINDOW_BYTES = 1024
+MAX_UNHEARD_BYTES = 64 * 1024
+"""Thrown away after a close that says what rule was broken; more ends the connection."""
 READ_BUFFER_BYTES = 16 * 1024
 
 # The library logs every connection, and a far side's mistakes as errors of ours.
@@ -31,6 +33,8 @@ class Counting(Protocol):
     """The listener of the library, which counts the frames that it is given."""
 
     frames: int
+    is_deaf: bool
+    """Nothing that still comes is looked at."""
 
 
 class Framing(WSProtocol):  # type: ignore[misc]  # not in its types
@@ -61,9 +65,14 @@ class Framing(WSProtocol):  # type: ignore[misc]  # not in its types
         )
         self._counting = counting
         self._window = MAX_WINDOW_BYTES
+        self._unheard = 0
+        self._scratch = bytearray()
 
     def get_buffer(self, size_hint: int) -> memoryview:
         """Where the next read goes; called once in each turn that reads."""
+        if self._counting.is_deaf:
+            self._scratch = self._scratch or bytearray(MIN_WINDOW_BYTES)
+            return memoryview(self._scratch)
         frames, self._counting.frames = self._counting.frames, 0
         if frames > FRAMES_A_TURN:
             self._window = max(MIN_WINDOW_BYTES, self._window * FRAMES_A_TURN // frames)
@@ -72,6 +81,15 @@ class Framing(WSProtocol):  # type: ignore[misc]  # not in its types
         room: memoryview = WSProtocol.get_buffer(self, size_hint)
         return room[: self._window]
 
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read."""
+        if not self._scratch:
+            WSProtocol.buffer_updated(self, nbytes)
+            return
+        self._unheard += nbytes
+        if self._unheard > MAX_UNHEARD_BYTES:
+            self.transport.disconnect(graceful=False)
+
     def feed(self, data: bytes) -> None:
         """Take bytes as if they had been read."""
         view = memoryview(data)
@@ -79,5 +97,5 @@ class Framing(WSProtocol):  # type: ignore[misc]  # not in its types
             room = WSProtocol.get_buffer(self, -1)
             size = min(len(room), len(view))
             room[:size] = view[:size]
-            self.buffer_updated(size)
+            WSProtocol.buffer_updated(self, size)
             view = view[size:]

@@ -16,7 +16,8 @@ from actr_peer.errors import BusyError, ConfigError
 LOOPBACK = "127.0.0.1"
 Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 """As ``getaddrinfo`` returns it."""
-BACKLOG = 128
+BACKLOG = 1024
+"""Who comes while it is full waits a second for its next try."""
 ADDRESS_SECONDS = 2.0
 
 # (level, name of the option, value). What the kernel holds is beyond the reach of priorities:

@@ -104,8 +104,8 @@ class WebSocketWire(WSListener):
         self.id = next_wire_id()
         self.was_dialled = remote is not None
         self.is_full = False
-        self.frames = 0
-        """Since the library last read (``framing.py``)."""
+        self.frames = 0  # since the library last read (framing.py)
+        self.is_deaf = False  # of who broke a rule only the end of its stream is waited for
         self._handshake = handshake
         self._hello = hello
         self._owner = owner
@@ -203,7 +203,7 @@ class WebSocketWire(WSListener):
             and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
         ):
             self._frame(frame.get_payload_as_bytes())
-        elif self._phase is not Phase.CLOSED:
+        elif self._phase is not Phase.CLOSED and not self.is_deaf:
             self._odd_frame(frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -250,24 +250,22 @@ class WebSocketWire(WSListener):
         try:
             if self._phase is Phase.GREETING:
                 self._odd.count()
-            taken = self._odd.take(
+            match self._odd.take(
                 int(frame.msg_type),  # type: ignore[call-overload]  # it is an int
                 frame.get_payload_as_bytes(),
                 is_last=bool(frame.fin),
                 is_reserved=bool(frame.rsv1 or frame.rsv2 or frame.rsv3),
-            )
+            ):
+                case odd.Whole(data):
+                    self._frame(data)
+                case odd.Ping(payload):
+                    self._pong(payload)
+                case odd.FarClose(code, reason):
+                    self._far_close(code, reason)
+                case None:
+                    pass
         except (RemoteProtocolError, LimitError) as error:
             self._refuse(error)
-            return
-        match taken:
-            case odd.Whole(data):
-                self._frame(data)
-            case odd.Ping(payload):
-                self._pong(payload)
-            case odd.FarClose(code, reason):
-                self._far_close(code, reason)
-            case None:
-                pass
 
     def _pong(self, payload: bytes) -> None:
         """Answer the last ping of a turn (RFC 6455, section 5.5.3); none while the wire is full."""
@@ -277,8 +275,7 @@ class WebSocketWire(WSListener):
 
     def _answer_ping(self) -> None:
         payload, self._ping = self._ping, None
-        if self._phase in (Phase.GREETING, Phase.OPEN) and not self.is_full:
-            assert self._transport is not None
+        if self._transport and self._phase in (Phase.GREETING, Phase.OPEN) and not self.is_full:
             self._transport.send_pong(payload)
 
     def _far_close(self, code: int, reason: bytes) -> None:
@@ -344,9 +341,8 @@ class WebSocketWire(WSListener):
 
     def _refuse(self, error: PeerError) -> None:
         code = CloseCode.TOO_BIG if isinstance(error, LimitError) else CloseCode.BAD_MESSAGE
-        self._end(
-            CloseCode.PROTOCOL if isinstance(error, odd.FramingError) else code, str(error), error
-        )
+        code = CloseCode.PROTOCOL if isinstance(error, odd.FramingError) else code
+        self._end(code, str(error), error)
 
     def _end(self, code: CloseCode, reason: str, verdict: PeerError | None) -> None:
         """Say good-bye; the far side's answer, or 2 s, end the wire."""
@@ -362,7 +358,11 @@ class WebSocketWire(WSListener):
         self._transport.send_close(
             WSCloseCode(code), reason.encode()[:120].decode(errors="ignore").encode()
         )
-        self._transport.underlying_transport.resume_reading()
+        tcp = self._transport.underlying_transport
+        tcp.resume_reading()
+        self.is_deaf = isinstance(verdict, RemoteProtocolError | LimitError)
+        if self.is_deaf and tcp.can_write_eof():
+            tcp.write_eof()
         self._timer = self._loop.call_later(CLOSE_SECONDS, self._drop)
         if was_greeting:
             self._owner.settled(self, verdict or ClosedError("closed during the handshake"))
