@@ -3,22 +3,27 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from abc import ABC as _ABC
+from abc import abstractmethod as _abstractmethod
+from builtins import bool as _bool
+from builtins import float as _float
+from builtins import str as _str
+from collections.abc import AsyncIterable as _AsyncIterable
+from collections.abc import AsyncIterator as _AsyncIterator
+from collections.abc import Mapping as _Mapping
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import ClassVar as _ClassVar
 
-from actr_peer.service import (
-    Client,
-    Method,
-    MethodKind,
-    PayloadType,
-    Service,
-    call_options,
-)
-from demo import chat_pb2
+from actr_peer.service import Client as _Client
+from actr_peer.service import Method as _Method
+from actr_peer.service import MethodKind as _MethodKind
+from actr_peer.service import PayloadType as _PayloadType
+from actr_peer.service import Service as _Service
+from actr_peer.service import call_options as _call_options
+from demo import chat_pb2 as _chat_pb2
 
-if TYPE_CHECKING:
-    from actr_peer import Context
+if _TYPE_CHECKING:
+    from actr_peer import Context as _Context
 
 __all__ = [
     "ChatClient",
@@ -26,7 +31,7 @@ __all__ = [
 ]
 
 
-class ChatService(Service, ABC):
+class ChatService(_Service, _ABC):
     """A chat room.
 
     Base of workloads that serve ``demo.Chat``.
@@ -35,67 +40,67 @@ class ChatService(Service, ABC):
     SERVICE_NAME = "demo.Chat"
     FINGERPRINT = "78456dbbb27ab69df8dcabd5b49e3f93c4542a7f6c1707735234c4a433c3feea"
 
-    SAY: ClassVar[Method[chat_pb2.SayRequest, chat_pb2.SayReply]] = Method(
+    SAY: _ClassVar[_Method[_chat_pb2.SayRequest, _chat_pb2.SayReply]] = _Method(
         route_key="demo.Chat.Say",
         handler="say",
-        kind=MethodKind.UNARY,
-        payload_type=PayloadType.RPC_RELIABLE,
-        request=chat_pb2.SayRequest,
-        reply=chat_pb2.SayReply,
+        kind=_MethodKind.UNARY,
+        payload_type=_PayloadType.RPC_RELIABLE,
+        request=_chat_pb2.SayRequest,
+        reply=_chat_pb2.SayReply,
     )
 
-    HISTORY: ClassVar[Method[chat_pb2.HistoryRequest, chat_pb2.HistoryReply]] = Method(
+    HISTORY: _ClassVar[_Method[_chat_pb2.HistoryRequest, _chat_pb2.HistoryReply]] = _Method(
         route_key="demo.Chat.History",
         handler="history",
-        kind=MethodKind.UNARY,
-        payload_type=PayloadType.RPC_RELIABLE,
-        request=chat_pb2.HistoryRequest,
-        reply=chat_pb2.HistoryReply,
+        kind=_MethodKind.UNARY,
+        payload_type=_PayloadType.RPC_RELIABLE,
+        request=_chat_pb2.HistoryRequest,
+        reply=_chat_pb2.HistoryReply,
     )
 
-    KICK: ClassVar[Method[chat_pb2.KickRequest, chat_pb2.KickReply]] = Method(
+    KICK: _ClassVar[_Method[_chat_pb2.KickRequest, _chat_pb2.KickReply]] = _Method(
         route_key="demo.Chat.Kick",
         handler="kick",
-        kind=MethodKind.UNARY,
-        payload_type=PayloadType.RPC_SIGNAL,
-        request=chat_pb2.KickRequest,
-        reply=chat_pb2.KickReply,
+        kind=_MethodKind.UNARY,
+        payload_type=_PayloadType.RPC_SIGNAL,
+        request=_chat_pb2.KickRequest,
+        reply=_chat_pb2.KickReply,
     )
 
-    MESSAGES: ClassVar[Method[chat_pb2.MessagesRequest, chat_pb2.ChatMessage]] = Method(
+    MESSAGES: _ClassVar[_Method[_chat_pb2.MessagesRequest, _chat_pb2.ChatMessage]] = _Method(
         route_key="demo.Chat.Messages",
         handler="messages",
-        kind=MethodKind.SERVER_STREAM,
-        payload_type=PayloadType.STREAM_LATENCY_FIRST,
-        request=chat_pb2.MessagesRequest,
-        reply=chat_pb2.ChatMessage,
+        kind=_MethodKind.SERVER_STREAM,
+        payload_type=_PayloadType.STREAM_LATENCY_FIRST,
+        request=_chat_pb2.MessagesRequest,
+        reply=_chat_pb2.ChatMessage,
     )
 
-    UPLOAD: ClassVar[Method[chat_pb2.FilePiece, chat_pb2.UploadReply]] = Method(
+    UPLOAD: _ClassVar[_Method[_chat_pb2.FilePiece, _chat_pb2.UploadReply]] = _Method(
         route_key="demo.Chat.Upload",
         handler="upload",
-        kind=MethodKind.CLIENT_STREAM,
-        payload_type=PayloadType.STREAM_RELIABLE,
-        request=chat_pb2.FilePiece,
-        reply=chat_pb2.UploadReply,
+        kind=_MethodKind.CLIENT_STREAM,
+        payload_type=_PayloadType.STREAM_RELIABLE,
+        request=_chat_pb2.FilePiece,
+        reply=_chat_pb2.UploadReply,
     )
 
-    PRESENCE: ClassVar[Method[chat_pb2.PresenceRequest, chat_pb2.PresenceChange]] = Method(
+    PRESENCE: _ClassVar[_Method[_chat_pb2.PresenceRequest, _chat_pb2.PresenceChange]] = _Method(
         route_key="demo.Chat.Presence",
         handler="presence",
-        kind=MethodKind.SERVER_STREAM,
-        payload_type=PayloadType.STREAM_RELIABLE,
-        request=chat_pb2.PresenceRequest,
-        reply=chat_pb2.PresenceChange,
+        kind=_MethodKind.SERVER_STREAM,
+        payload_type=_PayloadType.STREAM_RELIABLE,
+        request=_chat_pb2.PresenceRequest,
+        reply=_chat_pb2.PresenceChange,
     )
 
-    CURSORS: ClassVar[Method[chat_pb2.CursorMove, chat_pb2.CursorMove]] = Method(
+    CURSORS: _ClassVar[_Method[_chat_pb2.CursorMove, _chat_pb2.CursorMove]] = _Method(
         route_key="demo.Chat.Cursors",
         handler="cursors",
-        kind=MethodKind.BIDI_STREAM,
-        payload_type=PayloadType.STREAM_LATENCY_FIRST,
-        request=chat_pb2.CursorMove,
-        reply=chat_pb2.CursorMove,
+        kind=_MethodKind.BIDI_STREAM,
+        payload_type=_PayloadType.STREAM_LATENCY_FIRST,
+        request=_chat_pb2.CursorMove,
+        reply=_chat_pb2.CursorMove,
     )
 
     METHODS = (
@@ -108,71 +113,71 @@ class ChatService(Service, ABC):
         CURSORS,
     )
 
-    @abstractmethod
+    @_abstractmethod
     async def say(
-        self, request: chat_pb2.SayRequest, ctx: Context, /
-    ) -> chat_pb2.SayReply:
+        self, request: _chat_pb2.SayRequest, ctx: _Context, /
+    ) -> _chat_pb2.SayReply:
         """Says one line; everybody who listens gets it. Default lane.
 
         Payload type ``RPC_RELIABLE``.
         """
 
-    @abstractmethod
+    @_abstractmethod
     async def history(
-        self, request: chat_pb2.HistoryRequest, ctx: Context, /
-    ) -> chat_pb2.HistoryReply:
+        self, request: _chat_pb2.HistoryRequest, ctx: _Context, /
+    ) -> _chat_pb2.HistoryReply:
         """The last lines, oldest first. Default lane.
 
         Payload type ``RPC_RELIABLE``.
         """
 
-    @abstractmethod
+    @_abstractmethod
     async def kick(
-        self, request: chat_pb2.KickRequest, ctx: Context, /
-    ) -> chat_pb2.KickReply:
+        self, request: _chat_pb2.KickRequest, ctx: _Context, /
+    ) -> _chat_pb2.KickReply:
         """Puts somebody out, before anything else that waits.
 
         Payload type ``RPC_SIGNAL``.
         """
 
-    @abstractmethod
+    @_abstractmethod
     def messages(
-        self, request: chat_pb2.MessagesRequest, ctx: Context, /
-    ) -> AsyncIterator[chat_pb2.ChatMessage]:
+        self, request: _chat_pb2.MessagesRequest, ctx: _Context, /
+    ) -> _AsyncIterator[_chat_pb2.ChatMessage]:
         """Lines as they are said; one that is late is worthless.
 
         Payload type ``STREAM_LATENCY_FIRST``.
         """
 
-    @abstractmethod
+    @_abstractmethod
     async def upload(
-        self, requests: AsyncIterator[chat_pb2.FilePiece], ctx: Context, /
-    ) -> chat_pb2.UploadReply:
+        self, requests: _AsyncIterator[_chat_pb2.FilePiece], ctx: _Context, /
+    ) -> _chat_pb2.UploadReply:
         """Sends a file. The default of the service does not fit a stream, so STREAM_RELIABLE.
 
         Payload type ``STREAM_RELIABLE``.
         """
 
-    @abstractmethod
+    @_abstractmethod
     def presence(
-        self, request: chat_pb2.PresenceRequest, ctx: Context, /
-    ) -> AsyncIterator[chat_pb2.PresenceChange]:
+        self, request: _chat_pb2.PresenceRequest, ctx: _Context, /
+    ) -> _AsyncIterator[_chat_pb2.PresenceChange]:
         """Who comes and goes.
 
         Payload type ``STREAM_RELIABLE``.
         """
 
-    @abstractmethod
+    @_abstractmethod
     def cursors(
-        self, requests: AsyncIterator[chat_pb2.CursorMove], ctx: Context, /
-    ) -> AsyncIterator[chat_pb2.CursorMove]:
+        self, requests: _AsyncIterator[_chat_pb2.CursorMove], ctx: _Context, /
+    ) -> _AsyncIterator[_chat_pb2.CursorMove]:
         """Where everybody's cursor is.
 
         Payload type ``STREAM_LATENCY_FIRST``.
         """
 
 
-class ChatClient(Client):
+class ChatClient(_Client):
     """A chat room.
 
     Calls ``demo.Chat``.
@@ -180,115 +185,115 @@ class ChatClient(Client):
 
     async def say(
         self,
-        request: chat_pb2.SayRequest,
+        request: _chat_pb2.SayRequest,
         /,
         *,
-        timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
-        durable: bool | str = False,
-    ) -> chat_pb2.SayReply:
+        timeout: _float | None = None,
+        metadata: _Mapping[_str, _str] | None = None,
+        durable: _bool | _str = False,
+    ) -> _chat_pb2.SayReply:
         """Says one line; everybody who listens gets it. Default lane.
 
         Payload type ``RPC_RELIABLE``.
         """
         return await self._caller.unary(
-            ChatService.SAY, request, call_options(timeout, metadata, durable=durable)
+            ChatService.SAY, request, _call_options(timeout, metadata, durable=durable)
         )
 
     async def history(
         self,
-        request: chat_pb2.HistoryRequest,
+        request: _chat_pb2.HistoryRequest,
         /,
         *,
-        timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
-        durable: bool | str = False,
-    ) -> chat_pb2.HistoryReply:
+        timeout: _float | None = None,
+        metadata: _Mapping[_str, _str] | None = None,
+        durable: _bool | _str = False,
+    ) -> _chat_pb2.HistoryReply:
         """The last lines, oldest first. Default lane.
 
         Payload type ``RPC_RELIABLE``.
         """
         return await self._caller.unary(
-            ChatService.HISTORY, request, call_options(timeout, metadata, durable=durable)
+            ChatService.HISTORY, request, _call_options(timeout, metadata, durable=durable)
         )
 
     async def kick(
         self,
-        request: chat_pb2.KickRequest,
+        request: _chat_pb2.KickRequest,
         /,
         *,
-        timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
-        durable: bool | str = False,
-    ) -> chat_pb2.KickReply:
+        timeout: _float | None = None,
+        metadata: _Mapping[_str, _str] | None = None,
+        durable: _bool | _str = False,
+    ) -> _chat_pb2.KickReply:
         """Puts somebody out, before anything else that waits.
 
         Payload type ``RPC_SIGNAL``.
         """
         return await self._caller.unary(
-            ChatService.KICK, request, call_options(timeout, metadata, durable=durable)
+            ChatService.KICK, request, _call_options(timeout, metadata, durable=durable)
         )
 
     def messages(
         self,
-        request: chat_pb2.MessagesRequest,
+        request: _chat_pb2.MessagesRequest,
         /,
         *,
-        timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[chat_pb2.ChatMessage]:
+        timeout: _float | None = None,
+        metadata: _Mapping[_str, _str] | None = None,
+    ) -> _AsyncIterator[_chat_pb2.ChatMessage]:
         """Lines as they are said; one that is late is worthless.
 
         Payload type ``STREAM_LATENCY_FIRST``.
         """
         return self._caller.server_stream(
-            ChatService.MESSAGES, request, call_options(timeout, metadata)
+            ChatService.MESSAGES, request, _call_options(timeout, metadata)
         )
 
     async def upload(
         self,
-        requests: AsyncIterable[chat_pb2.FilePiece],
+        requests: _AsyncIterable[_chat_pb2.FilePiece],
         /,
         *,
-        timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> chat_pb2.UploadReply:
+        timeout: _float | None = None,
+        metadata: _Mapping[_str, _str] | None = None,
+    ) -> _chat_pb2.UploadReply:
         """Sends a file. The default of the service does not fit a stream, so STREAM_RELIABLE.
 
         Payload type ``STREAM_RELIABLE``.
         """
         return await self._caller.client_stream(
-            ChatService.UPLOAD, requests, call_options(timeout, metadata)
+            ChatService.UPLOAD, requests, _call_options(timeout, metadata)
         )
 
     def presence(
         self,
-        request: chat_pb2.PresenceRequest,
+        request: _chat_pb2.PresenceRequest,
         /,
         *,
-        timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[chat_pb2.PresenceChange]:
+        timeout: _float | None = None,
+        metadata: _Mapping[_str, _str] | None = None,
+    ) -> _AsyncIterator[_chat_pb2.PresenceChange]:
         """Who comes and goes.
 
         Payload type ``STREAM_RELIABLE``.
         """
         return self._caller.server_stream(
-            ChatService.PRESENCE, request, call_options(timeout, metadata)
+            ChatService.PRESENCE, request, _call_options(timeout, metadata)
         )
 
     def cursors(
         self,
-        requests: AsyncIterable[chat_pb2.CursorMove],
+        requests: _AsyncIterable[_chat_pb2.CursorMove],
         /,
         *,
-        timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[chat_pb2.CursorMove]:
+        timeout: _float | None = None,
+        metadata: _Mapping[_str, _str] | None = None,
+    ) -> _AsyncIterator[_chat_pb2.CursorMove]:
         """Where everybody's cursor is.
 
         Payload type ``STREAM_LATENCY_FIRST``.
         """
         return self._caller.bidi_stream(
-            ChatService.CURSORS, requests, call_options(timeout, metadata)
+            ChatService.CURSORS, requests, _call_options(timeout, metadata)
         )

@@ -3,26 +3,31 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from abc import ABC as _ABC
+from abc import abstractmethod as _abstractmethod
+from builtins import bool as _bool
+from builtins import float as _float
+from builtins import str as _str
+from collections.abc import AsyncIterable as _AsyncIterable
+from collections.abc import AsyncIterator as _AsyncIterator
+from collections.abc import Mapping as _Mapping
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import ClassVar as _ClassVar
 
-from actr_peer.service import (
-    Client,
-    Method,
-    MethodKind,
-    PayloadType,
-    Service,
-    call_options,
-)
-import everything_pb2
-from base.v1 import types_pb2 as base_dot_v1_dot_types__pb2
-from google.protobuf import empty_pb2
-from google.protobuf import timestamp_pb2
-from other.v1 import types_pb2 as other_dot_v1_dot_types__pb2
+from actr_peer.service import Client as _Client
+from actr_peer.service import Method as _Method
+from actr_peer.service import MethodKind as _MethodKind
+from actr_peer.service import PayloadType as _PayloadType
+from actr_peer.service import Service as _Service
+from actr_peer.service import call_options as _call_options
+import everything_pb2 as _everything_pb2
+from base.v1 import types_pb2 as _base_dot_v1_dot_types__pb2
+from google.protobuf import empty_pb2 as _empty_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from other.v1 import types_pb2 as _other_dot_v1_dot_types__pb2
 
-if TYPE_CHECKING:
-    from actr_peer import Context
+if _TYPE_CHECKING:
+    from actr_peer import Context as _Context
 
 __all__ = [
     "AllClient",
@@ -32,7 +37,7 @@ __all__ = [
 ]
 
 
-class AllService(Service, ABC):
+class AllService(_Service, _ABC):
     """The name already ends in Service. A comment may hold \"\"\"quotes\"\"\", a \\ backslash, and "quotes"
 
     Base of workloads that serve ``AllService``.
@@ -41,55 +46,55 @@ class AllService(Service, ABC):
     SERVICE_NAME = "AllService"
     FINGERPRINT = "edbbdd0d6c522e33ad8f7a81ef897dbc6d3cb35a103abf89241b05699c428da7"
 
-    SAY_HTTP: ClassVar[Method[everything_pb2.Tree, everything_pb2.Tree]] = Method(
+    SAY_HTTP: _ClassVar[_Method[_everything_pb2.Tree, _everything_pb2.Tree]] = _Method(
         route_key="AllService.SayHTTP",
         handler="say_http",
-        kind=MethodKind.UNARY,
-        payload_type=PayloadType.RPC_RELIABLE,
-        request=everything_pb2.Tree,
-        reply=everything_pb2.Tree,
+        kind=_MethodKind.UNARY,
+        payload_type=_PayloadType.RPC_RELIABLE,
+        request=_everything_pb2.Tree,
+        reply=_everything_pb2.Tree,
         conflict_key="room",
         max_failures=3,
         handler_timeout=1.5,
     )
 
-    NESTED: ClassVar[
-        Method[base_dot_v1_dot_types__pb2.Outer.Inner, other_dot_v1_dot_types__pb2.Answer]
-    ] = Method(
+    NESTED: _ClassVar[
+        _Method[_base_dot_v1_dot_types__pb2.Outer.Inner, _other_dot_v1_dot_types__pb2.Answer]
+    ] = _Method(
         route_key="AllService.Nested",
         handler="nested",
-        kind=MethodKind.UNARY,
-        payload_type=PayloadType.RPC_SIGNAL,
-        request=base_dot_v1_dot_types__pb2.Outer.Inner,
-        reply=other_dot_v1_dot_types__pb2.Answer,
+        kind=_MethodKind.UNARY,
+        payload_type=_PayloadType.RPC_SIGNAL,
+        request=_base_dot_v1_dot_types__pb2.Outer.Inner,
+        reply=_other_dot_v1_dot_types__pb2.Answer,
     )
 
-    REPLIES: ClassVar[Method[timestamp_pb2.Timestamp, empty_pb2.Empty]] = Method(
+    REPLIES: _ClassVar[_Method[_timestamp_pb2.Timestamp, _empty_pb2.Empty]] = _Method(
         route_key="AllService.Replies",
         handler="replies",
-        kind=MethodKind.SERVER_STREAM,
-        payload_type=PayloadType.STREAM_RELIABLE,
-        request=timestamp_pb2.Timestamp,
-        reply=empty_pb2.Empty,
+        kind=_MethodKind.SERVER_STREAM,
+        payload_type=_PayloadType.STREAM_RELIABLE,
+        request=_timestamp_pb2.Timestamp,
+        reply=_empty_pb2.Empty,
     )
 
-    REQUESTS: ClassVar[Method[everything_pb2.Tree, empty_pb2.Empty]] = Method(
+    REQUESTS: _ClassVar[_Method[_everything_pb2.Tree, _empty_pb2.Empty]] = _Method(
         route_key="AllService.Requests",
         handler="requests",
-        kind=MethodKind.CLIENT_STREAM,
-        payload_type=PayloadType.STREAM_RELIABLE,
-        request=everything_pb2.Tree,
-        reply=empty_pb2.Empty,
+        kind=_MethodKind.CLIENT_STREAM,
+        payload_type=_PayloadType.STREAM_RELIABLE,
+        request=_everything_pb2.Tree,
+        reply=_empty_pb2.Empty,
         conflict_key="sender",
     )
 
-    BOTH: ClassVar[Method[everything_pb2.Tree, everything_pb2.Tree]] = Method(
+    BOTH: _ClassVar[_Method[_everything_pb2.Tree, _everything_pb2.Tree]] = _Method(
         route_key="AllService.Both",
         handler="both",
-        kind=MethodKind.BIDI_STREAM,
-        payload_type=PayloadType.STREAM_LATENCY_FIRST,
-        request=everything_pb2.Tree,
-        reply=everything_pb2.Tree,
+        kind=_MethodKind.BIDI_STREAM,
+        payload_type=_PayloadType.STREAM_LATENCY_FIRST,
+        request=_everything_pb2.Tree,
+        reply=_everything_pb2.Tree,
     )
 
     METHODS = (
@@ -100,25 +105,25 @@ class AllService(Service, ABC):
         BOTH,
     )
 
-    @abstractmethod
+    @_abstractmethod
     async def say_http(
-        self, request: everything_pb2.Tree, ctx: Context, /
-    ) -> everything_pb2.Tree:
+        self, request: _everything_pb2.Tree, ctx: _Context, /
+    ) -> _everything_pb2.Tree:
         """Says "hello"
 
         Payload type ``RPC_RELIABLE``.
         """
 
-    @abstractmethod
+    @_abstractmethod
     async def nested(
-        self, request: base_dot_v1_dot_types__pb2.Outer.Inner, ctx: Context, /
-    ) -> other_dot_v1_dot_types__pb2.Answer:
+        self, request: _base_dot_v1_dot_types__pb2.Outer.Inner, ctx: _Context, /
+    ) -> _other_dot_v1_dot_types__pb2.Answer:
         """Payload type ``RPC_SIGNAL``."""
 
-    @abstractmethod
+    @_abstractmethod
     def replies(
-        self, request: timestamp_pb2.Timestamp, ctx: Context, /
-    ) -> AsyncIterator[empty_pb2.Empty]:
+        self, request: _timestamp_pb2.Timestamp, ctx: _Context, /
+    ) -> _AsyncIterator[_empty_pb2.Empty]:
         """Gone soon.
 
         Use Nested instead.
@@ -128,20 +133,20 @@ class AllService(Service, ABC):
         Payload type ``STREAM_RELIABLE``.
         """
 
-    @abstractmethod
+    @_abstractmethod
     async def requests(
-        self, requests: AsyncIterator[everything_pb2.Tree], ctx: Context, /
-    ) -> empty_pb2.Empty:
+        self, requests: _AsyncIterator[_everything_pb2.Tree], ctx: _Context, /
+    ) -> _empty_pb2.Empty:
         """Payload type ``STREAM_RELIABLE``."""
 
-    @abstractmethod
+    @_abstractmethod
     def both(
-        self, requests: AsyncIterator[everything_pb2.Tree], ctx: Context, /
-    ) -> AsyncIterator[everything_pb2.Tree]:
+        self, requests: _AsyncIterator[_everything_pb2.Tree], ctx: _Context, /
+    ) -> _AsyncIterator[_everything_pb2.Tree]:
         """Payload type ``STREAM_LATENCY_FIRST``."""
 
 
-class AllClient(Client):
+class AllClient(_Client):
     """The name already ends in Service. A comment may hold \"\"\"quotes\"\"\", a \\ backslash, and "quotes"
 
     Calls ``AllService``.
@@ -149,43 +154,43 @@ class AllClient(Client):
 
     async def say_http(
         self,
-        request: everything_pb2.Tree,
+        request: _everything_pb2.Tree,
         /,
         *,
-        timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
-        durable: bool | str = False,
-    ) -> everything_pb2.Tree:
+        timeout: _float | None = None,
+        metadata: _Mapping[_str, _str] | None = None,
+        durable: _bool | _str = False,
+    ) -> _everything_pb2.Tree:
         """Says "hello"
 
         Payload type ``RPC_RELIABLE``.
         """
         return await self._caller.unary(
-            AllService.SAY_HTTP, request, call_options(timeout, metadata, durable=durable)
+            AllService.SAY_HTTP, request, _call_options(timeout, metadata, durable=durable)
         )
 
     async def nested(
         self,
-        request: base_dot_v1_dot_types__pb2.Outer.Inner,
+        request: _base_dot_v1_dot_types__pb2.Outer.Inner,
         /,
         *,
-        timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
-        durable: bool | str = False,
-    ) -> other_dot_v1_dot_types__pb2.Answer:
+        timeout: _float | None = None,
+        metadata: _Mapping[_str, _str] | None = None,
+        durable: _bool | _str = False,
+    ) -> _other_dot_v1_dot_types__pb2.Answer:
         """Payload type ``RPC_SIGNAL``."""
         return await self._caller.unary(
-            AllService.NESTED, request, call_options(timeout, metadata, durable=durable)
+            AllService.NESTED, request, _call_options(timeout, metadata, durable=durable)
         )
 
     def replies(
         self,
-        request: timestamp_pb2.Timestamp,
+        request: _timestamp_pb2.Timestamp,
         /,
         *,
-        timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[empty_pb2.Empty]:
+        timeout: _float | None = None,
+        metadata: _Mapping[_str, _str] | None = None,
+    ) -> _AsyncIterator[_empty_pb2.Empty]:
         """Gone soon.
 
         Use Nested instead.
@@ -195,42 +200,42 @@ class AllClient(Client):
         Payload type ``STREAM_RELIABLE``.
         """
         return self._caller.server_stream(
-            AllService.REPLIES, request, call_options(timeout, metadata)
+            AllService.REPLIES, request, _call_options(timeout, metadata)
         )
 
     async def requests(
         self,
-        requests: AsyncIterable[everything_pb2.Tree],
+        requests: _AsyncIterable[_everything_pb2.Tree],
         /,
         *,
-        timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> empty_pb2.Empty:
+        timeout: _float | None = None,
+        metadata: _Mapping[_str, _str] | None = None,
+    ) -> _empty_pb2.Empty:
         """Payload type ``STREAM_RELIABLE``."""
         return await self._caller.client_stream(
-            AllService.REQUESTS, requests, call_options(timeout, metadata)
+            AllService.REQUESTS, requests, _call_options(timeout, metadata)
         )
 
     def both(
         self,
-        requests: AsyncIterable[everything_pb2.Tree],
+        requests: _AsyncIterable[_everything_pb2.Tree],
         /,
         *,
-        timeout: float | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[everything_pb2.Tree]:
+        timeout: _float | None = None,
+        metadata: _Mapping[_str, _str] | None = None,
+    ) -> _AsyncIterator[_everything_pb2.Tree]:
         """Payload type ``STREAM_LATENCY_FIRST``."""
         return self._caller.bidi_stream(
-            AllService.BOTH, requests, call_options(timeout, metadata)
+            AllService.BOTH, requests, _call_options(timeout, metadata)
         )
 
 
-class EmptyOneService(Service, ABC):
+class EmptyOneService(_Service, _ABC):
     """Base of workloads that serve ``empty_one``."""
 
     SERVICE_NAME = "empty_one"
     FINGERPRINT = "635041206e7fdf918582b3dc47c172bdad054c514b99a50122027ccdd053f1aa"
 
 
-class EmptyOneClient(Client):
+class EmptyOneClient(_Client):
     """Calls ``empty_one``."""

@@ -153,7 +153,6 @@ def test_options_that_could_never_act_are_refused() -> None:
         ("Methods", "'METHODS' is an attribute of the base classes"),
         ("Fingerprint", "'FINGERPRINT' is an attribute of the base classes"),
         ("OnStart", "'on_start' is a hook"),
-        ("Float", "'float' hides a name"),
         ("_Say", "'_say' begins with an underscore"),
     ],
 )

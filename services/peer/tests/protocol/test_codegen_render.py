@@ -72,3 +72,44 @@ def test_any_comment_is_a_docstring_that_says_the_same(comment: str) -> None:
     assert isinstance(client, ast.ClassDef)
     (say,) = (n for n in client.body if isinstance(n, ast.AsyncFunctionDef))
     assert ast.get_docstring(say) == f"{comment.strip()}\n\nPayload type ``RPC_RELIABLE``."
+
+
+NAMES = [
+    "Abstractmethod",
+    "Bool",
+    "CallOptions",
+    "Chat_pb2",
+    "Classvar",
+    "Context",
+    "Float",
+    "Mapping",
+    "Object",
+    "Property",
+    "Request",
+    "Staticmethod",
+    "Str",
+    "Super",
+    "Timeout",
+    "Type",
+]
+"""Methods whose names, or those of their rows, are names that generated code could use."""
+
+
+def test_no_name_of_a_method_hides_what_the_module_uses() -> None:
+    methods = "\n".join(f"rpc {name}(Ask) returns (Reply);" for name in NAMES)
+    tree = ast.parse(generated({"chat.proto": chat(methods)}))
+    of_module = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and getattr(node, "module", "") != "__future__"
+        for alias in node.names
+    }
+    assert all(name.startswith("_") for name in of_module)
+    service = next(n for n in tree.body if getattr(n, "name", "") == "ChatService")
+    assert isinstance(service, ast.ClassDef)
+    own = {node.name for node in service.body if isinstance(node, ast.AsyncFunctionDef)}
+    assert len(own) == len(NAMES)
+    used = {node.id for node in ast.walk(service) if isinstance(node, ast.Name)}
+    rows = {name.upper() for name in own} | {"METHODS", "SERVICE_NAME", "FINGERPRINT"}
+    assert used - of_module - rows == set(), "a class uses what is private, and its own rows"

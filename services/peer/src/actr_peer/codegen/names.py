@@ -24,8 +24,6 @@ HOOKS = frozenset(
 )
 """Methods that the runtime calls on a workload; a handler of that name would be taken for one."""
 
-# Types in the signatures of a client: a method of that name would hide them from type checkers.
-_HIDING = frozenset({"bool", "float", "str"})
 _OF_BASES = frozenset(dir(Service)) | frozenset(dir(Client))
 
 
@@ -70,8 +68,6 @@ def handler_fault(handler: str) -> str | None:
             return f"{name!r} is an attribute of the base classes Service and Client"
     if handler in HOOKS:
         return f"{handler!r} is a hook that the runtime calls on workloads"
-    if handler in _HIDING or handler.endswith("_pb2"):
-        return f"{handler!r} hides a name that generated code uses"
     return None
 
 

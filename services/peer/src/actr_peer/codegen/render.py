@@ -64,6 +64,8 @@ class _Module:
         return out.text()
 
     def _imports(self) -> None:
+        """Every name with an underscore before it: no method can be called so, and none that a
+        class has hides one that its body uses."""
         out = self._out
         kinds = {method.kind for method in self._methods}
         abstracts = ["AsyncIterable"] if any(k.requests_stream for k in kinds) else []
@@ -71,27 +73,28 @@ class _Module:
         abstracts += ["Mapping"] if kinds else []
         out.line("from __future__ import annotations")
         out.line()
-        out.line("from abc import ABC, abstractmethod" if kinds else "from abc import ABC")
+        out.line("from abc import ABC as _ABC")
         if kinds:
-            out.line(f"from collections.abc import {', '.join(abstracts)}")
-            out.line("from typing import TYPE_CHECKING, ClassVar")
+            out.line("from abc import abstractmethod as _abstractmethod")
+            builtins = ["bool"] if MethodKind.UNARY in kinds else []
+            out.lines(_private("builtins", [*builtins, "float", "str"]))
+            out.lines(_private("collections.abc", abstracts))
+            out.lines(_private("typing", ["TYPE_CHECKING", "ClassVar"]))
         out.line()
         of_service = ["Client", "Service"]
         if kinds:
             of_service += ["Method", "MethodKind", "PayloadType", "call_options"]
-        out.line("from actr_peer.service import (")
-        out.lines(f"{INDENT}{name}," for name in sorted(of_service, key=_isort))
-        out.line(")")
+        out.lines(_private("actr_peer.service", sorted(of_service, key=_isort)))
         imports = [_import(module, alias) for module, alias in self._aliases.items()]
         out.lines(sorted(imports, key=lambda line: (line.startswith("from"), line)))
         if kinds:
             out.line()
-            out.line("if TYPE_CHECKING:")
-            out.line(f"{INDENT}from actr_peer import Context")
+            out.line("if _TYPE_CHECKING:")
+            out.line(f"{INDENT}from actr_peer import Context as _Context")
 
     def _service(self, service: RpcService) -> None:
         out = self._out
-        out.lines(["", "", f"class {service.stem}Service(Service, ABC):"])
+        out.lines(["", "", f"class {service.stem}Service(_Service, _ABC):"])
         out.indent()
         what = f"Base of workloads that serve ``{service.full_name}``."
         out.lines(_docstring([service.comment, _deprecation(service), what]))
@@ -113,18 +116,18 @@ class _Module:
         request, reply = self._type(method.request), self._type(method.reply)
         out = self._out
         out.line()
-        row = f"{method.handler.upper()}: ClassVar[Method[{request}, {reply}]] = Method("
+        row = f"{method.handler.upper()}: _ClassVar[_Method[{request}, {reply}]] = _Method("
         if len(INDENT + row) <= MAX_COLUMNS:
             out.line(row)
         else:
-            out.line(f"{method.handler.upper()}: ClassVar[")
-            out.line(f"{INDENT}Method[{request}, {reply}]")
-            out.line("] = Method(")
+            out.line(f"{method.handler.upper()}: _ClassVar[")
+            out.line(f"{INDENT}_Method[{request}, {reply}]")
+            out.line("] = _Method(")
         out.indent()
         out.line(f'route_key="{method.route_key}",')
         out.line(f'handler="{method.handler}",')
-        out.line(f"kind=MethodKind.{method.kind.name},")
-        out.line(f"payload_type=PayloadType.{method.payload_type.name},")
+        out.line(f"kind=_MethodKind.{method.kind.name},")
+        out.line(f"payload_type=_PayloadType.{method.payload_type.name},")
         out.line(f"request={request},")
         out.line(f"reply={reply},")
         if method.conflict_key is not None:
@@ -141,15 +144,15 @@ class _Module:
         request, reply = self._type(method.request), self._type(method.reply)
         argument = f"request: {request}"
         if method.kind.requests_stream:
-            argument = f"requests: AsyncIterator[{request}]"
+            argument = f"requests: _AsyncIterator[{request}]"
         # An async generator is a plain function that returns an iterator: no ``async`` here.
         define = "async def"
         if method.kind.replies_stream:
-            define, reply = "def", f"AsyncIterator[{reply}]"
+            define, reply = "def", f"_AsyncIterator[{reply}]"
         out.line()
-        out.line("@abstractmethod")
+        out.line("@_abstractmethod")
         out.line(f"{define} {method.handler}(")
-        out.line(f"{INDENT}self, {argument}, ctx: Context, /")
+        out.line(f"{INDENT}self, {argument}, ctx: _Context, /")
         out.line(f") -> {reply}:")
         out.indent()
         out.lines(_docstring(_method_doc(method)))
@@ -157,7 +160,7 @@ class _Module:
 
     def _client(self, service: RpcService) -> None:
         out = self._out
-        out.lines(["", "", f"class {service.stem}Client(Client):"])
+        out.lines(["", "", f"class {service.stem}Client(_Client):"])
         out.indent()
         what = f"Calls ``{service.full_name}``."
         out.lines(_docstring([service.comment, _deprecation(service), what]))
@@ -170,19 +173,19 @@ class _Module:
         request, reply = self._type(method.request), self._type(method.reply)
         name, argument = "request", request
         if method.kind.requests_stream:
-            name, argument = "requests", f"AsyncIterable[{request}]"
+            name, argument = "requests", f"_AsyncIterable[{request}]"
         define, answer = "async def", "return await"
         if method.kind.replies_stream:
-            define, answer, reply = "def", "return", f"AsyncIterator[{reply}]"
+            define, answer, reply = "def", "return", f"_AsyncIterator[{reply}]"
         is_unary = method.kind is MethodKind.UNARY
         out.line()
         out.line(f"{define} {method.handler}(")
         out.indent()
         out.lines(["self,", f"{name}: {argument},", "/,", "*,"])
-        out.line("timeout: float | None = None,")
-        out.line("metadata: Mapping[str, str] | None = None,")
+        out.line("timeout: _float | None = None,")
+        out.line("metadata: _Mapping[_str, _str] | None = None,")
         if is_unary:
-            out.line("durable: bool | str = False,")
+            out.line("durable: _bool | _str = False,")
         out.dedent()
         out.line(f") -> {reply}:")
         out.indent()
@@ -190,7 +193,7 @@ class _Module:
         durable = ", durable=durable" if is_unary else ""
         row = f"{service.stem}Service.{method.handler.upper()}"
         out.line(f"{answer} self._caller.{method.kind.value}(")
-        out.line(f"{INDENT}{row}, {name}, call_options(timeout, metadata{durable})")
+        out.line(f"{INDENT}{row}, {name}, _call_options(timeout, metadata{durable})")
         out.line(")")
         out.dedent()
 
@@ -210,15 +213,19 @@ def _aliases(file: ProtoFile) -> dict[str, str]:
     shared = {name for name in short.values() if list(short.values()).count(name) > 1}
     return {
         # protoc's own scheme: no two modules can come out the same.
-        module: module.replace("_", "__").replace(".", "_dot_") if name in shared else name
+        module: "_" + (module.replace("_", "__").replace(".", "_dot_") if name in shared else name)
         for module, name in short.items()
     }
 
 
 def _import(module: str, alias: str) -> str:
     package, _, name = module.rpartition(".")
-    renamed = "" if alias == name else f" as {alias}"
-    return f"from {package} import {name}{renamed}" if package else f"import {name}{renamed}"
+    return f"from {package} import {name} as {alias}" if package else f"import {name} as {alias}"
+
+
+def _private(module: str, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        yield f"from {module} import {name} as _{name}"
 
 
 def _isort(name: str) -> tuple[bool, str]:
