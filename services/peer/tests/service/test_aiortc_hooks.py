@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from importlib.metadata import PackageNotFoundError
 
 import aioice
 import pytest
@@ -14,78 +15,18 @@ from aioice import ice
 from aiortc import (
     RTCConfiguration,
     RTCPeerConnection,
-    RTCRtpReceiver,
     RTCRtpSender,
     RTCSctpTransport,
     rtcsctptransport,
 )
 from aiortc.codecs import get_encoder
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
-from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtcsctptransport import DataChunk
 
+from actr_peer.wire.rtc import private
 from actr_peer.wire.rtc.lane_queue import OutboundChunk
 
 pytestmark = pytest.mark.service
-
-METHODS: dict[type, list[str]] = {
-    RTCPeerConnection: [
-        "_RTCPeerConnection__connect",
-        "_RTCPeerConnection__createTransceiver",
-    ],
-    RTCSctpTransport: [
-        "_abort",
-        "_data_channel_close",
-        "_data_channel_closed",
-        "_data_channel_flush",
-        "_flight_size_increase",
-        "_get_inbound_stream",
-        "_handle_data",
-        "_maybe_abandon",
-        "_receive",
-        "_receive_chunk",
-        "_receive_data_chunk",
-        "_receive_sack_chunk",
-        "_reset_deferred_streams",
-        "_send",
-        "_send_chunk",
-        "_send_sack",
-        "_set_state",
-        "_t3_expired",
-        "_t3_start",
-        "_transmit",
-        "_transmit_reconfig",
-        "_update_advanced_peer_ack_point",
-        "_update_rto",
-    ],
-    RTCDtlsTransport: ["_send_data", "_send_rtp", "_register_rtp_receiver"],
-    RtpRouter: ["register_sender", "unregister_sender"],
-    RTCRtpSender: [
-        "_handle_rtcp_packet",
-        "_retransmit",
-        "_run_rtcp",
-        "_run_rtp",
-        "_send_keyframe",
-    ],
-    RTCRtpReceiver: [
-        "_handle_disconnect",
-        "_handle_rtp_packet",
-        "_run_rtcp",
-        "_send_rtcp",
-        "_send_rtcp_nack",
-        "_send_rtcp_pli",
-        "receive",
-    ],
-    aioice.Connection: [
-        "_pair_remote_candidate",
-        "build_request",
-        "gather_candidates",
-        "get_component_candidates",
-        "query_consent",
-        "sort_check_list",
-    ],
-    StreamStatistics: ["add"],
-}
 
 SCTP = [
     "_advertised_rwnd",
@@ -165,10 +106,36 @@ AGENT = [
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"), [(owner, name) for owner, names in METHODS.items() for name in names]
+    ("owner", "name"), [(owner, name) for owner, names in private.METHODS.items() for name in names]
 )
 def test_a_method_that_is_called_or_replaced_is_there(owner: type, name: str) -> None:
     assert callable(getattr(owner, name))
+
+
+@pytest.mark.parametrize("name", ["aiortc", "aioice"])
+@pytest.mark.parametrize("found", ["0.1.0", "1.160.0", "2.0", None])
+def test_a_library_of_another_version_is_refused_in_a_sentence(
+    name: str, found: str | None
+) -> None:
+    def installed(asked: str) -> str:
+        if asked != name:
+            return private.WANTED[asked] + ".0"
+        if found is None:
+            raise PackageNotFoundError(asked)
+        return found
+
+    said = f"{name} {found or 'no version'} is installed and {private.WANTED[name]}.* is wanted"
+    with pytest.raises(ImportError, match=re.escape(said)):
+        private.check(installed=installed)
+
+
+def test_a_library_without_a_part_that_is_used_is_refused_by_its_name() -> None:
+    with pytest.raises(ImportError, match=r"have not what actr-peer uses of them: RtpRouter\._x"):
+        private.check(methods={RtpRouter: ["route_rtp", "_x"]})
+
+
+def test_the_libraries_that_are_installed_are_those_that_are_wanted() -> None:
+    private.check()
 
 
 @pytest.mark.parametrize(

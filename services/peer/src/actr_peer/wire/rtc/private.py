@@ -1,0 +1,116 @@
+"""What of aiortc and aioice this folder relies on beyond their interface, checked at its import.
+
+A library of another version may have moved a private part, and would fail somewhere in the middle
+of a connection. Attributes of instances are watched by ``tests/service/test_aiortc_hooks.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+import aioice
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCSctpTransport
+from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
+from aiortc.rtcrtpreceiver import StreamStatistics
+
+WANTED: Mapping[str, str] = {"aiortc": "1.16", "aioice": "0.13"}
+"""Major and minor version; a patch may differ."""
+
+METHODS: Mapping[type, list[str]] = {
+    RTCPeerConnection: ["_RTCPeerConnection__connect", "_RTCPeerConnection__createTransceiver"],
+    RTCSctpTransport: [
+        "_abort",
+        "_data_channel_close",
+        "_data_channel_closed",
+        "_data_channel_flush",
+        "_flight_size_increase",
+        "_get_inbound_stream",
+        "_handle_data",
+        "_maybe_abandon",
+        "_receive",
+        "_receive_chunk",
+        "_receive_data_chunk",
+        "_receive_sack_chunk",
+        "_reset_deferred_streams",
+        "_send",
+        "_send_chunk",
+        "_send_sack",
+        "_set_state",
+        "_t3_expired",
+        "_t3_start",
+        "_transmit",
+        "_transmit_reconfig",
+        "_update_advanced_peer_ack_point",
+        "_update_rto",
+    ],
+    RTCDtlsTransport: [
+        "_handle_rtcp_data",
+        "_handle_rtp_data",
+        "_register_rtp_receiver",
+        "_send_data",
+        "_send_rtp",
+        "_setup_srtp",
+    ],
+    RtpRouter: ["register_sender", "route_rtp", "unregister_sender"],
+    RTCRtpSender: [
+        "_handle_rtcp_packet",
+        "_retransmit",
+        "_run_rtcp",
+        "_run_rtp",
+        "_send_keyframe",
+    ],
+    RTCRtpReceiver: [
+        "_handle_disconnect",
+        "_handle_rtp_packet",
+        "_run_rtcp",
+        "_send_rtcp",
+        "_send_rtcp_nack",
+        "_send_rtcp_pli",
+        "receive",
+    ],
+    aioice.Connection: [
+        "_pair_remote_candidate",
+        "build_request",
+        "data_received",
+        "gather_candidates",
+        "get_component_candidates",
+        "query_consent",
+        "sort_check_list",
+    ],
+    StreamStatistics: ["add"],
+}
+"""Private methods, and others, that are called or replaced."""
+
+
+def check(
+    wanted: Mapping[str, str] = WANTED,
+    methods: Mapping[type, Iterable[str]] = METHODS,
+    installed: Callable[[str], str] = version,
+) -> None:
+    """Refuse libraries of another version.
+
+    Raises:
+        ImportError: In a sentence that says what is installed, and what is wanted.
+    """
+    for name, prefix in wanted.items():
+        try:
+            found = installed(name)
+        except PackageNotFoundError:
+            found = "no version"
+        if not f"{found}.".startswith(f"{prefix}."):
+            raise ImportError(
+                f"{name} {found} is installed and {prefix}.* is wanted: actr-peer uses its private"
+                f" parts; install '{name}=={prefix}.*'"
+            )
+    missing = [
+        f"{owner.__name__}.{name}"
+        for owner, names in methods.items()
+        for name in names
+        if not callable(getattr(owner, name, None))
+    ]
+    if missing:
+        raise ImportError(
+            f"aiortc {installed('aiortc')} and aioice {installed('aioice')} have not what actr-peer"
+            f" uses of them: {', '.join(missing)}; install the versions that it names"
+        )
