@@ -70,9 +70,11 @@ class FakeLane:
         self.link = link
         self.payload_type = payload_type
 
-    async def send(self, message: bytes) -> None:
+    async def send(self, message: bytes, *, check: Callable[[], None] | None = None) -> None:
         if not self.offer(message):
             await self.link.room.wait()
+            if check is not None:
+                check()
             self.link.take(self.payload_type, message)
 
     def offer(self, message: bytes) -> bool:
@@ -108,6 +110,24 @@ class Pair:
             link.queue.clear()
             streams.fail_link(link, BrokenError("the link is gone"))  # type: ignore[arg-type]
 
+    def restart_near(self) -> None:
+        """Another process here; the link of the far side lives on, reset."""
+        self.near_link.is_shut = True
+        self.near = Streams()
+        self.near_link = FakeLink(THERE, is_prompt=self.far_link.is_prompt)
+        self.near_link.far = (self.far_link, self.far)
+        self.far_link.far = (self.near_link, self.near)
+        _reset(self.far_link, self.far)
+
+    def restart_far(self) -> None:
+        """Another process there; the link of this side lives on, reset."""
+        self.far_link.is_shut = True
+        self.far = Streams()
+        self.far_link = FakeLink(HERE, is_prompt=self.near_link.is_prompt)
+        self.far_link.far = (self.near_link, self.near)
+        self.near_link.far = (self.far_link, self.far)
+        _reset(self.near_link, self.near)
+
     def channel(
         self, payload_type: PayloadType = RELIABLE, credit: Credit | None = FIRST
     ) -> tuple[StreamWriter, StreamReader]:
@@ -120,6 +140,13 @@ class Pair:
 
     def named(self, payload_type: PayloadType = RELIABLE, name: str = "c") -> StreamWriter:
         return self.near.open_named(self.near_link, name, payload_type)  # type: ignore[arg-type]
+
+
+def _reset(link: FakeLink, streams: Streams) -> None:
+    """As a session does it: what was under way on stream lanes is dropped, then it is told."""
+    link.queue.clear()
+    streams.fail_link(link, BrokenError("restarted"))  # type: ignore[arg-type]
+    link.room.set()
 
 
 class Block:

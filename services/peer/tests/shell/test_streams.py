@@ -381,6 +381,85 @@ async def test_credit_for_an_earlier_opening_is_not_spent_by_a_later_one(pair: P
     listener.may_go.set()
 
 
+async def test_a_channel_opened_in_the_turn_in_which_the_last_one_is_over_is_heard():
+    pair = Pair(is_prompt=False)
+    heard: list[bytes] = []
+    block = Block()
+    subscribers = StreamSubscribers(pair.far, block.start)
+    subscribers.register("c", lambda chunk, sender: heard.append(chunk.data))
+    for count in range(8):
+        # At each distance from the end: in the turn before the worker ends, in that, and after.
+        heard.clear()
+        first = pair.named()
+        await first.send(b"first")
+        first.end()
+        pair.near_link.deliver()
+        pair.near_link.deliver()
+        await turns(count)
+        second = pair.named()
+        await second.send(b"second")
+        pair.near_link.deliver()
+        await turns()
+        assert heard == [b"first", b"second"]
+        second.end()
+        pair.near_link.deliver()
+        await turns()
+    assert pair.near.open_count == pair.far.open_count == 0
+
+
+async def test_the_channel_of_a_process_that_has_restarted_is_none_of_its_predecessor():
+    pair = Pair()
+    heard: list[bytes] = []
+    subscribers = StreamSubscribers(pair.far, Block().start)
+    subscribers.register("c", lambda chunk, sender: heard.append(chunk.data))
+    await pair.named().send(b"before")
+    await turns()
+    pair.restart_near()
+    writer = pair.named()
+    for number in range(3 * WINDOW):
+        await asyncio.wait_for(writer.send(b"%d" % number), 5)
+    writer.end()
+    await turns(4 * WINDOW)
+    assert heard == [b"before", *(b"%d" % number for number in range(3 * WINDOW))]
+    assert pair.far.open_count == pair.near.open_count == 0
+
+
+@pytest.mark.parametrize("half", ["writer", "reader"])
+async def test_nothing_is_said_to_a_process_that_has_restarted(half: str):
+    pair = Pair(is_prompt=False)
+    if half == "reader":
+        pair.far.open_reader(pair.far_link, "c", RELIABLE).listen()
+    else:
+        pair.far.open_writer(pair.far_link, "c", RELIABLE, credit=FIRST)
+    pair.restart_near()
+    await turns()
+    assert not pair.far_link.queue
+
+
+async def test_an_item_that_waits_for_room_does_not_go_to_another_process():
+    pair = Pair(is_prompt=False)
+    pair.near_link.room.clear()
+    sending = asyncio.create_task(pair.named().send(b"for the old process"))
+    await turns()
+    pair.restart_far()
+    with pytest.raises(BrokenError):
+        await sending
+    assert not pair.near_link.queue
+
+
+async def test_an_opening_that_was_left_without_an_end_does_not_hold_up_the_next(pair: Pair):
+    heard: list[bytes] = []
+    block = Block()
+    subscribers = StreamSubscribers(pair.far, block.start)
+    subscribers.register("c", lambda chunk, sender: heard.append(chunk.data))
+    for opening in (1, 2):
+        item = encode_item("c", 0, b"%d" % opening, opening=opening)
+        pair.far.receive(pair.far_link, RELIABLE, decode_chunk(item))  # type: ignore[arg-type]
+    await turns()
+    assert heard == [b"1", b"2"]
+    assert pair.far.open_count == 1
+
+
 async def test_a_channel_has_one_writer_at_a_time(pair: Pair):
     Listener(pair)
     writer = pair.named()

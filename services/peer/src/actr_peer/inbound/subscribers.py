@@ -15,7 +15,7 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any, Generic, TypeVar
 
-from actr_peer.errors import BusyError, LimitError, PeerError
+from actr_peer.errors import BrokenError, BusyError, LimitError, PeerError
 from actr_peer.protocol.chunks import Chunk, check_channel_id
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media import MediaFrame
@@ -23,7 +23,7 @@ from actr_peer.protocol.payload import PayloadType
 from actr_peer.tasks import Start, note_failure
 from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link
-from actr_peer.transport.streams import StreamReader
+from actr_peer.transport.streams import StreamReader, is_metered
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +83,14 @@ class _Line:
     def __init__(self) -> None:
         self.readers: deque[tuple[StreamReader, Guarded[Chunk]]] = deque()
 
+    def abandon(self, link: Link) -> None:
+        """A reliable opening begins. What was said before it on its link has come before it, so
+        one that has not ended never will: it must not hold up this one for ever."""
+        for reader, _ in self.readers:
+            if reader.link is link and not reader.has_heard_end:
+                text = f"channel {reader.channel_id} was opened again without an end"
+                reader.lose(BrokenError(text))
+
 
 class StreamSubscribers:
     """Callbacks by channel id, for streams that no generated code opened."""
@@ -129,16 +137,20 @@ class StreamSubscribers:
         if line is not None and len(line.readers) >= MAX_OPENINGS:
             raise LimitError("openings of one channel", limit=MAX_OPENINGS, asked=MAX_OPENINGS + 1)
         reader = self._streams.open_reader(link, channel_id, payload_type, opening=chunk.opening)
+        if line is not None and is_metered(payload_type):
+            line.abandon(link)
         if line is None:
             line = self._lines[key] = _Line()
             line.readers.append((reader, callback))
-            worker = self._start(f"stream/{channel_id}", self._work(line), failed=lambda exc: None)
+            worker = self._start(
+                f"stream/{channel_id}", self._work(key, line), failed=lambda exc: None
+            )
             worker.add_done_callback(partial(self._over, key, line))
         else:
             line.readers.append((reader, callback))
         return reader
 
-    async def _work(self, line: _Line) -> None:
+    async def _work(self, key: tuple[ActrId, str], line: _Line) -> None:
         while line.readers:
             reader, callback = line.readers[0]
             try:
@@ -148,13 +160,19 @@ class StreamSubscribers:
                 log.info("stream ended: channel=%s cause=%s", reader.channel_id, exc)
             self._streams.forget_reader(reader)
             line.readers.popleft()
+        # In this turn, not when the task is seen to be done: what is opened between would stand
+        # in a line that nobody serves.
+        self._leave(key, line)
 
     def _over(self, key: tuple[ActrId, str], line: _Line, worker: asyncio.Task[None]) -> None:
         """The worker has ended, well or not: nothing of its line is left."""
-        if self._lines.get(key) is line:
-            del self._lines[key]
+        self._leave(key, line)
         for reader, _ in line.readers:
             self._streams.forget_reader(reader)
+
+    def _leave(self, key: tuple[ActrId, str], line: _Line) -> None:
+        if self._lines.get(key) is line:
+            del self._lines[key]
 
 
 class _MediaQueue:

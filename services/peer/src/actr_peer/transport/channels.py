@@ -160,10 +160,13 @@ class Streams:
         return (remote, channel_id, 0) in self._refused
 
     def fail_link(self, link: Link, error: PeerError) -> None:
-        """The link is gone, or its far process has restarted: its channels end with ``error``."""
+        """The link is gone, or its far process has restarted: its channels end with ``error``.
+
+        Nothing is said: the new process would take it for word about a channel of its own.
+        """
         for half in [half for half in self._open if half.link is link]:
             if isinstance(half, StreamReader):
-                half.fail(error)
+                half.lose(error)
             else:
                 half.stop(error)
         for key in [key for key in self._refused if key[0] == link.remote]:

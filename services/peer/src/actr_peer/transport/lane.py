@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Future
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from actr_peer.errors import LimitError, PeerError
@@ -83,12 +84,17 @@ class Lane:
         """Whether someone waits for room."""
         return bool(self._waiters)
 
-    async def send(self, message: bytes) -> None:
+    async def send(self, message: bytes, *, check: Callable[[], None] | None = None) -> None:
         """Take ``message`` for delivery; wait while the window is full.
 
         Returning means accepted: it is sent on the first wire there is, and again until the far
         side acknowledges it or the link is gone. The latency-first lane never waits: it drops
         its oldest message instead, and counts it. Cancelling while waiting sends nothing.
+
+        Args:
+            message: Whole.
+            check: Called where the message has waited, before it goes: what it raises is raised
+                here, and nothing was sent.
 
         Raises:
             LimitError: If the message is longer than the far side takes; nothing was sent.
@@ -98,7 +104,7 @@ class Lane:
         """
         if not self.offer(message):
             assert isinstance(self._sender, Sender)
-            await self._wait(self._sender, message)
+            await self._wait(self._sender, message, check)
 
     def offer(self, message: bytes) -> bool:
         """Take ``message`` if the window has room now, as :meth:`send` would; else do nothing.
@@ -170,13 +176,15 @@ class Lane:
         if len(message) > limit:
             raise LimitError("bytes of a message", limit=limit, asked=len(message))
 
-    async def _wait(self, sender: Sender, message: bytes) -> None:
+    async def _wait(self, sender: Sender, message: bytes, check: Callable[[], None] | None) -> None:
         waiter = _Waiter(len(message), self._link.loop.create_future())
         self._waiters.append(waiter)
         try:
             await waiter.future
             # Between waking and running, new callers queue behind: the order stays.
             self._check(message)
+            if check is not None:
+                check()
             self._link.submit(sender, message)
         finally:
             self._waiters.remove(waiter)

@@ -119,10 +119,13 @@ class StreamWriter:
         async with self._sending:
             await self._wait_for_credit()
             message = encode_item(self.channel_id, half.sent, data, metadata, opening=self.opening)
-            await self._lane.send(message)
-            if half.state is not State.OPEN:
-                raise self._refusal()  # it went behind the end, where nobody takes it
+            await self._lane.send(message, check=self._check)
             half.spend(len(message))
+
+    def _check(self) -> None:
+        """An item that waited for room does not go behind the end, nor to another process."""
+        if self.is_stopped:
+            raise self._refusal()
 
     async def _wait_for_credit(self) -> None:
         half = self._credit
@@ -237,6 +240,14 @@ class StreamReader:
         if self._half.fail(error):
             if not self.has_heard_end:
                 self._say(encode_stream_cancel(self.channel_id, opening=self.opening))
+            self._finish()
+
+    def lose(self, error: Exception) -> None:
+        """The far half is gone: as :meth:`fail`, and nothing is said.
+
+        Another process may be at the far side now, and have an opening of the same number.
+        """
+        if self._half.fail(error):
             self._finish()
 
     def close(self) -> None:
