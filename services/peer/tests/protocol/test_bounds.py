@@ -27,6 +27,7 @@ from actr_peer.protocol.bounds import (
     check,
     request_id_of,
 )
+from actr_peer.protocol.chunks import decode_chunk
 from actr_peer.protocol.envelopes import (
     Extras,
     decode_envelope,
@@ -148,6 +149,18 @@ def test_a_chunk_has_bounds_too(bomb: bytes) -> None:
     with pytest.raises(RemoteProtocolError):
         check(b"\x0a\x01c" + bomb * UNSCANNED_BYTES, CHUNK)
     check(pb.StreamChunk(channel_id="c", data=bytes(1 << 20)).SerializeToString(), CHUNK)
+
+
+def test_a_bomb_in_a_chunk_is_refused_before_it_is_decoded() -> None:
+    entries_of_one_key = b"\x22\x05\x0a\x01k\x12\x00" * UNSCANNED_BYTES
+    with pytest.raises(RemoteProtocolError, match="fields"):
+        decode_chunk(b"\x0a\x01c" + entries_of_one_key)
+
+
+@pytest.mark.parametrize("data", [b"\x12\x00", b"\x12\x01\x00", b"\x10"], ids=bytes.hex)
+def test_a_direction_that_is_no_number_names_nobody(data: bytes) -> None:
+    assert request_id_of(data) == ""
+    assert request_id_of(b"\x0a\x01r" + data) in ("", "r")
 
 
 @given(st.binary(max_size=60), st.integers(0, 4))

@@ -101,6 +101,7 @@ def test_a_pair_that_does_not_fit_is_told_why(
     [
         (make_dialler(remote=ALICE), CloseCode.NOT_HERE, Code.NOT_FOUND),
         (make_dialler(local=STRANGER), CloseCode.FORBIDDEN, Code.PERMISSION_DENIED),
+        (make_dialler(local=BOB), CloseCode.FORBIDDEN, Code.PERMISSION_DENIED),
         (make_dialler(b"other"), CloseCode.UNAUTHENTICATED, Code.UNAUTHENTICATED),
     ],
 )

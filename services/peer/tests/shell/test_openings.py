@@ -150,6 +150,7 @@ class Callee:
         assert not self.streams._writers
         assert not self.openings._channels
         assert not self.openings._requests
+        assert not self.openings._bodies_of
         assert self.openings.waiting == len(self.openings) == 0
         assert (self.openings._room.count, self.openings._room.size) == (0, 0)
         assert not self.block.tasks
@@ -324,6 +325,24 @@ async def test_bodies_are_bounded_when_their_turn_comes_too(
     callee.open(channel="e")
     codes = [answer.error.code for answer in callee.answers() if answer.error]
     assert codes == [Code.RESOURCE_EXHAUSTED] * 2
+    await callee.openings.close()
+    callee.assert_nothing_is_left()
+
+
+async def test_one_remote_cannot_have_all_places(callee: Callee, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "MAX_BODIES_EACH", 1)
+    other = FakeLink(ActrId("acme", "other", "1"), is_prompt=False)
+    callee.open(channel="c")
+    callee.open(channel="d")
+    callee.open(channel="c", link=other)
+    await callee.queue.run()
+    assert callee.said()
+    (answer,) = callee.answers()
+    assert answer.request_id == "d"
+    assert answer.error is not None
+    assert (answer.error.code, answer.error.retryable) == (Code.RESOURCE_EXHAUSTED, True)
+    (grant,) = callee.said(other)
+    assert grant.kind is Kind.CREDIT
     await callee.openings.close()
     callee.assert_nothing_is_left()
 

@@ -295,6 +295,50 @@ async def test_what_runs_is_known_by_its_id_so_that_a_cycle_can_be_refused(
         assert not actor.scheduler.would_wait_for("a", None)
 
 
+async def test_callers_who_give_the_same_id_have_no_word_in_each_others_requests(
+    mailbox: Mailbox,
+) -> None:
+    """Who is called learns the ids of the calls that led to it, and may use them itself."""
+    other, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def handle(item: Request, turn: Turn) -> bytes:
+        if item.sender != ROOM:
+            await other.wait()
+            return b"done"
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        return b""
+
+    mailbox.journal = journal = Journal()
+    actor = Actor(mailbox, handle, key_of=lambda item: item.sender)
+    async with actor.scheduler:
+        put(mailbox, request("same"))
+        put(mailbox, request("same", sender="acme:other@1:default"))
+        await actor.until(lambda: len(actor.started) == 2)
+        other.set()
+        await actor.reply_to("same")
+        assert actor.scheduler.would_wait_for("same", ROOM)
+        actor.scheduler.cancel(ROOM, "same")
+        await cancelled.wait()
+        await settled(mailbox)
+        assert mailbox.depth == 0
+        assert not actor.scheduler.would_wait_for("same", ROOM)
+    assert actor.ended == ["same"]
+    assert sorted(journal.left) == [1, 2]
+
+
+async def test_leaving_blames_none_of_two_requests_with_one_id(mailbox: Mailbox) -> None:
+    mailbox.journal = journal = Journal()
+    actor = Actor(mailbox, Gates().handle, key_of=lambda item: item.sender)
+    async with actor.scheduler:
+        put(mailbox, request("same"))
+        put(mailbox, request("same", sender="acme:other@1:default"))
+        await actor.until(lambda: len(actor.started) == 2)
+    assert sorted(journal.left) == [1, 2]
+
+
 class Defers:
     """Puts off every reply; keeps the deferred objects."""
 

@@ -12,6 +12,7 @@ opening that waits is bounded here, and given up with its caller::
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,6 +37,8 @@ from actr_peer.transport.streams import StreamReader, StreamWriter, say
 
 MAX_BODIES = 1024
 """Stream handlers that run at once, over all remotes."""
+MAX_BODIES_EACH = 512
+"""The same, of one remote: half is left to others, whatever one does."""
 WAITING_EACH = Room(256, 4 * 1024 * 1024)
 """Openings of one remote that wait for their turn."""
 WAITING_TOTAL = Room(1024, 32 * 1024 * 1024)
@@ -89,6 +92,7 @@ class Openings:
         self._channels: dict[Key, Opening] = {}
         self._bodies: dict[Key, asyncio.Task[None]] = {}
         """Those that run, by channel."""
+        self._bodies_of: Counter[ActrId] = Counter()
         self._is_closed = False
         streams.on_early = self._early
 
@@ -152,8 +156,14 @@ class Openings:
             return CallError(Code.ALREADY_EXISTS, f"channel {opening.channel[1]!r} is open")
         if self._streams.came_early(*opening.channel):
             return _early(opening)
+        return self._no_place(opening.link.remote)
+
+    def _no_place(self, remote: ActrId) -> CallError | None:
+        """Why no other body may run now; None: one may."""
         if len(self._bodies) >= MAX_BODIES:
             return _full(f"{MAX_BODIES} streams are open here")
+        if self._bodies_of[remote] >= MAX_BODIES_EACH:
+            return _full(f"{MAX_BODIES_EACH} streams of {remote} are open here")
         return None
 
     # Given up
@@ -225,6 +235,7 @@ class Openings:
             failed=partial(self._failed, opening),
         )
         opening.body = self._bodies[opening.channel] = body
+        self._bodies_of[opening.link.remote] += 1
         body.add_done_callback(lambda _: self._forget(opening))
         if opening.writer is not None:
             opening.writer.on_stop = partial(_cancel, body)
@@ -237,8 +248,9 @@ class Openings:
         if opening.deadline is not None and opening.deadline <= now:
             text = f"{opening.method.route_key} waited too long for its turn"
             return CallError(Code.DEADLINE_EXCEEDED, text)
-        if len(self._bodies) >= MAX_BODIES:
-            return _full(f"{MAX_BODIES} streams are open here")
+        error = self._no_place(opening.link.remote)
+        if error is not None:
+            return error
         link, channel_id = opening.link, opening.channel[1]
         payload_type = opening.method.payload_type
         try:
@@ -289,11 +301,17 @@ class Openings:
         if self._requests.get(opening.request) is opening:
             del self._requests[opening.request]
             del self._channels[opening.channel]
-            self._bodies.pop(opening.channel, None)
+            if self._bodies.pop(opening.channel, None) is not None:
+                self._leave_place(opening.link.remote)
         if opening.reader is not None:
             self._streams.forget_reader(opening.reader)
         if opening.writer is not None:
             self._streams.forget_writer(opening.writer)
+
+    def _leave_place(self, remote: ActrId) -> None:
+        self._bodies_of[remote] -= 1
+        if not self._bodies_of[remote]:
+            del self._bodies_of[remote]
 
     def _refuse(self, opening: Opening, error: CallError) -> None:
         """Say why a stream is not opened, where its opener listens.

@@ -79,7 +79,8 @@ class Scheduler:
         self._turns: Turns[Turn] = Turns(max_concurrent)
         self._queued: dict[int, Turn] = {}
         """By sequence number, as the next."""
-        self._running: dict[str, Turn] = {}
+        self._running: dict[Turn, str] = {}
+        """With the request id, which two callers may have given the same."""
         self._put_off: dict[int, Turn] = {}
         self._resting: dict[int, tuple[Turn, asyncio.TimerHandle]] = {}
         """Will run once more; by sequence number, as what is put off."""
@@ -113,7 +114,7 @@ class Scheduler:
         await self._tasks.__aexit__(exc_type, exc, traceback)
         for _, timer in self._resting.values():
             timer.cancel()
-        for turn in (*self._running.values(), *self._put_off.values()):
+        for turn in (*self._running, *self._put_off.values()):
             turn.disarm()
             if turn.request is not None:  # it stays queued in the table, without blame
                 self.mailbox.journal.leave(turn.slot)
@@ -138,10 +139,11 @@ class Scheduler:
 
     def would_wait_for(self, request_id: str, key: str | None) -> bool:
         """Whether something with conflict key ``key`` would wait for this running request."""
-        turn = self._running.get(request_id)
-        if turn is None:
-            return False
-        return key is None or turn.conflict_key is None or turn.conflict_key == key
+        return any(
+            key is None or turn.conflict_key is None or turn.conflict_key == key
+            for turn, running in self._running.items()
+            if running == request_id
+        )
 
     @property
     def waiting(self) -> int:
@@ -195,9 +197,10 @@ class Scheduler:
             self.mailbox.complete(request, None)
             self._release(resting[0])
             return
-        turn = self._put_off.get(request.sequence) or self._running.get(request_id)
-        if turn is not None and turn.request is request:
-            self._stop(turn, Stopped.CALLER)
+        for turn in (*self._running, *self._put_off.values()):
+            if turn.request is request:
+                self._stop(turn, Stopped.CALLER)
+                return
 
     def expire(self, turn: Turn) -> None:
         """Time is up for a turn; called by its timer."""
@@ -245,13 +248,13 @@ class Scheduler:
         turn.stand_in = StandIn(self)
         if request is not None:
             self._queued.pop(request.sequence, None)
-            self._running[request.request_id] = turn
+            self._running[turn] = request.request_id
             turn.slot = self.mailbox.journal.enter(request.sequence)
             coro: Coroutine[Any, Any, Any] = self._run(request, turn)
         else:
             assert turn.job is not None
             if turn.job.request_id:
-                self._running[turn.job.request_id] = turn
+                self._running[turn] = turn.job.request_id
             coro = turn.job.run()
         context = copy_context()
         try:
@@ -299,10 +302,9 @@ class Scheduler:
         turn.stand_in = None
         request = turn.request
         if request is None:
-            self._running.pop(turn.job.request_id if turn.job is not None else "", None)
+            self._running.pop(turn, None)
         else:
-            if self._running.get(request.request_id) is turn:
-                del self._running[request.request_id]
+            if self._running.pop(turn, None) is not None:
                 self.mailbox.journal.leave(turn.slot)
             if self._put_off.pop(request.sequence, None) is not None:
                 self.deferred -= 1
@@ -326,11 +328,10 @@ class Scheduler:
         turn.is_waiting = False
         request = turn.request
         if request is None:
-            assert turn.job is not None
-            self._running.pop(turn.job.request_id, None)
+            self._running.pop(turn, None)
             self._release(turn)
             return
-        self._running.pop(request.request_id, None)
+        self._running.pop(turn, None)
         if isinstance(result, Deferred):
             if result.early is None:
                 self._put_off_reply(turn, request)

@@ -108,7 +108,7 @@ def request_id_of(data: bytes) -> str:
         for number, start, end in _fields(data):
             if number == _REQUEST_ID and end - start <= 4 * MAX_ID_CHARS:
                 found = data[start:end].decode()
-            elif number == _DIRECTION and data[start] != 0:
+            elif number == _DIRECTION and data[start:end] != b"\0":
                 return ""
     except (RemoteProtocolError, UnicodeDecodeError):
         return ""

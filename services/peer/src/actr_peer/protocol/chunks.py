@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from actr import envelope_pb2 as pb
 from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
+from actr_peer.protocol import bounds
 from actr_peer.protocol.envelopes import (
     EMPTY,
     MAX_ID_CHARS,
@@ -139,8 +140,9 @@ def decode_chunk(data: bytes) -> Chunk:
     """Read one ``StreamChunk``.
 
     Raises:
-        RemoteProtocolError: If it is not one, or breaks a bound of this module.
+        RemoteProtocolError: If it is not one, or breaks a bound of ``bounds``.
     """
+    bounds.check(data, bounds.CHUNK)
     try:
         message = pb.StreamChunk.FromString(data)
     except DecodeError as exc:

@@ -235,6 +235,8 @@ class ListenerHandshake:
         wanted = ActrId.from_message(hello.to)
         if wanted != self._local:
             return refuse(CloseCode.NOT_HERE, f"{wanted} is not here, this is {self._local}")
+        if dialler == self._local:
+            return refuse(CloseCode.FORBIDDEN, f"{dialler} is this actor; it does not dial itself")
         if dialler.realm not in self._realms:
             return refuse(
                 CloseCode.FORBIDDEN,
