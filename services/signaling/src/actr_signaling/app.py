@@ -24,7 +24,7 @@ from actr_signaling.errors import Close
 from actr_signaling.hub import Hub
 from actr_signaling.ice import IceServers
 from actr_signaling.memory import MemoryLedger
-from actr_signaling.protocol import replies
+from actr_signaling.protocol import json_form, replies
 from actr_signaling.protocol.limits import Terms
 from actr_signaling.protocol.messages import MAX_MESSAGE_BYTES
 from actr_signaling.protocol.proofs import NONCE_BYTES
@@ -192,7 +192,7 @@ async def serve(websocket: WebSocket) -> None:
     if refusal is not None:
         code, why = refusal
         data = replies.error(0, code, why)
-        socket.send_message(replies.to_json(data) if chosen == JSON else data)
+        socket.send_message(json_form.to_json(data) if chosen == JSON else data)
         socket.finish(code, why)
         return
     challenge = service.challenge()

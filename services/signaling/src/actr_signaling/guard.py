@@ -112,6 +112,9 @@ class GuardedProtocol(H11Protocol):
             self.transport.resume_reading()
         return False
 
+    def fail(self) -> None:
+        self.transport.abort()
+
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         super().handle_websocket_upgrade(event)
         socket = self.transport.get_protocol()

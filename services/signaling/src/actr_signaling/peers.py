@@ -25,8 +25,15 @@ class Peer(Protocol):
     ice_until: float | None
     """When its TURN credentials are to be renewed, on the loop's clock; None: it has none."""
 
-    def send(self, data: bytes) -> bool:
-        """Hand a ServerMessage to the socket; False: it is gone, or too slow and being cut."""
+    is_json: bool
+    """Whether its messages are text in protobuf's JSON form."""
+
+    def send(self, data: bytes | str) -> bool:
+        """Hand a ServerMessage to the socket; False: it is gone, or too slow and being cut.
+
+        Args:
+            data: In bytes whatever the form of the connection, or in its JSON form already.
+        """
 
     def pass_on(self, data: bytes) -> bool:
         """The same for what another peer sends; too slow is then no reason to cut it."""

@@ -12,7 +12,11 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Protocol
 
+import structlog
+
 from actr_signaling.protocol.shares import Flow, Shares
+
+log = structlog.get_logger()
 
 TURN = 0.008
 """Seconds of one turn of the loop for what arrives: others come after it, at the latest."""
@@ -29,6 +33,9 @@ class Worker(Protocol):
 
     def work(self, until: float) -> bool:
         """Go on until the clock says so, a message at least; return whether more waits."""
+
+    def fail(self) -> None:
+        """End it now: a failure of this side's."""
 
 
 class Turns:
@@ -56,7 +63,7 @@ class Turns:
         self._left = min(TURN, self._left + (now - self._at) * REFILL)
         self._at = now
         if self._left > 0 and not self._shares:
-            goes_on = worker.work(now + SLICE)
+            goes_on = self._work(worker, now + SLICE)
             self._at = self._clock()
             self._left -= self._at - now
             if not goes_on:
@@ -69,6 +76,15 @@ class Turns:
     def spend(self, seconds: float) -> None:
         """Count work of this turn that is done elsewhere."""
         self._left -= seconds
+
+    def _work(self, worker: Worker, until: float) -> bool:
+        """A failure ends the one connection: others wait behind it, and must not stand still."""
+        try:
+            return worker.work(until)
+        except Exception:
+            log.exception("connection failed")
+            worker.fail()
+            return False
 
     def _arm(self) -> None:
         if not self._is_armed:
@@ -84,7 +100,7 @@ class Turns:
             flow = self._shares.take()
             worker = self._workers.pop(flow)
             left = self._left
-            goes_on = worker.work(now + SLICE)
+            goes_on = self._work(worker, now + SLICE)
             then = self._clock()
             self._left -= then - now
             if goes_on:

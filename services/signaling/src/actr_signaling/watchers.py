@@ -1,28 +1,20 @@
 """Shell: who watches presence on this replica; snapshots, events, discovery.
 
-A change is told at once when the last one was told a while ago. What changes more often is told
-every :data:`INTERVAL`, each actor once, from what watchers know to what is; so is what changes
-while a watcher is slow, when it has caught up. Snapshots show what watchers know.
+What changes is told by the crier. Snapshots show what watchers know.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator
-from time import perf_counter
 
+from actr_signaling.crier import Crier
 from actr_signaling.peers import Peer
-from actr_signaling.protocol import replies
+from actr_signaling.protocol import json_form, replies
 from actr_signaling.protocol.discovery import rank
 from actr_signaling.protocol.messages import Discover
-from actr_signaling.protocol.presence import Moved, Presence, Told
+from actr_signaling.protocol.presence import Moved, Presence
 from actr_signaling.protocol.records import Entry
 from actr_signaling.protocol.telling import Pending
-
-INTERVAL = 0.05
-"""Seconds between two times at which changes are told."""
-TELLING = 0.002
-"""Seconds of one turn of the loop for telling."""
 
 MAX_SNAPSHOTS = 64
 """Bodies kept for who asks next."""
@@ -35,20 +27,23 @@ class Watchers:
         self._presence = presence
         self._watchers: dict[tuple[str, str], dict[Peer, None]] = {}
         """By realm and type; an empty type watches all."""
-        self._pending = Pending()
-        self._slow: dict[Peer, Pending] = {}
-        """What those who are slow were not told."""
+        self._crier = Crier(self._hearers)
         self._snapshots: dict[tuple[str, str], bytes] = {}
         """Of what watchers know now."""
+        self._texts: dict[tuple[str, str], str] = {}
+        """The same in JSON form."""
         self._snapshots_version = -1
-        self._told_at = float("-inf")
-        self._handle: asyncio.Handle | None = None
 
     def watch(self, peer: Peer, actr_type: str, reply_to: int) -> None:
         """Answer with a snapshot; events with higher versions follow."""
         key = _realm(peer), actr_type
         self._watchers.setdefault(key, {})[peer] = None
-        peer.send(replies.snapshot(reply_to, self._snapshot(key)))
+        self._crier.skip(peer)  # the snapshot shows what is just being told
+        if peer.is_json:
+            text = self._snapshot_text(key)
+            peer.send(json_form.snapshot(reply_to, text))
+        else:
+            peer.send(replies.snapshot(reply_to, self._snapshot(key)))
 
     def unwatch(self, peer: Peer, actr_type: str) -> None:
         key = _realm(peer), actr_type
@@ -60,33 +55,17 @@ class Watchers:
 
     def forget(self, peer: Peer) -> None:
         """A connection has ended, and its subscriptions with it."""
-        self._slow.pop(peer, None)
+        self._crier.forget(peer)
         for actr_type in tuple(peer.session.watches):
             self.unwatch(peer, actr_type)
 
     def changed(self, moves: Iterable[Moved]) -> None:
         """Have changes told, now or soon."""
-        for moved in moves:
-            self._pending.add(moved)
-        if self._pending and self._handle is None:
-            loop = asyncio.get_running_loop()
-            wait = self._told_at + INTERVAL - loop.time()
-            if wait > 0:
-                self._handle = loop.call_later(wait, self._tell)
-            else:
-                self._tell()
+        self._crier.cry(moves)
 
     def catch_up(self, peer: Peer) -> None:
         """Tell one that was slow what it has missed, as far as it reads."""
-        missed = self._slow.get(peer)
-        if missed is None:
-            return
-        while missed and not peer.is_slow:
-            for told in missed.take().told:
-                if _realm(peer) in told.realms and _watches(peer, told):
-                    peer.send(replies.event(told))
-        if not missed:
-            self._slow.pop(peer, None)
+        self._crier.catch_up(peer)
 
     def search(self, peer: Peer, query: Discover, reply_to: int) -> None:
         realm = _realm(peer)
@@ -98,59 +77,62 @@ class Watchers:
                 realm, actr_type=query.actr_type, service=query.service
             )
             found = rank(entries, query, asker=str(peer.session.id))
-        peer.send(replies.discovered(reply_to, found))
+        if peer.is_json:
+            peer.send(json_form.discovered(reply_to, (entry.shown for entry in found)))
+        else:
+            peer.send(replies.discovered(reply_to, found))
 
-    def _tell(self) -> None:
-        """Tell what there is time for; the rest after others had their turn."""
-        loop = asyncio.get_running_loop()
-        until = perf_counter() + TELLING
-        self._handle = None
-        while self._pending:
-            moved = self._pending.take()
-            self._tell_one(moved)
-            if perf_counter() >= until:
-                break
-        self._told_at = loop.time()
-        if self._pending:
-            self._handle = loop.call_soon(self._tell)
-
-    def _tell_one(self, moved: Moved) -> None:
-        late: dict[Peer, None] = {}
-        self._snapshots.clear()
+    def _hearers(self, moved: Moved) -> list[Peer]:
+        hearers: dict[Peer, None] = {}
         for told in moved.told:
-            data = b""
-            for peer in self._hearers(told):
-                if peer.is_slow or peer in self._slow:
-                    late[peer] = None
-                else:
-                    data = data or replies.event(told)
-                    peer.send(data)
-        for peer in late:
-            self._slow.setdefault(peer, Pending()).add(moved)
-
-    def _hearers(self, told: Told) -> Iterator[Peer]:
-        actr_type = told.entry.registration.id.actr_type
-        for realm in told.realms:
-            of_type = self._watchers.get((realm, actr_type), {})
-            of_all = self._watchers.get((realm, ""), {})
-            yield from {**of_type, **of_all}
+            actr_type = told.entry.registration.id.actr_type
+            for realm in told.realms:
+                hearers |= self._watchers.get((realm, actr_type), {})
+                hearers |= self._watchers.get((realm, ""), {})
+        return list(hearers)
 
     def _snapshot(self, key: tuple[str, str]) -> bytes:
         """The body of a snapshot; the same bytes until something is told."""
-        version = self._pending.version - 2 if self._pending else self._presence.version
-        if version != self._snapshots_version or len(self._snapshots) >= MAX_SNAPSHOTS:
-            self._snapshots.clear()
-            self._snapshots_version = version
+        version = self._known_version()
         body = self._snapshots.get(key)
         if body is None:
             body = replies.snapshot_body(key[1], version, self._known(*key))
             self._snapshots[key] = body
         return body
 
+    def _snapshot_text(self, key: tuple[str, str]) -> str:
+        """The same in JSON form."""
+        version = self._known_version()
+        text = self._texts.get(key)
+        if text is None:
+            shown = (entry.shown for entry in self._known(*key))
+            text = self._texts[key] = json_form.snapshot_body(key[1], version, shown)
+        return text
+
+    def _known_version(self) -> int:
+        """Of what watchers know; forgets snapshots of another, and when there are too many."""
+        version = self._crier.version
+        if version is None:
+            version = self._presence.version
+        is_full = len(self._snapshots) + len(self._texts) >= MAX_SNAPSHOTS
+        if version != self._snapshots_version or is_full:
+            self._snapshots.clear()
+            self._texts.clear()
+            self._snapshots_version = version
+        return version
+
     def _known(self, realm: str, actr_type: str) -> Iterator[Entry]:
         """Whom watchers know: all that are there, but as they were told."""
-        pending = self._pending
-        for entry in self._presence.members(realm, actr_type=actr_type):
+        pending = self._crier.pending
+        members = self._presence.members(realm, actr_type=actr_type)
+        if not pending:
+            return iter(members)
+        return self._as_told(pending, members, realm, actr_type)
+
+    def _as_told(
+        self, pending: Pending, members: Iterable[Entry], realm: str, actr_type: str
+    ) -> Iterator[Entry]:
+        for entry in members:
             if entry.text not in pending:
                 yield entry
         for entry in pending.known:
@@ -162,8 +144,3 @@ class Watchers:
 def _realm(peer: Peer) -> str:
     assert peer.session.id is not None
     return peer.session.id.realm
-
-
-def _watches(peer: Peer, told: Told) -> bool:
-    watches = peer.session.watches
-    return "" in watches or told.entry.registration.id.actr_type in watches

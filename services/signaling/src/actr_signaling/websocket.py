@@ -159,6 +159,9 @@ class Socket(WebSocketsSansIOProtocol):
                 return True
         return False
 
+    def fail(self) -> None:
+        self.transport.abort()
+
     def _take(self, frame: Frame, receiver: Receiver) -> None:
         if not receiver.arrived(frame.size):
             return

@@ -9,7 +9,7 @@ from signaling_kit import actor
 
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import BadMessageError
-from actr_signaling.protocol import parcels, replies
+from actr_signaling.protocol import json_form, parcels, replies
 from actr_signaling.protocol.limits import Bucket
 from actr_signaling.protocol.parcels import Answer, Item, Parcel
 from actr_signaling.protocol.presence import Presence, Reason
@@ -80,7 +80,7 @@ def test_a_snapshot_put_together_is_what_protobuf_would_write(version: int, coun
 
 
 def test_a_reply_in_json_form_has_the_names_of_the_contract() -> None:
-    text = replies.to_json(replies.undelivered(4, Undelivered.OFFLINE, actor("a")))
+    text = json_form.to_json(replies.undelivered(4, Undelivered.OFFLINE, actor("a")))
     assert '"reply_to"' in text
     assert '"OFFLINE"' in text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -10,8 +11,13 @@ import pytest
 from redis_process import RedisProcess
 from replica_process import ReplicaProcess
 from signaling_kit import Client, Deployment, relay_to, serve, texts
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from actr import signaling_pb2 as pb
+from actr_signaling.protocol import parcels
+from actr_signaling.protocol.parcels import Parcel
+from actr_signaling.shared.line import Line
 
 pytestmark = pytest.mark.service
 Event = pb.PresenceEvent
@@ -317,3 +323,50 @@ async def _status(host: str, path: str) -> int:
     writer.close()
     await writer.wait_closed()
     return int(line.split()[1])
+
+
+async def test_wrong_data_under_our_keys_and_channels_ends_nothing(
+    two: Deployment, own_redis: RedisProcess
+) -> None:
+    a, b = await two.pair()
+    (other,) = (replica.service.server_id for replica in two.replicas[1:])
+    wrong = ("inf", "nan", "-1", "1e300", "9" * 400, "x", "")
+    for number in wrong:
+        own_redis.ask("HSET", "actr:state", "version", number, "seen", number, "skipped", number)
+        own_redis.ask("HSET", "actr:records", "acme:a@1:default", number)
+        own_redis.ask("SET", "actr:fence:acme:c@1:default", number)
+        own_redis.ask("PUBLISH", "actr:presence", number)
+        own_redis.ask("PUBLISH", f"actr:replica:{other}", number)
+    own_redis.ask("HSET", "actr:records", "junk", "junk")
+    await until_delivered(a, "b")
+    await until_delivered(b, "a")
+    c = await two.registered("c", 0)
+    assert (await c.relay("b")).HasField("receipt")
+    own_redis.ask("DEL", "actr:state")
+    own_redis.ask("SET", "actr:state", "a string")
+    own_redis.ask("DEL", "actr:state")
+    await until_delivered(a, "b")
+
+
+async def test_a_batch_that_holds_no_messages_ends_nothing(
+    two: Deployment, own_redis: RedisProcess
+) -> None:
+    a, b = await two.pair()
+    identity = {"manufacturer": "acme", "name": "tool", "instance": "1", "realm": "default"}
+    async with (
+        connect(two.url(1), subprotocols=[Subprotocol("actr.v1.json")]) as tool,
+        Line(own_redis.url) as line,
+    ):
+        await tool.recv()
+        await tool.send(json.dumps({"id": 1, "authenticate": {"id": identity}}))
+        await tool.recv()
+        await tool.send(json.dumps({"id": 2, "register": {"id": identity}}))
+        assert "registered" in json.loads(await tool.recv())
+        server = two.replicas[1].service.server_id
+        parcel = Parcel(1, "acme:tool@1:default", "acme:x@1:default", b"\xff" * 9)
+        batch = parcels.pack("nobody-but-of-16", [parcels.pack_item(parcel)])
+        await line.run([("PUBLISH", f"actr:replica:{server}", batch)])
+        await until_delivered(a, "tool")
+        assert "relayed" in json.loads(await tool.recv())
+    assert (await a.relay("b")).HasField("receipt")
+    assert (await b.relay("a")).HasField("receipt")

@@ -61,6 +61,7 @@ class Peer:
         self.ice_until: float | None = None
         self.ended: Close | None = None
         self.is_slow = False
+        self.is_json = False
         self._hub = hub
         self._said: list[pb.ServerMessage] = []
         self._number = 0

@@ -29,6 +29,9 @@ class Worker:
         self._clock = clock
         self._done = done
 
+    def fail(self) -> None:
+        self.ended.set()
+
     def work(self, until: float) -> bool:
         while self.pieces:
             self.pieces -= 1
@@ -87,3 +90,26 @@ async def test_what_is_done_elsewhere_counts_in_the_turn(clock: Clock) -> None:
     assert not turns.enter(worker)
     assert done == []
     await worker.ended.wait()
+
+
+class Broken(Worker):
+    """Fails in its second slice."""
+
+    def work(self, until: float) -> bool:
+        if self.pieces < 100:
+            raise RuntimeError("a failure of this side's")
+        return super().work(until)
+
+
+async def test_a_failure_ends_one_connection_and_others_of_its_address_go_on(clock: Clock) -> None:
+    done: list[str] = []
+    turns = Turns(clock=clock)
+    broken, neighbour = Broken("a", 100, clock, done), Worker("a", 10, clock, done)
+    other = Worker("b", 10, clock, done)
+    for worker in (broken, neighbour, other):
+        turns.enter(worker)
+    async with asyncio.timeout(5):
+        for worker in (broken, neighbour, other):
+            await worker.ended.wait()
+    assert not neighbour.pieces
+    assert not other.pieces

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from google.protobuf import json_format
 from signaling_kit import PATIENCE, actor, texts
 
 from actr import signaling_pb2 as pb
+from actr_signaling.errors import Close
 from actr_signaling.protocol import messages
 from actr_signaling.protocol.limits import Terms
 from actr_signaling.protocol.presence import Presence, Reason
@@ -24,13 +26,22 @@ class Watcher:
         self.session = Session(Challenge(server_id="s", nonce=b"", secret_of=None), Terms(), 0.0)
         self.session.receive(messages.Authenticate(actor(name), b""), 1, 0.0)
         self.is_slow = False
+        self.is_json = False
+        self.is_cut = False
         self.heard: list[pb.ServerMessage] = []
         self.news = asyncio.Event()
 
-    def send(self, data: bytes) -> bool:
-        self.heard.append(pb.ServerMessage.FromString(data))
+    def send(self, data: bytes | str) -> bool:
+        if isinstance(data, str):
+            self.heard.append(json_format.Parse(data, pb.ServerMessage()))
+        else:
+            self.heard.append(pb.ServerMessage.FromString(data))
         self.news.set()
         return True
+
+    def end(self, code: Close, message: str) -> None:
+        del code, message
+        self.is_cut = True
 
     def events(self) -> list[tuple[str, int, int]]:
         """Kind, version and epoch of each event."""
@@ -151,7 +162,7 @@ async def test_who_is_slow_again_while_it_catches_up_hears_the_rest_later(view: 
     slow.is_slow = False
     view.watchers.catch_up(slow)  # type: ignore[arg-type]
     assert [version for _, version, _ in slow.events()] == [102, 104, 106]
-    assert not view.watchers._slow
+    assert not view.watchers._crier._slow
 
 
 async def test_who_leaves_while_it_is_slow_leaves_nothing_behind(view: View) -> None:
@@ -159,7 +170,7 @@ async def test_who_leaves_while_it_is_slow_leaves_nothing_behind(view: View) -> 
     slow.is_slow = True
     view.put("a", 1)
     view.watchers.forget(slow)  # type: ignore[arg-type]
-    assert not view.watchers._slow
+    assert not view.watchers._crier._slow
     assert not view.watchers._watchers
 
 
@@ -175,3 +186,74 @@ async def test_a_snapshot_that_nothing_changes_is_written_once(view: View) -> No
         actor("a").text,
         actor("b").text,
     }
+
+
+async def test_however_many_watch_others_have_their_turn_between(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actr_signaling.crier.TELLING", 0.0)
+    crowd = [view.watching(f"w{number}") for number in range(50)]
+    view.put("a", 1)
+    told = [len(watcher.events()) for watcher in crowd]
+    assert sum(told) == 1, "one turn told all of them"
+    for watcher in crowd:
+        await watcher.hears(1)
+    assert [len(watcher.events()) for watcher in crowd] == [1] * 50
+
+
+async def test_who_asks_while_a_change_is_told_hears_of_it_once(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actr_signaling.crier.TELLING", 0.0)
+    crowd = [view.watching(f"w{number}") for number in range(5)]
+    view.put("a", 1)
+    view.watchers.watch(crowd[3], "", 2)  # type: ignore[arg-type]
+    assert crowd[3].heard[-1].snapshot.version == 102
+    view.put("b", 1)
+    for watcher in crowd[:3]:
+        await watcher.hears(2)
+    await crowd[3].hears(1)
+    assert [version for _, version, _ in crowd[3].events()] == [104]
+
+
+async def test_who_has_missed_much_catches_up_in_many_turns(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = view.watching("slow"), view.watching("quick")
+    slow.is_slow = True
+    for number in range(30):
+        view.put(f"a{number}", 1)
+    await quick.hears(30)
+    steps = iter(range(1000))
+    monkeypatch.setattr("actr_signaling.crier.perf_counter", lambda: next(steps))
+    slow.is_slow = False
+    view.watchers.catch_up(slow)  # type: ignore[arg-type]
+    assert len(slow.events()) < 30, "one turn told all of it"
+    monkeypatch.undo()
+    await slow.hears(30)
+    assert not view.watchers._crier._missed
+
+
+async def test_of_those_who_read_nothing_the_one_with_most_is_cut(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actr_signaling.crier.MAX_MISSED", 20)
+    quick, slow = view.watching("quick"), view.watching("slow")
+    slow.is_slow = True
+    for number in range(21):
+        view.put(f"a{number}", 1)
+    await quick.hears(21)
+    assert slow.is_cut
+    assert not quick.is_cut
+
+
+async def test_a_watcher_in_json_form_hears_the_same(view: View) -> None:
+    watcher, other = Watcher("json"), view.watching()
+    watcher.is_json = True
+    watcher.session.watches.add("")
+    view.put("a", 1, metadata={"k": "\u00e9"})
+    view.watchers.watch(watcher, "", 1)  # type: ignore[arg-type]
+    assert [one.metadata["k"] for one in watcher.heard[0].snapshot.present] == ["\u00e9"]
+    view.put("b", 2)
+    await other.hears(2)
+    assert watcher.events() == other.events()[1:]

@@ -1,13 +1,20 @@
-"""Sans-I/O: who answers a discovery, best first."""
+"""Sans-I/O: who answers a discovery, best first.
+
+One query looks at every actor of a type, and there may be twenty thousand: what is asked of each
+is a few operations on numbers that the entry has ready.
+"""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable
 from hashlib import blake2b
+from heapq import nsmallest
 
 from actr_signaling.protocol.messages import Discover
 from actr_signaling.protocol.records import Entry
+
+_MIX = 0x9E3779B97F4A7C15
+_MASK = (1 << 64) - 1
 
 
 def rank(entries: Iterable[Entry], query: Discover, *, asker: str) -> list[Entry]:
@@ -18,23 +25,29 @@ def rank(entries: Iterable[Entry], query: Discover, *, asker: str) -> list[Entry
     there, and a change elsewhere moves nobody); without one, the smaller load. Equals are spread
     over askers.
     """
-    spread = query.stickiness or asker
-
-    def order(entry: Entry) -> tuple[bool, tuple[float, float], bytes]:
-        is_exact = (
-            not query.fingerprint
-            or entry.registration.services.get(query.service) == query.fingerprint
-        )
-        load = (0.0, 0.0) if query.stickiness else _load(entry)
-        return not is_exact, load, _place(spread, entry.text)
-
-    return heapq.nsmallest(query.limit, entries, key=order)
+    if query.fingerprint:
+        exact: list[Entry] = []
+        others: list[Entry] = []
+        for entry in entries:
+            has_it = entry.registration.services.get(query.service) == query.fingerprint
+            (exact if has_it else others).append(entry)
+        best = _best(exact, query, query.limit, asker)
+        return best + _best(others, query, query.limit - len(best), asker)
+    return _best(entries, query, query.limit, asker)
 
 
-def _load(entry: Entry) -> tuple[float, float]:
-    backlog, reserve = entry.load.step
-    return backlog, -reserve
+def _best(entries: Iterable[Entry], query: Discover, limit: int, asker: str) -> list[Entry]:
+    key = (query.stickiness or asker).encode()
+    seed = int.from_bytes(blake2b(key, digest_size=8).digest())
+    if query.stickiness:
+        sticky = ((_mixed(entry.place ^ seed), entry.text, entry) for entry in entries)
+        return [entry for *_, entry in nsmallest(limit, sticky)]
+    # Texts differ, so that entries are never compared.
+    loaded = ((entry.step, _mixed(entry.place ^ seed), entry.text, entry) for entry in entries)
+    return [entry for *_, entry in nsmallest(limit, loaded)]
 
 
-def _place(key: str, text: str) -> bytes:
-    return blake2b(text.encode(), digest_size=8, key=key.encode()[:64]).digest()
+def _mixed(number: int) -> int:
+    """Every bit of ``number`` counts in the high bits, by which it is compared."""
+    number = (number ^ number >> 32) * _MIX & _MASK
+    return (number ^ number >> 29) * _MIX & _MASK

@@ -7,6 +7,7 @@ out of bounds is refused alone (:class:`RefusedError`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -37,6 +38,8 @@ MAX_METADATA_BYTES = 256
 """Of one entry, key and value together."""
 MAX_ALLOWED_REALMS = 16
 MAX_PROOF_BYTES = 8 * 1024
+MAX_JSON_VALUES = 1024
+"""In one message: the library takes some microseconds for each."""
 MAX_FOUND = 256
 DEFAULT_FOUND = 16
 
@@ -117,9 +120,24 @@ def parse_json(text: str) -> pb.ClientMessage:
         BadMessageError: If the text is not one.
     """
     try:
+        if _values(json.loads(text)) > MAX_JSON_VALUES:
+            raise BadMessageError(f"over {MAX_JSON_VALUES} values in one message")
         return json_format.Parse(text, pb.ClientMessage(), max_recursion_depth=16)
     except (json_format.ParseError, ValueError, RecursionError) as exc:
         raise BadMessageError("not a ClientMessage in protobuf's JSON form") from exc
+
+
+def _values(tree: object) -> int:
+    """How many values there are in it; counts no further than what is allowed."""
+    count, left = 0, [tree]
+    while left and count <= MAX_JSON_VALUES:
+        value = left.pop()
+        count += 1
+        if isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return count
 
 
 def read(wire: pb.ClientMessage) -> Message:

@@ -159,6 +159,7 @@ class Presence:
         return moved
 
     def _store(self, entry: Entry) -> None:
+        entry.write()
         old = self._entries.get(entry.text)
         self._gone.pop(entry.text, None)
         if old is not None:

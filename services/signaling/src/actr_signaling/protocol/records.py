@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
 from types import MappingProxyType
 from typing import Self
 
 from actr import signaling_pb2 as pb
+from actr_signaling.protocol import json_form
 from actr_signaling.protocol.identity import ActrId
 
 
@@ -85,17 +88,49 @@ class Entry:
     replica: str
     text: str = field(init=False)
     """The id in text form: the key of the entry everywhere."""
+    step: tuple[int, float] = field(init=False, compare=False, repr=False)
+    """Of its load, the better ones first."""
+    place: int = field(init=False, compare=False, repr=False)
+    """Of 64 bits, from its id: discovery mixes it with a key."""
     _packed: bytes = field(init=False, default=b"", compare=False, repr=False)
+    _listed: bytes = field(init=False, default=b"", compare=False, repr=False)
+    _shown: str = field(init=False, default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", self.registration.id.text)
+        backlog, reserve = self.load.step
+        object.__setattr__(self, "step", (backlog, -reserve))
+        object.__setattr__(self, "place", _place(self.text))
+
+    def write(self) -> None:
+        """Write all forms now, for the first snapshot would else write those of all actors."""
+        if self._packed:
+            return
+        wire = self.to_wire()
+        packed = wire.SerializeToString()
+        object.__setattr__(self, "_packed", packed)
+        object.__setattr__(self, "_listed", varint(len(packed)) + packed)
+        object.__setattr__(self, "_shown", json_form.presence(wire))
 
     @property
     def packed(self) -> bytes:
         """:meth:`to_wire` in bytes, written once: every snapshot has every entry in it."""
-        if not self._packed:
-            object.__setattr__(self, "_packed", self.to_wire().SerializeToString())
+        self.write()
         return self._packed
+
+    @property
+    def listed(self) -> bytes:
+        """The same after its length."""
+        if not self._listed:
+            self.write()
+        return self._listed
+
+    @property
+    def shown(self) -> str:
+        """The same in JSON form."""
+        if not self._shown:
+            self.write()
+        return self._shown
 
     @property
     def realm(self) -> str:
@@ -125,6 +160,20 @@ class Entry:
             ),
             epoch=self.epoch,
         )
+
+
+@lru_cache(maxsize=8192)  # an entry is made anew with each change
+def _place(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest())
+
+
+def varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
 
 
 def _services(services: Mapping[str, str]) -> list[pb.ServiceFingerprint]:

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from google.protobuf import json_format
-
 from actr import signaling_pb2 as pb
 from actr_signaling.protocol.identity import ActrId
 from actr_signaling.protocol.presence import Kind, Reason, Told
-from actr_signaling.protocol.records import Entry
+from actr_signaling.protocol.records import Entry, varint
 from actr_signaling.protocol.routing import Undelivered
 
 _RELAYED_TAG = bytes([11 << 3 | 2])  # ServerMessage.relayed
 _SNAPSHOT_TAG = bytes([6 << 3 | 2])  # ServerMessage.snapshot
 _DISCOVERED_TAG = bytes([8 << 3 | 2])  # ServerMessage.discovered
+_PRESENCE_TAG = bytes([7 << 3 | 2])  # ServerMessage.presence
+_SUBJECT_TAG = bytes([3 << 3 | 2])  # PresenceEvent.presence
 _FOUND_TAG = bytes([1 << 3 | 2])  # Discovered.found
 _PRESENT_TAG = bytes([3 << 3 | 2])  # PresenceSnapshot.present
 _NEGOTIATE_TAG = bytes([2 << 3 | 2])  # Relayed.negotiate
@@ -82,15 +82,14 @@ def heartbeat_ack(reply_to: int, ice_servers: Iterable[IceServer]) -> bytes:
 
 def snapshot_body(actr_type: str, version: int, present: Iterable[Entry]) -> bytes:
     """The part of a snapshot that is the same for everybody who asks."""
-    parts = [pb.PresenceSnapshot(actr_type=actr_type, version=version).SerializeToString()]
-    for entry in present:
-        parts += _PRESENT_TAG, _varint(len(entry.packed)), entry.packed
-    return b"".join(parts)
+    head = pb.PresenceSnapshot(actr_type=actr_type, version=version).SerializeToString()
+    # Every part after the head follows a tag.
+    return _PRESENT_TAG.join([head, *(entry.listed for entry in present)])
 
 
 def snapshot(reply_to: int, body: bytes) -> bytes:
     head = pb.ServerMessage(reply_to=reply_to).SerializeToString()
-    return b"".join((head, _SNAPSHOT_TAG, _varint(len(body)), body))
+    return b"".join((head, _SNAPSHOT_TAG, varint(len(body)), body))
 
 
 _KINDS = {
@@ -111,19 +110,16 @@ def event(told: Told) -> bytes:
     body = pb.PresenceEvent(
         kind=_KINDS[told.kind],
         version=told.version,
-        presence=told.entry.to_wire(),
         reason=pb.PresenceEvent.NONE if told.reason is None else _REASONS[told.reason],
     )
-    return pb.ServerMessage(presence=body).SerializeToString()
+    inner = b"".join((body.SerializeToString(), _SUBJECT_TAG, told.entry.listed))
+    return b"".join((_PRESENCE_TAG, varint(len(inner)), inner))
 
 
 def discovered(reply_to: int, found: Sequence[Entry]) -> bytes:
-    parts: list[bytes] = []
-    for entry in found:
-        parts += _FOUND_TAG, _varint(len(entry.packed)), entry.packed
-    body = b"".join(parts)
+    body = _FOUND_TAG.join([b"", *(entry.listed for entry in found)])
     head = pb.ServerMessage(reply_to=reply_to).SerializeToString()
-    return b"".join((head, _DISCOVERED_TAG, _varint(len(body)), body))
+    return b"".join((head, _DISCOVERED_TAG, varint(len(body)), body))
 
 
 def receipt(reply_to: int) -> bytes:
@@ -155,7 +151,7 @@ def relayed(head: bytes, negotiate: bytes) -> bytes:
     """A Relayed from its sender's head; protobuf allows the fields in any order."""
     inner = len(head) + len(_NEGOTIATE_TAG) + _varint_bytes(len(negotiate)) + len(negotiate)
     return b"".join(
-        (_RELAYED_TAG, _varint(inner), head, _NEGOTIATE_TAG, _varint(len(negotiate)), negotiate)
+        (_RELAYED_TAG, varint(inner), head, _NEGOTIATE_TAG, varint(len(negotiate)), negotiate)
     )
 
 
@@ -176,22 +172,6 @@ def error(reply_to: int, code: int, message: str) -> bytes:
 
 def done(reply_to: int) -> bytes:
     return pb.ServerMessage(reply_to=reply_to, done=pb.Done()).SerializeToString()
-
-
-def to_json(data: bytes) -> str:
-    """The same message in protobuf's JSON form, names as in the .proto file."""
-    return json_format.MessageToJson(
-        pb.ServerMessage.FromString(data), preserving_proto_field_name=True, indent=None
-    )
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def _varint_bytes(value: int) -> int:

@@ -6,6 +6,7 @@ know to the newest. In the order of the newest changes, so that versions rise.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import replace
 
 from actr_signaling.protocol.presence import Moved
@@ -16,7 +17,8 @@ class Pending:
     """Changes that are not told yet; as many as there are actors, at most."""
 
     def __init__(self) -> None:
-        self._moves: dict[str, Moved] = {}
+        # Its first is found at once, also when many before it are gone.
+        self._moves: OrderedDict[str, Moved] = OrderedDict()
 
     def __bool__(self) -> bool:
         return bool(self._moves)

@@ -29,16 +29,21 @@ local function micros()
   local t = redis.call('TIME')
   return tonumber(t[1]) * 1000000 + tonumber(t[2])
 end
+-- A number that a script has written; 0 of anything else, whoever wrote it there.
+local function whole(text)
+  if not text or not string.match(text, '^%d+$') then return 0 end
+  local number = tonumber(text)
+  return number < 9007199254740992 and number or 0
+end
 local function epoch_of(value)
-  if not value then return 0 end
-  return tonumber(string.sub(value, 1, 16)) or 0
+  return value and whole(string.sub(value, 1, 16)) or 0
 end
 local function known_epoch(id, value)
-  return math.max(epoch_of(value), tonumber(redis.call('GET', prefix .. ':fence:' .. id)) or 0)
+  return math.max(epoch_of(value), whole(redis.call('GET', prefix .. ':fence:' .. id)))
 end
 -- By two at least: the end of a replaced start is told under the number between.
 local function publish(kind, rest)
-  local before = tonumber(redis.call('HGET', state, 'version')) or 0
+  local before = whole(redis.call('HGET', state, 'version'))
   local version = math.max(before + 2, micros())
   redis.call('HSET', state, 'version', digits(version))
   redis.call('PUBLISH', prefix .. ':presence', kind .. digits(before) .. digits(version) .. rest)
@@ -135,7 +140,7 @@ return redis.call('HGET', state, 'generation')
 SNAPSHOT = (
     _PRELUDE
     + """
-return {redis.call('HGET', state, 'version') or '0', redis.call('HVALS', records)}
+return {digits(whole(redis.call('HGET', state, 'version'))), redis.call('HVALS', records)}
 """
 )
 
