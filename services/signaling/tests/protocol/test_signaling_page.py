@@ -9,6 +9,7 @@ import pytest
 from signaling_kit import actor
 
 from actr import signaling_pb2 as pb
+from actr_signaling import crier
 from actr_signaling.errors import Close
 from actr_signaling.protocol import frames, messages, relays, replies
 from actr_signaling.protocol.limits import Terms
@@ -102,5 +103,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
         Terms().max_watches,
         frames.MAX_FRAGMENTS,
         Terms().greeting_frames,
+        messages.MAX_JSON_VALUES,
+        crier.MAX_MISSED,
         relays.MAX_PENDING,
     ]
