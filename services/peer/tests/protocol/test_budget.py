@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 
 import pytest
 
 from actr_peer.errors import LimitError
 from actr_peer.protocol import frames
-from actr_peer.protocol.budget import Account, Budget
+from actr_peer.protocol.budget import Account, Budget, Holding
 from actr_peer.protocol.frames import Hello
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session import Session
@@ -121,3 +122,37 @@ def test_a_far_side_that_restarts_holds_nothing() -> None:
     session.open(2, WireKind.WEBSOCKET, 6.0, was_dialled=False)
     session.receive(2, 1, frames.encode_hello(Hello(333, 111, (0,) * 6, 1 << 20)), 6.0)
     assert budget.held_bytes == 0
+
+
+def holdings(fall: Fall, *names: str) -> list[Holding]:
+    def drop(name: str) -> Callable[[LimitError], None]:
+        return lambda error: fall.dropped.append(name)
+
+    return [Holding(fall.budget, drop(name)) for name in names]
+
+
+def test_who_takes_nothing_for_longest_goes_for_what_others_hold() -> None:
+    fall = Fall(100)
+    stands, moves, idle = holdings(fall, "stands", "moves", "idle")
+    idle.weigh(5, 0.0)
+    idle.weigh(0, 0.5)
+    moves.weigh(60, 1.0)
+    stands.weigh(30, 2.0)
+    moves.weigh(50, 3.0)  # something of it was taken
+    stands.weigh(40, 4.0)
+    assert fall.dropped == []
+    moves.weigh(70, 5.0)
+    assert fall.dropped == ["stands"]
+    assert fall.budget.held_bytes == 70
+    assert (bool(stands), bool(moves), bool(idle)) == (False, True, False)
+
+
+def test_a_holding_that_is_closed_is_not_counted() -> None:
+    fall = Fall(100)
+    one, other = holdings(fall, "one", "other")
+    one.weigh(90, 1.0)
+    one.close()
+    one.weigh(90, 2.0)
+    other.weigh(90, 3.0)
+    assert fall.dropped == []
+    assert fall.budget.held_bytes == 90

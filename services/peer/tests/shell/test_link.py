@@ -226,6 +226,33 @@ async def test_a_remote_that_takes_no_replies_is_dropped(monkeypatch: pytest.Mon
         assert pair.ada.transport.find(BOB) is None
 
 
+async def test_of_many_that_take_no_replies_one_is_dropped_before_they_fill_the_process() -> None:
+    async with joined() as pair:
+        pair.bob.heard.acknowledges = False
+        link = pair.ada.transport.link(BOB)
+        await link.ready()
+        posted = pair.ada.transport.posted
+        posted.max_bytes = 1 << 20
+        link.lane(RPC).post(bytes(65_536))
+        assert posted.held_bytes == 0  # it is not worth counting
+        for _ in range(16):
+            if not link.is_over:
+                link.lane(RPC).post(bytes(65_536))
+        assert isinstance(pair.ada.heard.errors[0], LimitError)
+        assert pair.ada.transport.find(BOB) is None
+        assert (posted.held_bytes, posted.dropped) == (0, 1)
+
+
+async def test_what_is_acknowledged_is_not_counted_any_more() -> None:
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        await link.ready()
+        for _ in range(8):
+            link.lane(RPC).post(bytes(65_536))
+        assert pair.ada.transport.posted.held_bytes > 8 * 65_536
+        await eventually(lambda: pair.ada.transport.posted.held_bytes == 0)
+
+
 async def test_leaving_the_block_leaves_no_task() -> None:
     async with joined() as pair:
         await pair.ada.transport.link(BOB).ready()

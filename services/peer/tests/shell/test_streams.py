@@ -23,6 +23,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.streams import FIRST, WINDOW
 from actr_peer.transport import channels
 from actr_peer.transport import streams as module
+from actr_peer.transport.streams import StreamReader
 
 
 @pytest.fixture
@@ -579,3 +580,30 @@ async def test_a_stream_that_ends_after_its_link_ends_quietly(pair: Pair):
     assert writer.is_stopped
     with pytest.raises(BrokenError):
         await anext(reader)
+
+
+async def test_who_takes_nothing_for_longest_loses_its_stream_when_all_hold_too_much(pair: Pair):
+    pair.far.budget.max_bytes = 250_000
+    stands = pair.far.open_reader(pair.far_link, "stands", RELIABLE)  # type: ignore[arg-type]
+    moves = pair.far.open_reader(pair.far_link, "moves", RELIABLE)  # type: ignore[arg-type]
+    items = {reader: iter(range(10)) for reader in (stands, moves)}
+
+    def hear(reader: StreamReader) -> None:
+        item = Chunk(reader.channel_id, next(items[reader]), bytes(60_000), size=60_000)
+        pair.far.receive(pair.far_link, RELIABLE, item)  # type: ignore[arg-type]
+
+    for reader in (moves, stands):
+        reader.listen()
+        hear(reader)
+        hear(reader)
+    await anext(moves)
+    hear(moves)
+    assert stands.held_bytes == moves.held_bytes == 120_000
+    hear(moves)
+    assert (stands.held_bytes, moves.held_bytes) == (0, 180_000)
+    with pytest.raises(LimitError, match="held for all"):
+        await anext(stands)
+    assert [decode_chunk(word).kind for _, word in pair.far_link.queue] == [Kind.CANCEL]
+    pair.far.forget_reader(stands)
+    pair.far.forget_reader(moves)
+    assert pair.far.budget.held_bytes == 0

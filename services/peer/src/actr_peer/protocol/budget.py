@@ -1,4 +1,4 @@
-"""Sans-I/O: one bound on what a process holds for the far sides of all its links.
+"""Sans-I/O: bounds on what a process holds for the far sides of all its links.
 
 Each session has bounds of its own, and there is no bound on the number of sessions: identities
 are cheap where nobody proves his. So what all of them hold together has a bound too: fragments
@@ -58,6 +58,39 @@ class Budget:
     def forget(self, account: Account) -> None:
         """For accounts: one has ended."""
         self._accounts.discard(account)
+
+
+class Holding:
+    """What waits here for one far side to take it, or for this side to: how much, and since when
+    none of it has moved. Where all of them hold too much, the one that has stood longest goes.
+
+    Args:
+        drop: Ends what it is for, and lets go of all that is held.
+    """
+
+    __slots__ = ("_account", "_budget")
+
+    def __init__(self, budget: Budget, drop: Callable[[LimitError], None]) -> None:
+        self._budget = budget
+        self._account = budget.open()
+        self._account.drop = drop
+
+    def __bool__(self) -> bool:
+        """Whether anything is counted."""
+        return self._account.held_bytes > 0
+
+    def weigh(self, held_bytes: int, now: float) -> None:
+        """So much is held now, and who is to go for it goes; tell it whenever it becomes less."""
+        account = self._account
+        has_moved = held_bytes < account.held_bytes or not account.held_bytes
+        since = now if has_moved else account.since
+        account.note(held_bytes, since if held_bytes else inf)
+        if self._budget.is_over:
+            self._budget.keep()
+
+    def close(self) -> None:
+        """Nothing is held any more. Twice is harmless."""
+        self._account.close()
 
 
 class Account:

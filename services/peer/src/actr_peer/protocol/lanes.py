@@ -42,6 +42,9 @@ HELD_BYTES = 96 * 1024 * 1024
 lanes: less than what the window and the longest message of each lane add up to, for nobody uses
 them all at once."""
 
+FRAME_COST = 400
+"""Bytes of a frame's own that a sender keeps beside its payload, about."""
+
 LATENCY = PayloadType.STREAM_LATENCY_FIRST
 ALL_RELIABLE = 0b110111
 """The reliable lanes as bits."""
@@ -123,6 +126,11 @@ class Lanes:
         """Bytes held for the far side: parked, held back, unfinished, or not stored yet."""
         lanes = self.latency_receiver.all_bytes + sum(r.all_bytes for r in self.receivers)
         return self._parked_bytes + lanes
+
+    @property
+    def posted_bytes(self) -> int:
+        """Bytes that wait here for acknowledgement, and what keeping them costs."""
+        return sum(s.held_bytes + FRAME_COST * len(s.frames) for s in self.senders)
 
     def park(self, size: int) -> None:
         """So much more, or less, has come by wires that are not greeted yet."""

@@ -318,6 +318,13 @@ class ReadingHalf:
         self.error = error
         return True
 
+    def give_up(self, error: Exception) -> None:
+        """End with ``error`` at once: what is held is dropped."""
+        self.held.clear()
+        self.held_bytes = 0
+        if not self.fail(error):
+            self.error = error
+
     def close(self) -> bool:
         """Drop what is held and take no more; True if the far side must hear of it."""
         self.held.clear()

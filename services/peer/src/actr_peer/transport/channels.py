@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from actr_peer.errors import BrokenError, CallError, Code, LimitError, PeerError
+from actr_peer.protocol.budget import Budget
 from actr_peer.protocol.chunks import (
     Chunk,
     Credit,
@@ -51,6 +52,8 @@ class Streams:
 
     def __init__(self) -> None:
         self.counts = StreamCounts()
+        self.budget = Budget()
+        """What all streams hold for who takes their items."""
         self.on_unknown: Callable[[Link, PayloadType, Chunk], StreamReader | None] = (
             lambda link, payload_type, chunk: None
         )
@@ -80,7 +83,7 @@ class Streams:
         key = (link.remote, channel_id, opening)
         if key in self._readers:
             raise busy(channel_id)
-        reader = StreamReader(link, channel_id, payload_type, opening=opening)
+        reader = StreamReader(link, channel_id, payload_type, opening=opening, budget=self.budget)
         self._count_up(reader)
         reader.on_over = self._unroute_reader
         self._readers[key] = reader

@@ -18,6 +18,9 @@ MAX_POSTED_BYTES = 64 * 1024 * 1024
 MAX_POSTED_FRAMES = 64 * 1024
 """What may be posted and not acknowledged: a remote that takes no replies is dropped here."""
 
+LIGHT_BYTES = 128 * 1024
+"""What may be posted in a lane without being counted anew at each message."""
+
 
 class LaneOwner(Protocol):
     """What a lane needs of its link."""
@@ -34,6 +37,9 @@ class LaneOwner(Protocol):
 
     def refusal(self) -> PeerError | None:
         """Why nothing can be sent any more, as a new exception; None while it can."""
+
+    def weigh(self) -> None:
+        """Much is posted: see what the process holds for all remotes."""
 
     def overrun(self, error: LimitError) -> None:
         """The far side takes nothing of what is posted: drop it."""
@@ -163,6 +169,8 @@ class Lane:
             self._link.overrun(error)
             raise error
         self._link.submit(sender, message)
+        if sender.held_bytes > LIGHT_BYTES:
+            self._link.weigh()
 
     def _check(self, message: bytes) -> None:
         link = self._link

@@ -15,6 +15,7 @@ from math import inf
 from typing import assert_never
 
 from actr_peer.errors import BrokenError, ClosedError, LimitError, PeerError, UnreachableError
+from actr_peer.protocol.budget import Holding
 from actr_peer.protocol.frames import ByeReason
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.lanes import AnySender
@@ -59,6 +60,7 @@ class Link:
         session.account.drop = self._dropped
         self._bundle = Bundle(self, setup, session, self.loop)
         self._pump = self._bundle.pump
+        self._posted = Holding(setup.posted, self._dropped)
         self._lanes: list[Lane | None] = [None] * len(BYTE_LANES)
         self._error: PeerError | None = None
         """Why the link is gone, once it is."""
@@ -119,12 +121,18 @@ class Link:
         refusal.__cause__ = error
         return refusal
 
+    def weigh(self) -> None:
+        """For lanes: see what waits here to be acknowledged, and what all links have of that."""
+        self._posted.weigh(self._session.lanes.posted_bytes, self.loop.time())
+
     def overrun(self, error: LimitError) -> None:
         """For lanes: the far side takes nothing of what is posted."""
         self.fail(error)
 
     def settle(self) -> None:
         """After acknowledgements: let waiting senders go on."""
+        if self._posted:
+            self.weigh()
         for lane in self._lanes:
             if lane is not None and lane.is_crowded:
                 lane.wake()
@@ -283,6 +291,7 @@ class Link:
         self._error = error
         self.is_shut = True
         self._session.account.close()
+        self._posted.close()
         self._bundle.shut(bye)
         self._is_usable.set()
         if self._quiet is not None and not self._quiet.done():

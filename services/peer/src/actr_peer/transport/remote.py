@@ -55,6 +55,8 @@ class RemoteTransport:
         self.health_interval = health_interval
         self.idle_after = idle_after
         self.budget = budget or Budget()
+        self.posted = Budget()
+        """What waits in all links for the far sides to acknowledge it."""
         self._incarnation = incarnation % _INCARNATIONS
         self._tasks = Tasks("transport")
         self._links: dict[str, Link] = {}
@@ -70,6 +72,7 @@ class RemoteTransport:
             in_use=in_use,
             incarnation=self._next_incarnation,
             budget=self.budget,
+            posted=self.posted,
         )
 
     async def __aenter__(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from actr_peer.errors import PeerError
@@ -59,3 +59,5 @@ class LinkSetup:
     """A new one for each session."""
     budget: Budget
     """What all sessions together may hold for their far sides."""
+    posted: Budget = field(default_factory=Budget)
+    """What may wait in all of them for the far sides to acknowledge it."""

@@ -23,6 +23,7 @@ from actr_peer.errors import (
     PeerError,
     RemoteProtocolError,
 )
+from actr_peer.protocol.budget import Budget, Holding
 from actr_peer.protocol.chunks import (
     Chunk,
     Credit,
@@ -42,6 +43,9 @@ log = logging.getLogger(__name__)
 LINGER = 0.25
 """Seconds that the end of a latency-first channel waits for items that it overtook:
 their life of 0.1 s and a margin for the path."""
+
+LIGHT_BYTES = 64 * 1024
+"""What a stream may hold without being counted among all streams."""
 
 RELIABLE = PayloadType.STREAM_RELIABLE
 _ITEM = Kind.ITEM  # looked up once: it is on the path of every item
@@ -182,7 +186,13 @@ class StreamReader:
     """
 
     def __init__(
-        self, link: Link, channel_id: str, payload_type: PayloadType, *, opening: int = 0
+        self,
+        link: Link,
+        channel_id: str,
+        payload_type: PayloadType,
+        *,
+        opening: int = 0,
+        budget: Budget | None = None,
     ) -> None:
         self.link = link
         self.remote = link.remote
@@ -194,6 +204,7 @@ class StreamReader:
         """For the owner: nothing more is heard; what is held may still be taken."""
         self._half = ReadingHalf(is_metered=is_metered(payload_type))
         self._items = self._half.held
+        self._holding = Holding(budget or Budget(), self._drop)
         self._arrived: asyncio.Future[None] | None = None
 
     @property
@@ -225,6 +236,8 @@ class StreamReader:
             self._say(encode_stream_cancel(self.channel_id, opening=self.opening))
             self._finish()
             return False
+        if half.held_bytes > LIGHT_BYTES:
+            self._weigh()
         if chunk.kind is not _ITEM:
             self.has_heard_end = True
             if half.is_short:
@@ -254,6 +267,7 @@ class StreamReader:
         """Take no more: the far half is told to stop. Harmless when it has ended."""
         if self._half.close():
             self._say(encode_stream_cancel(self.channel_id, opening=self.opening))
+        self._holding.close()
         self._finish()
 
     def __aiter__(self) -> Self:
@@ -272,6 +286,8 @@ class StreamReader:
             finally:
                 self._arrived = None
         chunk = half.take()
+        if self._holding:
+            self._weigh()
         credit = half.due()
         if credit is not None:
             self._say(encode_credit(self.channel_id, credit, opening=self.opening))
@@ -279,6 +295,17 @@ class StreamReader:
 
     def _give_up_on_late(self) -> None:
         self._half.give_up_on_late()
+        self._finish()
+
+    def _weigh(self) -> None:
+        self._holding.weigh(self._half.held_bytes, asyncio.get_running_loop().time())
+
+    def _drop(self, error: LimitError) -> None:
+        """Too much is held by all streams, and of this one nothing was taken for longest."""
+        log.warning("stream dropped: remote=%s cause=%s", self.remote, error)
+        if not self.has_heard_end:
+            self._say(encode_stream_cancel(self.channel_id, opening=self.opening))
+        self._half.give_up(error)
         self._finish()
 
     def _finish(self) -> None:
