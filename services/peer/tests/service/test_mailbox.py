@@ -46,6 +46,20 @@ async def test_a_request_is_acknowledged_and_delivered_once(path: Path, durabili
         assert deliveries.names == ["a"]
 
 
+async def test_a_reply_is_read_back_once_for_all_repeats_that_wait_for_it(path: Path) -> None:
+    async with Mailbox(path) as mailbox:
+        deliveries = Deliveries(mailbox)
+        put(mailbox, request("a"))
+        (item,) = await deliveries.wait_for(1)
+        mailbox.complete(item, bytes(1 << 20))
+        await settled(mailbox)
+        answers = await asyncio.gather(*(put(mailbox, request("a")) for _ in range(100)))
+        replies = {id(answer.reply) for answer in answers if isinstance(answer, Repeated)}
+        assert len(replies) == 1
+        assert answers == [Repeated(bytes(1 << 20))] * 100
+        assert await put(mailbox, request("a")) == Repeated(bytes(1 << 20))
+
+
 async def test_what_arrives_in_one_turn_of_the_loop_shares_few_commits(path: Path) -> None:
     async with Mailbox(path) as mailbox:
         results = await asyncio.gather(*(put(mailbox, request(str(n))) for n in range(500)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actr_peer.errors import Code
+from actr_peer.errors import Code, LimitError
 from actr_peer.inbound.dispatch import Dispatcher, Routes
 from actr_peer.protocol.envelopes import decode_envelope, encode_cancel, encode_request
 from actr_peer.protocol.identity import ActrId
@@ -29,6 +29,7 @@ class FakeLink:
         self.was_asked = asyncio.Event()
         self.acknowledged: list[tuple[PayloadType, int]] = []
         self.sent: list[bytes] = []
+        self.refuses: Exception | None = None
 
     @property
     def is_over(self) -> bool:
@@ -51,6 +52,8 @@ class FakeLink:
 
     def answer(self, message: bytes) -> None:
         assert not self.has_ended
+        if self.refuses is not None:
+            raise self.refuses
         self.sent.append(message)
 
 
@@ -221,4 +224,14 @@ async def test_a_link_that_has_ended_is_not_told_of_an_unknown_method(bench: Ben
     bench.arrive(0, tell=False)
     bench.link.has_ended = True
     await bench.box.answer("id 0", STORED)
+    assert bench.link.sent == []
+
+
+@pytest.mark.parametrize("result", [FULL, Repeated(b"a reply")], ids=["refused", "repeated"])
+async def test_a_caller_that_takes_nothing_is_no_failure_of_who_tells_it(
+    bench: Bench, result: Put
+) -> None:
+    bench.link.refuses = LimitError("bytes posted and not taken", limit=1, asked=2)
+    bench.arrive(0, tell=False)
+    await bench.box.answer("id 0", result)
     assert bench.link.sent == []

@@ -8,10 +8,11 @@ and outbound stay apart. What fits nowhere is counted and dropped, and the link 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from actr_peer.errors import CallError, Code, RemoteProtocolError
+from actr_peer.errors import CallError, Code, PeerError, RemoteProtocolError
 from actr_peer.inbound.stalled import StalledLanes
 from actr_peer.protocol.bounds import request_id_of
 from actr_peer.protocol.chunks import Chunk, decode_chunk
@@ -125,7 +126,7 @@ class Dispatcher:
         request_id = request_id_of(message)
         if request_id and not link.is_shut:
             error = CallError(Code.INVALID_ARGUMENT, str(why))
-            link.lane(payload_type).answer(encode_error(request_id, error))
+            _tell(link, payload_type, request_id, encode_error(request_id, error))
 
     def _answer(self, link: Link, message: bytes) -> None:
         """Take what came by a reply lane; nothing there is stored, so a request has no place.
@@ -163,13 +164,13 @@ class Dispatcher:
         if result is STORED:  # nearly always
             if request.dead and not request.is_tell and not link.is_shut:
                 error = CallError(Code.UNIMPLEMENTED, request.dead)
-                link.lane(payload_type).answer(encode_error(request.request_id, error))
+                _refuse(link, payload_type, request, error)
         elif link.is_shut:
             return  # nobody is there to hear, and what was not taken is sent again elsewhere
         elif isinstance(result, Repeated):
             self.counts.repeated += 1
             if result.reply is not None:
-                answer(link, payload_type, request.request_id, result.reply)
+                _tell(link, payload_type, request.request_id, result.reply)
         elif isinstance(result, Refused):
             self.counts.refused += 1
             if request.is_tell:
@@ -179,7 +180,7 @@ class Dispatcher:
             error = CallError(
                 result.code, result.message, retryable=True, retry_after=result.retry_after
             )
-            link.lane(payload_type).answer(encode_error(request.request_id, error))
+            _refuse(link, payload_type, request, error)
         link.acknowledge(payload_type, number)
 
     def _refuse_cycle(self, link: Link, payload_type: PayloadType, request: Request) -> None:
@@ -189,7 +190,17 @@ class Dispatcher:
             f"call cycle: a handler here waits for this call of {request.route_key}; "
             "answer it first, or give the methods conflict keys",
         )
-        link.lane(payload_type).answer(encode_error(request.request_id, error))
+        _refuse(link, payload_type, request, error)
+
+
+def _tell(link: Link, payload_type: PayloadType, request_id: str, reply: bytes) -> None:
+    """Answer at once; who is gone, or goes now because it takes nothing, hears nothing."""
+    with suppress(PeerError):
+        answer(link, payload_type, request_id, reply)
+
+
+def _refuse(link: Link, payload_type: PayloadType, request: Request, error: CallError) -> None:
+    _tell(link, payload_type, request.request_id, encode_error(request.request_id, error))
 
 
 def _undecodable(

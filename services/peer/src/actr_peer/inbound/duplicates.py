@@ -78,6 +78,8 @@ class Duplicates:
         self._remembered = remembered
         self._known: dict[str, dict[str, Known]] = {}
         """By sender and request id."""
+        self._reading: dict[int, list[Done]] = {}
+        """Who waits for a reply that is being read back, by its sequence number."""
         self._forgotten: list[int] = []
         self._horizons: dict[Caller, int] = {}
 
@@ -152,9 +154,18 @@ class Duplicates:
             known = _number(known)
         if known < 0:
             done(REPEATED_QUIETLY)
+        elif known in self._reading:
+            self._reading[known].append(done)
         else:
+            self._reading[known] = [done]
             read = partial(_read_reply, sequence=known)
-            self._ledger.write(Task(read, lambda task: done(Repeated(task.result))))
+            self._ledger.write(Task(read, partial(self._read, known)))
+
+    def _read(self, sequence: int, task: Task) -> None:
+        """A reply has been read back: once, for all who had repeated the request until now."""
+        put = Repeated(task.result)
+        for done in self._reading.pop(sequence):
+            done(put)
 
     def hear(self, request: Request) -> None:
         """The caller of a durable call says below which number it needs nothing more."""
