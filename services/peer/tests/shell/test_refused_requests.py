@@ -19,6 +19,7 @@ class OneLink:
 
     remote = BOB
     is_shut = False
+    max_message_bytes = 1 << 24
 
     def __init__(self) -> None:
         self.said: list[bytes] = []
