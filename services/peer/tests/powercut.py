@@ -155,5 +155,8 @@ class Connection:
             error.sqlite_errorcode = getattr(exc, "extendedresult")  # noqa: B009 - not in its stubs
             raise error from exc
 
+    def set_progress_handler(self, progress_handler: Callable[[], bool] | None, /, n: int) -> None:
+        self._apsw.set_progress_handler(progress_handler, max(1, n))
+
     def close(self) -> None:
         self._apsw.close(True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -12,13 +14,13 @@ from pathlib import Path
 import pytest
 from mailbox_kit import Deliveries, put, request, settled
 
-from actr_peer.errors import CallError, Code, ConfigError
+from actr_peer.errors import BusyError, CallError, Code, ConfigError
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.outbound.open_call import OpenCall
 from actr_peer.outbound.outbox import Outbox
 from actr_peer.protocol.mailbox import STORED, Refused, Repeated
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.storage import watch, witness
+from actr_peer.storage import database, watch, witness
 from actr_peer.storage.database import Durability
 
 pytestmark = pytest.mark.service
@@ -191,6 +193,63 @@ async def test_a_file_that_is_taken_away_takes_nothing_new_until_it_is_back(
     assert len(heard) == 1
     assert caplog.text.count("takes nothing new") == 1
     assert await names_in(path) == ["b"]
+
+
+CUT_SHORT = """
+import asyncio, os, sys
+from mailbox_kit import Deliveries, put, request, settled
+from actr_peer.inbound.mailbox import Mailbox
+
+async def main(path, suffix):
+    async with Mailbox(path) as mailbox:
+        deliveries = Deliveries(mailbox)
+        await put(mailbox, request("a"))
+        slot = mailbox.journal.enter(1)
+        os.truncate(path + suffix, 0)
+        mailbox.complete((await deliveries.wait_for(1))[0], b"reply")
+        mailbox.journal.leave(slot)
+        await put(mailbox, request("b"))
+        mailbox.journal.commit(2)
+        await settled(mailbox)
+        print("alive", flush=True)
+        os._exit(0)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("suffix", ["-run", "-mark"])
+async def test_notes_that_are_cut_short_while_the_actor_runs_end_nothing(
+    path: Path, suffix: str
+) -> None:
+    # A child, for what is tried here has ended the process without an exception.
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", CUT_SHORT, str(path), suffix),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[1],
+    )
+    async with asyncio.timeout(60):
+        said, _ = await child.communicate()
+    assert (child.returncode, said) == (0, b"alive\n")
+    assert await names_in(path) == ["b"]
+    await delete(path)
+    with pytest.raises(ConfigError, match="it is empty or new"):
+        await names_in(path)
+
+
+@pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
+async def test_a_file_that_another_program_keeps_locked_is_busy_at_the_start(
+    path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await promise(path, "a")
+    monkeypatch.setattr(database, "BUSY_MS", 50)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute(f"BEGIN {mode}")
+    with pytest.raises(BusyError, match=r"box\.db is locked by another program"):
+        await names_in(path)
+    other.close()
+    assert await names_in(path) == ["a"]
 
 
 async def test_a_durable_call_is_not_accepted_into_a_file_that_was_taken_away(

@@ -13,10 +13,12 @@ import pytest
 from mailbox_kit import Actor, put, request, settled
 
 from actr_peer.errors import LimitError, LocalProtocolError, PeerError
+from actr_peer.inbound import transaction
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.inbound.transaction import MAX_STATEMENTS
 from actr_peer.lifecycle.scheduler import Deferred, Outcome, Transaction, Turn
-from actr_peer.protocol.mailbox import Repeated, Request
+from actr_peer.protocol.mailbox import STORED, Repeated, Request
+from actr_peer.storage import batches
 from actr_peer.storage.journal import read_running
 
 pytestmark = pytest.mark.service
@@ -361,3 +363,52 @@ async def test_the_effects_of_a_request_are_its_own_while_they_are_committed(
             await actor.reply_to("a")
     assert seen == [{1}]
     assert read_running(str(tmp_path / "box.db-run")) == frozenset()
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM n)"
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_read"),
+    [
+        pytest.param(f"{ENDLESS} SELECT count(*) FROM n", True, id="a read"),
+        pytest.param(f"{ENDLESS} SELECT i FROM n", True, id="a read with endless rows"),
+        pytest.param(f"{ENDLESS} SELECT count(*) FROM n", False, id="at the commit"),
+        pytest.param(f"INSERT INTO account {ENDLESS} SELECT i, i FROM n", True, id="a change"),
+        pytest.param(f"INSERT INTO account {ENDLESS} SELECT i, i FROM n", False, id="effects"),
+    ],
+)
+async def test_statements_that_never_end_are_ended_and_cost_their_own_request(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, sql: str, is_read: bool
+) -> None:
+    monkeypatch.setattr(transaction, "MAX_SECONDS", 0.1)
+    monkeypatch.setattr(batches, "GROW_SECONDS", 0.1)
+
+    async def handle(item: Request, turn: Turn) -> bytes:
+        async with turn.transaction() as tx:
+            await tx.execute("INSERT INTO account VALUES(?, 1)", (item.request_id,))
+            if item.request_id == "endless":
+                await tx.execute(sql)
+                if is_read:
+                    await tx.check()
+        return b"ok"
+
+    actor = Actor(mailbox, handle)
+    async with asyncio.timeout(60), actor.scheduler:
+        waiting = [put(mailbox, request(name)) for name in ("before", "endless", "behind")]
+        assert await asyncio.gather(*waiting) == [STORED] * 3
+        assert await actor.reply_to("behind") == b"ok"
+        said = await actor.reply_to("endless")
+        assert any(why in said for why in (b"LimitError", b"OperationalError", b"is full")), said
+        assert set(await balances(mailbox)) == {"before", "behind"}
+
+
+async def test_a_read_of_more_bytes_than_allowed_is_an_error(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction, "MAX_READ_BYTES", 1000)
+    async with mailbox.transaction() as tx:
+        assert await tx.fetch_one("SELECT zeroblob(1000)") == (bytes(1000),)
+        with pytest.raises(LimitError, match="bytes of a query's rows: 1001 is over"):
+            await tx.fetch_one("SELECT zeroblob(1001)")
+        assert await tx.fetch_one("SELECT 1") == (1,), "the one that failed is not kept"

@@ -35,6 +35,7 @@ class Log:
     threads: set[int] = field(default_factory=set)
     gate: threading.Event = field(default_factory=threading.Event)
     breaks_at: int = -1
+    opening: Callable[[], object] = lambda: None
     is_ready: bool = True
     """For batches that must not wait."""
     seconds: float = 0.0
@@ -43,6 +44,7 @@ class Log:
     closing: Callable[[], object] = lambda: None
 
     def open(self) -> str:
+        self.opening()
         if self.breaks_at == 0:
             raise ValueError("cannot open")
         return "found"
@@ -137,6 +139,26 @@ async def test_what_opening_raises_leaves_start(
 ) -> None:
     with pytest.raises(ValueError, match="cannot open"):
         await make(open_log(breaks_at=0)).start()
+
+
+async def test_a_start_that_is_cancelled_while_the_store_opens_closes_it_again() -> None:
+    log, may_open, opens = open_log(), threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def opening() -> None:
+        loop.call_soon_threadsafe(opens.set)
+        may_open.wait(10)
+
+    log.opening = opening
+    starting = asyncio.ensure_future(ThreadWriter(log, lambda batch: None, "test").start())
+    await opens.wait()
+    starting.cancel()
+    await asyncio.sleep(0)
+    may_open.set()
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+    assert log.is_closed
 
 
 async def test_a_store_that_cannot_go_on_fails_its_owner() -> None:

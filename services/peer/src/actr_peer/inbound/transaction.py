@@ -9,20 +9,32 @@ on no longer holds.
 
 from __future__ import annotations
 
+import math
 import sqlite3
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
 from actr_peer.errors import LimitError, LocalProtocolError
 from actr_peer.protocol.statements import PLAIN, check_parameters, check_statement
-from actr_peer.storage.database import Connection
+from actr_peer.storage.database import Connection, Cursor, is_interrupted
 from actr_peer.storage.ledger import Ledger
 
 MAX_STATEMENTS = 1000
 """In one transaction."""
 MAX_ROWS = 10_000
 """That one read may give."""
+MAX_READ_BYTES = 64 * 1024 * 1024
+"""The same, in bytes of texts and blobs."""
+MAX_SECONDS = 5
+"""That all statements of a transaction may take together, each time they are played: the writer
+is everybody's, and nothing is acknowledged meanwhile."""
+_INSTRUCTIONS = 100_000
+"""Of SQLite's machine between two looks at the clock: some milliseconds."""
+_ROWS_AT_ONCE = 256
 
 Parameters = Sequence[Any]
 
@@ -107,7 +119,8 @@ class Transaction:
         """The rows of a query, or of a statement with RETURNING, as this transaction sees them.
 
         Raises:
-            LocalProtocolError, LimitError: As :meth:`execute`; or more rows than allowed.
+            LocalProtocolError, LimitError: As :meth:`execute`; or more rows than allowed, or
+                statements that take too long.
             sqlite3.Error: If this statement or one noted before fails; none is kept then.
         """
         step = self._note(sql, parameters)
@@ -116,8 +129,6 @@ class Transaction:
         except BaseException:
             self._steps.remove(step)
             raise
-        if len(step.rows) > MAX_ROWS:
-            raise LimitError("rows of a query", limit=MAX_ROWS, asked=len(step.rows))
         return step.rows
 
     async def fetch_one(self, sql: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
@@ -129,6 +140,7 @@ class Transaction:
         """Try what was noted so far, so that what fails is raised here.
 
         Raises:
+            LimitError: If the statements take too long.
             sqlite3.Error: As the statement that fails.
         """
         await self._look()
@@ -166,10 +178,11 @@ class Transaction:
         steps = tuple(self._steps)
 
         def apply(connection: Connection) -> None:
-            for step in steps:
-                rows = connection.execute(step.sql, step.parameters).fetchall()
-                if validate and step.rows is not None and rows != step.rows:
-                    raise ConflictError("another transaction has changed what this one read")
+            with _limited(connection):
+                for step in steps:
+                    rows = _rows(connection.execute(step.sql, step.parameters))
+                    if validate and step.rows is not None and rows != step.rows:
+                        raise ConflictError("another transaction has changed what this one read")
 
         return apply
 
@@ -179,14 +192,49 @@ def _looker(steps: tuple[_Step, ...]) -> Callable[[Connection], list[Any]]:
         rows: list[Any] = []
         connection.execute("SAVEPOINT look")
         try:
-            for step in steps:
-                rows = connection.execute(step.sql, step.parameters).fetchall()
+            with _limited(connection):
+                for step in steps:
+                    rows = _rows(connection.execute(step.sql, step.parameters))
         finally:
-            connection.execute("ROLLBACK TO look")
-            connection.execute("RELEASE look")
+            if connection.in_transaction:  # an interrupted change ends the whole transaction
+                connection.execute("ROLLBACK TO look")
+                connection.execute("RELEASE look")
         return rows
 
     return look
+
+
+@contextmanager
+def _limited(connection: Connection) -> Iterator[None]:
+    """Interrupt what takes too long (sqlite.org/c3ref/progress_handler.html)."""
+    begin = time.monotonic()
+    end = begin + MAX_SECONDS
+    connection.set_progress_handler(lambda: time.monotonic() > end, _INSTRUCTIONS)
+    try:
+        yield
+    except sqlite3.Error as exc:
+        if not is_interrupted(exc):
+            raise
+        taken = math.ceil(time.monotonic() - begin)
+        raise LimitError(
+            "seconds of a transaction's statements", limit=MAX_SECONDS, asked=taken
+        ) from exc
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def _rows(cursor: Cursor) -> list[Any]:
+    """All rows, if there are not too many: an endless query must not fill the memory."""
+    rows: list[Any] = []
+    size = 0
+    while some := list(islice(cursor, _ROWS_AT_ONCE)):
+        rows += some
+        size += sum(len(value) for row in some for value in row if isinstance(value, str | bytes))
+        if len(rows) > MAX_ROWS:
+            raise LimitError("rows of a query", limit=MAX_ROWS, asked=len(rows))
+        if size > MAX_READ_BYTES:
+            raise LimitError("bytes of a query's rows", limit=MAX_READ_BYTES, asked=size)
+    return rows
 
 
 def _plain(value: Any) -> Any:

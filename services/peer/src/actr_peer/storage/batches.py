@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -35,6 +36,9 @@ _SIZES = (
     *(160, 192, 224, 256, 320, 384, 448, 512),
 )
 MAX_ROWS = _SIZES[-1]
+GROW_SECONDS = 2.0
+"""After which a batch is given no more room: a statement that fills any room is played anew after
+each step."""
 
 
 class Upsert:
@@ -164,6 +168,7 @@ class Batches:
         if self._pages.spent:
             self._apply_sparingly(batch)
             return
+        end = time.monotonic() + GROW_SECONDS
         while True:
             try:
                 self._settle(batch)
@@ -171,7 +176,7 @@ class Batches:
                 if not is_full(exc):
                     raise
                 self._undo()
-                if self._pages.grow():
+                if time.monotonic() < end and self._pages.grow():
                     continue
                 self._apply_sparingly(batch)
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Protocol
 from weakref import WeakSet
@@ -43,6 +43,8 @@ class Cursor(Protocol):
 
     def fetchone(self) -> Any: ...
 
+    def __iter__(self) -> Iterator[Any]: ...
+
     def fetchall(self) -> list[Any]: ...
 
 
@@ -56,6 +58,10 @@ class Connection(Protocol):
     def in_transaction(self) -> bool: ...
 
     def execute(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = (), /) -> Cursor: ...
+
+    def set_progress_handler(
+        self, progress_handler: Callable[[], bool] | None, /, n: int
+    ) -> None: ...
 
     def close(self) -> None: ...
 
@@ -110,6 +116,11 @@ def is_locked(error: Exception) -> bool:
     """Whether another program holds the file, and went on holding it."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def is_interrupted(error: Exception) -> bool:
+    """Whether a progress handler has ended the statement."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_INTERRUPT
 
 
 def is_ruined(error: Exception) -> bool:

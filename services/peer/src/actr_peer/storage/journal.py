@@ -1,6 +1,6 @@
-"""The run journal: which requests run now, in a small mapped file (decision 0009).
+"""The run journal: which requests run now, in a small file (decision 0009).
 
-A store into the map survives the death of the process, by ``kill -9`` too, and costs less than
+A word written to it survives the death of the process, by ``kill -9`` too, and costs less than
 a microsecond; a commit costs a sync. It need not survive a power cut: no request causes one.
 
 Layout, words of 8 bytes, little endian: :data:`_MAGIC`; the identity of the database; the
@@ -13,11 +13,10 @@ generation once: the database holds the last one that it has counted.
 from __future__ import annotations
 
 import logging
-import mmap
-import os
 from typing import Protocol
 
 from actr_peer.errors import ConfigError
+from actr_peer.storage.words import Words
 
 log = logging.getLogger(__name__)
 
@@ -69,28 +68,19 @@ class NoJournal:
 
 
 class RunJournal:
-    """The mapped file; opened before recovery, closed with the mailbox.
+    """The file; opened before recovery, closed with the mailbox.
 
     Raises:
-        ConfigError: If the file cannot be made or mapped.
+        ConfigError: If the file cannot be made or read.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                size = os.fstat(self._file).st_size
-                if size < _BYTES:
-                    # Written, not truncated to size: a full disk must not fault the map later.
-                    os.pwrite(self._file, bytes(_BYTES - size), size)
-                self._map = mmap.mmap(self._file, _BYTES)
-            except BaseException:
-                os.close(self._file)
-                raise
-        except (OSError, ValueError) as exc:
+            self._file = Words(path, _FIRST + SLOTS)
+        except OSError as exc:
             raise ConfigError(f"run journal {path}: {exc}; remove it, or make room") from exc
-        self._words = memoryview(self._map).cast("Q")
+        self._words = self._file.all
         self._free = list(range(_FIRST + SLOTS - 1, _FIRST - 1, -1))
         self._identity = 0
 
@@ -108,6 +98,7 @@ class RunJournal:
             words[place] = 0
         words[_IDENTITY] = identity
         words[0] = _MAGIC
+        self._file.write_all()
 
     @property
     def generation(self) -> int:
@@ -123,27 +114,26 @@ class RunJournal:
         for place in range(_COMMIT, len(self._words)):
             self._words[place] = 0
         self._words[_GENERATION] = (self.generation + 1) & _MAX_GENERATION
+        self._file.write_all()
 
     def enter(self, sequence: int) -> int:
         slot = self._free.pop()
-        self._words[slot] = _note(sequence << 1, self._identity)
+        self._file.put(slot, _note(sequence << 1, self._identity))
         return slot
 
     def defer(self, slot: int) -> None:
         sequence = self._words[slot] & ((1 << _NOTE_BITS) - 1)
-        self._words[slot] = _note(sequence | 1, self._identity)
+        self._file.put(slot, _note(sequence | 1, self._identity))
 
     def leave(self, slot: int) -> None:
-        self._words[slot] = 0
+        self._file.put(slot, 0)
         self._free.append(slot)
 
     def commit(self, sequence: int) -> None:
-        self._words[_COMMIT] = _note(sequence << 1, self._identity) if sequence else 0
+        self._file.put(_COMMIT, _note(sequence << 1, self._identity) if sequence else 0)
 
     def close(self) -> None:
-        self._words.release()
-        self._map.close()
-        os.close(self._file)
+        self._file.close()
 
 
 def _note(value: int, identity: int) -> int:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from actr_peer.errors import ConfigError
+from actr_peer.errors import BusyError, ConfigError
 from actr_peer.storage.database import (
     PAGE_BYTES,
     Connect,
@@ -26,6 +26,7 @@ from actr_peer.storage.database import (
     configure,
     file_size,
     is_full,
+    is_locked,
     log_bytes,
     promise,
     set_bound,
@@ -192,6 +193,7 @@ class Opening:
         """Open the file, take its room, and watch it where it is on a disk; ``stack`` closes it.
 
         Raises:
+            BusyError: If another program has it locked, and keeps it so.
             ConfigError: If it cannot be used.
         """
         try:
@@ -207,6 +209,10 @@ class Opening:
             if os.path.isfile(self.path):
                 watch = Watch(connection, self.path, bound, PAGE_BYTES)
         except sqlite3.Error as exc:
+            if is_locked(exc):
+                raise BusyError(
+                    f"state file {self.path} is locked by another program: end that, then start"
+                ) from exc
             raise ConfigError(
                 f"state file {self.path}: {exc}; check its folder and its volume"
             ) from exc

@@ -1,8 +1,8 @@
 """What the last run promised, beside the file that must hold it: a loss is noticed at the start.
 
 A database that was emptied, replaced by an older copy, or has lost the end of its log looks in
-itself like a good one. So each file has an identity, and a small mapped file, ``FILE-mark``, says
-which identity that is and the highest number that was promised from it. A store into the map
+itself like a good one. So each file has an identity, and a small file, ``FILE-mark``, says
+which identity that is and the highest number that was promised from it. A write to it
 survives ``kill -9`` and is made after the commit, so that the database has at least what the mark
 says; after a power cut it may say less, never more than was promised.
 
@@ -13,8 +13,6 @@ machine during which it was written; whether commits were synced; the highest nu
 from __future__ import annotations
 
 import logging
-import mmap
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Literal
 
 from actr_peer.errors import ConfigError
 from actr_peer.storage.database import Connection, Durability
+from actr_peer.storage.words import Words
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +30,6 @@ AfterLoss = Literal["refuse", "go-on"]
 _MAGIC = int.from_bytes(b"actrmrk1", "little")
 _IDENTITY, _CHECK, _BOOT, _SYNCED, _HIGH = range(1, 6)
 _WORDS = 6
-_BYTES = 8 * _WORDS
 _WORD = (1 << 64) - 1
 _MIX = 0x9E37_79B9_7F4A_7C15
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -102,7 +100,7 @@ class Witness:
         what: What the file is called in errors.
 
     Raises:
-        ConfigError: If the mark cannot be made or mapped.
+        ConfigError: If the mark cannot be made or read.
     """
 
     def __init__(
@@ -116,17 +114,10 @@ class Witness:
         self.loss = ""
         """What the start found missing, and went on without."""
         try:
-            file = os.open(path + "-mark", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                size = os.fstat(file).st_size
-                if size < _BYTES:
-                    os.pwrite(file, bytes(_BYTES - size), size)
-                self._map = mmap.mmap(file, _BYTES)
-            finally:
-                os.close(file)
-        except (OSError, ValueError) as exc:
+            self._file = Words(path + "-mark", _WORDS)
+        except OSError as exc:
             raise ConfigError(f"{what} {path}: its mark: {exc}; remove it, or make room") from exc
-        self._words = memoryview(self._map).cast("Q")
+        self._words = self._file.all
 
     @property
     def mark(self) -> Mark | None:
@@ -173,18 +164,18 @@ class Witness:
         mark = self.mark
         # Nothing is promised of a file that is not known yet: what opening it wrote is not synced.
         high = min(mark.high, high) if mark is not None and mark.identity == identity else 0
-        words[0] = 0  # a process that is killed here leaves no mark, rather than a wrong one
+        words[0] = _MAGIC
         words[_IDENTITY] = identity
         words[_CHECK] = identity * _MIX & _WORD
         words[_BOOT] = self._boot
         words[_SYNCED] = self._is_synced
         words[_HIGH] = high
-        words[0] = _MAGIC
+        self._file.write_all()
 
     def note(self, high: int) -> None:
         """``high`` is committed, and may be promised now."""
         self._words[_HIGH] = high
+        self._file.write_all()  # whole: a mark that was cut short or emptied is one again
 
     def close(self) -> None:
-        self._words.release()
-        self._map.close()
+        self._file.close()

@@ -117,6 +117,7 @@ class ThreadWriter(Generic[Op, Opened]):
         try:
             return await asyncio.shield(self._opened)
         except BaseException:
+            self._batches.put([])  # it may open well, and nobody will hand it anything
             await self._closed.wait()
             self._thread.join()
             raise
