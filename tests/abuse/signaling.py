@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
@@ -13,26 +15,59 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from actr import envelope_pb2
 from actr import signaling_pb2 as pb
 from bench.processes import child
-from tests.abuse.side import Act, Service, Side
+from tests.abuse import signaling_crowds
+from tests.abuse.side import MEASURED, Act, Service, Side, prefer
 from tests.abuse.signaling_abuses import ABUSES
 
 OFFER_BYTES = 1_500
+_hosts = itertools.cycle(range(1, 255))
+"""Last numbers of the addresses of honest clients: each has one, as on machines of their own."""
 NEWCOMERS = 5
 """Of the honest clients: they come, prove who they are, and go, again and again."""
 
 
 @asynccontextmanager
 async def serve() -> AsyncIterator[Service]:
-    """The service in its own process, with its defaults."""
+    """The service in its own process, with its defaults; on a Redis of its own if ``STORE=redis``.
+
+    In that form honest clients and abusers share one of two replicas, and the other one hears of
+    all that happens.
+    """
     env = {"ACTR_SIGNALING__LISTEN": "127.0.0.1:0", "ACTR_SIGNALING__LOG_LEVEL": "error"}
-    async with child(["actr_signaling"], env=env) as process:
+    async with AsyncExitStack() as stack:
+        if os.environ.get("STORE") == "redis":
+            env["ACTR_SIGNALING__REDIS_URL"] = await stack.enter_async_context(redis())
+            other = await stack.enter_async_context(child(["actr_signaling"], env=env))
+            await other.line()
+        process = await stack.enter_async_context(child(["actr_signaling"], env=env))
         yield Service(address=(await process.line())["url"], pid=process.pid)
+
+
+@asynccontextmanager
+async def redis() -> AsyncIterator[str]:
+    """A Redis that nobody else uses; yields its URL."""
+    with TemporaryDirectory() as directory:
+        arguments = ["--port", "0", "--unixsocket", f"{directory}/s", "--dir", directory]
+        process = await asyncio.create_subprocess_exec(
+            "redis-server", *arguments, "--save", "", stdout=asyncio.subprocess.PIPE
+        )
+        prefer(process.pid, MEASURED)
+        assert process.stdout is not None
+        try:
+            while b"eady to accept" not in (line := await process.stdout.readline()):
+                if not line:
+                    raise RuntimeError("redis-server ends at its start")
+            yield f"unix://{directory}/s"
+        finally:
+            process.terminate()
+            await process.wait()
 
 
 class HonestPeer(WSListener):
     """One peer; it watches all others, and each of its acts is one request and its answer."""
 
     def __init__(self, url: str, name: str) -> None:
+        self._source = f"127.0.1.{next(_hosts)}"
         self.id = envelope_pb2.ActrId(
             manufacturer="honest", name="peer", instance=name, realm="default"
         )
@@ -66,7 +101,7 @@ class HonestPeer(WSListener):
     async def enter(self) -> None:
         """Connect and prove."""
         hello = self._waiting[0] = asyncio.get_running_loop().create_future()
-        await ws_connect(lambda: self, self._url)
+        await ws_connect(lambda: self, self._url, local_addr=(self._source, 0))
         await hello
         await self.ask("authenticated", authenticate=pb.Authenticate(id=self.id))
 
@@ -118,8 +153,9 @@ def acting(peer: HonestPeer, other: HonestPeer) -> Act:
 
 
 def coming_and_going(url: str, name: str) -> Act:
+    peer = HonestPeer(url, name)
+
     async def act() -> None:
-        peer = HonestPeer(url, name)
         try:
             await peer.enter()
         finally:
@@ -140,4 +176,4 @@ async def crowd(url: str, count: int) -> AsyncIterator[Sequence[Act]]:
         await peer.leave()
 
 
-SIDE = Side(serve=serve, crowd=crowd, abuses=ABUSES)
+SIDE = Side(serve=serve, crowd=crowd, abuses={**ABUSES, **signaling_crowds.ABUSES})

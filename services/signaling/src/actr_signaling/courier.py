@@ -77,7 +77,7 @@ class Courier:
         self, peer: Peer, replica: str, to: ActrId, negotiate: bytes, reply_to: int
     ) -> Undelivered | None:
         """Pass a relay to another replica; None: its answer will come."""
-        if self._pending.is_full:
+        if self._pending.is_full or self._board.ledger.is_full:
             return Undelivered.OVERLOADED
         if not self._board.ledger.is_ready:
             return Undelivered.EXPIRED

@@ -53,6 +53,10 @@ class Ledger(Protocol):
         """Whether the shared store answers."""
 
     @property
+    def is_full(self) -> bool:
+        """Whether so much is on its way to other replicas that no relay may be added."""
+
+    @property
     def is_shared(self) -> bool:
         """Whether there may be other replicas for peers to move to."""
 

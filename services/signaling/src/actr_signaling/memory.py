@@ -43,6 +43,10 @@ class MemoryLedger:
     def is_shared(self) -> bool:
         return False
 
+    @property
+    def is_full(self) -> bool:
+        return False
+
     def register(self, entry: Entry, *, above: int) -> None:
         epoch = max(self._wall_clock(), above + 1)
         self._put(replace(entry, epoch=epoch))

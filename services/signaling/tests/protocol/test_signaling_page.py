@@ -16,6 +16,7 @@ from actr_signaling.protocol.limits import Terms
 from actr_signaling.protocol.proofs import proof
 from actr_signaling.protocol.routing import Undelivered
 from actr_signaling.settings import Settings
+from actr_signaling.shared import outbox
 
 PAGE = (Path(__file__).parents[4] / "docs" / "signaling.md").read_text()
 EXAMPLES = re.findall(r"^\| (client|server) \| `(\w+)` \| `([0-9a-f]+)` \|$", PAGE, re.MULTILINE)
@@ -106,4 +107,5 @@ def test_the_bounds_are_those_of_the_code() -> None:
         messages.MAX_JSON_VALUES,
         crier.MAX_MISSED,
         relays.MAX_PENDING,
+        outbox.MAX_WAITING_BYTES,
     ]

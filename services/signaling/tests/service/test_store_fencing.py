@@ -183,6 +183,35 @@ async def test_a_renewal_with_a_new_load_is_heard_and_one_without_is_not(
     assert change.entry == loaded
 
 
+async def test_a_session_that_beats_without_end_costs_the_store_few_writes(
+    ledgers: list[Pair], redis_server: RedisProcess
+) -> None:
+    # 1. A thousand heartbeats in one turn of the loop, each with another load.  2. The first is
+    # stored at once, the last with the next sweep, and nothing between.
+    (one, sink), (_, other) = ledgers
+    mine = await granted(ledgers[0], entry("a", "1"))
+    sink.changes.clear()
+    for backlog in range(1, 1001):
+        one.renew(replace(mine, load=Load(backlog)), is_changed=True)
+    await sink.until(lambda: len(sink.changes) == 2)
+    loads = [change.entry.load.mailbox_backlog for change in sink.changes]  # type: ignore[union-attr]
+    assert loads == [1, 1000]
+    await other.until(lambda: other.changes[-1] == sink.changes[-1])
+
+
+async def test_nothing_of_a_session_is_stored_after_it_has_left(ledgers: list[Pair]) -> None:
+    one, sink = ledgers[0]
+    mine = await granted(ledgers[0], entry("a", "1"))
+    for backlog in range(1, 10):
+        one.renew(replace(mine, load=Load(backlog)), is_changed=True)
+    one.leave(mine, Reason.CLOSED)
+    await sink.until(lambda: isinstance(sink.changes[-1], Removed))
+    one._hold_again()
+    await one.flush()
+    assert isinstance(sink.changes[-1], Removed)
+    assert not one._held
+
+
 async def test_a_change_that_was_missed_is_made_up_for(
     ledgers: list[Pair], redis_server: RedisProcess
 ) -> None:

@@ -117,6 +117,20 @@ def test_a_cleared_outbox_sends_nothing() -> None:
     assert outbox.take() == []
 
 
+def test_what_waits_for_a_slow_store_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actr_signaling.shared.outbox.MAX_WAITING_BYTES", 2 * MAX_BATCH_BYTES)
+    outbox = Outbox(ME)
+    for number in range(2):
+        assert not outbox.is_full
+        outbox.add("one", parcel(number, size=MAX_BATCH_BYTES))
+    assert outbox.is_full
+    outbox.take()
+    assert not outbox.is_full
+    outbox.add("two", parcel(2, size=2 * MAX_BATCH_BYTES))
+    outbox.clear()
+    assert not outbox.is_full
+
+
 def test_parcels_are_handed_over_and_answered_and_answers_are_taken(boxes: Boxes) -> None:
     incoming: list[Item] = [parcel(1), Answer(9, None), parcel(2, "nobody")]
     boxes.inbox.batch(parcels.pack(OTHER, [parcels.pack_item(item) for item in incoming]))

@@ -29,6 +29,7 @@ class SlowLedger:
     def __init__(self) -> None:
         self.is_ready = True
         self.is_shared = True
+        self.is_full = False
         self.registered: list[Entry] = []
         self.renewed: list[Entry] = []
         self.left: list[tuple[str, int, Reason]] = []
@@ -258,6 +259,16 @@ async def test_without_its_store_a_relay_to_another_replica_fails_at_once(
 ) -> None:
     peer = beside_one_elsewhere(hub, ledger)
     ledger.is_ready = False
+    peer.tell(messages.Relay(actor("b"), b""))
+    assert peer.heard() == ["undelivered"]
+    assert ledger.sent == []
+
+
+async def test_while_too_much_is_on_its_way_a_relay_to_another_replica_fails_at_once(
+    hub: Hub, ledger: SlowLedger
+) -> None:
+    peer = beside_one_elsewhere(hub, ledger)
+    ledger.is_full = True
     peer.tell(messages.Relay(actor("b"), b""))
     assert peer.heard() == ["undelivered"]
     assert ledger.sent == []

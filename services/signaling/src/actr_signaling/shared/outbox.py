@@ -10,6 +10,8 @@ from actr_signaling.protocol.parcels import Item
 
 MAX_BATCH_BYTES = 512 * 1024
 """Of one publish, unless one item alone is larger."""
+MAX_WAITING_BYTES = 32 * 1024 * 1024
+"""Of relays for all replicas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Batch:
 
 
 class Outbox:
-    """Items by replica, in order. Its size is bounded by the relays that may be pending.
+    """Items by replica, in order; whoever adds relays asks before whether it :attr:`is_full`.
 
     Args:
         sender: This replica.
@@ -28,6 +30,12 @@ class Outbox:
     def __init__(self, sender: str) -> None:
         self._sender = sender
         self._waiting: dict[str, deque[bytes]] = {}
+        self._bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a store that is slow has let too much pile up."""
+        return self._bytes >= MAX_WAITING_BYTES
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -36,7 +44,9 @@ class Outbox:
         waiting = self._waiting.get(replica)
         if waiting is None:
             waiting = self._waiting[replica] = deque()
-        waiting.append(parcels.pack_item(item))
+        packed = parcels.pack_item(item)
+        waiting.append(packed)
+        self._bytes += len(packed)
 
     def take(self) -> list[Batch]:
         """The next batch for each replica that something waits for."""
@@ -49,8 +59,10 @@ class Outbox:
                 size += len(items[-1])
             if not waiting:
                 del self._waiting[replica]
+            self._bytes -= size
             batches.append(Batch(replica, parcels.pack(self._sender, items)))
         return batches
 
     def clear(self) -> None:
         self._waiting.clear()
+        self._bytes = 0
