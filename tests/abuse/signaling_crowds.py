@@ -131,7 +131,7 @@ def pongs(url: str) -> AsyncIterator[None]:
             writer.transport.abort()
             reading.cancel()
 
-    return many(100, one)
+    return many(40, one)
 
 
 def large_relays_in_a_ring(url: str) -> AsyncIterator[None]:
