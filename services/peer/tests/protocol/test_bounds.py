@@ -132,13 +132,13 @@ def test_a_bomb_is_refused_before_anything_is_decoded(
     bomb: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
-    varint = bounds._varint
+    varint = bounds.read_varint
 
     def counted(data: bytes, offset: int) -> tuple[int, int]:
         read.append(offset)
         return varint(data, offset)
 
-    monkeypatch.setattr(bounds, "_varint", counted)
+    monkeypatch.setattr(bounds, "read_varint", counted)
     with pytest.raises(RemoteProtocolError):
         check(b"\x0a\x01r" + bomb, ENVELOPE)
     assert len(read) <= 2 * MAX_FIELDS + 2

@@ -127,14 +127,14 @@ def _fields(data: bytes) -> list[tuple[int, int, int]]:
         while offset < size:
             if len(found) >= MAX_FIELDS:
                 raise RemoteProtocolError(f"a message of over {MAX_FIELDS} fields")
-            tag, start = _varint(data, offset)
+            tag, start = read_varint(data, offset)
             match tag & 7:
                 case 0:
-                    _, offset = _varint(data, start)
+                    _, offset = read_varint(data, start)
                 case 1:
                     offset = start + 8
                 case 2:
-                    length, start = _varint(data, start)
+                    length, start = read_varint(data, start)
                     offset = start + length
                 case 5:
                     offset = start + 4
@@ -148,7 +148,13 @@ def _fields(data: bytes) -> list[tuple[int, int, int]]:
     return found
 
 
-def _varint(data: bytes, offset: int) -> tuple[int, int]:
+def read_varint(data: bytes, offset: int) -> tuple[int, int]:
+    """The number at ``offset``, and where what follows begins.
+
+    Raises:
+        IndexError: If it is cut short.
+        RemoteProtocolError: If it is none.
+    """
     value = shift = 0
     while True:
         byte = data[offset]

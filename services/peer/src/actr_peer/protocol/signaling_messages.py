@@ -6,7 +6,7 @@ is a :class:`RemoteProtocolError`, not a crash. Bodies of a later version are un
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -28,6 +28,7 @@ from actr_peer.protocol.signaling import (
     Registration,
     Visibility,
 )
+from actr_peer.protocol.signaling_listing import LONG_BYTES, exhaust, read_listing
 from actr_peer.protocol.signaling_reading import (
     MAX_TEXT,
     read_ice_servers,
@@ -257,12 +258,28 @@ def decode(data: bytes) -> tuple[int, Body | None]:
     Raises:
         RemoteProtocolError: If it cannot be decoded or a part of it cannot be used.
     """
+    if len(data) > LONG_BYTES:
+        return exhaust(decode_long(data))
     try:
         message = pb.ServerMessage.FromString(data)
     except DecodeError as exc:
         raise RemoteProtocolError("a server message that cannot be decoded") from exc
     kind = message.WhichOneof("body")
     return message.reply_to, None if kind is None else _READERS[kind](message)
+
+
+def decode_long(data: bytes) -> Generator[None, None, tuple[int, Body | None]]:
+    """The same for a message over ``LONG_BYTES``, a little at each step.
+
+    Raises:
+        RemoteProtocolError: As :func:`decode`, and if it is one that may not be so long.
+    """
+    listing = yield from read_listing(data)
+    if listing.is_snapshot:
+        body: Body = Snapshot(listing.actr_type, listing.version, listing.present)
+    else:
+        body = Discovered(listing.present)
+    return listing.reply_to, body
 
 
 def _hello(message: pb.ServerMessage) -> Hello:

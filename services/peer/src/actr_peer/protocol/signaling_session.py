@@ -195,7 +195,14 @@ class Session:
         Raises:
             RemoteProtocolError: If it is malformed, or may not come now.
         """
-        number, body = messages.decode(data)
+        return self.take(*messages.decode(data))
+
+    def take(self, number: int, body: messages.Body | None) -> Effects:
+        """The same for a message that is decoded already.
+
+        Raises:
+            RemoteProtocolError: If it may not come now.
+        """
         if body is None or self.state is State.ENDED:
             return ()
         step = _STEPS.get((self.state, type(body))) or _ALWAYS.get(type(body))

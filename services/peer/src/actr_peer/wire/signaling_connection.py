@@ -6,7 +6,8 @@ import logging
 import secrets
 from asyncio import Future, TimerHandle, get_running_loop, sleep, wait
 from collections import Counter
-from typing import Protocol
+from time import perf_counter
+from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -17,6 +18,7 @@ from actr_peer.protocol import signaling_messages as messages
 from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.negotiation import IceServer
 from actr_peer.protocol.signaling import Load, PresenceEvent
+from actr_peer.protocol.signaling_listing import LONG_BYTES
 from actr_peer.protocol.signaling_session import (
     Answered,
     Effect,
@@ -39,6 +41,8 @@ REGISTER_SECONDS = 5.0
 CLOSE_SECONDS = 1.0
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """Of one message of the service: a snapshot of some ten thousand actors."""
+READING_SECONDS = 0.002
+"""Of one turn of the loop, for a long message."""
 MAX_SILENT_BEATS = 3
 MAX_REASON_BYTES = 120
 DEAD_SECONDS = 5.0
@@ -184,7 +188,7 @@ class Connection:
                 self._silent_beats = 0
                 if isinstance(data, str):
                     raise RemoteProtocolError("a text frame from the signaling service")
-                for effect in session.receive(data):
+                for effect in session.take(*await _decoded(data)):
                     await self._perform(effect)
         except RemoteProtocolError as error:
             await socket.close(CloseCode.BAD_MESSAGE, _reason(str(error)))
@@ -235,6 +239,22 @@ class Connection:
 
     def _failed(self, error: BaseException) -> None:
         self._socket.transport.abort()
+
+
+async def _decoded(data: bytes) -> tuple[int, messages.Body | None]:
+    """Decode a message; others of the loop have their turn while a long one is read."""
+    if len(data) <= LONG_BYTES:
+        return messages.decode(data)
+    steps = messages.decode_long(data)
+    until = perf_counter() + READING_SECONDS
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            return cast(tuple[int, messages.Body | None], done.value)
+        if perf_counter() >= until:
+            await sleep(0)
+            until = perf_counter() + READING_SECONDS
 
 
 def _reason(text: str) -> str:
