@@ -123,7 +123,7 @@ fault-test: setup  ## cut, freeze and lose on real wires, compare (SIZE=small|no
 	@$(BIN)/python -m bench.fault_test $(size) $(json) $(ARGS)
 
 .PHONY: abuse-test
-abuse-test: setup  ## abuse signaling and a peer's door, beside fifty honest clients (ONLY=word)
+abuse-test: setup  ## abuse signaling and a peer's door, beside fifty honest clients (ONLY=word STORE=redis)
 	@$(BIN)/python -m tests.abuse $(only) $(json) $(ARGS)
 
 .PHONY: mutation-test

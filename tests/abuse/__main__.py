@@ -3,7 +3,8 @@
 Each service is a process of its own, fifty honest clients are another, the abuser is a third. While
 an abuse runs, the honest clients go on; green is: 99 of 100 of what they do takes less than 100 ms,
 nothing fails, and the service does not grow. The row ``none`` of each service says what the
-machine itself costs. ``ARGS="--only WORD"`` runs the abuses with this word in their name.
+machine itself costs. ``ARGS="--only WORD"`` runs the abuses with this word in their name. With
+``STORE=redis`` signaling is two replicas on a Redis of their own, and not one on memory.
 """
 
 from __future__ import annotations
