@@ -37,6 +37,7 @@ class _News:
     def __init__(self, moved: Moved) -> None:
         self.moved = moved
         self._told = moved.told
+        self.actr_types = {"", *(told.entry.registration.id.actr_type for told in self._told)}
         self._written: dict[tuple[int, bool], bytes | str] = {}
 
     def tell(self, peer: Peer) -> None:
@@ -96,14 +97,14 @@ class Crier:
             else:
                 self._tell()
 
-    def skip(self, peer: Peer) -> None:
-        """It knows by a snapshot what is just being told."""
-        if self._news is not None:
+    def skip(self, peer: Peer, actr_type: str) -> None:
+        """It knows by a snapshot of the type what is just being told, if that is in it."""
+        if self._news is not None and actr_type in self._news.actr_types:
             self._skipped.add(peer)
 
     def forget(self, peer: Peer) -> None:
         """A connection has ended."""
-        self.skip(peer)
+        self.skip(peer, "")
         self._recovering.pop(peer, None)
         missed = self._slow.pop(peer, None)
         if missed is not None:

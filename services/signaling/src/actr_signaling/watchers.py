@@ -38,7 +38,7 @@ class Watchers:
         """Answer with a snapshot; events with higher versions follow."""
         key = _realm(peer), actr_type
         self._watchers.setdefault(key, {})[peer] = None
-        self._crier.skip(peer)  # the snapshot shows what is just being told
+        self._crier.skip(peer, actr_type)  # the snapshot shows what is just being told
         if peer.is_json:
             text = self._snapshot_text(key)
             peer.send(json_form.snapshot(reply_to, text))

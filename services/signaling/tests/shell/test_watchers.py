@@ -216,6 +216,18 @@ async def test_who_asks_while_a_change_is_told_hears_of_it_once(
     assert [version for _, version, _ in crowd[3].events()] == [104]
 
 
+async def test_who_asks_for_another_type_while_a_change_is_told_still_hears_of_it(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actr_signaling.crier.TELLING", 0.0)
+    crowd = [view.watching(f"w{number}") for number in range(5)]
+    view.put("a", 1)
+    crowd[3].session.watches.add("acme:other")
+    view.watchers.watch(crowd[3], "acme:other", 2)  # type: ignore[arg-type]
+    await crowd[3].hears(1)
+    assert crowd[3].events() == crowd[0].events()
+
+
 async def test_who_has_missed_much_catches_up_in_many_turns(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
