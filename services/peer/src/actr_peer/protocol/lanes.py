@@ -160,7 +160,10 @@ class Lanes:
             raise RemoteProtocolError(f"REPLY on channel {channel}")
         receiver = self.receivers[slot(FIRST_REPLY_LANE + channel)]
         receiver.receive(frame, now, out)
-        self._look(receiver)
+        if receiver.has_news:
+            self._weigh(receiver)
+        if receiver.is_heavy:
+            self._recount(receiver)
 
     def after_receive(self, channel: int) -> None:
         """All frames of one wire message have been taken: see what there is to say."""
@@ -168,13 +171,11 @@ class Lanes:
             if self._account.held_bytes or not self.latency_receiver.is_empty:
                 self._count()
             return
-        self._look(self.receivers[channel])
-
-    def _look(self, receiver: Receiver) -> None:
+        receiver = self.receivers[channel]
         if receiver.has_news:
             self._weigh(receiver)
-        if self._account.held_bytes or receiver.is_burdened:
-            self._count()
+        if receiver.is_heavy:
+            self._recount(receiver)
 
     def _weigh(self, receiver: Receiver) -> None:
         if receiver.ack_at < self.ack_due:
@@ -191,8 +192,30 @@ class Lanes:
         Raises:
             LimitError: If it is more than one remote may have.
         """
-        held = self.held_bytes
-        since = min(self.latency_receiver.since, *(r.since for r in self.receivers))
+        held = self._parked_bytes + self.latency_receiver.all_bytes
+        for receiver in self.receivers:
+            receiver.counted = receiver.all_bytes
+            receiver.is_heavy = receiver.counted > 0
+            held += receiver.counted
+        self._note(held, self._since())
+
+    def _recount(self, receiver: Receiver) -> None:
+        """The same where only one lane has changed, for this is done at each message.
+
+        Raises:
+            LimitError: As :meth:`_count`.
+        """
+        held, before = receiver.all_bytes, receiver.counted
+        receiver.counted = held
+        receiver.is_heavy = held > 0
+        account = self._account
+        is_whole = account.since == inf and receiver.since == inf
+        self._note(account.held_bytes + held - before, inf if is_whole else self._since())
+
+    def _since(self) -> float:
+        return min(self.latency_receiver.since, *(r.since for r in self.receivers))
+
+    def _note(self, held: int, since: float) -> None:
         self._account.note(held, since)
         if held > HELD_BYTES:
             raise LimitError("bytes held for one remote", limit=HELD_BYTES, asked=held)
@@ -203,8 +226,8 @@ class Lanes:
         receiver.acknowledge(number, now)
         if receiver.has_news:
             self._weigh(receiver)
-        if self._account.held_bytes:
-            self._count()
+        if receiver.is_heavy:
+            self._recount(receiver)
 
     def on_ack(self, ack: Ack, now: float) -> Outgoing | None:
         """Take an ACK; return a frame whose round trip it measures, if it does."""
@@ -244,8 +267,15 @@ class Lanes:
     # Out
 
     def acks(self) -> list[bytes]:
-        """ACK frames of the lanes that have news."""
-        return self.acks_of(self.take_news())
+        """ACK frames of the lanes that have news; they have none after this."""
+        acks = []
+        for receiver in self.receivers:
+            if receiver.has_news:
+                receiver.told()
+                acks.append(encode_ack(receiver.ack()))
+        self.is_ack_urgent = False
+        self.ack_due = inf
+        return acks
 
     def take_news(self) -> int:
         """The lanes that have news, as bits: the caller sees to it that the far side hears."""
@@ -275,7 +305,12 @@ class Lanes:
             is_brisk: Whether latency-first frames do.
         """
         for turn, (lane, sender) in enumerate(self._by_rank):
-            is_mine = is_brisk if lane is LATENCY else is_active
+            if isinstance(sender, LatencySender):
+                is_mine = is_brisk
+            elif sender.unsent == sender.next_seq and not sender.repeats:  # nearly always
+                continue
+            else:
+                is_mine = is_active
             if not sender.has_work(wire, is_active=is_mine):
                 continue
             parts: list[bytes | memoryview] = []
@@ -287,15 +322,15 @@ class Lanes:
                 parts += (frame.head, frame.data)
                 room -= frame.size + DATA_HEAD_BYTES
             if parts:
-                self._had_turn(turn)
+                if turn == 0 or turn == 2:
+                    self._had_turn(turn)
                 return lane, parts
         return None
 
     def _had_turn(self, turn: int) -> None:
         """Replies and requests of one rank take turns, so that neither starves the other."""
-        if turn in (0, 2):
-            by_rank = self._by_rank
-            by_rank[turn], by_rank[turn + 1] = by_rank[turn + 1], by_rank[turn]
+        by_rank = self._by_rank
+        by_rank[turn], by_rank[turn + 1] = by_rank[turn + 1], by_rank[turn]
 
     @property
     def has_repeats(self) -> bool:

@@ -47,9 +47,10 @@ class Receiver:
     """
 
     __slots__ = (
-        "_done", "_joiner", "_offset", "_waiting", "ack_at", "acknowledged", "duplicates",
-        "expected", "has_news", "held", "held_bytes", "held_since", "is_reply", "lane", "messages",
-        "payload_type", "pending", "waiting_bytes", "waits", "was_repeated",
+        "_done", "_joiner", "_offset", "_waiting", "ack_at", "acknowledged", "counted",
+        "duplicates", "expected", "has_news", "held", "held_bytes", "held_since", "is_heavy",
+        "is_reply", "lane", "messages", "payload_type", "pending", "waiting_bytes", "waits",
+        "was_repeated",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +82,10 @@ class Receiver:
         """What came early, by number."""
         self.held_bytes = 0
         self.held_since = inf
+        self.is_heavy = False
+        """It holds so much that each change is counted; who counts resets it."""
+        self.counted = 0
+        """Bytes of it in the account of the session: who counts sets it."""
         self._waiting: deque[tuple[int, int]] = deque()
         """Number and size of each message delivered and not acknowledged, in order."""
         self.waiting_bytes = 0
@@ -104,11 +109,6 @@ class Receiver:
     def all_bytes(self) -> int:
         """Bytes held back, in unfinished messages, or waiting for :meth:`acknowledge`."""
         return self.held_bytes + self._joiner.held_bytes + self.waiting_bytes
-
-    @property
-    def is_burdened(self) -> bool:
-        """Whether it holds so much that it is worth counting."""
-        return bool(self.held or self._joiner.held_bytes or self.waiting_bytes > LIGHT_BYTES)
 
     @property
     def since(self) -> float:
@@ -148,6 +148,7 @@ class Receiver:
             raise RemoteProtocolError(f"frame {seq} while {self.expected} is awaited")
         if not self.held:
             self.held_since = now
+        self.is_heavy = True
         self.held_bytes += len(frame.payload)
         self.held[seq] = frame
         if self.held_bytes > WINDOW_BYTES:
@@ -160,6 +161,7 @@ class Receiver:
         if frame.parts > 1 or self._joiner.held_bytes:
             message = self._joiner.add(frame, now)
             if message is None:
+                self.is_heavy = True
                 self.pending += 1
                 return
         assert message is not None
@@ -172,6 +174,8 @@ class Receiver:
         if self.waits:
             self._waiting.append((number, len(message)))
             self.waiting_bytes += len(message)
+            if self.waiting_bytes > LIGHT_BYTES:
+                self.is_heavy = True
             self._check_waiting()
         else:
             self.acknowledged = seq + 1
