@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from math import inf
 
@@ -12,6 +13,7 @@ from actr_peer.protocol import frames
 from actr_peer.protocol.budget import Account, Budget, Holding
 from actr_peer.protocol.frames import Hello
 from actr_peer.protocol.payload import PayloadType, WireKind
+from actr_peer.protocol.receiver import LIGHT_BYTES
 from actr_peer.protocol.session import Session
 
 RPC, STREAM = PayloadType.RPC_RELIABLE, PayloadType.STREAM_RELIABLE
@@ -156,3 +158,30 @@ def test_a_holding_that_is_closed_is_not_counted() -> None:
     other.weigh(90, 3.0)
     assert fall.dropped == []
     assert fall.budget.held_bytes == 90
+
+
+def test_what_waits_for_the_mailbox_is_counted_to_the_byte_in_any_order() -> None:
+    budget = Budget()
+    session = a_session(budget)
+    chance = random.Random(7)
+    number, waiting = [0, 0], [list[int](), list[int]()]
+    heavy = 0
+    for _ in range(600):
+        lane = PayloadType(chance.randrange(2))
+        if chance.random() < 0.55 and len(waiting[lane]) < 100:
+            body = bytes(chance.randrange(1, 9000))
+            data = frames.data_head(number[lane], len(body)) + body
+            session.receive(1, lane, data, 5.0)
+            waiting[lane].append(number[lane])
+            number[lane] += 1
+        elif waiting[lane]:
+            session.acknowledge(lane, waiting[lane].pop(chance.randrange(len(waiting[lane]))), 5.0)
+        counted = session.lanes.receivers[0].is_heavy + session.lanes.receivers[1].is_heavy
+        heavy += counted == 2
+        uncounted = session.lanes.held_bytes - budget.held_bytes
+        assert 0 <= uncounted <= (2 - counted) * LIGHT_BYTES
+    assert heavy > 100
+    for lane in (RPC, PayloadType.RPC_SIGNAL):
+        for each in waiting[lane]:
+            session.acknowledge(lane, each, 6.0)
+    assert (budget.held_bytes, session.lanes.held_bytes) == (0, 0)

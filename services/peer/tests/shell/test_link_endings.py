@@ -14,6 +14,7 @@ from actr_peer.errors import (
     BrokenError,
     ClosedError,
     LimitError,
+    PeerError,
     RemoteProtocolError,
     UnreachableError,
 )
@@ -27,7 +28,7 @@ from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.tasks import failures
 from actr_peer.transport.link import Link
 from actr_peer.transport.remote import RemoteTransport
-from actr_peer.wire.base import Wire
+from actr_peer.wire.base import Wire, WireSink
 
 RPC, STREAM = PayloadType.RPC_RELIABLE, PayloadType.STREAM_RELIABLE
 EVE = ActrId("acme", "eve", "1")
@@ -289,3 +290,80 @@ async def test_what_a_message_makes_fail_ends_its_link_and_no_more(
         await pair.ada.transport.link(BOB).lane(STREAM).send(b"well")
         await heard.until(lambda: heard.bodies(STREAM) == [b"well"])
     assert failures["link"] == before + counted
+
+
+async def test_a_failure_while_a_wire_is_taken_ends_that_link_and_aborts_the_wire() -> None:
+    class Unfit(ScriptedWire):
+        def attach(self, sink: WireSink) -> None:
+            raise ZeroDivisionError
+
+    before = failures["link"]
+    transport = a_transport({})
+    async with transport:
+        others = ScriptedWire(EVE, was_dialled=False)
+        transport.accept(others)
+        wire = Unfit(BOB, was_dialled=False)
+        transport.accept(wire)
+        assert (wire.is_open, transport.find(BOB)) == (False, None)
+        assert (others.is_open, transport.find(EVE) is not None) == (True, True)
+    assert failures["link"] == before + 1
+
+
+@pytest.mark.parametrize("event", ["writable", "the end of a turn"])
+async def test_a_failure_while_wires_are_fed_ends_that_link(
+    event: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def take(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    before = failures["link"]
+    heard = Heard()
+    async with joined() as pair:
+        pair.ada.transport._setup = replace(pair.ada.transport._setup, sink=heard)
+        near, _ = await connect(pair)
+        wire = next(iter(near._bundle.wires.values()))
+        monkeypatch.setattr(near._session, "take", take)
+        if event == "writable":
+            near._bundle.writable(wire)
+        else:
+            asyncio.get_running_loop().call_soon(near._bundle.pump._end_turn)
+            await heard.until(lambda: bool(heard.errors))
+        assert near.is_over
+        assert [type(error) for error in heard.errors] == [BrokenError]
+    assert failures["link"] > before
+
+
+async def test_a_failure_of_who_hears_of_the_end_of_a_link_goes_no_further() -> None:
+    class Deaf(Heard):
+        def gone(self, link: Link, error: PeerError) -> None:
+            raise ZeroDivisionError
+
+    before = failures["link"]
+    transport = a_transport({})
+    transport._setup = replace(transport._setup, sink=Deaf())
+    async with transport:
+        wire = ScriptedWire(BOB, was_dialled=False)
+        transport.accept(wire)
+        wire.deliver(1, hello(222))
+        wire.deliver(1, b"\xff")
+        assert transport.find(BOB) is None
+        await eventually(lambda: not wire.is_open)
+    assert failures["link"] == before + 1
+
+
+async def test_a_wire_that_cannot_be_aborted_keeps_nobody_from_the_end_of_its_link() -> None:
+    class Stuck(ScriptedWire):
+        def abort(self) -> None:
+            raise ZeroDivisionError
+
+    transport = a_transport({})
+    heard = Heard()
+    transport._setup = replace(transport._setup, sink=heard)
+    async with transport:
+        wires = [Stuck(BOB, was_dialled=False), ScriptedWire(BOB, was_dialled=False)]
+        for wire in wires:
+            transport.accept(wire)
+        link = transport.find(BOB)
+        assert link is not None
+        link.fail(BrokenError("test"))
+        assert (wires[1].is_open, len(heard.errors)) == (False, 1)

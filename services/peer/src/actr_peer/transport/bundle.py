@@ -45,7 +45,7 @@ class Bundle:
         self._loop = loop
         self.session = session
         self.wires: dict[int, Wire] = {}
-        self.pump = Pump(session, self.wires, loop, self._on_time)
+        self.pump = Pump(session, self.wires, loop, on_time=self._on_time, failed=self._contain)
         self.pool = Pool(
             link.remote,
             session,
@@ -108,9 +108,9 @@ class Bundle:
         try:
             self.session.close(wire.id)
             self.pool.remove(wire, error)
-            self.attend()
         except Exception as exc:  # noqa: BLE001  decision 6
             self._contain(exc)
+        self.attend()
 
     # What the pool reports
 
@@ -139,6 +139,14 @@ class Bundle:
 
     def add(self, wire: Wire) -> None:
         """Take a wire, dialled here or there; one that cannot be used is aborted."""
+        try:
+            self._add(wire)
+        except Exception as exc:  # noqa: BLE001  decision 6
+            self._contain(exc)
+            self._abort(wire)
+        self.attend()
+
+    def _add(self, wire: Wire) -> None:
         unfit = wire.kind not in self.pool.slots or wire.max_message_bytes < WIRE_MESSAGE_BYTES
         if unfit or self._link.is_over:
             wire.abort()
@@ -152,7 +160,6 @@ class Bundle:
         self.pool.add(wire)
         self.slot_changed(wire.kind)
         wire.attach(self)
-        self.attend()
 
     def _retire(self, wire: Wire) -> None:
         """Close one of several wires of a kind; what it may not have delivered goes elsewhere."""
@@ -180,9 +187,16 @@ class Bundle:
         for wire in wires:
             self.session.close(wire.id)
             if bye is None:
-                wire.abort()
+                self._abort(wire)
             else:
                 self._close(wire)
+
+    def _abort(self, wire: Wire) -> None:
+        """Abort a wire at the end of the link; the others are to go too if that fails."""
+        try:
+            wire.abort()
+        except Exception as exc:  # noqa: BLE001  decision 6
+            note_failure("transport", f"wire/{wire.id}", exc)
 
     def _close(self, wire: Wire) -> None:
         self._start(f"close/{wire.id}", wire.close(), failed=lambda _: wire.abort())
@@ -205,12 +219,18 @@ class Bundle:
         try:
             if self.session.due <= now:
                 self.session.tick(now)
-            self.attend()
         except Exception as exc:  # noqa: BLE001  decision 6
             self._contain(exc)
+        self.attend()
 
     def attend(self) -> None:
         """Something rare has happened: see to all that may follow from it."""
+        try:
+            self._attend()
+        except Exception as exc:  # noqa: BLE001  decision 6
+            self._contain(exc)
+
+    def _attend(self) -> None:
         link = self._link
         if link.is_over:
             return
@@ -226,7 +246,10 @@ class Bundle:
 
     def network_changed(self) -> None:
         """Make new wires beside the present ones, and move over when they work."""
-        self.pool.replace(self._loop.time())
+        try:
+            self.pool.replace(self._loop.time())
+        except Exception as exc:  # noqa: BLE001  decision 6
+            self._contain(exc)
         self.attend()
 
     # News of the session

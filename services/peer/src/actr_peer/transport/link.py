@@ -27,6 +27,7 @@ from actr_peer.protocol.payload import (
     WireKind,
 )
 from actr_peer.protocol.session import Session
+from actr_peer.tasks import note_failure
 from actr_peer.transport.bundle import Bundle
 from actr_peer.transport.lane import Lane
 from actr_peer.transport.sink import LinkSetup, LinkSink
@@ -292,7 +293,6 @@ class Link:
         self.is_shut = True
         self._session.account.close()
         self._posted.close()
-        self._bundle.shut(bye)
         self._is_usable.set()
         if self._quiet is not None and not self._quiet.done():
             self._quiet.set_result(None)
@@ -300,7 +300,14 @@ class Link:
             if lane is not None:
                 lane.fail()
         self._setup.removed(self)
-        self._setup.sink.gone(self, error)
+        try:
+            self._bundle.shut(bye)
+        except Exception as exc:  # noqa: BLE001  decision 6: those above hear of the end even so
+            note_failure("transport", f"link/{self.remote}", exc)
+        try:
+            self._setup.sink.gone(self, error)
+        except Exception as exc:  # noqa: BLE001  decision 6: who drops a link goes on
+            note_failure("transport", f"link/{self.remote}", exc)
 
     def _dropped(self, error: LimitError) -> None:
         """For the budget: the process holds too much for all its remotes, and this one goes."""

@@ -31,21 +31,28 @@ class Pump:
         session: What to send.
         wires: The open wires by id; the owner keeps it up to date.
         on_time: Called when the time asked for with :meth:`arm` has come.
+        failed: Hears of a failure on this side, and ends the link: most flushes are called by the
+            loop, which would only log it.
     """
 
-    __slots__ = ("_armed_at", "_is_held", "_loop", "_on_time", "_session", "_timer", "_wires")
+    __slots__ = (
+        "_armed_at", "_failed", "_is_held", "_loop", "_on_time", "_session", "_timer", "_wires",
+    )  # fmt: skip
 
     def __init__(
         self,
         session: Session,
         wires: dict[int, Wire],
         loop: AbstractEventLoop,
+        *,
         on_time: Callable[[], None],
+        failed: Callable[[Exception], None],
     ) -> None:
         self._session = session
         self._wires = wires
         self._loop = loop
         self._on_time = on_time
+        self._failed = failed
         self._timer: TimerHandle | None = None
         self._armed_at = inf
         self._is_held = False
@@ -75,7 +82,13 @@ class Pump:
             self.flush()
 
     def flush(self) -> None:
-        """Hand over what the wires take."""
+        """Hand over what the wires take; nothing is raised."""
+        try:
+            self._flush()
+        except Exception as exc:  # noqa: BLE001  decision 6
+            self._failed(exc)
+
+    def _flush(self) -> None:
         session = self._session
         now = self._loop.time()
         room = TURN_BYTES
