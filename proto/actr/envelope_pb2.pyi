@@ -75,7 +75,7 @@ Global___ActrId: _TypeAlias = ActrId  # noqa: Y015
 
 @_typing.final
 class RpcEnvelope(_message.Message):
-    """One request, reply, tell or cancellation: the message of lanes 0 and 1."""
+    """One request, reply, tell or cancellation: the message of lanes 0, 1, 4 and 5."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -447,7 +447,7 @@ class WireProof(_message.Message):
 
     MAC_FIELD_NUMBER: _builtins.int
     mac: _builtins.bytes
-    """HMAC-SHA256(realm secret, "actr/wire/v1/dial" | ids | both nonces); empty without one."""
+    """HMAC-SHA256 with the realm secret, as docs/protocol.md says (WebSocket wire); empty without one."""
     def __init__(
         self,
         *,
@@ -468,7 +468,7 @@ class WireWelcome(_message.Message):
     MAC_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     mac: _builtins.bytes
-    """HMAC-SHA256(realm secret, "actr/wire/v1/listen" | ids | both nonces)."""
+    """HMAC-SHA256 likewise; empty without a secret."""
     @_builtins.property
     def error(self) -> Global___RpcError:
         """Set when the listener refuses; it closes the socket after."""

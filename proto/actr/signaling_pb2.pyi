@@ -139,7 +139,7 @@ class ServerMessage(_message.Message):
     def discovered(self) -> Global___Discovered: ...
     @_builtins.property
     def receipt(self) -> Global___Receipt:
-        """Answer to relay: handed to the target's connection."""
+        """Answer to relay: handed to the target's connection. Answer to unregister."""
 
     @_builtins.property
     def undelivered(self) -> Global___Undelivered:
@@ -163,7 +163,7 @@ class ServerMessage(_message.Message):
 
     @_builtins.property
     def done(self) -> Global___Done:
-        """Answer to subscribe/unsubscribe/unregister where nothing else answers."""
+        """Answer to unsubscribe."""
 
     def __init__(
         self,
@@ -302,7 +302,7 @@ class Register(_message.Message):
     VISIBILITY_FIELD_NUMBER: _builtins.int
     ALLOWED_REALMS_FIELD_NUMBER: _builtins.int
     ws_address: _builtins.str
-    """ws://host:port/path of this peer's WebSocket listener; empty: it has none."""
+    """ws://host:port/v1/wire, where this peer's WebSocket listener is; empty: it has none."""
     incarnation: _builtins.int
     """Random, new with each start of the process."""
     visibility: Global___Visibility.ValueType

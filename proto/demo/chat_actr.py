@@ -153,7 +153,8 @@ class ChatService(_Service, _ABC):
     async def upload(
         self, requests: _AsyncIterator[_chat_pb2.FilePiece], ctx: _Context, /
     ) -> _chat_pb2.UploadReply:
-        """Sends a file. The default of the service does not fit a stream, so STREAM_RELIABLE.
+        """Sends a file, its header with the right size first. The default of the service does not fit a
+        stream, so STREAM_RELIABLE.
 
         Payload type ``STREAM_RELIABLE``.
         """
@@ -162,7 +163,7 @@ class ChatService(_Service, _ABC):
     def presence(
         self, request: _chat_pb2.PresenceRequest, ctx: _Context, /
     ) -> _AsyncIterator[_chat_pb2.PresenceChange]:
-        """Who comes and goes.
+        """Who is there, then who comes and goes; ends when the caller cancels it.
 
         Payload type ``STREAM_RELIABLE``.
         """
@@ -258,7 +259,8 @@ class ChatClient(_Client):
         timeout: _float | None = None,
         metadata: _Mapping[_str, _str] | None = None,
     ) -> _chat_pb2.UploadReply:
-        """Sends a file. The default of the service does not fit a stream, so STREAM_RELIABLE.
+        """Sends a file, its header with the right size first. The default of the service does not fit a
+        stream, so STREAM_RELIABLE.
 
         Payload type ``STREAM_RELIABLE``.
         """
@@ -274,7 +276,7 @@ class ChatClient(_Client):
         timeout: _float | None = None,
         metadata: _Mapping[_str, _str] | None = None,
     ) -> _AsyncIterator[_chat_pb2.PresenceChange]:
-        """Who comes and goes.
+        """Who is there, then who comes and goes; ends when the caller cancels it.
 
         Payload type ``STREAM_RELIABLE``.
         """

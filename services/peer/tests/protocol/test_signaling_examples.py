@@ -8,7 +8,7 @@ from pathlib import Path
 from actr import signaling_pb2 as pb
 from actr_peer.protocol import signaling_messages as messages
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.negotiation import NegotiateMessage, Offer
+from actr_peer.protocol.negotiation import Bye, NegotiateMessage, Offer
 from actr_peer.protocol.signaling import Load, Registration
 from actr_peer.protocol.signaling_session import Answered, Enrolled, Send, Session, State, Told
 
@@ -20,13 +20,16 @@ BOB = ActrId("acme", "b", "1")
 
 def test_the_session_on_the_page_is_the_client_s() -> None:
     script = [(side, bytes.fromhex(data)) for side, _, data in ROW.findall(PAGE.read_text())]
-    assert [side for side, _ in script].count("client") == 6
-    registration = Registration(id=ALICE, incarnation=7, ws_address="ws://10.0.0.1:9100/")
+    assert [side for side, _ in script].count("client") == 9
+    registration = Registration(id=ALICE, incarnation=7, ws_address="ws://10.0.0.1:9100/v1/wire")
     session = Session(registration, b"0123456789abcdef")
     asks = iter(
         [
             messages.Subscribe("acme:b"),
             messages.Relay(BOB, NegotiateMessage("c1", 1, Offer("v=0"))),
+            messages.Discover(service="demo.Chat"),
+            messages.Relay(BOB, NegotiateMessage("c1", 1, Bye(""))),
+            messages.Unsubscribe("acme:b"),
             messages.Heartbeat(Load(0, 0.0)),
             messages.Unregister(),
         ]
@@ -42,7 +45,7 @@ def test_the_session_on_the_page_is_the_client_s() -> None:
             due += [effect.data for effect in effects if isinstance(effect, Send)]
             heard += [type(effect) for effect in effects if not isinstance(effect, Send)]
     assert session.state is State.REGISTERED
-    assert heard == [Enrolled, Told, Answered, Told, Told, Answered, Answered, Answered]
+    assert heard == [Enrolled, Told, Answered, Told, Told, *[Answered] * 6]
 
 
 def messages_of(data: bytes) -> str:
