@@ -166,6 +166,39 @@ async def test_what_a_handler_does_ends_the_call_of_the_shell_only(signaling: st
         await check(node, room, node.ref)
 
 
+class SelfCancelling(Quiet):
+    """Cancels the task that its handler runs in."""
+
+    async def kick(self, request: pb.KickRequest, ctx: Context) -> pb.KickReply:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.Event().wait()
+        return pb.KickReply()
+
+
+async def test_a_handler_that_cancels_its_own_task_is_an_error_of_the_call(signaling: str) -> None:
+    async with System(config("room", signaling)).attach(SelfCancelling()) as node:
+        error = await told(unary, node.ref)
+        assert error.code is Code.INTERNAL
+
+
+@pytest.mark.parametrize("wrong", [7, b"room", "\ud800"])
+async def test_a_name_that_is_no_text_is_told_at_once(signaling: str, wrong: Any) -> None:
+    async with System(config("room", signaling)).attach(Room()) as node:
+        for ask in (
+            lambda: node.ref.discover(wrong),
+            lambda: node.ref.discover(service=wrong),
+            lambda: node.ref.discover(limit=-1),
+        ):
+            with pytest.raises(LocalProtocolError):
+                await ask()
+        with pytest.raises(LocalProtocolError):
+            node.register_stream(wrong, print)
+        with pytest.raises(LocalProtocolError):
+            node.open_stream("acme:other@1:default", wrong)
+
+
 async def test_what_the_shell_does_ends_the_call_of_the_workload_only(signaling: str) -> None:
     shell, asker = Room(), Asker()
     async with System(config("room", signaling)).attach(asker) as node:

@@ -25,7 +25,7 @@ async def serve_workload(
             text = f"call cycle: a handler waits for this call of {call.method.route_key}"
             _refuse(end, call, CallError(Code.FAILED_PRECONDITION, text))
         elif _is_for(end, call, handlers, "workload"):
-            scheduler.submit(_job(end, actor, handlers, call))
+            scheduler.submit(_job(end, actor, handlers, scheduler, call))
 
 
 async def serve_shell(end: LocalEnd, actor: Actor, handlers: Handlers) -> None:
@@ -54,9 +54,18 @@ def _refuse(end: LocalEnd, call: LocalCall, error: CallError) -> None:
     end.ended(call)
 
 
-def _job(end: LocalEnd, actor: Actor, handlers: Handlers, call: LocalCall) -> Job:
+def _job(
+    end: LocalEnd, actor: Actor, handlers: Handlers, scheduler: Scheduler, call: LocalCall
+) -> Job:
     async def turn() -> None:
-        await _run(end, actor, handlers, call)
+        try:
+            await _run(end, actor, handlers, call)
+        except asyncio.CancelledError as exc:
+            # A handler that has cancelled its own task: the end of the actor is not its.
+            if not (scheduler.is_closing or call.future.done()):
+                method = handlers.method(call.method.route_key)
+                call.future.set_exception(handlers.error_of(method, exc))
+            raise
 
     return Job(turn, call.method.payload_type, request_id=call.request_id)
 

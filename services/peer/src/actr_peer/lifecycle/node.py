@@ -23,6 +23,7 @@ from actr_peer.lifecycle.ref import ActrRef
 from actr_peer.lifecycle.supervisor import Supervisor
 from actr_peer.outbound.gates import ROOT, Scope
 from actr_peer.outbound.local import LocalGate
+from actr_peer.protocol.bounds import is_utf8
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.signaling import Presence
@@ -214,6 +215,16 @@ class Node(Parts):
     async def discover(
         self, actr_type: str = "", *, service: str = "", limit: int = 16
     ) -> list[Presence]:
+        """See :meth:`ActrRef.discover`.
+
+        Raises:
+            LocalProtocolError: If a name is no text in UTF-8, or the limit no number above 0.
+        """
+        for name, value in (("actr_type", actr_type), ("service", service)):
+            if not is_utf8(value):
+                raise LocalProtocolError(f"{name} = {value!r}: must be text in UTF-8")
+        if not isinstance(limit, int) or not 0 < limit < 1 << 31:
+            raise LocalProtocolError(f"limit = {limit!r}: must be a number above 0")
         return await self.wiring.discover(actr_type, service=service, limit=limit)
 
     def open_stream(

@@ -87,7 +87,7 @@ class Scheduler:
         self._tasks = Tasks("scheduler")
         self._is_scheduled = False
         self._is_taking = False
-        self._is_closing = False
+        self.is_closing = False
         self._is_over = False
         self._idle = asyncio.Event()
 
@@ -107,7 +107,7 @@ class Scheduler:
         traceback: TracebackType | None,
     ) -> None:
         self._is_taking = False
-        self._is_closing = True
+        self.is_closing = True
         # A task that was made in this turn of the loop must begin, or its handler would end
         # without a word of the cancellation.
         await asyncio.sleep(0)
@@ -282,7 +282,7 @@ class Scheduler:
         try:
             result = await resume(coro, turn.stand_in, suspended)
         except asyncio.CancelledError as exc:
-            if turn.stopped is None and self._is_closing:
+            if turn.stopped is None and self.is_closing:
                 raise
             result = self._endings.of_failure(turn, exc)
         except BaseException as exc:

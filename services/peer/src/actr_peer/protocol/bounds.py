@@ -80,6 +80,14 @@ _OTHER = Bound(MAX_FIELDS, MAX_UNKNOWN_BYTES)
 _REQUEST_ID, _DIRECTION = 1, 2
 
 
+def is_utf8(value: object) -> bool:
+    """Whether ``value`` is a text that can be sent: with half of a surrogate pair it cannot."""
+    try:
+        return isinstance(value, str) and value.encode() is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def check(data: bytes, bounds: Mapping[int, Bound]) -> None:
     """Hold a serialized message to its bounds, without decoding it.
 

@@ -10,8 +10,9 @@ from types import MappingProxyType
 from google.protobuf.message import DecodeError
 
 from actr import envelope_pb2 as pb
-from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
+from actr_peer.errors import CallError, Code, LimitError, LocalProtocolError, RemoteProtocolError
 from actr_peer.protocol import bounds
+from actr_peer.protocol.bounds import is_utf8
 from actr_peer.protocol.envelopes import (
     EMPTY,
     MAX_ID_CHARS,
@@ -73,7 +74,10 @@ def check_channel_id(channel_id: str) -> None:
 
     Raises:
         LimitError: If it has no character, or more than 64.
+        LocalProtocolError: If it is no text in UTF-8.
     """
+    if not is_utf8(channel_id):
+        raise LocalProtocolError(f"channel_id = {channel_id!r}: must be text in UTF-8")
     if not 0 < len(channel_id) <= MAX_ID_CHARS:
         raise LimitError("characters of a channel id", limit=MAX_ID_CHARS, asked=len(channel_id))
 
