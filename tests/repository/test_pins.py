@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,41 @@ OWN = "actr-proto"
 SERVICES = ("signaling", "peer")
 
 
+FILES = ("requirements/dev.txt", "requirements/build.txt") + tuple(
+    f"services/{service}/requirements.txt" for service in SERVICES
+)
+
+
+def all_pins(path: Path) -> list[tuple[str, str]]:
+    """Each pin of the file, also where a marker chooses between two of one name."""
+    return [(normal(name), version) for name, version in PIN.findall(path.read_text("utf-8"))]
+
+
 def pins(path: Path) -> dict[str, str]:
-    return {normal(name): version for name, version in PIN.findall(path.read_text("utf-8"))}
+    return dict(all_pins(path))
 
 
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_no_package_has_two_pins(path: str) -> None:
+    names = Counter(name for name, _ in all_pins(ROOT / path))
+    assert names
+    assert [name for name, count in names.items() if count > 1] == [], (
+        "bound it in requirements/dev.in to what every supported Python has, then make lock"
+    )
+
+
+def test_all_files_agree_on_the_version_of_a_package() -> None:
+    versions: dict[str, set[str]] = {}
+    for path in FILES:
+        for name, version in all_pins(ROOT / path):
+            versions.setdefault(name, set()).add(version)
+    assert {name: found for name, found in versions.items() if len(found) > 1} == {}, (
+        "run make lock"
+    )
 
 
 @pytest.mark.parametrize("service", SERVICES)
