@@ -200,9 +200,12 @@ async def test_a_call_that_takes_too_long_fails_at_its_deadline_and_its_handler_
 ):
     async with meeting(signaling) as (room, client, _):
         await client.history(pb.HistoryRequest())
-        with pytest.raises(DeadlineError):
-            await client.kick(pb.KickRequest(who="slow"), timeout=0.5)
-        async with asyncio.timeout(5):
+        for timeout in (0.5, 2.0, 8.0):
+            with pytest.raises(DeadlineError):
+                await client.kick(pb.KickRequest(who="slow"), timeout=timeout)
+            if room.started.is_set():
+                break  # else the time was over before its turn, as on a busy machine
+        async with asyncio.timeout(20):
             await room.cancelled.wait()
 
 

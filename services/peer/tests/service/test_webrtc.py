@@ -473,7 +473,10 @@ def spoil(wire: WebRtcWire, is_lost: Callable[[bytes], bool]) -> None:
     path._recv = receive_some
 
 
-async def test_one_packet_of_ten_is_lost_and_nothing_else(pair: Pair) -> None:
+async def test_one_packet_of_ten_is_lost_and_nothing_else(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sctp, "LIFETIME", 5.0)  # however late: what is missing was lost
     near, far = await pair.connect()
     dice = random.Random(3)
     for wire in (near, far):

@@ -37,22 +37,34 @@ async def _bounded() -> AsyncIterator[None]:
         yield
 
 
-def tells(*events: Event | str, then: str = "") -> tuple[str, ...]:
-    """A program that writes these events, and runs some more code."""
+def writes(*events: Event | str) -> list[str]:
+    """Lines of code that write these events."""
     lines = [event if isinstance(event, str) else event.model_dump_json() for event in events]
-    code = "\n".join(
-        ["import os, signal, sys, time", *(f"print({line!r}, flush=True)" for line in lines), then]
-    )
-    return (sys.executable, "-c", code)
+    return [f"print({line!r}, flush=True)" for line in lines]
 
 
-def waits(*last_words: Event) -> str:
-    """Code that waits for SIGTERM and then writes these events."""
-    lines = "; ".join(f"print({event.model_dump_json()!r}, flush=True)" for event in last_words)
-    return (
-        "signal.signal(signal.SIGTERM, lambda *_: None)\nsignal.pause()\n"
-        f"{lines or 'pass'}\nsys.exit(0)"
-    )
+def tells(*events: Event | str, first: str = "", then: str = "") -> tuple[str, ...]:
+    """A program that writes these events, with some more code before and behind."""
+    lines = ["import os, signal, sys, time", first, *writes(*events), then]
+    return (sys.executable, "-c", "\n".join(lines))
+
+
+HERE = "open(os.environ['ACTR_MAILBOX__PATH'], 'w').close()"
+"""Code by which a program says that it has come so far."""
+
+
+def awaits(name: str) -> str:
+    """Code that waits until the program of that name has said :data:`HERE`."""
+    folder = "os.path.dirname(os.environ['ACTR_MAILBOX__PATH'])"
+    return f"while not os.path.exists({folder} + '/{name}.db'): time.sleep(0.01)"
+
+
+def serves(*last_words: Event) -> tuple[str, ...]:
+    """A program that is ready, waits for SIGTERM, and then writes these events."""
+    signals = "{signal.SIGTERM}"
+    first = f"signal.pthread_sigmask(signal.SIG_BLOCK, {signals})\n{HERE}"
+    last = "\n".join([f"signal.sigwait({signals})", *writes(*last_words)])
+    return tells(READY, first=first, then=last)
 
 
 FRAMES = tuple((number, number * 1_000_000) for number in range(10))
@@ -63,8 +75,8 @@ ROWS = [
     for payload_type in BYTE_TYPES
 ]
 SIGNALING = tells(READY, then="signal.pause()")
-ROOM = tells(READY, then=waits(SEEN, Finished()))
-CALLER = tells(READY, *ROWS, SENT, Finished())
+ROOM = serves(SEEN, Finished())
+CALLER = tells(READY, *ROWS, SENT, Finished(), then=awaits("room"))
 
 
 @pytest.fixture
@@ -111,11 +123,13 @@ async def test_the_processes_get_a_secret_file_and_none_of_the_users_settings(
 
 
 async def test_a_killed_room_is_told_with_the_step_in_which_it_was(
-    plan: Plan, tmp_path: Path
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room = tells(READY, then="os.kill(os.getpid(), signal.SIGKILL)")
+    monkeypatch.setattr(stage, "PATIENCE", 1.0)
+    room = tells(READY, then=f"{awaits('caller')}\nos.kill(os.getpid(), signal.SIGKILL)")
     upload = Progress(payload_type="STREAM_RELIABLE", done=0, total=1)
-    report, _ = await perform(plan, tmp_path, room=room, caller=tells(READY, upload, Finished()))
+    caller = tells(READY, upload, then=f"{HERE}\nsignal.pause()")
+    report, _ = await perform(plan, tmp_path, room=room, caller=caller)
     assert not report.ok
     assert report.problem is not None
     assert report.problem.startswith("the room was killed by SIGKILL during")
@@ -169,10 +183,8 @@ async def test_a_room_that_will_not_end_is_a_problem(
 ) -> None:
     monkeypatch.setattr(stage, "STOP_TIMEOUT", 0.2)
     monkeypatch.setattr("actr_peer.cli.demo.children.STOP_TIMEOUT", 0.2)
-    deaf = (
-        'signal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint(\'{"event": "ready"}\', flush=True)'
-    )
-    room = tells(then=f"{deaf}\nwhile True: signal.pause()")
+    deaf = f"signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{HERE}"
+    room = tells(READY, first=deaf, then="while True: signal.pause()")
     report, _ = await perform(plan, tmp_path, room=room)
     assert report.problem == "the room did not end in time"
 

@@ -155,6 +155,30 @@ async def test_anyio_scopes_and_groups_entered_before_it_waits_work() -> None:
     assert await run(body) == (True, "moved on")
 
 
+@pytest.mark.parametrize("how", ["by hand", "by a deadline that is over", "from outside it"])
+async def test_an_anyio_scope_that_is_cancelled_before_it_waits_strikes_when_it_waits(
+    how: str,
+) -> None:
+    anyio = pytest.importorskip("anyio")
+
+    async def body() -> str:
+        deadline = 0 if how == "by a deadline that is over" else float("inf")
+        with anyio.CancelScope(deadline=deadline) as scope:
+            if how == "by hand":
+                scope.cancel()
+            elif how == "from outside it":  # in the turn between its first step and its task
+                asyncio.get_running_loop().call_soon(scope.cancel)
+            with anyio.CancelScope():  # another one, which the cancellation passes through
+                await asyncio.Event().wait()
+        await asyncio.sleep(0)
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0, "nothing is left of it"
+        return "moved on" if scope.cancelled_caught else "no"
+
+    assert await run(body) == (True, "moved on")
+
+
 async def test_a_cancellation_before_it_waits_strikes_when_it_waits() -> None:
     async def body() -> str:
         task = asyncio.current_task()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -39,7 +38,8 @@ class Log:
     is_ready: bool = True
     """For batches that must not wait."""
     seconds: float = 0.0
-    """What a batch takes at least."""
+    """What a batch takes, by ``clock``."""
+    time: float = 0.0
     is_closed: bool = False
     closing: Callable[[], object] = lambda: None
 
@@ -53,7 +53,7 @@ class Log:
         self.gate.wait(5)
         if any(operation.name == self.breaks_at for operation in batch):
             raise ValueError("cannot go on")
-        time.sleep(self.seconds)
+        self.time += self.seconds
         self.batches.append([operation.name for operation in batch])
         self.threads.add(threading.get_ident())
 
@@ -61,6 +61,9 @@ class Log:
         if self.is_ready:
             self.apply(batch)
         return self.is_ready
+
+    def clock(self) -> float:
+        return self.time
 
     def close(self) -> None:
         self.closing()
@@ -201,7 +204,7 @@ async def quick_writer(
     """A writer that has found its store quick, and what commits operations, all in one turn, and
     says whether the loop itself has done it."""
     committed = asyncio.Event()
-    writer = ThreadWriter(log, lambda batch: committed.set(), "test")
+    writer = ThreadWriter(log, lambda batch: committed.set(), "test", clock=log.clock)
     writer.failed.add_done_callback(lambda failed: committed.set())
     await writer.start()
 

@@ -65,6 +65,18 @@ class StandIn:
     def done(self) -> bool:
         return self.task is not None and self.task.done()
 
+    # What anyio looks at before it cancels a task, of the private parts of every task.
+
+    @property
+    def _must_cancel(self) -> bool:
+        """A cancellation waits for the coroutine's next suspension."""
+        return self._cancels > 0 if self.task is None else self.task._must_cancel  # type: ignore[attr-defined]
+
+    @property
+    def _fut_waiter(self) -> asyncio.Future[Any] | None:
+        """What the task waits for: before there is one, nothing."""
+        return None if self.task is None else self.task._fut_waiter  # type: ignore[attr-defined]
+
     def __getattr__(self, name: str) -> Any:
         if self.task is None:
             raise AttributeError(f"{name}: the handler has not waited yet, so it has no task")

@@ -89,13 +89,20 @@ class ThreadWriter(Generic[Op, Opened]):
     Args:
         store: Opened and closed by the thread, and used by it while a batch is handed over.
         committed: Called on the loop with each batch, once it is safe.
+        clock: Seconds, by which commits are measured.
     """
 
     def __init__(
-        self, store: Store[Op, Opened], committed: Callable[[list[Op]], None], name: str
+        self,
+        store: Store[Op, Opened],
+        committed: Callable[[list[Op]], None],
+        name: str,
+        *,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._store = store
         self._committed = committed
+        self._clock = clock
         self._gathered: deque[Op] = deque()
         """Bounded by what the submitter admits."""
         self._is_busy = False
@@ -159,7 +166,7 @@ class ThreadWriter(Generic[Op, Opened]):
         batch = list(self._gathered)
         if sum(operation.size for operation in batch) > LOOP_BATCH_BYTES:
             return False
-        started = time.perf_counter()
+        started = self._clock()
         try:
             if not self._store.apply_now(batch):
                 return False
@@ -167,7 +174,7 @@ class ThreadWriter(Generic[Op, Opened]):
             self._fail(exc)
             return True
         self._gathered.clear()
-        self._report(batch, time.perf_counter() - started)
+        self._report(batch, self._clock() - started)
         return True
 
     def _report(self, batch: list[Op], seconds: float) -> None:
@@ -202,9 +209,9 @@ class ThreadWriter(Generic[Op, Opened]):
             call(self._opened.set_result, found)
             try:
                 while batch := self._batches.get():
-                    started = time.perf_counter()
+                    started = self._clock()
                     self._store.apply(batch)
-                    call(self._report, batch, time.perf_counter() - started)
+                    call(self._report, batch, self._clock() - started)
                     # The loop is to free it: here that would hold up the next one.
                     del batch
             except BaseException as exc:  # noqa: BLE001 - carried to the loop, raised there
