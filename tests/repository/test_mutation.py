@@ -6,13 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.table import MovedError, Mutation, load
+from tests.mutation.table import ROOT, MovedError, Mutation, load
 
 SOURCE = "def f(x):\n    if x > 1:\n        return 1\n    return 0\n"
 
 
 def mutation(line: str, becomes: str) -> Mutation:
     return Mutation(name="n", file="f.py", line=line, becomes=becomes, tests=("t",))
+
+
+@pytest.mark.parametrize("one", load(), ids=lambda one: one.name)
+def test_every_mutation_fits_the_tree_and_its_tests_exist(one: Mutation) -> None:
+    source = (ROOT / one.file).read_text("utf-8")
+    assert one.apply(source) != source
+    assert [test for test in one.tests if not (ROOT / test).is_file()] == []
 
 
 def test_a_line_keeps_its_indentation() -> None:

@@ -16,8 +16,10 @@ OWN = "actr-proto"
 SERVICES = ("signaling", "peer")
 
 
-FILES = ("requirements/dev.txt", "requirements/build.txt") + tuple(
-    f"services/{service}/requirements.txt" for service in SERVICES
+FILES = (
+    "requirements/dev.txt",
+    "requirements/build.txt",
+    *(f"services/{service}/requirements.txt" for service in SERVICES),
 )
 
 

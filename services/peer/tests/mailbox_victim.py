@@ -22,6 +22,9 @@ from actr_peer.protocol.mailbox import Put, Request
 from actr_peer.protocol.payload import PayloadType
 
 IN_FLIGHT = 64
+ALONE = asyncio.Event()
+"""One request is left, perhaps one that kills."""
+TASKS: set[asyncio.Task[None]] = set()
 
 
 POISONS: dict[str, Callable[[], None]] = {
@@ -38,6 +41,12 @@ def _apply_and_die(apply: Callable[[Any], None], connection: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+async def _die_alone() -> None:
+    """Once no other request is left, so that no handler runs."""
+    await ALONE.wait()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def say(*words: object) -> None:
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
@@ -46,6 +55,9 @@ async def handle(item: Request, turn: Turn) -> Outcome:
     say("start", item.request_id, item.attempts)
     if kill := POISONS.get(item.request_id):
         kill()
+    if item.request_id == "kills-deferred":
+        TASKS.add(asyncio.create_task(_die_alone()))
+        return turn.defer()  # type: ignore[return-value]  # as a handler's runner does
     async with turn.transaction() as tx:
         await tx.execute("INSERT INTO effect(id) VALUES(?)", (item.request_id,))
     if item.request_id == "kills-in-commit":
@@ -85,6 +97,8 @@ class Victim:
         self.look()
 
     def look(self) -> None:
+        if len(self.missing) == 1:
+            ALONE.set()
         if not self.missing and not self.mailbox.depth:
             self.finished.set()
 

@@ -81,3 +81,19 @@ async def test_a_request_that_kills_the_process_is_a_dead_letter_after_three_tim
     assert ["start", "behind", "0"] in said, "what merely waited behind it is not blamed"
     assert said[-2:] == [["dead", poison, "3"], ["end"]]
     assert effects(path) == ["before", "behind", "last"]
+
+
+async def test_a_deferred_reply_whose_task_kills_the_process_is_a_dead_letter_after_three_times(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "box.db"
+    poison = "kills-deferred"
+    names = ["before", poison, "behind", "last"]
+    for crash in range(3):
+        said = await run(path, names)
+        starts = [words for words in said if words[0] == "start" and words[1] == poison]
+        assert starts == [["start", poison, str(crash)]]
+        assert said[-1] != ["end"]
+    said = await run(path, names)
+    assert said[-2:] == [["dead", poison, "3"], ["end"]]
+    assert effects(path) == ["before", "behind", "last"]

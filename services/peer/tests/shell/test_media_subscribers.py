@@ -128,3 +128,14 @@ async def test_what_waits_goes_with_its_remote(media: MediaSubscribers) -> None:
     assert len(asyncio.all_tasks()) == before + 1
     media.receive(ALICE, frame("cam"))
     assert media.waiting == 2
+
+
+async def test_what_unregisters_a_callback_leaves_a_later_one(media: MediaSubscribers) -> None:
+    got: list[str] = []
+    first = media.register("cam", lambda each, sender: got.append("first"))
+    first()
+    media.register("cam", lambda each, sender: got.append("second"))
+    first()
+    media.receive(ALICE, frame("cam"))
+    await turns()
+    assert got == ["second"]

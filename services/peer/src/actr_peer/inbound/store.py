@@ -19,7 +19,7 @@ from actr_peer.inbound.rows import (
     request_of,
     to_unsigned,
 )
-from actr_peer.protocol.mailbox import MAX_CRASHES, Request, give_up
+from actr_peer.protocol.mailbox import MAX_CRASHES, Request, blame, give_up
 from actr_peer.protocol.remembered import Finished
 from actr_peer.storage.batches import Batches
 from actr_peer.storage.database import Connect, Connection, Durability
@@ -132,11 +132,11 @@ class MailboxStore:
         counted = execute("SELECT value FROM actr_meta WHERE name='generation'").fetchone()
         if counted is None or counted[0] != journal.generation:
             execute("BEGIN IMMEDIATE")
-            for sequence, is_deferred in journal.interrupted().items():
+            for sequence, is_crash in blame(journal.interrupted()).items():
                 execute(
                     "UPDATE actr_inbox SET attempts=attempts+1, crashes=crashes+?"
                     " WHERE sequence=? AND state=0",
-                    (0 if is_deferred else 1, sequence),
+                    (int(is_crash), sequence),
                 )
             execute(
                 "INSERT OR REPLACE INTO actr_meta VALUES('generation', ?)", (journal.generation,)

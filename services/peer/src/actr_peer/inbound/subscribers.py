@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import isawaitable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from actr_peer.errors import BrokenError, BusyError, LimitError, PeerError
 from actr_peer.protocol.chunks import Chunk, check_channel_id
@@ -69,10 +69,6 @@ class Guarded(Generic[Item]):
     def _note(self, sender: ActrId, exc: BaseException) -> None:
         self.failed += 1
         note_failure(f"callback for {sender}", self.name, exc)
-
-
-def _forget(callbacks: dict[Any, Any], key: object) -> None:
-    callbacks.pop(key, None)
 
 
 class _Line:
@@ -220,13 +216,19 @@ class MediaSubscribers:
     def register(self, track_id: str | None, callback: MediaCallback) -> Callable[[], None]:
         """Call ``callback(frame, sender)`` for frames of ``track_id``; None is any other track.
 
+        Returns what unregisters it, and no later callback of the track.
+
         Raises:
             BusyError: If the track has a callback already.
         """
         if track_id in self._callbacks:
             raise BusyError(f"track {track_id!r} has a callback; unregister it first")
-        self._callbacks[track_id] = Guarded(f"media/{track_id or 'any'}", callback)
-        return partial(_forget, self._callbacks, track_id)
+        guarded = self._callbacks[track_id] = Guarded(f"media/{track_id or 'any'}", callback)
+        return partial(self._unregister, track_id, guarded)
+
+    def _unregister(self, track_id: str | None, callback: Guarded[MediaFrame]) -> None:
+        if self._callbacks.get(track_id) is callback:
+            del self._callbacks[track_id]
 
     @property
     def waiting(self) -> int:

@@ -241,11 +241,11 @@ class Context:
         return self._actor.open_stream(remote, channel_id, latency_first=latency_first)
 
     def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:
-        """Have ``callback(chunk, sender)`` called for each item; returns what ends it."""
+        """Have ``callback(chunk, sender)`` called for each item; returns what unregisters it."""
         return self._actor.register_stream(channel_id, callback)
 
     def register_media(self, track_id: str | None, callback: MediaCallback) -> Callable[[], None]:
-        """Have ``callback(frame, sender)`` called for each frame; returns what ends it."""
+        """Have ``callback(frame, sender)`` called for each frame; returns what unregisters it."""
         return self._actor.register_media(track_id, callback)
 
     async def publish(

@@ -91,7 +91,7 @@ class ActrRef:
         return self._node.open_stream(remote, channel_id, latency_first=latency_first)
 
     def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:
-        """Have ``callback(chunk, sender)`` called for each item; returns what ends it."""
+        """Have ``callback(chunk, sender)`` called for each item; returns what unregisters it."""
         return self._node.register_stream(channel_id, callback)
 
     def register_media(self, track_id: str | None, callback: MediaCallback) -> Callable[[], None]:

@@ -93,7 +93,7 @@ class Request:
     sequence: int = 0
     """Given by the mailbox: the order of arrival."""
     crashes: int = 0
-    """Starts during which the process died while the handler ran."""
+    """Starts during which the process died while the handler ran, or only deferred replies."""
     failures: int = 0
     """Starts that ended with a failure of the handler."""
     arrived_at: float | None = field(default=None, repr=False, compare=False)
@@ -143,6 +143,25 @@ Put = Stored | Repeated | Refused
 
 STORED = Stored()
 REPEATED_QUIETLY = Repeated(None)
+
+
+def blame(interrupted: dict[int, bool]) -> dict[int, bool]:
+    """Say whom the death of the process counts as a crash.
+
+    It counts so for each handler that ran. For deferred replies it does where no handler ran:
+    then a task of one of them has ended the process, or something from outside.
+
+    Args:
+        interrupted: Sequence number of each request that ran, to whether it was deferred.
+
+    Returns:
+        The same numbers, to whether it is a crash; where not, it is an attempt only.
+    """
+    is_deferred_only = all(interrupted.values())
+    return {
+        sequence: is_deferred_only or not is_deferred
+        for sequence, is_deferred in interrupted.items()
+    }
 
 
 def give_up(request: Request, *, max_attempts: int, max_crashes: int = MAX_CRASHES) -> str | None:
