@@ -24,6 +24,7 @@ from actr_peer.protocol.bounds import (
     MAX_TRACEPARENT_CHARS,
     MAX_TRACESTATE_CHARS,
     UNSCANNED_BYTES,
+    channel_of,
     check,
     request_id_of,
 )
@@ -202,3 +203,14 @@ def test_who_broke_a_rule_is_known_by_the_id_of_its_request() -> None:
 )
 def test_what_cannot_be_answered_has_no_id(data: bytes) -> None:
     assert request_id_of(data) == ""
+
+
+def test_a_chunk_that_breaks_a_rule_is_known_by_its_channel() -> None:
+    crowded = pb.StreamChunk(channel_id="c", opening=300, metadata={str(n): "" for n in range(65)})
+    data = crowded.SerializeToString()
+    with pytest.raises(RemoteProtocolError):
+        decode_chunk(data)
+    assert channel_of(data) == ("c", 300)
+    assert channel_of(pb.StreamChunk(channel_id="c").SerializeToString()) == ("c", 0)
+    assert channel_of(pb.StreamChunk(channel_id=ID + "x").SerializeToString()) is None
+    assert channel_of(b"\x0a\x01\xff") is None

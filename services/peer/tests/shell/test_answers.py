@@ -105,6 +105,7 @@ class Heard:
                 cancel=lambda _, request_id: self.said.append(("cancel", request_id)),
                 open_stream=unused,
                 chunk=unused,
+                reject_chunk=unused,
             )
         )
 

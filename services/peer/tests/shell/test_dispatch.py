@@ -92,6 +92,7 @@ class Bench:
                 cancel=unused,
                 open_stream=unused,
                 chunk=unused,
+                reject_chunk=unused,
             )
         )
 

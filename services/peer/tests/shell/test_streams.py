@@ -23,6 +23,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.streams import FIRST, WINDOW
 from actr_peer.transport import channels
 from actr_peer.transport import streams as module
+from actr_peer.transport.channels import MAX_STREAMS_PER_REMOTE
 from actr_peer.transport.streams import StreamReader
 
 
@@ -459,6 +460,31 @@ async def test_an_opening_that_was_left_without_an_end_does_not_hold_up_the_next
     await turns()
     assert heard == [b"1", b"2"]
     assert pair.far.open_count == 1
+
+
+async def test_a_chunk_that_cannot_be_read_ends_its_stream_after_what_came(pair: Pair):
+    writer, reader = pair.channel()
+    await writer.send(b"before")
+    await turns()
+    pair.far.reject(pair.far_link, "c", 0, RemoteProtocolError("65 entries"))  # type: ignore[arg-type]
+    assert (await anext(reader)).data == b"before"
+    with pytest.raises(RemoteProtocolError):
+        await anext(reader)
+    await turns()
+    assert writer.is_stopped
+    assert pair.far.counts.broken == 1
+
+
+async def test_ended_channels_do_not_use_up_the_bound(pair: Pair):
+    subscribers = StreamSubscribers(pair.far, Block().start)
+    subscribers.register("c", lambda chunk, sender: None)
+    for _ in range(MAX_STREAMS_PER_REMOTE + 1):
+        writer = pair.named()
+        await writer.send(b"one")
+        writer.end()
+        await turns(5)
+    await turns()
+    assert pair.near.open_count == pair.far.open_count == 0
 
 
 async def test_a_channel_has_one_writer_at_a_time(pair: Pair):

@@ -14,7 +14,7 @@ from functools import partial
 
 from actr_peer.errors import CallError, Code, PeerError, RemoteProtocolError
 from actr_peer.inbound.stalled import StalledLanes
-from actr_peer.protocol.bounds import request_id_of
+from actr_peer.protocol.bounds import channel_of, request_id_of
 from actr_peer.protocol.chunks import Chunk, decode_chunk
 from actr_peer.protocol.envelopes import (
     CANCEL,
@@ -52,6 +52,8 @@ class Routes:
     open_stream: Callable[[Link, Envelope], None]
     """A request that opens a stream came."""
     chunk: Callable[[Link, PayloadType, Chunk], None]
+    reject_chunk: Callable[[Link, str, int, PeerError], None]
+    """A chunk of this channel and opening could not be read."""
 
 
 @dataclass(slots=True)
@@ -152,8 +154,11 @@ class Dispatcher:
     def _chunk(self, link: Link, payload_type: PayloadType, message: bytes) -> None:
         try:
             chunk = decode_chunk(message)
-        except RemoteProtocolError:
+        except RemoteProtocolError as exc:
             self.counts.undecodable += 1
+            channel = channel_of(message)
+            if channel is not None:
+                self._routes.reject_chunk(link, *channel, exc)
             return
         self._routes.chunk(link, payload_type, chunk)
 

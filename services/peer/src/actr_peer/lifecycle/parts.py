@@ -109,6 +109,7 @@ class Parts:
                 cancel=self._cancel,
                 open_stream=self.openings.open,
                 chunk=self.streams.receive,
+                reject_chunk=self.streams.reject,
             )
         )
         self.link_events.message = self.dispatcher.message

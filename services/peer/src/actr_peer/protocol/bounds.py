@@ -78,6 +78,7 @@ CHUNK: Mapping[int, Bound] = MappingProxyType(
 
 _OTHER = Bound(MAX_FIELDS, MAX_UNKNOWN_BYTES)
 _REQUEST_ID, _DIRECTION = 1, 2
+_CHANNEL_ID, _OPENING = 1, 9
 
 
 def is_utf8(value: object) -> bool:
@@ -121,6 +122,20 @@ def request_id_of(data: bytes) -> str:
     except (RemoteProtocolError, UnicodeDecodeError):
         return ""
     return found if len(found) <= MAX_ID_CHARS else ""
+
+
+def channel_of(data: bytes) -> tuple[str, int] | None:
+    """Which channel and opening a chunk that breaks the rules is of; None: nobody can say."""
+    channel_id, opening = "", 0
+    try:
+        for number, start, end in _fields(data):
+            if number == _CHANNEL_ID and end - start <= 4 * MAX_ID_CHARS:
+                channel_id = data[start:end].decode()
+            elif number == _OPENING:
+                opening, _ = read_varint(data, start)
+    except (RemoteProtocolError, UnicodeDecodeError, IndexError):
+        return None
+    return (channel_id, opening) if 0 < len(channel_id) <= MAX_ID_CHARS else None
 
 
 def _fields(data: bytes) -> list[tuple[int, int, int]]:

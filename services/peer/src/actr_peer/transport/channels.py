@@ -158,6 +158,13 @@ class Streams:
             # A latency-first end may overtake all of its items: they begin nothing any more.
             self._remember_opening((link.remote, chunk.channel_id), chunk.opening)
 
+    def reject(self, link: Link, channel_id: str, opening: int, error: PeerError) -> None:
+        """A chunk could not be read: what the channel has lost, its reader must hear of."""
+        reader = self._readers.get((link.remote, channel_id, opening))
+        if reader is not None and reader.link is link:
+            self.counts.broken += 1
+            reader.fail(error)
+
     def came_early(self, remote: ActrId, channel_id: str) -> bool:
         """Whether items of a channel have come, and gone, before its opening."""
         return (remote, channel_id, 0) in self._refused
