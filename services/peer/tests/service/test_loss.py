@@ -238,6 +238,35 @@ async def test_notes_that_are_cut_short_while_the_actor_runs_end_nothing(
         await names_in(path)
 
 
+async def test_a_link_to_a_mailbox_is_that_mailbox(path: Path) -> None:
+    await promise(path, "a")
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    async with Mailbox(path):
+        with pytest.raises(BusyError):
+            await names_in(link)
+    await delete(path)
+    with pytest.raises(ConfigError, match="has lost what was promised"):
+        await names_in(link)
+
+
+async def test_an_actor_that_changes_its_folder_keeps_its_mailbox(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "INTERVAL", 0.0)
+    monkeypatch.chdir(path.parent)
+    async with Mailbox(path.name) as mailbox:
+        assert await put(mailbox, request("a")) == STORED
+        monkeypatch.chdir("/")
+        assert await put(mailbox, request("b")) == STORED
+    assert await names_in(path) == ["a", "b"]
+
+
+async def test_a_path_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="null"):
+        Mailbox("a\0b")
+
+
 @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
 async def test_a_file_that_another_program_keeps_locked_is_busy_at_the_start(
     path: Path, mode: str, monkeypatch: pytest.MonkeyPatch

@@ -188,7 +188,7 @@ def _perform(verb: str, path: Path, numbers: list[int]) -> list[int]:
     except BusyError:
         pass  # the peer runs: it does it
     try:
-        return ask(f"{path}-letters", verb, numbers)
+        return ask(f"{path.resolve()}-letters", verb, numbers)
     except (OSError, ValueError) as exc:
         raise UnreachableError(f"the peer that has {path}", str(exc)) from exc
 

@@ -39,7 +39,7 @@ from actr_peer.protocol.mailbox import (
 )
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.remembered import Remembered
-from actr_peer.storage.database import Connect, Connection, Durability, connect
+from actr_peer.storage.database import Connect, Connection, Durability, connect, real_path
 from actr_peer.storage.journal import Journal, NoJournal
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Finish, Insert, Operation, Task
@@ -81,7 +81,7 @@ class Mailbox:
         after_loss: AfterLoss = "refuse",
         connect: Connect = connect,
     ) -> None:
-        self.path = path = str(path or ":memory:")
+        self.path = path = real_path(str(path or ":memory:"))
         self.on_pressure: Callable[[Pressure], None] = lambda pressure: None
         """Told when senders begin to be pushed back, and when they no longer are."""
         self.on_trouble: Callable[[Exception], None] = lambda error: None

@@ -12,6 +12,7 @@ from actr_peer.inbound.letters import Filter, Letter, list_letters, read_letter
 from actr_peer.inbound.requests import list_requests, read_request
 from actr_peer.inbound.rows import VERSION
 from actr_peer.protocol.mailbox import State
+from actr_peer.storage.database import real_path
 from actr_peer.storage.journal import read_running
 
 
@@ -39,7 +40,7 @@ def look(path: str, which: Filter, state: State = State.DEAD) -> list[Letter]:
     with _opened(path) as connection:
         if state is State.DEAD:
             return list_letters(connection, which=which)
-        return list_requests(connection, which, state, read_running(path + "-run"))
+        return list_requests(connection, which, state, read_running(real_path(path) + "-run"))
 
 
 def show(path: str, sequence: int) -> Letter | None:
@@ -50,4 +51,4 @@ def show(path: str, sequence: int) -> Letter | None:
     """
     with _opened(path) as connection:
         letter = read_letter(connection, sequence=sequence)
-        return letter or read_request(connection, sequence, read_running(path + "-run"))
+        return letter or read_request(connection, sequence, read_running(real_path(path) + "-run"))

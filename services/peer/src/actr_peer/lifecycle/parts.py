@@ -31,6 +31,7 @@ from actr_peer.protocol.envelopes import Envelope
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox import Request
 from actr_peer.service import Service
+from actr_peer.storage.database import real_path
 from actr_peer.tasks import Tasks
 from actr_peer.transport.answers import answer
 from actr_peer.transport.channels import Streams
@@ -115,7 +116,7 @@ class Parts:
         self.link_events.message = self.dispatcher.message
 
     def _join_outbound(self) -> None:
-        path = self.config.mailbox_path
+        path = real_path(str(self.config.mailbox_path or ""))
         outbox = Outbox(
             f"{path}-outbox" if path else "",
             durability=self.durability,

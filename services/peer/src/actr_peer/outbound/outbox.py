@@ -31,7 +31,7 @@ from actr_peer.outbound.outbox_store import (
 from actr_peer.protocol.mailbox import ROW_BYTES
 from actr_peer.protocol.owed import MAX_OPEN, MAX_WINDOW, Owed
 from actr_peer.protocol.remembered import LOT
-from actr_peer.storage.database import Connect, Connection, Durability, connect, is_full
+from actr_peer.storage.database import Connect, Connection, Durability, connect, is_full, real_path
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Finish, Insert, Operation, Task
 from actr_peer.storage.pages import VITAL
@@ -75,7 +75,7 @@ class Outbox:
         after_loss: AfterLoss = "refuse",
         connect: Connect = connect,
     ) -> None:
-        self.path = str(path)
+        self.path = real_path(str(path))
         self.store_id = secrets.randbits(63) | 1
         """Random, of this run: what another run of this file, or of an older copy of it, has
         numbered cannot be mistaken for its own."""

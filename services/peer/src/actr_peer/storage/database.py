@@ -191,6 +191,22 @@ def _half_of_volume(path: str) -> int:
     return (volume.f_bavail * volume.f_frsize + own) // 2
 
 
+def real_path(path: str) -> str:
+    """Where a state file is, whatever link leads to it, and wherever the process goes.
+
+    Its lock, log and notes lie beside it; a second name for it would have others.
+
+    Raises:
+        ConfigError: If it is no path.
+    """
+    if path in ("", ":memory:"):
+        return path
+    try:
+        return os.path.realpath(path)
+    except ValueError as exc:
+        raise ConfigError(f"state file {path!r}: {exc}") from exc
+
+
 def file_size(path: str) -> int:
     """Bytes; 0 for a file that is not there."""
     try:
