@@ -17,6 +17,8 @@ from demo import chat_pb2 as pb
 from demo.chat_actr import ChatService
 
 ROOM = ActrId("abused", "room", "1")
+BUDGET_BYTES = 24 * 1024 * 1024
+"""What is held for all remotes here: the usual bound takes longer to reach than an abuse lasts."""
 
 
 class Room(ChatService):
@@ -67,6 +69,7 @@ async def main(signaling: str) -> None:
         durability="memory",
     )
     async with System(config).attach(Room()) as node:
+        node.wiring.transport.budget.max_bytes = BUDGET_BYTES
         ready = {"address": node.wiring.websocket.address}
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()

@@ -264,6 +264,12 @@ class Lanes:
         self._count()
         return last
 
+    def let_go(self) -> None:
+        """The session is over: free what is held at once, for its parts refer to each other."""
+        for receiver in self.receivers:
+            receiver.restart()
+        self.latency_receiver.restart()
+
     # Out
 
     def acks(self) -> list[bytes]:

@@ -304,6 +304,7 @@ class Link:
             self._bundle.shut(bye)
         except Exception as exc:  # noqa: BLE001  decision 6: those above hear of the end even so
             note_failure("transport", f"link/{self.remote}", exc)
+        self._session.lanes.let_go()
         try:
             self._setup.sink.gone(self, error)
         except Exception as exc:  # noqa: BLE001  decision 6: who drops a link goes on
