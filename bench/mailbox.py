@@ -139,6 +139,9 @@ def row_of(number: int) -> Row:
 class BareStore:
     """The mailbox's table and statement, and nothing else of it."""
 
+    trouble: Exception | None = None
+    loss = ""
+
     def __init__(self, folder: Path, upsert: Upsert) -> None:
         self._path = folder / "box.db"
         self._upsert = upsert

@@ -55,7 +55,7 @@ async def main(folder: Path) -> dict[str, object]:
         for n, item in enumerate(deliveries.requests):
             mailbox.complete(item, f"reply {n}".encode() * 10)
         await settled(mailbox)
-        report["completed"] = await mailbox._ledger.ask(
+        report["completed"] = await mailbox.state_file.ask(
             lambda c: c.execute("SELECT count(*) FROM actr_inbox WHERE state=2").fetchone()[0]
         )
         answer = await put(mailbox, request("reuses the room of what is done", size=SIZE))
@@ -67,7 +67,7 @@ async def main(folder: Path) -> dict[str, object]:
         report["depth"] = mailbox.depth
     async with Mailbox(folder / "box.db", max_bytes=64_000_000) as mailbox:
         report["recovered"] = mailbox.counts.recovered
-        report["integrity"] = await mailbox._ledger.ask(
+        report["integrity"] = await mailbox.state_file.ask(
             lambda c: c.execute("PRAGMA integrity_check").fetchone()[0]
         )
     return report

@@ -72,7 +72,9 @@ async def live(
             made.append(Cut(image, *notes, promised.copy()))
 
     async with open_mailbox(kind, disk, path, durability) as mailbox:
-        await mailbox._ledger.ask(lambda connection: connection.execute("CREATE TABLE effect(id)"))
+        await mailbox.state_file.ask(
+            lambda connection: connection.execute("CREATE TABLE effect(id)")
+        )
         disk.on_step = maybe_cut
 
         def run(items: list[Request]) -> None:
@@ -143,7 +145,7 @@ async def faults(
     async with open_mailbox(kind, disk, path, durability) as mailbox:
         queued: list[Request] = []
         mailbox.attach(queued.extend)
-        check, effects, finished = await mailbox._ledger.ask(_look)
+        check, effects, finished = await mailbox.state_file.ask(_look)
         names = [item.request_id for item in queued]
         if check != ["ok"]:
             found.append(f"corrupt: {check[:2]}")

@@ -116,5 +116,5 @@ class Actor:
 
 async def settled(mailbox: Mailbox) -> None:
     """Return when all that was handed to the writer is committed."""
-    mailbox._ledger.flush()
-    await mailbox._ledger.ask(lambda connection: None)
+    mailbox.state_file.flush()
+    await mailbox.state_file.ask(lambda connection: None)

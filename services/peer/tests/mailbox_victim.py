@@ -105,7 +105,7 @@ class Victim:
 
 async def main(path: str, names: list[str]) -> None:
     async with Mailbox(path) as mailbox:
-        await mailbox._ledger.ask(
+        await mailbox.state_file.ask(
             lambda c: c.execute("CREATE TABLE IF NOT EXISTS effect(n INTEGER PRIMARY KEY, id)")
         )
         victim = Victim(mailbox, names)

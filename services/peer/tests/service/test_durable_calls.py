@@ -78,8 +78,8 @@ class Bench:
 
     async def saved(self) -> None:
         """Return when all that rides is committed."""
-        self.outbox._ledger.flush()
-        await self.outbox._ledger.ask(lambda connection: None)
+        self.outbox.state_file.flush()
+        await self.outbox.state_file.ask(lambda connection: None)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ async def test_a_refused_call_takes_nothing_from_the_next_of_its_key(
 ) -> None:
     held: list[Insert] = []
     with monkeypatch.context() as patch:
-        patch.setattr(bench.outbox._ledger, "write", held.append)
+        patch.setattr(bench.outbox.state_file, "write", held.append)
         left = bench.call(b"left", "key")
         await asyncio.sleep(0)
         left.cancel()
@@ -204,7 +204,7 @@ async def test_a_deadline_before_the_commit_says_that_nothing_is_kept(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     held: list[Any] = []
-    monkeypatch.setattr(bench.outbox._ledger, "write", held.append)
+    monkeypatch.setattr(bench.outbox.state_file, "write", held.append)
     with pytest.raises(DeadlineError, match="no durable call was accepted"):
         await bench.call(b"", key, timeout=0.01)
     assert bench.durable.keys() == []

@@ -175,7 +175,7 @@ async def test_a_file_that_is_taken_away_takes_nothing_new_until_it_is_back(
     heard: list[str] = []
     taken, away = beside(path, suffix), beside(path, ".away")
     async with Mailbox(path) as mailbox:
-        mailbox.on_trouble = lambda error: heard.append(str(error))
+        mailbox.state_file.on_trouble = lambda error: heard.append(str(error))
         deliveries = Deliveries(mailbox)
         assert await put(mailbox, request("a")) == STORED
         shutil.move(taken, away)
@@ -186,10 +186,10 @@ async def test_a_file_that_is_taken_away_takes_nothing_new_until_it_is_back(
         mailbox.complete((await deliveries.wait_for(1))[0], b"reply")
         await settled(mailbox)
         assert await put(mailbox, request("a")) == Repeated(b"reply"), "what was accepted ends"
-        assert "deleted or replaced" in mailbox.trouble
+        assert "deleted or replaced" in mailbox.state_file.trouble
         shutil.move(away, taken)
         assert await put(mailbox, request("b")) == STORED
-        assert mailbox.trouble == ""
+        assert mailbox.state_file.trouble == ""
     assert len(heard) == 1
     assert caplog.text.count("takes nothing new") == 1
     assert await names_in(path) == ["b"]
@@ -286,7 +286,9 @@ async def test_a_durable_call_is_not_accepted_into_a_file_that_was_taken_away(
 ) -> None:
     monkeypatch.setattr(watch, "INTERVAL", 0.0)
     path = tmp_path / "out.db"
+    heard: list[str] = []
     async with Outbox(str(path)) as outbox:
+        outbox.state_file.on_trouble = lambda error: heard.append(str(error))
         os.unlink(path)
         call = OpenCall(
             call_key="k",
@@ -297,6 +299,7 @@ async def test_a_durable_call_is_not_accepted_into_a_file_that_was_taken_away(
         )
         with pytest.raises(CallError, match="deleted or replaced"):
             await outbox.add(call, lambda number, low, store_id: b"envelope")
+        assert [outbox.state_file.trouble] == heard, "told once, and shown for as long as it lasts"
 
 
 async def test_the_log_beside_a_reader_is_bounded_and_short_again_after_it(

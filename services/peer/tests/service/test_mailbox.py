@@ -53,7 +53,8 @@ async def test_a_reply_is_read_back_once_for_all_repeats_that_wait_for_it(path: 
         (item,) = await deliveries.wait_for(1)
         mailbox.complete(item, bytes(1 << 20))
         await settled(mailbox)
-        answers = await asyncio.gather(*(put(mailbox, request("a")) for _ in range(100)))
+        async with asyncio.timeout(20):
+            answers = await asyncio.gather(*(put(mailbox, request("a")) for _ in range(100)))
         replies = {id(answer.reply) for answer in answers if isinstance(answer, Repeated)}
         assert len(replies) == 1
         assert answers == [Repeated(bytes(1 << 20))] * 100
@@ -126,13 +127,13 @@ async def test_a_completion_is_saved_soon_though_nothing_else_is_written(path: P
         put(mailbox, request("a"))
         (item,) = await deliveries.wait_for(1)
         committed = asyncio.Event()
-        note = mailbox._ledger._committed
+        note = mailbox.state_file._committed
 
         def tell(batch: list[Operation]) -> None:
             note(batch)
             committed.set()
 
-        mailbox._ledger._committed = tell
+        mailbox.state_file._committed = tell
         mailbox.complete(item, b"reply")
         async with asyncio.timeout(5):
             await committed.wait()
@@ -311,7 +312,7 @@ async def test_the_file_stays_small_over_many_calls(path: Path) -> None:
                 *(put(mailbox, request(f"{turn}/{n}", size=200)) for n in range(250))
             )
         await settled(mailbox)
-        kept = await mailbox._ledger.ask(
+        kept = await mailbox.state_file.ask(
             lambda connection: connection.execute("SELECT count(*) FROM actr_inbox").fetchone()[0]
         )
     assert kept < 1000

@@ -58,7 +58,7 @@ class SplitsTheTransaction(Mailbox):
             if done is not None:
                 done(task.error)
 
-        self._ledger.write(Task(apply, tell))
+        self.state_file.write(Task(apply, tell))
 
 
 class KnowsNoDuplicates(Mailbox):

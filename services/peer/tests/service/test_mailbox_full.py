@@ -27,14 +27,14 @@ pytestmark = pytest.mark.service
 
 async def hoard(mailbox: Mailbox) -> None:
     """Fill the database, reserve excepted, with rows of the workload's own."""
-    await mailbox._ledger.ask(
+    await mailbox.state_file.ask(
         lambda connection: connection.execute("CREATE TABLE IF NOT EXISTS hoard(x)")
     )
     for size in (100_000, 4_000):
         insert = partial(_hoard, size=size)
         try:
             while True:
-                await mailbox._ledger.ask(insert)
+                await mailbox.state_file.ask(insert)
         except sqlite3.Error:
             pass
 
@@ -44,7 +44,7 @@ def _hoard(connection: Connection, *, size: int) -> None:
 
 
 async def clear(mailbox: Mailbox) -> None:
-    await mailbox._ledger.ask(lambda connection: connection.execute("DELETE FROM hoard"))
+    await mailbox.state_file.ask(lambda connection: connection.execute("DELETE FROM hoard"))
 
 
 async def test_a_small_request_does_not_overtake_a_large_one_that_finds_no_room(
@@ -105,7 +105,7 @@ async def test_a_completion_for_which_even_the_reserve_has_no_room_is_saved_late
         assert await put(mailbox, request("a")) == Repeated(bytes(300_000)), "from memory"
         await clear(mailbox)
         await settled(mailbox)
-        row = await mailbox._ledger.ask(
+        row = await mailbox.state_file.ask(
             lambda connection: connection.execute(
                 "SELECT state, length(body) FROM actr_inbox"
             ).fetchone()

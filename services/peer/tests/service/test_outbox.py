@@ -44,8 +44,8 @@ def encode(number: int, low: int, store_id: int) -> bytes:
 
 async def saved(outbox: Outbox) -> None:
     """Return when all that rides is committed."""
-    outbox._ledger.flush()
-    await outbox._ledger.ask(lambda connection: None)
+    outbox.state_file.flush()
+    await outbox.state_file.ask(lambda connection: None)
 
 
 async def test_a_call_is_numbered_committed_and_answered(path: str) -> None:
@@ -283,7 +283,7 @@ async def test_replies_that_nobody_can_ask_for_are_let_go_at_the_start(path: str
         assert outbox.completed() == ["key c"]
         await saved(outbox)
     async with Outbox(path) as outbox:
-        rows = await outbox._ledger.ask(
+        rows = await outbox.state_file.ask(
             lambda connection: connection.execute("SELECT number FROM actr_outbox").fetchall()
         )
         assert rows == [(3,)]

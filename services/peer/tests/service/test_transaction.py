@@ -27,7 +27,7 @@ pytestmark = pytest.mark.service
 @pytest.fixture(params=["power", "memory"])
 async def mailbox(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Mailbox]:
     async with Mailbox(tmp_path / "box.db", durability=request.param) as box:
-        await box._ledger.ask(
+        await box.state_file.ask(
             lambda connection: connection.execute(
                 "CREATE TABLE account(id TEXT PRIMARY KEY, balance INTEGER NOT NULL)"
             )
@@ -36,7 +36,7 @@ async def mailbox(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 
 async def balances(mailbox: Mailbox) -> dict[str, int]:
-    rows = await mailbox._ledger.ask(
+    rows = await mailbox.state_file.ask(
         lambda connection: connection.execute("SELECT id, balance FROM account").fetchall()
     )
     return dict(rows)

@@ -37,8 +37,13 @@ def status(node: Node) -> dict[str, Any]:
             "depth": node.mailbox.depth,
             "pushed_back": node.mailbox.waiting,
             "dead": len(node.mailbox.letters),
-            "trouble": node.mailbox.trouble,
+            "trouble": node.mailbox.state_file.trouble,
             **asdict(node.mailbox.counts),
+        },
+        "outbox": {
+            "path": node.durable.outbox.path,
+            "open": len(node.durable.outbox.open_calls()),
+            "trouble": node.durable.outbox.state_file.trouble,
         },
         "failures": dict(failures),
     }

@@ -84,8 +84,6 @@ class Mailbox:
         self.path = path = real_path(str(path or ":memory:"))
         self.on_pressure: Callable[[Pressure], None] = lambda pressure: None
         """Told when senders begin to be pushed back, and when they no longer are."""
-        self.on_trouble: Callable[[Exception], None] = lambda error: None
-        """Told why nothing new is taken: the file was taken away, or its log is too long."""
         self.journal: Journal = NoJournal()
         self.poisoned: list[tuple[Request, str]] = []
         """What the start gave up, and why; whoever attaches buries it."""
@@ -97,22 +95,21 @@ class Mailbox:
             after_loss=after_loss,
             connect=connect,
         )
-        self._ledger: Ledger[Found] = Ledger(path, self._store, durability, self._committed)
+        self.state_file: Ledger[Found] = Ledger(path, self._store, durability, self._committed)
         reply_bytes = max_bytes // REPLY_SHARE
         remembered = Remembered(seconds=remember, max_count=max_remembered, max_bytes=reply_bytes)
-        self._duplicates = Duplicates(self._ledger, remembered)
-        self.letters = Letters(self, self._ledger, max_bytes // DEAD_SHARE)
+        self._duplicates = Duplicates(self.state_file, remembered)
+        self.letters = Letters(self, self.state_file, max_bytes // DEAD_SHARE)
         verbs = {"replay": self.letters.replay, "drop": self.letters.drop}
         self._letterbox = Letterbox(path + "-letters", verbs)
         self._intake = Intake(
-            self._ledger,
+            self.state_file,
             self._duplicates,
             Admission(capacity, max_bytes // QUEUE_SHARE),
             self.letters,
             lambda pressure: self.on_pressure(pressure),
         )
         self.counts = self._intake.counts
-        self._trouble: Exception | None = None
         self._promised = 0
         """The highest sequence number that somebody has heard of."""
         self._sink: Callable[[list[Request]], None] | None = None
@@ -120,7 +117,7 @@ class Mailbox:
 
     async def __aenter__(self) -> Self:
         self._now = asyncio.get_running_loop().time
-        found = await self._ledger.open()
+        found = await self.state_file.open()
         self.journal = self._store.journal or self.journal
         self._intake.last_sequence = self._promised = found.last_sequence
         self._duplicates.restore(found.finished, found.horizons, self._now, quiet=found.quiet)
@@ -140,7 +137,7 @@ class Mailbox:
             await self._letterbox.__aexit__(None, None, None)
         self._duplicates.delete_forgotten()
         try:
-            await self._ledger.close()
+            await self.state_file.close()
         finally:
             self._store.close_notes()
 
@@ -213,7 +210,7 @@ class Mailbox:
         size = ROW_BYTES + len(reply or b"")
         if effects is None:
             finished = self._duplicates.finish(request, reply, self._now())
-            self._ledger.ride(Finish(finished, row, size))
+            self.state_file.ride(Finish(finished, row, size))
             self._free(request)
             return
         apply = effects.seal(validate=validate)
@@ -236,7 +233,7 @@ class Mailbox:
             if done is not None:
                 done(task.error)
 
-        self._ledger.write(Task(work, tell, size=size + effects.size, reserve=URGENT))
+        self.state_file.write(Task(work, tell, size=size + effects.size, reserve=URGENT))
 
     def _free(self, request: Request) -> None:
         self.counts.completed += 1
@@ -282,11 +279,11 @@ class Mailbox:
             )
 
         # One that finds no room is only a count.
-        self._ledger.ride(Task(work, lambda task: None, reserve=VITAL))
+        self.state_file.ride(Task(work, lambda task: None, reserve=VITAL))
 
     def transaction(self) -> Transaction:
         """Effects for :meth:`complete`."""
-        return Transaction(self._ledger)
+        return Transaction(self.state_file)
 
     # Committed
 
@@ -311,21 +308,8 @@ class Mailbox:
         finally:
             if self._store.witness is not None:
                 self._store.witness.note(self._promised)
-            if self._store.trouble is not self._trouble:
-                self._note_trouble()
             if ready:
                 self.deliver(ready)
-
-    def _note_trouble(self) -> None:
-        was_well, self._trouble = self._trouble is None, self._store.trouble
-        if was_well and self._trouble is not None:
-            self.on_trouble(self._trouble)
-
-    @property
-    def trouble(self) -> str:
-        """What is wrong with the file: what a start found lost, or why nothing new is taken."""
-        witness = self._store.witness
-        return str(self._trouble or (witness.loss if witness is not None else ""))
 
     def _inserted(self, operation: Insert, ready: list[Request]) -> None:
         request = self._intake.inserted(operation)

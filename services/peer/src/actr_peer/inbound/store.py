@@ -185,6 +185,11 @@ class MailboxStore:
         """Why nothing new is taken now; None: all is well."""
         return self._watch.trouble if self._watch is not None else None
 
+    @property
+    def loss(self) -> str:
+        """What the start found missing, and went on without; "": nothing."""
+        return self.witness.loss if self.witness is not None else ""
+
     def close_notes(self) -> None:
         """Close journal and mark: on the loop, when nobody writes to them any more."""
         self._notes.close()

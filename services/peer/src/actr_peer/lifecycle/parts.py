@@ -138,7 +138,8 @@ class Parts:
         self.wiring.on_frame = self.media_subscribers.receive
         self.wiring.is_awaited = self._is_awaited
         self.mailbox.on_pressure = partial(self.hooks.post, "on_pressure")
-        self.mailbox.on_trouble = partial(self.hooks.post, "on_error")
+        for file in (self.mailbox.state_file, self.durable.outbox.state_file):
+            file.on_trouble = partial(self.hooks.post, "on_error")
         self.handlers.on_failure = partial(self.hooks.post, "on_error")
         self.signaling_events.on_replaced = self.ended.set
 

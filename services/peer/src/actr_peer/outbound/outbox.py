@@ -89,7 +89,7 @@ class Outbox:
             after_loss=after_loss,
             connect=connect,
         )
-        self._ledger: Ledger[Found] = Ledger(self.path, self._store, durability, self._committed)
+        self.state_file: Ledger[Found] = Ledger(self.path, self._store, durability, self._committed)
         self._next = 1
         self._promised = 0
         """The highest number that is on disk."""
@@ -110,7 +110,7 @@ class Outbox:
 
     async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
-        found = await self._ledger.open()
+        found = await self.state_file.open()
         self._next = found.next_number
         self._promised = found.next_number - 1
         calls: list[OpenCall | Kept] = [*map(open_call, found.open), *found.kept]
@@ -132,7 +132,7 @@ class Outbox:
         for key in list(self._results):
             self._fail(key, ClosedError(why))
         try:
-            await self._ledger.close()
+            await self.state_file.close()
         finally:
             self._store.close_notes()
 
@@ -206,7 +206,7 @@ class Outbox:
         call.envelope = encode(call.number, self.low_water(call.remote), self.store_id)
         self._next += 1
         self._remember(call)
-        self._ledger.write(Insert((call, saved), open_row(call), len(call.envelope) + ROW_BYTES))
+        self.state_file.write(Insert((call, saved), open_row(call), len(call.envelope) + ROW_BYTES))
 
     async def room(self, call: OpenCall) -> None:
         """Wait until there may be room for ``call``: look again.
@@ -254,7 +254,7 @@ class Outbox:
         kept.reply = reply
         self._keys[call.call_key] = kept
         self._kept[call.number] = kept
-        self._ledger.ride(Finish(kept, done_row(call.number, reply), len(reply) + ROW_BYTES))
+        self.state_file.ride(Finish(kept, done_row(call.number, reply), len(reply) + ROW_BYTES))
         if future is not None and not future.done():
             future.set_result(reply)
         while len(self._kept) > self._max_kept:
@@ -280,7 +280,7 @@ class Outbox:
             if known.reply is not None:
                 return known.reply
             number = known.number
-            return await self._ledger.ask(lambda connection: _read(connection, number))
+            return await self.state_file.ask(lambda connection: _read(connection, number))
         return await asyncio.shield(self.expect(call_key))  # others may wait for the same
 
     def expect(self, call_key: str) -> asyncio.Future[bytes]:
@@ -313,14 +313,14 @@ class Outbox:
 
     def _let_go(self, number: int) -> None:
         """The row of a call is needed no more: marked with the next commit, deleted with others."""
-        self._ledger.ride(Finish(number, gone_row(number), ROW_BYTES))
+        self.state_file.ride(Finish(number, gone_row(number), ROW_BYTES))
 
     def _note_gone(self, number: int) -> None:
         self._advance(number)
         self._gone += 1
         if self._gone == LOT:
             self._gone = 0
-            self._ledger.ride(Task(sweep, self._ledger.keep_if_failed, reserve=VITAL))
+            self.state_file.ride(Task(sweep, self.state_file.keep_if_failed, reserve=VITAL))
 
     def _advance(self, number: int) -> None:
         """A number is done with, on disk."""
@@ -357,12 +357,12 @@ class Outbox:
             if operation.error is None:
                 self._note_gone(owner)
             else:
-                self._ledger.keep(operation)
+                self.state_file.keep(operation)
         elif operation.error is None:
             owner.reply = None
             self._advance(owner.number)
         elif self._keys.get(owner.call_key) is owner:
-            self._ledger.keep(operation)
+            self.state_file.keep(operation)
 
     def _inserted(self, operation: Insert) -> None:
         call: OpenCall

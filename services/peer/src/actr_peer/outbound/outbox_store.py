@@ -187,6 +187,11 @@ class OutboxStore:
         """Why nothing new is taken now; None: all is well."""
         return self._watch.trouble if self._watch is not None else None
 
+    @property
+    def loss(self) -> str:
+        """What the start found missing, and went on without; "": nothing."""
+        return self.witness.loss if self.witness is not None else ""
+
     def close_notes(self) -> None:
         """Close the mark: on the loop, when nobody writes to it any more."""
         self._notes.close()

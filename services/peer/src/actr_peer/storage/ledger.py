@@ -41,6 +41,9 @@ class Ledger(Generic[Found]):
         self._store = store
         self._durability: Durability = durability
         self._committed = committed
+        self._trouble: Exception | None = None
+        self.on_trouble: Callable[[Exception], None] = lambda error: None
+        """Told why nothing new is taken: the file was taken away, or its log is too long."""
         self._lock = FileLock(path)
         self._riding: list[Operation] = []
         self._is_lingering = False
@@ -118,8 +121,22 @@ class Ledger(Generic[Found]):
         for operation in riding:
             submit(operation)
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the file: what a start found lost, or why nothing new is taken."""
+        return str(self._trouble or self._store.loss)
+
     def _report(self, batch: list[Operation]) -> None:
-        self._committed(batch)
+        try:
+            self._committed(batch)
+        finally:
+            if self._store.trouble is not self._trouble:
+                self._note_trouble()
+
+    def _note_trouble(self) -> None:
+        was_well, self._trouble = self._trouble is None, self._store.trouble
+        if was_well and self._trouble is not None:
+            self.on_trouble(self._trouble)
 
     async def ask(
         self, work: Callable[[Connection], Result], *, size: int = 0, reserve: int = NORMAL

@@ -47,6 +47,14 @@ Opened_co = TypeVar("Opened_co", covariant=True)
 class Store(Protocol[Op, Opened_co]):
     """What owns the connection; all of it runs where the writer runs."""
 
+    @property
+    def trouble(self) -> Exception | None:
+        """Why nothing new is taken now; None: all is well."""
+
+    @property
+    def loss(self) -> str:
+        """What the start found missing, and went on without; "": nothing."""
+
     def open(self) -> Opened_co:
         """Open, recover, and return what was found. What it raises leaves ``start``."""
 

@@ -232,7 +232,7 @@ class StreamReader:
         try:
             half.receive(chunk)
         except (RemoteProtocolError, LimitError) as exc:
-            log.warning("stream broken: remote=%s cause=%s", self.remote, exc)
+            log.warning("stream broken: remote=%s cause=%r", self.remote, str(exc))
             self._say(encode_stream_cancel(self.channel_id, opening=self.opening))
             self._finish()
             return False
