@@ -11,7 +11,7 @@ from mailbox_kit import ROOM, Actor, put, request, settled
 from actr_peer.errors import LocalProtocolError
 from actr_peer.inbound.mailbox import Mailbox
 from actr_peer.lifecycle.endings import FIRST_BACKOFF
-from actr_peer.lifecycle.scheduler import Deferred, Job, Outcome, Stopped, Turn
+from actr_peer.lifecycle.scheduler import TURN_SECONDS, Deferred, Job, Outcome, Stopped, Turn
 from actr_peer.protocol.mailbox import Repeated, Request
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
 from actr_peer.storage.journal import NoJournal
@@ -66,6 +66,33 @@ async def test_a_handler_that_does_not_wait_gets_no_task(mailbox: Mailbox) -> No
         await actor.until(lambda: len(actor.replies) == 200)
     assert set(tasks) == {before}
     assert actor.started == [str(n) for n in range(200)]
+
+
+async def test_handlers_that_take_long_leave_each_turn_of_the_loop_to_others_too(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, now = asyncio.get_running_loop(), [0.0]
+    turns: list[int] = []
+
+    async def handle(item: Request, turn: Turn) -> bytes:
+        now[0] += TURN_SECONDS * 0.4  # the third is over it
+        return b"ok"
+
+    actor = Actor(mailbox, handle)
+
+    def note_turn() -> None:
+        turns.append(len(actor.started))
+        if len(actor.started) < 9:
+            loop.call_soon(note_turn)
+
+    async with actor.scheduler:
+        monkeypatch.setattr(loop, "time", lambda: now[0])
+        for n in range(9):
+            put(mailbox, request(str(n)))
+        loop.call_soon(note_turn)
+        await actor.until(lambda: len(actor.replies) == 9)
+        monkeypatch.undo()
+    assert {3, 6} <= set(turns) <= {0, 3, 6, 9}
 
 
 async def test_requests_without_a_key_run_one_after_another(mailbox: Mailbox) -> None:

@@ -30,7 +30,8 @@ from actr_peer.tasks import Tasks, is_torn_down, note_failure
 __all__ = ["Deferred", "Job", "Outcome", "Scheduler", "Stopped", "Transaction", "Turn"]
 
 MAX_STARTS = 64
-"""Handlers started in one turn of the loop, before others get theirs."""
+TURN_SECONDS = 0.005
+"""Handlers started in one turn of the loop, and its seconds: then others get theirs."""
 
 MAX_RIVALRY = 3
 """Runs that were in vain because others beside it changed what it read; then it runs alone."""
@@ -225,14 +226,14 @@ class Scheduler:
     def _start_ready(self) -> None:
         """Start what may start; once for each burst."""
         self._is_scheduled = False
-        take = self._turns.take
+        take, time = self._turns.take, self.loop.time
+        until = time() + TURN_SECONDS
         for _ in range(MAX_STARTS):
-            if not self._is_taking:
-                return
-            turn = take()
-            if turn is None:
+            if not self._is_taking or (turn := take()) is None:
                 return
             self._start(turn)
+            if time() > until:
+                break
         self._wake()
 
     def _start(self, turn: Turn) -> None:
