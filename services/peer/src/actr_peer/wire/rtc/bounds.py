@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, SCTP_DATA_LAST_FRAG, InboundStream
 
 from actr_peer.errors import LimitError
@@ -12,6 +14,8 @@ MAX_HELD_BYTES = 4 * 1024 * 1024
 """Of messages not whole yet, over all channels. We advertise a window of 1 MiB, which aiortc
 as a sender ignores: its own congestion window ends near that."""
 MAX_HELD_CHUNKS = 8192
+MAX_OUT_OF_ORDER = 1024
+"""Chunks received beyond one that is missing: each that follows costs a look at all of them."""
 
 
 def check_whole(data: bytes) -> None:
@@ -44,6 +48,23 @@ def check(stream: InboundStream, held_bytes: int) -> None:
         longest = longest_message(stream)
         if longest > MAX_MESSAGE_BYTES:
             raise LimitError("bytes of a message", limit=MAX_MESSAGE_BYTES, asked=longest)
+
+
+def acknowledged(gaps: Sequence[tuple[int, int]], outstanding: int) -> list[tuple[int, int]]:
+    """What ``gaps`` of a SACK say of chunks that were sent, each named once, in order.
+
+    Args:
+        gaps: First and last of each block, counted from the cumulative acknowledgement.
+        outstanding: How many chunks were given a number after that.
+    """
+    found: list[tuple[int, int]] = []
+    after = 0
+    for first, last in sorted(gaps):
+        first, last = max(first, after + 1), min(last, outstanding)
+        if first <= last:
+            found.append((first, last))
+            after = last
+    return found
 
 
 def longest_message(stream: InboundStream) -> int:

@@ -17,6 +17,7 @@ from aiortc.rtcsctptransport import (
     WEBRTC_BINARY,
     WEBRTC_BINARY_EMPTY,
     DataChunk,
+    ForwardTsnChunk,
     InboundStream,
     InitChunk,
     RTCSctpTransport,
@@ -91,13 +92,23 @@ class GuardedSctp(RTCSctpTransport):
         if chunk.stream_id >= CHANNELS:
             raise RemoteProtocolError(f"data on channel {chunk.stream_id}")
         stream = self._get_inbound_stream(chunk.stream_id)
-        is_next = chunk.tsn == (self._last_received_tsn or 0) + 1 and not self._sack_misordered
+        expected = ((self._last_received_tsn or 0) + 1) & 0xFFFFFFFF
+        if chunk.tsn != expected and len(self._sack_misordered) >= bounds.MAX_OUT_OF_ORDER:
+            self._sack_needed = True
+            return  # as if lost: it comes again when what is missing has come
+        is_next = chunk.tsn == expected and not self._sack_misordered
         if is_next and not chunk.flags & SCTP_DATA_UNORDERED:
             await self._receive_in_order(stream, chunk)
         else:
             await super()._receive_data_chunk(chunk)
         if stream.reassembly:
             bounds.check(stream, ADVERTISED_WINDOW_BYTES - self._advertised_rwnd)
+
+    async def _receive_forward_tsn_chunk(self, chunk: ForwardTsnChunk) -> None:
+        for stream_id, _ in chunk.streams:
+            if stream_id >= CHANNELS:
+                raise RemoteProtocolError(f"skipped data on channel {stream_id}")
+        await super()._receive_forward_tsn_chunk(chunk)
 
     async def _receive_in_order(self, stream: InboundStream, chunk: DataChunk) -> None:
         """As aiortc's, where nothing is missing: it searches all parts for each that comes."""

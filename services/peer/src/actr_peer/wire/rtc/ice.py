@@ -33,6 +33,9 @@ LOOPBACK = "127.0.0.1"
 MAX_DATAGRAM_BYTES = 1500
 MAX_DATAGRAMS = 8192
 """That wait to be read; more are lost, as on the network."""
+MAX_REMOTE_CANDIDATES = 64
+"""Addresses of the far side over the life of a connection: those of a description, those that are
+trickled, and those from which its checks came."""
 MAX_HOST_ADDRESSES = 12
 """Below the far side's bound of 16 candidates in a description."""
 
@@ -111,6 +114,21 @@ class IceConnection(Connection):
         what is empty or too long for the layers above would end them."""
         if 0 < len(data) <= MAX_DATAGRAM_BYTES and self._queue.qsize() < MAX_DATAGRAMS:
             super().data_received(data, component)
+
+    async def add_remote_candidate(self, remote_candidate: Candidate | None) -> None:
+        """Try one more way, unless there are too many: each new offer may bring others."""
+        if remote_candidate is None or len(self._remote_candidates) < MAX_REMOTE_CANDIDATES:
+            await super().add_remote_candidate(remote_candidate)
+
+    def check_incoming(
+        self, message: stun.Message, addr: tuple[str, int], protocol: ice.StunProtocol
+    ) -> None:
+        """Take a check of the far side's; one from yet another address is ignored when full."""
+        if len(self._remote_candidates) >= MAX_REMOTE_CANDIDATES and not any(
+            (known.host, known.port) == addr[:2] for known in self._remote_candidates
+        ):
+            return
+        super().check_incoming(message, addr, protocol)
 
     async def gather_candidates(self) -> None:
         """Gather host candidates; where only relayed ones are allowed, those."""

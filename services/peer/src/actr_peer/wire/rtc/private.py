@@ -31,6 +31,7 @@ METHODS: Mapping[type, list[str]] = {
         "_receive",
         "_receive_chunk",
         "_receive_data_chunk",
+        "_receive_forward_tsn_chunk",
         "_receive_sack_chunk",
         "_reset_deferred_streams",
         "_send",
@@ -71,7 +72,9 @@ METHODS: Mapping[type, list[str]] = {
     ],
     aioice.Connection: [
         "_pair_remote_candidate",
+        "add_remote_candidate",
         "build_request",
+        "check_incoming",
         "data_received",
         "gather_candidates",
         "get_component_candidates",

@@ -41,6 +41,7 @@ from OpenSSL import SSL
 from actr_peer.errors import BrokenError
 from actr_peer.protocol.payload import TRAFFIC, PayloadType
 from actr_peer.wire.engine import EngineOptions
+from actr_peer.wire.rtc import bounds
 from actr_peer.wire.rtc.guarded_sctp import GuardedSctp, SctpSink
 from actr_peer.wire.rtc.lane_queue import ChunkQueue, LaneQueue, OutboundChunk
 
@@ -263,6 +264,9 @@ class LaneSctp(GuardedSctp):
             self._rto = max(self._options.min_resend_after, self._srtt + 4 * self._rttvar)
 
     async def _receive_sack_chunk(self, chunk: SackChunk) -> None:
+        # aiortc walks through all that the blocks of one packet name: up to 20 million numbers.
+        outstanding = (self._local_tsn - 1 - chunk.cumulative_tsn) & 0xFFFFFFFF
+        chunk.gaps = bounds.acknowledged(chunk.gaps, outstanding)
         if chunk.gaps:
             self._may_resend = True
         await super()._receive_sack_chunk(chunk)
