@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from actr_peer.protocol.finished import LOT, LOTS, Finished, Lot
 from actr_peer.protocol.mailbox import MAX_HORIZONS
-from actr_peer.protocol.remembered import LOT, LOTS, Finished, Lot, Remembered
+from actr_peer.protocol.remembered import Remembered
 
 CALLER = ("acme:room@2:default", 77)
 
 
-def plain(number: int, size: int = 1) -> Finished:
-    return Finished("caller", f"r{number}", number, size=size)
+def plain(number: int, size: int = 1, sender: str = "caller") -> Finished:
+    return Finished(sender, f"r{number}", number, size=size)
 
 
 def durable(number: int, caller: tuple[str, int] = CALLER) -> Finished:
@@ -21,7 +22,7 @@ def numbers(leaving: list[Finished] | None) -> list[int] | None:
 
 
 def leaving(lots: list[Lot]) -> list[int]:
-    return [sequence for lot in lots for _, _, sequence in lot]
+    return [sequence for lot in lots for _, sequence in lot]
 
 
 def test_a_call_that_is_not_durable_is_forgotten_after_its_time() -> None:
@@ -35,7 +36,7 @@ def test_a_lot_names_each_of_its_requests() -> None:
     memory = Remembered(max_count=1)
     memory.add(plain(1), now=0)
     (lot,) = memory.add(plain(2), now=0)
-    assert list(lot) == [("caller", "r1", 1)]
+    assert (lot.sender, list(lot)) == ("caller", [("r1", 1)])
 
 
 def test_the_oldest_leave_when_there_are_too_many() -> None:
@@ -69,6 +70,51 @@ def test_time_ends_a_lot_as_number_does() -> None:
     memory.add(plain(2), now=2)
     memory.add(plain(3), now=10)
     assert leaving(memory.add(plain(4), now=18)) == [1, 2]
+
+
+def test_many_calls_of_one_sender_push_out_none_of_another() -> None:
+    memory = Remembered(max_count=4 * LOT)
+    gone = [
+        (lot.sender, sequence)
+        for n in range(20 * LOT)
+        for lot in memory.add(plain(n, sender="honest" if n % 100 == 7 else "much"), now=n / LOT)
+        for _, sequence in lot
+    ]
+    assert {sender for sender, _ in gone} == {"much"}
+    assert gone == sorted(gone), "oldest first"
+    assert len(gone) + len(memory) == 20 * LOT
+    assert len(memory) <= 5 * LOT
+
+
+def test_long_replies_of_one_sender_push_out_none_of_another() -> None:
+    memory = Remembered(max_bytes=100)
+    assert memory.add(plain(0, size=30, sender="honest"), now=0) == []
+    gone = [leaving(memory.add(plain(n, size=40, sender="long"), now=0)) for n in range(1, 5)]
+    assert gone == [[], [1], [2], [3]]
+
+
+def test_among_equals_the_oldest_leaves() -> None:
+    memory = Remembered(max_count=3)
+    gone = [leaving(memory.add(plain(n, sender=name), now=0)) for n, name in enumerate("dabce")]
+    assert gone == [[], [], [], [0], [1]]
+
+
+def test_longer_and_longer_replies_of_ever_new_senders_stay_within_the_bound() -> None:
+    memory = Remembered(max_bytes=100)
+    held: dict[int, int] = {}
+    for n in range(60):
+        held[n] = 40 + n
+        for sequence in leaving(memory.add(plain(n, size=40 + n, sender=f"s{n}"), now=0)):
+            del held[sequence]
+        assert sum(held.values()) <= 100 + 40 + n
+
+
+def test_who_left_and_comes_again_is_counted_anew() -> None:
+    memory = Remembered(seconds=10, max_count=3)
+    assert leaving(memory.add(plain(1, sender="a"), now=0)) == []
+    assert leaving(memory.add(plain(2, sender="b"), now=11)) == [1]
+    assert [leaving(memory.add(plain(n, sender="a"), now=11)) for n in (3, 4, 5)] == [[], [], [3]]
+    assert len(memory) == 3
 
 
 def test_a_durable_call_stays_until_the_low_water_mark_passes_it() -> None:

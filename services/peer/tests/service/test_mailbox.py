@@ -273,6 +273,17 @@ async def test_callers_that_are_gone_shut_nobody_out(path: Path) -> None:
         assert await put(mailbox, call(1)) == Repeated(b"reply")
 
 
+async def test_a_caller_of_many_calls_makes_nobody_elses_run_twice(path: Path) -> None:
+    async with Mailbox(path, max_remembered=64) as mailbox:
+        answer_all(mailbox)
+        honest = request("honest", sender="acme:other@1:default")
+        assert await put(mailbox, honest) == STORED
+        for turn in range(8):
+            await asyncio.gather(*(put(mailbox, request(f"{turn}/{n}")) for n in range(50)))
+        assert await put(mailbox, honest) == Repeated(b"reply")
+        assert await put(mailbox, request("0/0")) == STORED, "it has pushed out its own"
+
+
 async def test_time_in_which_nothing_was_written_counts_as_silence(path: Path) -> None:
     async with Mailbox(path, remember=10, max_remembered=1) as mailbox:
         answer_all(mailbox)

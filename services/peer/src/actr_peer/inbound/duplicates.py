@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from actr_peer.inbound.rows import KEEP_HIGHEST, to_signed
+from actr_peer.protocol.finished import LOT, Caller, Finished, Lot
 from actr_peer.protocol.mailbox import (
     REPEATED_QUIETLY,
     ROW_BYTES,
@@ -22,7 +23,7 @@ from actr_peer.protocol.mailbox import (
     Request,
 )
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.remembered import LOT, Caller, Finished, Lot, Remembered
+from actr_peer.protocol.remembered import Remembered
 from actr_peer.storage.database import Connection
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Finish, Task
@@ -214,8 +215,11 @@ class Duplicates:
             if not self._remembered.add_durable(finished, now):
                 self._forget([finished])
             return
-        for lot in self._remembered.add(finished, now):
-            self._forget_lot(lot)
+        leaving = self._remembered.add(finished, now)
+        if leaving:
+            for lot in leaving:
+                self._forget_lot(lot)
+            self.delete_forgotten()
 
     def withdraw(self, request: Request) -> None:
         """A live request is finished, and forgotten at once."""
@@ -251,15 +255,14 @@ class Duplicates:
             self.delete_forgotten()
 
     def _forget_lot(self, lot: Lot) -> None:
-        for sender, request_id, sequence in lot:
-            known = self.get(sender, request_id)
+        for request_id, sequence in lot:
+            known = self.get(lot.sender, request_id)
             if isinstance(known, Finished):
                 known = _number(known)
             # Else the request lives again, or was finished again later.
             if known in (sequence, -sequence):
-                self._drop(sender, request_id)
+                self._drop(lot.sender, request_id)
         self._forgotten.extend(lot.sequences)
-        self.delete_forgotten()
 
     def delete_forgotten(self) -> None:
         """Horizons and deletions in one transaction: a stale repeat must meet one of them."""

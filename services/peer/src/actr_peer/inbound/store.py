@@ -19,8 +19,8 @@ from actr_peer.inbound.rows import (
     request_of,
     to_unsigned,
 )
+from actr_peer.protocol.finished import Finished
 from actr_peer.protocol.mailbox import MAX_CRASHES, Request, blame, give_up
-from actr_peer.protocol.remembered import Finished
 from actr_peer.storage.batches import Batches
 from actr_peer.storage.database import Connect, Connection, Durability
 from actr_peer.storage.journal import RunJournal

@@ -28,9 +28,9 @@ from actr_peer.outbound.outbox_store import (
     open_row,
     sweep,
 )
+from actr_peer.protocol.finished import LOT
 from actr_peer.protocol.mailbox import ROW_BYTES
 from actr_peer.protocol.owed import MAX_OPEN, MAX_WINDOW, Owed
-from actr_peer.protocol.remembered import LOT
 from actr_peer.storage.database import Connect, Connection, Durability, connect, is_full, real_path
 from actr_peer.storage.ledger import Ledger
 from actr_peer.storage.operations import Finish, Insert, Operation, Task

@@ -4,18 +4,13 @@ A call that is not durable is remembered for a time, a durable one until its cal
 mark passes it. Both are bounded in number and bytes; where there is no room for another durable
 one, callers that have been silent for that time lose theirs, which then neither run again nor are
 answered.
-
-There may be tens of thousands of the first sort, so they are kept by the lot: three columns, and
-one time for all.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections import OrderedDict, deque
-from collections.abc import Iterator
-from math import inf
+from collections import OrderedDict
 
+from actr_peer.protocol.finished import Caller, Finished, Lots
 from actr_peer.protocol.mailbox import (
     MAX_HORIZONS,
     MAX_HORIZONS_OF_ONE,
@@ -23,76 +18,8 @@ from actr_peer.protocol.mailbox import (
     REMEMBER,
 )
 
-LOT = 512
-"""Requests in a lot: whole pages of the table when they are forgotten."""
-LOTS = 16
-"""Of a small memory, and of the time one is kept: how finely it forgets."""
-
 FINE = 64
 """Of the time for which a caller must have been silent: how finely it is known."""
-
-Caller = tuple[str, int]
-"""Sender and store id: one run of an outbox."""
-
-
-class Finished:
-    """One finished request: not saved yet, or durable.
-
-    Attributes:
-        caller: The outbox it came from, for a durable call; else None.
-        number: Its call number there.
-        reply: Until it is saved; after that it is read back from the table.
-        size: Bytes of the reply; 0 if there is none.
-    """
-
-    __slots__ = ("caller", "number", "reply", "request_id", "sender", "sequence", "size")
-
-    def __init__(
-        self,
-        sender: str,
-        request_id: str,
-        sequence: int,
-        *,
-        size: int,
-        reply: bytes | None = None,
-        caller: Caller | None = None,
-        number: int = 0,
-    ) -> None:
-        self.sender = sender
-        self.request_id = request_id
-        self.sequence = sequence
-        self.size = size
-        self.reply = reply
-        self.caller = caller
-        self.number = number
-
-    def __repr__(self) -> str:
-        return f"Finished({self.sender} {self.request_id} #{self.sequence})"
-
-
-class Lot:
-    """Requests that were finished one after another, and are forgotten together.
-
-    Args:
-        closes_at: Monotonic instant after which it takes no more.
-    """
-
-    __slots__ = ("bytes", "closes_at", "request_ids", "senders", "sequences", "until")
-
-    def __init__(self, closes_at: float) -> None:
-        self.closes_at = closes_at
-        self.until = inf
-        self.bytes = 0
-        self.senders: list[str] = []
-        self.request_ids: list[str] = []
-        self.sequences = array("q")
-
-    def __len__(self) -> int:
-        return len(self.sequences)
-
-    def __iter__(self) -> Iterator[tuple[str, str, int]]:
-        """Sender, request id and sequence number of each, oldest first."""
-        return zip(self.senders, self.request_ids, self.sequences, strict=True)
 
 
 class Remembered:
@@ -116,12 +43,9 @@ class Remembered:
         self._fine = seconds / FINE
         self._max_count = max_count
         self._max_bytes = max_bytes
-        self._lot_size = max(1, min(LOT, max_count // LOTS))
-        self._lot_bytes = max_bytes // LOTS
-        self._lots: deque[Lot] = deque()
-        self._newest = Lot(-inf)
-        self._count = 0
-        self._bytes = 0
+        self._lots = Lots(seconds, max_count, max_bytes)
+        self.add = self._lots.add
+        """Remember one that is not durable; returns what leaves for it."""
         self._durable: dict[Caller, dict[int, Finished]] = {}
         self._heard: OrderedDict[Caller, float] = OrderedDict()
         """When each of them was last heard; the longest silent is first."""
@@ -133,46 +57,6 @@ class Remembered:
         """Their store ids, by sender; the one that was new first is first."""
         self.evicted: list[Caller] = []
         """Whose mark was forgotten for another's; for the shell to take away."""
-
-    def add(self, finished: Finished, now: float) -> list[Lot]:
-        """Remember one that is not durable; returns what leaves for it, oldest first."""
-        lot = self._newest
-        sequences = lot.sequences
-        lot.senders.append(finished.sender)
-        lot.request_ids.append(finished.request_id)
-        sequences.append(finished.sequence)
-        lot.bytes += finished.size
-        if (
-            len(sequences) < self._lot_size
-            and lot.bytes <= self._lot_bytes
-            and now <= lot.closes_at
-        ):
-            return []
-        return self._close(lot, now)
-
-    def _close(self, lot: Lot, now: float) -> list[Lot]:
-        """A lot is full, or has been open for long; see what leaves for it."""
-        lot.until = now + self._seconds
-        self._bytes += lot.bytes
-        self._count += len(lot)
-        self._lots.append(lot)
-        self._newest = Lot(now + self._seconds / LOTS)
-        return self._leaving(now, lot)
-
-    def _leaving(self, now: float, newest: Lot) -> list[Lot]:
-        leaving = []
-        while self._lots:
-            oldest = self._lots[0]
-            is_over = self._count > self._max_count or self._bytes > self._max_bytes
-            # However long its reply, the newest stays: it must not run twice.
-            if (not is_over and oldest.until > now) or oldest is newest:
-                break
-            leaving.append(self._lots.popleft())
-            self._bytes -= oldest.bytes
-            self._count -= len(oldest)
-        return leaving
-
-    # Durable
 
     def add_durable(self, finished: Finished, now: float) -> bool:
         """Remember a durable call; False if its caller has no need of it any more."""
@@ -307,4 +191,4 @@ class Remembered:
         self._lows_of.setdefault(caller[0], {})[caller[1]] = None
 
     def __len__(self) -> int:
-        return self._count + len(self._newest) + self._durable_held[0]
+        return len(self._lots) + self._durable_held[0]
