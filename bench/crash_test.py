@@ -22,7 +22,7 @@ import signal
 import sqlite3
 import sys
 import tempfile
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 from rich.progress import Progress
@@ -117,11 +117,11 @@ def compare(folder: Path) -> dict[str, int]:
             wrong += 1
     effects: dict[int, list[int]] = {}
     order: list[int] = []
-    with sqlite3.connect(folder / "callee.db") as database:
+    with closing(sqlite3.connect(folder / "callee.db")) as database, database:
         for number, call in database.execute("SELECT number, call FROM effects ORDER BY number"):
             effects.setdefault(int(call), []).append(number)
             order.append(int(call))
-    with sqlite3.connect(folder / "caller.db-outbox") as database:
+    with closing(sqlite3.connect(folder / "caller.db-outbox")) as database, database:
         still_open = database.execute("SELECT count(*) FROM actr_outbox WHERE state<2").fetchone()[
             0
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def judged(
         ledger.write(kind, "b", number, "begun")
         ledger.write(kind, "b", number, outcome)
     ledger.close()
-    with sqlite3.connect(folder / "b.db") as database:
+    with closing(sqlite3.connect(folder / "b.db")) as database, database:
         database.execute(TABLE)
         for call in effects:
             row = ("a", kind, call)

@@ -11,6 +11,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ def durable_open(path: Path) -> int:
     """Durable calls that an outbox still holds open."""
     if not path.exists():
         return 0
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         row = database.execute("SELECT count(*) FROM actr_outbox WHERE state=0").fetchone()
     return int(row[0])
 

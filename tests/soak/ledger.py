@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -87,7 +88,7 @@ Effects = dict[tuple[str, str], list[tuple[int, int]]]
 def effects(path: Path) -> Effects:
     """What a callee wrote into its table."""
     found: Effects = defaultdict(list)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute(TABLE)
         for number, caller, kind, call in database.execute("SELECT * FROM effects ORDER BY number"):
             found[caller, kind].append((number, call))

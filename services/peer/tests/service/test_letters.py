@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -171,7 +172,7 @@ async def test_what_can_never_run_is_acknowledged_after_the_commit(path: Path) -
         assert (mailbox.depth, told.done()) == (1, False)
         assert await told == STORED
         assert mailbox.depth == 0
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         rows = connection.execute("SELECT request_id, reason FROM actr_dead").fetchall()
     connection.close()
     assert rows == [("a", "no such method")]

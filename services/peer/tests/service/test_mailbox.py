@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -225,7 +226,7 @@ async def test_durable_calls_are_remembered_until_the_callers_mark_passes_them(
         assert is_lost(await put(mailbox, call(1)))
         assert await put(mailbox, call(4)) == Repeated(b"d4")
         assert deliveries.names == []
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         kept = connection.execute("SELECT call_number FROM actr_inbox").fetchall()
     connection.close()
     assert kept == [(3,), (4,)]

@@ -268,4 +268,5 @@ async def test_a_watcher_in_json_form_hears_the_same(view: View) -> None:
     assert [one.metadata["k"] for one in watcher.heard[0].snapshot.present] == ["\u00e9"]
     view.put("b", 2)
     await other.hears(2)
+    await watcher.hears(1)
     assert watcher.events() == other.events()[1:]
