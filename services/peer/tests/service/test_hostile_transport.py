@@ -16,13 +16,15 @@ from aiortc.rtcsctptransport import (
     WEBRTC_BINARY,
     DataChunk,
     ForwardTsnChunk,
+    HeartbeatChunk,
     SackChunk,
+    serialize_packet,
 )
 from fakes import Recorder, turns
 from webrtc_pair import Pair, webrtc_pair
 
 from actr_peer.tasks import failures
-from actr_peer.wire.rtc import bounds, ice
+from actr_peer.wire.rtc import bounds, dtls, ice
 
 pytestmark = pytest.mark.service
 
@@ -129,3 +131,47 @@ async def test_the_addresses_of_a_far_side_have_a_bound(pair: Pair) -> None:
         agent.check_incoming(request, ("192.0.2.251", 1000 + port), agent._protocols[0])
     assert len(agent._remote_candidates) <= ice.MAX_REMOTE_CANDIDATES
     await is_well(near, far)
+
+
+async def test_all_records_of_a_datagram_are_read(pair: Pair) -> None:
+    near, far = await pair.connect()
+    sender, path, handled = sctp_of(near), sctp_of(near).transport, 0
+    receive = sctp_of(far)._handle_data
+
+    async def counting(data: bytes) -> None:
+        nonlocal handled
+        handled += 1
+        await receive(data)
+
+    sctp_of(far)._handle_data = counting
+    packet = serialize_packet(
+        sender._local_port, sender._remote_port, sender._remote_verification_tag, HeartbeatChunk()
+    )
+    for _ in range(30):
+        datagram = b""
+        for _ in range(10):
+            path._ssl.send(packet)
+            datagram += path._ssl.bio_read(1500)
+        await path.transport._send(datagram)
+        await turns(3)
+    await is_well(near, far)
+    assert handled > 300
+
+
+@pytest.mark.parametrize(
+    ("datagram", "parts"),
+    [
+        (b"\x17" + bytes(10) + b"\0\1a" + b"\x16" + bytes(10) + b"\0\2bc", [14, 15]),
+        (b"\x17" + bytes(10) + b"\0\0", [13]),
+        (b"\x17" + bytes(10) + b"\xff\xffab", [15]),
+        (b"\x16", [1]),
+        (b"\x2c\0\0\0\1a" + b"\x24\0\0\1b" + b"\x28\0\0abc", [6, 5, 6]),
+        (b"\x20", [1]),
+        (b"\x2c\0\0", [3]),
+        (b"\x17" + bytes(10) + b"\0\1a" + b"\x17\0", [14, 2]),
+    ],
+)
+def test_records_are_cut_where_they_end(datagram: bytes, parts: list[int]) -> None:
+    found = dtls.records(datagram)
+    assert [len(part) for part in found] == parts
+    assert b"".join(found) == datagram

@@ -5,6 +5,7 @@ connection's transport is swapped (:func:`upgrade`). What differs from aiortc 1.
 
 - an RTP or RTCP packet that cannot be read costs that packet
 - a packet of an unknown source goes to the section that it names (RFC 9143, 9.2)
+- a datagram may hold several records
 - synchronization sources have a bound: SRTP keeps a state for each
 """
 
@@ -21,6 +22,28 @@ MAX_SOURCES = 128
 """Of one connection, each way of the far side's; the one not heard for longest goes."""
 
 log = logging.getLogger(__name__)
+
+
+def records(datagram: bytes) -> list[bytes]:
+    """The DTLS records of ``datagram`` (RFC 9147, 4; RFC 6347, 4.1), which may hold several.
+
+    aiortc reads one for each that it is given: the others would wait, in a buffer without bound.
+    What is cut off comes last, as it is.
+    """
+    found: list[bytes] = []
+    start, end = 0, len(datagram)
+    while start < end:
+        first = datagram[start]
+        if 32 <= first < 64:  # the short header: two numbers whose form is told by bits
+            at = start + (3 if first & 8 else 2)
+            head = at + 2 if first & 4 else end
+        else:
+            at, head = start + 11, start + 13
+        length = int.from_bytes(datagram[at : at + 2], "big") if head < end else end
+        stop = min(head + length, end)
+        found.append(datagram[start:stop])
+        start = stop
+    return found
 
 
 class Router(RtpRouter):

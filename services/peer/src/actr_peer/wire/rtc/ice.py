@@ -26,6 +26,7 @@ from aiortc.rtcicetransport import RTCIceTransport, parse_stun_turn_uri
 
 from actr_peer.protocol.negotiation import IceServer
 from actr_peer.wire.engine import EngineOptions
+from actr_peer.wire.rtc import dtls
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +113,11 @@ class IceConnection(Connection):
     def data_received(self, data: bytes, component: int) -> None:
         """Take a datagram that is no STUN, from whoever sent it, if it can be one of ours:
         what is empty or too long for the layers above would end them."""
-        if 0 < len(data) <= MAX_DATAGRAM_BYTES and self._queue.qsize() < MAX_DATAGRAMS:
-            super().data_received(data, component)
+        if not 0 < len(data) <= MAX_DATAGRAM_BYTES:
+            return
+        for part in dtls.records(data) if 20 <= data[0] < 64 else (data,):
+            if self._queue.qsize() < MAX_DATAGRAMS:
+                super().data_received(part, component)
 
     async def add_remote_candidate(self, remote_candidate: Candidate | None) -> None:
         """Try one more way, unless there are too many: each new offer may bring others."""
