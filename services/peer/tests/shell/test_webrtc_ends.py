@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,15 @@ from fakes import ALICE, BOB, CAROL, Recorder, turns
 from actr_peer.errors import BrokenError, PeerError, UnreachableError
 from actr_peer.protocol.candidates import AddressRule
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.negotiation import Answer, Candidate, NegotiateMessage, Offer
+from actr_peer.protocol.negotiation import (
+    Answer,
+    Candidate,
+    NegotiateMessage,
+    Offer,
+    RequestCause,
+    RequestOffer,
+)
+from actr_peer.wire import webrtc
 from actr_peer.wire.base import Wire
 from actr_peer.wire.engine import EngineOptions, EngineSink
 from actr_peer.wire.webrtc import WebRtcWires
@@ -227,3 +236,49 @@ async def test_an_engine_that_cannot_be_made_is_no_connection_and_nothing_else()
         here.prepare = fail
         here.wires._requested(BOB)
         assert here.wires.wires() == []
+
+
+REQUEST = NegotiateMessage("", 0, RequestOffer(RequestCause.CONNECT))
+MALLORY = replace(BOB, instance="mallory")
+
+
+async def test_strangers_who_want_connections_do_not_end_a_dial_of_ours() -> None:
+    async with side() as here:
+        dial = asyncio.gather(here.wires.dial(BOB))
+        await turns()
+        for number in range(2 * webrtc.MAX_CONNECTING):
+            here.wires.receive(replace(BOB, instance=f"stranger{number}"), REQUEST)
+        assert len(here.wires.wires()) <= webrtc.MAX_CONNECTING + 1
+        here.engines[0].sink.opened()
+        assert (await dial)[0].remote == BOB
+
+
+async def test_requests_that_wait_for_an_answer_are_one() -> None:
+    async with side() as here:
+        here.wires.receive(MALLORY, REQUEST)
+        await turns()
+        for _ in range(1000):
+            here.wires.receive(MALLORY, REQUEST)
+        await turns()
+        assert len(here.engines) == 1
+        assert len(here.said) == 2, "the offer, and the offer again"
+        here.wires.receive(MALLORY, REQUEST)
+        await turns()
+        assert len(here.said) == 3
+
+
+async def test_one_remote_does_not_get_connections_without_end() -> None:
+    now = 0.0
+    async with side() as here:
+        here.wires._clock = lambda: now
+        zed = replace(ALICE, instance="aaron")  # who offers
+        for number in range(1000):
+            here.wires.receive(zed, NegotiateMessage(f"c{number}", 1, Offer("v=0\r\n")))
+        assert len(here.engines) == webrtc.NEW_AT_ONCE
+        assert here.wires.dropped == 1000 - webrtc.NEW_AT_ONCE
+        here.wires.receive(BOB, REQUEST)
+        assert len(here.engines) == webrtc.NEW_AT_ONCE + 1, "another's are not its"
+        now = 1.0
+        for number in range(1000):
+            here.wires.receive(zed, NegotiateMessage(f"d{number}", 1, Offer("v=0\r\n")))
+        assert len(here.engines) == webrtc.NEW_AT_ONCE + 1 + webrtc.NEW_A_SECOND

@@ -71,6 +71,8 @@ class Exchanges:
         self._inputs: asyncio.Queue[tuple[Input | None, int, Body | None]] = asyncio.Queue(
             MAX_INPUTS
         )
+        self._is_repeating = False
+        """What was said is to be said again, and no more than once."""
         self._said: list[NegotiateMessage] = []
         # Who waits for an exchange: before it began, and since.
         self._fresh: list[asyncio.Future[None]] = []
@@ -134,7 +136,8 @@ class Exchanges:
 
     def repeat(self) -> None:
         """Say again what was said; does nothing once a description of the far side is here."""
-        if not self.is_described:
+        if not self.is_described and not self._is_repeating:
+            self._is_repeating = True
             self._put(Input.OVERDUE)
 
     def candidate(self, candidate: Candidate) -> None:
@@ -168,6 +171,7 @@ class Exchanges:
     async def _take(self, event: Input | None, exchange: int, body: Body | None) -> None:
         if event is not None:
             if event is Input.OVERDUE and not self.is_open:
+                self._is_repeating = False
                 await self._say_again()
                 return
             if isinstance(body, RequestOffer) and self._engine.media is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -29,6 +30,7 @@ from actr_peer.protocol.negotiation import (
     Role,
     role_of,
 )
+from actr_peer.protocol.newcomers import Newcomers
 from actr_peer.tasks import Tasks, note_failure
 from actr_peer.wire.base import Wire
 from actr_peer.wire.engine import EngineFactory, EngineOptions, IcePolicy
@@ -40,6 +42,10 @@ CONNECT_TIMEOUT = 8.0
 MAX_CONNECTIONS_PER_REMOTE = 4
 """Old ones are given up for new ones: a process that restarts often leaves some behind."""
 MAX_CONNECTING = 64
+"""Of those that far sides want; dials of our own are beside them."""
+NEW_AT_ONCE = 16
+NEW_A_SECOND = 4
+"""Connections that one remote wants: each costs milliseconds, whatever becomes of it."""
 MAX_ID_CHARACTERS = 64
 
 log = logging.getLogger(__name__)
@@ -100,6 +106,8 @@ class WebRtcWires:
         self._wires: dict[tuple[ActrId, str], WebRtcWire] = {}
         self._ending: set[WebRtcWire] = set()
         self._dials: dict[ActrId, _Dial] = {}
+        self._newcomers = Newcomers[ActrId](at_once=NEW_AT_ONCE, per_second=NEW_A_SECOND)
+        self._clock = time.monotonic
         self._early = EarlyCandidates[tuple[ActrId, str]]()
 
     async def __aenter__(self) -> Self:
@@ -219,8 +227,13 @@ class WebRtcWires:
             self._accept(source, secrets.token_hex(16))
 
     def _accept(self, source: ActrId, connection_id: str) -> WebRtcWire | None:
-        """Make a connection that the far side wants; None, and a word to the operator, where that
-        fails: the ICE servers cannot be used."""
+        """Make a connection that the far side wants; None where it wants too many, and where that
+        fails, with a word to the operator: the ICE servers cannot be used."""
+        dial = self._dials.get(source)
+        is_awaited = dial is not None and dial.wire is None
+        if not is_awaited and not self._newcomers.admit(source, now=self._clock()):
+            self.dropped += 1
+            return None
         try:
             return self._connect(source, connection_id)
         except ConfigError as error:
@@ -241,7 +254,11 @@ class WebRtcWires:
         mine = [wire for wire in self._wires.values() if wire.remote == remote]
         for wire in mine[: 1 - MAX_CONNECTIONS_PER_REMOTE]:
             wire.abort()
-        connecting = [wire for wire in self._wires.values() if wire.phase is Phase.CONNECTING]
+        connecting = [
+            wire
+            for wire in self._wires.values()
+            if wire.phase is Phase.CONNECTING and not wire.was_dialled
+        ]
         for wire in connecting[: 1 - MAX_CONNECTING]:
             wire.abort()
         wire = WebRtcWire(
