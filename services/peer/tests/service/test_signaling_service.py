@@ -206,6 +206,8 @@ async def test_a_service_that_is_killed_and_comes_back_finds_all_as_it_was(
         make_client(service, bob, at_bob, secret=None) as b,
     ):
         await a.subscribe(bob.actr_type)
+        # Bob may be so new that watchers are yet to be told of him.
+        await at_alice.until(lambda: a.find(bob) is not None)
         await service.stop(is_killed=True)
         waiting = asyncio.create_task(a.relay(bob, STEP, timeout=30))
         await at_alice.until(lambda: SignalingState.WAITING in at_alice.states)
