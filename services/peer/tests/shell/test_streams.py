@@ -595,6 +595,31 @@ async def test_items_to_nobody_are_answered_once(pair: Pair):
     assert pair.far.counts.unknown == 10
 
 
+async def test_refusals_of_one_remote_push_out_none_of_another(pair: Pair):
+    streams, link = pair.far, pair.far_link
+    other = FakeLink(ActrId("acme", "other", "1"), is_prompt=False)
+    link.is_prompt = False
+    streams.receive(link, RELIABLE, Chunk("c", 0, b"x"))
+    for number in range(5000):
+        streams.receive(other, RELIABLE, Chunk(f"c{number}", 0, b"x"))
+    streams.receive(link, RELIABLE, Chunk("c", 1, b"x"))
+    assert len(link.queue) == 1
+    assert streams.came_early(link.remote, "c")
+    assert not streams.came_early(other.remote, "c0")
+    assert streams.came_early(other.remote, "c4999")
+
+
+async def test_openings_of_one_remote_push_out_none_of_another(pair: Pair):
+    Listener(pair)
+    streams, link = pair.far, pair.far_link
+    other = FakeLink(ActrId("acme", "other", "1"), is_prompt=False)
+    streams.receive(link, RELIABLE, Chunk("c", 1, kind=Kind.END, opening=7))
+    for number in range(5000):
+        streams.receive(other, RELIABLE, Chunk(f"c{number}", 1, kind=Kind.END, opening=7))
+    streams.receive(link, LATENCY_FIRST, Chunk("c", 0, b"late", opening=7))
+    assert streams.open_count == 0
+
+
 async def test_a_stream_that_ends_after_its_link_ends_quietly(pair: Pair):
     """The far side leaves while a channel is open, and the link is gone before the halves are."""
     writer, reader = pair.channel()

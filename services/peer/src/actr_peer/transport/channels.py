@@ -24,12 +24,15 @@ from actr_peer.transport.streams import StreamReader, StreamWriter, busy, is_met
 
 MAX_STREAMS_PER_REMOTE = 1024
 """Halves, of both directions."""
-MAX_REMEMBERED = 4096
-"""Channels of which it is known that they were refused, or which opening was the last."""
+MAX_REMEMBERED = 1024
+"""Channels of one remote of which it is known that they were refused, and as many of which it is
+known which opening was the last; oldest forgotten first."""
 
 _ITEM = Kind.ITEM  # looked up once: it is on the path of every item
 
 Name = tuple[ActrId, str]
+Opening = tuple[str, int]
+"""Channel id and number of one of its openings."""
 Key = tuple[ActrId, str, int]
 """Remote, channel id, opening."""
 
@@ -65,9 +68,9 @@ class Streams:
         self._open: set[StreamReader | StreamWriter] = set()
         self._per_remote: dict[ActrId, int] = {}
         self._openings = count(1)
-        self._refused: OrderedDict[Key, None] = OrderedDict()
-        """Whose items came to nobody, newest last."""
-        self._begun: OrderedDict[Name, int] = OrderedDict()
+        self._refused: dict[ActrId, OrderedDict[Opening, None]] = {}
+        """Whose items came to nobody, by remote, newest last."""
+        self._begun: dict[ActrId, OrderedDict[str, int]] = {}
         """The last opening of latency-first channels, whose late items begin no other."""
 
     def open_reader(
@@ -156,7 +159,7 @@ class Streams:
             self._unknown_item(link, payload_type, chunk)
         elif chunk.opening and chunk.sequence:
             # A latency-first end may overtake all of its items: they begin nothing any more.
-            self._remember_opening((link.remote, chunk.channel_id), chunk.opening)
+            self._remember_opening(link.remote, chunk)
 
     def reject(self, link: Link, channel_id: str, opening: int, error: PeerError) -> None:
         """A chunk could not be read: what the channel has lost, its reader must hear of."""
@@ -167,7 +170,7 @@ class Streams:
 
     def came_early(self, remote: ActrId, channel_id: str) -> bool:
         """Whether items of a channel have come, and gone, before its opening."""
-        return (remote, channel_id, 0) in self._refused
+        return (channel_id, 0) in self._refused.get(remote, ())
 
     def fail_link(self, link: Link, error: PeerError) -> None:
         """The link is gone, or its far process has restarted: its channels end with ``error``.
@@ -179,10 +182,8 @@ class Streams:
                 half.lose(error)
             else:
                 half.stop(error)
-        for key in [key for key in self._refused if key[0] == link.remote]:
-            del self._refused[key]
-        for name in [name for name in self._begun if name[0] == link.remote]:
-            del self._begun[name]  # a new process counts from 1 again
+        self._refused.pop(link.remote, None)
+        self._begun.pop(link.remote, None)  # a new process counts from 1 again
 
     def is_open_to(self, remote: ActrId) -> bool:
         """Whether a channel from or to ``remote`` is open."""
@@ -206,8 +207,7 @@ class Streams:
             writer.stop(BrokenError(f"the far side takes no more of {chunk.channel_id}"))
 
     def _unknown_item(self, link: Link, payload_type: PayloadType, chunk: Chunk) -> None:
-        name = (link.remote, chunk.channel_id)
-        if self._may_begin(name, payload_type, chunk):
+        if self._may_begin(link.remote, payload_type, chunk):
             try:
                 reader = self.on_unknown(link, payload_type, chunk)
             except LimitError:
@@ -215,29 +215,39 @@ class Streams:
                 reader = None
             if reader is not None:
                 if chunk.opening and not is_metered(payload_type):
-                    self._remember_opening(name, chunk.opening)
+                    self._remember_opening(link.remote, chunk)
                 reader.listen()
                 reader.deliver(chunk)
                 return
         self.counts.unknown += 1
-        key = (*name, chunk.opening)
-        if is_metered(payload_type) and key not in self._refused:
-            self._refused[key] = None
-            if len(self._refused) > MAX_REMEMBERED:
-                self._refused.popitem(last=False)
+        if is_metered(payload_type) and self._is_new_refusal(link.remote, chunk):
             say(link, encode_stream_cancel(chunk.channel_id, opening=chunk.opening))
 
-    def _may_begin(self, name: Name, payload_type: PayloadType, chunk: Chunk) -> bool:
+    def _is_new_refusal(self, remote: ActrId, chunk: Chunk) -> bool:
+        refused = self._refused.setdefault(remote, OrderedDict())
+        opening = (chunk.channel_id, chunk.opening)
+        if opening in refused:
+            return False
+        refused[opening] = None
+        if len(refused) > MAX_REMEMBERED:
+            refused.popitem(last=False)
+        return True
+
+    def _may_begin(self, remote: ActrId, payload_type: PayloadType, chunk: Chunk) -> bool:
         """Whether an item is the first of its channel, and not a late one of one that is over."""
         if is_metered(payload_type):
             return chunk.sequence == 0
-        return not chunk.opening or chunk.opening > self._begun.get(name, 0)
+        begun = self._begun.get(remote)
+        last = begun.get(chunk.channel_id, 0) if begun is not None else 0
+        return not chunk.opening or chunk.opening > last
 
-    def _remember_opening(self, name: Name, opening: int) -> None:
-        self._begun[name] = max(opening, self._begun.get(name, 0))
-        self._begun.move_to_end(name)
-        if len(self._begun) > MAX_REMEMBERED:
-            self._begun.popitem(last=False)
+    def _remember_opening(self, remote: ActrId, chunk: Chunk) -> None:
+        begun = self._begun.setdefault(remote, OrderedDict())
+        name = chunk.channel_id
+        begun[name] = max(chunk.opening, begun.get(name, 0))
+        begun.move_to_end(name)
+        if len(begun) > MAX_REMEMBERED:
+            begun.popitem(last=False)
 
     def _unroute_reader(self, reader: StreamReader) -> None:
         """Nothing more is heard: the next item of its name begins another channel."""
