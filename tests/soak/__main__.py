@@ -29,6 +29,9 @@ SAMPLE_SECONDS = 10.0
 WARM_SECONDS = 1200.0
 SETTLE_SECONDS = 120.0
 FRAME_SECONDS = 60.0
+TRACEBACK = "Traceback (most recent call last)"
+FIRST_LINES = 40
+"""Shown of the first traceback in each log."""
 
 
 async def run(minutes: float, seed: int, folder: Path) -> dict[str, Any]:
@@ -100,6 +103,14 @@ async def tracks_that_stand(stage: Stage) -> list[str]:
     return sorted(waiting)
 
 
+def tracebacks(text: str) -> dict[str, Any]:
+    """How many a log has, and the lines of the first, for the folder is not kept."""
+    before, _, after = text.partition(TRACEBACK)
+    said = before.splitlines()[-1:]
+    lines = [*said, TRACEBACK, *after.splitlines()[1:FIRST_LINES]]
+    return {"count": text.count(TRACEBACK), "first": lines}
+
+
 def result(
     stage: Stage,
     faults: Faults,
@@ -110,11 +121,8 @@ def result(
     """Everything in one document; ``ok`` says whether all held."""
     durable = sum(durable_open(stage.folder / f"{name}.db-outbox") for name in PEERS)
     total = {name: sum(getattr(one, name) for one in counts.values()) for name in COUNTED}
-    noisy = {
-        log.name: count
-        for log in sorted(stage.folder.glob("*.log"))
-        if (count := log.read_text(errors="replace").count("Traceback (most recent call last)"))
-    }
+    texts = {log.name: log.read_text(errors="replace") for log in stage.folder.glob("*.log")}
+    noisy = {name: tracebacks(text) for name, text in sorted(texts.items()) if TRACEBACK in text}
     is_clean = all(one.is_clean for one in counts.values())
     is_flat = all(trend.is_flat for trend in found)
     return {
@@ -152,9 +160,12 @@ def tell(outcome: dict[str, Any]) -> None:
     for kind, one in kinds.items():
         for example in one["examples"]:
             sys.stderr.write(f"{kind}: {example}\n")
-    for name in ("durable_open", "still_open", "tracks", "tracebacks"):
+    for name in ("durable_open", "still_open", "tracks"):
         if outcome[name]:
             sys.stderr.write(f"{name}: {outcome[name]}\n")
+    for name, noise in outcome["tracebacks"].items():
+        first = "\n    ".join(noise["first"])
+        sys.stderr.write(f"{name}: {noise['count']} tracebacks, the first:\n    {first}\n")
     for death in outcome["ended_by_themselves"]:
         text = "\n    ".join(death["last_lines"])
         sys.stderr.write(f"{death['process']} ended with {death['status']}:\n    {text}\n")

@@ -36,6 +36,7 @@ async def test_a_snapshot_shows_who_is_here_and_events_who_comes_and_goes(
     assert joined.presence.incarnation == 7
     assert c.registered is not None
     assert joined.presence.epoch == c.registered.epoch
+    await b.event("c", "JOIN")  # else a watcher is told nothing of who came and went at once
     answer = await c.ask(unregister=pb.Unregister())
     assert answer.HasField("receipt")
     assert await c.closed() == 1000
