@@ -6,7 +6,8 @@
 BIN := .venv/bin
 SIGNALING := services/signaling
 PEER := services/peer
-SOURCES := $(SIGNALING)/src $(PEER)/src proto bench tests/abuse tests/soak tests/mutation tools/measure.py
+SOURCES := $(SIGNALING)/src $(PEER)/src proto bench lab tests/abuse tests/crash tests/soak \
+	tests/mutation tools/measure.py
 MAKEFLAGS += --no-print-directory
 
 # What a verb takes: `make help` names them. Empty: the program's own default.
@@ -116,11 +117,11 @@ bench-state: setup  ## durable calls per second, beside grpc.aio and raw SQLite 
 
 .PHONY: crash-test
 crash-test: setup  ## kill peers with SIGKILL under durable calls, compare (KILLS=number)
-	@$(BIN)/python -m bench.crash_test $(kills) $(json) $(ARGS)
+	@$(BIN)/python -m tests.crash $(kills) $(json) $(ARGS)
 
 .PHONY: fault-test
 fault-test: setup  ## cut, freeze and lose on real wires, compare (SIZE=small|normal|full)
-	@$(BIN)/python -m bench.fault_test $(size) $(json) $(ARGS)
+	@$(BIN)/python -m tests.faults $(size) $(json) $(ARGS)
 
 .PHONY: abuse-test
 abuse-test: setup  ## abuse signaling and a peer's door, beside fifty honest clients (ONLY=word STORE=redis)

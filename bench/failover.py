@@ -27,11 +27,12 @@ from typing import Any
 
 import uvloop
 
-from bench import ledger, netns
-from bench.actors import LIBRARY, Actor, actor, verdicts
-from bench.hosts import TCP_CUT, TCP_RESET, UDP_CUT, Fault, Network, network, router_signaling
-from bench.ledger import LANES, RELIABLE
 from bench.report import console, percentile, show, write_json
+from lab import netns
+from lab import record as ledger
+from lab.actors import LIBRARY, Actor, actor, verdicts
+from lab.hosts import TCP_CUT, TCP_RESET, UDP_CUT, Fault, Network, network, router_signaling
+from lab.record import LANES, RELIABLE
 
 CUT_SECONDS = 1.5
 REST_SECONDS = 0.4

@@ -28,16 +28,16 @@ from pathlib import Path
 import aiosqlite
 import uvloop
 
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.inbound.rows import TABLES, UPSERT, done_row
-from actr_peer.lifecycle.scheduler import Outcome, Scheduler, Turn
-from actr_peer.protocol.mailbox import Put, Request
+from actr_peer.actor.scheduler import Outcome, Scheduler, Turn
+from actr_peer.protocol.mailbox.requests import Put, Request
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.storage.batches import Upsert
-from actr_peer.storage.database import Connection, Durability
-from actr_peer.storage.journal import RunJournal
-from actr_peer.storage.operations import Finish, Insert, Operation, Row, RowWrite
-from actr_peer.storage.writer import ThreadWriter
+from actr_peer.state.mailbox.mailbox import Mailbox
+from actr_peer.state.mailbox.tables import TABLES, UPSERT, done_row
+from actr_peer.state.storage.batches import Upsert
+from actr_peer.state.storage.database import Connection, Durability
+from actr_peer.state.storage.journal import RunJournal
+from actr_peer.state.storage.operations import Finish, Insert, Operation, Row, RowWrite
+from actr_peer.state.storage.writer import ThreadWriter
 from bench.report import console, percentile, show, write_json
 
 IN_FLIGHT = (1, 16, 256)

@@ -27,12 +27,12 @@ from typing import Any
 import uvloop
 
 from actr_peer import PeerError, System
-from bench.echo import Echo, node_config
-from bench.naive import KINDS, Echoes, connected
-from bench.processes import child, signaling
 from bench.report import console, percentile, show, write_json
+from bench.rivals.naive import KINDS, Echoes, connected
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient
+from lab.echo import Echo, node_config
+from lab.processes import child, signaling
 
 PIECE_BYTES = 16 * 1024
 PAUSE = 0.005
@@ -70,7 +70,7 @@ async def actr(kind: str, megabytes: int) -> Cell:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="actr-bench-")))
         url = await stack.enter_async_context(signaling())
-        arguments = ["bench.echo", "far", url, kind, "power", str(folder / "far.db")]
+        arguments = ["lab.echo", "far", url, kind, "power", str(folder / "far.db")]
         far = await stack.enter_async_context(child(arguments))
         await far.line()
         config = node_config("near", url, kind, "power", str(folder / "near.db"))
@@ -82,7 +82,7 @@ async def actr(kind: str, megabytes: int) -> Cell:
 
 async def alone(kind: str, megabytes: int) -> Cell:
     """The same with the library below."""
-    async with child(["bench.naive", kind]) as far, connected(kind, far) as echoes:
+    async with child(["bench.rivals.naive", kind]) as far, connected(kind, far) as echoes:
         return await _beside(echoes.ask, lambda: _send_all(echoes, megabytes))
 
 

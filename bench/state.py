@@ -29,12 +29,12 @@ import psutil
 import uvloop
 
 from actr_peer import System
-from bench.echo import Echo, node_config
-from bench.grpc_echo import METHOD
-from bench.processes import child, signaling
 from bench.report import console, percentile, show, write_json
+from bench.rivals.grpc_echo import METHOD
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient
+from lab.echo import Echo, node_config
+from lab.processes import child, signaling
 
 IN_FLIGHT = (1, 16, 256)
 TEXT = "x" * 100
@@ -91,12 +91,10 @@ async def measure(seconds: float, rounds: int) -> list[dict[str, object]]:
         names = {"durable": "power", "memory": "memory"}
         for name, durability in names.items():
             peer = await stack.enter_async_context(
-                child(
-                    ["bench.echo", name, url, "websocket", durability, str(folder / f"{name}.db")]
-                )
+                child(["lab.echo", name, url, "websocket", durability, str(folder / f"{name}.db")])
             )
             await peer.line()
-        server = await stack.enter_async_context(child(["bench.grpc_echo"]))
+        server = await stack.enter_async_context(child(["bench.rivals.grpc_echo"]))
         port = (await server.line())["port"]
         config = node_config("caller", url, "websocket", "power", str(folder / "caller.db"))
         node = await stack.enter_async_context(System(config).attach(Echo()))
@@ -141,7 +139,7 @@ async def watch_memory(calls: int) -> list[dict[str, object]]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="actr-bench-")))
         url = await stack.enter_async_context(signaling())
-        arguments = ["bench.echo", "callee", url, "websocket", "power", str(folder / "callee.db")]
+        arguments = ["lab.echo", "callee", url, "websocket", "power", str(folder / "callee.db")]
         peer = await stack.enter_async_context(child(arguments))
         await peer.line()
         config = node_config("caller", url, "websocket", "power", str(folder / "caller.db"))

@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 from rich.progress import Progress, TaskID
 
-from bench.processes import Child, child
 from bench.report import console, percentile, show, write_json
+from lab.processes import Child, child
 from tests.abuse.side import MEASURED, REST, Service, Side, prefer
 from tests.abuse.sides import SIDES
 

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from actr_peer import ActrId, NodeConfig, System, WireKind
-from actr_peer.protocol.candidates import AddressRule
-from actr_peer.wire.websocket import WebSocketWires
-from bench.processes import child
+from actr_peer.protocol.webrtc.candidates import AddressRule
+from actr_peer.wire.websocket.wires import WebSocketWires
 from demo import chat_pb2
 from demo.chat_actr import ChatClient
+from lab.processes import child
 from tests.abuse.door_abuses import ABUSES
 from tests.abuse.door_peer import ROOM, Room
 from tests.abuse.side import Act, Service, Side

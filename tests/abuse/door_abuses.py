@@ -13,10 +13,10 @@ from functools import cache, partial
 from websockets.frames import Opcode
 
 from actr import envelope_pb2
-from actr_peer.protocol import frames as session
-from actr_peer.protocol.handshake import Accepted, DiallerHandshake
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.lane_frames import HANDSHAKE, decode, encode
+from actr_peer.protocol.session import frames as session
+from actr_peer.protocol.websocket.handshake import Accepted, DiallerHandshake
+from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, decode, encode
 from tests.abuse import signaling_abuses as other
 from tests.abuse.door_peer import ROOM
 from tests.abuse.side import Attack

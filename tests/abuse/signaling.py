@@ -14,7 +14,7 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from actr import envelope_pb2
 from actr import signaling_pb2 as pb
-from bench.processes import child
+from lab.processes import child
 from tests.abuse import signaling_crowds
 from tests.abuse.side import MEASURED, Act, Service, Side, prefer
 from tests.abuse.signaling_abuses import ABUSES

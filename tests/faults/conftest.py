@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 from pairs import MakePair, Pair, pair
 
-from bench import netns
-from bench.hosts import Network, network, router_signaling
+from lab import netns
+from lab.hosts import Network, network, router_signaling
 
 SMALL = (
     "test_dropped_udp",

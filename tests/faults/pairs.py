@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import ledger
-from bench.actors import Actor, actor, verdicts
-from bench.hosts import Network
-from bench.ledger import LANES, RELIABLE
+from lab import record as ledger
+from lab.actors import Actor, actor, verdicts
+from lab.hosts import Network
+from lab.record import LANES, RELIABLE
 
 HERE = Path(__file__).parent
 SESSION_FAULTS = HERE.parents[1] / "services/peer/tests"
@@ -146,7 +146,7 @@ async def pair(
     hosts: tuple[str, str] = ("a", "b"),
 ) -> AsyncIterator[Pair]:
     """Two fresh peers; with ``fault``, both have it (see ``saboteur.py``)."""
-    module, env = "bench.traffic", {}
+    module, env = "lab.traffic", {}
     if fault:
         module = "saboteur"
         paths = [str(HERE), str(SESSION_FAULTS), os.environ.get("PYTHONPATH", "")]

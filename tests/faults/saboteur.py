@@ -1,4 +1,4 @@
-"""``bench.traffic`` with one deliberate fault, named by ``FAULT``: what the suite must catch.
+"""``lab.traffic`` with one deliberate fault, named by ``FAULT``: what the suite must catch.
 
 The faults are those of ``services/peer/tests/sessionfaults.py``: each a session that leaves out
 one thing. The product knows nothing of them: the class is put in its place in this process.
@@ -13,7 +13,7 @@ import sessionfaults
 import uvloop
 
 from actr_peer.transport import remote
-from bench.traffic import main
+from lab.traffic import main
 
 vars(remote)["Session"] = getattr(sessionfaults, os.environ["FAULT"])
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from pairs import MAX_AGE, MakePair
 
-from bench.hosts import TCP_CUT, TCP_RESET, UDP_CUT, Fault
+from lab.hosts import TCP_CUT, TCP_RESET, UDP_CUT, Fault
 
 CUT_SECONDS = 1.5
 MAX_SILENCE = 1.5

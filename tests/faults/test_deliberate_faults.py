@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Mapping
 import pytest
 from pairs import MakePair, Pair, is_clean
 
-from bench.hosts import TCP_CUT, TCP_RESET, UDP_CUT, Fault
-from bench.ledger import RELIABLE
+from lab.hosts import TCP_CUT, TCP_RESET, UDP_CUT, Fault
+from lab.record import RELIABLE
 
 Found = list[str]
 Scenario = Callable[[Pair], Awaitable[Found]]

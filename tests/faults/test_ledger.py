@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.ledger import Ledger, Record, compare, oldest, read, silences
+from lab.record import Ledger, Record, compare, oldest, read, silences
 
 
 def records(*numbers: int, lane: str = "rpc", step: float = 1.0) -> list[Record]:

@@ -6,7 +6,7 @@ import asyncio
 
 from pairs import MakePair
 
-from bench.hosts import UDP_CUT
+from lab.hosts import UDP_CUT
 
 FRAMES = 10
 

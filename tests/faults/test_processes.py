@@ -8,7 +8,7 @@ import time
 import pytest
 from pairs import MakePair, Pair
 
-from bench.actors import OrderError
+from lab.actors import OrderError
 
 TYPED = {"BrokenError", "UnreachableError", "DeadlineError"}
 BURST = {"rpc": 1500.0, "signal": 300.0}

@@ -4,7 +4,7 @@
 
     [[mutation]]
     name = "the deadline of a handler does not stop it"
-    file = "services/peer/src/actr_peer/lifecycle/scheduler.py"
+    file = "services/peer/src/actr_peer/actor/scheduler.py"
     line = "self._stop(turn, Stopped.TIMEOUT)"
     becomes = "pass"
     tests = ["peer/tests/shell/test_scheduler.py"]

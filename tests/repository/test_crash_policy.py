@@ -13,17 +13,17 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "services/peer/src/actr_peer"
 DECISION = ROOT / "docs/decisions/0006-crash-policy.md"
 ROW = re.compile(r"^\| `([\w/.]+)` \| `([\w/]+)` \|", re.M)
-COMMANDS = ("cli/",)
+COMMANDS = ("cli/", "node/process/")
 """Their tasks belong to the command and end that."""
 STARTERS = {
     "tasks.py": "is the one",
-    "wire/websocket.py": "closes its wires side by side, and waits for them",
-    "wire/rtc/ice.py": "asks its servers side by side, and waits for them",
-    "wire/rtc/receivers.py": "stands in for a method of the library",
+    "wire/websocket/wires.py": "closes its wires side by side, and waits for them",
+    "wire/webrtc/aiortc/ice.py": "asks its servers side by side, and waits for them",
+    "wire/webrtc/aiortc/media/receivers.py": "stands in for a method of the library",
 }
 """Modules that start tasks by themselves, and why."""
 BARE = {
-    ("inbound/letterbox.py", "request"),
+    ("state/mailbox/letterbox.py", "request"),
 }
 """Still to be contained: take a row away with the change that does it."""
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from actr_peer import settings
 from actr_peer.cli.exits import Exit
-from actr_peer.cli.verbs import VERBS
+from actr_peer.cli.main import VERBS
+from actr_peer.node.process import settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (ROOT / "services/peer/src/actr_peer", ROOT / "services/signaling/src/actr_signaling")

@@ -16,9 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import netns
-from bench.hosts import network
 from bench.report import show, write_json
+from lab import netns
+from lab.hosts import network
 from tests.soak.faults import Faults
 from tests.soak.ledger import COUNTED, Counts, compare
 from tests.soak.stage import PEERS, PUBLISHERS, REPLICAS, STEADY, Stage, name_signaling

@@ -8,7 +8,7 @@ import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 
-from bench.hosts import TCP_CUT, TCP_RESET, UDP_CUT, Fault
+from lab.hosts import TCP_CUT, TCP_RESET, UDP_CUT, Fault
 from tests.soak.stage import MORTAL, PEERS, REPLICAS, Stage
 
 CUT_SECONDS = 6.0

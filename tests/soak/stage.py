@@ -17,9 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.actors import Actor
-from bench.hosts import Network
-from bench.processes import Child
+from lab.actors import Actor
+from lab.hosts import Network
+from lab.processes import Child
 from tests.soak.vitals import Life
 
 REDIS_PORT = 6390

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from actr_peer import ActrId, ActrRef, CallError, PeerError
-from actr_peer.protocol.chunks import Chunk
+from actr_peer.protocol.rpc.chunks import Chunk
 from actr_peer.transport.streams import StreamWriter
-from actr_peer.wire.media_source import TestPattern
+from actr_peer.wire.media.sources import TestPattern
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient, ChatService
 from tests.soak.ledger import Ledger, read

@@ -14,7 +14,7 @@ from math import inf
 from sessionsim import KINDS, Action, BreachError, Host, World
 
 from actr_peer.protocol.payload import PayloadType, WireKind
-from actr_peer.protocol.receiver import UNNUMBERED
+from actr_peer.protocol.session.receiver import UNNUMBERED
 
 RPC = PayloadType.RPC_RELIABLE
 PLACES = 4

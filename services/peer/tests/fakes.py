@@ -1,7 +1,7 @@
 """What stands in for the far side and the network in tests.
 
 ``Recorder`` is a sink that remembers. ``ScriptedWire`` is a wire with no far side, driven by
-the test. For two joined ends take ``actr_peer.wire.memory.join``; the faults below are set as
+the test. For two joined ends take ``actr_peer.testing.wires.join``; the faults below are set as
 an end's ``fault`` and act on what is sent there::
 
     near, far = join(A, B)
@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 
 from actr_peer.errors import BrokenError, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.negotiation import NegotiateMessage
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.signaling import PresenceEvent, SignalingState
+from actr_peer.protocol.signaling.presence import PresenceEvent, SignalingState
+from actr_peer.protocol.webrtc.negotiation import NegotiateMessage
+from actr_peer.testing.wires import Item
 from actr_peer.wire.base import Wire, WireSink, next_wire_id
-from actr_peer.wire.memory import Item
 
 ALICE = ActrId("acme", "chat", "alice")
 BOB = ActrId("acme", "chat", "bob")
@@ -195,7 +195,7 @@ class SignalingRecorder:
             await self._changed.wait()
 
 
-# Faults for an end of actr_peer.wire.memory.join
+# Faults for an end of actr_peer.testing.wires.join
 
 
 @dataclass

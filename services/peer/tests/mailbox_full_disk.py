@@ -14,8 +14,8 @@ from pathlib import Path
 
 from mailbox_kit import Deliveries, put, request, settled
 
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.protocol.mailbox import Refused, Stored
+from actr_peer.protocol.mailbox.requests import Refused, Stored
+from actr_peer.state.mailbox.mailbox import Mailbox
 
 SIZE = 20_000
 

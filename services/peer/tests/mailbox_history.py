@@ -16,9 +16,9 @@ from pathlib import Path
 from mailbox_kit import request, settled
 from powercut import Disk, Image
 
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.protocol.mailbox import STORED, Put, Repeated, Request
-from actr_peer.storage.database import Connection, Durability
+from actr_peer.protocol.mailbox.requests import STORED, Put, Repeated, Request
+from actr_peer.state.mailbox.mailbox import Mailbox
+from actr_peer.state.storage.database import Connection, Durability
 
 Promise = dict[str, bytes]
 

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.lifecycle.scheduler import Deferred, Outcome, Scheduler, Turn
-from actr_peer.protocol.mailbox import Put, Request
+from actr_peer.actor.scheduler import Deferred, Outcome, Scheduler, Turn
+from actr_peer.protocol.mailbox.requests import Put, Request
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.state.mailbox.mailbox import Mailbox
 
 ROOM = "acme:room@2:default"
 

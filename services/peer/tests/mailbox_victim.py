@@ -16,10 +16,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.lifecycle.scheduler import Outcome, Scheduler, Turn
-from actr_peer.protocol.mailbox import Put, Request
+from actr_peer.actor.scheduler import Outcome, Scheduler, Turn
+from actr_peer.protocol.mailbox.requests import Put, Request
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.state.mailbox.mailbox import Mailbox
 
 IN_FLIGHT = 64
 ALONE = asyncio.Event()

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from actr_peer.protocol.media import MediaFrame, Sample
-from actr_peer.protocol.negotiation import TrackKind
-from actr_peer.wire.webrtc_wire import WebRtcWire
+from actr_peer.protocol.webrtc.negotiation import TrackKind
+from actr_peer.wire.webrtc.wire import WebRtcWire
 
 CLOCKS = {"VP8": 90_000, "H264": 90_000, "opus": 48_000, "PCMU": 8_000, "PCMA": 8_000}
 

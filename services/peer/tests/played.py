@@ -13,8 +13,8 @@ from websockets.exceptions import ConnectionClosed
 
 from actr import signaling_pb2 as pb
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.signaling import Load, Registration
-from actr_peer.wire.signaling import SignalingClient
+from actr_peer.protocol.signaling.presence import Load, Registration
+from actr_peer.wire.signaling.client import SignalingClient
 
 
 class Played:

@@ -10,7 +10,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 
 from actr import options_pb2
-from actr_peer.codegen.model import Contract, read
+from actr_peer.cli.codegen.model import Contract, read
 
 INCLUDES = (
     f"-I{Path(options_pb2.__file__).parent.parent}",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from actr_peer.protocol.ends import End, Refused
-from actr_peer.protocol.frames import Data
-from actr_peer.protocol.receiver import Delivery, Receiver
-from actr_peer.protocol.sender import Sender, Timing
-from actr_peer.protocol.session import Session
+from actr_peer.protocol.session.frames import Data
+from actr_peer.protocol.session.receiver import Delivery, Receiver
+from actr_peer.protocol.session.sender import Sender, Timing
+from actr_peer.protocol.session.session import Session
+from actr_peer.protocol.session.wire_ends import End, Refused
 
 
 class NoResend(Session):

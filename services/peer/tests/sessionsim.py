@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from actr_peer.protocol.ends import Changed, Refused, Restarted
-from actr_peer.protocol.lanes import HELD_BYTES, AnySender
 from actr_peer.protocol.payload import (
     BYTE_LANES,
     RELIABLE_LANES,
@@ -21,10 +19,12 @@ from actr_peer.protocol.payload import (
     PayloadType,
     WireKind,
 )
-from actr_peer.protocol.receiver import UNNUMBERED
-from actr_peer.protocol.sender import WINDOW_FRAMES
-from actr_peer.protocol.session import Session
-from actr_peer.protocol.wires import WireState
+from actr_peer.protocol.session.lanes import HELD_BYTES, AnySender
+from actr_peer.protocol.session.receiver import UNNUMBERED
+from actr_peer.protocol.session.sender import WINDOW_FRAMES
+from actr_peer.protocol.session.session import Session
+from actr_peer.protocol.session.wire_ends import Changed, Refused, Restarted
+from actr_peer.protocol.session.wire_policy import WireState
 
 KINDS = (WireKind.WEBRTC, WireKind.WEBSOCKET)
 LATENCY = PayloadType.STREAM_LATENCY_FIRST

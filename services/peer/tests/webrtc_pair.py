@@ -13,9 +13,9 @@ from fakes import ALICE, BOB
 
 from actr_peer.errors import UnreachableError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.negotiation import NegotiateMessage
+from actr_peer.protocol.webrtc.negotiation import NegotiateMessage
 from actr_peer.wire.base import Wire
-from actr_peer.wire.webrtc import WebRtcWires
+from actr_peer.wire.webrtc.wires import WebRtcWires
 
 Said = tuple[ActrId, NegotiateMessage]
 

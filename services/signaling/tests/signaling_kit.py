@@ -13,11 +13,11 @@ from websockets.exceptions import ConnectionClosed
 
 from actr import envelope_pb2
 from actr import signaling_pb2 as pb
+from actr_signaling.protocol.client.proofs import proof
 from actr_signaling.protocol.identity import ActrId
-from actr_signaling.protocol.proofs import proof
-from actr_signaling.server import Replica
 from actr_signaling.settings import Settings
 from actr_signaling.tasks import Tasks
+from actr_signaling.web.server import Replica
 
 PATIENCE = 10.0
 """Seconds after which a test gives up waiting for an event."""

@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from actr_peer.actor.context import Context
     from actr_peer.errors import CallError, Code, PeerError
-    from actr_peer.lifecycle.config import NodeConfig
-    from actr_peer.lifecycle.context import Context
-    from actr_peer.lifecycle.hooks import Hooks
-    from actr_peer.lifecycle.node import Node
-    from actr_peer.lifecycle.ref import ActrRef
-    from actr_peer.lifecycle.system import System
+    from actr_peer.node.config import NodeConfig
+    from actr_peer.node.hooks import Hooks
+    from actr_peer.node.node import Node
+    from actr_peer.node.ref import ActrRef
+    from actr_peer.node.system import System
     from actr_peer.protocol.identity import ActrId
     from actr_peer.protocol.media import MediaFrame
     from actr_peer.protocol.payload import PayloadType, WireKind
@@ -41,18 +41,18 @@ __all__ = [
 
 _HOMES = {
     "ActrId": "protocol.identity",
-    "ActrRef": "lifecycle.ref",
+    "ActrRef": "node.ref",
     "CallError": "errors",
     "Code": "errors",
-    "Context": "lifecycle.context",
-    "Hooks": "lifecycle.hooks",
+    "Context": "actor.context",
+    "Hooks": "node.hooks",
     "MediaFrame": "protocol.media",
-    "Node": "lifecycle.node",
-    "NodeConfig": "lifecycle.config",
+    "Node": "node.node",
+    "NodeConfig": "node.config",
     "PayloadType": "protocol.payload",
     "PeerError": "errors",
     "Service": "service",
-    "System": "lifecycle.system",
+    "System": "node.system",
     "WireKind": "protocol.payload",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actr_peer.protocol.admission import Admission, Door
+from actr_peer.protocol.mailbox.admission import Admission, Door
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from actr import envelope_pb2 as pb
 from actr_peer.errors import LimitError, RemoteProtocolError
-from actr_peer.protocol import bounds
-from actr_peer.protocol.bounds import (
+from actr_peer.protocol.rpc import bounds
+from actr_peer.protocol.rpc.bounds import (
     CHUNK,
     ENVELOPE,
     MAX_CALL_CHAIN,
@@ -28,8 +28,8 @@ from actr_peer.protocol.bounds import (
     check,
     request_id_of,
 )
-from actr_peer.protocol.chunks import decode_chunk
-from actr_peer.protocol.envelopes import (
+from actr_peer.protocol.rpc.chunks import decode_chunk
+from actr_peer.protocol.rpc.envelopes import (
     Extras,
     decode_envelope,
     encode_cancel,

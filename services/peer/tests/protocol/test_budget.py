@@ -9,12 +9,12 @@ from math import inf
 import pytest
 
 from actr_peer.errors import LimitError
-from actr_peer.protocol import frames
-from actr_peer.protocol.budget import Account, Budget, Holding
-from actr_peer.protocol.frames import Hello
 from actr_peer.protocol.payload import PayloadType, WireKind
-from actr_peer.protocol.receiver import LIGHT_BYTES
-from actr_peer.protocol.session import Session
+from actr_peer.protocol.session import frames
+from actr_peer.protocol.session.budget import Account, Budget, Holding
+from actr_peer.protocol.session.frames import Hello
+from actr_peer.protocol.session.receiver import LIGHT_BYTES
+from actr_peer.protocol.session.session import Session
 
 RPC, STREAM = PayloadType.RPC_RELIABLE, PayloadType.STREAM_RELIABLE
 SIZE = 16_000

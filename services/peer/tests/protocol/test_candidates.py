@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.errors import LimitError, PeerError, RemoteProtocolError
-from actr_peer.protocol.candidates import (
+from actr_peer.protocol.webrtc.candidates import (
     MAX_EARLY,
     MAX_PER_DESCRIPTION,
     MAX_SDP_BYTES,
@@ -18,7 +18,7 @@ from actr_peer.protocol.candidates import (
     admits,
     clean,
 )
-from actr_peer.protocol.negotiation import Candidate
+from actr_peer.protocol.webrtc.negotiation import Candidate
 
 STRICT = AddressRule()
 

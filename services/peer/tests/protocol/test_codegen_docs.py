@@ -8,7 +8,7 @@ from pathlib import Path
 
 from proto_sources import contract
 
-from actr_peer.codegen.compatibility.changes import Rule
+from actr_peer.cli.codegen.compatibility.changes import Rule
 
 TEXT = (Path(__file__).parents[4] / "docs/codegen.md").read_text()
 

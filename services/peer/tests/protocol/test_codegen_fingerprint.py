@@ -7,7 +7,7 @@ import hashlib
 import pytest
 from proto_sources import compiled
 
-from actr_peer.codegen.model import read
+from actr_peer.cli.codegen.model import read
 
 BASE = """
 syntax = "proto3";

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from proto_sources import chat, compiled, contract
 
-from actr_peer.codegen.model import RpcMethod, read
+from actr_peer.cli.codegen.model import RpcMethod, read
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.service import MethodKind
 

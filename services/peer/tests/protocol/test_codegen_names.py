@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actr_peer.codegen import names
+from actr_peer.cli.codegen import names
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGeneratorResponse
 from proto_sources import chat, compiled
 
-from actr_peer.codegen.generate import generate
+from actr_peer.cli.codegen.generate import generate
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from proto_sources import compiled
 
-from actr_peer.codegen.compatibility.changes import Severity
-from actr_peer.codegen.compatibility.services import compare
+from actr_peer.cli.codegen.compatibility.changes import Severity
+from actr_peer.cli.codegen.compatibility.services import compare
 from actr_peer.errors import ConfigError
 
 BASE = """

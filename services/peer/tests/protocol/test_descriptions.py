@@ -9,7 +9,7 @@ import pytest
 from sdp_kit import MAX_BUNDLE, PLAIN, VP9, mutated
 
 from actr_peer.errors import RemoteProtocolError
-from actr_peer.protocol.descriptions import (
+from actr_peer.protocol.webrtc.descriptions import (
     Description,
     Section,
     answered,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actr_peer.protocol.door import HURRY, PATIENCE, Door, Sparing, origin
+from actr_peer.protocol.websocket.door import HURRY, PATIENCE, Door, Sparing, origin
 
 
 def fill(door: Door, host: str, count: int, now: float = 0.0) -> list[bool]:

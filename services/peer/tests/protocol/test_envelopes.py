@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actr import envelope_pb2 as pb
 from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
-from actr_peer.protocol.chunks import (
+from actr_peer.protocol.rpc.chunks import (
     Credit,
     Kind,
     decode_chunk,
@@ -17,7 +17,7 @@ from actr_peer.protocol.chunks import (
     encode_item,
     encode_stream_cancel,
 )
-from actr_peer.protocol.envelopes import (
+from actr_peer.protocol.rpc.envelopes import (
     CANCEL,
     MAX_CALL_CHAIN,
     MAX_METADATA_BYTES,

@@ -1,6 +1,6 @@
 """The counts of the compose system's peers: what they prove, and how a round reads."""
 
-from actr_peer.cli.exchange.ledger import Heard, Round
+from actr_peer.cli.exchange.tally import Heard, Round
 
 
 def test_each_number_once_and_in_order_leaves_nothing_missing() -> None:

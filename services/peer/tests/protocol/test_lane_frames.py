@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.errors import LimitError, RemoteProtocolError
-from actr_peer.protocol.lane_frames import (
+from actr_peer.protocol.websocket.lane_frames import (
     HANDSHAKE,
     HEADER_BYTES,
     MAX_DATA_BYTES,

@@ -5,10 +5,16 @@ from itertools import permutations
 import pytest
 
 from actr_peer.errors import LimitError, RemoteProtocolError
-from actr_peer.protocol.frames import FRAGMENT_BYTES, Ack, Data
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.receiver import ACK_EVERY, ACK_WITHIN, EPOCH_BITS, Delivery, Receiver
-from actr_peer.protocol.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender
+from actr_peer.protocol.session.frames import FRAGMENT_BYTES, Ack, Data
+from actr_peer.protocol.session.receiver import (
+    ACK_EVERY,
+    ACK_WITHIN,
+    EPOCH_BITS,
+    Delivery,
+    Receiver,
+)
+from actr_peer.protocol.session.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender
 
 RPC, STREAM = PayloadType.RPC_RELIABLE, PayloadType.STREAM_RELIABLE
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from actr_peer.errors import RemoteProtocolError
-from actr_peer.protocol.frames import FRAGMENT_BYTES, Ack
-from actr_peer.protocol.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender, Timing
+from actr_peer.protocol.session.frames import FRAGMENT_BYTES, Ack
+from actr_peer.protocol.session.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender, Timing
 
 ONE, TWO = 1, 2
 TIMING = Timing(other=0.2, same=1.0)

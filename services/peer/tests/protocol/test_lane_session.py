@@ -9,8 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actr_peer.errors import LimitError, RemoteProtocolError
-from actr_peer.protocol import frames
-from actr_peer.protocol.ends import (
+from actr_peer.protocol.payload import PayloadType, WireKind
+from actr_peer.protocol.session import frames
+from actr_peer.protocol.session.frames import (
+    WIRE_MESSAGE_BYTES,
+    Ack,
+    ByeReason,
+    Data,
+    Hello,
+    Ping,
+    Pong,
+    decode,
+)
+from actr_peer.protocol.session.lanes import HELD_BYTES
+from actr_peer.protocol.session.receiver import Delivery
+from actr_peer.protocol.session.session import MAX_ACKS, Session
+from actr_peer.protocol.session.wire_ends import (
     ANSWER_EVERY,
     MAX_PARKED,
     MAX_PARKED_BYTES,
@@ -21,21 +35,7 @@ from actr_peer.protocol.ends import (
     Refused,
     Restarted,
 )
-from actr_peer.protocol.frames import (
-    WIRE_MESSAGE_BYTES,
-    Ack,
-    ByeReason,
-    Data,
-    Hello,
-    Ping,
-    Pong,
-    decode,
-)
-from actr_peer.protocol.lanes import HELD_BYTES
-from actr_peer.protocol.payload import PayloadType, WireKind
-from actr_peer.protocol.receiver import Delivery
-from actr_peer.protocol.session import MAX_ACKS, Session
-from actr_peer.protocol.wires import WireState
+from actr_peer.protocol.session.wire_policy import WireState
 
 RTC, WS = WireKind.WEBRTC, WireKind.WEBSOCKET
 RPC, SIGNAL, STREAM, LATENCY = tuple(PayloadType)[:4]

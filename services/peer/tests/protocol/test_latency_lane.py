@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actr_peer.protocol.frames import FRAGMENT_BYTES, Data
-from actr_peer.protocol.latency import WINDOW, LatencyReceiver, LatencySender
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.receiver import Delivery
-from actr_peer.protocol.sender import Outgoing
+from actr_peer.protocol.session.frames import FRAGMENT_BYTES, Data
+from actr_peer.protocol.session.latency import WINDOW, LatencyReceiver, LatencySender
+from actr_peer.protocol.session.receiver import Delivery
+from actr_peer.protocol.session.sender import Outgoing
 
 LATENCY = PayloadType.STREAM_LATENCY_FIRST
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actr_peer.protocol.mailbox import MAX_ATTEMPTS, MAX_CRASHES, Request, give_up
+from actr_peer.protocol.mailbox.requests import MAX_ATTEMPTS, MAX_CRASHES, Request, give_up
 from actr_peer.protocol.payload import PayloadType
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from actr import envelope_pb2 as pb
 from actr_peer.errors import CallError, Code
-from actr_peer.protocol.chunks import (
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.rpc.chunks import (
     Chunk,
     Credit,
     Kind,
@@ -18,7 +19,7 @@ from actr_peer.protocol.chunks import (
     encode_item,
     encode_stream_cancel,
 )
-from actr_peer.protocol.envelopes import (
+from actr_peer.protocol.rpc.envelopes import (
     Extras,
     decode_envelope,
     encode_cancel,
@@ -26,7 +27,6 @@ from actr_peer.protocol.envelopes import (
     encode_reply,
     encode_request,
 )
-from actr_peer.protocol.identity import ActrId
 
 FOLDER = Path(__file__).parents[4] / "docs" / "protocol"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.negotiation import (
+from actr_peer.protocol.webrtc.negotiation import (
     TABLES,
     Action,
     Input,

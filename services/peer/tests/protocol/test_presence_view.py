@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.signaling import (
+from actr_peer.protocol.signaling.presence import (
     Backoff,
     Change,
     Load,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from actr_peer.protocol.finished import LOT, LOTS, Finished, Lot
-from actr_peer.protocol.mailbox import MAX_HORIZONS
-from actr_peer.protocol.remembered import Remembered
+from actr_peer.protocol.mailbox.finished import LOT, LOTS, Finished, Lot
+from actr_peer.protocol.mailbox.remembered import Remembered
+from actr_peer.protocol.mailbox.requests import MAX_HORIZONS
 
 CALLER = ("acme:room@2:default", 77)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from actr_peer.errors import RemoteProtocolError
-from actr_peer.protocol import frames
-from actr_peer.protocol.frames import Ack, Hello, Reply, decode
 from actr_peer.protocol.payload import PayloadType, WireKind
-from actr_peer.protocol.receiver import UNNUMBERED
-from actr_peer.protocol.sender import WINDOW_BYTES, WINDOW_FRAMES
-from actr_peer.protocol.session import Session
+from actr_peer.protocol.session import frames
+from actr_peer.protocol.session.frames import Ack, Hello, Reply, decode
+from actr_peer.protocol.session.receiver import UNNUMBERED
+from actr_peer.protocol.session.sender import WINDOW_BYTES, WINDOW_FRAMES
+from actr_peer.protocol.session.session import Session
 
 RPC, SIGNAL, STREAM = tuple(PayloadType)[:3]
 WS = WireKind.WEBSOCKET

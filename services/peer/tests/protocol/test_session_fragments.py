@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.errors import LimitError, RemoteProtocolError
-from actr_peer.protocol.fragments import Joiner, Reassembler, cut, frame_count
-from actr_peer.protocol.frames import FRAGMENT_BYTES, Data, decode
+from actr_peer.protocol.session.fragments import Joiner, Reassembler, cut, frame_count
+from actr_peer.protocol.session.frames import FRAGMENT_BYTES, Data, decode
 
 
 def parts_of(message: bytes, seq: int = 0) -> list[Data]:

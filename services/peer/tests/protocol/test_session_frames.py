@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.errors import RemoteProtocolError
-from actr_peer.protocol import frames
-from actr_peer.protocol.frames import (
+from actr_peer.protocol.session import frames
+from actr_peer.protocol.session.frames import (
     FRAGMENT_BYTES,
     Ack,
     Ask,

@@ -11,7 +11,7 @@ from sessionfaults import FAULTS
 from sessionsim import Action, BreachError, play, some_actions
 
 from actr_peer.errors import PeerError
-from actr_peer.protocol.session import Session
+from actr_peer.protocol.session.session import Session
 
 ACTIONS = st.lists(
     st.builds(

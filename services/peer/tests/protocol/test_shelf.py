@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actr_peer.protocol.shelf import SENDER_SHARE, STRANGERS_SHARE, Shelf
+from actr_peer.protocol.mailbox.shelf import SENDER_SHARE, STRANGERS_SHARE, Shelf
 
 
 def test_the_oldest_own_letters_leave_for_new_ones() -> None:

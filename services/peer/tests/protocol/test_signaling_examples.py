@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from actr import signaling_pb2 as pb
-from actr_peer.protocol import signaling_messages as messages
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.negotiation import Bye, NegotiateMessage, Offer
-from actr_peer.protocol.signaling import Load, Registration
-from actr_peer.protocol.signaling_session import Answered, Enrolled, Send, Session, State, Told
+from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling.presence import Load, Registration
+from actr_peer.protocol.signaling.session import Answered, Enrolled, Send, Session, State, Told
+from actr_peer.protocol.webrtc.negotiation import Bye, NegotiateMessage, Offer
 
 PAGE = Path(__file__).parents[4] / "docs" / "signaling.md"
 ROW = re.compile(r"^\| (server|client) \| `(\w+)` \| `([0-9a-f]+)` \|$", re.MULTILINE)

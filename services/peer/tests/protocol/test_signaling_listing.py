@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from actr import signaling_pb2 as pb
 from actr_peer.errors import RemoteProtocolError
-from actr_peer.protocol import signaling_listing
-from actr_peer.protocol import signaling_messages as messages
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.signaling_listing import LONG_BYTES, MAX_PRESENCE_BYTES, exhaust
+from actr_peer.protocol.signaling import listing as signaling_listing
+from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling.listing import LONG_BYTES, MAX_PRESENCE_BYTES, exhaust
 
 ALICE = ActrId("acme", "chat", "alice")
 

@@ -8,9 +8,19 @@ from hypothesis import strategies as st
 
 from actr import signaling_pb2 as pb
 from actr_peer.errors import RemoteProtocolError
-from actr_peer.protocol import signaling_messages as messages
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.negotiation import (
+from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling.presence import (
+    Change,
+    Load,
+    Presence,
+    PresenceEvent,
+    Reason,
+    Registration,
+    Visibility,
+)
+from actr_peer.protocol.webrtc.messages import pack_negotiate, unpack_negotiate
+from actr_peer.protocol.webrtc.negotiation import (
     Answer,
     Bye,
     Candidate,
@@ -19,16 +29,6 @@ from actr_peer.protocol.negotiation import (
     Offer,
     RequestCause,
     RequestOffer,
-)
-from actr_peer.protocol.negotiation_messages import pack_negotiate, unpack_negotiate
-from actr_peer.protocol.signaling import (
-    Change,
-    Load,
-    Presence,
-    PresenceEvent,
-    Reason,
-    Registration,
-    Visibility,
 )
 
 ALICE = ActrId("acme", "chat", "alice")

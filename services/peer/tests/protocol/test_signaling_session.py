@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from actr import signaling_pb2 as pb
 from actr_peer.errors import BusyError, ConfigError, LimitError, RemoteProtocolError
-from actr_peer.protocol import signaling_messages as messages
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.negotiation import Bye, IceServer, NegotiateMessage
-from actr_peer.protocol.signaling import Load, PresenceEvent, Registration
-from actr_peer.protocol.signaling_session import (
+from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling.presence import Load, PresenceEvent, Registration
+from actr_peer.protocol.signaling.session import (
     MAX_OPEN,
     Answered,
     Enrolled,
@@ -28,6 +27,7 @@ from actr_peer.protocol.signaling_session import (
     State,
     Told,
 )
+from actr_peer.protocol.webrtc.negotiation import Bye, IceServer, NegotiateMessage
 
 ALICE = ActrId("acme", "chat", "alice")
 BOB = ActrId("acme", "chat", "bob")

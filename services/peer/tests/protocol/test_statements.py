@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actr_peer.errors import LimitError, LocalProtocolError
-from actr_peer.protocol.statements import MAX_PARAMETERS, check_parameters, check_statement
+from actr_peer.protocol.mailbox.statements import MAX_PARAMETERS, check_parameters, check_statement
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_everything_else_is_refused(sql: str) -> None:
 
 
 def test_many_different_statements_do_not_pile_up() -> None:
-    from actr_peer.protocol import statements
+    from actr_peer.protocol.mailbox import statements
 
     for n in range(3000):
         check_statement(f"SELECT {n}")

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.errors import BrokenError, CallError, Code, LimitError, RemoteProtocolError
-from actr_peer.protocol.chunks import NO_CREDIT, Chunk, Credit, Kind
-from actr_peer.protocol.streams import (
+from actr_peer.protocol.rpc.chunks import NO_CREDIT, Chunk, Credit, Kind
+from actr_peer.protocol.rpc.streams import (
     FIRST,
     OVER,
     READER,

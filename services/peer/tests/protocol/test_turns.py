@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actr_peer.protocol.turns import MAX_CONCURRENT, MAX_SIGNALS_IN_ROW, Turns
+from actr_peer.protocol.mailbox.turns import MAX_CONCURRENT, MAX_SIGNALS_IN_ROW, Turns
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.errors import RemoteProtocolError
-from actr_peer.protocol.upgrade import (
+from actr_peer.protocol.websocket.upgrade import (
     MAX_HEAD_BYTES,
     MAX_HEADERS,
     Accept,

@@ -4,8 +4,7 @@ import pytest
 
 from actr_peer.errors import LimitError, RemoteProtocolError
 from actr_peer.protocol.close_codes import is_sendable
-from actr_peer.protocol.lane_frames import MAX_FRAME_BYTES, MAX_PIECES
-from actr_peer.protocol.websocket_frames import (
+from actr_peer.protocol.websocket.frames import (
     MAX_BEFORE_HANDSHAKE,
     FarClose,
     FramingError,
@@ -14,6 +13,7 @@ from actr_peer.protocol.websocket_frames import (
     Ping,
     Whole,
 )
+from actr_peer.protocol.websocket.lane_frames import MAX_FRAME_BYTES, MAX_PIECES
 
 
 def take(

@@ -8,9 +8,14 @@ import pytest
 
 from actr_peer.errors import UnreachableError
 from actr_peer.protocol.close_codes import CloseCode
-from actr_peer.protocol.handshake import Accepted, DiallerHandshake, ListenerHandshake, refuse
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.lane_frames import HANDSHAKE, decode, encode
+from actr_peer.protocol.websocket.handshake import (
+    Accepted,
+    DiallerHandshake,
+    ListenerHandshake,
+    refuse,
+)
+from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, decode, encode
 
 PAGE = Path(__file__).parents[4] / "docs" / "protocol.md"
 ALICE = ActrId("acme", "chat", "alice")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from actr.envelope_pb2 import WireChallenge, WireHandshake, WireProof, WireWelcome
 from actr_peer.errors import Code, RemoteProtocolError, UnreachableError
 from actr_peer.protocol.close_codes import CloseCode
-from actr_peer.protocol.handshake import (
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.websocket.handshake import (
     MAX_STEP_BYTES,
     Accepted,
     DiallerHandshake,
@@ -19,7 +20,6 @@ from actr_peer.protocol.handshake import (
     Reply,
     State,
 )
-from actr_peer.protocol.identity import ActrId
 
 ALICE = ActrId("acme", "chat", "alice")
 BOB = ActrId("acme", "chat", "bob")

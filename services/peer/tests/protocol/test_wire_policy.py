@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.wires import (
+from actr_peer.protocol.session.wire_policy import (
     Dial,
     GiveUp,
     SlotView,

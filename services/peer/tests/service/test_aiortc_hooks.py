@@ -23,8 +23,8 @@ from aiortc.codecs import get_encoder
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
 from aiortc.rtcsctptransport import DataChunk
 
-from actr_peer.wire.rtc import private
-from actr_peer.wire.rtc.lane_queue import OutboundChunk
+from actr_peer.wire.webrtc.aiortc import private
+from actr_peer.wire.webrtc.aiortc.sctp.lane_queue import OutboundChunk
 
 pytestmark = pytest.mark.service
 

@@ -23,12 +23,12 @@ from websockets.exceptions import ConnectionClosed
 from actr_peer import ActrId, CallError, Code, NodeConfig, Service, System, WireKind
 from actr_peer.cli.exits import Exit
 from actr_peer.errors import BusyError, ConfigError, LimitError, UnreachableError
-from actr_peer.lifecycle.node import Node
-from actr_peer.protocol.candidates import AddressRule
-from actr_peer.protocol.lane_frames import MAX_DATA_BYTES
+from actr_peer.node.node import Node
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.webrtc.candidates import AddressRule
+from actr_peer.protocol.websocket.lane_frames import MAX_DATA_BYTES
 from actr_peer.service import CallOptions
-from actr_peer.wire.websocket import WebSocketWires
+from actr_peer.wire.websocket.wires import WebSocketWires
 from demo.chat_actr import ChatClient, ChatService
 from demo.chat_pb2 import HistoryRequest, SayRequest
 

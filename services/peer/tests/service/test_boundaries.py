@@ -11,9 +11,9 @@ import pytest
 from quiet import Quiet, config, signaling_service
 
 from actr_peer import CallError, Code, Context, System
-from actr_peer.cli.status import status
 from actr_peer.errors import ConfigError, LocalProtocolError
-from actr_peer.lifecycle.node import Node
+from actr_peer.node.node import Node
+from actr_peer.node.process.status import status
 from actr_peer.service import Caller
 from actr_peer.tasks import failures, note_failure
 from demo import chat_pb2 as pb

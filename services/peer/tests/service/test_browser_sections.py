@@ -25,10 +25,10 @@ from webrtc_pair import Pair, webrtc_pair
 from actr_peer.errors import PeerError, RemoteProtocolError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media import MediaFrame
-from actr_peer.protocol.negotiation import Answer, Candidate, NegotiateMessage, Offer
+from actr_peer.protocol.webrtc.negotiation import Answer, Candidate, NegotiateMessage, Offer
 from actr_peer.tasks import failures
 from actr_peer.wire.base import Wire
-from actr_peer.wire.webrtc import WebRtcWires
+from actr_peer.wire.webrtc.wires import WebRtcWires
 
 pytestmark = pytest.mark.service
 

@@ -76,7 +76,7 @@ def test_grpcio_tools_runs_the_plugin(tmp_path: Path) -> None:
 
 def test_the_plugin_says_what_it_wanted_to_read() -> None:
     refused = subprocess.run(
-        [sys.executable, "-m", "actr_peer.codegen"],
+        [sys.executable, "-m", "actr_peer.cli.codegen"],
         input=b"junk",
         capture_output=True,
         timeout=60,

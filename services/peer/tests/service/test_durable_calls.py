@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from actr_peer.errors import CallError, ClosedError, Code, DeadlineError, LimitError
-from actr_peer.outbound.durable import DurableCalls
-from actr_peer.outbound.open_call import OpenCall
-from actr_peer.outbound.outbox import Outbox
-from actr_peer.protocol.envelopes import Envelope, decode_envelope, encode_reply
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.envelopes import Envelope, decode_envelope, encode_reply
+from actr_peer.rpc.durable import DurableCalls
 from actr_peer.service import CallOptions, Method, MethodKind
-from actr_peer.storage.batches import Batches
-from actr_peer.storage.database import no_room
-from actr_peer.storage.operations import Insert
+from actr_peer.state.outbox.call import OpenCall
+from actr_peer.state.outbox.outbox import Outbox
+from actr_peer.state.storage.batches import Batches
+from actr_peer.state.storage.database import no_room
+from actr_peer.state.storage.operations import Insert
 from demo import chat_pb2 as pb
 
 pytestmark = pytest.mark.service

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from replica_process import ReplicaProcess
 
-from actr_peer.cli.probe import ask
+from actr_peer.node.process.probe import ask
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 

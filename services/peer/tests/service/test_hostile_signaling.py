@@ -17,12 +17,13 @@ from websockets.exceptions import ConnectionClosed
 
 from actr import signaling_pb2 as pb
 from actr_peer.errors import BusyError, ConfigError, LimitError, UnreachableError
-from actr_peer.protocol import signaling_session
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.negotiation import Bye, NegotiateMessage
-from actr_peer.protocol.signaling import SignalingState
-from actr_peer.wire import signaling_connection, signaling_upkeep
-from actr_peer.wire.signaling import SignalingClient
+from actr_peer.protocol.signaling import session as signaling_session
+from actr_peer.protocol.signaling.presence import SignalingState
+from actr_peer.protocol.webrtc.negotiation import Bye, NegotiateMessage
+from actr_peer.wire.signaling import connection as signaling_connection
+from actr_peer.wire.signaling import upkeep as signaling_upkeep
+from actr_peer.wire.signaling.client import SignalingClient
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(60)]
 

@@ -24,7 +24,7 @@ from fakes import Recorder, turns
 from webrtc_pair import Pair, webrtc_pair
 
 from actr_peer.tasks import failures
-from actr_peer.wire.rtc import bounds, dtls, ice
+from actr_peer.wire.webrtc.aiortc import bounds, dtls, ice
 
 pytestmark = pytest.mark.service
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from mailbox_kit import ROOM, Actor, Deliveries, put, request, settled
 
+from actr_peer.actor.scheduler import Outcome, Turn
 from actr_peer.errors import Code
-from actr_peer.inbound.letters import Filter
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.lifecycle.scheduler import Outcome, Turn
-from actr_peer.protocol.mailbox import STORED, Refused, Repeated, Request
+from actr_peer.protocol.mailbox.requests import STORED, Refused, Repeated, Request
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.storage.database import no_room
-from actr_peer.storage.operations import Operation
+from actr_peer.state.mailbox.dead_letters import Filter
+from actr_peer.state.mailbox.mailbox import Mailbox
+from actr_peer.state.storage.database import no_room
+from actr_peer.state.storage.operations import Operation
 
 pytestmark = pytest.mark.service
 

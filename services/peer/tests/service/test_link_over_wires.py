@@ -14,11 +14,11 @@ from webrtc_pair import Relay
 
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import RELIABLE_LANES, PayloadType, WireKind
-from actr_peer.protocol.wires import WireState
+from actr_peer.protocol.session.wire_policy import WireState
 from actr_peer.transport.remote import RemoteTransport
 from actr_peer.wire.base import Wire
-from actr_peer.wire.webrtc import WebRtcWires
-from actr_peer.wire.websocket import WebSocketWires
+from actr_peer.wire.webrtc.wires import WebRtcWires
+from actr_peer.wire.websocket.wires import WebSocketWires
 
 pytestmark = pytest.mark.service
 

@@ -15,13 +15,13 @@ import pytest
 from mailbox_kit import Deliveries, put, request, settled
 
 from actr_peer.errors import BusyError, CallError, Code, ConfigError
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.outbound.open_call import OpenCall
-from actr_peer.outbound.outbox import Outbox
-from actr_peer.protocol.mailbox import STORED, Refused, Repeated
+from actr_peer.protocol.mailbox.requests import STORED, Refused, Repeated
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.storage import database, watch, witness
-from actr_peer.storage.database import Durability
+from actr_peer.state.mailbox.mailbox import Mailbox
+from actr_peer.state.outbox.call import OpenCall
+from actr_peer.state.outbox.outbox import Outbox
+from actr_peer.state.storage import database, watch, witness
+from actr_peer.state.storage.database import Durability
 
 pytestmark = pytest.mark.service
 
@@ -198,7 +198,7 @@ async def test_a_file_that_is_taken_away_takes_nothing_new_until_it_is_back(
 CUT_SHORT = """
 import asyncio, os, sys
 from mailbox_kit import Deliveries, put, request, settled
-from actr_peer.inbound.mailbox import Mailbox
+from actr_peer.state.mailbox.mailbox import Mailbox
 
 async def main(path, suffix):
     async with Mailbox(path) as mailbox:

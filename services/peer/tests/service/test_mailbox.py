@@ -12,10 +12,10 @@ import pytest
 from mailbox_kit import ROOM, Deliveries, put, request, settled
 
 from actr_peer.errors import BusyError, Code, ConfigError
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.protocol.envelopes import decode_envelope
-from actr_peer.protocol.mailbox import STORED, Pressure, Put, Refused, Repeated, Request
-from actr_peer.storage.operations import Operation
+from actr_peer.protocol.mailbox.requests import STORED, Pressure, Put, Refused, Repeated, Request
+from actr_peer.protocol.rpc.envelopes import decode_envelope
+from actr_peer.state.mailbox.mailbox import Mailbox
+from actr_peer.state.storage.operations import Operation
 
 pytestmark = pytest.mark.service
 

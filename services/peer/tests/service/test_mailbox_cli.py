@@ -14,12 +14,12 @@ import pytest
 from mailbox_kit import Deliveries, put, request, settled
 from typer.testing import CliRunner
 
-from actr_peer.cli.mailbox import app
+from actr_peer.cli.verbs.mailbox import app
 from actr_peer.errors import ConfigError, UnreachableError
-from actr_peer.inbound import letterbox
-from actr_peer.inbound.letters import MAX_LISTED
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.protocol.envelopes import encode_request
+from actr_peer.protocol.rpc.envelopes import encode_request
+from actr_peer.state.mailbox import letterbox
+from actr_peer.state.mailbox.dead_letters import MAX_LISTED
+from actr_peer.state.mailbox.mailbox import Mailbox
 
 pytestmark = pytest.mark.service
 

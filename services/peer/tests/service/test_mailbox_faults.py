@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from mailbox_history import faults, live
 
-from actr_peer.inbound.duplicates import Entry
-from actr_peer.inbound.intake import Intake
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.inbound.store import Found, MailboxStore
-from actr_peer.inbound.transaction import Transaction
-from actr_peer.protocol.mailbox import STORED, Put, Request
-from actr_peer.storage.database import Connection, Durability
-from actr_peer.storage.operations import Task
+from actr_peer.protocol.mailbox.requests import STORED, Put, Request
+from actr_peer.state.mailbox.duplicates import Entry
+from actr_peer.state.mailbox.intake import Intake
+from actr_peer.state.mailbox.mailbox import Mailbox
+from actr_peer.state.mailbox.store import Found, MailboxStore
+from actr_peer.state.mailbox.transaction import Transaction
+from actr_peer.state.storage.database import Connection, Durability
+from actr_peer.state.storage.operations import Task
 
 pytestmark = pytest.mark.service
 

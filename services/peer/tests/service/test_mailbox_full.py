@@ -16,11 +16,11 @@ import mailbox_full_disk
 import pytest
 from mailbox_kit import Actor, Deliveries, put, request, settled
 
+from actr_peer.actor.scheduler import Turn
 from actr_peer.errors import Code
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.lifecycle.scheduler import Turn
-from actr_peer.protocol.mailbox import STORED, Refused, Repeated, Request
-from actr_peer.storage.database import Connection
+from actr_peer.protocol.mailbox.requests import STORED, Refused, Repeated, Request
+from actr_peer.state.mailbox.mailbox import Mailbox
+from actr_peer.state.storage.database import Connection
 
 pytestmark = pytest.mark.service
 

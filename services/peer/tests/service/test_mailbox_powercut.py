@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mailbox_history import faults, live
 
-from actr_peer.inbound.mailbox import Mailbox
+from actr_peer.state.mailbox.mailbox import Mailbox
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 

@@ -19,7 +19,8 @@ from media_kit import Frames, Listed, samples
 from webrtc_pair import Pair, webrtc_pair
 
 from actr_peer.tasks import failures
-from actr_peer.wire.rtc import dtls, senders
+from actr_peer.wire.webrtc.aiortc import dtls
+from actr_peer.wire.webrtc.aiortc.media import senders
 
 pytestmark = pytest.mark.service
 

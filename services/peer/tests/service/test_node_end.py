@@ -14,7 +14,7 @@ from quiet import Quiet, config, signaling_service
 from actr_peer import ActrRef, Context, System
 from actr_peer.cli.exits import Exit
 from actr_peer.errors import ClosedError
-from actr_peer.lifecycle.node import Node
+from actr_peer.node.node import Node
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient
 

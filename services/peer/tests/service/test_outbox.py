@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from actr_peer.errors import BusyError, CallError, ClosedError, Code, ConfigError
-from actr_peer.outbound.open_call import OpenCall
-from actr_peer.outbound.outbox import Outbox
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.state.outbox.call import OpenCall
+from actr_peer.state.outbox.outbox import Outbox
 
 pytestmark = pytest.mark.service
 

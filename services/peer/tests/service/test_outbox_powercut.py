@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from powercut import Disk, Image
 
-from actr_peer.outbound.open_call import OpenCall
-from actr_peer.outbound.outbox import Outbox
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.state.outbox.call import OpenCall
+from actr_peer.state.outbox.outbox import Outbox
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 

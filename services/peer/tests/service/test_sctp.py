@@ -15,8 +15,8 @@ from aiortc.rtcsctptransport import RTCSctpCapabilities
 
 from actr_peer.errors import PeerError
 from actr_peer.wire.base import CHANNELS
-from actr_peer.wire.engine import EngineOptions
-from actr_peer.wire.rtc.sctp import LaneSctp, upgrade
+from actr_peer.wire.webrtc.aiortc.sctp.association import LaneSctp, upgrade
+from actr_peer.wire.webrtc.engine import EngineOptions
 
 pytestmark = pytest.mark.service
 

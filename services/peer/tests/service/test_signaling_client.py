@@ -22,15 +22,16 @@ from actr_peer.errors import (
     UnreachableError,
 )
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.negotiation import Bye, IceServer, NegotiateMessage
-from actr_peer.protocol.signaling import (
+from actr_peer.protocol.signaling.presence import (
     Change,
     Load,
     Registration,
     SignalingState,
 )
-from actr_peer.wire import signaling_connection, signaling_upkeep
-from actr_peer.wire.signaling import SignalingClient
+from actr_peer.protocol.webrtc.negotiation import Bye, IceServer, NegotiateMessage
+from actr_peer.wire.signaling import connection as signaling_connection
+from actr_peer.wire.signaling import upkeep as signaling_upkeep
+from actr_peer.wire.signaling.client import SignalingClient
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(30)]
 

@@ -17,15 +17,15 @@ from fakes import SignalingRecorder
 
 from actr_peer.errors import ConfigError, UnreachableError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.negotiation import Bye, Candidate, NegotiateMessage, Offer
-from actr_peer.protocol.signaling import (
+from actr_peer.protocol.signaling.presence import (
     Change,
     Load,
     Registration,
     SignalingState,
     Visibility,
 )
-from actr_peer.wire.signaling import SignalingClient
+from actr_peer.protocol.webrtc.negotiation import Bye, Candidate, NegotiateMessage, Offer
+from actr_peer.wire.signaling.client import SignalingClient
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(60)]
 

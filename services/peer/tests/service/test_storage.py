@@ -16,11 +16,18 @@ from typing import Any
 import pytest
 
 from actr_peer.errors import BusyError, ConfigError
-from actr_peer.storage.batches import Batches, Upsert
-from actr_peer.storage.database import FileLock, configure, connect, file_size, is_full, is_locked
-from actr_peer.storage.journal import SLOTS, NoJournal, RunJournal, read_running
-from actr_peer.storage.operations import Finish, Insert, Task
-from actr_peer.storage.pages import URGENT, VITAL, Pages
+from actr_peer.state.storage.batches import Batches, Upsert
+from actr_peer.state.storage.database import (
+    FileLock,
+    configure,
+    connect,
+    file_size,
+    is_full,
+    is_locked,
+)
+from actr_peer.state.storage.journal import SLOTS, NoJournal, RunJournal, read_running
+from actr_peer.state.storage.operations import Finish, Insert, Task
+from actr_peer.state.storage.pages import URGENT, VITAL, Pages
 
 pytestmark = pytest.mark.service
 
@@ -329,8 +336,8 @@ def test_a_row_that_cannot_be_written_is_left_out_and_told(
 def test_while_another_program_holds_the_file_operations_are_told_so_and_then_work_again(
     batches: Batches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actr_peer.storage.batches.BUSY_MS", 1)
-    monkeypatch.setattr("actr_peer.storage.batches.BUSY_AGAIN_MS", 1)
+    monkeypatch.setattr("actr_peer.state.storage.batches.BUSY_MS", 1)
+    monkeypatch.setattr("actr_peer.state.storage.batches.BUSY_AGAIN_MS", 1)
     assert batches.apply_now([Insert(None, (7, b"g"), 1)])
     other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
     with closing(other):
@@ -354,7 +361,7 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     # 2. The child lives, and the next process has the lock.
     source = """
 import os, sys, time
-from actr_peer.storage.database import FileLock
+from actr_peer.state.storage.database import FileLock
 lock = FileLock(sys.argv[1])
 lock.take()
 if not os.fork():

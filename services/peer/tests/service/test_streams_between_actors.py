@@ -11,7 +11,7 @@ from quiet import Quiet, config, signaling_service
 
 from actr_peer import Context, System
 from actr_peer.errors import BrokenError, CallError, Code, DeadlineError, LimitError, PeerError
-from actr_peer.lifecycle.node import Node
+from actr_peer.node.node import Node
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient

@@ -19,16 +19,16 @@ from actr_peer.errors import (
     RemoteProtocolError,
 )
 from actr_peer.protocol.media import MediaFrame, Sample
-from actr_peer.protocol.negotiation import (
+from actr_peer.protocol.webrtc.negotiation import (
     Answer,
     NegotiateMessage,
     Offer,
     RequestCause,
     RequestOffer,
 )
-from actr_peer.wire.media_source import TestPattern, Tone
-from actr_peer.wire.rtc.sections import MAX_TRACKS
-from actr_peer.wire.webrtc_wire import WebRtcWire
+from actr_peer.wire.media.sources import TestPattern, Tone
+from actr_peer.wire.webrtc.aiortc.media.sections import MAX_TRACKS
+from actr_peer.wire.webrtc.wire import WebRtcWire
 
 pytestmark = pytest.mark.service
 
@@ -269,7 +269,7 @@ async def test_a_callback_that_fails_is_shown_and_harms_nothing(pair: Pair) -> N
 
 
 async def test_a_lost_offer_is_made_again(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actr_peer.wire.exchanges.ANSWER_TIMEOUT", 0.1)
+    monkeypatch.setattr("actr_peer.wire.webrtc.exchanges.ANSWER_TIMEOUT", 0.1)
     near, far = await pair.connect()
     frames = Frames(far)
     lost = 0
@@ -288,7 +288,7 @@ async def test_a_lost_offer_is_made_again(pair: Pair, monkeypatch: pytest.Monkey
 async def test_renegotiation_waits_while_signaling_is_gone_and_data_flows_on(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actr_peer.wire.exchanges.ANSWER_TIMEOUT", 0.05)
+    monkeypatch.setattr("actr_peer.wire.webrtc.exchanges.ANSWER_TIMEOUT", 0.05)
     near, far = await pair.connect()
     frames = Frames(far)
     near.attach(Recorder())

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from mailbox_kit import Actor, put, request, settled
 
+from actr_peer.actor.scheduler import Deferred, Outcome, Transaction, Turn
 from actr_peer.errors import LimitError, LocalProtocolError, PeerError
-from actr_peer.inbound import transaction
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.inbound.transaction import MAX_STATEMENTS
-from actr_peer.lifecycle.scheduler import Deferred, Outcome, Transaction, Turn
-from actr_peer.protocol.mailbox import STORED, Repeated, Request
-from actr_peer.storage import batches
-from actr_peer.storage.journal import read_running
+from actr_peer.protocol.mailbox.requests import STORED, Repeated, Request
+from actr_peer.state.mailbox import transaction
+from actr_peer.state.mailbox.mailbox import Mailbox
+from actr_peer.state.mailbox.transaction import MAX_STATEMENTS
+from actr_peer.state.storage import batches
+from actr_peer.state.storage.journal import read_running
 
 pytestmark = pytest.mark.service
 

@@ -15,9 +15,9 @@ from webrtc_pair import webrtc_pair
 
 from actr_peer.errors import UnreachableError
 from actr_peer.protocol.media import MediaFrame
-from actr_peer.protocol.negotiation import Candidate, IceServer, Offer
-from actr_peer.wire.engine import EngineOptions
-from actr_peer.wire.media_source import TestPattern
+from actr_peer.protocol.webrtc.negotiation import Candidate, IceServer, Offer
+from actr_peer.wire.media.sources import TestPattern
+from actr_peer.wire.webrtc.engine import EngineOptions
 
 COTURN = shutil.which("turnserver")
 

@@ -313,7 +313,7 @@ async def test_raw_streams_reach_a_registered_callback_in_order(signaling: str):
 
 
 async def test_media_arrives_as_whole_frames_beside_data(signaling: str):
-    from actr_peer.wire.media_source import TestPattern
+    from actr_peer.wire.media.sources import TestPattern
 
     class Asked(TestPattern):
         asked = asyncio.Event()

@@ -21,7 +21,7 @@ from actr_peer.errors import (
     PeerError,
     UnreachableError,
 )
-from actr_peer.protocol.negotiation import (
+from actr_peer.protocol.webrtc.negotiation import (
     Answer,
     Bye,
     Candidate,
@@ -31,11 +31,12 @@ from actr_peer.protocol.negotiation import (
     RequestOffer,
 )
 from actr_peer.wire.base import CHANNELS
-from actr_peer.wire.engine import EngineOptions
-from actr_peer.wire.rtc import bounds, sctp
-from actr_peer.wire.rtc.ice import LOOPBACK, host_addresses, usable_servers
-from actr_peer.wire.rtc.lane_queue import OutboundChunk
-from actr_peer.wire.webrtc_wire import WebRtcWire
+from actr_peer.wire.webrtc.aiortc import bounds
+from actr_peer.wire.webrtc.aiortc.ice import LOOPBACK, host_addresses, usable_servers
+from actr_peer.wire.webrtc.aiortc.sctp import association as sctp
+from actr_peer.wire.webrtc.aiortc.sctp.lane_queue import OutboundChunk
+from actr_peer.wire.webrtc.engine import EngineOptions
+from actr_peer.wire.webrtc.wire import WebRtcWire
 
 pytestmark = pytest.mark.service
 

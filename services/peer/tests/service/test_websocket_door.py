@@ -14,15 +14,16 @@ import pytest
 from fakes import ALICE, BOB, Recorder, turns
 
 from actr_peer.errors import RemoteProtocolError, UnreachableError
-from actr_peer.protocol import door as door_rules
-from actr_peer.protocol.candidates import AddressRule
-from actr_peer.protocol.door import Door
-from actr_peer.protocol.handshake import Accepted, DiallerHandshake, ListenerHandshake
-from actr_peer.protocol.lane_frames import HANDSHAKE, decode, encode
-from actr_peer.protocol.upgrade import MAX_HEAD_BYTES, PATH, make_accept
-from actr_peer.wire import arrivals, framing, tcp
+from actr_peer.protocol.webrtc.candidates import AddressRule
+from actr_peer.protocol.websocket import door as door_rules
+from actr_peer.protocol.websocket.door import Door
+from actr_peer.protocol.websocket.handshake import Accepted, DiallerHandshake, ListenerHandshake
+from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, decode, encode
+from actr_peer.protocol.websocket.upgrade import MAX_HEAD_BYTES, PATH, make_accept
+from actr_peer.wire import tcp
 from actr_peer.wire.base import Wire
-from actr_peer.wire.websocket import WebSocketWires
+from actr_peer.wire.websocket import arrivals, framing
+from actr_peer.wire.websocket.wires import WebSocketWires
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(60)]
 

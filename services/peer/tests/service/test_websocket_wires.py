@@ -26,13 +26,15 @@ from actr_peer.errors import (
     RemoteProtocolError,
     UnreachableError,
 )
-from actr_peer.protocol.candidates import AddressRule
-from actr_peer.protocol.handshake import Accepted, DiallerHandshake
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.lane_frames import HANDSHAKE, MAX_DATA_BYTES, decode, encode
-from actr_peer.wire import tcp, websocket, websocket_wire
+from actr_peer.protocol.webrtc.candidates import AddressRule
+from actr_peer.protocol.websocket.handshake import Accepted, DiallerHandshake
+from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, MAX_DATA_BYTES, decode, encode
+from actr_peer.wire import tcp
 from actr_peer.wire.base import Wire
-from actr_peer.wire.websocket import WebSocketWires
+from actr_peer.wire.websocket import wire as websocket_wire
+from actr_peer.wire.websocket import wires as websocket
+from actr_peer.wire.websocket.wires import WebSocketWires
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(30)]
 

@@ -16,10 +16,10 @@ from fakes import ALICE, BOB, Recorder, turns
 from webrtc_pair import webrtc_pair
 
 from actr_peer.errors import BrokenError, LimitError, RemoteProtocolError
-from actr_peer.protocol.candidates import AddressRule
+from actr_peer.protocol.webrtc.candidates import AddressRule
+from actr_peer.testing.wires import join
 from actr_peer.wire.base import CHANNELS, Wire
-from actr_peer.wire.memory import join
-from actr_peer.wire.websocket import WebSocketWires
+from actr_peer.wire.websocket.wires import WebSocketWires
 
 Line = AbstractAsyncContextManager[tuple[Wire, Wire]]
 

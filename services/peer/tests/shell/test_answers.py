@@ -8,18 +8,18 @@ import pytest
 from linkpair import ADA, BOB, Pair, joined
 
 from actr_peer.errors import Code, LimitError, RemoteProtocolError
-from actr_peer.inbound.dispatch import Dispatcher, Routes
-from actr_peer.protocol.envelopes import (
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.envelopes import (
     Envelope,
     decode_envelope,
     encode_cancel,
     encode_reply,
     encode_request,
 )
-from actr_peer.protocol.frames import FRAGMENT_BYTES
-from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.receiver import UNNUMBERED
-from actr_peer.transport.answers import answer
+from actr_peer.protocol.session.frames import FRAGMENT_BYTES
+from actr_peer.protocol.session.receiver import UNNUMBERED
+from actr_peer.rpc.answers import answer
+from actr_peer.rpc.dispatch import Dispatcher, Routes
 from actr_peer.transport.link import Link
 
 RPC = PayloadType.RPC_RELIABLE

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from actr_peer.codegen.names import HOOKS
-from actr_peer.lifecycle.hooks import Hooks
+from actr_peer.cli.codegen.names import HOOKS
+from actr_peer.node.hooks import Hooks
 
 
 def test_every_hook_of_a_workload_is_refused_as_a_handler() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actr_peer.codegen import compiler
+from actr_peer.cli.codegen import compiler
 from actr_peer.errors import ConfigError
 
 

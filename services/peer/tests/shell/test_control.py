@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from actr_peer.cli import control, probe
-from actr_peer.cli.control import ControlSocket
 from actr_peer.errors import BusyError, ConfigError
+from actr_peer.node.process import probe
+from actr_peer.node.process import socket as control
+from actr_peer.node.process.socket import ControlSocket
 
 REPORTS = {"health": lambda: {"healthy": True}, "status": lambda: {"wires": [1, 2]}}
 

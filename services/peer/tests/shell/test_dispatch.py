@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from actr_peer.errors import Code, LimitError
-from actr_peer.inbound.dispatch import Dispatcher, Routes
-from actr_peer.protocol.envelopes import decode_envelope, encode_cancel, encode_request
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.mailbox import STORED, Put, Refused, Repeated, Request
+from actr_peer.protocol.mailbox.requests import STORED, Put, Refused, Repeated, Request
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.envelopes import decode_envelope, encode_cancel, encode_request
+from actr_peer.rpc.dispatch import Dispatcher, Routes
 
 RELIABLE, SIGNAL = PayloadType.RPC_RELIABLE, PayloadType.RPC_SIGNAL
 FULL = Refused(Code.RESOURCE_EXHAUSTED, "the mailbox is full", 0.001)

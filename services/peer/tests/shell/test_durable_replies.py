@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from actr_peer.outbound.durable import DurableCalls
-from actr_peer.outbound.open_call import OpenCall
-from actr_peer.protocol.envelopes import decode_envelope, encode_reply
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.envelopes import decode_envelope, encode_reply
+from actr_peer.rpc.durable import DurableCalls
+from actr_peer.state.outbox.call import OpenCall
 
 BOB, EVE = ActrId("acme", "bob", "1"), ActrId("acme", "eve", "1")
 MESSAGE = encode_reply("id", b"reply")

@@ -8,10 +8,10 @@ import pytest
 from quiet import Quiet
 
 from actr_peer import Code, Context
-from actr_peer.lifecycle.handlers import Handlers
-from actr_peer.protocol.envelopes import decode_envelope, encode_request
-from actr_peer.protocol.mailbox import Request
+from actr_peer.actor.handlers import Handlers
+from actr_peer.protocol.mailbox.requests import Request
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.envelopes import decode_envelope, encode_request
 from actr_peer.service import Method
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatService

@@ -9,7 +9,7 @@ from linkpair import BOB, Pair, eventually, joined
 
 from actr_peer.errors import BrokenError
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.sender import WINDOW_FRAMES
+from actr_peer.protocol.session.sender import WINDOW_FRAMES
 from actr_peer.transport.link import Link
 
 RPC = PayloadType.RPC_RELIABLE

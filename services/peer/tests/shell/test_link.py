@@ -6,12 +6,12 @@ import pytest
 from linkpair import ADA, BOB, KINDS, Pair, eventually, joined
 
 from actr_peer.errors import BrokenError, LimitError, RemoteProtocolError
-from actr_peer.protocol.frames import data_head
 from actr_peer.protocol.payload import BYTE_LANES, PayloadType, WireKind
-from actr_peer.protocol.wires import WireState
+from actr_peer.protocol.session.frames import data_head
+from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.testing.wires import MemoryWire, join
 from actr_peer.transport.link import Link
 from actr_peer.transport.pool import MAX_WIRES
-from actr_peer.wire.memory import MemoryWire, join
 
 RPC, SIGNAL, STREAM, LATENCY = BYTE_LANES
 RTC, WS = WireKind.WEBRTC, WireKind.WEBSOCKET

@@ -18,13 +18,13 @@ from actr_peer.errors import (
     RemoteProtocolError,
     UnreachableError,
 )
-from actr_peer.outbound.calls import PendingCall, PendingCalls
-from actr_peer.protocol import frames
-from actr_peer.protocol.budget import Budget
-from actr_peer.protocol.envelopes import decode_envelope, encode_reply
-from actr_peer.protocol.frames import Hello
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType, WireKind
+from actr_peer.protocol.rpc.envelopes import decode_envelope, encode_reply
+from actr_peer.protocol.session import frames
+from actr_peer.protocol.session.budget import Budget
+from actr_peer.protocol.session.frames import Hello
+from actr_peer.rpc.calls import PendingCall, PendingCalls
 from actr_peer.tasks import failures
 from actr_peer.transport.link import Link
 from actr_peer.transport.remote import RemoteTransport

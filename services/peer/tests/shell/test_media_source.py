@@ -9,8 +9,8 @@ import pytest
 
 from actr_peer.errors import BrokenError, ConfigError
 from actr_peer.protocol.media import Sample, is_keyframe
-from actr_peer.wire.media_file import open_media
-from actr_peer.wire.media_source import (
+from actr_peer.wire.media.file import open_media
+from actr_peer.wire.media.sources import (
     OPUS_FRAME,
     PacedSource,
     TestPattern,

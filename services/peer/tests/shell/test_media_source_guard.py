@@ -10,7 +10,7 @@ import pytest
 
 from actr_peer.errors import BrokenError, ConfigError, DeadlineError, LimitError
 from actr_peer.protocol.media import Sample
-from actr_peer.wire.source import MAX_TRACK_ID_CHARACTERS, guard
+from actr_peer.wire.webrtc.source import MAX_TRACK_ID_CHARACTERS, guard
 
 
 class Source:

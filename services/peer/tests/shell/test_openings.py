@@ -9,16 +9,22 @@ import pytest
 from quiet import Quiet
 from streampair import HERE, RELIABLE, Block, FakeLink, turns
 
+from actr_peer.actor import stream_handlers as module
+from actr_peer.actor.handlers import Handlers
+from actr_peer.actor.stream_handlers import Openings
+from actr_peer.actor.turn import Job
 from actr_peer.errors import BrokenError, CallError, Code
-from actr_peer.lifecycle import openings as module
-from actr_peer.lifecycle.handlers import Handlers
-from actr_peer.lifecycle.openings import Openings
-from actr_peer.lifecycle.turns import Job
-from actr_peer.protocol.chunks import Chunk, Credit, Kind, decode_chunk
-from actr_peer.protocol.envelopes import RESPONSE, Envelope, Extras, decode_envelope, encode_request
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.shares import Room
-from actr_peer.protocol.streams import WINDOW, WINDOW_BYTES
+from actr_peer.protocol.rpc.chunks import Chunk, Credit, Kind, decode_chunk
+from actr_peer.protocol.rpc.envelopes import (
+    RESPONSE,
+    Envelope,
+    Extras,
+    decode_envelope,
+    encode_request,
+)
+from actr_peer.protocol.rpc.shares import Room
+from actr_peer.protocol.rpc.streams import WINDOW, WINDOW_BYTES
 from actr_peer.transport import channels
 from actr_peer.transport.channels import Streams
 from demo import chat_pb2 as pb

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from actr_peer.wire.rtc import pace
-from actr_peer.wire.rtc.pace import BURST_BYTES, MIN_RATE, Pace
+from actr_peer.wire.webrtc.aiortc.media import pace
+from actr_peer.wire.webrtc.aiortc.media.pace import BURST_BYTES, MIN_RATE, Pace
 
 
 class Clock:

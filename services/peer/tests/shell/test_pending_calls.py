@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from actr_peer.outbound.calls import PendingCalls
-from actr_peer.protocol.envelopes import decode_envelope, encode_reply
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.envelopes import decode_envelope, encode_reply
+from actr_peer.rpc.calls import PendingCalls
 
 BOB, EVE = ActrId("acme", "bob", "1"), ActrId("acme", "eve", "1")
 RPC = PayloadType.RPC_RELIABLE

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from actr_peer.cli import ps
-from actr_peer.cli.control import ControlSocket
+from actr_peer.cli.verbs import ps
+from actr_peer.node.process.socket import ControlSocket
 
 STATUS: dict[str, Any] = {
     "id": "acme:room@1:default",

@@ -17,9 +17,9 @@ from actr_peer.errors import (
     PeerError,
 )
 from actr_peer.protocol.media import Sample
-from actr_peer.protocol.negotiation import TrackKind
-from actr_peer.transport.media import MediaWire, Publications, PublicationState
-from actr_peer.wire.media import Publication as WirePublication
+from actr_peer.protocol.webrtc.negotiation import TrackKind
+from actr_peer.transport.publications import MediaWire, Publications, PublicationState
+from actr_peer.wire.webrtc.tracks import Publication as WirePublication
 
 
 class Silent:
@@ -295,7 +295,7 @@ async def test_nothing_is_published_once_this_side_leaves() -> None:
 async def test_leaving_does_not_wait_for_a_far_side_that_says_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("actr_peer.transport.media.CLOSE_TIMEOUT", 0.01)
+    monkeypatch.setattr("actr_peer.transport.publications.CLOSE_TIMEOUT", 0.01)
     publications, wire = Publications(BOB), FakeWire()
     publications.wire_ready(wire)
     publication = await live(publications, wire)

@@ -9,9 +9,9 @@ from linkpair import BOB
 
 from actr import envelope_pb2 as pb
 from actr_peer.errors import Code
-from actr_peer.inbound.dispatch import Dispatcher, Routes
-from actr_peer.protocol.envelopes import decode_envelope
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.envelopes import decode_envelope
+from actr_peer.rpc.dispatch import Dispatcher, Routes
 
 
 class OneLink:

@@ -15,11 +15,11 @@ from actr_peer.errors import (
 )
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import BYTE_LANES, PayloadType, WireKind
-from actr_peer.protocol.wires import WireState
+from actr_peer.protocol.session.wire_policy import WireState
 from actr_peer.tasks import failures
+from actr_peer.testing.wires import MemoryWire
 from actr_peer.transport.link import Link
 from actr_peer.wire.base import Wire
-from actr_peer.wire.memory import MemoryWire
 
 RPC, SIGNAL, STREAM, LATENCY = BYTE_LANES
 RTC, WS = WireKind.WEBRTC, WireKind.WEBSOCKET

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 from mailbox_kit import ROOM, Actor, put, request, settled
 
+from actr_peer.actor.outcomes import FIRST_BACKOFF
+from actr_peer.actor.scheduler import TURN_SECONDS, Deferred, Job, Outcome, Stopped, Turn
 from actr_peer.errors import LocalProtocolError
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.lifecycle.endings import FIRST_BACKOFF
-from actr_peer.lifecycle.scheduler import TURN_SECONDS, Deferred, Job, Outcome, Stopped, Turn
-from actr_peer.protocol.mailbox import Repeated, Request
+from actr_peer.protocol.mailbox.requests import Repeated, Request
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
-from actr_peer.storage.journal import NoJournal
+from actr_peer.state.mailbox.mailbox import Mailbox
+from actr_peer.state.storage.journal import NoJournal
 from actr_peer.tasks import Tasks
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from actr_peer import settings
 from actr_peer.errors import ConfigError
+from actr_peer.node.process import settings
 
 
 @pytest.fixture(autouse=True)

@@ -11,10 +11,19 @@ from pathlib import Path
 import pytest
 import structlog
 
-from actr_peer.cli import startup
 from actr_peer.errors import ConfigError
+from actr_peer.node.process import startup
+from actr_peer.node.process.settings import (
+    Actor,
+    Control,
+    IceServer,
+    Log,
+    Mailbox,
+    Realm,
+    Settings,
+    Wires,
+)
 from actr_peer.protocol.payload import WireKind
-from actr_peer.settings import Actor, Control, IceServer, Log, Mailbox, Realm, Settings, Wires
 
 ACTOR = Actor(id="acme:room@2:default")
 IN_MEMORY = Mailbox(path="")

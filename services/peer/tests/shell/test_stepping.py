@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actr_peer.lifecycle.stepping import StandIn, Suspended, resume, step
+from actr_peer.actor.stepping import StandIn, Suspended, resume, step
 
 Body = Callable[[], Coroutine[Any, Any, Any]]
 

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from streampair import Block, Pair, turns
 
+from actr_peer.actor.subscribers import StreamSubscribers
 from actr_peer.errors import BusyError, PeerError
-from actr_peer.inbound.subscribers import StreamSubscribers
-from actr_peer.protocol.chunks import Chunk
+from actr_peer.protocol.rpc.chunks import Chunk
 from actr_peer.transport.streams import StreamWriter
 
 SIZES = (1, 100, 70_000, 600_000, 2_000_000)

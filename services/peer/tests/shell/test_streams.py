@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from streampair import HERE, LATENCY_FIRST, RELIABLE, THERE, Block, FakeLink, Pair, turns
 
+from actr_peer.actor.subscribers import MAX_OPENINGS, StreamSubscribers
 from actr_peer.errors import (
     BrokenError,
     BusyError,
@@ -17,10 +18,16 @@ from actr_peer.errors import (
     LimitError,
     RemoteProtocolError,
 )
-from actr_peer.inbound.subscribers import MAX_OPENINGS, StreamSubscribers
-from actr_peer.protocol.chunks import Chunk, Credit, Kind, decode_chunk, encode_credit, encode_item
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.streams import FIRST, WINDOW
+from actr_peer.protocol.rpc.chunks import (
+    Chunk,
+    Credit,
+    Kind,
+    decode_chunk,
+    encode_credit,
+    encode_item,
+)
+from actr_peer.protocol.rpc.streams import FIRST, WINDOW
 from actr_peer.transport import channels
 from actr_peer.transport import streams as module
 from actr_peer.transport.channels import MAX_STREAMS_PER_REMOTE

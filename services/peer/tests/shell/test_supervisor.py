@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, suppress
 import pytest
 
 from actr_peer.errors import BusyError, ClosedError, LocalProtocolError
-from actr_peer.lifecycle.supervisor import Supervisor
+from actr_peer.node.supervisor import Supervisor
 from actr_peer.tasks import Tasks, launch
 
 

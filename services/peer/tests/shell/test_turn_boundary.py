@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 from mailbox_kit import Actor, put, request
 
-from actr_peer.inbound.mailbox import Mailbox
-from actr_peer.lifecycle.scheduler import Deferred, Outcome, Turn
-from actr_peer.protocol.mailbox import Request
+from actr_peer.actor.scheduler import Deferred, Outcome, Turn
+from actr_peer.protocol.mailbox.requests import Request
+from actr_peer.state.mailbox.mailbox import Mailbox
 from actr_peer.tasks import failures
 
 

@@ -102,7 +102,7 @@ def test_config_show_gives_json(tmp_path: Path) -> None:
 
 
 def test_help_lists_the_verbs_and_loads_no_webrtc_stack(tmp_path: Path) -> None:
-    code = "import sys; from actr_peer.cli.verbs import app; app(['--help'], standalone_mode=False)"
+    code = "import sys; from actr_peer.cli.main import app; app(['--help'], standalone_mode=False)"
     ended = subprocess.run(
         [sys.executable, "-c", f"{code}; print('aiortc' in sys.modules)"],
         capture_output=True,

@@ -9,7 +9,7 @@ import pytest
 from actr_peer import ActrId
 from actr_peer.cli.demo.visitor import Visitor
 from actr_peer.errors import CallError, Code, UnreachableError
-from actr_peer.protocol.signaling import Presence, PresenceEvent, Reason
+from actr_peer.protocol.signaling.presence import Presence, PresenceEvent, Reason
 
 ROOM = ActrId.parse("demo:room@1:default")
 OTHER = ActrId.parse("demo:room@2:default")

@@ -12,9 +12,9 @@ import pytest
 from fakes import ALICE, BOB, CAROL, Recorder, turns
 
 from actr_peer.errors import BrokenError, PeerError, UnreachableError
-from actr_peer.protocol.candidates import AddressRule
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.negotiation import (
+from actr_peer.protocol.webrtc.candidates import AddressRule
+from actr_peer.protocol.webrtc.negotiation import (
     Answer,
     Candidate,
     NegotiateMessage,
@@ -22,10 +22,10 @@ from actr_peer.protocol.negotiation import (
     RequestCause,
     RequestOffer,
 )
-from actr_peer.wire import webrtc
 from actr_peer.wire.base import Wire
-from actr_peer.wire.engine import EngineOptions, EngineSink
-from actr_peer.wire.webrtc import WebRtcWires
+from actr_peer.wire.webrtc import wires as webrtc
+from actr_peer.wire.webrtc.engine import EngineOptions, EngineSink
+from actr_peer.wire.webrtc.wires import WebRtcWires
 
 
 class Engine:

@@ -15,10 +15,10 @@ from picows import WSMsgType
 from picows.picows import _make_test_ws_frame as make_frame
 
 from actr_peer.errors import BrokenError, LimitError, PeerError, RemoteProtocolError
-from actr_peer.protocol.handshake import DiallerHandshake, ListenerHandshake
-from actr_peer.protocol.lane_frames import HANDSHAKE, decode, encode
-from actr_peer.wire.outlet import MAX_PARKED
-from actr_peer.wire.websocket_wire import WebSocketWire
+from actr_peer.protocol.websocket.handshake import DiallerHandshake, ListenerHandshake
+from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, decode, encode
+from actr_peer.wire.parking import MAX_PARKED
+from actr_peer.wire.websocket.wire import WebSocketWire
 
 
 class Tcp:

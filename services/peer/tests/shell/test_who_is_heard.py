@@ -9,18 +9,18 @@ from typing import Any
 from linkpair import ADA, BOB, Heard
 
 from actr_peer.errors import PeerError, UnreachableError
-from actr_peer.protocol import frames
-from actr_peer.protocol.budget import Budget
-from actr_peer.protocol.ends import CONTROL, News, Refused, Restarted
-from actr_peer.protocol.frames import Hello
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.session import Session
+from actr_peer.protocol.session import frames
+from actr_peer.protocol.session.budget import Budget
+from actr_peer.protocol.session.frames import Hello
+from actr_peer.protocol.session.session import Session
+from actr_peer.protocol.session.wire_ends import CONTROL, News, Refused, Restarted
+from actr_peer.testing.wires import MemoryWire, join
 from actr_peer.transport.link import Link
 from actr_peer.transport.pool import Pool
 from actr_peer.transport.sink import LinkSetup
 from actr_peer.wire.base import Wire
-from actr_peer.wire.memory import MemoryWire, join
 
 WS = WireKind.WEBSOCKET
 

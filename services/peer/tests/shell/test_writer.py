@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from actr_peer.storage.writer import (
+from actr_peer.state.storage.writer import (
     LOOP_BATCH_BYTES,
     MAX_BATCH,
     MAX_BATCH_BYTES,
@@ -235,7 +235,9 @@ async def quick_writer(
 async def test_batches_are_committed_on_the_loop_while_the_store_is_quick(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("actr_peer.storage.writer.QUICK_SECONDS", 5.0)  # also on a busy machine
+    monkeypatch.setattr(
+        "actr_peer.state.storage.writer.QUICK_SECONDS", 5.0
+    )  # also on a busy machine
     log = open_log()
     async with quick_writer(log) as (_, commit):
         assert await commit(*(Op(n) for n in range(MAX_BATCH)))

@@ -21,8 +21,8 @@ import structlog
 from actr_signaling import settings as config
 from actr_signaling.errors import ConfigError
 from actr_signaling.logs import Gate
-from actr_signaling.server import Replica, run
 from actr_signaling.settings import Settings
+from actr_signaling.web.server import Replica, run
 
 EXIT_CONFIG = 2
 

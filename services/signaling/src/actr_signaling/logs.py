@@ -12,7 +12,7 @@ from time import monotonic
 
 import structlog
 
-from actr_signaling.protocol.limits import Bucket
+from actr_signaling.protocol.client.limits import Bucket
 
 LINES_PER_SECOND = 2.0
 LINES_BURST = 40.0

@@ -10,9 +10,9 @@ from signaling_kit import actor
 from actr import envelope_pb2
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import BadMessageError, Close, RefusedError, SignalingError
-from actr_signaling.protocol import messages
+from actr_signaling.protocol.client import messages
 from actr_signaling.protocol.identity import ActrId
-from actr_signaling.protocol.records import Load, Registration
+from actr_signaling.protocol.presence.records import Load, Registration
 
 WHO = actor("a").to_wire()
 

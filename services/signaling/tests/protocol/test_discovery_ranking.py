@@ -4,9 +4,9 @@ from collections import Counter
 
 from signaling_kit import actor
 
-from actr_signaling.protocol.discovery import rank
-from actr_signaling.protocol.messages import Discover
-from actr_signaling.protocol.records import Entry, Load, Registration
+from actr_signaling.protocol.client.messages import Discover
+from actr_signaling.protocol.presence.discovery import rank
+from actr_signaling.protocol.presence.records import Entry, Load, Registration
 
 SERVICE = "chat.Room"
 

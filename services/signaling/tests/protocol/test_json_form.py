@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import BadMessageError
-from actr_signaling.protocol import json_form, messages, replies
+from actr_signaling.protocol.client import json_form, messages, replies
 from actr_signaling.protocol.identity import ActrId
-from actr_signaling.protocol.presence import Kind, Reason, Told
-from actr_signaling.protocol.records import Entry, Load, Registration
+from actr_signaling.protocol.presence.records import Entry, Load, Registration
+from actr_signaling.protocol.presence.view import Kind, Reason, Told
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 

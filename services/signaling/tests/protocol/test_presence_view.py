@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signaling_kit import actor
 
-from actr_signaling.protocol.presence import Kind, Moved, Presence, Reason, Told
-from actr_signaling.protocol.records import Entry, Load, Registration
+from actr_signaling.protocol.presence.records import Entry, Load, Registration
+from actr_signaling.protocol.presence.view import Kind, Moved, Presence, Reason, Told
 
 
 def entry(text: str = "a", epoch: int = 1, **fields: object) -> Entry:
@@ -166,7 +166,7 @@ def test_a_removal_ends_the_doubt() -> None:
 
 
 def test_the_memory_of_who_left_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actr_signaling.protocol.presence.MAX_GONE", 2)
+    monkeypatch.setattr("actr_signaling.protocol.presence.view.MAX_GONE", 2)
     presence = Presence()
     for number, name in enumerate(("a", "b", "c")):
         presence.put(entry(name), number)

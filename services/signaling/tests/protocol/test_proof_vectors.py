@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from signaling_kit import actor
 
-from actr_signaling.protocol.proofs import is_proof, proof, turn_credential
+from actr_signaling.protocol.client.proofs import is_proof, proof, turn_credential
 
 
 def test_a_proof_is_the_hmac_of_context_server_nonce_and_identity() -> None:

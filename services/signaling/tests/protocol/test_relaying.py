@@ -9,13 +9,14 @@ from signaling_kit import actor
 
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import BadMessageError
-from actr_signaling.protocol import json_form, parcels, replies
-from actr_signaling.protocol.limits import Bucket
-from actr_signaling.protocol.parcels import Answer, Item, Parcel
-from actr_signaling.protocol.presence import Presence, Reason
-from actr_signaling.protocol.records import Entry, Load, Registration
-from actr_signaling.protocol.relays import PendingRelays
-from actr_signaling.protocol.routing import Here, Nowhere, Route, There, Undelivered, route
+from actr_signaling.protocol.client import json_form, replies
+from actr_signaling.protocol.client.limits import Bucket
+from actr_signaling.protocol.presence.records import Entry, Load, Registration
+from actr_signaling.protocol.presence.view import Presence, Reason
+from actr_signaling.protocol.relay import parcels
+from actr_signaling.protocol.relay.parcels import Answer, Item, Parcel
+from actr_signaling.protocol.relay.pending import PendingRelays
+from actr_signaling.protocol.relay.routing import Here, Nowhere, Route, There, Undelivered, route
 
 REPLICA = "0123456789abcdef"
 
@@ -104,7 +105,7 @@ def test_relays_are_answered_once_and_given_up_in_time() -> None:
 
 
 def test_pending_relays_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actr_signaling.protocol.relays.MAX_PENDING", 2)
+    monkeypatch.setattr("actr_signaling.protocol.relay.pending.MAX_PENDING", 2)
     relays = PendingRelays(wait=1.5)
     relays.add("s", 1, actor("b"), "r2", now=0.0)
     assert not relays.is_full

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actr_signaling.protocol.request_head import MAX_HEAD_BYTES, MAX_HEADERS, Head, judge
+from actr_signaling.protocol.websocket.request_head import MAX_HEAD_BYTES, MAX_HEADERS, Head, judge
 
 LINE = b"GET /v1/ws HTTP/1.1\r\n"
 

@@ -19,12 +19,12 @@ from actr_signaling.errors import (
     TooFastError,
     UnauthenticatedError,
 )
-from actr_signaling.protocol import messages
-from actr_signaling.protocol.effects import Effects, End, Forward, Renew, Send
-from actr_signaling.protocol.limits import Terms
-from actr_signaling.protocol.proofs import proof
-from actr_signaling.protocol.records import Load, Registration
-from actr_signaling.protocol.session import Challenge, Session, State
+from actr_signaling.protocol.client import messages
+from actr_signaling.protocol.client.effects import Effects, End, Forward, Renew, Send
+from actr_signaling.protocol.client.limits import Terms
+from actr_signaling.protocol.client.proofs import proof
+from actr_signaling.protocol.client.session import Challenge, Session, State
+from actr_signaling.protocol.presence.records import Load, Registration
 
 WHO = actor("a")
 SECRET = b"a secret of some length"

@@ -9,14 +9,16 @@ import pytest
 from signaling_kit import actor
 
 from actr import signaling_pb2 as pb
-from actr_signaling import crier
 from actr_signaling.errors import Close
-from actr_signaling.protocol import frames, messages, relays, replies
-from actr_signaling.protocol.limits import Terms
-from actr_signaling.protocol.proofs import proof
-from actr_signaling.protocol.routing import Undelivered
+from actr_signaling.hub import crier
+from actr_signaling.ledger.redis import outbox
+from actr_signaling.protocol.client import messages, replies
+from actr_signaling.protocol.client.limits import Terms
+from actr_signaling.protocol.client.proofs import proof
+from actr_signaling.protocol.relay import pending as relays
+from actr_signaling.protocol.relay.routing import Undelivered
+from actr_signaling.protocol.websocket import frames
 from actr_signaling.settings import Settings
-from actr_signaling.shared import outbox
 
 PAGE = (Path(__file__).parents[4] / "docs" / "signaling.md").read_text()
 EXAMPLES = re.findall(r"^\| (client|server) \| `(\w+)` \| `([0-9a-f]+)` \|$", PAGE, re.MULTILINE)

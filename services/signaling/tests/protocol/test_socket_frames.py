@@ -8,8 +8,14 @@ from hypothesis import strategies as st
 from websockets.frames import Frame as LibraryFrame
 from websockets.frames import Opcode
 
-from actr_signaling.protocol import frames
-from actr_signaling.protocol.frames import MAX_FRAGMENTS, Frame, FrameError, Kind, Splitter
+from actr_signaling.protocol.websocket import frames
+from actr_signaling.protocol.websocket.frames import (
+    MAX_FRAGMENTS,
+    Frame,
+    FrameError,
+    Kind,
+    Splitter,
+)
 
 PAYLOADS = st.one_of(st.binary(max_size=200), st.sampled_from([b"x" * 126, b"y" * 70_000]))
 KINDS = {

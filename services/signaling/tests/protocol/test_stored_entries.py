@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from signaling_kit import actor
 
 from actr_signaling.errors import BadMessageError
-from actr_signaling.protocol import stored
-from actr_signaling.protocol.changes import Put, Removed
-from actr_signaling.protocol.presence import Reason
-from actr_signaling.protocol.records import Entry, Load, Registration
+from actr_signaling.protocol.presence import stored
+from actr_signaling.protocol.presence.changes import Put, Removed
+from actr_signaling.protocol.presence.records import Entry, Load, Registration
+from actr_signaling.protocol.presence.view import Reason
 
 ENTRY = Entry(
     registration=Registration(

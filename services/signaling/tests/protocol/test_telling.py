@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signaling_kit import actor
 
-from actr_signaling.protocol.presence import Kind, Moved, Presence, Reason
-from actr_signaling.protocol.records import Entry, Load, Registration
-from actr_signaling.protocol.telling import Pending
+from actr_signaling.protocol.presence.records import Entry, Load, Registration
+from actr_signaling.protocol.presence.telling import Pending
+from actr_signaling.protocol.presence.view import Kind, Moved, Presence, Reason
 
 
 def entry(text: str = "a", epoch: int = 1, **fields: object) -> Entry:

@@ -15,9 +15,9 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from actr import signaling_pb2 as pb
-from actr_signaling.protocol import parcels
-from actr_signaling.protocol.parcels import Parcel
-from actr_signaling.shared.line import Line
+from actr_signaling.ledger.redis.line import Line
+from actr_signaling.protocol.relay import parcels
+from actr_signaling.protocol.relay.parcels import Parcel
 
 pytestmark = pytest.mark.service
 Event = pb.PresenceEvent

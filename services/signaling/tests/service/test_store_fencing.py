@@ -12,12 +12,12 @@ import pytest
 from redis_process import RedisProcess
 from signaling_kit import PATIENCE, actor
 
-from actr_signaling.protocol.changes import Put, Removed
-from actr_signaling.protocol.parcels import Parcel
-from actr_signaling.protocol.presence import Reason
-from actr_signaling.protocol.records import Entry, Load, Registration
-from actr_signaling.protocol.routing import Undelivered
-from actr_signaling.shared.ledger import SharedLedger
+from actr_signaling.ledger.redis.ledger import SharedLedger
+from actr_signaling.protocol.presence.changes import Put, Removed
+from actr_signaling.protocol.presence.records import Entry, Load, Registration
+from actr_signaling.protocol.presence.view import Reason
+from actr_signaling.protocol.relay.parcels import Parcel
+from actr_signaling.protocol.relay.routing import Undelivered
 
 pytestmark = pytest.mark.service
 
@@ -257,7 +257,7 @@ async def test_a_step_of_the_clock_ends_nobody_and_leases_still_end(
 ) -> None:
     # 1. An entry is stored whose replica renews nothing.  2. The clock is set, a minute on or back,
     # and set again.  3. The lease ends when it would have ended, and not before.
-    monkeypatch.setattr("actr_signaling.shared.ledger.FIRST_EXPIRY", 0.0)
+    monkeypatch.setattr("actr_signaling.ledger.redis.ledger.FIRST_EXPIRY", 0.0)
     prefix, sink, loop = f"t{secrets.token_hex(8)}", Sink(), asyncio.get_running_loop()
     ledger = SharedLedger(sink, url=redis_server.url, replica="0" * 16, lease=4, prefix=prefix)
     async with ledger:

@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 import pytest
 
-from actr_signaling.protocol import parcels
-from actr_signaling.protocol.changes import Put, Removed
-from actr_signaling.protocol.parcels import Answer, Item, Parcel
-from actr_signaling.protocol.presence import Reason
-from actr_signaling.protocol.records import Entry
-from actr_signaling.protocol.routing import Undelivered
-from actr_signaling.shared import inbox as inbox_module
-from actr_signaling.shared.inbox import Inbox
-from actr_signaling.shared.line import StoreError
-from actr_signaling.shared.outbox import MAX_BATCH_BYTES, Batch, Outbox
+from actr_signaling.ledger.redis import inbox as inbox_module
+from actr_signaling.ledger.redis.inbox import Inbox
+from actr_signaling.ledger.redis.line import StoreError
+from actr_signaling.ledger.redis.outbox import MAX_BATCH_BYTES, Batch, Outbox
+from actr_signaling.protocol.presence.changes import Put, Removed
+from actr_signaling.protocol.presence.records import Entry
+from actr_signaling.protocol.presence.view import Reason
+from actr_signaling.protocol.relay import parcels
+from actr_signaling.protocol.relay.parcels import Answer, Item, Parcel
+from actr_signaling.protocol.relay.routing import Undelivered
 
 ME, OTHER = "0" * 16, "1" * 16
 
@@ -118,7 +118,7 @@ def test_a_cleared_outbox_sends_nothing() -> None:
 
 
 def test_what_waits_for_a_slow_store_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actr_signaling.shared.outbox.MAX_WAITING_BYTES", 2 * MAX_BATCH_BYTES)
+    monkeypatch.setattr("actr_signaling.ledger.redis.outbox.MAX_WAITING_BYTES", 2 * MAX_BATCH_BYTES)
     outbox = Outbox(ME)
     for number in range(2):
         assert not outbox.is_full

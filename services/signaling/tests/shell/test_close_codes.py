@@ -14,8 +14,8 @@ from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
 from actr import signaling_pb2 as pb
-from actr_signaling.server import Replica
-from actr_signaling.websocket import SLOW_BYTES, Socket
+from actr_signaling.web.server import Replica
+from actr_signaling.web.websocket import SLOW_BYTES, Socket
 
 pytestmark = pytest.mark.service
 UPGRADE = (

@@ -8,8 +8,8 @@ from signaling_kit import PATIENCE, Client, serve
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from actr_signaling import doors, guard
-from actr_signaling.doors import Doors, network_of
+from actr_signaling.web import doors, guard
+from actr_signaling.web.doors import Doors, network_of
 
 
 def test_doors_count_in_and_out() -> None:
@@ -31,7 +31,7 @@ def test_doors_let_an_address_in_at_its_rate() -> None:
 
 
 def test_doors_remember_a_bounded_number_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actr_signaling.doors._MAX_ADDRESSES", 2)
+    monkeypatch.setattr("actr_signaling.web.doors._MAX_ADDRESSES", 2)
     doors = Doors(rate_per_address=1, burst_per_address=1)
     for address in ("x", "y", "z"):
         assert doors.enter(address, 0.0)

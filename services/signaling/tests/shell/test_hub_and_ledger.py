@@ -10,17 +10,17 @@ from signaling_kit import actor
 
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import Close
-from actr_signaling.hub import Hub
-from actr_signaling.ice import IceServers
-from actr_signaling.memory import MemoryLedger
-from actr_signaling.protocol import messages
-from actr_signaling.protocol.changes import Put, Removed
-from actr_signaling.protocol.limits import Terms
-from actr_signaling.protocol.parcels import Parcel
-from actr_signaling.protocol.presence import Reason
-from actr_signaling.protocol.records import Entry, Load, Registration
-from actr_signaling.protocol.routing import Undelivered
-from actr_signaling.protocol.session import Challenge, Session
+from actr_signaling.hub.hub import Hub
+from actr_signaling.hub.ice import IceServers
+from actr_signaling.ledger.memory import MemoryLedger
+from actr_signaling.protocol.client import messages
+from actr_signaling.protocol.client.limits import Terms
+from actr_signaling.protocol.client.session import Challenge, Session
+from actr_signaling.protocol.presence.changes import Put, Removed
+from actr_signaling.protocol.presence.records import Entry, Load, Registration
+from actr_signaling.protocol.presence.view import Reason
+from actr_signaling.protocol.relay.parcels import Parcel
+from actr_signaling.protocol.relay.routing import Undelivered
 
 
 class SlowLedger:

@@ -6,8 +6,8 @@ import pytest
 from signaling_kit import Client, actor, serve
 
 from actr import signaling_pb2 as pb
-from actr_signaling.ice import IceServers
-from actr_signaling.protocol.replies import IceServer
+from actr_signaling.hub.ice import IceServers
+from actr_signaling.protocol.client.replies import IceServer
 
 URLS = ("stun:a:3478", "turn:a:3478?transport=udp", "turns:a:5349")
 

@@ -117,11 +117,11 @@ async def test_the_ready_file_is_written_whole(tmp_path: Path) -> None:
 async def test_the_health_check_says_whether_a_replica_is_ready() -> None:
     async with ReplicaProcess() as replica:
         listen = replica.url.removeprefix("ws://").removesuffix("/v1/ws")
-        status, errors = await run(module="actr_signaling.health", listen=listen)
+        status, errors = await run(module="actr_signaling.web.health", listen=listen)
         assert (status, errors) == (0, "")
-        status, errors = await run("/nothing", module="actr_signaling.health", listen=listen)
+        status, errors = await run("/nothing", module="actr_signaling.web.health", listen=listen)
         assert status == 1
         assert errors.startswith("404")
-    status, errors = await run(module="actr_signaling.health", listen=listen)
+    status, errors = await run(module="actr_signaling.web.health", listen=listen)
     assert status == 1
     assert "refused" in errors

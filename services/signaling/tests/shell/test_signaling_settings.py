@@ -6,8 +6,8 @@ import pytest
 
 from actr_signaling import settings
 from actr_signaling.errors import ConfigError
-from actr_signaling.server import Replica
 from actr_signaling.settings import Settings
+from actr_signaling.web.server import Replica
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from actr_signaling.protocol.shares import Flow
-from actr_signaling.turns import SLICE, TURN, Turns
+from actr_signaling.web.turns import SLICE, TURN, Turns
 
 
 class Clock:

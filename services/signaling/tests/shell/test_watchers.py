@@ -11,12 +11,12 @@ from signaling_kit import PATIENCE, actor, texts
 
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import Close
-from actr_signaling.protocol import messages
-from actr_signaling.protocol.limits import Terms
-from actr_signaling.protocol.presence import Presence, Reason
-from actr_signaling.protocol.records import Entry, Load, Registration
-from actr_signaling.protocol.session import Challenge, Session
-from actr_signaling.watchers import Watchers
+from actr_signaling.hub.watchers import Watchers
+from actr_signaling.protocol.client import messages
+from actr_signaling.protocol.client.limits import Terms
+from actr_signaling.protocol.client.session import Challenge, Session
+from actr_signaling.protocol.presence.records import Entry, Load, Registration
+from actr_signaling.protocol.presence.view import Presence, Reason
 
 
 class Watcher:
@@ -191,7 +191,7 @@ async def test_a_snapshot_that_nothing_changes_is_written_once(view: View) -> No
 async def test_however_many_watch_others_have_their_turn_between(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actr_signaling.crier.TELLING", 0.0)
+    monkeypatch.setattr("actr_signaling.hub.crier.TELLING", 0.0)
     crowd = [view.watching(f"w{number}") for number in range(50)]
     view.put("a", 1)
     told = [len(watcher.events()) for watcher in crowd]
@@ -204,7 +204,7 @@ async def test_however_many_watch_others_have_their_turn_between(
 async def test_who_asks_while_a_change_is_told_hears_of_it_once(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actr_signaling.crier.TELLING", 0.0)
+    monkeypatch.setattr("actr_signaling.hub.crier.TELLING", 0.0)
     crowd = [view.watching(f"w{number}") for number in range(5)]
     view.put("a", 1)
     view.watchers.watch(crowd[3], "", 2)  # type: ignore[arg-type]
@@ -219,7 +219,7 @@ async def test_who_asks_while_a_change_is_told_hears_of_it_once(
 async def test_who_asks_for_another_type_while_a_change_is_told_still_hears_of_it(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actr_signaling.crier.TELLING", 0.0)
+    monkeypatch.setattr("actr_signaling.hub.crier.TELLING", 0.0)
     crowd = [view.watching(f"w{number}") for number in range(5)]
     view.put("a", 1)
     crowd[3].session.watches.add("acme:other")
@@ -237,7 +237,7 @@ async def test_who_has_missed_much_catches_up_in_many_turns(
         view.put(f"a{number}", 1)
     await quick.hears(30)
     steps = iter(range(1000))
-    monkeypatch.setattr("actr_signaling.crier.perf_counter", lambda: next(steps))
+    monkeypatch.setattr("actr_signaling.hub.crier.perf_counter", lambda: next(steps))
     slow.is_slow = False
     view.watchers.catch_up(slow)  # type: ignore[arg-type]
     assert len(slow.events()) < 30, "one turn told all of it"
@@ -249,7 +249,7 @@ async def test_who_has_missed_much_catches_up_in_many_turns(
 async def test_of_those_who_read_nothing_the_one_with_most_is_cut(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actr_signaling.crier.MAX_MISSED", 20)
+    monkeypatch.setattr("actr_signaling.hub.crier.MAX_MISSED", 20)
     quick, slow = view.watching("quick"), view.watching("slow")
     slow.is_slow = True
     for number in range(21):

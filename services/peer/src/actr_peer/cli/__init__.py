@@ -8,6 +8,6 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line; ends the process with one of the codes of :mod:`cli.exits`."""
-    from actr_peer.cli.verbs import run
+    from actr_peer.cli.main import run
 
     run()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from actr_peer.protocol.negotiation import TrackKind
+from actr_peer.protocol.webrtc.negotiation import TrackKind
 
 SEQUENCES = 1 << 16
 TIMESTAMPS = 1 << 32

@@ -13,11 +13,11 @@ from actr_peer.errors import (
     RemoteProtocolError,
     UnreachableError,
 )
-from actr_peer.protocol.ends import Changed, Left, News, Refused, Restarted
-from actr_peer.protocol.frames import WIRE_MESSAGE_BYTES, ByeReason
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.session import Session
-from actr_peer.protocol.wires import WireState
+from actr_peer.protocol.session.frames import WIRE_MESSAGE_BYTES, ByeReason
+from actr_peer.protocol.session.session import Session
+from actr_peer.protocol.session.wire_ends import Changed, Left, News, Refused, Restarted
+from actr_peer.protocol.session.wire_policy import WireState
 from actr_peer.tasks import note_failure
 from actr_peer.transport.pool import Pool
 from actr_peer.transport.pump import Pump

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from actr_peer.errors import LimitError, PeerError
-from actr_peer.protocol.fragments import frame_count
-from actr_peer.protocol.frames import FRAGMENT_BYTES
-from actr_peer.protocol.lanes import AnySender
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender
+from actr_peer.protocol.session.fragments import frame_count
+from actr_peer.protocol.session.frames import FRAGMENT_BYTES
+from actr_peer.protocol.session.lanes import AnySender
+from actr_peer.protocol.session.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender
 
 MAX_POSTED_BYTES = 64 * 1024 * 1024
 MAX_POSTED_FRAMES = 64 * 1024

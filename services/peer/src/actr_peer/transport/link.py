@@ -15,10 +15,7 @@ from math import inf
 from typing import assert_never
 
 from actr_peer.errors import BrokenError, ClosedError, LimitError, PeerError, UnreachableError
-from actr_peer.protocol.budget import Holding
-from actr_peer.protocol.frames import ByeReason
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.lanes import AnySender
 from actr_peer.protocol.payload import (
     BYTE_LANES,
     MAX_MESSAGE_BYTES,
@@ -26,12 +23,15 @@ from actr_peer.protocol.payload import (
     PayloadType,
     WireKind,
 )
-from actr_peer.protocol.session import Session
+from actr_peer.protocol.session.budget import Holding
+from actr_peer.protocol.session.frames import ByeReason
+from actr_peer.protocol.session.lanes import AnySender
+from actr_peer.protocol.session.session import Session
 from actr_peer.tasks import note_failure
 from actr_peer.transport.bundle import Bundle
 from actr_peer.transport.lane import Lane
+from actr_peer.transport.link_view import KindView, LinkView, lane_views
 from actr_peer.transport.sink import LinkSetup, LinkSink
-from actr_peer.transport.view import KindView, LinkView, lane_views
 from actr_peer.wire.base import Wire
 
 __all__ = ["Link", "LinkSink"]

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actr_peer.errors import ClosedError
-from actr_peer.protocol.envelopes import EMPTY
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.envelopes import EMPTY
 from actr_peer.service import Method
 
 CAPACITY = 1024

@@ -1,7 +1,7 @@
 """The wires of one link: dialled all at once, kept, mended, given up (spec 3.2).
 
-What to do is decided in :mod:`actr_peer.protocol.wires`; this does it. Dials are tasks of the
-transport, one per kind, so that one which hangs delays no other.
+What to do is decided in :mod:`actr_peer.protocol.session.wire_policy`; this does it. Dials are
+tasks of the transport, one per kind, so that one which hangs delays no other.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Protocol, TypeAlias
 from actr_peer.errors import PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.session import Session
-from actr_peer.protocol.wires import (
+from actr_peer.protocol.session.session import Session
+from actr_peer.protocol.session.wire_policy import (
     MAX_TRIES,
     Dial,
     GiveUp,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from math import inf
 
 from actr_peer.errors import BrokenError
-from actr_peer.protocol.session import Session
+from actr_peer.protocol.session.session import Session
 from actr_peer.wire.base import Wire
 
 TURN_BYTES = 128 * 1024

@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Self
 
 from actr_peer.errors import BrokenError, ClosedError, LocalProtocolError
-from actr_peer.protocol.budget import Budget
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.session import Session
+from actr_peer.protocol.session.budget import Budget
+from actr_peer.protocol.session.session import Session
 from actr_peer.tasks import Tasks, note_failure
 from actr_peer.transport.link import Link
 from actr_peer.transport.sink import LinkSetup, LinkSink

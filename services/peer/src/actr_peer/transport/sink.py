@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from actr_peer.errors import PeerError
-from actr_peer.protocol.budget import Budget
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType, WireKind
-from actr_peer.protocol.wires import WireState
+from actr_peer.protocol.session.budget import Budget
+from actr_peer.protocol.session.wire_policy import WireState
 from actr_peer.tasks import Start
 from actr_peer.transport.pool import Dialer
 from actr_peer.wire.base import Wire

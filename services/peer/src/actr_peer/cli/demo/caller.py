@@ -31,7 +31,7 @@ from actr_peer.cli.demo.report import (
 )
 from actr_peer.cli.demo.visitor import Visitor
 from actr_peer.errors import CallError, LimitError, PeerError
-from actr_peer.lifecycle.config import NodeConfig
+from actr_peer.node.config import NodeConfig
 from demo.chat_actr import ChatClient
 from demo.chat_pb2 import FilePiece, HistoryRequest, KickRequest, MessagesRequest, SayRequest
 

@@ -13,10 +13,10 @@ from actr_peer import ActrId, ActrRef, PayloadType
 from actr_peer.cli.demo.report import MediaSent, Plan, Progress, Row, RowDone, not_run, tell
 from actr_peer.errors import ConfigError, PeerError
 from actr_peer.protocol.media import Sample
-from actr_peer.protocol.negotiation import TrackKind
-from actr_peer.wire.engine import MediaSource
-from actr_peer.wire.media_file import open_media
-from actr_peer.wire.media_source import TestPattern, Tone
+from actr_peer.protocol.webrtc.negotiation import TrackKind
+from actr_peer.wire.media.file import open_media
+from actr_peer.wire.media.sources import TestPattern, Tone
+from actr_peer.wire.webrtc.engine import MediaSource
 
 PUBLISH_TIMEOUT: Final = 10.0
 NO_WEBRTC_TIMEOUT: Final = 1.0

@@ -8,10 +8,10 @@ from typing import Any
 
 from actr_peer.cli.demo.report import Failed, tell
 from actr_peer.cli.exits import explain
-from actr_peer.cli.startup import configure_logs, node_config, run_loop
 from actr_peer.errors import PeerError
-from actr_peer.lifecycle.config import NodeConfig
-from actr_peer.settings import load
+from actr_peer.node.config import NodeConfig
+from actr_peer.node.process.settings import load
+from actr_peer.node.process.startup import configure_logs, node_config, run_loop
 from actr_peer.tasks import first_cause
 
 

@@ -13,8 +13,8 @@ from typing import Final, TypeVar
 from actr_peer import ActrId, CallError, Code, Context, MediaFrame, System
 from actr_peer.cli.demo.process import peer_main
 from actr_peer.cli.demo.report import Finished, MediaSeen, Ready, percentile, tell
-from actr_peer.cli.startup import until_asked_to_stop
-from actr_peer.lifecycle.config import NodeConfig
+from actr_peer.node.config import NodeConfig
+from actr_peer.node.process.startup import until_asked_to_stop
 from demo.chat_actr import ChatService
 from demo.chat_pb2 import (
     ChatMessage,

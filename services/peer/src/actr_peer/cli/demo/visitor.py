@@ -9,9 +9,9 @@ from typing import Final
 
 from actr_peer import ActrId, ActrRef, Hooks, Service, WireKind
 from actr_peer.errors import DeadlineError, UnreachableError
-from actr_peer.lifecycle.hooks import WireEvent
-from actr_peer.protocol.signaling import PresenceEvent
-from actr_peer.protocol.wires import WireState
+from actr_peer.node.hooks import WireEvent
+from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.signaling.presence import PresenceEvent
 from actr_peer.tasks import Tasks, first_cause
 
 ONLINE_TIMEOUT: Final = 10.0

@@ -10,9 +10,9 @@ from typing import Final
 
 from actr_peer import ActrId, ActrRef, PeerError
 from actr_peer.protocol.media import TIMESTAMPS, Sample
-from actr_peer.protocol.negotiation import TrackKind
-from actr_peer.transport.media import Publication, PublicationState
-from actr_peer.wire.media_source import VIDEO_CLOCK, TestPattern
+from actr_peer.protocol.webrtc.negotiation import TrackKind
+from actr_peer.transport.publications import Publication, PublicationState
+from actr_peer.wire.media.sources import VIDEO_CLOCK, TestPattern
 
 FRAMES: Final = 10
 FPS: Final = 30

@@ -10,15 +10,15 @@ import typer
 from actr_peer import System
 from actr_peer.cli.exchange.room import CountingRoom
 from actr_peer.cli.exchange.rounds import Exchange
-from actr_peer.cli.serving import serve
-from actr_peer.cli.startup import (
+from actr_peer.node.config import NodeConfig
+from actr_peer.node.process.serving import serve
+from actr_peer.node.process.settings import load
+from actr_peer.node.process.startup import (
     configure_logs,
     control_path,
     node_config,
     run_loop,
 )
-from actr_peer.lifecycle.config import NodeConfig
-from actr_peer.settings import load
 
 
 def exchange(

@@ -10,9 +10,9 @@ from typing import Final
 
 from actr_peer import CallError, Code, Context, Hooks
 from actr_peer.cli.demo.room import Room
-from actr_peer.cli.exchange.ledger import Heard
-from actr_peer.lifecycle.hooks import WireEvent
-from actr_peer.protocol.signaling import PresenceEvent
+from actr_peer.cli.exchange.tally import Heard
+from actr_peer.node.hooks import WireEvent
+from actr_peer.protocol.signaling.presence import PresenceEvent
 from demo.chat_pb2 import SayReply, SayRequest
 
 KEPT_RUNS: Final = 4

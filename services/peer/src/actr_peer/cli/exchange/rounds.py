@@ -11,13 +11,13 @@ from typing import Any, Final, Self
 
 from actr_peer import ActrId, ActrRef, MediaFrame, PayloadType, PeerError
 from actr_peer.cli.exchange.burst import Burst, make_clip
-from actr_peer.cli.exchange.ledger import Heard, Link
 from actr_peer.cli.exchange.room import CountingRoom
 from actr_peer.cli.exchange.steps import Steps
-from actr_peer.cli.status import actor_row, wire_in_use
-from actr_peer.lifecycle.hooks import WireEvent
-from actr_peer.protocol.signaling import Presence, PresenceEvent
-from actr_peer.protocol.wires import WireState
+from actr_peer.cli.exchange.tally import Heard, Link
+from actr_peer.node.hooks import WireEvent
+from actr_peer.node.process.status import actor_row, wire_in_use
+from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.signaling.presence import Presence, PresenceEvent
 from actr_peer.tasks import Tasks
 
 SECONDS_PER_LINK: Final = 0.5

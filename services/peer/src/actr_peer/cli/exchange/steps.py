@@ -9,7 +9,7 @@ from typing import Final
 
 from actr_peer import ActrId, ActrRef, PayloadType, PeerError
 from actr_peer.cli.exchange.burst import Burst
-from actr_peer.cli.exchange.ledger import Link, Round
+from actr_peer.cli.exchange.tally import Link, Round
 from actr_peer.errors import CallError, Code
 from demo.chat_actr import ChatClient
 from demo.chat_pb2 import (

@@ -1,0 +1,84 @@
+"""A peer that answers: ``python -m lab.echo ID URL WIRES DURABILITY [MAILBOX]``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import cast
+
+import uvloop
+
+from actr_peer import ActrId, Context, NodeConfig, System, WireKind
+from actr_peer.node.config import Durability
+from demo import chat_pb2 as pb
+from demo.chat_actr import ChatService
+
+
+class Echo(ChatService):
+    """Answers at once and keeps nothing."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def say(self, request: pb.SayRequest, ctx: Context) -> pb.SayReply:
+        self.count += 1
+        return pb.SayReply(number=self.count)
+
+    async def history(self, request: pb.HistoryRequest, ctx: Context) -> pb.HistoryReply:
+        return pb.HistoryReply()
+
+    async def kick(self, request: pb.KickRequest, ctx: Context) -> pb.KickReply:
+        return pb.KickReply()
+
+    async def messages(
+        self, request: pb.MessagesRequest, ctx: Context
+    ) -> AsyncIterator[pb.ChatMessage]:
+        for number in range(request.test_lines):
+            yield pb.ChatMessage(number=number)
+
+    async def upload(self, requests: AsyncIterator[pb.FilePiece], ctx: Context) -> pb.UploadReply:
+        size = 0
+        async for piece in requests:
+            size += len(piece.data)
+        return pb.UploadReply(size_bytes=size)
+
+    async def presence(
+        self, request: pb.PresenceRequest, ctx: Context
+    ) -> AsyncIterator[pb.PresenceChange]:
+        yield pb.PresenceChange()
+
+    async def cursors(
+        self, requests: AsyncIterator[pb.CursorMove], ctx: Context
+    ) -> AsyncIterator[pb.CursorMove]:
+        async for move in requests:
+            yield move
+
+
+def node_config(
+    name: str, url: str, wires: str, durability: str, mailbox: str | None = None
+) -> NodeConfig:
+    """The configuration of a benchmark's peer; ``wires`` is kinds joined by commas."""
+    return NodeConfig(
+        id=ActrId("bench", name, "1"),
+        signaling_url=url,
+        prefer=tuple(WireKind(kind) for kind in wires.split(",")),
+        mailbox_path=Path(mailbox) if mailbox else None,
+        durability=cast(Durability, durability),
+    )
+
+
+async def main(arguments: list[str]) -> None:
+    """Run until SIGTERM."""
+    async with System(node_config(*arguments)).attach(Echo()) as node:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, node.ended.set)
+        sys.stdout.write(json.dumps({"event": "ready", "id": str(node.id)}) + "\n")
+        sys.stdout.flush()
+        await node.ended.wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1:]))

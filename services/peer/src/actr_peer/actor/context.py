@@ -1,0 +1,255 @@
+"""What a handler may do besides answering (spec 3.5). Fast-path callbacks get no Context."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from google.protobuf.message import Message
+
+from actr_peer.actor.turn import Deferred, Outcome, Turn
+from actr_peer.errors import CallError, LocalProtocolError
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.rpc.envelopes import encode_error, encode_reply
+from actr_peer.protocol.signaling.presence import Presence
+from actr_peer.rpc.remote import Scope
+from actr_peer.service import Caller, Method
+
+if TYPE_CHECKING:
+    from actr_peer.actor.subscribers import MediaCallback, StreamCallback
+    from actr_peer.state.mailbox.transaction import Transaction
+    from actr_peer.transport.publications import Publication
+    from actr_peer.transport.streams import StreamWriter
+
+
+LATER: Any = object()
+"""What a handler returns that has put its reply off (:meth:`Context.defer`)."""
+
+
+def checked(method: Method[Any, Any], reply: object) -> Message:
+    """What a handler gave.
+
+    Raises:
+        TypeError: If it is no message of the method's reply type: a bug of the handler.
+    """
+    if not isinstance(reply, method.reply):
+        raise TypeError(
+            f"{method.route_key} must give a {method.reply.__name__}, not {type(reply).__name__}"
+        )
+    message: Message = reply
+    return message
+
+
+def serialize(method: Method[Any, Any], reply: object) -> bytes:
+    """The bytes of what a handler gave; raises as :func:`checked`."""
+    return checked(method, reply).SerializeToString()
+
+
+class DeferredReply:
+    """A reply that comes after its handler has returned: hand it to a task, return ``later``.
+
+    The actor takes its next request meanwhile. One of the two methods is called once; what
+    comes after the first is void.
+
+    Attributes:
+        later: What the handler returns.
+    """
+
+    def __init__(self, method: Method[Any, Any], request_id: str, deferred: Deferred) -> None:
+        self.later: Any = LATER
+        self._method = method
+        self._request_id = request_id
+        self._deferred = deferred
+
+    def set_on_cancel(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called if the reply is void before it is given."""
+        self._deferred.on_cancel = callback
+
+    def send(self, reply: Message) -> None:
+        """Give the reply.
+
+        Raises:
+            TypeError: If it is no message of the method's reply type.
+        """
+        data = encode_reply(self._request_id, serialize(self._method, reply))
+        self._deferred.finish(Outcome(data))
+
+    def fail(self, error: CallError) -> None:
+        """Give an error instead."""
+        self._deferred.finish(Outcome(encode_error(self._request_id, error)))
+
+
+class Actor(Protocol):
+    """The node as a context sees it."""
+
+    @property
+    def id(self) -> ActrId: ...
+
+    def caller_to(self, remote: ActrId | str, scope: Scope) -> Caller: ...
+
+    def caller_to_shell(self, scope: Scope) -> Caller: ...
+
+    async def discover(
+        self, actr_type: str = "", *, service: str = "", limit: int = 16
+    ) -> list[Presence]: ...
+
+    def open_stream(
+        self, remote: ActrId | str, channel_id: str, *, latency_first: bool = False
+    ) -> StreamWriter: ...
+
+    def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]: ...
+
+    def register_media(
+        self, track_id: str | None, callback: MediaCallback
+    ) -> Callable[[], None]: ...
+
+    async def publish(
+        self, remote: ActrId | str, source: Any, *, timeout: float | None = None
+    ) -> Publication: ...
+
+
+class Origin(Protocol):
+    """Where a request came from: an envelope, or a call from inside the process."""
+
+    @property
+    def request_id(self) -> str: ...
+
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
+
+    @property
+    def traceparent(self) -> str: ...
+
+    @property
+    def tracestate(self) -> str: ...
+
+    @property
+    def call_chain(self) -> tuple[str, ...]: ...
+
+
+class Context:
+    """One request's surroundings; good until its handler ends.
+
+    Attributes:
+        caller: Who asks, from the authenticated wire; the own id for calls of the shell.
+    """
+
+    __slots__ = ("_actor", "_deadline", "_method", "_origin", "_turn", "caller")
+
+    def __init__(
+        self,
+        actor: Actor,
+        caller: ActrId,
+        origin: Origin,
+        *,
+        deadline: float | None,
+        method: Method[Any, Any] | None = None,
+        turn: Turn | None = None,
+    ) -> None:
+        self._actor = actor
+        self._origin = origin
+        self._turn = turn
+        self._method = method
+        self._deadline = deadline
+        """By the loop's clock; None: the caller set none."""
+        self.caller = caller
+
+    @property
+    def request_id(self) -> str:
+        """The same for every retry of one call."""
+        return self._origin.request_id
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """As the caller sent it."""
+        return self._origin.metadata
+
+    def _scope(self) -> Scope:
+        """What calls of this handler inherit."""
+        origin = self._origin
+        return Scope(
+            traceparent=origin.traceparent,
+            tracestate=origin.tracestate,
+            call_chain=(*origin.call_chain, origin.request_id),
+            remaining=self.remaining,
+        )
+
+    @property
+    def self_id(self) -> ActrId:
+        return self._actor.id
+
+    @property
+    def trace(self) -> str:
+        """The caller's ``traceparent`` (W3C Trace Context); empty without one."""
+        return self._origin.traceparent
+
+    def remaining(self) -> float | None:
+        """Seconds the caller still waits, at least 0; None: it set no deadline."""
+        if self._deadline is None:
+            return None
+        return max(0.0, self._deadline - asyncio.get_running_loop().time())
+
+    def to(self, remote: ActrId | str) -> Caller:
+        """A caller for ``remote``; its calls keep this request's deadline and trace.
+
+        Raises:
+            ConfigError: If the text is no actor id.
+        """
+        return self._actor.caller_to(remote, self._scope())
+
+    @property
+    def shell(self) -> Caller:
+        """A caller for the code around the workload."""
+        return self._actor.caller_to_shell(self._scope())
+
+    def transaction(self) -> Transaction:
+        """Effects that are committed with this request's completion and reply, or not at all.
+
+        Raises:
+            LocalProtocolError: If the request is not kept in the mailbox (a stream, or a call
+                from inside the process).
+        """
+        if self._turn is None:
+            raise LocalProtocolError(
+                "only a request that is kept in the mailbox has a transaction: "
+                "not a stream, nor a call from inside the process"
+            )
+        return self._turn.transaction()
+
+    def defer(self) -> DeferredReply:
+        """Put the reply off: ``reply = ctx.defer()``, hand it on, ``return reply.later``.
+
+        Raises:
+            LocalProtocolError: If the request is not kept in the mailbox.
+            LimitError: If too many replies are due already.
+        """
+        if self._turn is None or self._method is None:
+            raise LocalProtocolError("only a request that is kept in the mailbox can be deferred")
+        return DeferredReply(self._method, self.request_id, self._turn.defer())
+
+    async def discover(
+        self, actr_type: str = "", *, service: str = "", limit: int = 16
+    ) -> list[Presence]:
+        """Actors that are online, by type or by service, best first."""
+        return await self._actor.discover(actr_type, service=service, limit=limit)
+
+    def open_stream(
+        self, remote: ActrId | str, channel_id: str, *, latency_first: bool = False
+    ) -> StreamWriter:
+        """The sending half of a channel that ``remote`` has registered."""
+        return self._actor.open_stream(remote, channel_id, latency_first=latency_first)
+
+    def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:
+        """Have ``callback(chunk, sender)`` called for each item; returns what unregisters it."""
+        return self._actor.register_stream(channel_id, callback)
+
+    def register_media(self, track_id: str | None, callback: MediaCallback) -> Callable[[], None]:
+        """Have ``callback(frame, sender)`` called for each frame; returns what unregisters it."""
+        return self._actor.register_media(track_id, callback)
+
+    async def publish(
+        self, remote: ActrId | str, source: Any, *, timeout: float | None = None
+    ) -> Publication:
+        """Send a track of encoded samples to ``remote`` as native RTP."""
+        return await self._actor.publish(remote, source, timeout=timeout)

@@ -1,0 +1,247 @@
+"""Runs the workload's handlers: from the mailbox, from streams, from inside the process.
+
+This is the boundary to the user's code, one of two places that catch every exception: a
+handler's failure becomes an error reply and the actor lives on (spec 3.4).
+"""
+
+from __future__ import annotations
+
+import logging
+from asyncio import CancelledError
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+from google.protobuf.message import DecodeError, Message
+
+from actr_peer.actor.context import LATER, Actor, Context, checked, serialize
+from actr_peer.actor.scheduler import Deferred, Outcome, Turn
+from actr_peer.errors import CallError, Code, ConfigError, DeadlineError, PeerError
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.mailbox.requests import Request
+from actr_peer.protocol.rpc.call_errors import sendable
+from actr_peer.protocol.rpc.envelopes import (
+    Envelope,
+    decode_envelope,
+    encode_error,
+    encode_reply,
+)
+from actr_peer.service import Method, MethodKind, Service
+from actr_peer.tasks import is_asked, is_torn_down, note_failure
+from actr_peer.transport.local import LocalCall
+
+log = logging.getLogger(__name__)
+
+Bound = tuple[Method[Any, Any], Callable[..., Any]]
+
+
+class Handlers:
+    """The static table from route key to bound handler, and how each kind is run."""
+
+    def __init__(self, services: Sequence[Service]) -> None:
+        self.on_failure: Callable[[BaseException], None] = lambda error: None
+        """Told of exceptions that no handler means to raise."""
+        self._table: dict[str, Bound] = {}
+        self.knows: Callable[[str], bool] = self._table.__contains__
+        """Whether a route key has a handler."""
+        self.add(services)
+
+    def add(self, services: Sequence[Service]) -> None:
+        """Take the methods of more services.
+
+        Raises:
+            ConfigError: If one is no object of a service, or a method has a handler already.
+        """
+        for service in services:
+            if not isinstance(service, Service):
+                raise ConfigError(
+                    f"{service!r} is no object of a service class; attach an instance, as Room()"
+                )
+            names: set[str] = set()
+            for route_key, method in type(service).method_table().items():
+                if route_key in self._table:
+                    raise ConfigError(
+                        f"{route_key} has two handlers; attach one object for each service"
+                    )
+                if method.handler in names:
+                    raise ConfigError(
+                        f"{route_key}: two services of one object have a handler "
+                        f"{method.handler!r}; attach one object for each service"
+                    )
+                names.add(method.handler)
+                self._table[route_key] = (method, getattr(service, method.handler))
+
+    def method(self, route_key: str) -> Method[Any, Any]:
+        """The row of a method that :meth:`knows` knows."""
+        return self._table[route_key][0]
+
+    def bound(self, route_key: str) -> Bound:
+        """The row of a known method, and its handler."""
+        return self._table[route_key]
+
+    def key_of(self, request: Request) -> str | None:
+        """The conflict key of a request; None: the actor's serial order."""
+        bound = self._table.get(request.route_key)
+        if bound is None:
+            return None
+        method = bound[0]
+        field = method.conflict_key
+        if field is None:
+            return None
+        if field == "sender":
+            return f"sender={request.sender}"
+        try:
+            message = method.request.FromString(decoded(request).payload)
+            # By the field's name, so that methods with the same key keep out of each other's way.
+            return f"{field}={getattr(message, field)}"
+        except (DecodeError, PeerError):
+            return None  # run() refuses it with the right words
+        except Exception as exc:  # noqa: BLE001 - the boundary: it reads what others sent
+            note_failure("scheduler", f"key/{request.route_key}", exc)
+            return None
+
+    async def run(self, actor: Actor, request: Request, turn: Turn) -> Outcome | Deferred:
+        """Run one request of the mailbox to its reply."""
+        envelope = decoded(request)
+        read = self._read(request, envelope)
+        if isinstance(read, CallError):
+            return Outcome(error_reply(request, read))
+        method, handler, message = read
+        now = turn.now()
+        deadline = deadline_of(request, envelope, now)
+        if deadline is not None and deadline <= now:
+            text = f"{method.route_key} waited too long for its turn"
+            return Outcome(error_reply(request, CallError(Code.DEADLINE_EXCEEDED, text)))
+        if method.handler_timeout is not None:
+            end = now + method.handler_timeout
+            turn.limit(end if deadline is None else min(end, deadline))
+        elif deadline is not None:
+            turn.limit(deadline)
+        context = Context(
+            actor, sender_id(request.sender), envelope, deadline=deadline, turn=turn, method=method
+        )
+        try:
+            reply = await handler(message, context)
+            if reply is LATER and turn.deferred is not None:
+                return turn.deferred
+            if request.is_tell:
+                return Outcome()
+            return Outcome(encode_reply(request.request_id, serialize(method, reply)))
+        except CancelledError:
+            raise  # the scheduler knows who asked for it
+        except BaseException as exc:
+            if is_torn_down(exc):
+                raise
+            error = self.error_of(method, exc)
+            is_failure = not isinstance(exc, CallError)
+            return Outcome(
+                error_reply(request, error),
+                failed=is_failure,
+                max_failures=method.max_failures,
+            )
+
+    def _read(
+        self, request: Request, envelope: Envelope
+    ) -> tuple[Method[Any, Any], Callable[..., Any], Message] | CallError:
+        """The method of a request, its handler, and the message; or why there is none."""
+        bound = self._table.get(request.route_key)
+        if bound is None:  # recovered from a time when this actor had the method
+            return CallError(Code.UNIMPLEMENTED, f"no method {request.route_key!r} here any more")
+        method, handler = bound
+        if method.kind is not MethodKind.UNARY:
+            return CallError(Code.INVALID_ARGUMENT, f"{method.route_key} is a stream: open it")
+        try:
+            return method, handler, method.request.FromString(envelope.payload)
+        except DecodeError:
+            return CallError(
+                Code.INVALID_ARGUMENT,
+                f"{method.route_key}: the request is no {method.request.__name__}; "
+                "compare the .proto files of both sides (actr proto check)",
+            )
+
+    async def run_local(self, actor: Actor, call: LocalCall) -> None:
+        """Run one call from inside the process; its future gets the reply object or the error."""
+        method, handler = self._table[call.method.route_key]
+        context = Context(actor, actor.id, call, deadline=call.deadline)
+        try:
+            if method.kind.replies_stream:
+                # The caller's own task iterates: its pace is the handler's pace.
+                result: object = self._items(method, handler(call.request, context))
+            else:
+                result = checked(method, await handler(call.request, context))
+        except CancelledError as exc:
+            if call.future.done() or is_asked():
+                raise
+            call.future.set_exception(self.error_of(method, exc))
+        except BaseException as exc:
+            if is_torn_down(exc):
+                raise
+            if not call.future.done():
+                call.future.set_exception(self.error_of(method, exc))
+        else:
+            if not call.future.done():
+                call.future.set_result(result)
+
+    async def _items(
+        self, method: Method[Any, Any], items: AsyncIterator[Any]
+    ) -> AsyncIterator[Message]:
+        """What a handler gives to a caller in this process, and errors as a remote has them."""
+        try:
+            while True:
+                try:  # around the handler only: what comes of ``yield`` is the caller's
+                    item = checked(method, await anext(items))
+                except StopAsyncIteration:
+                    return
+                except BaseException as exc:
+                    if is_torn_down(exc) or (isinstance(exc, CancelledError) and is_asked()):
+                        raise
+                    raise self.error_of(method, exc) from exc
+                yield item
+        finally:
+            close = getattr(items, "aclose", None)
+            if close is not None:
+                await close()
+
+    def error_of(self, method: Method[Any, Any], exc: BaseException) -> CallError:
+        """What the caller is told of a handler's exception: its class, never its inside.
+
+        It can be sent, whatever it is: the way out for unary calls, streams, and calls inside the
+        process.
+        """
+        if isinstance(exc, CallError):
+            error = sendable(exc)
+            if error is not exc:
+                log.warning("error cannot be sent as it is: route=%s", method.route_key)
+            return error
+        if isinstance(exc, TimeoutError | DeadlineError):
+            return CallError(Code.DEADLINE_EXCEEDED, f"{method.route_key} ran out of time")
+        log.error("handler failed: route=%s", method.route_key, exc_info=exc)
+        self.on_failure(exc)
+        return CallError(Code.INTERNAL, f"{method.route_key} failed with {type(exc).__name__}")
+
+
+# Requests come from few senders, again and again: reading the text each time costs 4 µs.
+sender_id = lru_cache(maxsize=4096)(ActrId.parse)
+
+
+def deadline_of(request: Request, envelope: Envelope, now: float) -> float | None:
+    """When the caller gives up, by the loop's clock; None: never.
+
+    It counts from the request's arrival. One that waited through a restart has its time anew: it
+    was accepted, so it runs (docs/mailbox.md).
+    """
+    timeout = envelope.timeout
+    if timeout is None:
+        return None
+    return timeout + (now if request.arrived_at is None else request.arrived_at)
+
+
+def decoded(request: Request) -> Envelope:
+    """The envelope of a request; one that waited through a restart is decoded anew."""
+    envelope: Envelope = request.decoded or decode_envelope(request.envelope)
+    return envelope
+
+
+def error_reply(request: Request, error: CallError) -> bytes | None:
+    """The response that says ``error``; None for a tell, which has none."""
+    return None if request.is_tell else encode_error(request.request_id, error)

@@ -1,0 +1,148 @@
+"""Runs protoc and mypy-protobuf, both from PyPI, so that no compiler need be on the PATH."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGeneratorResponse
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.message import DecodeError
+
+from actr import options_pb2
+from actr_peer.cli.codegen.generate import generate
+from actr_peer.errors import ConfigError
+
+_SHIPPED = Path(options_pb2.__file__).parent.parent
+"""Where ``import "actr/options.proto"`` is found."""
+
+
+def compile_files(
+    files: Iterable[Path], include: Sequence[Path] = (), *, python_out: Path | None = None
+) -> CodeGeneratorRequest:
+    """Compile .proto files to the request that a plugin gets.
+
+    Args:
+        files: At least one.
+        include: Directories in which imports are found, in this order; empty: the current
+            directory, or for files that are not below it the directory of each. The
+            directories of ``actr/options.proto`` and of protobuf's own types are known.
+        python_out: Where to write ``*_pb2.py`` in the same run.
+
+    Raises:
+        ConfigError: If grpcio-tools is missing, a file is not below an include directory, or
+            the compiler refuses; then the text is the compiler's.
+    """
+    files = tuple(files)
+    roots = [root.resolve() for root in include] or _default_roots(files)
+    names = [_import_path(file, roots) for file in files]
+    with TemporaryDirectory(prefix="actr-gen-") as scratch:
+        descriptors = Path(scratch, "descriptors.binpb")
+        options = [f"-I{root}" for root in (*roots, _SHIPPED)]
+        options += [f"--descriptor_set_out={descriptors}", "--include_imports"]
+        options += ["--include_source_info"]
+        options += [f"--python_out={python_out}"] if python_out else []
+        _protoc([*options, *names])
+        found = FileDescriptorSet.FromString(descriptors.read_bytes())
+    return CodeGeneratorRequest(file_to_generate=names, proto_file=found.file)
+
+
+def read_descriptor_set(path: Path) -> CodeGeneratorRequest:
+    """Read a serialized FileDescriptorSet that holds its imports; all of its files are wanted.
+
+    Raises:
+        ConfigError: If the file cannot be read, is none, or lacks an import.
+    """
+    try:
+        found = FileDescriptorSet.FromString(path.read_bytes())
+    except OSError as exc:
+        raise ConfigError(f"{path}: {exc.strerror}") from exc
+    except DecodeError as exc:
+        text = "neither a .proto file, nor a directory, nor a descriptor set"
+        raise ConfigError(f"{path}: {text}") from exc
+    names: list[str] = []
+    for file in found.file:
+        names.append(file.name)
+        if missing := set(file.dependency).difference(names):
+            raise ConfigError(
+                f"{path}: {file.name} imports {min(missing)}, which is not in it: write the "
+                "descriptor set with its imports"
+            )
+    return CodeGeneratorRequest(file_to_generate=names, proto_file=found.file)
+
+
+def generate_modules(files: Iterable[Path], include: Sequence[Path] = ()) -> dict[Path, str]:
+    """Write all modules of these files: ``*_pb2.py``, ``*_pb2.pyi`` and ``*_actr.py``.
+
+    Args:
+        files: As for :func:`compile_files`.
+        include: As for :func:`compile_files`.
+
+    Returns:
+        Path relative to the output directory, to text.
+
+    Raises:
+        ConfigError: If a tool is missing or refuses, or the contract is wrong.
+    """
+    with TemporaryDirectory(prefix="actr-gen-") as scratch:
+        out = Path(scratch)
+        request = compile_files(files, include, python_out=out)
+        modules = {path.relative_to(out): path.read_text("utf-8") for path in out.rglob("*.py")}
+    modules |= _answered("protoc-gen-actr", generate(request))
+    return modules | _answered("mypy-protobuf", _stubs(request))
+
+
+def _stubs(request: CodeGeneratorRequest) -> CodeGeneratorResponse:
+    _need("mypy_protobuf", "mypy-protobuf")
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy_protobuf.main"],
+        input=request.SerializeToString(),
+        capture_output=True,
+        check=False,
+    )
+    if run.returncode:
+        raise ConfigError(f"mypy-protobuf failed:\n{run.stderr.decode(errors='replace').strip()}")
+    return CodeGeneratorResponse.FromString(run.stdout)
+
+
+def _answered(plugin: str, response: CodeGeneratorResponse) -> dict[Path, str]:
+    if response.error:
+        raise ConfigError(f"{plugin} refuses:\n{response.error}")
+    return {Path(file.name): file.content for file in response.file}
+
+
+def _protoc(arguments: Iterable[str]) -> None:
+    _need("grpc_tools", "grpcio-tools")
+    run = subprocess.run(  # noqa: S603 - our own interpreter, a fixed module
+        [sys.executable, "-m", "grpc_tools.protoc", *arguments], capture_output=True, check=False
+    )
+    if run.returncode:
+        raise ConfigError(f"protoc refuses:\n{run.stderr.decode(errors='replace').strip()}")
+
+
+def _need(module: str, package: str) -> None:
+    if find_spec(module) is None:
+        raise ConfigError(f"{package} is not installed: pip install 'actr-peer[gen]'")
+
+
+def _default_roots(files: Iterable[Path]) -> list[Path]:
+    here = Path.cwd()
+    parents = [file.resolve().parent for file in files]
+    roots = [here if parent.is_relative_to(here) else parent for parent in parents]
+    return list(dict.fromkeys(roots))
+
+
+def _import_path(file: Path, roots: Iterable[Path]) -> str:
+    """The name by which other files import this one: relative to the first root above it."""
+    path = file.resolve()
+    if not path.is_file():
+        raise ConfigError(f"{file}: no such file")
+    for root in roots:
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+    tried = ", ".join(map(str, roots))
+    raise ConfigError(f"{file} is below no include directory ({tried}): give its root with -I")

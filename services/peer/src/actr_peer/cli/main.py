@@ -1,0 +1,110 @@
+"""The verbs of ``actr``, where each lives, and how all of them end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, NoReturn
+
+import typer
+import typer.core
+import typer.main
+
+from actr_peer.cli.exits import Exit, explain
+from actr_peer.errors import PeerError
+from actr_peer.tasks import first_cause
+
+VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "demo": ("actr_peer.cli.demo.command", "Five payload types between two processes."),
+        "run": ("actr_peer.cli.verbs.run", "Run a workload as an actor."),
+        "call": ("actr_peer.cli.verbs.call", "Call a method: JSON in, JSON out."),
+        "ps": ("actr_peer.cli.verbs.ps", "Actors, wires, lanes and mailbox of a running peer."),
+        "mailbox": ("actr_peer.cli.verbs.mailbox", "List, show, replay and drop stored requests."),
+        "config": ("actr_peer.cli.verbs.config", "Each configured value and where it came from."),
+        "gen": ("actr_peer.cli.verbs.gen", "Generate typed Python from .proto files."),
+        "proto": ("actr_peer.cli.verbs.proto_check", "Check a contract against an older one."),
+        "exchange": ("actr_peer.cli.exchange.command", "The peer of the compose system."),
+        "health": ("actr_peer.cli.verbs.health", "Whether the peer in this container is healthy."),
+    }
+)
+"""Name to module and one line of help.
+
+The module holds a Typer called ``app``, or a function of the verb's name where one will do.
+"""
+
+_COMPLETION: Final = ("install_completion", "show_completion")  # Typer's own, on every app
+
+
+class _Verbs(typer.core.TyperGroup):
+    """Loads the module of a verb when the verb is used, and not before."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for name, (module, _) in VERBS.items() if find_spec(module)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """What the list of verbs shows; the real command comes with :meth:`resolve_command`."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        return typer.core.TyperCommand(name=cmd_name, help=VERBS[cmd_name][1])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, _, rest = super().resolve_command(ctx, args)
+        assert name is not None
+        command = typer.main.get_command(_load(name))
+        command.params = [option for option in command.params if option.name not in _COMPLETION]
+        return name, command, rest
+
+
+def _load(verb: str) -> typer.Typer:
+    module = import_module(VERBS[verb][0])
+    found = getattr(module, "app", None)
+    if isinstance(found, typer.Typer):
+        return found
+    alone = typer.Typer()
+    alone.command(verb)(getattr(module, verb))
+    return alone
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    help="Actors over WebRTC.",
+    epilog="Exit codes: 0 worked, 1 failed, 2 usage or configuration, 3 unreachable, "
+    "4 deadline, 5 refused, 6 busy, 7 over a limit, 8 broken, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Actors over WebRTC."""
+
+
+def run() -> NoReturn:
+    """Run one verb; an error raised on purpose is one line on standard error."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # started with it closed: only the exit status speaks
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    try:
+        app(prog_name="actr")
+    except PeerError as exc:
+        _end(exc)
+    except BaseExceptionGroup as group:
+        cause = first_cause(group)
+        if not isinstance(cause, PeerError):
+            raise
+        _end(cause)
+    sys.exit(Exit.OK)
+
+
+def _end(error: PeerError) -> NoReturn:
+    code, text = explain(error)
+    print(f"actr: {text}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""One file for each verb of actr, or for each family of them."""

@@ -1,0 +1,1 @@
+"""An actor as a process: settings, start, control socket, end. May import the rest of node."""

@@ -1,0 +1,137 @@
+"""What the layers below report, on its way to who acts on it, and to the workload's hooks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from actr_peer.errors import BrokenError, PeerError
+from actr_peer.node.hooks import MAX_EVENTS, LinkEvent, WireEvent
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.payload import PayloadType, WireKind
+from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.signaling.presence import PresenceEvent, SignalingState
+from actr_peer.protocol.webrtc.negotiation import NegotiateMessage
+from actr_peer.tasks import is_asked, is_torn_down, note_failure
+from actr_peer.transport.link import Link
+from actr_peer.wire.base import Wire
+
+log = logging.getLogger(__name__)
+
+
+class HookRunner:
+    """Runs the workload's hooks one at a time, in the order of their events."""
+
+    def __init__(self, listeners: Sequence[object]) -> None:
+        self.dropped = 0
+        self._listeners = listeners
+        self._events: deque[tuple[str, tuple[Any, ...]]] = deque()
+        self._arrived = asyncio.Event()
+
+    def post(self, hook: str, *args: object) -> None:
+        """Have a hook called soon; never waits."""
+        if not any(hasattr(listener, hook) for listener in self._listeners):
+            return
+        if len(self._events) >= MAX_EVENTS:
+            self._events.popleft()
+            self.dropped += 1
+        self._events.append((hook, args))
+        self._arrived.set()
+
+    async def call(self, hook: str, *args: object) -> None:
+        """Call a hook now; its failure is the caller's."""
+        for listener in self._listeners:
+            method = getattr(listener, hook, None)
+            if method is not None:
+                await method(*args)
+
+    async def call_guarded(self, hook: str, *args: object) -> None:
+        """Call a hook now; its failure, or an exit or a cancellation that it lets out, is logged
+        and counted."""
+        try:
+            await self.call(hook, *args)
+        except asyncio.CancelledError as exc:
+            if is_asked():
+                raise
+            note_failure("hooks", f"hook/{hook}", exc)
+        except BaseException as exc:
+            if is_torn_down(exc):
+                raise
+            note_failure("hooks", f"hook/{hook}", exc)
+
+    async def run(self) -> None:
+        """Call what is posted; runs until cancelled."""
+        while True:
+            while self._events:
+                hook, args = self._events.popleft()
+                await self.call_guarded(hook, *args)
+            self._arrived.clear()
+            await self._arrived.wait()
+
+
+class LinkEvents:
+    """The sink of all links (:class:`~actr_peer.transport.link.LinkSink`)."""
+
+    def __init__(self, hooks: HookRunner) -> None:
+        self.message: Callable[[Link, PayloadType, bytes, int], None] = (
+            lambda link, payload_type, message, number: None
+        )
+        self.on_reset: Callable[[Link, PeerError], None] = lambda link, error: None
+        self.on_gone: Callable[[Link, PeerError], None] = lambda link, error: None
+        self.on_wire: Callable[[Link, WireKind, WireState, Wire | None], None] = (
+            lambda link, kind, state, wire: None
+        )
+        self._hooks = hooks
+
+    def reset(self, link: Link, last_delivered: Mapping[PayloadType, int]) -> None:
+        """The far process restarted."""
+        detail = ", ".join(f"{lane.name} to {number}" for lane, number in last_delivered.items())
+        log.info("remote restarted: remote=%s delivered=%s", link.remote, detail)
+        self.on_reset(link, BrokenError(f"{link.remote} restarted; delivered: {detail}"))
+        kind = LinkEvent.Kind.RESET
+        self._hooks.post("on_link", LinkEvent(remote=link.remote, kind=kind, detail=detail))
+
+    def gone(self, link: Link, error: PeerError) -> None:
+        """No wire to the remote is left."""
+        log.info("link gone: remote=%s cause=%s", link.remote, error)
+        self.on_gone(link, error)
+        kind = LinkEvent.Kind.GONE
+        self._hooks.post("on_link", LinkEvent(remote=link.remote, kind=kind, detail=str(error)))
+
+    def wire_changed(self, link: Link, kind: WireKind, state: WireState, wire: Wire | None) -> None:
+        """A wire of a link opened, became suspect, or failed."""
+        is_relayed = wire is not None and wire.is_relayed
+        log.info("wire %s: remote=%s wire=%s", state.name.lower(), link.remote, kind.value)
+        self.on_wire(link, kind, state, wire)
+        event = WireEvent(remote=link.remote, kind=kind, state=state, is_relayed=is_relayed)
+        self._hooks.post("on_wire", event)
+
+
+class SignalingEvents:
+    """The sink of the signaling client."""
+
+    def __init__(self, hooks: HookRunner) -> None:
+        self.on_relayed: Callable[[ActrId, NegotiateMessage], None] = lambda source, message: None
+        self.on_replaced: Callable[[], None] = lambda: None
+        self._hooks = hooks
+
+    def relayed(self, source: ActrId, incarnation: int, negotiate: NegotiateMessage) -> None:
+        """Another peer negotiates a connection with this one."""
+        self.on_relayed(source, negotiate)
+
+    def presence(self, event: PresenceEvent) -> None:
+        """An actor came, changed or left."""
+        self._hooks.post("on_presence", event)
+
+    def state_changed(self, state: SignalingState) -> None:
+        """The connection to the signaling service changed."""
+        log.info("signaling %s", state.name.lower())
+        self._hooks.post("on_signaling", state)
+
+    def replaced(self) -> None:
+        """A newer process has this identity: this one must end."""
+        log.error("replaced by a newer process with the same identity")
+        self.on_replaced()

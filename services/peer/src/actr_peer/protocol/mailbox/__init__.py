@@ -1,0 +1,1 @@
+"""What is kept until it is answered: who may enter, whose turn it is, what is remembered."""

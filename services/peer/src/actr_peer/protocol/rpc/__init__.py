@@ -1,0 +1,1 @@
+"""Requests, replies and streams as messages on lanes, and their bounds (docs/protocol/)."""

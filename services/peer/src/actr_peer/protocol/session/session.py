@@ -1,0 +1,400 @@
+"""Sans-I/O: one lane session, above all wires between two process incarnations (spec 8).
+
+Bytes and instants in; deliveries, news and bytes out::
+
+    receive(wire, channel, data, now) -> deliveries        take(wire, now) -> (channel, data)
+    tick(now), when ``due`` has come                       news: what the owner must hear
+
+Wires are known by their ids: what an unknown or replaced one says is not heard.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from math import inf
+from types import MappingProxyType
+from typing import ClassVar
+
+from actr_peer.errors import RemoteProtocolError
+from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType, WireKind
+from actr_peer.protocol.session import frames
+from actr_peer.protocol.session.budget import Budget
+from actr_peer.protocol.session.frames import Ack, ByeReason, Data, Frame, Hello, Reply
+from actr_peer.protocol.session.lanes import ALL_RELIABLE, AnySender, Lanes
+from actr_peer.protocol.session.receiver import Delivery, Receiver
+from actr_peer.protocol.session.sender import Sender
+from actr_peer.protocol.session.wire_ends import (
+    CONTROL,
+    HELLO_EVERY,
+    PULSE,
+    RTO_MIN,
+    Changed,
+    Choice,
+    End,
+    Left,
+    News,
+    Refused,
+    Restarted,
+)
+from actr_peer.protocol.session.wire_policy import WireState
+
+MAX_ACKS = 32
+"""In one wire message; a peer has no use for more than one of each lane."""
+MAX_RETIRED = 16
+"""Incarnations of the far side remembered as gone."""
+
+
+class Session:
+    """One side's half.
+
+    Args:
+        incarnation: Of this end: random for each start of a process, another for each session.
+        prefer: Kinds of wires, best first.
+        max_message_bytes: Longest message taken from the far side.
+        budget: That this session shares with others; None: one of its own.
+    """
+
+    SENDER: ClassVar[type[Sender]] = Sender
+    RECEIVER: ClassVar[type[Receiver]] = Receiver
+
+    def __init__(
+        self,
+        incarnation: int,
+        *,
+        prefer: Sequence[WireKind],
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        budget: Budget | None = None,
+    ) -> None:
+        self.incarnation = incarnation
+        self.max_message_bytes = max_message_bytes
+        self.remote_incarnation = 0
+        """Of the far side; 0 until it is known."""
+        self.remote_max_bytes = MAX_MESSAGE_BYTES
+        self.due = inf
+        """When :meth:`tick` is next needed; it may be early, never late."""
+        self.news: deque[News] = deque()
+        self.ends: dict[int, End] = {}
+        """Open wires by id."""
+        self._choice = Choice(self.ends, prefer)
+        self.account = (budget or Budget()).open()
+        """What is held here for the far side, as the process counts it."""
+        self.lanes = Lanes(max_message_bytes, self.SENDER, self.RECEIVER, self.account)
+        self._retired: deque[int] = deque(maxlen=MAX_RETIRED)
+        self._opened = 0
+        self._adopted_on = 0
+        """Number, in order of opening, of the wire that told of the present far side."""
+
+    @property
+    def active(self) -> End | None:
+        """The wire that new frames take."""
+        return self._choice.active
+
+    def accept(self, sender: AnySender, message: bytes, now: float) -> None:
+        """Take a message for one lane, whatever its window says."""
+        sender.accept(message, now)
+        if sender is self.lanes.latency_sender and sender.due() < self.due:
+            self.due = sender.due()
+
+    def acknowledge(self, lane: PayloadType, number: int, now: float) -> bool:
+        """The upper layer has stored a message; return whether to send word of it now."""
+        lanes = self.lanes
+        lanes.acknowledge(lane, number, now)
+        if lanes.ack_due < self.due:
+            self.due = lanes.ack_due
+        return lanes.is_ack_urgent
+
+    # Wires
+
+    def open(self, wire: int, kind: WireKind, now: float, *, was_dialled: bool) -> None:
+        """A wire is open; its first message is the HELLO."""
+        self._opened += 1
+        end = self.ends[wire] = End(wire, kind, now, was_dialled=was_dialled)
+        end.order = self._opened
+        self._send_hello(end, now)
+
+    def close(self, wire: int) -> None:
+        """A wire is gone: what it may have lost is sent again on another."""
+        end = self.ends.pop(wire, None)
+        if end is None:
+            return
+        if end.parked_bytes:
+            self.lanes.park(-end.parked_bytes)
+        self._choice.drop(end)
+        self.lanes.wire_lost(wire)
+        self._choose()
+
+    def leave(self, wire: int, reason: ByeReason) -> None:
+        """Say goodbye on one wire; :meth:`take` gives it as all else.
+
+        The last word about the lanes goes before CLOSED: the far side knows what has been taken
+        here, and gives the rest to another session.
+        """
+        end = self.ends.get(wire)
+        if end is not None:
+            is_last = reason is ByeReason.CLOSED and end.is_greeted
+            acks = self.lanes.acks_of(ALL_RELIABLE if is_last else 0)
+            end.control.append((CONTROL, b"".join(acks) + frames.encode_bye(reason)))
+
+    def _choose(self) -> None:
+        self._choice.again()
+        self.due = -inf  # what waits to be sent again may have another way now
+
+    def doubt(self, wire: int, now: float) -> None:
+        """Something says that this wire may be dead: any other one is better until it answers."""
+        end = self.ends.get(wire)
+        if end is not None and end.is_greeted:
+            before = end.state
+            end.heart.doubt(now)
+            self._note(end, before)
+
+    # In
+
+    def receive(self, wire: int, channel: int, data: bytes, now: float) -> Sequence[Delivery]:
+        """Take one wire message; return what it delivers, in order. Look at ``news`` first.
+
+        Raises:
+            RemoteProtocolError: If the far side breaks the protocol: the session is over.
+            LimitError: If it breaks a bound; likewise.
+        """
+        end = self.ends.get(wire)
+        if end is None:
+            return ()
+        out: list[Delivery] = []
+        if end.is_greeted:
+            if len(data) > frames.WIRE_MESSAGE_BYTES:
+                raise RemoteProtocolError(f"a wire message of {len(data)} bytes")
+            self._read(end, channel, data, now, out)
+            end.is_heard = end.is_heard or data[0] != 0x03
+        elif data and data[0] == 0x03 and len(data) <= frames.WIRE_MESSAGE_BYTES:
+            self._read(end, channel, data, now, out)
+            if end.is_greeted:
+                self.lanes.park(-end.parked_bytes)
+                parked = end.unpark()
+                end.is_heard = bool(parked)
+                for old_channel, old in parked:
+                    self._read(end, old_channel, old, now, out)
+        else:
+            self.lanes.park(end.park(channel, data))
+        return out
+
+    def _read(self, end: End, channel: int, data: bytes, now: float, out: list[Delivery]) -> None:
+        lanes = self.lanes
+        acks = 0
+        for frame in frames.decode(data):
+            if type(frame) is Data:
+                lanes.receive(channel, frame, now, out)
+            elif type(frame) is Reply:
+                lanes.receive_reply(channel, frame, now, out)
+            elif type(frame) is Ack:
+                acks += 1
+                if acks > MAX_ACKS:
+                    raise RemoteProtocolError(f"over {MAX_ACKS} ACKs in one wire message")
+                self._on_ack(frame, now)
+            else:
+                self._on_control(end, frame, now)
+        lanes.after_receive(channel)
+        if lanes.was_repeated:
+            lanes.was_repeated = False
+            self._owe(lanes.take_news())
+        if lanes.ack_due < self.due:
+            self.due = lanes.ack_due
+        if out and end.heart.busy(now) and end.heart.due < self.due:
+            self.due = end.heart.due
+
+    def _on_ack(self, ack: Ack, now: float) -> None:
+        sample = self.lanes.on_ack(ack, now)
+        carrier = self.ends.get(sample.wire) if sample is not None else None
+        if carrier is not None and sample is not None:
+            carrier.heart.sample(now - sample.at)
+            if carrier.heart.missed or carrier.state is not WireState.READY:
+                before = carrier.state
+                carrier.heart.alive(now)
+                self._note(carrier, before)
+                self._choice.brisk_again()
+            else:
+                carrier.heart.proof_at = now
+
+    def _on_control(self, end: End, frame: Frame, now: float) -> None:
+        end.count_word(now)
+        match frame:
+            case Hello():
+                self._greet(end, frame, now)
+            case frames.Ping(number):
+                end.pong = number
+            case frames.Pong(number):
+                self._on_pong(end, number, now)
+            case frames.Ask(lane):
+                end.ask(lane, now)
+            case frames.Bye(reason):
+                left = Left(end.id, reason)
+                if left not in self.news:  # saying it twice is saying it once
+                    self.news.append(left)
+            case Data() | Reply() | Ack():
+                raise AssertionError("taken by the caller")
+
+    def _on_pong(self, end: End, number: int, now: float) -> None:
+        before, was_trusted, missed = end.state, end.heart.is_trusted, end.heart.missed
+        end.heart.pong(number, now)
+        self._note(end, before)
+        if missed:
+            self._choice.brisk_again()
+        if end.state is WireState.SUSPECT:
+            self._choose()  # it recovers: better than one that does not
+        if end.heart.is_trusted and not was_trusted:
+            self._choose()
+            self.news.append(Changed(end.id, end.state))
+
+    def _note(self, end: End, before: WireState) -> None:
+        """Act on a change of state, if it is one."""
+        if end.state is before:
+            return
+        self.news.append(Changed(end.id, end.state))
+        self._choose()
+        if end.state is not WireState.READY and end is not self._choice.active:
+            self.lanes.wire_lost(end.id)
+
+    # Greeting
+
+    def _send_hello(self, end: End, now: float) -> None:
+        hello = Hello(
+            self.incarnation,
+            self.remote_incarnation,
+            self.lanes.received,
+            self.max_message_bytes,
+        )
+        end.control.append((CONTROL, frames.encode_hello(hello)))
+        end.hello_at = now + HELLO_EVERY
+        self.due = min(self.due, end.hello_at)
+
+    def _greet(self, end: End, hello: Hello, now: float) -> None:
+        if hello.incarnation != self.remote_incarnation:
+            if end.is_greeted:
+                raise RemoteProtocolError("two incarnations on one wire")
+            # A wire older than the one that told of the present process cannot tell of a later
+            # one; an incarnation that has been replaced does not come back.
+            if hello.incarnation in self._retired or end.order < self._adopted_on:
+                self._refuse(end)
+                return
+            self._adopt(end, hello.incarnation)
+        if hello.known == self.incarnation:
+            self.lanes.on_hello(hello.received, now)
+        if end.is_greeted:
+            return
+        self.remote_max_bytes = hello.max_message_bytes
+        before = end.state
+        end.greet(now)
+        end.owed = ALL_RELIABLE
+        self._note(end, before)
+
+    def _refuse(self, end: End) -> None:
+        self.close(end.id)
+        self.news.append(Refused(end.id))
+
+    def _adopt(self, end: End, incarnation: int) -> None:
+        """Begin with a process that was not known."""
+        previous, self.remote_incarnation = self.remote_incarnation, incarnation
+        self._adopted_on = end.order
+        if not previous:
+            return
+        self._retired.append(previous)
+        for other in tuple(self.ends.values()):
+            if other.is_greeted:  # the others' own HELLO will tell whose they are
+                self._refuse(other)
+        last = self.lanes.restart()
+        self.news.append(Restarted(MappingProxyType(last)))
+
+    def renew(self, incarnation: int) -> None:
+        """The far side has forgotten the session, and said before what it had taken: begin
+        another one with the rest of what has been accepted here.
+
+        Args:
+            incarnation: Of this end from now on.
+        """
+        self.incarnation = incarnation
+        self._retired.append(self.remote_incarnation)
+        self.remote_incarnation = 0
+        for end in tuple(self.ends.values()):
+            self._refuse(end)
+        self.lanes.restart(keeps_streams=True)
+
+    # Out
+
+    def take(self, wire: int, now: float, *, is_full: bool) -> tuple[int, bytes] | None:
+        """The next message for this wire as channel and data, or None; it counts as sent.
+
+        Lanes have strict priority by rank; frames of one lane are packed together.
+
+        Args:
+            wire: Id of an open wire.
+            now: Seconds.
+            is_full: Whether the wire takes no more data now; control still goes.
+        """
+        end = self.ends.get(wire)
+        if end is None:
+            return None
+        if end.control or end.owed or end.pong is not None:
+            return self._take_control(end)
+        if not end.is_greeted:
+            return None
+        choice = self._choice
+        is_active, is_brisk = end is choice.active, end is choice.brisk
+        if not is_full and (is_active or is_brisk or self.lanes.has_repeats):
+            packed = self.lanes.pack(wire, now, is_active=is_active, is_brisk=is_brisk)
+            if packed is not None:
+                lane, parts = packed
+                if is_active and self.lanes.ack_due != inf:
+                    parts += self.lanes.acks()
+                self._sent(end, now)
+                return lane, b"".join(parts)
+        if is_active and self.lanes.is_ack_urgent:
+            acks = self.lanes.acks()
+            return (CONTROL, b"".join(acks)) if acks else None
+        return None
+
+    def _take_control(self, end: End) -> tuple[int, bytes]:
+        if end.control:
+            return end.control.popleft()
+        if end.pong is not None:
+            pong, end.pong = end.pong, None
+            return PULSE, frames.encode_pong(pong)
+        owed, end.owed = end.owed, 0
+        return CONTROL, b"".join(self.lanes.acks_of(owed))
+
+    def _sent(self, end: End, now: float) -> None:
+        if now + RTO_MIN < self.due:
+            self.due = now + RTO_MIN
+        if end.heart.busy(now) and end.heart.due < self.due:
+            self.due = end.heart.due
+
+    def _owe(self, lanes: int) -> None:
+        """Every wire is to carry acknowledgements of these lanes, given as bits."""
+        for end in self.ends.values():
+            if end.is_greeted:
+                end.owed |= lanes
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """Do what time asks for, and set ``due`` anew. Look at ``news``, then :meth:`take`."""
+        due = min((self._tick_end(end, now) for end in tuple(self.ends.values())), default=inf)
+        lanes = self.lanes
+        if lanes.ack_due <= now:
+            self._owe(lanes.take_news())
+        timings = self._choice.timings(now)
+        asks, lanes_due = lanes.tick(now, timings)
+        for wire in timings if asks else ():
+            self.ends[wire].control.append((CONTROL, b"".join(map(frames.encode_ask, asks))))
+        self.due = max(min(due, lanes.ack_due, lanes_due), now + 0.001)
+
+    def _tick_end(self, end: End, now: float) -> float:
+        before = end.state
+        if not end.is_heard and end.hello_at <= now:
+            self._send_hello(end, now)
+        number = end.pulse(now)
+        if number is not None:
+            end.control.append((PULSE, frames.encode_ping(number)))
+            if end.heart.missed:
+                self._choice.brisk_again()
+        self._note(end, before)
+        return end.due

@@ -1,0 +1,1 @@
+"""The client's side of signaling (docs/signaling.md)."""

@@ -1,0 +1,375 @@
+"""Sans-I/O: ``actr/signaling.proto`` to dataclasses and back, on the client's side.
+
+What the service sends is bounded by the socket and checked here: a message that cannot be used
+is a :class:`RemoteProtocolError`, not a crash. Bodies of a later version are unknown, not wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import assert_never
+
+from google.protobuf.message import DecodeError
+
+from actr import signaling_pb2 as pb
+from actr_peer.errors import RemoteProtocolError
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.signaling.listing import LONG_BYTES, exhaust, read_listing
+from actr_peer.protocol.signaling.presence import (
+    Change,
+    Load,
+    Presence,
+    PresenceEvent,
+    Reason,
+    Registration,
+    Visibility,
+)
+from actr_peer.protocol.signaling.reading import (
+    MAX_TEXT,
+    read_ice_servers,
+    read_presence,
+    read_present,
+)
+from actr_peer.protocol.webrtc.messages import pack_negotiate, unpack_negotiate
+from actr_peer.protocol.webrtc.negotiation import IceServer, NegotiateMessage
+
+MAX_RELAYED_BYTES = 64 * 1024
+"""Of one relay: the service takes no longer message from a peer."""
+
+# What the client says
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    id: ActrId
+    mac: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    registration: Registration
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    load: Load
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    actr_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    actr_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discover:
+    actr_type: str = ""
+    service: str = ""
+    fingerprint: str = ""
+    stickiness: str = ""
+    limit: int = 0
+    id: ActrId | None = None
+    """Only this actor, where the service knows the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    to: ActrId
+    negotiate: NegotiateMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Unregister:
+    pass
+
+
+Request = (
+    Authenticate | Register | Heartbeat | Subscribe | Unsubscribe | Discover | Relay | Unregister
+)
+
+# What the service says
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    nonce: bytes
+    server_id: str
+    proof_required: bool
+    max_message_bytes: int
+    """Largest message that the service takes; 0: not said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    session_id: str
+    epoch: int
+    heartbeat: float
+    """Seconds between heartbeats."""
+    ice_servers: tuple[IceServer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatAck:
+    ice_servers: tuple[IceServer, ...]
+    """Fresh ones, or none where the old ones still serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    actr_type: str
+    version: int
+    present: tuple[Presence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    found: tuple[Presence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    pass
+
+
+class WhyUndelivered(Enum):
+    """Values as on the wire."""
+
+    UNKNOWN = 0
+    OFFLINE = 1
+    NOT_ALLOWED = 2
+    EXPIRED = 3
+    OVERLOADED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    reason: WhyUndelivered
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    source: ActrId
+    incarnation: int
+    negotiate: NegotiateMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class GoAway:
+    after: float
+    """Seconds."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One message was refused; the connection stays unless a close follows."""
+
+    code: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    pass
+
+
+Body = (
+    Hello
+    | Authenticated
+    | Registered
+    | HeartbeatAck
+    | Snapshot
+    | PresenceEvent
+    | Discovered
+    | Receipt
+    | Undelivered
+    | Relayed
+    | Replaced
+    | GoAway
+    | Refusal
+    | Done
+)
+
+
+def encode(number: int, request: Request) -> bytes:
+    """Return the binary frame of one client message.
+
+    Args:
+        number: From 1, rising; the reply carries it.
+    """
+    message = pb.ClientMessage(id=number)
+    match request:
+        case Authenticate(actr_id, mac):
+            message.authenticate.CopyFrom(pb.Authenticate(id=actr_id.to_message(), mac=mac))
+        case Register(registration):
+            message.register.CopyFrom(_pack_registration(registration))
+        case Heartbeat(load):
+            message.heartbeat.load.CopyFrom(_pack_load(load))
+        case Subscribe(actr_type):
+            message.subscribe.actr_type = actr_type
+            message.subscribe.SetInParent()
+        case Unsubscribe(actr_type):
+            message.unsubscribe.actr_type = actr_type
+            message.unsubscribe.SetInParent()
+        case Discover():
+            message.discover.CopyFrom(
+                pb.Discover(
+                    actr_type=request.actr_type,
+                    service=request.service,
+                    fingerprint=request.fingerprint,
+                    stickiness=request.stickiness,
+                    limit=request.limit,
+                    id=None if request.id is None else request.id.to_message(),
+                )
+            )
+        case Relay(to, negotiate):
+            relay = pb.Relay(to=to.to_message(), negotiate=pack_negotiate(negotiate))
+            message.relay.CopyFrom(relay)
+        case Unregister():
+            message.unregister.SetInParent()
+        case _:
+            assert_never(request)
+    return message.SerializeToString()
+
+
+def decode(data: bytes) -> tuple[int, Body | None]:
+    """Read one server message: the number it answers (0: none), and its body.
+
+    The body is None for a kind that this version does not know, and for a relay or presence
+    that the actor which it is from got wrong.
+
+    Raises:
+        RemoteProtocolError: If it cannot be decoded or a part of it cannot be used.
+    """
+    if len(data) > LONG_BYTES:
+        return exhaust(decode_long(data))
+    try:
+        message = pb.ServerMessage.FromString(data)
+    except DecodeError as exc:
+        raise RemoteProtocolError("a server message that cannot be decoded") from exc
+    kind = message.WhichOneof("body")
+    return message.reply_to, None if kind is None else _READERS[kind](message)
+
+
+def decode_long(data: bytes) -> Generator[None, None, tuple[int, Body | None]]:
+    """The same for a message over ``LONG_BYTES``, a little at each step.
+
+    Raises:
+        RemoteProtocolError: As :func:`decode`, and if it is one that may not be so long.
+    """
+    listing = yield from read_listing(data)
+    if listing.is_snapshot:
+        body: Body = Snapshot(listing.actr_type, listing.version, listing.present)
+    else:
+        body = Discovered(listing.present)
+    return listing.reply_to, body
+
+
+def _hello(message: pb.ServerMessage) -> Hello:
+    body = message.hello
+    if len(body.server_id) > MAX_TEXT or len(body.nonce) > MAX_TEXT:
+        raise RemoteProtocolError("a greeting with a name or a nonce that is too long")
+    return Hello(body.nonce, body.server_id, body.proof_required, body.max_message_bytes)
+
+
+def _registered(message: pb.ServerMessage) -> Registered:
+    body = message.registered
+    servers = read_ice_servers(body.ice_servers)
+    return Registered(body.session_id, body.epoch, body.heartbeat_interval_ms / 1000, servers)
+
+
+def _snapshot(message: pb.ServerMessage) -> Snapshot:
+    body = message.snapshot
+    return Snapshot(body.actr_type, body.version, read_present(body.present))
+
+
+def _event(message: pb.ServerMessage) -> PresenceEvent | None:
+    body = message.presence
+    presence = read_presence(body.presence)
+    if presence is None:
+        return None  # another peer's mistake
+    kind = pb.PresenceEvent.Kind.Name(body.kind) if body.kind in _KINDS else "UPDATE"
+    reason = pb.PresenceEvent.Reason.Name(body.reason) if body.reason in _REASONS else "NONE"
+    return PresenceEvent(Change[kind], presence, body.version, Reason[reason])
+
+
+def _relayed(message: pb.ServerMessage) -> Relayed | None:
+    body = message.relayed
+    if body.ByteSize() > MAX_RELAYED_BYTES:
+        return None  # no peer could send it
+    try:
+        source = ActrId.from_message(getattr(body, "from"))
+        return Relayed(source, body.incarnation, unpack_negotiate(body.negotiate))
+    except RemoteProtocolError:
+        return None  # another peer's mistake is not the service's: the connection stays
+
+
+def _undelivered(message: pb.ServerMessage) -> Undelivered:
+    try:
+        return Undelivered(WhyUndelivered(message.undelivered.reason))
+    except ValueError:
+        return Undelivered(WhyUndelivered.UNKNOWN)
+
+
+_KINDS = frozenset(pb.PresenceEvent.Kind.values())
+_REASONS = frozenset(pb.PresenceEvent.Reason.values())
+_READERS: Mapping[str, Callable[[pb.ServerMessage], Body | None]] = MappingProxyType(
+    {
+        "hello": _hello,
+        "authenticated": lambda message: Authenticated(),
+        "registered": _registered,
+        "heartbeat_ack": lambda message: HeartbeatAck(
+            read_ice_servers(message.heartbeat_ack.ice_servers)
+        ),
+        "snapshot": _snapshot,
+        "presence": _event,
+        "discovered": lambda message: Discovered(read_present(message.discovered.found)),
+        "receipt": lambda message: Receipt(),
+        "undelivered": _undelivered,
+        "relayed": _relayed,
+        "replaced": lambda message: Replaced(message.replaced.epoch),
+        "goaway": lambda message: GoAway(
+            message.goaway.reconnect_after_ms / 1000, message.goaway.reason
+        ),
+        "error": lambda message: Refusal(message.error.code, message.error.message),
+        "done": lambda message: Done(),
+    }
+)
+
+
+def _pack_load(load: Load) -> pb.Load:
+    backlog = min(load.mailbox_backlog, 0xFFFF_FFFF)
+    return pb.Load(mailbox_backlog=backlog, power_reserve=load.power_reserve)
+
+
+def _pack_registration(registration: Registration) -> pb.Register:
+    hidden = registration.visibility is Visibility.HIDDEN
+    return pb.Register(
+        id=registration.id.to_message(),
+        ws_address=registration.ws_address,
+        services=[
+            pb.ServiceFingerprint(service=service, fingerprint=fingerprint)
+            for service, fingerprint in registration.services
+        ],
+        incarnation=registration.incarnation,
+        metadata=registration.metadata,
+        visibility=pb.HIDDEN if hidden else pb.REALM,
+        allowed_realms=registration.allowed_realms,
+    )

@@ -1,0 +1,363 @@
+"""Sans-I/O: the client's side of one connection to the signaling service.
+
+::
+
+    GREETING ──Hello──▶ PROVING ──Authenticated──▶ REGISTERING ──Registered──▶ REGISTERED
+        │                  │                           │                          │
+        └────────── lost, refused, replaced ───────────┴──────────▶ ENDED ◀───────┘
+
+The service speaks first. Messages come in, effects come out, in order. Every request has a
+number; its answer carries it. A connection that is lost ends its session; the next one has a
+new session, made from the same registration and subscriptions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import Any
+
+from actr_peer.errors import (
+    BusyError,
+    ConfigError,
+    LimitError,
+    PeerError,
+    RemoteProtocolError,
+    UnreachableError,
+)
+from actr_peer.protocol.close_codes import CloseCode
+from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling.presence import IceServer, Load, PresenceEvent, Registration
+
+CONTEXT = b"actr/signaling/v1"
+MAX_OPEN = 1024
+"""Requests that may wait for their answers; heartbeats are none of them."""
+MIN_HEARTBEAT = 1.0
+MAX_HEARTBEAT = 60.0
+"""Seconds between heartbeats, whatever the service asks for."""
+MAX_MOVE = 30.0
+"""Seconds within which a service that goes away is left, whatever it says."""
+
+
+class State(Enum):
+    GREETING = auto()
+    """The service's hello is due."""
+    PROVING = auto()
+    REGISTERING = auto()
+    REGISTERED = auto()
+    ENDED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """The registration stands; ``ice_servers`` are good for now."""
+
+    epoch: int
+    heartbeat: float
+    """Seconds between heartbeats, before jitter."""
+    ice_servers: tuple[IceServer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to request ``number``."""
+
+    number: int
+    body: messages.Body
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What nobody asked for: a relay of another peer, or word of presence."""
+
+    body: messages.Relayed | PresenceEvent | messages.Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Freshened:
+    """New credentials in place of those that near their end."""
+
+    ice_servers: tuple[IceServer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Leave this connection after so many seconds and make another."""
+
+    after: float
+
+
+Effect = Send | Enrolled | Answered | Told | Freshened | Move
+Effects = tuple[Effect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The connection ended; try again, at once or after the back-off."""
+
+    why: str
+    is_planned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The connection ended for good: never try again."""
+
+    error: PeerError
+
+
+Ending = Lost | Final
+
+_ANSWERS: Mapping[type, tuple[type, ...]] = MappingProxyType(
+    {
+        messages.Heartbeat: (messages.HeartbeatAck,),
+        messages.Subscribe: (messages.Snapshot,),
+        messages.Unsubscribe: (messages.Done,),
+        messages.Discover: (messages.Discovered,),
+        messages.Relay: (messages.Receipt, messages.Undelivered),
+        messages.Unregister: (messages.Receipt, messages.Done),
+    }
+)
+_ANY_ANSWER = tuple({kind for kinds in _ANSWERS.values() for kind in kinds})
+
+
+class Session:
+    """One connection's session, from the upgrade to its end.
+
+    Args:
+        registration: Registered once the proof is taken.
+        secret: The realm secret; None: none is asked for in development mode.
+        subscriptions: Types to subscribe to as soon as registered.
+    """
+
+    def __init__(
+        self, registration: Registration, secret: bytes | None, subscriptions: Iterable[str] = ()
+    ) -> None:
+        self.state = State.GREETING
+        self.server_id = ""
+        self._registration = registration
+        self._secret = secret
+        self._subscriptions = tuple(subscriptions)
+        self._last = 0
+        self._open: dict[int, type] = {}
+        """Number to the type of each request that is not answered."""
+        self._epoch = 0
+        self._is_newest = False
+        """Whether word came that an older registration replaces this one: it never does."""
+        self._max_bytes = 0
+        self._final: PeerError | None = None
+        self._was_moved = False
+
+    def ask(self, request: messages.Request) -> tuple[int, bytes]:
+        """Return the number of a new request and what to send for it.
+
+        Raises:
+            LimitError: If the message is longer than the service takes, or too many requests
+                are not answered yet.
+        """
+        if len(self._open) >= MAX_OPEN:
+            raise LimitError("signaling requests", limit=MAX_OPEN, asked=MAX_OPEN + 1)
+        data = self._encode(request)
+        self._open[self._last] = type(request)
+        return self._last, data
+
+    def beat(self, load: Load) -> bytes:
+        """Return a heartbeat: no request, for nobody waits for its answer.
+
+        Raises:
+            LimitError: If the service takes no message as long as this.
+        """
+        return self._encode(messages.Heartbeat(load))
+
+    def _encode(self, request: messages.Request) -> bytes:
+        data = messages.encode(self._last + 1, request)
+        if 0 < self._max_bytes < len(data):
+            raise LimitError("bytes of a signaling message", limit=self._max_bytes, asked=len(data))
+        self._last += 1
+        return data
+
+    def forget(self, number: int) -> None:
+        """Nobody waits for this answer any more; it is dropped when it comes."""
+        self._open.pop(number, None)
+
+    def receive(self, data: bytes) -> Effects:
+        """Take one message of the service; return what follows, in order.
+
+        Raises:
+            RemoteProtocolError: If it is malformed, or may not come now.
+        """
+        return self.take(*messages.decode(data))
+
+    def take(self, number: int, body: messages.Body | None) -> Effects:
+        """The same for a message that is decoded already.
+
+        Raises:
+            RemoteProtocolError: If it may not come now.
+        """
+        if body is None or self.state is State.ENDED:
+            return ()
+        step = _STEPS.get((self.state, type(body))) or _ALWAYS.get(type(body))
+        if step is not None:
+            try:
+                return step(self, number, body)
+            except LimitError as exc:  # of what this side must say first
+                raise RemoteProtocolError(f"a service that takes too little: {exc}") from exc
+        if self.state is State.REGISTERED and isinstance(body, _ANY_ANSWER):
+            return self._answer(number, body)
+        raise RemoteProtocolError(f"{type(body).__name__} while {self.state.name.lower()}")
+
+    def lost(self, code: int | None, reason: str) -> Ending:
+        """The socket has closed: with ``code`` when the service said why. What now?"""
+        self.state = State.ENDED
+        who = self._registration.id
+        if self._final is not None:
+            return Final(self._final)
+        why = f"{code} {reason}".strip() if code is not None else reason or "connection lost"
+        match code:
+            case CloseCode.REPLACED if not self._is_newest:
+                return Final(BusyError(f"a newer process has the identity {who}"))
+            case CloseCode.UNAUTHENTICATED | CloseCode.FORBIDDEN:
+                return Final(_refused(who, code, reason))
+            case _:
+                planned = self._was_moved or code == CloseCode.RESTART
+                return Lost(why, is_planned=planned)
+
+    # Steps
+
+    def _greeted(self, number: int, body: messages.Hello) -> Effects:
+        del number
+        if body.proof_required and not self._secret:
+            self._final = ConfigError(
+                "the signaling service asks for proof of the realm secret and none is "
+                "configured: set the realm secret of this actor"
+            )
+            raise RemoteProtocolError("a proof is required and there is no secret")
+        self.state = State.PROVING
+        self.server_id = body.server_id
+        self._max_bytes = body.max_message_bytes
+        who = self._registration.id
+        mac = make_mac(self._secret, body.server_id, body.nonce, str(who))
+        return (Send(self.ask(messages.Authenticate(who, mac))[1]),)
+
+    def _proven(self, number: int, body: messages.Authenticated) -> Effects:
+        self.forget(number)
+        self.state = State.REGISTERING
+        return (Send(self.ask(messages.Register(self._registration))[1]),)
+
+    def _enrolled(self, number: int, body: messages.Registered) -> Effects:
+        self.forget(number)
+        self.state = State.REGISTERED
+        self._epoch = body.epoch
+        asks = (self.ask(messages.Subscribe(actr_type)) for actr_type in self._subscriptions)
+        heartbeat = min(max(body.heartbeat, MIN_HEARTBEAT), MAX_HEARTBEAT)
+        enrolled = Enrolled(body.epoch, heartbeat, body.ice_servers)
+        return (enrolled, *(Send(data) for _, data in asks))
+
+    def _turned_away(self, number: int, body: messages.Refusal) -> Effects:
+        """The proof or the registration is refused; a close follows, or nothing ever."""
+        if body.code != CloseCode.TOO_MANY:
+            self._final = _refused(self._registration.id, body.code, body.message)
+        raise RemoteProtocolError(f"{body.code} {body.message}")
+
+    def _refused_one(self, number: int, body: messages.Refusal) -> Effects:
+        """One request is refused; number 0 is word of the close that follows."""
+        if self._open.pop(number, None) is None:
+            return ()
+        return (Answered(number, body),)
+
+    def _answer(self, number: int, body: messages.Body) -> Effects:
+        asked = self._open.pop(number, None)
+        if asked is None:
+            return ()  # who asked has given up
+        if not isinstance(body, _ANSWERS.get(asked, ())):
+            raise RemoteProtocolError(f"{type(body).__name__} in answer to {asked.__name__}")
+        return (Answered(number, body),)
+
+    def _beat(self, number: int, body: messages.HeartbeatAck) -> Effects:
+        answered = self._answer(number, body)
+        return (*answered, Freshened(body.ice_servers)) if body.ice_servers else answered
+
+    def _snapshot(self, number: int, body: messages.Snapshot) -> Effects:
+        # First the view, then who waits for it.
+        return (Told(body), *self._answer(number, body))
+
+    def _told(self, number: int, body: messages.Relayed | PresenceEvent) -> Effects:
+        return (Told(body),)
+
+    def _goaway(self, number: int, body: messages.GoAway) -> Effects:
+        if self._was_moved:
+            return ()
+        self._was_moved = True
+        return (Move(min(body.after, MAX_MOVE)),)
+
+    def _replaced(self, number: int, body: messages.Replaced) -> Effects:
+        self._is_newest = body.epoch <= self._epoch
+        if not self._is_newest:
+            who = self._registration.id
+            self._final = BusyError(f"a newer process has the identity {who}")
+        return ()
+
+
+Step = Callable[[Session, int, Any], Effects]
+
+_STEPS: Mapping[tuple[State, type], Step] = MappingProxyType(
+    {
+        (State.GREETING, messages.Hello): Session._greeted,
+        (State.PROVING, messages.Authenticated): Session._proven,
+        (State.PROVING, messages.Refusal): Session._turned_away,
+        (State.REGISTERING, messages.Registered): Session._enrolled,
+        (State.REGISTERING, messages.Refusal): Session._turned_away,
+        (State.REGISTERED, messages.Refusal): Session._refused_one,
+        (State.REGISTERED, messages.HeartbeatAck): Session._beat,
+        (State.REGISTERED, messages.Snapshot): Session._snapshot,
+        (State.REGISTERED, messages.Relayed): Session._told,
+        (State.REGISTERED, PresenceEvent): Session._told,
+    }
+)
+_ALWAYS: Mapping[type, Step] = MappingProxyType(
+    {messages.GoAway: Session._goaway, messages.Replaced: Session._replaced}
+)
+
+
+def make_mac(secret: bytes | None, server_id: str, nonce: bytes, who: str) -> bytes:
+    """Return the proof of the realm secret; empty without one."""
+    if not secret:
+        return b""
+    text = CONTEXT + server_id.encode() + nonce + who.encode()
+    return hmac.digest(secret, text, hashlib.sha256)
+
+
+def _refused(who: object, code: int, message: str) -> PeerError:
+    match code:
+        case CloseCode.UNAUTHENTICATED:
+            why = "check that both have the same realm secret"
+        case CloseCode.FORBIDDEN:
+            why = "its rules do not let this identity in"
+        case _:
+            why = "what the actor says of itself cannot be used"
+    return ConfigError(f"the signaling service refuses {who}: {code} {message} ({why})")
+
+
+def undelivered(to: object, reason: messages.WhyUndelivered) -> UnreachableError:
+    """Say in words why a relay did not arrive."""
+    return UnreachableError(str(to), _WHY[reason])
+
+
+_WHY: Mapping[messages.WhyUndelivered, str] = MappingProxyType(
+    {
+        messages.WhyUndelivered.UNKNOWN: "signaling knows no such actor",
+        messages.WhyUndelivered.OFFLINE: "it is offline",
+        messages.WhyUndelivered.NOT_ALLOWED: "it does not let this actor reach it",
+        messages.WhyUndelivered.EXPIRED: "signaling could not hand it over in time",
+        messages.WhyUndelivered.OVERLOADED: "it takes no more messages now",
+    }
+)

@@ -1,0 +1,76 @@
+"""Sans-I/O: the negotiation steps of ``actr/signaling.proto`` to dataclasses and back."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import assert_never
+
+from actr import signaling_pb2 as pb
+from actr_peer.errors import RemoteProtocolError
+from actr_peer.protocol.webrtc.negotiation import (
+    Answer,
+    Bye,
+    Candidate,
+    NegotiateMessage,
+    Offer,
+    RequestCause,
+    RequestOffer,
+)
+
+_CAUSES = {
+    RequestCause.CONNECT: pb.RequestOffer.CONNECT,
+    RequestCause.TRACKS: pb.RequestOffer.TRACKS,
+    RequestCause.NETWORK_CHANGED: pb.RequestOffer.NETWORK_CHANGED,
+}
+
+
+def pack_negotiate(message: NegotiateMessage) -> pb.Negotiate:
+    """Return the protobuf form."""
+    packed = pb.Negotiate(connection_id=message.connection_id, exchange=message.exchange)
+    match message.body:
+        case Offer(sdp, track_ids):
+            packed.offer.CopyFrom(pb.SessionDescription(sdp=sdp, track_ids=track_ids))
+        case Answer(sdp, track_ids):
+            packed.answer.CopyFrom(pb.SessionDescription(sdp=sdp, track_ids=track_ids))
+        case Candidate(candidate, mid, index):
+            packed.candidate.CopyFrom(
+                pb.IceCandidate(candidate=candidate, sdp_mid=mid, sdp_m_line_index=index)
+            )
+        case RequestOffer(cause, tracks):
+            packed.request_offer.CopyFrom(pb.RequestOffer(cause=_CAUSES[cause], tracks=tracks))
+        case Bye(reason):
+            packed.bye.CopyFrom(pb.Bye(reason=reason))
+        case _:
+            assert_never(message.body)
+    return packed
+
+
+def unpack_negotiate(packed: pb.Negotiate) -> NegotiateMessage:
+    """Read the protobuf form.
+
+    Raises:
+        RemoteProtocolError: If it has no body that this version knows.
+    """
+    body: Offer | Answer | Candidate | RequestOffer | Bye
+    match packed.WhichOneof("body"):
+        case "offer":
+            body = Offer(packed.offer.sdp, MappingProxyType(dict(packed.offer.track_ids)))
+        case "answer":
+            body = Answer(packed.answer.sdp, MappingProxyType(dict(packed.answer.track_ids)))
+        case "candidate":
+            candidate = packed.candidate
+            body = Candidate(candidate.candidate, candidate.sdp_mid, candidate.sdp_m_line_index)
+        case "request_offer":
+            try:
+                cause = RequestCause(packed.request_offer.cause)
+            except ValueError as exc:
+                why = f"a request for an offer with cause {packed.request_offer.cause}"
+                raise RemoteProtocolError(why) from exc
+            body = RequestOffer(cause, MappingProxyType(dict(packed.request_offer.tracks)))
+        case "bye":
+            body = Bye(packed.bye.reason)
+        case None:
+            raise RemoteProtocolError("a negotiation step without a body")
+        case kind:
+            assert_never(kind)
+    return NegotiateMessage(packed.connection_id, packed.exchange, body)

@@ -1,0 +1,1 @@
+"""The WebSocket wire: upgrade, handshake, frames, and who may wait at the door."""

@@ -1,0 +1,1 @@
+"""Calls and streams over lanes: out, and in as far as the mailbox. Above state and transport."""

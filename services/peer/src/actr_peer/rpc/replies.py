@@ -1,0 +1,88 @@
+"""What comes of a call: replies parsed, and the requests of a stream fed to its writer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable
+from contextlib import suppress
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from actr_peer.errors import (
+    BrokenError,
+    CallError,
+    ClosedError,
+    Code,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
+from actr_peer.protocol.rpc.envelopes import Envelope
+from actr_peer.rpc.calls import PendingCall
+from actr_peer.service import Method, MethodKind, Req, Res
+from actr_peer.transport.streams import StreamWriter
+
+
+def parse(kind: type[Res], data: bytes, route_key: str) -> Res:
+    """Read a message that the far side sent.
+
+    Raises:
+        RemoteProtocolError: If ``data`` is not one.
+    """
+    try:
+        return kind.FromString(data)
+    except DecodeError as exc:
+        raise RemoteProtocolError(
+            f"{route_key}: the far side's {kind.__name__} does not decode; "
+            "compare the .proto files of both sides (actr proto check)"
+        ) from exc
+
+
+def refuse_stream(method: Method[Any, Any]) -> None:
+    """A tell is one request: a stream has to be opened.
+
+    Raises:
+        LocalProtocolError: If the method streams.
+    """
+    if method.kind is not MethodKind.UNARY:
+        raise LocalProtocolError(f"{method.route_key} is a stream: call it, do not tell it")
+
+
+def read_reply(method: Method[Any, Res], reply: Envelope) -> Res:
+    """The reply message, or the error that came in its place, raised."""
+    error = reply.error
+    if error is not None:
+        raise error
+    return parse(method.reply, reply.payload, method.route_key)
+
+
+async def feed(
+    writer: StreamWriter, requests: AsyncIterable[Req], *, on_error: Callable[[Exception], None]
+) -> None:
+    """Send all requests and end the stream.
+
+    An error of the user's iterable goes to ``on_error`` and, as ABORTED, to the far side. A
+    far side that takes no more, or a link that is closed, just ends it: its reply or the link
+    says why.
+    """
+    try:
+        async for request in requests:
+            await writer.send(request.SerializeToString())
+    except BrokenError:
+        return
+    except Exception as exc:  # noqa: BLE001 - the iterable is the user's code
+        with suppress(BrokenError, ClosedError):
+            writer.end(CallError(Code.ABORTED, "the caller's request stream failed"))
+        on_error(exc)
+    else:
+        with suppress(BrokenError, ClosedError):
+            writer.end()
+
+
+def call_fails(call: PendingCall) -> Callable[[Exception], None]:
+    """A callback that fails ``call``, if it still waits."""
+
+    def fail(error: Exception) -> None:
+        if not call.future.done():
+            call.future.set_exception(error)
+
+    return fail

@@ -1,0 +1,1 @@
+"""The requests of others: stored before acknowledged, remembered after done."""

@@ -1,0 +1,1 @@
+"""Durable calls of our own: kept until answered."""

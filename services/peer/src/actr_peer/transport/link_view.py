@@ -1,0 +1,87 @@
+"""What a link looks like from outside: frozen values for the console, metrics and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.payload import RELIABLE_LANES, PayloadType, WireKind
+from actr_peer.protocol.session.lanes import LATENCY, Lanes
+from actr_peer.protocol.session.wire_policy import WireState
+
+
+@dataclass(frozen=True, slots=True)
+class KindView:
+    """One kind of wire to one remote."""
+
+    kind: WireKind
+    state: WireState
+    rtt: float | None
+    """Smoothed round trip in seconds; None before the first answer."""
+    is_relayed: bool
+    tries: int
+    """Dials in a row that came to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """Counters of one lane since the link was made."""
+
+    sent: int
+    """Messages accepted for sending."""
+    received: int
+    """Messages delivered."""
+    resent: int
+    """Frames sent again."""
+    duplicates: int
+    """Frames that had come before."""
+    dropped: int
+    """Messages dropped for age or number, latency-first only."""
+    queued: int
+    """Frames (latency-first: messages) that wait for their first sending."""
+    sending_bytes: int
+    """Held until the far side acknowledges."""
+    receiving_bytes: int
+    """Held back, or of unfinished messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """One link at one moment."""
+
+    remote: ActrId
+    wires: tuple[KindView, ...]
+    """In order of preference."""
+    active: WireKind | None
+    """What new messages take."""
+    lanes: Mapping[PayloadType, LaneView]
+
+
+def lane_views(lanes: Lanes) -> dict[PayloadType, LaneView]:
+    """The counters of all four lanes."""
+    views = {}
+    for lane in RELIABLE_LANES:
+        sender, receiver = lanes.senders[lane], lanes.receivers[lane]
+        views[lane] = LaneView(
+            sent=sender.messages,
+            received=receiver.messages,
+            resent=sender.resent,
+            duplicates=receiver.duplicates,
+            dropped=0,
+            queued=sender.queued,
+            sending_bytes=sender.held_bytes,
+            receiving_bytes=receiver.all_bytes,
+        )
+    late, early = lanes.latency_sender, lanes.latency_receiver
+    views[LATENCY] = LaneView(
+        sent=late.messages,
+        received=early.messages,
+        resent=0,
+        duplicates=early.duplicates,
+        dropped=late.dropped,
+        queued=late.queued,
+        sending_bytes=late.held_bytes,
+        receiving_bytes=early.all_bytes,
+    )
+    return views

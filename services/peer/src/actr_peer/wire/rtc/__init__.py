@@ -1,5 +1,0 @@
-"""The engine on aiortc: all that touches that library, and its private parts."""
-
-from actr_peer.wire.rtc import private
-
-private.check()

@@ -1,0 +1,243 @@
+"""Keeps one registration up over any number of connections to the signaling service.
+
+::
+
+    CONNECTING ──registered──▶ REGISTERED ──lost──▶ WAITING ──back-off over──▶ CONNECTING
+         └──────── refused at the start, replaced, left: for good ──────────────────┘
+
+A service that refuses an actor which was registered before is asked again, every half minute
+(REFUSED meanwhile): a secret that is changed replica by replica must not silence an actor that
+works. What is asked during an outage waits until its deadline and goes out on the next connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from asyncio import Event, sleep, timeout
+from collections import Counter
+from contextlib import suppress
+from typing import Protocol
+
+from websockets.exceptions import WebSocketException
+
+from actr_peer.errors import (
+    BrokenError,
+    BusyError,
+    ClosedError,
+    PeerError,
+    UnreachableError,
+)
+from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling.presence import Backoff, Load, PresenceEvent, SignalingState
+from actr_peer.protocol.signaling.session import Ending, Final, Lost, Session
+from actr_peer.protocol.webrtc.negotiation import IceServer
+from actr_peer.tasks import Tasks
+from actr_peer.wire.signaling.connection import Connection, open_socket
+
+log = logging.getLogger(__name__)
+
+LEAVE_SECONDS = 1.0
+REFUSED_SECONDS = 30.0
+"""Between attempts of an actor that was registered before, and is refused now."""
+_dice = secrets.SystemRandom()
+
+
+class Client(Protocol):
+    """Who uses the upkeep."""
+
+    def session(self, local_host: str) -> Session:
+        """A new session, for a new connection, which leaves this machine by ``local_host``."""
+
+    def told(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
+        """What the service says that nobody asked for."""
+
+    def freshened(self, ice_servers: tuple[IceServer, ...]) -> None: ...
+
+    def load(self) -> Load: ...
+
+    def state_changed(self, state: SignalingState) -> None: ...
+
+    def replaced(self) -> None:
+        """A newer process has the identity that was registered here."""
+
+
+class Upkeep:
+    """Runs between :meth:`start` and :meth:`stop`; owns the connection and one task.
+
+    Args:
+        url: ``ws://`` or ``wss://``; the name may stand for several replicas.
+        client: Makes sessions and hears of everything.
+    """
+
+    def __init__(self, url: str, client: Client) -> None:
+        self.state = SignalingState.CONNECTING
+        self.live: Connection | None = None
+        """The connection on which the registration stands."""
+        self._url = url
+        self._client = client
+        self._tasks = Tasks("signaling")
+        self._final: PeerError | None = None
+        self._settled = Event()
+        """Set while there is a live connection or never will be one."""
+        self._was_registered = False
+        self._last_failure = "no attempt was made"
+        self.contained: Counter[str] = Counter()
+        """Failures of this side's, by the task or the message that they ended."""
+
+    async def start(self, seconds: float) -> None:
+        """Return when registered; nothing runs after a failure.
+
+        Raises:
+            UnreachableError: If it does not come about within ``seconds``.
+            ConfigError: If the service refuses this actor.
+            BusyError: If a newer process took the identity meanwhile.
+        """
+        await self._tasks.__aenter__()
+        try:
+            self._tasks.start("session", self._run())
+            async with timeout(seconds):
+                await self._connection()
+        except TimeoutError as exc:
+            await self.stop()
+            why = f"not registered within {seconds:g} s: {self._last_failure}"
+            raise UnreachableError(f"signaling at {self._url}", why) from exc
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def leave(self) -> None:
+        """Unregister, within a second; final. Harmless when called again."""
+        if self._final is None:
+            self._final = ClosedError("this actor has left signaling")
+            self._move(SignalingState.CLOSED)
+        connection, self.live = self.live, None
+        self._settled.set()
+        if connection is not None:
+            with suppress(TimeoutError, PeerError):
+                async with timeout(LEAVE_SECONDS):
+                    await connection.ask(messages.Unregister())
+                    await connection.close()
+
+    async def stop(self) -> None:
+        """End what runs."""
+        await self._tasks.__aexit__(None, None, None)
+
+    async def ask(
+        self, request: messages.Request, seconds: float, what: str = "signaling"
+    ) -> messages.Body:
+        """Ask on the live connection, or on the next one, until the answer or the deadline.
+
+        Args:
+            what: Names in errors what cannot be reached.
+
+        Raises:
+            UnreachableError: If the service does not answer within ``seconds``, or refuses.
+            LimitError: If the request is too long, or too many are open.
+            ClosedError, BusyError, ConfigError: If there never will be a connection again.
+        """
+        try:
+            async with timeout(seconds):
+                while True:
+                    connection = await self._connection()
+                    try:
+                        answer = await connection.ask(request)
+                    except BrokenError:
+                        if self.live is connection:
+                            self._lose()
+                        continue
+                    if isinstance(answer, messages.Refusal):
+                        why = f"signaling refuses the message: {answer.code} {answer.message}"
+                        raise UnreachableError(what, why)
+                    return answer
+        except TimeoutError as exc:
+            why = f"no answer of the signaling service within {seconds:g} s"
+            raise UnreachableError(what, why) from exc
+
+    # Of the connection (signaling_connection.Listener)
+
+    def enrolled(self, connection: Connection) -> None:
+        if self._final is None:
+            self.live = connection
+            self._was_registered = True
+            self._settled.set()
+            self._move(SignalingState.REGISTERED)
+
+    def told(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
+        self._client.told(body)
+
+    def freshened(self, ice_servers: tuple[IceServer, ...]) -> None:
+        self._client.freshened(ice_servers)
+
+    def load(self) -> Load:
+        return self._client.load()
+
+    # The loop
+
+    async def _run(self) -> None:
+        backoff = Backoff()
+        while self._final is None:
+            self._move(SignalingState.CONNECTING)
+            ending, was_registered = await self._serve()
+            if self._final is not None:
+                return
+            self._lose()
+            if was_registered:
+                backoff.succeeded()
+            match ending:
+                case Final(error) if self._was_registered and not isinstance(error, BusyError):
+                    log.error("signaling refuses this actor, which works on: %s", error)
+                    self._last_failure = str(error)
+                    self._move(SignalingState.REFUSED)
+                    await sleep(REFUSED_SECONDS)
+                case Final(error):
+                    self._end(error)
+                case Lost(why, is_planned):
+                    self._last_failure = why
+                    # A replica that goes away has already spread its peers over time.
+                    is_smooth = is_planned and was_registered
+                    wait = 0.0 if is_smooth else backoff.failed(_dice.random())
+                    log.info("signaling lost: %s; next attempt in %.2f s", why, wait)
+                    self._move(SignalingState.WAITING)
+                    await sleep(wait)
+
+    async def _serve(self) -> tuple[Ending, bool]:
+        """Make one connection and run it to its end; say whether it came to a registration."""
+        try:
+            socket = await open_socket(self._url)
+        except (OSError, EOFError, WebSocketException, ValueError) as exc:
+            return Lost(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__), False
+        session = self._client.session(str(socket.local_address[0]))
+        connection = Connection("signaling", socket, session, self)
+        try:
+            return await connection.run(), connection.was_enrolled
+        finally:
+            self.contained.update(connection.contained)
+
+    def _lose(self) -> None:
+        self.live = None
+        self._settled.clear()
+
+    def _end(self, error: PeerError) -> None:
+        """Stop for good; wires are not touched by that."""
+        self._final = error
+        self._settled.set()
+        is_replaced = isinstance(error, BusyError)
+        self._move(SignalingState.REPLACED if is_replaced else SignalingState.REFUSED)
+        if self._was_registered:
+            log.error("signaling has ended: %s", error)
+            if is_replaced:
+                self._client.replaced()
+
+    def _move(self, state: SignalingState) -> None:
+        if state is not self.state:
+            self.state = state
+            self._client.state_changed(state)
+
+    async def _connection(self) -> Connection:
+        """Wait for a connection on which this actor is registered."""
+        while self.live is None:
+            if self._final is not None:
+                raise type(self._final)(*self._final.args)  # each caller its own traceback
+            await self._settled.wait()
+        return self.live

@@ -1,0 +1,1 @@
+"""The WebRTC wire: exchanges over signaling, and what an engine must do."""

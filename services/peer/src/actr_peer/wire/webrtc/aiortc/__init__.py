@@ -1,0 +1,5 @@
+"""The engine on aiortc: all that touches that library, and its private parts."""
+
+from actr_peer.wire.webrtc.aiortc import private
+
+private.check()

@@ -1,0 +1,1 @@
+"""Encoded tracks through aiortc: sections, senders, receivers."""

@@ -1,0 +1,1 @@
+"""The SCTP association: bounded as a receiver, ranked as a sender."""

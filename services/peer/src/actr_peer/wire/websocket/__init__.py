@@ -1,0 +1,1 @@
+"""The WebSocket wire: the listener, the dialler, and one wire."""

@@ -1,0 +1,1 @@
+"""All sessions of a replica, the view of presence, and who is told what."""

@@ -1,0 +1,113 @@
+"""Shell: relays from one peer to another, here or on another replica, each with an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import assert_never
+
+from actr_signaling.hub.peers import Board, Peer
+from actr_signaling.protocol.client import replies
+from actr_signaling.protocol.identity import ActrId
+from actr_signaling.protocol.relay.parcels import Parcel
+from actr_signaling.protocol.relay.pending import Pending, PendingRelays
+from actr_signaling.protocol.relay.routing import Here, Nowhere, There, Undelivered, route
+
+RELAY_WAIT = 1.5
+"""Seconds another replica may take to confirm a relay: the promise is 2."""
+
+
+class Courier:
+    """Carries relays; owned by the hub.
+
+    Args:
+        wait: Seconds another replica may take.
+    """
+
+    def __init__(self, board: Board, *, wait: float = RELAY_WAIT) -> None:
+        self._board = board
+        self._pending = PendingRelays(wait)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def forward(self, peer: Peer, to: ActrId | None, negotiate: bytes, reply_to: int) -> None:
+        """Take a relay from ``peer`` and answer it, now or when the other replica has."""
+        board = self._board
+        source = peer.session.id
+        assert source is not None
+        way = route(
+            source, to, board.presence, replica=board.server_id, contacts=peer.session.contacts
+        )
+        reason: Undelivered | None
+        match way:
+            case Here():
+                assert to is not None
+                data = replies.relayed(peer.head, negotiate)
+                reason = self.hand_over(to.text, source.text, data)
+            case There(replica):
+                assert to is not None
+                reason = self._send_on(peer, replica, to, negotiate, reply_to)
+                if reason is None:
+                    return
+            case Nowhere(reason):
+                pass
+            case _:
+                assert_never(way)
+        _answer(peer, reply_to, reason, to)
+
+    def hand_over(self, to: str, source: str, data: bytes) -> Undelivered | None:
+        """Put a relay on its target's connection; None: done."""
+        target = self._board.here.get(to)
+        if target is None or target.session.id is None:
+            return Undelivered.OFFLINE
+        if not source.endswith(f":{target.session.id.realm}"):
+            target.session.meet(source)
+        return None if target.pass_on(data) else Undelivered.OVERLOADED
+
+    def answered(self, number: int, reason: Undelivered | None) -> None:
+        """Another replica has answered."""
+        pending = self._pending.take(number)
+        if pending is not None:
+            self._report(pending, reason)
+
+    def give_up(self) -> None:
+        """The way to other replicas is gone: say so of all that is on it."""
+        for pending in self._pending.give_up():
+            self._report(pending, Undelivered.EXPIRED)
+
+    def _send_on(
+        self, peer: Peer, replica: str, to: ActrId, negotiate: bytes, reply_to: int
+    ) -> Undelivered | None:
+        """Pass a relay to another replica; None: its answer will come."""
+        if self._pending.is_full or self._board.ledger.is_full:
+            return Undelivered.OVERLOADED
+        if not self._board.ledger.is_ready:
+            return Undelivered.EXPIRED
+        now = asyncio.get_running_loop().time()
+        number = self._pending.add(peer.session_id, reply_to, to, replica, now)
+        data = replies.relayed(peer.head, negotiate)
+        self._board.ledger.send(replica, Parcel(number, to.text, str(peer.session.id), data))
+        if self._timer is None:
+            self._arm()
+        return None
+
+    def _report(self, pending: Pending, reason: Undelivered | None) -> None:
+        peer = self._board.peers.get(pending.session)
+        if peer is not None:
+            _answer(peer, pending.reply_to, reason, pending.to)
+
+    def _arm(self) -> None:
+        deadline = self._pending.deadline
+        self._timer = None
+        if deadline is not None:
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        for pending in self._pending.expire(asyncio.get_running_loop().time()):
+            self._report(pending, Undelivered.EXPIRED)
+        self._arm()
+
+
+def _answer(peer: Peer, reply_to: int, reason: Undelivered | None, to: ActrId | None) -> None:
+    if reason is None:
+        peer.send(replies.receipt(reply_to))
+    else:
+        peer.send(replies.undelivered(reply_to, reason, to))

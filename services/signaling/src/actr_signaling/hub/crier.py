@@ -1,0 +1,191 @@
+"""Shell: tells watchers what has changed, a little in each turn of the loop.
+
+A change is told at once when the last one was told a while ago. What changes more often is told
+every :data:`INTERVAL`, each actor once, from what watchers know to what is; so is what changes
+while a watcher is slow, when it has caught up. However many watch, and however much one of them
+has missed, others have their turn after :data:`TELLING`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from time import perf_counter
+
+import structlog
+
+from actr_signaling.errors import Close
+from actr_signaling.hub.peers import Peer
+from actr_signaling.protocol.client import json_form, replies
+from actr_signaling.protocol.client.session import State
+from actr_signaling.protocol.presence.telling import Pending
+from actr_signaling.protocol.presence.view import Moved, Told
+
+log = structlog.get_logger()
+
+INTERVAL = 0.05
+"""Seconds between two times at which changes are told."""
+TELLING = 0.002
+"""Seconds of one turn of the loop for telling."""
+MAX_MISSED = 262_144
+"""Changes kept for all that are slow, together; then who has missed most is cut."""
+
+
+class _News:
+    """One change, each of its events written once in each form."""
+
+    def __init__(self, moved: Moved) -> None:
+        self.moved = moved
+        self._told = moved.told
+        self.actr_types = {"", *(told.entry.registration.id.actr_type for told in self._told)}
+        self._written: dict[tuple[int, bool], bytes | str] = {}
+
+    def tell(self, peer: Peer) -> None:
+        """Tell all of it that ``peer`` watches."""
+        for place, told in enumerate(self._told):
+            if _hears(peer, told):
+                peer.send(self._form(place, told, is_json=peer.is_json))
+
+    def _form(self, place: int, told: Told, *, is_json: bool) -> bytes | str:
+        written = self._written.get((place, is_json))
+        if written is None:
+            data = replies.event(told)
+            written = json_form.to_json(data) if is_json else data
+            self._written[place, is_json] = written
+        return written
+
+
+class Crier:
+    """Owned by the watchers.
+
+    Args:
+        hearers: Who watches the subject of a change, in any form of it.
+    """
+
+    def __init__(self, hearers: Callable[[Moved], list[Peer]]) -> None:
+        self.pending = Pending()
+        """What no watcher is told yet."""
+        self._hearers_of = hearers
+        self._news: _News | None = None
+        """That is just being told, to those in ``_left``, the last first."""
+        self._left: list[Peer] = []
+        self._skipped: set[Peer] = set()
+        self._slow: dict[Peer, Pending] = {}
+        """What those who are slow were not told."""
+        self._missed = 0
+        """Changes in it."""
+        self._recovering: dict[Peer, None] = {}
+        """Those of them who read again."""
+        self._told_at = float("-inf")
+        self._handle: asyncio.Handle | None = None
+        self._recovery: asyncio.Handle | None = None
+
+    @property
+    def version(self) -> int | None:
+        """Of what watchers know; None: all there is, or just being told."""
+        return self.pending.version - 2 if self.pending else None
+
+    def cry(self, moves: Iterable[Moved]) -> None:
+        """Have changes told, now or soon."""
+        for moved in moves:
+            self.pending.add(moved)
+        if self.pending and self._handle is None:
+            loop = asyncio.get_running_loop()
+            wait = self._told_at + INTERVAL - loop.time()
+            if wait > 0:
+                self._handle = loop.call_later(wait, self._tell)
+            else:
+                self._tell()
+
+    def skip(self, peer: Peer, actr_type: str) -> None:
+        """It knows by a snapshot of the type what is just being told, if that is in it."""
+        if self._news is not None and actr_type in self._news.actr_types:
+            self._skipped.add(peer)
+
+    def forget(self, peer: Peer) -> None:
+        """A connection has ended."""
+        self.skip(peer, "")
+        self._recovering.pop(peer, None)
+        missed = self._slow.pop(peer, None)
+        if missed is not None:
+            self._missed -= len(missed)
+
+    def catch_up(self, peer: Peer) -> None:
+        """Tell one that was slow what it has missed, as far as it reads."""
+        if peer in self._slow:
+            self._recovering[peer] = None
+            if self._recovery is None:
+                self._recover()
+
+    def _tell(self) -> None:
+        """Tell what there is time for; the rest after others had their turn."""
+        loop = asyncio.get_running_loop()
+        until = perf_counter() + TELLING
+        self._handle = None
+        while self._begin():
+            self._tell_one()
+            if perf_counter() >= until:
+                break
+        self._told_at = loop.time()
+        if self._left or self.pending:
+            self._handle = loop.call_soon(self._tell)
+
+    def _begin(self) -> bool:
+        """Whether there is somebody to tell something to."""
+        while not self._left:
+            self._news = None
+            self._skipped.clear()
+            if not self.pending:
+                return False
+            self._news = _News(self.pending.take())
+            self._left = self._hearers_of(self._news.moved)[::-1]
+        return True
+
+    def _tell_one(self) -> None:
+        assert self._news is not None
+        peer = self._left.pop()
+        if peer in self._skipped:
+            return
+        if peer.is_slow or peer in self._slow:
+            self._miss(peer, self._news.moved)
+        else:
+            self._news.tell(peer)
+
+    def _miss(self, peer: Peer, moved: Moved) -> None:
+        missed = self._slow.setdefault(peer, Pending())
+        before = len(missed)
+        missed.add(moved)
+        self._missed += len(missed) - before
+        if self._missed > MAX_MISSED:
+            slowest = max(self._slow, key=lambda one: len(self._slow[one]))
+            log.warning("watcher cut: too slow", actor=str(slowest.session.id))
+            slowest.end(Close.TOO_FAST, "too many changes are left unread")
+            self.forget(slowest)
+
+    def _recover(self) -> None:
+        """Tell those who read again, one change each in turn."""
+        self._recovery = None
+        until = perf_counter() + TELLING
+        while self._recovering and perf_counter() < until:
+            peer = next(iter(self._recovering))
+            del self._recovering[peer]
+            missed = self._slow[peer]
+            if peer.is_slow:
+                continue  # it comes again when it has read
+            if missed:
+                self._missed -= 1
+                _News(missed.take()).tell(peer)
+            if missed:
+                self._recovering[peer] = None
+            else:
+                del self._slow[peer]
+        if self._recovering:
+            self._recovery = asyncio.get_running_loop().call_soon(self._recover)
+
+
+def _hears(peer: Peer, told: Told) -> bool:
+    session = peer.session
+    if session.id is None or session.state is State.CLOSED or session.id.realm not in told.realms:
+        return False
+    watches = session.watches
+    return "" in watches or told.entry.registration.id.actr_type in watches

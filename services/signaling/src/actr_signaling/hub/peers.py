@@ -1,0 +1,68 @@
+"""What the hub and its parts see of one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from actr_signaling.errors import Close
+from actr_signaling.ledger.base import Ledger
+from actr_signaling.protocol.client.effects import Effects
+from actr_signaling.protocol.client.session import Session
+from actr_signaling.protocol.presence.records import Entry
+from actr_signaling.protocol.presence.view import Presence
+
+
+class Peer(Protocol):
+    """One connection, as the hub sees it (:class:`actr_signaling.web.connection.Connection`)."""
+
+    session_id: str
+    session: Session
+    head: bytes
+    """The relayed head of this sender, from :func:`replies.relayed_head`."""
+    entry: Entry | None
+    """As registered by this connection, once confirmed."""
+    ice_until: float | None
+    """When its TURN credentials are to be renewed, on the loop's clock; None: it has none."""
+
+    is_json: bool
+    """Whether its messages are text in protobuf's JSON form."""
+
+    def send(self, data: bytes | str) -> bool:
+        """Hand a ServerMessage to the socket; False: it is gone, or too slow and being cut.
+
+        Args:
+            data: In bytes whatever the form of the connection, or in its JSON form already.
+        """
+
+    def pass_on(self, data: bytes) -> bool:
+        """The same for what another peer sends; too slow is then no reason to cut it."""
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it leaves unread what it was told; :meth:`Hub.relieved` tells when it has."""
+
+    def end(self, code: Close, message: str) -> None:
+        """Close the socket; the hub is told at once by :meth:`Hub.gone`."""
+
+
+class Board(Protocol):
+    """What the hub's parts see of it."""
+
+    server_id: str
+    presence: Presence
+    is_draining: bool
+
+    @property
+    def peers(self) -> Mapping[str, Peer]:
+        """By session id: every open connection."""
+
+    @property
+    def here(self) -> Mapping[str, Peer]:
+        """By id: registered connections."""
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    def perform(self, peer: Peer, todo: Effects) -> None:
+        """Do what a session decided, in order."""

@@ -1,0 +1,1 @@
+"""Who writes presence and carries relays: one process alone, or Redis for several."""

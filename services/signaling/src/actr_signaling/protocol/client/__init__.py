@@ -1,0 +1,1 @@
+"""One client's session: what it may say, and what is said to it."""

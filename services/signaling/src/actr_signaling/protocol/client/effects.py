@@ -1,0 +1,70 @@
+"""Sans-I/O: what a session wants done, for the shell to perform in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actr_signaling.errors import Close
+from actr_signaling.protocol.client.messages import Discover, Relay
+from actr_signaling.protocol.presence.records import Load, Registration
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Close the socket; nothing follows."""
+
+    code: Close
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enrol:
+    """Write the registration to the store; its answer is :meth:`Session.registered`."""
+
+    registration: Registration
+    load: Load
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Renew the lease; answer the heartbeat."""
+
+    load: Load
+    reply_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    actr_type: str
+    reply_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unwatch:
+    actr_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    query: Discover
+    reply_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    relay: Relay
+    reply_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """End the registration for good: the actor says it goes."""
+
+
+Effect = Send | End | Enrol | Renew | Watch | Unwatch | Search | Forward | Leave
+Effects = tuple[Effect, ...]

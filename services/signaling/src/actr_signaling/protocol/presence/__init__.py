@@ -1,0 +1,1 @@
+"""Who is online, who is told, and how replicas store it."""

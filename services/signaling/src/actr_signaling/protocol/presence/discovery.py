@@ -1,0 +1,53 @@
+"""Sans-I/O: who answers a discovery, best first.
+
+One query looks at every actor of a type, and there may be twenty thousand: what is asked of each
+is a few operations on numbers that the entry has ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from heapq import nsmallest
+
+from actr_signaling.protocol.client.messages import Discover
+from actr_signaling.protocol.presence.records import Entry
+
+_MIX = 0x9E3779B97F4A7C15
+_MASK = (1 << 64) - 1
+
+
+def rank(entries: Iterable[Entry], query: Discover, *, asker: str) -> list[Entry]:
+    """The best of ``entries`` for ``query``, at most its limit.
+
+    In this order: an exact fingerprint before others; with a stickiness key, the order that the
+    key gives (rendezvous hashing: the same key has the same first choice while that one is
+    there, and a change elsewhere moves nobody); without one, the smaller load. Equals are spread
+    over askers.
+    """
+    if query.fingerprint:
+        exact: list[Entry] = []
+        others: list[Entry] = []
+        for entry in entries:
+            has_it = entry.registration.services.get(query.service) == query.fingerprint
+            (exact if has_it else others).append(entry)
+        best = _best(exact, query, query.limit, asker)
+        return best + _best(others, query, query.limit - len(best), asker)
+    return _best(entries, query, query.limit, asker)
+
+
+def _best(entries: Iterable[Entry], query: Discover, limit: int, asker: str) -> list[Entry]:
+    key = (query.stickiness or asker).encode()
+    seed = int.from_bytes(blake2b(key, digest_size=8).digest())
+    if query.stickiness:
+        sticky = ((_mixed(entry.place ^ seed), entry.text, entry) for entry in entries)
+        return [entry for *_, entry in nsmallest(limit, sticky)]
+    # Texts differ, so that entries are never compared.
+    loaded = ((entry.step, _mixed(entry.place ^ seed), entry.text, entry) for entry in entries)
+    return [entry for *_, entry in nsmallest(limit, loaded)]
+
+
+def _mixed(number: int) -> int:
+    """Every bit of ``number`` counts in the high bits, by which it is compared."""
+    number = (number ^ number >> 32) * _MIX & _MASK
+    return (number ^ number >> 29) * _MIX & _MASK

@@ -1,0 +1,1 @@
+"""Where a relay goes, and what of it waits for an answer."""

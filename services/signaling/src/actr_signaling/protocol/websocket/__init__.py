@@ -1,0 +1,1 @@
+"""A server's side of RFC 6455, and of the request before it."""

@@ -1,0 +1,1 @@
+"""The HTTP server, its sockets, and what a stranger may do there."""

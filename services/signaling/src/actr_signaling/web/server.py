@@ -1,0 +1,172 @@
+"""Shell: uvicorn as this service runs it: own socket, own signals, an event in place of a poll."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import structlog
+import uvicorn
+
+from actr_signaling.errors import ConfigError
+from actr_signaling.protocol.client.messages import MAX_MESSAGE_BYTES
+from actr_signaling.settings import PREFIX, Settings
+from actr_signaling.tasks import Tasks
+from actr_signaling.web.app import Service, build_app
+from actr_signaling.web.doors import Doors
+from actr_signaling.web.guard import guarded
+from actr_signaling.web.turns import Turns
+from actr_signaling.web.websocket import Socket
+
+log = structlog.get_logger()
+
+PING_SECONDS = 10.0
+"""Between pings of an idle connection, and for its answer: what a proxy in between would hide."""
+STOP_SECONDS = 3
+"""After the drain, for the last requests and close frames."""
+BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server without its signals and without its ten wake-ups a second.
+
+    Args:
+        ready: Called once, when connections are accepted.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        """Stop serving; :meth:`serve` returns after a clean shutdown."""
+        self.should_exit = True
+        self._leaving.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    async def main_loop(self) -> None:
+        await self._leaving.wait()
+
+
+class Replica:
+    """One running signaling service: bind, serve, drain.
+
+    Args:
+        settings: Its ``listen`` may have port 0.
+        ready: Called once with the URL, when connections are accepted.
+
+    Raises:
+        ConfigError: If a secret cannot be read or the address cannot be bound.
+    """
+
+    def __init__(self, settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
+        self.settings = settings
+        app = build_app(settings)
+        service = app.state.service
+        assert isinstance(service, Service)
+        self.service = service
+        self._listener = _bind(settings)
+        doors = Doors(
+            max_connections=settings.max_connections,
+            max_per_address=settings.max_connections_per_address,
+            rate_per_address=settings.connections_per_second,
+        )
+        self._server = Server(
+            uvicorn.Config(
+                app,
+                http=guarded(doors, Turns()),
+                ws=Socket,
+                ws_max_size=MAX_MESSAGE_BYTES,
+                ws_per_message_deflate=False,
+                ws_ping_interval=PING_SECONDS,
+                ws_ping_timeout=PING_SECONDS,
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                date_header=False,
+                h11_max_incomplete_event_size=16 * 1024,
+                timeout_graceful_shutdown=STOP_SECONDS,
+            ),
+            ready=lambda: ready(self.url),
+        )
+
+    @property
+    def url(self) -> str:
+        """Where peers connect."""
+        host, port = self._listener.getsockname()[:2]
+        if host in ("0.0.0.0", "::"):  # noqa: S104
+            host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
+        return f"ws://[{host}]:{port}/v1/ws" if ":" in host else f"ws://{host}:{port}/v1/ws"
+
+    async def serve(self) -> None:
+        """Serve until :meth:`leave` or :meth:`drain`; return when everything is closed."""
+        await self._server.serve(sockets=[self._listener])
+
+    async def drain(self) -> None:
+        """Send everyone to another replica, then let :meth:`serve` return."""
+        hub = self.service.hub
+        await hub.drain(self.settings.drain)
+        await hub.ledger.flush()
+        self._server.leave()
+
+    def leave(self) -> None:
+        """Let :meth:`serve` return now; who is connected is closed with 1012."""
+        self._server.leave()
+
+
+async def run(replica: Replica) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal ends the drain at once."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+
+    def stop(name: str) -> None:
+        if stopping.is_set():
+            replica.leave()
+            return
+        log.info("draining", signal=name, connections=replica.service.hub.connections)
+        stopping.set()
+
+    async def drain() -> None:
+        await stopping.wait()
+        await replica.drain()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number.name)
+    async with Tasks("signaling") as tasks:
+        tasks.start("drain", drain())
+        await replica.serve()
+
+
+def _bind(settings: Settings) -> socket.socket:
+    host, port = settings.host, settings.port
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind)
+    except OSError as exc:
+        raise ConfigError(f"{PREFIX}LISTEN={settings.listen!r}: {exc.strerror}") from exc
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as exc:
+        listener.close()
+        raise ConfigError(
+            f"{PREFIX}LISTEN={settings.listen!r}: {exc.strerror}; choose another port, or 0 for "
+            "a free one"
+        ) from exc
+    return listener

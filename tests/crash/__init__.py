@@ -1,0 +1,1 @@
+"""Peers killed under durable calls, and the comparison of what they wrote."""

@@ -1,0 +1,1 @@
+"""Wires cut, frozen and lossy under traffic, and the comparison of what arrived."""
