@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from drivers import ROOT, Composed
-from engine import DockerError, each_eventually, eventually
+
+from integration_kit.drivers import ROOT, Composed
+from integration_kit.engine import DockerError, each_eventually, eventually
 
 PROJECT = "actr-test"
 

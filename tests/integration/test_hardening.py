@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from drivers import Composed, assert_hardened, inspect
-from engine import DockerError, docker, logs
+
+from integration_kit.drivers import Composed, assert_hardened, inspect
+from integration_kit.engine import DockerError, docker, logs
 
 SERVICES = ("redis", "signaling", "peer")
 

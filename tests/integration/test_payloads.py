@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from drivers import PAYLOAD_TYPES, Composed
-from engine import docker, each_eventually, eventually
+from integration_kit.drivers import PAYLOAD_TYPES, Composed
+from integration_kit.engine import docker, each_eventually, eventually
 
 
 def test_every_peer_exchanges_all_five_payload_types_with_every_other(system: Composed) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from drivers import Composed
-from engine import docker, eventually, logs
+
+from integration_kit.drivers import Composed
+from integration_kit.engine import docker, eventually, logs
 
 NAME = "actr-test-stranger"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from drivers import Composed
-from engine import docker, each_eventually, eventually
+from integration_kit.drivers import Composed
+from integration_kit.engine import docker, each_eventually, eventually
 
 
 def test_a_killed_redis_is_made_good_after_its_restart(system: Composed) -> None:

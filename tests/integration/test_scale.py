@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from drivers import Composed
-from engine import each_eventually
+from integration_kit.drivers import Composed
+from integration_kit.engine import each_eventually
 
 
 def test_peers_come_and_go_and_presence_is_right_each_time(system: Composed) -> None:

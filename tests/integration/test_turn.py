@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from drivers import Composed, assert_hardened
-from engine import DockerError, docker, each_eventually, eventually
+
+from integration_kit.drivers import Composed, assert_hardened
+from integration_kit.engine import DockerError, docker, each_eventually, eventually
 
 RELAY_ONLY = {"ACTR_TURN_URLS": "turn:turn:3478", "ACTR_WIRES_ICE_POLICY": "relay"}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from drivers import PAYLOAD_TYPES, Composed, Pair, Peer
-from engine import docker, each_eventually, eventually
+
+from integration_kit.drivers import PAYLOAD_TYPES, Composed, Pair, Peer
+from integration_kit.engine import docker, each_eventually, eventually
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from queue import SimpleQueue
 from bench.report import write_json
 from tests.mutation.table import ROOT, MovedError, Mutation, load
 
-COPIED = ("proto", "services", "tests", "bench", "docs", "pyproject.toml", "README.md")
+COPIED = ("proto", "services", "tests", "bench", "lab", "docs", "pyproject.toml", "README.md")
 PASSED, FAILED, NOT_COLLECTED = 0, 1, 5
 """pytest's exit statuses."""
 LEAST_SECONDS = 60.0

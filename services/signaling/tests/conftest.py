@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis_process import RedisProcess
-from signaling_kit import Deployment, serve
+
+from signaling_kit.client import Deployment, serve
+from signaling_kit.redis import RedisProcess
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from actorsim import Plan, play_actors
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sessionsim import Action, BreachError
+
+from peer_kit.actors import Plan, play_actors
+from peer_kit.session.sim import Action, BreachError
 
 WIRES = st.lists(
     st.builds(

@@ -14,9 +14,10 @@ from typing import IO
 
 import pytest
 
+from peer_kit import ROOT
+
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
-ROOT = Path(__file__).resolve().parents[4]
 URL = "ws://127.0.0.1:8080/v1/ws"
 
 

@@ -1,7 +1,7 @@
 """The engine on aiortc: one connection, its four channels and its tracks.
 
 aiortc's private parts that this folder relies on are listed, and watched, by
-``tests/service/test_aiortc_hooks.py``: a new version that moves one of them fails there first.
+``test_private.py`` of the tests: a new version that moves one of them fails there first.
 """
 
 from __future__ import annotations

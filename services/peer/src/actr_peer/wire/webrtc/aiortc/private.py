@@ -1,7 +1,7 @@
 """What of aiortc and aioice this folder relies on beyond their interface, checked at its import.
 
 A library of another version may have moved a private part, and would fail somewhere in the middle
-of a connection. Attributes of instances are watched by ``tests/service/test_aiortc_hooks.py``.
+of a connection. Attributes of instances are watched by ``test_private.py`` of the tests.
 """
 
 from __future__ import annotations

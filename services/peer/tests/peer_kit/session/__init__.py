@@ -1,0 +1,1 @@
+"""Sessions over simulated wires, and sessions with deliberate faults."""

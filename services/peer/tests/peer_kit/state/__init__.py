@@ -1,0 +1,1 @@
+"""Mailboxes and outboxes that are killed, starved of disk and cut from power."""

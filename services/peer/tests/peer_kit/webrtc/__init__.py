@@ -1,0 +1,1 @@
+"""Connections in one process, recorded offers, sources of given frames."""

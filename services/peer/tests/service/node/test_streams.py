@@ -1,0 +1,309 @@
+"""Streams between two actors over a real wire: given up, left, opened again, too long, too many."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from actr_peer import Context, System
+from actr_peer.errors import BrokenError, CallError, Code, DeadlineError, LimitError, PeerError
+from actr_peer.node.node import Node
+from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
+from demo import chat_pb2 as pb
+from demo.chat_actr import ChatClient
+from peer_kit.quiet import Quiet, config, signaling_service
+
+pytestmark = pytest.mark.service
+
+ROOM = "acme:room@1:default"
+PATIENCE = 30.0
+
+
+class Room(Quiet):
+    """Busy while a test wants it to be; says what becomes of its uploads."""
+
+    def __init__(self) -> None:
+        self.is_busy = asyncio.Event()
+        self.may_go_on = asyncio.Event()
+        self.uploads: list[str] = []
+        self.changed = asyncio.Condition()
+        self.reply = pb.UploadReply(size_bytes=1)
+        self.waits = False
+
+    async def kick(self, request: pb.KickRequest, ctx: Context) -> pb.KickReply:
+        self.is_busy.set()
+        await self.may_go_on.wait()
+        return pb.KickReply()
+
+    async def upload(self, requests: AsyncIterator[pb.FilePiece], ctx: Context) -> pb.UploadReply:
+        await self.note("begun")
+        try:
+            async for _ in requests:
+                pass
+            await self.note("all read")
+            if self.waits:
+                await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await self.note("cancelled")
+            raise
+        return self.reply
+
+    async def note(self, what: str) -> None:
+        self.uploads.append(what)
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def until(self, what: str) -> None:
+        async with self.changed:
+            await self.changed.wait_for(lambda: what in self.uploads)
+
+
+class Met:
+    def __init__(self, room: Room, there: Node, here: Node) -> None:
+        self.room, self.there, self.here = room, there, here
+        self.client = ChatClient(here.ref.to(ROOM))
+
+
+@asynccontextmanager
+async def met() -> AsyncIterator[Met]:
+    room = Room()
+    async with (
+        signaling_service() as url,
+        System(config("room", url, close_timeout=2.0)).attach(room) as there,
+        System(config("caller", url, close_timeout=2.0)).attach(Quiet()) as here,
+        asyncio.timeout(PATIENCE),
+    ):
+        yield Met(room, there, here)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+async def never() -> AsyncIterator[pb.FilePiece]:
+    await asyncio.Event().wait()
+    yield pb.FilePiece()
+
+
+async def pieces(count: int = 2) -> AsyncIterator[pb.FilePiece]:
+    for _ in range(count):
+        yield pb.FilePiece(data=b"x")
+
+
+@asynccontextmanager
+async def busy(m: Met) -> AsyncIterator[None]:
+    """The room is in the middle of a request, until the block ends."""
+    kick = asyncio.create_task(m.client.kick(pb.KickRequest()))
+    await m.room.is_busy.wait()
+    yield
+    m.room.may_go_on.set()
+    with suppress(PeerError):
+        await kick
+
+
+async def test_a_caller_that_leaves_before_its_streams_turn_costs_the_callee_nothing():
+    async with met() as m:
+        stay = asyncio.create_task(m.client.kick(pb.KickRequest()))
+        await m.room.is_busy.wait()
+        upload = asyncio.create_task(m.client.upload(never()))
+        await until(lambda: m.there.scheduler.waiting == 1)
+        await m.here.close()
+        await asyncio.gather(upload, stay, return_exceptions=True)
+        await until(lambda: not m.there.wiring.transport.links())
+        m.room.may_go_on.set()
+        await until(lambda: not m.there.scheduler.waiting)
+        reply = await ChatClient(m.there.ref).say(pb.SayRequest())
+        assert reply.number == 1
+        assert m.room.uploads == []
+        assert m.there.streams.open_count == 0
+
+
+async def test_a_stream_that_is_given_up_while_it_waits_never_runs():
+    async with met() as m:
+        async with busy(m):
+            upload = asyncio.create_task(m.client.upload(never()))
+            await until(lambda: m.there.scheduler.waiting == 1)
+            upload.cancel()
+            await until(lambda: m.there.scheduler.waiting == 0)
+        await m.client.say(pb.SayRequest())
+        assert m.room.uploads == []
+        assert m.there.streams.open_count == m.here.streams.open_count == 0
+
+
+async def test_an_upload_whose_requests_are_all_sent_is_cancelled_with_its_caller():
+    async with met() as m:
+        m.room.waits = True
+        upload = asyncio.create_task(m.client.upload(pieces()))
+        await m.room.until("all read")
+        upload.cancel()
+        await m.room.until("cancelled")
+
+
+async def test_an_upload_of_nothing_is_answered():
+    async with met() as m:
+        assert (await m.client.upload(pieces(0), timeout=10)).size_bytes == 1
+
+
+async def test_a_channel_that_is_ended_and_opened_again_loses_nothing():
+    async with met() as m:
+        heard: list[bytes] = []
+        may_go = asyncio.Event()
+
+        async def take(chunk: object, sender: object) -> None:
+            await may_go.wait()
+            heard.append(chunk.data)  # type: ignore[attr-defined]
+
+        m.there.ref.register_stream("telemetry", take)
+        sent = []
+        for part in range(3):
+            writer = m.here.ref.open_stream(ROOM, "telemetry")
+            for number in range(10):
+                sent.append(bytes([part, number]))
+                await writer.send(sent[-1])
+            m.here.close_stream(ROOM, writer)
+        may_go.set()
+        await until(lambda: len(heard) >= 30)
+        assert heard == sent
+        await until(lambda: m.there.streams.open_count == 0)
+
+
+async def test_a_consumer_that_takes_nothing_holds_a_bounded_number_of_bytes():
+    async with met() as m:
+        got = asyncio.Event()
+
+        async def stuck(chunk: object, sender: object) -> None:
+            got.set()
+            await asyncio.Event().wait()
+
+        m.there.ref.register_stream("c", stuck)
+        writer = m.here.ref.open_stream(ROOM, "c")
+
+        async def feed() -> None:
+            while True:
+                await writer.send(bytes(300_000))
+
+        feeding = asyncio.create_task(feed())
+        await got.wait()
+        await until(lambda: writer.sent >= 4)
+        await m.client.say(pb.SayRequest())  # what was sent before has come
+        assert writer.sent <= 5
+        (reader,) = m.there.streams._readers.values()
+        assert sum(len(chunk.data) for chunk in reader._items) <= 1024 * 1024 + 300_000
+        feeding.cancel()
+
+
+async def test_an_item_too_long_costs_neither_credit_nor_a_number():
+    async with met() as m:
+        heard: list[int] = []
+        m.there.ref.register_stream("c", lambda chunk, sender: heard.append(chunk.sequence))
+        writer = m.here.ref.open_stream(ROOM, "c")
+        for _ in range(65):
+            with pytest.raises(LimitError):
+                await writer.send(bytes(MAX_MESSAGE_BYTES))
+        await writer.send(b"short")
+        await until(lambda: heard == [0])
+
+
+@pytest.mark.parametrize("method", ["messages", "cursors", "upload"])
+async def test_the_timeout_of_a_stream_covers_its_opening(method: str):
+    async with met() as m:
+
+        async def dead(remote: object) -> None:
+            await asyncio.Event().wait()
+
+        setup = m.here.wiring.transport._setup
+        object.__setattr__(setup, "dialers", dict.fromkeys(setup.dialers, dead))
+        lane = m.here.wiring.transport.link(m.there.id).lane(PayloadType.RPC_RELIABLE)
+        while lane.offer(bytes(1 << 20)):
+            pass
+
+        async def run() -> None:
+            if method == "upload":
+                await m.client.upload(never(), timeout=0.2)
+            elif method == "messages":
+                async for _ in m.client.messages(pb.MessagesRequest(), timeout=0.2):
+                    pass
+            else:
+                async for _ in m.client.cursors(never(), timeout=0.2):  # type: ignore[arg-type]
+                    pass
+
+        with pytest.raises(DeadlineError):
+            await run()
+        assert m.here.streams.open_count == 0
+
+
+async def test_openings_that_wait_are_bounded_and_the_others_are_refused():
+    async with met() as m:
+        async with busy(m):
+            uploads = [asyncio.create_task(m.client.upload(never())) for _ in range(300)]
+            await until(lambda: sum(upload.done() for upload in uploads) >= 44)
+            assert m.there.openings.waiting == 256
+            errors = [upload.exception() for upload in uploads if upload.done()]
+            assert all(
+                isinstance(error, CallError)
+                and error.code is Code.RESOURCE_EXHAUSTED
+                and error.retryable
+                for error in errors
+            )
+            for upload in uploads:
+                upload.cancel()
+            await asyncio.gather(*uploads, return_exceptions=True)
+            await until(lambda: m.there.openings.waiting == 0)
+        assert m.here.streams.open_count == 0
+
+
+async def test_a_reply_that_no_message_can_carry_is_an_error_to_its_caller_alone():
+    async with met() as m:
+        m.room.reply = pb.UploadReply(sha256="x" * MAX_MESSAGE_BYTES)
+        other = asyncio.create_task(anext(m.client.presence(pb.PresenceRequest())))
+        with pytest.raises(CallError) as refused:
+            await m.client.upload(pieces())
+        assert refused.value.code is Code.RESOURCE_EXHAUSTED
+        assert (await other).present
+        await m.client.say(pb.SayRequest())
+
+
+async def test_unregistering_a_channel_ends_it_for_those_who_send():
+    async with met() as m:
+        got = asyncio.Event()
+        unregister = m.there.ref.register_stream("c", lambda chunk, sender: got.set())
+        writer = m.here.ref.open_stream(ROOM, "c")
+        await writer.send(b"x")
+        await got.wait()
+        unregister()
+        await until(lambda: writer.is_stopped)
+        with pytest.raises(BrokenError):
+            await writer.send(b"y")
+
+
+async def test_streams_that_end_in_every_way_leave_no_half_on_either_side():
+    async with met() as m:
+
+        async def fails() -> AsyncIterator[pb.FilePiece]:
+            yield pb.FilePiece(data=b"x")
+            raise KeyError("the caller's own")
+
+        async def leave() -> None:
+            stream = m.client.presence(pb.PresenceRequest())
+            await anext(stream)
+            await stream.aclose()
+
+        for _ in range(50):
+            await m.client.upload(pieces())
+            await leave()
+            with suppress(KeyError):
+                await m.client.upload(fails())
+            upload = asyncio.create_task(m.client.upload(never()))
+            await asyncio.sleep(0)
+            upload.cancel()
+            with suppress(DeadlineError):
+                await m.client.upload(never(), timeout=0.005)
+        for node in (m.here, m.there):
+            await until(lambda node=node: node.streams.open_count == 0)
+            assert not node.streams._per_remote
+        await until(lambda: len(m.there.openings) == 0)
+        assert len(m.here.calls) == 0

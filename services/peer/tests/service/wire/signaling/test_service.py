@@ -1,0 +1,240 @@
+"""The signaling client against the real service on memory, each in its own process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from actr_peer.errors import ConfigError, UnreachableError
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.signaling.presence import (
+    Change,
+    Load,
+    Registration,
+    SignalingState,
+    Visibility,
+)
+from actr_peer.protocol.webrtc.negotiation import Bye, Candidate, NegotiateMessage, Offer
+from actr_peer.wire.signaling.client import SignalingClient
+from peer_kit.fakes import SignalingRecorder
+
+pytestmark = [pytest.mark.service, pytest.mark.timeout(60)]
+
+SECRET = b"a realm secret for tests"
+STEP = NegotiateMessage("c", 1, Bye("enough"))
+_numbers = count(1)
+
+
+class Service:
+    """The process; it can be killed and started again on its port."""
+
+    def __init__(self, secret: Path | None, port: int = 0) -> None:
+        self.url = ""
+        self._port = port
+        self._secret = secret
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        own = {name: value for name, value in os.environ.items() if "ACTR_" not in name}
+        more = {} if self._secret is None else {"REALM_SECRET_FILE": str(self._secret)}
+        settings = {"LISTEN": f"127.0.0.1:{self._port}", "DRAIN": "1", **more}
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "actr_signaling",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=own | {f"ACTR_SIGNALING__{name}": value for name, value in settings.items()},
+        )
+        assert self._process.stdout is not None
+        self.url = json.loads(await self._process.stdout.readline())["url"]
+
+    async def stop(self, *, is_killed: bool = False) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill() if is_killed else process.terminate()
+            await process.communicate()
+
+
+@asynccontextmanager
+async def serving(secret: Path | None = None, port: int = 0) -> AsyncIterator[Service]:
+    service = Service(secret, port)
+    try:
+        await service.start()
+        yield service
+    finally:
+        await service.stop()
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    path = tmp_path / "secret"
+    path.write_bytes(SECRET)
+    async with serving(path) as running:
+        yield running
+
+
+def some_id(name: str) -> ActrId:
+    return ActrId("acme", f"{name}{next(_numbers)}", "1")
+
+
+def make_client(
+    service: Service,
+    who: ActrId,
+    sink: SignalingRecorder | None = None,
+    *,
+    secret: bytes | None = SECRET,
+    incarnation: int = 1,
+    visibility: Visibility = Visibility.REALM,
+) -> SignalingClient:
+    return SignalingClient(
+        url=service.url,
+        registration=Registration(
+            id=who,
+            incarnation=incarnation,
+            ws_address="ws://10.1.2.3:9100/v1/wire",
+            services=(("demo.Chat", "ab12"),),
+            metadata={"colour": "blue"},
+            visibility=visibility,
+        ),
+        secret=secret,
+        sink=sink or SignalingRecorder(),
+        load=Load,
+    )
+
+
+async def test_two_peers_find_each_other_and_negotiate(service: Service) -> None:
+    alice, bob = some_id("alice"), some_id("bob")
+    at_alice, at_bob = SignalingRecorder(), SignalingRecorder()
+    async with make_client(service, alice, at_alice, incarnation=5) as a:
+        assert await a.subscribe(bob.actr_type) == []
+        async with make_client(service, bob, at_bob, incarnation=6) as b:
+            await at_alice.until(lambda: bool(at_alice.events))
+            (join,) = at_alice.events
+            assert (join.kind, join.presence.id, join.presence.incarnation) == (
+                Change.JOIN,
+                bob,
+                6,
+            )
+            assert a.find(bob) == join.presence == await a.lookup(bob)
+            seen = await b.lookup(alice)
+            assert seen is not None
+            assert seen.ws_address == "ws://10.1.2.3:9100/v1/wire"
+            assert dict(seen.metadata) == {"colour": "blue"}
+            found = await a.discover(service="demo.Chat")
+            assert {alice, bob} == {presence.id for presence in found}
+            offer = NegotiateMessage("c", 1, Offer("v=0", {"0": "camera"}))
+            trickled = [NegotiateMessage("c", 1, Candidate(f"{n}", "0")) for n in range(20)]
+            await asyncio.gather(*(a.relay(bob, step) for step in (offer, *trickled)))
+            assert at_bob.relays == [(alice, 5, step) for step in (offer, *trickled)]
+        await at_alice.until(lambda: len(at_alice.events) == 2)
+        assert at_alice.events[1].kind is Change.LEAVE
+        with pytest.raises(UnreachableError, match="offline"):
+            await a.relay(bob, STEP)
+
+
+async def test_a_relay_to_nobody_is_said(service: Service) -> None:
+    async with make_client(service, some_id("alice")) as client:
+        with pytest.raises(UnreachableError, match="knows no such actor"):
+            await client.relay(some_id("nobody"), STEP)
+
+
+async def test_a_relay_that_is_too_long_is_refused_alone(service: Service) -> None:
+    alice = some_id("alice")
+    async with make_client(service, alice) as client:
+        with pytest.raises(UnreachableError, match="SDP"):
+            await client.relay(alice, NegotiateMessage("c", 1, Offer("x" * 50_000)))
+        await client.relay(alice, STEP)
+
+
+async def test_a_hidden_actor_is_reached_by_who_knows_it(service: Service) -> None:
+    hidden = some_id("hidden")
+    sink = SignalingRecorder()
+    async with (
+        make_client(service, hidden, sink, visibility=Visibility.HIDDEN),
+        make_client(service, some_id("alice")) as client,
+    ):
+        assert await client.lookup(hidden) is None
+        await client.relay(hidden, STEP)
+        await sink.until(lambda: bool(sink.relays))
+
+
+@pytest.mark.parametrize("secret", [None, b"another secret, also long"])
+async def test_without_the_realm_secret_nobody_gets_in(
+    service: Service, secret: bytes | None
+) -> None:
+    with pytest.raises(ConfigError, match="realm secret"):
+        await make_client(service, some_id("eve"), secret=secret).__aenter__()
+
+
+async def test_in_development_mode_no_secret_is_asked_for() -> None:
+    async with serving() as open_service, make_client(open_service, some_id("a"), secret=None):
+        pass
+
+
+async def test_a_newer_process_takes_the_identity(service: Service) -> None:
+    alice = some_id("alice")
+    sink = SignalingRecorder()
+    async with (
+        make_client(service, alice, sink) as older,
+        make_client(service, alice, incarnation=2) as newer,
+    ):
+        await sink.until(lambda: sink.replacements == 1)
+        assert older.state is SignalingState.REPLACED
+        await newer.relay(alice, STEP)
+
+
+async def test_a_service_that_is_killed_and_comes_back_finds_all_as_it_was(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    alice, bob = some_id("alice"), some_id("bob")
+    at_alice, at_bob = SignalingRecorder(), SignalingRecorder()
+    async with (
+        serving(port=port) as service,
+        make_client(service, alice, at_alice, secret=None) as a,
+        make_client(service, bob, at_bob, secret=None) as b,
+    ):
+        await a.subscribe(bob.actr_type)
+        # Bob may be so new that watchers are yet to be told of him.
+        await at_alice.until(lambda: a.find(bob) is not None)
+        await service.stop(is_killed=True)
+        waiting = asyncio.create_task(a.relay(bob, STEP, timeout=30))
+        await at_alice.until(lambda: SignalingState.WAITING in at_alice.states)
+        assert a.find(bob) is not None, "what was known is still known"
+        await service.start()
+        await at_bob.until(lambda: at_bob.states.count(SignalingState.REGISTERED) == 2)
+        # Bob may be back later than Alice: then the relay says so and is tried again.
+        while True:
+            try:
+                await waiting
+                break
+            except UnreachableError:
+                waiting = asyncio.create_task(a.relay(bob, STEP, timeout=30))
+        assert at_bob.relays
+        assert await b.lookup(alice) is not None
+        await at_alice.until(lambda: a.find(bob) is not None)
+
+
+async def test_a_service_that_drains_moves_its_peers_before_it_closes(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    sink = SignalingRecorder()
+    async with (
+        serving(port=port) as service,
+        make_client(service, some_id("alice"), sink, secret=None),
+    ):
+        await service.stop()
+        await sink.until(lambda: SignalingState.WAITING in sink.states)
+        await service.start()
+        await sink.until(lambda: sink.states.count(SignalingState.REGISTERED) == 2)

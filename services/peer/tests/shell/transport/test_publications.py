@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from actr_peer.errors import (
+    BrokenError,
+    BusyError,
+    CallError,
+    ClosedError,
+    Code,
+    ConfigError,
+    PeerError,
+)
+from actr_peer.protocol.media import Sample
+from actr_peer.protocol.webrtc.negotiation import TrackKind
+from actr_peer.transport.publications import MediaWire, Publications, PublicationState
+from actr_peer.wire.webrtc.tracks import Publication as WirePublication
+from peer_kit.fakes import BOB, ScriptedWire, turns
+
+
+class Silent:
+    """A source that has a name and nothing to say."""
+
+    kind: TrackKind = "audio"
+    codec = "opus"
+
+    def __init__(self, track_id: str) -> None:
+        self.track_id = track_id
+
+    async def read(self) -> Sample | None:
+        return None
+
+    def request_keyframe(self) -> None: ...
+
+
+class FakeTracks:
+    """Stands for the tracks of a wire."""
+
+    def __init__(self) -> None:
+        self.withdrawn: list[str] = []
+
+    def withdraw(self, track: Any) -> None:
+        self.withdrawn.append(track.source.track_id)
+
+    async def unpublish(self, track: Any) -> None:
+        self.withdraw(track)
+
+
+class FakeTrack:
+    def __init__(self, source: Any) -> None:
+        self.source = source
+
+
+class FakeWire(ScriptedWire):
+    """A wire that carries tracks; the test settles each publication.
+
+    Attributes:
+        asked: (source, settled) of each publication, oldest first.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(BOB)
+        self.tracks = FakeTracks()
+        self.asked: list[tuple[Any, Callable[[WirePublication | PeerError], None]]] = []
+        self.gone: Callable[[], None] = lambda: None
+
+    def publish_soon(
+        self, source: Any, settled: Callable[[WirePublication | PeerError], None]
+    ) -> None:
+        self.asked.append((source, settled))
+
+    def when_gone(self, told: Callable[[], None]) -> None:
+        self.gone = told
+
+    def agree(self, number: int = -1) -> WirePublication:
+        """The far side takes the track."""
+        source, settled = self.asked[number]
+        publication = WirePublication(self.tracks, FakeTrack(source))  # type: ignore[arg-type]
+        settled(publication)
+        return publication
+
+    def refuse(self, error: PeerError) -> None:
+        self.asked[-1][1](error)
+
+
+async def live(publications: Publications, wire: FakeWire, track_id: str = "mic") -> Any:
+    publishing = asyncio.gather(publications.publish(Silent(track_id), timeout=5))
+    await turns()
+    wire.agree()
+    (publication,) = await publishing
+    return publication
+
+
+def test_a_webrtc_wire_carries_media_and_others_do_not() -> None:
+    assert isinstance(FakeWire(), MediaWire)
+    assert not isinstance(ScriptedWire(BOB), MediaWire)
+
+
+async def test_a_track_goes_live_on_the_wire_that_is_there() -> None:
+    publications, wire = Publications(BOB), FakeWire()
+    publications.wire_ready(wire)
+    publication = await live(publications, wire)
+    assert publication.state is PublicationState.LIVE
+    assert publications.tracks() == [publication]
+
+
+async def test_publishing_waits_for_the_first_wire() -> None:
+    publications, wire = Publications(BOB), FakeWire()
+    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    await turns()
+    publications.wire_ready(ScriptedWire(BOB))
+    publications.wire_ready(wire)
+    publications.wire_ready(wire)
+    assert len(wire.asked) == 1
+    wire.agree()
+    assert (await publishing)[0].state is PublicationState.LIVE
+
+
+async def test_without_a_webrtc_wire_the_error_says_what_media_needs() -> None:
+    publications = Publications(BOB)
+    with pytest.raises(CallError, match="media needs WebRTC") as caught:
+        await publications.publish(Silent("mic"), timeout=0.01)
+    assert caught.value.code is Code.FAILED_PRECONDITION
+    assert publications.tracks() == []
+
+
+async def test_a_cancelled_publishing_leaves_nothing() -> None:
+    publications, wire = Publications(BOB), FakeWire()
+    publications.wire_ready(wire)
+    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    await turns()
+    publishing.cancel()
+    await asyncio.wait([publishing])
+    assert publications.tracks() == []
+    late = wire.agree()
+    assert late.ended.is_set()
+    assert wire.tracks.withdrawn == ["mic"]
+
+
+async def test_a_track_is_suspended_without_a_wire_and_resumes_on_the_next() -> None:
+    publications, old, new = Publications(BOB), FakeWire(), FakeWire()
+    publications.wire_ready(old)
+    publication = await live(publications, old)
+    publications.wire_lost()
+    assert publication.state is PublicationState.SUSPENDED
+    publications.wire_ready(new)
+    assert new.asked[0][0] is publication.source
+    new.agree()
+    assert publication.state is PublicationState.LIVE
+    assert publication.resumed == 1
+
+
+async def test_a_track_leaves_the_old_wire_before_it_goes_on_over_the_new_one() -> None:
+    publications, old, new = Publications(BOB), FakeWire(), FakeWire()
+    publications.wire_ready(old)
+    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    await turns()
+    first = old.agree()
+    await publishing
+    publications.wire_ready(new)
+    assert first.ended.is_set()
+    assert old.tracks.withdrawn == ["mic"]
+
+
+async def test_a_wire_that_breaks_meanwhile_is_waited_out() -> None:
+    publications, old, new = Publications(BOB), FakeWire(), FakeWire()
+    publications.wire_ready(old)
+    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    await turns()
+    old.refuse(BrokenError("gone"))
+    await turns()
+    assert not publishing.done()
+    publications.wire_ready(new)
+    new.agree()
+    await publishing
+
+
+async def test_a_refusal_reaches_the_caller() -> None:
+    publications, wire = Publications(BOB), FakeWire()
+    publications.wire_ready(wire)
+    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    await turns()
+    wire.refuse(ConfigError("no such codec"))
+    with pytest.raises(ConfigError):
+        await publishing
+    assert publications.tracks() == []
+
+
+async def test_an_answer_of_an_old_wire_touches_nothing() -> None:
+    publications, old, new = Publications(BOB), FakeWire(), FakeWire()
+    publications.wire_ready(old)
+    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    await turns()
+    publications.wire_ready(new)
+    late = old.agree()
+    assert late.ended.is_set()
+    assert not publishing.done()
+    new.agree()
+    await publishing
+
+
+async def test_one_track_id_is_published_once() -> None:
+    publications, wire = Publications(BOB), FakeWire()
+    publications.wire_ready(wire)
+    await live(publications, wire)
+    with pytest.raises(BusyError):
+        await publications.publish(Silent("mic"), timeout=5)
+
+
+async def test_a_source_that_ends_ends_its_publication() -> None:
+    publications, wire = Publications(BOB), FakeWire()
+    publications.wire_ready(wire)
+    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    await turns()
+    on_wire = wire.agree()
+    (publication,) = await publishing
+    on_wire.on_finished(BrokenError("the file is broken"))
+    assert publication.state is PublicationState.ENDED
+    assert isinstance(publication.error, BrokenError)
+    publications.wire_ready(FakeWire())
+    assert publication.state is PublicationState.ENDED
+
+
+async def test_closing_stops_all_and_twice_is_harmless() -> None:
+    publications, wire = Publications(BOB), FakeWire()
+    publications.wire_ready(wire)
+    one, two = await live(publications, wire, "one"), await live(publications, wire, "two")
+    waiting = asyncio.gather(publications.publish(Silent("three"), timeout=5))
+    await turns()
+    await publications.close()
+    await publications.close()
+    assert {one.state, two.state} == {PublicationState.ENDED}
+    assert sorted(wire.tracks.withdrawn) == ["one", "two"]
+    with pytest.raises(ClosedError):
+        await waiting
+
+
+async def test_a_track_is_suspended_when_its_wire_is_gone_and_nobody_says_so_above() -> None:
+    publications, wire = Publications(BOB), FakeWire()
+    publications.wire_ready(wire)
+    publication = await live(publications, wire)
+    wire.gone()
+    assert publication.state is PublicationState.SUSPENDED
+    assert not publication.ended.is_set()
+    other = FakeWire()
+    publications.wire_ready(other)
+    other.agree()
+    assert publication.state is PublicationState.LIVE
+    assert publication.resumed == 1
+
+
+async def test_the_end_of_an_old_wire_does_not_touch_the_tracks_of_the_new_one() -> None:
+    publications, old, new = Publications(BOB), FakeWire(), FakeWire()
+    publications.wire_ready(old)
+    publication = await live(publications, old)
+    publications.wire_ready(new)
+    new.agree()
+    old.gone()
+    assert publication.state is PublicationState.LIVE
+
+
+async def test_a_wire_that_is_gone_already_is_not_kept() -> None:
+    class Gone(FakeWire):
+        def when_gone(self, told: Callable[[], None]) -> None:
+            told()
+
+    publications, wire = Publications(BOB), Gone()
+    publications.wire_ready(wire)
+    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    await turns()
+    assert wire.asked == []
+    publications.wire_ready(new := FakeWire())
+    new.agree()
+    assert (await publishing)[0].state is PublicationState.LIVE
+
+
+async def test_an_object_that_is_no_source_is_refused_to_the_caller() -> None:
+    publications = Publications(BOB)
+    with pytest.raises(ConfigError, match="no source"):
+        await publications.publish(object(), timeout=5)  # type: ignore[arg-type]
+    assert publications.tracks() == []
+
+
+async def test_nothing_is_published_once_this_side_leaves() -> None:
+    publications = Publications(BOB)
+    await publications.close()
+    with pytest.raises(ClosedError):
+        await publications.publish(Silent("mic"), timeout=5)
+
+
+async def test_leaving_does_not_wait_for_a_far_side_that_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("actr_peer.transport.publications.CLOSE_TIMEOUT", 0.01)
+    publications, wire = Publications(BOB), FakeWire()
+    publications.wire_ready(wire)
+    publication = await live(publications, wire)
+
+    async def never(track: Any) -> None:
+        await asyncio.Event().wait()
+
+    wire.tracks.unpublish = never  # type: ignore[method-assign]
+    await publications.close()
+    assert publication.state is PublicationState.ENDED

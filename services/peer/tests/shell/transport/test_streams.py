@@ -1,0 +1,667 @@
+"""Stream channels over two links that hand each other what they send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from actr_peer.actor.subscribers import MAX_OPENINGS, StreamSubscribers
+from actr_peer.errors import (
+    BrokenError,
+    BusyError,
+    CallError,
+    ClosedError,
+    Code,
+    LimitError,
+    RemoteProtocolError,
+)
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.rpc.chunks import (
+    Chunk,
+    Credit,
+    Kind,
+    decode_chunk,
+    encode_credit,
+    encode_item,
+)
+from actr_peer.protocol.rpc.streams import FIRST, WINDOW
+from actr_peer.transport import channels
+from actr_peer.transport import streams as module
+from actr_peer.transport.channels import MAX_STREAMS_PER_REMOTE
+from actr_peer.transport.streams import StreamReader
+from peer_kit.streams import HERE, LATENCY_FIRST, RELIABLE, THERE, Block, FakeLink, Pair, turns
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    return Pair()
+
+
+async def test_items_come_in_order_and_the_end_ends_the_iteration(pair: Pair):
+    writer, reader = pair.channel()
+    for number in range(10):
+        await writer.send(str(number).encode())
+    writer.end()
+    assert [chunk.data for chunk in [c async for c in reader]] == [
+        str(number).encode() for number in range(10)
+    ]
+
+
+async def test_a_writer_without_credit_waits_until_items_are_taken(pair: Pair):
+    writer, reader = pair.channel()
+
+    async def produce() -> None:
+        for number in range(WINDOW * 3):
+            await writer.send(bytes([number]))
+        writer.end()
+
+    producer = asyncio.create_task(produce())
+    await turns(WINDOW * 4)
+    assert writer.sent == WINDOW
+    received = [chunk.data[0] async for chunk in reader]
+    assert received == list(range(WINDOW * 3))
+    await producer
+
+
+async def test_a_writer_waits_for_the_far_side_to_listen_before_its_first_item(pair: Pair):
+    writer, reader = pair.channel(credit=None)
+    sending = asyncio.create_task(writer.send(b"x"))
+    await turns()
+    assert not sending.done()
+    reader.grant_first()
+    await sending
+    await turns()
+    assert (await anext(reader)).data == b"x"
+
+
+async def test_an_error_comes_after_the_items_before_it(pair: Pair):
+    writer, reader = pair.channel()
+    await writer.send(b"1")
+    writer.end(CallError(Code.ABORTED, "no more"))
+    assert (await anext(reader)).data == b"1"
+    with pytest.raises(CallError, match="no more"):
+        await anext(reader)
+
+
+async def test_a_reader_that_closes_stops_the_writer(pair: Pair):
+    writer, reader = pair.channel()
+    stopped: list[Exception] = []
+    writer.on_stop = stopped.append
+    pair.far.forget_reader(reader)
+    await turns()
+    with pytest.raises(BrokenError, match="takes no more"):
+        await writer.send(b"x")
+    assert len(stopped) == 1
+
+
+async def test_a_slow_latency_first_reader_loses_the_oldest_and_counts_them(pair: Pair):
+    writer, reader = pair.channel(LATENCY_FIRST)
+    for number in range(WINDOW + 10):
+        await writer.send(bytes([number]))
+    writer.end()
+    await turns()
+    assert reader.dropped == 10
+    received = [chunk.data[0] async for chunk in reader]
+    assert received == list(range(10, WINDOW + 10))
+
+
+async def test_the_end_of_a_latency_first_stream_waits_for_items_that_it_overtook(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "LINGER", 0.01)
+    _, reader = pair.channel(LATENCY_FIRST)
+    reader.deliver(Chunk("c", 2, kind=Kind.END))
+    reader.deliver(Chunk("c", 0, b"late"))
+    assert [chunk.data async for chunk in reader] == [b"late"]
+
+
+async def test_a_writer_that_breaks_its_credit_is_stopped(pair: Pair):
+    writer, reader = pair.channel(credit=Credit(WINDOW * 2, 0))
+    for _ in range(WINDOW + 1):
+        await writer.send(b"x")
+    await turns()
+    with pytest.raises(BrokenError):
+        await writer.send(b"x")
+    with pytest.raises(LimitError):
+        async for _ in reader:
+            pass
+
+
+async def test_items_of_a_channel_that_nobody_reads_stop_their_writer(pair: Pair):
+    writer = pair.near.open_writer(pair.near_link, "nobody", RELIABLE, credit=FIRST)
+    await writer.send(b"x")
+    await turns()
+    assert pair.far.counts.unknown == 1
+    with pytest.raises(BrokenError):
+        await writer.send(b"x")
+
+
+async def test_losing_the_remote_fails_both_halves(pair: Pair):
+    writer, reader = pair.channel()
+    error = BrokenError("gone")
+    pair.near.fail_link(pair.near_link, error)
+    pair.far.fail_link(pair.far_link, error)
+    with pytest.raises(BrokenError):
+        await writer.send(b"x")
+    with pytest.raises(BrokenError):
+        await anext(reader)
+
+
+async def test_an_ended_half_sends_nothing_more(pair: Pair):
+    writer, _ = pair.channel()
+    writer.end()
+    with pytest.raises(ClosedError):
+        await writer.send(b"x")
+
+
+async def test_forgotten_channels_leave_nothing(pair: Pair):
+    writer, reader = pair.channel()
+    pair.near.forget_writer(writer)
+    pair.far.forget_reader(reader)
+    assert pair.near.open_count == pair.far.open_count == 0
+    assert not pair.near._per_remote
+    assert not pair.far._per_remote
+
+
+async def test_a_remote_cannot_open_streams_without_end(pair: Pair, monkeypatch):
+    monkeypatch.setattr(channels, "MAX_STREAMS_PER_REMOTE", 2)
+    pair.near.open_writer(pair.near_link, "a", RELIABLE, credit=FIRST)
+    pair.near.open_writer(pair.near_link, "b", RELIABLE, credit=FIRST)
+    with pytest.raises(LimitError):
+        pair.near.open_writer(pair.near_link, "d", RELIABLE, credit=FIRST)
+
+
+async def test_a_sending_half_that_is_given_up_is_no_clean_end(pair: Pair):
+    writer, reader = pair.channel()
+    await writer.send(b"half of it")
+    pair.near.forget_writer(writer)
+    assert (await anext(reader)).data == b"half of it"
+    with pytest.raises(CallError) as ended:
+        await anext(reader)
+    assert ended.value.code is Code.CANCELLED
+
+
+# Credit and sequence of what was not sent
+
+
+async def test_an_item_that_is_too_long_costs_neither_credit_nor_a_number(pair: Pair):
+    writer, reader = pair.channel()
+    pair.near_link.max_message_bytes = 1000
+    for _ in range(WINDOW + 1):
+        with pytest.raises(LimitError):
+            await writer.send(bytes(2000))
+    await writer.send(b"short")
+    writer.end()
+    assert [(chunk.sequence, chunk.data) async for chunk in reader] == [(0, b"short")]
+
+
+async def test_an_item_that_is_cancelled_in_the_lane_costs_neither_credit_nor_a_number(pair: Pair):
+    writer, reader = pair.channel()
+    pair.near_link.room.clear()
+    for _ in range(WINDOW + 1):
+        sending = asyncio.create_task(writer.send(b"never"))
+        await turns(3)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+    pair.near_link.room.set()
+    await writer.send(b"first")
+    writer.end()
+    assert [(chunk.sequence, chunk.data) async for chunk in reader] == [(0, b"first")]
+
+
+async def test_an_item_that_waits_while_its_half_is_ended_is_an_error_to_its_sender(pair: Pair):
+    writer, reader = pair.channel()
+    pair.near_link.room.clear()
+    sending = asyncio.create_task(writer.send(b"too late"))
+    await turns()
+    writer.end()
+    pair.near_link.room.set()
+    with pytest.raises(ClosedError):
+        await sending
+    await turns()
+    assert [chunk async for chunk in reader] == []
+
+
+async def test_items_of_several_tasks_go_in_the_order_of_the_calls(pair: Pair):
+    writer, reader = pair.channel(credit=None)
+    tasks = [asyncio.create_task(writer.send(bytes([number]))) for number in range(5)]
+    await turns()
+    reader.grant_first()
+    await asyncio.gather(*tasks)
+    writer.end()
+    assert [chunk.data[0] async for chunk in reader] == list(range(5))
+
+
+async def test_the_end_of_a_stream_without_items_waits_for_a_listener(pair: Pair):
+    writer, reader = pair.channel(credit=None)
+    writer.end()
+    await turns()
+    assert pair.near.open_count == 1
+    reader.grant_first()
+    assert [chunk async for chunk in reader] == []
+    assert pair.near.open_count == 0
+
+
+# Broken rules
+
+
+async def test_a_gap_fails_the_reader_and_stops_the_writer_and_nothing_else(pair: Pair):
+    writer, reader = pair.channel()
+    other = pair.far.open_reader(pair.far_link, "other", RELIABLE)
+    other.listen()
+    await writer.send(b"0")
+    writer._credit.sent += 1
+    await writer.send(b"2")
+    await turns()
+    assert (await anext(reader)).data == b"0"
+    with pytest.raises(RemoteProtocolError, match="item 2 came, 1 was due"):
+        await anext(reader)
+    with pytest.raises(BrokenError, match="takes no more"):
+        await writer.send(b"3")
+    assert pair.far.counts.broken == 1
+    other.deliver(Chunk("other", 0, b"fine"))
+    assert (await anext(other)).data == b"fine"
+
+
+async def test_a_grant_of_nothing_is_no_item(pair: Pair):
+    _, reader = pair.channel()
+    word = decode_chunk(encode_credit("c", Credit(0, 0)))
+    pair.far.receive(pair.far_link, RELIABLE, word)
+    assert not word.is_item
+    assert reader._half.received == 0
+
+
+async def test_items_before_the_grant_fail_the_stream(pair: Pair):
+    _, reader = pair.channel(credit=None)
+    pair.far.receive(pair.far_link, RELIABLE, Chunk("c", 0, b"early"))
+    reader.grant_first()
+    with pytest.raises(RemoteProtocolError):
+        await anext(reader)
+
+
+async def test_another_remote_has_no_word_in_a_channel(pair: Pair):
+    writer, reader = pair.channel()
+    stranger = FakeLink(ActrId("acme", "stranger", "1"))
+    for kind in (Kind.CANCEL, Kind.ERROR, Kind.END, Kind.ITEM):
+        chunk = Chunk(
+            "c", kind=kind, error=CallError(Code.ABORTED, "x") if kind is Kind.ERROR else None
+        )
+        pair.near.receive(stranger, RELIABLE, chunk)
+        pair.far.receive(stranger, RELIABLE, chunk)
+    pair.near.receive(stranger, RELIABLE, Chunk("c", kind=Kind.CREDIT, credit=Credit(5, 5)))
+    for _ in range(WINDOW):
+        await writer.send(b"x")
+    assert not writer._credit.may_send
+    writer.end()
+    assert len([chunk async for chunk in reader]) == WINDOW
+
+
+async def test_word_of_another_link_of_the_same_remote_is_not_taken(pair: Pair):
+    writer, reader = pair.channel()
+    successor = FakeLink(THERE)
+    pair.near.receive(successor, RELIABLE, Chunk("c", kind=Kind.CANCEL))
+    pair.near.fail_link(successor, BrokenError("another link"))
+    pair.far.receive(FakeLink(HERE), RELIABLE, Chunk("c", 0, b"strange"))
+    await writer.send(b"x")
+    await turns()
+    assert (await anext(reader)).data == b"x"
+
+
+async def test_a_channel_has_one_half_of_each_kind_to_one_remote(pair: Pair):
+    pair.channel()
+    with pytest.raises(BusyError):
+        pair.near.open_writer(pair.near_link, "c", RELIABLE, credit=FIRST)
+    with pytest.raises(BusyError):
+        pair.far.open_reader(pair.far_link, "c", RELIABLE)
+    assert (pair.near.open_count, pair.far.open_count) == (1, 1)
+
+
+@pytest.mark.parametrize("channel_id", ["", "x" * 65], ids=["empty", "65 characters"])
+async def test_a_channel_id_out_of_bounds_is_refused_here(pair: Pair, channel_id: str):
+    with pytest.raises(LimitError):
+        pair.named(name=channel_id)
+    with pytest.raises(LimitError):
+        StreamSubscribers(pair.far, Block().start).register(channel_id, print)
+    assert pair.near.open_count == 0
+
+
+# Named channels
+
+
+class Listener:
+    """A callback on the channel c, which holds items back until it is let go."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.block = Block()
+        self.subscribers = StreamSubscribers(pair.far, self.block.start)
+        self.heard: list[bytes] = []
+        self.may_go = asyncio.Event()
+        self.may_go.set()
+        self.unregister = self.subscribers.register("c", self.take)
+
+    async def take(self, chunk: Chunk, sender: object) -> None:
+        await self.may_go.wait()
+        self.heard.append(chunk.data)
+
+
+async def test_a_channel_that_is_ended_and_opened_again_loses_nothing(pair: Pair):
+    listener = Listener(pair)
+    listener.may_go.clear()
+    sent = []
+    for part in range(3):
+        writer = pair.named()
+        for number in range(WINDOW):
+            await writer.send(bytes([part, number]))
+            sent.append(bytes([part, number]))
+        writer.end()
+    await turns(WINDOW * 4)
+    listener.may_go.set()
+    await turns(WINDOW * 8)
+    assert listener.heard == sent
+    assert pair.near.open_count == pair.far.open_count == 0
+    assert not listener.block.tasks
+
+
+async def test_credit_for_an_earlier_opening_is_not_spent_by_a_later_one(pair: Pair):
+    pair.near_link.is_prompt = pair.far_link.is_prompt = False
+    listener = Listener(pair)
+    first = pair.named()
+    for _ in range(WINDOW // 2):
+        await first.send(b"1")
+    while pair.near_link.queue:
+        pair.near_link.deliver()
+    await turns(WINDOW * 2)  # all is taken, and two grants are on their way
+    assert len(pair.far_link.queue) == 2
+    listener.may_go.clear()
+    first.end()
+    second = pair.named()
+    while pair.far_link.queue:
+        pair.far_link.deliver()
+    for _ in range(WINDOW):
+        await second.send(b"2")
+    assert not second._credit.may_send
+    while pair.near_link.queue:
+        pair.near_link.deliver()
+    assert pair.far.counts.broken == 0
+    listener.unregister()
+    listener.may_go.set()
+
+
+async def test_a_channel_opened_in_the_turn_in_which_the_last_one_is_over_is_heard():
+    pair = Pair(is_prompt=False)
+    heard: list[bytes] = []
+    block = Block()
+    subscribers = StreamSubscribers(pair.far, block.start)
+    subscribers.register("c", lambda chunk, sender: heard.append(chunk.data))
+    for count in range(8):
+        # At each distance from the end: in the turn before the worker ends, in that, and after.
+        heard.clear()
+        first = pair.named()
+        await first.send(b"first")
+        first.end()
+        pair.near_link.deliver()
+        pair.near_link.deliver()
+        await turns(count)
+        second = pair.named()
+        await second.send(b"second")
+        pair.near_link.deliver()
+        await turns()
+        assert heard == [b"first", b"second"]
+        second.end()
+        pair.near_link.deliver()
+        await turns()
+    assert pair.near.open_count == pair.far.open_count == 0
+
+
+async def test_the_channel_of_a_process_that_has_restarted_is_none_of_its_predecessor():
+    pair = Pair()
+    heard: list[bytes] = []
+    subscribers = StreamSubscribers(pair.far, Block().start)
+    subscribers.register("c", lambda chunk, sender: heard.append(chunk.data))
+    await pair.named().send(b"before")
+    await turns()
+    pair.restart_near()
+    writer = pair.named()
+    for number in range(3 * WINDOW):
+        await asyncio.wait_for(writer.send(b"%d" % number), 5)
+    writer.end()
+    await turns(4 * WINDOW)
+    assert heard == [b"before", *(b"%d" % number for number in range(3 * WINDOW))]
+    assert pair.far.open_count == pair.near.open_count == 0
+
+
+@pytest.mark.parametrize("half", ["writer", "reader"])
+async def test_nothing_is_said_to_a_process_that_has_restarted(half: str):
+    pair = Pair(is_prompt=False)
+    if half == "reader":
+        pair.far.open_reader(pair.far_link, "c", RELIABLE).listen()
+    else:
+        pair.far.open_writer(pair.far_link, "c", RELIABLE, credit=FIRST)
+    pair.restart_near()
+    await turns()
+    assert not pair.far_link.queue
+
+
+async def test_an_item_that_waits_for_room_does_not_go_to_another_process():
+    pair = Pair(is_prompt=False)
+    pair.near_link.room.clear()
+    sending = asyncio.create_task(pair.named().send(b"for the old process"))
+    await turns()
+    pair.restart_far()
+    with pytest.raises(BrokenError):
+        await sending
+    assert not pair.near_link.queue
+
+
+async def test_an_opening_that_was_left_without_an_end_does_not_hold_up_the_next(pair: Pair):
+    heard: list[bytes] = []
+    block = Block()
+    subscribers = StreamSubscribers(pair.far, block.start)
+    subscribers.register("c", lambda chunk, sender: heard.append(chunk.data))
+    for opening in (1, 2):
+        item = encode_item("c", 0, b"%d" % opening, opening=opening)
+        pair.far.receive(pair.far_link, RELIABLE, decode_chunk(item))  # type: ignore[arg-type]
+    await turns()
+    assert heard == [b"1", b"2"]
+    assert pair.far.open_count == 1
+
+
+async def test_a_chunk_that_cannot_be_read_ends_its_stream_after_what_came(pair: Pair):
+    writer, reader = pair.channel()
+    await writer.send(b"before")
+    await turns()
+    pair.far.reject(pair.far_link, "c", 0, RemoteProtocolError("65 entries"))  # type: ignore[arg-type]
+    assert (await anext(reader)).data == b"before"
+    with pytest.raises(RemoteProtocolError):
+        await anext(reader)
+    await turns()
+    assert writer.is_stopped
+    assert pair.far.counts.broken == 1
+
+
+async def test_ended_channels_do_not_use_up_the_bound(pair: Pair):
+    subscribers = StreamSubscribers(pair.far, Block().start)
+    subscribers.register("c", lambda chunk, sender: None)
+    for _ in range(MAX_STREAMS_PER_REMOTE + 1):
+        writer = pair.named()
+        await writer.send(b"one")
+        writer.end()
+        await turns(5)
+    await turns()
+    assert pair.near.open_count == pair.far.open_count == 0
+
+
+async def test_a_channel_has_one_writer_at_a_time(pair: Pair):
+    Listener(pair)
+    writer = pair.named()
+    with pytest.raises(BusyError):
+        pair.named()
+    writer.end()
+    pair.named().end()
+
+
+async def test_openings_of_one_channel_that_wait_for_a_slow_callback_are_bounded(pair: Pair):
+    listener = Listener(pair)
+    listener.may_go.clear()
+    for _ in range(MAX_OPENINGS):
+        writer = pair.named()
+        await writer.send(b"x")
+        writer.end()
+    await turns(WINDOW)
+    writer = pair.named()
+    await writer.send(b"one too many")
+    await turns()
+    with pytest.raises(BrokenError):
+        await writer.send(b"more")
+    assert pair.far.counts.refused == 1
+    listener.may_go.set()
+    await turns(WINDOW)
+    assert listener.heard == [b"x"] * MAX_OPENINGS
+
+
+async def test_a_remote_with_too_many_halves_is_refused_a_named_channel_and_keeps_its_link(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(channels, "MAX_STREAMS_PER_REMOTE", 2)
+    Listener(pair)
+    for name in "ab":
+        pair.far.open_reader(pair.far_link, name, RELIABLE)
+    writer = pair.named()
+    await writer.send(b"x")
+    await turns()
+    with pytest.raises(BrokenError):
+        await writer.send(b"y")
+    assert pair.far.counts.refused == 1
+    assert pair.far.open_count == 2
+
+
+async def test_unregistering_stops_those_who_send(pair: Pair):
+    listener = Listener(pair)
+    writer = pair.named()
+    await writer.send(b"x")
+    await turns()
+    listener.unregister()
+    await turns()
+    with pytest.raises(BrokenError):
+        await writer.send(b"y")
+    assert not listener.block.tasks
+    assert pair.far.open_count == 0
+
+
+async def test_late_items_of_a_latency_first_channel_begin_no_other(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "LINGER", 0.0)
+    listener = Listener(pair)
+    writer = pair.named(LATENCY_FIRST)
+    late = encode_item("c", 1, b"late", opening=writer.opening)
+    await writer.send(b"in time")
+    writer._credit.sent = 2
+    writer.end()
+    await turns()
+    async with asyncio.timeout(5):
+        while pair.far.open_count or listener.block.tasks:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    pair.far.receive(pair.far_link, LATENCY_FIRST, decode_chunk(late))
+    assert pair.far.open_count == 0
+    assert pair.far.counts.unknown == 1
+
+
+async def test_the_end_of_a_latency_first_channel_that_overtakes_all_items_leaves_nothing(
+    pair: Pair,
+):
+    Listener(pair)
+    pair.far.receive(pair.far_link, RELIABLE, Chunk("c", 1, kind=Kind.END, opening=7))
+    pair.far.receive(pair.far_link, LATENCY_FIRST, Chunk("c", 0, b"late", opening=7))
+    assert pair.far.open_count == 0
+    pair.far.receive(pair.far_link, LATENCY_FIRST, Chunk("c", 0, b"next", opening=8))
+    assert pair.far.open_count == 1
+
+
+async def test_a_writer_that_numbers_no_openings_is_understood(pair: Pair):
+    listener = Listener(pair)
+    for text in (b"1", b"2"):
+        pair.far.receive(pair.far_link, RELIABLE, Chunk("c", 0, text))
+        pair.far.receive(pair.far_link, RELIABLE, Chunk("c", 1, kind=Kind.END))
+    await turns()
+    assert listener.heard == [b"1", b"2"]
+
+
+async def test_items_to_nobody_are_answered_once(pair: Pair):
+    writer = pair.named()
+    pair.near_link.is_prompt = False
+    for _ in range(10):
+        await writer.send(b"x")
+    pair.far_link.is_prompt = False
+    while pair.near_link.queue:
+        pair.near_link.deliver()
+    assert len(pair.far_link.queue) == 1
+    assert pair.far.counts.unknown == 10
+
+
+async def test_refusals_of_one_remote_push_out_none_of_another(pair: Pair):
+    streams, link = pair.far, pair.far_link
+    other = FakeLink(ActrId("acme", "other", "1"), is_prompt=False)
+    link.is_prompt = False
+    streams.receive(link, RELIABLE, Chunk("c", 0, b"x"))
+    for number in range(5000):
+        streams.receive(other, RELIABLE, Chunk(f"c{number}", 0, b"x"))
+    streams.receive(link, RELIABLE, Chunk("c", 1, b"x"))
+    assert len(link.queue) == 1
+    assert streams.came_early(link.remote, "c")
+    assert not streams.came_early(other.remote, "c0")
+    assert streams.came_early(other.remote, "c4999")
+
+
+async def test_openings_of_one_remote_push_out_none_of_another(pair: Pair):
+    Listener(pair)
+    streams, link = pair.far, pair.far_link
+    other = FakeLink(ActrId("acme", "other", "1"), is_prompt=False)
+    streams.receive(link, RELIABLE, Chunk("c", 1, kind=Kind.END, opening=7))
+    for number in range(5000):
+        streams.receive(other, RELIABLE, Chunk(f"c{number}", 1, kind=Kind.END, opening=7))
+    streams.receive(link, LATENCY_FIRST, Chunk("c", 0, b"late", opening=7))
+    assert streams.open_count == 0
+
+
+async def test_a_stream_that_ends_after_its_link_ends_quietly(pair: Pair):
+    """The far side leaves while a channel is open, and the link is gone before the halves are."""
+    writer, reader = pair.channel()
+    for half in (writer, reader):
+        half.link.is_shut = True
+    writer.end(CallError(Code.CANCELLED, "the handler has ended"))
+    reader.fail(BrokenError("the far side closed the link"))
+    reader.close()
+    assert writer.is_stopped
+    with pytest.raises(BrokenError):
+        await anext(reader)
+
+
+async def test_who_takes_nothing_for_longest_loses_its_stream_when_all_hold_too_much(pair: Pair):
+    pair.far.budget.max_bytes = 250_000
+    stands = pair.far.open_reader(pair.far_link, "stands", RELIABLE)  # type: ignore[arg-type]
+    moves = pair.far.open_reader(pair.far_link, "moves", RELIABLE)  # type: ignore[arg-type]
+    items = {reader: iter(range(10)) for reader in (stands, moves)}
+
+    def hear(reader: StreamReader) -> None:
+        item = Chunk(reader.channel_id, next(items[reader]), bytes(60_000), size=60_000)
+        pair.far.receive(pair.far_link, RELIABLE, item)  # type: ignore[arg-type]
+
+    for reader in (moves, stands):
+        reader.listen()
+        hear(reader)
+        hear(reader)
+    await anext(moves)
+    hear(moves)
+    assert stands.held_bytes == moves.held_bytes == 120_000
+    hear(moves)
+    assert (stands.held_bytes, moves.held_bytes) == (0, 180_000)
+    with pytest.raises(LimitError, match="held for all"):
+        await anext(stands)
+    assert [decode_chunk(word).kind for _, word in pair.far_link.queue] == [Kind.CANCEL]
+    pair.far.forget_reader(stands)
+    pair.far.forget_reader(moves)
+    assert pair.far.budget.held_bytes == 0

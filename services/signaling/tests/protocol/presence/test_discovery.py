@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from collections import Counter
+
+from actr_signaling.protocol.client.messages import Discover
+from actr_signaling.protocol.presence.discovery import rank
+from actr_signaling.protocol.presence.records import Entry, Load, Registration
+from signaling_kit.client import actor
+
+SERVICE = "chat.Room"
+
+
+def room(instance: int, load: Load | None = None, fingerprint: str = "aa") -> Entry:
+    return Entry(
+        registration=Registration(id=actor(f"room@{instance}"), services={SERVICE: fingerprint}),
+        load=load or Load(),
+        epoch=1,
+        session="s",
+        replica="r",
+    )
+
+
+def query(**fields: object) -> Discover:
+    asked: dict[str, object] = {
+        "actr_type": "",
+        "service": SERVICE,
+        "fingerprint": "",
+        "stickiness": "",
+        "limit": 16,
+    }
+    return Discover(**{**asked, **fields})  # type: ignore[arg-type]
+
+
+def instances(found: list[Entry]) -> list[str]:
+    return [entry.registration.id.instance for entry in found]
+
+
+def test_the_smaller_backlog_comes_first_then_the_larger_reserve() -> None:
+    rooms = [room(1, Load(100, 1.0)), room(2, Load(1, 0.2)), room(3, Load(1, 0.9))]
+    assert instances(rank(rooms, query(), asker="a")) == ["3", "2", "1"]
+
+
+def test_an_exact_fingerprint_comes_before_a_smaller_load() -> None:
+    rooms = [room(1, Load(100)), room(2, Load(0), "bb")]
+    assert instances(rank(rooms, query(fingerprint="aa"), asker="a")) == ["1", "2"]
+    assert instances(rank(rooms, query(fingerprint="cc"), asker="a")) == ["2", "1"]
+
+
+def test_the_same_key_finds_the_same_actor_while_it_is_there() -> None:
+    rooms = [room(number, Load(number)) for number in range(20)]
+    best = {key: rank(rooms, query(stickiness=key), asker="a")[0] for key in map(str, range(50))}
+    assert len({entry.text for entry in best.values()}) > 10
+    gone = best["7"]
+    left = [entry for entry in rooms if entry is not gone]
+    for key, entry in best.items():
+        now = rank(left, query(stickiness=key), asker="another")[0]
+        assert (now is entry) is (entry is not gone)
+
+
+def test_equals_are_spread_over_askers() -> None:
+    rooms = [room(number) for number in range(4)]
+    first = Counter(rank(rooms, query(limit=1), asker=str(n))[0].text for n in range(200))
+    assert len(first) == 4
+    assert min(first.values()) > 20
+
+
+def test_at_most_the_limit_is_found() -> None:
+    rooms = [room(number) for number in range(9)]
+    assert len(rank(rooms, query(limit=3), asker="a")) == 3

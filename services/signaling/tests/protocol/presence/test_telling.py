@@ -1,0 +1,111 @@
+"""What watchers are told when changes come faster than they are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actr_signaling.protocol.presence.records import Entry, Load, Registration
+from actr_signaling.protocol.presence.telling import Pending
+from actr_signaling.protocol.presence.view import Kind, Moved, Presence, Reason
+from signaling_kit.client import actor
+
+
+def entry(text: str = "a", epoch: int = 1, **fields: object) -> Entry:
+    registration = Registration(id=actor(text), **fields)  # type: ignore[arg-type]
+    return Entry(
+        registration=registration, load=Load(), epoch=epoch, session=f"s{epoch}", replica="r1"
+    )
+
+
+def told_of(pending: Pending) -> list[tuple[str, str, int]]:
+    found = []
+    while pending:
+        found += [(t.kind.name, t.entry.text, t.version) for t in pending.take().told]
+    return found
+
+
+def test_an_actor_that_changes_often_is_told_once_as_it_is_now() -> None:
+    presence, pending = Presence(), Pending()
+    for number in range(1, 50):
+        for moved in presence.put(entry(epoch=number, incarnation=number), 10 * number):
+            pending.add(moved)
+    assert told_of(pending) == [("JOIN", entry().text, 490)]
+
+
+def test_who_came_and_went_meanwhile_is_not_told() -> None:
+    presence, pending = Presence(), Pending()
+    moves = presence.put(entry(), 10) + presence.remove(entry().text, 1, Reason.CLOSED, 12)
+    for moved in moves:
+        pending.add(moved)
+    assert told_of(pending) == []
+
+
+def test_another_start_is_still_a_leave_and_a_join() -> None:
+    pending = Pending()
+    old, new = entry(incarnation=1), entry(epoch=9, incarnation=9)
+    pending.add(Moved(old.text, old, replace(old, epoch=5), 10))
+    pending.add(Moved(old.text, replace(old, epoch=5), new, 20))
+    assert told_of(pending) == [("LEAVE", old.text, 19), ("JOIN", old.text, 20)]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["put", "remove", "tell", "tell all"]),
+        st.sampled_from(["a", "b", "c"]),
+        st.integers(1, 6),
+        st.booleans(),
+        st.integers(0, 2),
+    ),
+    max_size=60,
+)
+
+
+class Listener:
+    """Hears what is told, and holds it against what may be told."""
+
+    def __init__(self, pending: Pending) -> None:
+        self.known: dict[str, Entry] = {}
+        self._pending = pending
+        self._version = 0
+
+    def hear_one(self) -> None:
+        for told in self._pending.take().told:
+            assert told.version > self._version
+            self._version = told.version
+            if told.kind is Kind.LEAVE:
+                assert told.reason is not None
+                del self.known[told.entry.text]
+            else:
+                assert (told.entry.text in self.known) is (told.kind is Kind.UPDATE)
+                self.known[told.entry.text] = told.entry
+
+    def hear_all(self) -> None:
+        while self._pending:
+            self.hear_one()
+
+
+@given(STEPS)
+def test_who_hears_late_knows_in_the_end_what_is_and_versions_rise(
+    steps: list[tuple[str, str, int, bool, int]],
+) -> None:
+    presence, pending = Presence(), Pending()
+    listener = Listener(pending)
+    for number, (step, name, epoch, flag, incarnation) in enumerate(steps, 1):
+        item = entry(name, epoch, is_hidden=flag, incarnation=incarnation)
+        moves: list[Moved] = []
+        if step == "put":
+            moves = presence.put(item, 2 * number)
+        elif step == "remove":
+            moves = presence.remove(item.text, epoch, Reason.CLOSED, 2 * number)
+        elif step == "tell all":
+            listener.hear_all()
+        elif pending:
+            listener.hear_one()
+        for moved in moves:
+            pending.add(moved)
+    listener.hear_all()
+    there = {one.text: one for one in presence.members("default")}
+    assert listener.known == there

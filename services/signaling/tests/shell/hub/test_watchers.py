@@ -1,0 +1,272 @@
+"""Who is told what, when changes come faster than they are told or read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from google.protobuf import json_format
+
+from actr import signaling_pb2 as pb
+from actr_signaling.errors import Close
+from actr_signaling.hub.watchers import Watchers
+from actr_signaling.protocol.client import messages
+from actr_signaling.protocol.client.limits import Terms
+from actr_signaling.protocol.client.session import Challenge, Session
+from actr_signaling.protocol.presence.records import Entry, Load, Registration
+from actr_signaling.protocol.presence.view import Presence, Reason
+from signaling_kit.client import PATIENCE, actor, texts
+
+
+class Watcher:
+    """A connection without a socket that has proven who it is."""
+
+    def __init__(self, name: str = "w") -> None:
+        self.session = Session(Challenge(server_id="s", nonce=b"", secret_of=None), Terms(), 0.0)
+        self.session.receive(messages.Authenticate(actor(name), b""), 1, 0.0)
+        self.is_slow = False
+        self.is_json = False
+        self.is_cut = False
+        self.heard: list[pb.ServerMessage] = []
+        self.news = asyncio.Event()
+
+    def send(self, data: bytes | str) -> bool:
+        if isinstance(data, str):
+            self.heard.append(json_format.Parse(data, pb.ServerMessage()))
+        else:
+            self.heard.append(pb.ServerMessage.FromString(data))
+        self.news.set()
+        return True
+
+    def end(self, code: Close, message: str) -> None:
+        del code, message
+        self.is_cut = True
+
+    def events(self) -> list[tuple[str, int, int]]:
+        """Kind, version and epoch of each event."""
+        return [
+            (pb.PresenceEvent.Kind.Name(one.presence.kind), one.presence.version,
+             one.presence.presence.epoch)
+            for one in self.heard
+            if one.HasField("presence")
+        ]  # fmt: skip
+
+    async def hears(self, count: int) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while len(self.events()) < count:
+                self.news.clear()
+                await self.news.wait()
+
+
+class View:
+    """Presence and its watchers, as a hub joins them."""
+
+    def __init__(self) -> None:
+        self.presence = Presence()
+        self.watchers = Watchers(self.presence)
+        self.version = 100
+
+    def put(self, name: str, epoch: int, **fields: object) -> Entry:
+        registration = Registration(id=actor(name), **fields)  # type: ignore[arg-type]
+        entry = Entry(registration=registration, load=Load(), epoch=epoch, session="x", replica="r")
+        self.version += 2
+        self.watchers.changed(self.presence.put(entry, self.version))
+        return entry
+
+    def remove(self, entry: Entry) -> None:
+        self.version += 2
+        moves = self.presence.remove(entry.text, entry.epoch, Reason.CLOSED, self.version)
+        self.watchers.changed(moves)
+
+    def watching(self, name: str = "w", actr_type: str = "") -> Watcher:
+        watcher = Watcher(name)
+        watcher.session.watches.add(actr_type)
+        self.watchers.watch(watcher, actr_type, 1)  # type: ignore[arg-type]
+        return watcher
+
+
+@pytest.fixture
+def view() -> Iterator[View]:
+    return View()
+
+
+async def test_a_lone_change_is_told_at_once(view: View) -> None:
+    watcher = view.watching()
+    view.put("a", 1)
+    assert watcher.events() == [("JOIN", 102, 1)]
+
+
+async def test_a_thousand_changes_of_one_actor_are_told_as_few(view: View) -> None:
+    watcher = view.watching()
+    view.put("a", 1, incarnation=1)
+    for number in range(2, 1_001):
+        view.put("a", number, incarnation=number)
+    await watcher.hears(3)
+    assert watcher.events() == [("JOIN", 102, 1), ("LEAVE", 2099, 1), ("JOIN", 2100, 1_000)]
+
+
+async def test_a_snapshot_shows_what_watchers_know_and_events_go_on_from_there(
+    view: View,
+) -> None:
+    view.put("a", 1)
+    gone = view.put("b", 1)  # from here on changes wait
+    view.remove(gone)
+    view.put("a", 2)
+    late = view.watching()
+    snapshot = late.heard[0].snapshot
+    assert texts(snapshot.present) == {actor("a").text}
+    assert [one.epoch for one in snapshot.present] == [1]
+    await late.hears(1)
+    assert late.events() == [("UPDATE", 108, 2)]
+    assert snapshot.version < 108
+    again = view.watching("again").heard[0].snapshot
+    assert (again.version, [one.epoch for one in again.present]) == (108, [2])
+
+
+async def test_who_is_slow_is_told_the_newest_when_it_has_read(view: View) -> None:
+    slow, quick = view.watching("slow"), view.watching("quick")
+    view.put("a", 1)
+    slow.is_slow = True
+    for epoch in (2, 3, 4):
+        view.put("a", epoch)
+        await quick.hears(epoch)
+    assert slow.events() == [("JOIN", 102, 1)]
+    slow.is_slow = False
+    view.watchers.catch_up(slow)  # type: ignore[arg-type]
+    assert slow.events() == [("JOIN", 102, 1), ("UPDATE", 108, 4)]
+    view.put("a", 5)
+    await slow.hears(3)
+    assert slow.events()[-1] == ("UPDATE", 110, 5)
+
+
+async def test_who_is_slow_again_while_it_catches_up_hears_the_rest_later(view: View) -> None:
+    slow, quick = view.watching("slow"), view.watching("quick")
+    slow.is_slow = True
+    for name in ("a", "b"):
+        view.put(name, 1)
+    await quick.hears(2)
+    slow.is_slow = False
+    send = slow.send
+
+    def send_and_lag(data: bytes) -> bool:
+        slow.is_slow = True
+        return send(data)
+
+    slow.send = send_and_lag  # type: ignore[method-assign]
+    view.watchers.catch_up(slow)  # type: ignore[arg-type]
+    assert [version for _, version, _ in slow.events()] == [102]
+    view.put("c", 1)
+    await quick.hears(3)
+    slow.send = send  # type: ignore[method-assign]
+    slow.is_slow = False
+    view.watchers.catch_up(slow)  # type: ignore[arg-type]
+    assert [version for _, version, _ in slow.events()] == [102, 104, 106]
+    assert not view.watchers._crier._slow
+
+
+async def test_who_leaves_while_it_is_slow_leaves_nothing_behind(view: View) -> None:
+    slow = view.watching()
+    slow.is_slow = True
+    view.put("a", 1)
+    view.watchers.forget(slow)  # type: ignore[arg-type]
+    assert not view.watchers._crier._slow
+    assert not view.watchers._watchers
+
+
+async def test_a_snapshot_that_nothing_changes_is_written_once(view: View) -> None:
+    view.put("a", 1)
+    view.watching()
+    body = view.watchers._snapshots["default", ""]
+    view.watching("other")
+    assert view.watchers._snapshots["default", ""] is body
+    view.put("b", 1)
+    await view.watching("third").hears(1)
+    assert texts(view.watching("fourth").heard[0].snapshot.present) == {
+        actor("a").text,
+        actor("b").text,
+    }
+
+
+async def test_however_many_watch_others_have_their_turn_between(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actr_signaling.hub.crier.TELLING", 0.0)
+    crowd = [view.watching(f"w{number}") for number in range(50)]
+    view.put("a", 1)
+    told = [len(watcher.events()) for watcher in crowd]
+    assert sum(told) == 1, "one turn told all of them"
+    for watcher in crowd:
+        await watcher.hears(1)
+    assert [len(watcher.events()) for watcher in crowd] == [1] * 50
+
+
+async def test_who_asks_while_a_change_is_told_hears_of_it_once(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actr_signaling.hub.crier.TELLING", 0.0)
+    crowd = [view.watching(f"w{number}") for number in range(5)]
+    view.put("a", 1)
+    view.watchers.watch(crowd[3], "", 2)  # type: ignore[arg-type]
+    assert crowd[3].heard[-1].snapshot.version == 102
+    view.put("b", 1)
+    for watcher in crowd[:3]:
+        await watcher.hears(2)
+    await crowd[3].hears(1)
+    assert [version for _, version, _ in crowd[3].events()] == [104]
+
+
+async def test_who_asks_for_another_type_while_a_change_is_told_still_hears_of_it(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actr_signaling.hub.crier.TELLING", 0.0)
+    crowd = [view.watching(f"w{number}") for number in range(5)]
+    view.put("a", 1)
+    crowd[3].session.watches.add("acme:other")
+    view.watchers.watch(crowd[3], "acme:other", 2)  # type: ignore[arg-type]
+    await crowd[3].hears(1)
+    assert crowd[3].events() == crowd[0].events()
+
+
+async def test_who_has_missed_much_catches_up_in_many_turns(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, quick = view.watching("slow"), view.watching("quick")
+    slow.is_slow = True
+    for number in range(30):
+        view.put(f"a{number}", 1)
+    await quick.hears(30)
+    steps = iter(range(1000))
+    monkeypatch.setattr("actr_signaling.hub.crier.perf_counter", lambda: next(steps))
+    slow.is_slow = False
+    view.watchers.catch_up(slow)  # type: ignore[arg-type]
+    assert len(slow.events()) < 30, "one turn told all of it"
+    monkeypatch.undo()
+    await slow.hears(30)
+    assert not view.watchers._crier._missed
+
+
+async def test_of_those_who_read_nothing_the_one_with_most_is_cut(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actr_signaling.hub.crier.MAX_MISSED", 20)
+    quick, slow = view.watching("quick"), view.watching("slow")
+    slow.is_slow = True
+    for number in range(21):
+        view.put(f"a{number}", 1)
+    await quick.hears(21)
+    assert slow.is_cut
+    assert not quick.is_cut
+
+
+async def test_a_watcher_in_json_form_hears_the_same(view: View) -> None:
+    watcher, other = Watcher("json"), view.watching()
+    watcher.is_json = True
+    watcher.session.watches.add("")
+    view.put("a", 1, metadata={"k": "\u00e9"})
+    view.watchers.watch(watcher, "", 1)  # type: ignore[arg-type]
+    assert [one.metadata["k"] for one in watcher.heard[0].snapshot.present] == ["\u00e9"]
+    view.put("b", 2)
+    await other.hears(2)
+    await watcher.hears(1)
+    assert watcher.events() == other.events()[1:]

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from actr_signaling.web import doors, guard
+from actr_signaling.web.doors import Doors, network_of
+from signaling_kit.client import PATIENCE, Client, serve
+
+
+def test_doors_count_in_and_out() -> None:
+    doors = Doors(max_connections=3, max_per_address=2)
+    assert doors.enter("x", 0.0)
+    assert doors.enter("x", 0.0)
+    assert not doors.enter("x", 0.0)
+    assert doors.enter("y", 0.0)
+    assert not doors.enter("z", 0.0)
+    doors.leave("x")
+    assert doors.enter("z", 0.0)
+
+
+def test_doors_let_an_address_in_at_its_rate() -> None:
+    doors = Doors(rate_per_address=1, burst_per_address=2)
+    assert [doors.enter("x", 0.0) for _ in range(3)] == [True, True, False]
+    assert doors.enter("y", 0.0)
+    assert doors.enter("x", 1.0)
+
+
+def test_doors_remember_a_bounded_number_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actr_signaling.web.doors._MAX_ADDRESSES", 2)
+    doors = Doors(rate_per_address=1, burst_per_address=1)
+    for address in ("x", "y", "z"):
+        assert doors.enter(address, 0.0)
+    assert not doors.enter("z", 0.0)
+    assert doors.enter("x", 0.0)
+
+
+def test_when_places_are_scarce_an_address_with_many_gets_no_more() -> None:
+    made = Doors(max_connections=128, max_per_address=128, rate_per_address=10**9)
+    for number in range(96):
+        assert made.enter("many" if number < 90 else f"other {number}", 0.0)
+    assert not made.enter("many", 0.0)
+    assert made.enter("new", 0.0)
+
+
+def test_of_too_many_that_say_nothing_the_oldest_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "MAX_SILENT_PER_ADDRESS", 2)
+    made, cut = Doors(), list[int]()
+    for number in range(4):
+        made.listen("x", number, lambda number=number: cut.append(number))  # type: ignore[misc]
+    assert cut == [0, 1]
+    made.heard("x", 2)
+    made.heard("x", 2)
+    made.listen("x", 4, lambda: cut.append(4))
+    assert cut == [0, 1]
+
+
+def test_of_too_many_over_all_the_address_with_most_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "MAX_SILENT", 3)
+    made, cut = Doors(), list[str]()
+    for name in ("one", "many 1", "many 2", "other"):
+        made.listen(name.split()[0], name, lambda name=name: cut.append(name))  # type: ignore[misc]
+    assert cut == ["many 1"]
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("2001:db8:0:0:ffff::9", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("", ""),
+    ],
+)
+def test_an_address_of_ipv6_is_its_network(host: str, expected: str) -> None:
+    assert network_of(host) == expected
+
+
+async def open_raw(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, _, port = url.removeprefix("ws://").partition("/")[0].partition(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+async def answer_to(url: str, data: bytes) -> bytes:
+    """All that is answered until the service ends the connection."""
+    reader, writer = await open_raw(url)
+    writer.write(data)
+    answer = b""
+    with contextlib.suppress(ConnectionResetError):
+        async with asyncio.timeout(PATIENCE):
+            while part := await reader.read(1 << 16):
+                answer += part
+    writer.close()
+    return answer
+
+
+UPGRADE = (
+    b"GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: %b\r\n%b\r\n"
+)
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nhost:"], ids=["nothing", "half a head"])
+async def test_who_sends_no_whole_request_head_is_told_so_and_cut(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(guard, "REQUEST_SECONDS", 0.2)
+    async with serve() as replica:
+        kept = await Client.registered_as(replica.url, "a")
+        assert (await answer_to(replica.url, sent)).startswith(b"HTTP/1.1 408 ")
+        assert (await kept.subscribe()).version  # a WebSocket is not under that time-out
+
+
+@pytest.mark.service
+async def test_a_body_that_trickles_holds_a_connection_no_longer_than_a_head(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(guard, "REQUEST_SECONDS", 0.2)
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx"
+    async with serve() as replica:
+        assert b'"ok"' in await answer_to(replica.url, head)
+
+
+@pytest.mark.service
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        (UPGRADE % (b"13", b"X: %b\r\n" % (b"x" * 9_000)), b"431"),
+        (UPGRADE % (b"13", b"X: 1\r\n" * 200), b"431"),
+        (UPGRADE % (b"13", b"X: %b" % (b"x" * 300_000)), b"431"),
+        (b"GET /healthz HTTP/1.1\r\nX: %b\r\n\r\n" % (b"x" * 9_000), b"431"),
+        (UPGRADE % (b"12", b""), b"426"),
+        (b"GET /v1/ws HTTP/1.1\r\nHost: x\r\n\r\n", b"426"),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", b"400"),
+        (b"noise\r\n\r\n", b"400"),
+        (b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", b"405"),
+    ],
+    ids=[
+        "an upgrade with a head over 8 KiB",
+        "an upgrade with 200 headers",
+        "an upgrade without an end",
+        "a page with a head over 8 KiB",
+        "another version",
+        "no upgrade",
+        "no host",
+        "noise",
+        "another method",
+    ],
+)
+async def test_a_request_that_is_none_is_answered_and_its_place_comes_free(
+    request_head: bytes, status: bytes
+) -> None:
+    async with serve(max_connections=1) as replica:
+        answer = await answer_to(replica.url, request_head)
+        assert answer.startswith(b"HTTP/1.1 " + status)
+        if status == b"426":
+            assert b"sec-websocket-version: 13" in answer.lower()
+        async with asyncio.timeout(PATIENCE):
+            client = await until_let_in(replica.url)
+        await client.close()
+
+
+async def until_let_in(url: str) -> Client:
+    """The place of a connection comes free a moment after its end is seen here."""
+    while True:
+        try:
+            return await Client.open(url)
+        except InvalidStatus:
+            await asyncio.sleep(0)
+
+
+@pytest.mark.service
+async def test_a_connection_has_one_request() -> None:
+    page = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with serve() as replica:
+        answer = await answer_to(replica.url, page * 3)
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert b"connection: close" in answer.lower()
+
+
+@pytest.mark.service
+async def test_connections_over_the_limit_are_turned_away_and_the_place_comes_free() -> None:
+    async with serve(max_connections=2) as replica:
+        first = await Client.open(replica.url)
+        second = await Client.open(replica.url)
+        with pytest.raises(InvalidStatus) as refused:
+            await connect(replica.url)
+        assert refused.value.response.status_code == 503
+        await first.close()
+        third = await Client.open(replica.url)
+        assert third.hello.nonce
+        for client in (second, third):
+            await client.close()
