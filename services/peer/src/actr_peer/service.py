@@ -1,4 +1,4 @@
-"""What generated code is written against: methods, services, clients, callers (spec 5).
+"""What generated code is written against: methods, services, clients, callers (docs/codegen.md).
 
 A generated module holds, for each service, a subclass of :class:`Service` with one abstract
 handler per method, a subclass of :class:`Client` with one typed method per RPC, and the

@@ -1,4 +1,4 @@
-"""Every error this service raises on purpose, with the WebSocket close code of each (spec 9).
+"""Every error this service raises on purpose, with the WebSocket close code of each.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What a handler may do besides answering (spec 3.5). Fast-path callbacks get no Context."""
+"""What a handler may do besides answering. Fast-path callbacks get no Context."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Runs the workload's handlers: from the mailbox, from streams, from inside the process.
 
 This is the boundary to the user's code, one of two places that catch every exception: a
-handler's failure becomes an error reply and the actor lives on (spec 3.4).
+handler's failure becomes an error reply and the actor lives on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Both receiving ends inside the process: the workload's and the shell's (spec 3.2).
+"""Both receiving ends inside the process: the workload's and the shell's.
 
 Calls to the workload take their turn in the scheduler with those from the mailbox. Calls to the
 shell run one at a time, signal first; a shell that serves nothing answers UNIMPLEMENTED.

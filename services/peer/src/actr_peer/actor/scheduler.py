@@ -1,4 +1,4 @@
-"""One message at a time, as actors do; more where conflict keys say so (spec 3.4).
+"""One message at a time, as actors do; more where conflict keys say so.
 
 Requests come from the mailbox in bursts, jobs from inside the process. A handler's coroutine is
 stepped where it stands and gets a task only if it waits. The reply goes out at once, and the

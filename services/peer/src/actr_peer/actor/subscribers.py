@@ -1,4 +1,4 @@
-"""Fast-path callbacks: streams by channel id, media by track id (spec 3.4).
+"""Fast-path callbacks: streams by channel id, media by track id.
 
 Each source has its own bounded queue and its own worker, so one slow callback holds up its own
 source only, and a failing one is counted and goes on with the next item. There is no Context:

@@ -1,6 +1,6 @@
 """What a node needs to know, as plain values; ``settings`` fills it from files and environment.
 
-No key chooses a lane: lanes follow from the contract (spec 10).
+No key chooses a lane: lanes follow from the contract.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a workload may want to hear besides requests (spec 3.5).
+"""What a workload may want to hear besides requests.
 
 A workload has any of the methods of :class:`Hooks`, by deriving from it or just by having
 them. A hook that fails is logged and isolated, except ``on_start``, which fails the start.

@@ -1,4 +1,4 @@
-"""One actor's process: owns every layer, starts them bottom up, ends them top down (spec 3.5)."""
+"""One actor's process: owns every layer, starts them bottom up, ends them top down."""
 
 from __future__ import annotations
 

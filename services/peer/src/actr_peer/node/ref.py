@@ -1,4 +1,4 @@
-"""The shell's handle on a running actor (spec 3.5)."""
+"""The shell's handle on a running actor."""
 
 from __future__ import annotations
 

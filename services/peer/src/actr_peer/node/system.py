@@ -1,4 +1,4 @@
-"""``System(config) → attach(workload) → Node → start() → ActrRef`` (spec 3.5)."""
+"""``System(config) → attach(workload) → Node → start() → ActrRef``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sans-I/O: who an actor is (spec 4).
+"""Sans-I/O: who an actor is (docs/protocol/identity.md).
 
 Text form::
 

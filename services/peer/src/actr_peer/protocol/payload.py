@@ -1,4 +1,4 @@
-"""Sans-I/O: the five payload types and the one table that everybody reads (spec 1, 3.2).
+"""Sans-I/O: the five payload types and the one table that everybody reads (docs/architecture.md).
 
 A value is the byte on the wire, the id of the data channel, and the index of a lane's slot.
 """
@@ -74,7 +74,7 @@ TRAFFIC: Mapping[PayloadType, Traffic] = MappingProxyType(
         PayloadType.STREAM_RELIABLE: Traffic(
             path=Path.FAST, wires=_BOTH, overflow=Overflow.WAIT, is_ordered=True, rank=3, tries=1
         ),
-        # WebRTC forbids a retransmit limit beside the lifetime (spec 15.4).
+        # WebRTC forbids a retransmit limit beside the lifetime (RFC 8832, 5.1).
         PayloadType.STREAM_LATENCY_FIRST: Traffic(
             path=Path.FAST,
             wires=_BOTH,

@@ -1,4 +1,4 @@
-"""Calls that wait for their reply: request id to waiter (spec 3.3).
+"""Calls that wait for their reply: request id to waiter.
 
 Replies are matched here, before the mailbox and by the authenticated remote: nobody but the
 callee can answer a call. A late or unknown reply is counted and dropped.

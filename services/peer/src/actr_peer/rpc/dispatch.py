@@ -1,4 +1,4 @@
-"""Where an arriving message goes: one table over payload type and direction (spec 3.4).
+"""Where an arriving message goes: one table over payload type and direction.
 
 Requests and tells go to the mailbox, replies to the pending calls, chunks to the stream
 channels. The dispatcher knows none of them: the node hands it what to call, so that inbound

@@ -1,4 +1,4 @@
-"""Durable calls on their way: sent in order, again after every loss, until answered (spec 8).
+"""Durable calls on their way: sent in order, again after every loss, until answered.
 
 The outbox keeps them; here they meet the links. Each new link to a remote first gets all calls
 that the remote has not answered, in the order of their numbers, so that calls of one caller

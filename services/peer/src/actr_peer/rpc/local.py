@@ -1,4 +1,4 @@
-"""The gate inside a process: the same calls as to a remote, with no serialization (spec 3.2)."""
+"""The gate inside a process: the same calls as to a remote, with no serialization."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate to a remote actor: calls, tells and streams leave here (spec 3.3).
+"""The gate to a remote actor: calls, tells and streams leave here.
 
 One deadline covers connecting, sending, retries and waiting. A retry carries the same request
 id, so that the callee's mailbox knows it. Cancelling a call cancels its handler.

@@ -1,4 +1,4 @@
-"""Lanes that a tell holds up, because the mailbox has no room for it (spec 3.4).
+"""Lanes that a tell holds up, because the mailbox has no room for it.
 
 A call that is refused hears of it; a tell has nobody to hear, so it is offered again until it is
 stored, and what comes behind it on its lane waits, so that the sender's order holds. None of it

@@ -1,4 +1,4 @@
-"""A lane: one payload type's way to one remote, whatever wire is below (spec 3.2)."""
+"""A lane: one payload type's way to one remote, whatever wire is below."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A link: all that concerns one remote: its session, its lanes, its wires (spec 3.2, 8).
+"""A link: all that concerns one remote: its session, its lanes, its wires.
 
 ::
 

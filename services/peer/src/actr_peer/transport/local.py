@@ -1,4 +1,4 @@
-"""The in-process transport: shell and workload in one process, objects instead of bytes (spec 3.2).
+"""The in-process transport: shell and workload in one process, objects instead of bytes.
 
 Each direction is a :class:`LocalEnd` with a lane for each of the two request types. The very object
 that was sent arrives. There is no wire layer below.

@@ -1,4 +1,4 @@
-"""The wires of one link: dialled all at once, kept, mended, given up (spec 3.2).
+"""The wires of one link: dialled all at once, kept, mended, given up.
 
 What to do is decided in :mod:`actr_peer.protocol.session.wire_policy`; this does it. Dials are
 tasks of the transport, one per kind, so that one which hangs delays no other.

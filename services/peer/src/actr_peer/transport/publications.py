@@ -2,7 +2,7 @@
 
 A track is *live* while a WebRTC wire carries it, and *suspended* while there is none: its source
 is not read meanwhile. On the next wire it goes on with the same track id; that wire's receiver
-asks for a key frame. Media has no byte lane: it is never put on a WebSocket (spec 7).
+asks for a key frame. Media has no byte lane: it is never put on a WebSocket (docs/media.md).
 """
 
 from __future__ import annotations

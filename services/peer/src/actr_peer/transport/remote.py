@@ -1,4 +1,4 @@
-"""The way to other processes: one link per remote, made on demand (spec 3.2)."""
+"""The way to other processes: one link per remote, made on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every wire is, whatever carries it (spec 3.1).
+"""What every wire is, whatever carries it.
 
 A wire moves whole messages on numbered channels between two processes. It knows nothing of
 lanes, envelopes or actors' code. Events are plain synchronous calls on the sink, made on the

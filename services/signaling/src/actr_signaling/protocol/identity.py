@@ -1,4 +1,4 @@
-"""Sans-I/O: who an actor is (spec 4), in the form ``manufacturer:name@instance:realm``."""
+"""Sans-I/O: who an actor is: ``manufacturer:name@instance:realm`` (docs/protocol/identity.md)."""
 
 from __future__ import annotations
 

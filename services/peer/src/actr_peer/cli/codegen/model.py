@@ -1,4 +1,4 @@
-"""Descriptors to services and methods with resolved payload types; pure (spec 4).
+"""Descriptors to services and methods with resolved payload types; pure (docs/codegen.md).
 
 A fault in the contract is a :class:`Problem` with file, line, service and method, and what is
 allowed there. All problems are found in one pass, so that one run of the compiler shows them all.

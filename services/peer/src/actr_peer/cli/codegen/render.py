@@ -1,4 +1,4 @@
-"""The model as Python text: one ``*_actr.py`` per .proto file (spec 5)."""
+"""The model as Python text: one ``*_actr.py`` per .proto file (docs/codegen.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a method's options mean, and which of them do not fit it (spec 4).
+"""What a method's options mean, and which of them do not fit it (docs/codegen.md).
 
 Each rule returns the value that holds; where the contract is wrong it says so through
 ``refuse`` and returns the default, so that the faults after it are found too.

@@ -1,4 +1,4 @@
-"""Configuration: defaults, then ``actr.toml``, then the environment (spec 10).
+"""Configuration: defaults, then ``actr.toml``, then the environment (README.md).
 
 Every key ``[section] key`` is also ``ACTR_SECTION__KEY``. The file is ``actr.toml`` in the
 current directory where there is one, or what ``ACTR_CONFIG`` names. Secrets are files: a key

@@ -1,4 +1,4 @@
-"""Sans-I/O: who may enter the mailbox, and who waits at its door (spec 3.4).
+"""Sans-I/O: who may enter the mailbox, and who waits at its door (docs/mailbox.md).
 
 A tenth of the room is kept for RPC_SIGNAL. Who finds no room waits, in order of arrival, and
 has no acknowledgement: that is what pushes a sender back. Nothing is lost.

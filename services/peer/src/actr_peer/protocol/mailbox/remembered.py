@@ -1,4 +1,4 @@
-"""Sans-I/O: which finished requests are remembered, and for how long (spec 3.4, 8).
+"""Sans-I/O: which finished requests are remembered, and for how long (docs/mailbox.md).
 
 A call that is not durable is remembered for a time, a durable one until its caller's low-water
 mark passes it. Both are bounded in number and bytes; where there is no room for another durable

@@ -1,4 +1,4 @@
-"""Sans-I/O: what the mailbox admits, remembers and gives up on (spec 3.4, 8).
+"""Sans-I/O: what the mailbox admits, remembers and gives up on (docs/mailbox.md).
 
 A request goes through the states of :class:`State`::
 

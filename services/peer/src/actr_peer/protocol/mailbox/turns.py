@@ -1,4 +1,4 @@
-"""Sans-I/O: whose turn it is (spec 3.4).
+"""Sans-I/O: whose turn it is.
 
 Two priorities, and within them the order of arrival. Items without a conflict key run alone,
 as actors do; items with one run beside those of other keys, and in order with those of the

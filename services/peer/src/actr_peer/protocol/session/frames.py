@@ -1,4 +1,4 @@
-"""Sans-I/O: the frames that a lane session puts into wire messages (spec 8).
+"""Sans-I/O: the frames that a lane session puts into wire messages.
 
 A wire message on channel ``c`` is one or more frames, one after the other, network byte order;
 a DATA frame belongs to lane ``c``, a REPLY frame to the reply lane ``4 + c``. Layouts, with

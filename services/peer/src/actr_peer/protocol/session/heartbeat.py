@@ -1,4 +1,4 @@
-"""Sans-I/O: whether one wire is alive, told by its own round trips (spec 8).
+"""Sans-I/O: whether one wire is alive, told by its own round trips.
 
 A wire that accepts every send is not thereby alive: the WebRTC library notices a dead path after
 about 30 s. So each wire is pinged, often while there is traffic, seldom while there is none.

@@ -1,4 +1,4 @@
-"""Sans-I/O: the latency-first lane, where late is worthless (spec 1, 3.2, 8).
+"""Sans-I/O: the latency-first lane, where late is worthless (docs/protocol.md#session-frames).
 
 Nothing is acknowledged or sent again. What waits too long before sending is dropped and counted;
 what comes twice is dropped by a window over the newest sequence numbers.

@@ -1,4 +1,4 @@
-"""Sans-I/O: the receiving half of one reliable lane (spec 8).
+"""Sans-I/O: the receiving half of one reliable lane (docs/protocol.md).
 
 It delivers in order and once: what comes early is held back, what comes again is dropped and
 counted. ``received`` runs ahead of ``acknowledged``: an RPC message is acknowledged only when

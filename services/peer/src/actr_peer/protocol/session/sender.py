@@ -1,4 +1,4 @@
-"""Sans-I/O: the sending half of one reliable lane (spec 8).
+"""Sans-I/O: the sending half of one reliable lane (docs/protocol.md).
 
 It keeps every message until the far side has acknowledged its last frame, and says which frame
 goes out next, on which wire. One frame is in one of four stretches of the sequence::

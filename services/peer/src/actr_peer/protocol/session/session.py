@@ -1,4 +1,4 @@
-"""Sans-I/O: one lane session, above all wires between two process incarnations (spec 8).
+"""Sans-I/O: one lane session, above all wires between two process incarnations (docs/protocol.md).
 
 Bytes and instants in; deliveries, news and bytes out::
 

@@ -149,7 +149,7 @@ class End:
         return None
 
     def timing(self, now: float) -> Timing:
-        """When frames sent here are overdue (spec 8).
+        """When frames sent here are overdue.
 
         For a while after a break the round trips measured are those of the backlog: the other
         wire is tried as soon as on a fast path.

@@ -1,4 +1,4 @@
-"""Sans-I/O: which wires to dial, keep, prefer and give up, for one remote (spec 3.2).
+"""Sans-I/O: which wires to dial, keep, prefer and give up, for one remote.
 
 Every kind is dialled at once and every wire that opens is kept; a working wire is never
 disturbed to mend another. The shell does what these functions say, and adds the jitter.

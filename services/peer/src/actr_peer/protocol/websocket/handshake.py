@@ -1,4 +1,4 @@
-"""Sans-I/O: how the two ends of a WebSocket wire learn who the other is (spec 12).
+"""Sans-I/O: how the two ends of a WebSocket wire learn who the other is (docs/protocol.md).
 
 ::
 

@@ -1,4 +1,4 @@
-"""Dead letters: requests that were given up, kept for somebody to look at (spec 3.4).
+"""Dead letters: requests that were given up, kept for somebody to look at (docs/mailbox.md).
 
 They take at most 5 % of the database; the oldest are dropped for new ones, and counted
 (:mod:`actr_peer.protocol.mailbox.shelf`).

@@ -1,4 +1,4 @@
-"""What the mailbox knows by (sender, request id): live requests, and finished ones (spec 3.4).
+"""What the mailbox knows by (sender, request id): live requests, and finished ones.
 
 A repeated request attaches to the first while that lives, and is answered with its reply once
 it is finished. Replies are in memory until they are saved, then in the table.

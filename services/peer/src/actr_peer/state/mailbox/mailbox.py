@@ -1,4 +1,4 @@
-"""The durable queue of requests: stored before acknowledged, remembered after done (spec 3.4).
+"""The durable queue of requests: stored before acknowledged, remembered after done.
 
 The loop decides with what it holds in memory, the writer makes it durable (decision 0008)::
 

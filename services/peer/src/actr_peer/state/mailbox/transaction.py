@@ -1,4 +1,4 @@
-"""What a handler writes together with the completion of its request (spec 8).
+"""What a handler writes together with the completion of its request (docs/mailbox.md).
 
 Statements are noted in order and applied by the writer, in one transaction with the
 completion. A read shows what is committed plus what this transaction has noted: it is played

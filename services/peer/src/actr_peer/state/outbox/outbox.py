@@ -1,4 +1,4 @@
-"""Durable calls at the caller: kept until answered, across its restarts (spec 3.3, 8).
+"""Durable calls at the caller: kept until answered, across its restarts (docs/mailbox.md).
 
 A call is committed before it is sent, under a number that counts within this file; its reply is
 kept until the caller has taken it. Every call says its callee's low-water mark, the smallest number

@@ -1,4 +1,4 @@
-"""How a state file is opened: one SQLite database in WAL mode, bounded (spec 8).
+"""How a state file is opened: one SQLite database in WAL mode, bounded.
 
 ``power`` syncs every commit (``synchronous=FULL``); ``process`` leaves that to the kernel
 (``NORMAL``): it survives ``kill -9``, not a power cut; ``memory`` keeps no file at all.

@@ -39,7 +39,7 @@ from actr_peer.wire.webrtc.aiortc.sctp import association as sctp
 from actr_peer.wire.webrtc.engine import CHANNEL_PROTOCOL, EngineOptions, EngineSink, IcePolicy
 
 LIFETIME_MS = 100
-"""Of packets on the latency-first channel (spec 15.4)."""
+"""Of packets on the latency-first channel (docs/decisions/0004-latency-first.md)."""
 FREE_TIMEOUT = 2.0
 """For aiortc to free a connection; then it is left to the garbage collector."""
 _END_OF_CANDIDATES = "a=end-of-candidates"
