@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import AbstractEventLoop
-from typing import TYPE_CHECKING, assert_never
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, assert_never
 
 from actr_peer.errors import (
     BrokenError,
@@ -13,19 +15,61 @@ from actr_peer.errors import (
     RemoteProtocolError,
     UnreachableError,
 )
-from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.payload import PayloadType, WireKind
+from actr_peer.protocol.session.budget import Budget
 from actr_peer.protocol.session.frames import WIRE_MESSAGE_BYTES, ByeReason
 from actr_peer.protocol.session.session import Session
 from actr_peer.protocol.session.wire_ends import Changed, Left, News, Refused, Restarted
 from actr_peer.protocol.session.wire_policy import WireState
-from actr_peer.tasks import note_failure
-from actr_peer.transport.pool import Pool
+from actr_peer.tasks import Start, note_failure
+from actr_peer.transport.pool import Dialer, Pool
 from actr_peer.transport.pump import Pump
-from actr_peer.transport.sink import LinkSetup
 from actr_peer.wire.base import Wire
 
-if TYPE_CHECKING:
-    from actr_peer.transport.link import Link
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireSetup:
+    """How this process makes wires, and what it may hold for all of them."""
+
+    self_id: ActrId
+    dialers: Mapping[WireKind, Dialer]
+    prefer: Sequence[WireKind]
+    start: Start
+    budget: Budget
+    """What all sessions together may hold for their far sides."""
+
+
+class BundleOwner(Protocol):
+    """The link of a bundle, as that sees it."""
+
+    remote: ActrId
+    used_at: float
+    """When a message was last sent or received, seconds."""
+    deliver: Callable[[PayloadType, bytes, int], None]
+    """A message arrived."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the link is gone, and hears no more."""
+
+    def settle(self) -> None:
+        """Something was acknowledged, perhaps: let waiting senders go on."""
+
+    def usable(self) -> None:
+        """A wire has come up."""
+
+    def wire_changed(self, kind: WireKind, state: WireState, wire: Wire | None) -> None:
+        """A kind of wire has another state now, or another wire carries it."""
+
+    def far_side_restarted(self, last_delivered: Mapping[PayloadType, int]) -> None:
+        """The far process is a new one."""
+
+    def far_side_left(self, reason: ByeReason) -> None:
+        """The far side has said BYE."""
+
+    def fail(self, error: PeerError, *, bye: ByeReason | None = None) -> None:
+        """Drop the link at once."""
 
 
 class Bundle:
@@ -36,10 +80,9 @@ class Bundle:
     """
 
     def __init__(
-        self, link: Link, setup: LinkSetup, session: Session, loop: AbstractEventLoop
+        self, link: BundleOwner, setup: WireSetup, session: Session, loop: AbstractEventLoop
     ) -> None:
         self._link = link
-        self._sink = setup.sink
         self._start = setup.start
         self._budget = setup.budget
         self._loop = loop
@@ -56,7 +99,7 @@ class Bundle:
             is_smaller=setup.self_id < link.remote,
         )
         self.states = dict.fromkeys(setup.prefer, WireState.IDLE)
-        """What the sink was last told of each kind."""
+        """What the link was last told of each kind."""
         self._told: dict[WireKind, Wire | None] = {}
         """Likewise, of the wires."""
 
@@ -76,11 +119,11 @@ class Bundle:
             if session.news:
                 self._hear()
             if deliveries:
-                deliver = self._sink.message
+                deliver = link.deliver
                 for payload_type, message, number in deliveries:
                     if link.is_over:
                         break
-                    deliver(link, payload_type, message, number)
+                    deliver(payload_type, message, number)
             link.settle()
         except (RemoteProtocolError, LimitError) as error:
             link.fail(error, bye=ByeReason.BROKEN_RULES)
@@ -119,12 +162,12 @@ class Bundle:
         self.add(wire)
 
     def slot_changed(self, kind: WireKind) -> None:
-        """Tell the sink if this kind has another state now, or another wire that carries it."""
+        """Tell the link if this kind has another state now, or another wire that carries it."""
         state, wire = self.pool.state(kind), self.pool.wire(kind)
         if self._link.is_over or (state, wire) == (self.states[kind], self._told.get(kind)):
             return
         self.states[kind], self._told[kind] = state, wire
-        self._sink.wire_changed(self._link, kind, state, wire)
+        self._link.wire_changed(kind, state, wire)
 
     def exhausted(self, error: PeerError | None) -> None:
         """No wire is there or coming.
@@ -269,7 +312,7 @@ class Bundle:
                     self._forget(wire)
                     wire.abort()
             case Restarted(last_delivered):
-                self._sink.reset(self._link, last_delivered)
+                self._link.far_side_restarted(last_delivered)
             case Left(wire_id, ByeReason.DUPLICATE):
                 wire = self.wires.get(wire_id)
                 if wire is not None:

@@ -11,8 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from asyncio import AbstractEventLoop, Event, Future
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from math import inf
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from actr_peer.errors import BrokenError, ClosedError, LimitError, PeerError, UnreachableError
 from actr_peer.protocol.identity import ActrId
@@ -23,18 +26,16 @@ from actr_peer.protocol.payload import (
     PayloadType,
     WireKind,
 )
-from actr_peer.protocol.session.budget import Holding
+from actr_peer.protocol.session.budget import Budget, Holding
 from actr_peer.protocol.session.frames import ByeReason
 from actr_peer.protocol.session.lanes import AnySender
 from actr_peer.protocol.session.session import Session
+from actr_peer.protocol.session.wire_policy import WireState
 from actr_peer.tasks import note_failure
-from actr_peer.transport.bundle import Bundle
+from actr_peer.transport.bundle import Bundle, WireSetup
 from actr_peer.transport.lane import Lane
-from actr_peer.transport.link_view import KindView, LinkView, lane_views
-from actr_peer.transport.sink import LinkSetup, LinkSink
+from actr_peer.transport.link_view import LinkView, lane_views, wire_views
 from actr_peer.wire.base import Wire
-
-__all__ = ["Link", "LinkSink"]
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,44 @@ LULL = 5.0
 the other side takes a goodbye for that answer."""
 FLUSH_SECONDS = 3.0
 """How long closing waits for the far side to acknowledge what it was sent."""
+
+
+class LinkSink(Protocol):
+    """Who owns links hears from them here, on the event loop.
+
+    A ``RemoteProtocolError`` or ``LimitError`` from ``message`` says that the far side broke the
+    rules; the link is dropped. Raising anything else is a bug; it ends that link and nothing else.
+    """
+
+    def message(self, link: Link, payload_type: PayloadType, message: bytes, number: int) -> None:
+        """A message arrived; RPC lanes: call ``link.acknowledge(payload_type, number)`` when it
+        is stored."""
+
+    def reset(self, link: Link, last_delivered: Mapping[PayloadType, int]) -> None:
+        """The far process has restarted. What its predecessor had not acknowledged is sent again
+        on RPC lanes, and dropped on stream lanes; the mapping has the last numbers of this
+        side's frames that it acknowledged, -1 for none."""
+
+    def gone(self, link: Link, error: PeerError) -> None:
+        """The link is removed for good: pending calls fail."""
+
+    def wire_changed(self, link: Link, kind: WireKind, state: WireState, wire: Wire | None) -> None:
+        """A kind of wire has another state now, or another wire carries it: ``wire``, if any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSetup(WireSetup):
+    """What all links of one transport share."""
+
+    sink: LinkSink
+    removed: Callable[[Link], None]
+    """The link takes nothing more: the next message to its remote needs another."""
+    in_use: Callable[[Link], bool]
+    """Whether something above needs a link in which nothing happens."""
+    incarnation: Callable[[], int]
+    """A new one for each session."""
+    posted: Budget = field(default_factory=Budget)
+    """What may wait in all of them for the far sides to acknowledge it."""
 
 
 class Link:
@@ -57,6 +96,7 @@ class Link:
         self.used_at = self.loop.time()
         """When a message was last sent or received, seconds."""
         self._setup = setup
+        self.deliver: Callable[[PayloadType, bytes, int], None] = partial(setup.sink.message, self)
         self._session = session
         session.account.drop = self._dropped
         self._bundle = Bundle(self, setup, session, self.loop)
@@ -177,6 +217,10 @@ class Link:
         """For the bundle: a wire has come up."""
         self._is_usable.set()
 
+    def wire_changed(self, kind: WireKind, state: WireState, wire: Wire | None) -> None:
+        """For the bundle: a kind of wire has another state, or another wire carries it."""
+        self._setup.sink.wire_changed(self, kind, state, wire)
+
     @property
     def is_ready(self) -> bool:
         """Whether a wire is usable now."""
@@ -202,21 +246,9 @@ class Link:
         """How things stand."""
         return LinkView(
             remote=self.remote,
-            wires=tuple(self._kind_view(kind) for kind in self._bundle.states),
+            wires=wire_views(self._bundle.pool, self._session),
             active=self._session.active.kind if self._session.active else None,
             lanes=lane_views(self._session.lanes),
-        )
-
-    def _kind_view(self, kind: WireKind) -> KindView:
-        pool = self._bundle.pool
-        wire = pool.wire(kind)
-        end = self._session.ends.get(wire.id) if wire else None
-        return KindView(
-            kind=kind,
-            state=pool.state(kind),
-            rtt=end.heart.srtt if end else None,
-            is_relayed=wire.is_relayed if wire else False,
-            tries=pool.slots[kind].tries,
         )
 
     # Idle links
@@ -247,6 +279,10 @@ class Link:
         self._asked_at = self.loop.time()
         self._session.leave(active.id, ByeReason.IDLE)
         self._pump.flush()
+
+    def far_side_restarted(self, last_delivered: Mapping[PayloadType, int]) -> None:
+        """For the bundle: the far process is a new one."""
+        self._setup.sink.reset(self, last_delivered)
 
     def far_side_left(self, reason: ByeReason) -> None:
         """For the bundle: the far side has said BYE."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import RELIABLE_LANES, PayloadType, WireKind
 from actr_peer.protocol.session.lanes import LATENCY, Lanes
+from actr_peer.protocol.session.session import Session
 from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.transport.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,23 @@ class LinkView:
     active: WireKind | None
     """What new messages take."""
     lanes: Mapping[PayloadType, LaneView]
+
+
+def wire_views(pool: Pool, session: Session) -> tuple[KindView, ...]:
+    """How each kind of wire stands, in order of preference."""
+    views = []
+    for kind, slot in pool.slots.items():
+        wire = pool.wire(kind)
+        end = session.ends.get(wire.id) if wire else None
+        view = KindView(
+            kind=kind,
+            state=pool.state(kind),
+            rtt=end.heart.srtt if end else None,
+            is_relayed=wire.is_relayed if wire else False,
+            tries=slot.tries,
+        )
+        views.append(view)
+    return tuple(views)
 
 
 def lane_views(lanes: Lanes) -> dict[PayloadType, LaneView]:

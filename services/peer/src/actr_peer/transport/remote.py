@@ -13,8 +13,7 @@ from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session.budget import Budget
 from actr_peer.protocol.session.session import Session
 from actr_peer.tasks import Tasks, note_failure
-from actr_peer.transport.link import Link
-from actr_peer.transport.sink import LinkSetup, LinkSink
+from actr_peer.transport.link import Link, LinkSetup, LinkSink
 from actr_peer.wire.base import Wire
 
 HEALTH_INTERVAL = 10.0

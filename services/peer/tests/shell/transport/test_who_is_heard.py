@@ -15,9 +15,8 @@ from actr_peer.protocol.session.frames import Hello
 from actr_peer.protocol.session.session import Session
 from actr_peer.protocol.session.wire_ends import CONTROL, News, Refused, Restarted
 from actr_peer.testing.wires import MemoryWire, join
-from actr_peer.transport.link import Link
+from actr_peer.transport.link import Link, LinkSetup
 from actr_peer.transport.pool import Pool
-from actr_peer.transport.sink import LinkSetup
 from actr_peer.wire.base import Wire
 from peer_kit.links import ADA, BOB, Heard
 
