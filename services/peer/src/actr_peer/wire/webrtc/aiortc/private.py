@@ -1,13 +1,11 @@
-"""What of aiortc and aioice this folder relies on beyond their interface, checked at its import.
+"""What of aiortc and aioice this folder relies on beyond their interface.
 
-A library of another version may have moved a private part, and would fail somewhere in the middle
-of a connection. Attributes of instances are watched by ``test_private.py`` of the tests.
+Attributes of instances are watched by ``test_private.py`` of the tests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Mapping
 
 import aioice
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCSctpTransport
@@ -15,8 +13,6 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
 from aiortc.rtcrtpreceiver import StreamStatistics
 
 WANTED: Mapping[str, str] = {"aiortc": "1.16", "aioice": "0.13"}
-"""Major and minor version; a patch may differ."""
-
 METHODS: Mapping[type, list[str]] = {
     RTCPeerConnection: ["_RTCPeerConnection__connect", "_RTCPeerConnection__createTransceiver"],
     RTCSctpTransport: [
@@ -83,37 +79,3 @@ METHODS: Mapping[type, list[str]] = {
     ],
     StreamStatistics: ["add"],
 }
-"""Private methods, and others, that are called or replaced."""
-
-
-def check(
-    wanted: Mapping[str, str] = WANTED,
-    methods: Mapping[type, Iterable[str]] = METHODS,
-    installed: Callable[[str], str] = version,
-) -> None:
-    """Refuse libraries of another version.
-
-    Raises:
-        ImportError: In a sentence that says what is installed, and what is wanted.
-    """
-    for name, prefix in wanted.items():
-        try:
-            found = installed(name)
-        except PackageNotFoundError:
-            found = "no version"
-        if not f"{found}.".startswith(f"{prefix}."):
-            raise ImportError(
-                f"{name} {found} is installed and {prefix}.* is wanted: actr-peer uses its private"
-                f" parts; install '{name}=={prefix}.*'"
-            )
-    missing = [
-        f"{owner.__name__}.{name}"
-        for owner, names in methods.items()
-        for name in names
-        if not callable(getattr(owner, name, None))
-    ]
-    if missing:
-        raise ImportError(
-            f"aiortc {installed('aiortc')} and aioice {installed('aioice')} have not what actr-peer"
-            f" uses of them: {', '.join(missing)}; install the versions that it names"
-        )
