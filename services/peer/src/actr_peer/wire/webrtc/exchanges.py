@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from actr_peer.errors import BrokenError, LimitError, PeerError
@@ -35,6 +35,30 @@ ANSWER_TIMEOUT = 5.0
 Relay = Callable[[ActrId, NegotiateMessage], Awaitable[None]]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What the negotiation decides on: a message of the far side, or what happened here."""
+
+    input: Input
+    exchange: int = 0
+    """Of an offer or an answer."""
+    body: Offer | Answer | RequestOffer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCandidate:
+    """A way to reach this side, for the far side."""
+
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class FarCandidate:
+    """A way to reach the far side, for the engine."""
+
+    candidate: Candidate
 
 
 class Exchanges:
@@ -68,9 +92,7 @@ class Exchanges:
         self._relay = relay
         self._failed = failed
         self._inbox = CandidateInbox(engine.address_rule)
-        self._inputs: asyncio.Queue[tuple[Input | None, int, Body | None]] = asyncio.Queue(
-            MAX_INPUTS
-        )
+        self._inputs: asyncio.Queue[Event | OwnCandidate | FarCandidate] = asyncio.Queue(MAX_INPUTS)
         self._is_repeating = False
         """What was said is to be said again, and no more than once."""
         self._said: list[NegotiateMessage] = []
@@ -85,14 +107,14 @@ class Exchanges:
         match message.body:
             case Offer():
                 self.is_described = True
-                self._put(Input.OFFER, message.exchange, message.body)
+                self._put(Event(Input.OFFER, message.exchange, message.body))
             case Answer():
                 self.is_described = True
-                self._put(Input.ANSWER, message.exchange, message.body)
+                self._put(Event(Input.ANSWER, message.exchange, message.body))
             case RequestOffer():
-                self._put(Input.REQUEST, 0, message.body)
+                self._put(Event(Input.REQUEST, body=message.body))
             case Candidate():
-                self._put(None, 0, message.body)
+                self._put(FarCandidate(message.body))
             case Bye():
                 raise AssertionError("the owner takes it")
             case _:
@@ -105,7 +127,7 @@ class Exchanges:
 
     def changed(self) -> None:
         """Make a new exchange: this side's tracks changed, or nothing was said yet."""
-        self._put(Input.CHANGED)
+        self._put(Event(Input.CHANGED))
 
     async def settled(self) -> None:
         """Make a new exchange and wait until it, and what came meanwhile, is done.
@@ -138,15 +160,15 @@ class Exchanges:
         """Say again what was said; does nothing once a description of the far side is here."""
         if not self.is_described and not self._is_repeating:
             self._is_repeating = True
-            self._put(Input.OVERDUE)
+            self._put(Event(Input.OVERDUE))
 
     def candidate(self, candidate: Candidate) -> None:
         """Tell the far side of one more way to reach this one."""
-        self._put(None, -1, candidate)
+        self._put(OwnCandidate(candidate))
 
-    def _put(self, event: Input | None, exchange: int = 0, body: Body | None = None) -> None:
+    def _put(self, taken: Event | OwnCandidate | FarCandidate) -> None:
         try:
-            self._inputs.put_nowait((event, exchange, body))
+            self._inputs.put_nowait(taken)
         except asyncio.QueueFull:
             self._failed(LimitError("negotiation messages", limit=MAX_INPUTS, asked=MAX_INPUTS + 1))
 
@@ -156,40 +178,40 @@ class Exchanges:
         """Negotiate until cancelled, or until it cannot go on."""
         try:
             while True:
-                await self._take(*await self._next())
+                match await self._next():
+                    case Event() as event:
+                        await self._decide(event)
+                    case OwnCandidate(candidate):
+                        await self._say(candidate)
+                    case FarCandidate(candidate):
+                        for tried in self._inbox.receive(candidate):
+                            await self._engine.add_candidate(tried)
         except PeerError as error:
             self._failed(error)
 
-    async def _next(self) -> tuple[Input | None, int, Body | None]:
+    async def _next(self) -> Event | OwnCandidate | FarCandidate:
         is_waiting = self.is_open and self._negotiation.state is not State.STABLE
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT if is_waiting else None):
                 return await self._inputs.get()
         except TimeoutError:
-            return Input.OVERDUE, 0, None
+            return Event(Input.OVERDUE)
 
-    async def _take(self, event: Input | None, exchange: int, body: Body | None) -> None:
-        if event is not None:
-            if event is Input.OVERDUE and not self.is_open:
-                self._is_repeating = False
-                await self._say_again()
-                return
-            if isinstance(body, RequestOffer) and self._engine.media is not None:
-                self._engine.media.expect(body.tracks)
-            if event is Input.CHANGED:
-                self._waiting += self._fresh
-                self._fresh.clear()
-            for action in self._negotiation.handle(event, exchange):
-                await self._perform(action, body)
-            if self._negotiation.state is State.STABLE:
-                self._settle(None)
+    async def _decide(self, event: Event) -> None:
+        """Have the negotiation say what to do, and do it."""
+        if event.input is Input.OVERDUE and not self.is_open:
+            self._is_repeating = False
+            await self._say_again()
             return
-        assert isinstance(body, Candidate)
-        if exchange < 0:
-            await self._say(body)
-            return
-        for candidate in self._inbox.receive(body):
-            await self._engine.add_candidate(candidate)
+        if isinstance(event.body, RequestOffer) and self._engine.media is not None:
+            self._engine.media.expect(event.body.tracks)
+        if event.input is Input.CHANGED:
+            self._waiting += self._fresh
+            self._fresh.clear()
+        for action in self._negotiation.handle(event.input, event.exchange):
+            await self._perform(action, event.body)
+        if self._negotiation.state is State.STABLE:
+            self._settle(None)
 
     async def _perform(self, action: Action, body: Body | None) -> None:
         match action:
