@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling.presence import (
-    Backoff,
     Change,
     Load,
     Presence,
@@ -128,15 +127,3 @@ def test_an_epoch_never_goes_back_while_an_actor_is_there(events: list[PresenceE
             assert after.epoch >= before.epoch
         if not is_news:
             assert after == before
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.floats(0.01, 1), st.floats(1, 60))
-def test_the_wait_grows_to_its_bound_and_never_over(
-    dice: list[float], first: float, most: float
-) -> None:
-    backoff = Backoff(first=first, most=most)
-    waits = [backoff.failed(value) for value in dice]
-    assert all(0 < wait <= most for wait in waits)
-    assert waits[0] <= first
-    backoff.succeeded()
-    assert backoff.failed(1.0) <= first

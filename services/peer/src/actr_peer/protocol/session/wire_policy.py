@@ -12,6 +12,7 @@ from enum import Enum, auto
 from math import inf
 from typing import TypeAlias
 
+from actr_peer.protocol.backoff import doubled
 from actr_peer.protocol.payload import WireKind
 
 MAX_TRIES = 3
@@ -97,8 +98,7 @@ def _may_dial(slot: SlotView, *, now: float, max_tries: int) -> bool:
 
 def retry_delay(tries: int, *, first: float = FIRST_DELAY, cap: float = LAST_DELAY) -> float:
     """Seconds to wait after the n-th failure in a row; the shell adds the jitter."""
-    doublings = min(max(0, tries - 1), 30)  # 2**1024 does not fit a float
-    return min(cap, first * 2.0**doublings)
+    return doubled(first, tries, cap)
 
 
 def best(

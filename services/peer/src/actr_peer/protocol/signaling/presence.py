@@ -12,20 +12,6 @@ from enum import Enum
 from types import MappingProxyType
 
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.webrtc.negotiation import IceServer
-
-__all__ = [
-    "Backoff",
-    "IceServer",
-    "Load",
-    "Presence",
-    "PresenceEvent",
-    "PresenceView",
-    "Registration",
-    "SignalingState",
-    "Visibility",
-]
-
 
 MAX_HELD = 65_536
 """Actors that are shown; a service that tells of more is not believed."""
@@ -225,29 +211,3 @@ class PresenceView:
         for presence in self.of_type(actr_type):
             if presence.id.actr_type not in wanted:
                 del self._held[presence.id]
-
-
-class Backoff:
-    """Seconds to wait before the next attempt: doubling, bounded, and spread by the dice.
-
-    Args:
-        first: Before the second attempt, seconds.
-        most: Bound, seconds.
-    """
-
-    def __init__(self, *, first: float = 0.25, most: float = 5.0) -> None:
-        self._first = first
-        self._most = most
-        self._next = first
-
-    def failed(self, dice: float) -> float:
-        """Return the wait after one more failure: between half and the whole of the step.
-
-        Args:
-            dice: Random, 0 to 1.
-        """
-        step, self._next = self._next, min(self._most, self._next * 2)
-        return step * (0.5 + dice / 2)
-
-    def succeeded(self) -> None:
-        self._next = self._first

@@ -28,8 +28,9 @@ from actr_peer.errors import (
     PeerError,
     UnreachableError,
 )
+from actr_peer.protocol.backoff import Backoff
 from actr_peer.protocol.signaling import messages
-from actr_peer.protocol.signaling.presence import Backoff, Load, PresenceEvent, SignalingState
+from actr_peer.protocol.signaling.presence import Load, PresenceEvent, SignalingState
 from actr_peer.protocol.signaling.session import Ending, Final, Lost, Session
 from actr_peer.protocol.webrtc.negotiation import IceServer
 from actr_peer.tasks import Tasks
