@@ -14,17 +14,9 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.webrtc.candidates import DEFAULT_RULE, AddressRule
+from actr_peer.protocol.webrtc.negotiation import IceServer
 
 Durability = Literal["power", "process", "memory"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IceServerConfig:
-    """A STUN or TURN server of the operator's choice."""
-
-    urls: tuple[str, ...]
-    username: str = ""
-    credential: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +37,7 @@ class NodeConfig:
     reach: AddressRule = DEFAULT_RULE
     """Which addresses of other actors are tried, of either kind of wire. The loopback is one,
     whatever this says, while this actor is known by it or reaches signaling over it."""
-    ice_servers: tuple[IceServerConfig, ...] = ()
+    ice_servers: tuple[IceServer, ...] = ()
     """Besides those that signaling hands out; never a third party by default."""
     ice_policy: Literal["all", "relay"] = "all"
     health_interval: float = 10.0

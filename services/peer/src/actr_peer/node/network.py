@@ -18,8 +18,8 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media import MediaFrame
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session.wire_policy import WireState
-from actr_peer.protocol.signaling.presence import IceServer, Load, Presence, Registration
-from actr_peer.protocol.webrtc.negotiation import NegotiateMessage
+from actr_peer.protocol.signaling.presence import Load, Presence, Registration
+from actr_peer.protocol.webrtc.negotiation import IceServer, NegotiateMessage
 from actr_peer.service import Service
 from actr_peer.transport.link import Link
 from actr_peer.transport.publications import Publication, Publications
@@ -214,12 +214,8 @@ class Wiring:
             self.webrtc.receive(source, message)
 
     def _ice_servers(self) -> Sequence[IceServer]:
-        own = tuple(
-            IceServer(urls=server.urls, username=server.username, credential=server.credential)
-            for server in self._config.ice_servers
-        )
         theirs = self.signaling.ice_servers if self.signaling is not None else ()
-        return (*own, *usable_servers(theirs))
+        return (*self._config.ice_servers, *usable_servers(theirs))
 
     def _load(self) -> Load:
         # What the machine has left: processors that nothing runs on, by the last minute's load.

@@ -111,8 +111,9 @@ class Signaling(Section):
     url: Annotated[str, AfterValidator(_signaling_url)] = "ws://signaling:8080/v1/ws"
 
 
-class IceServer(Section):
-    """A STUN or TURN server; a bare URL in the list is one without a user."""
+class IceServerEntry(Section):
+    """A STUN or TURN server as it is written down, its credential in a file; a bare URL in the
+    list is one without a user."""
 
     urls: tuple[str, ...]
     username: str = ""
@@ -132,7 +133,7 @@ class Wires(Section):
     ``listen`` and the interface that reaches signaling."""
     reach: tuple[Literal["private", "loopback", "link-local"], ...] = ("private",)
     """Addresses of other actors that are tried besides public ones, of either kind of wire."""
-    ice_servers: tuple[Annotated[IceServer, BeforeValidator(_ice_server)], ...] = ()
+    ice_servers: tuple[Annotated[IceServerEntry, BeforeValidator(_ice_server)], ...] = ()
     """Never a third party by default."""
     ice_policy: Literal["all", "relay"] = "all"
     health_interval_s: float = Field(default=10, gt=0)

@@ -19,11 +19,12 @@ import dns.reversename
 import structlog
 
 from actr_peer.errors import BusyError, ConfigError
-from actr_peer.node.config import IceServerConfig, NodeConfig
-from actr_peer.node.process.settings import AUTO, IceServer, Log, Settings
+from actr_peer.node.config import NodeConfig
+from actr_peer.node.process.settings import AUTO, IceServerEntry, Log, Settings
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.webrtc.candidates import AddressRule
+from actr_peer.protocol.webrtc.negotiation import IceServer
 from actr_peer.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -235,14 +236,14 @@ def _read_secret(path: Path, key: str) -> bytes:
         raise ConfigError(f"{shown}: {why}; {hint}") from exc
 
 
-def _ice_server(server: IceServer) -> IceServerConfig:
-    path = server.credential_file
+def _ice_server(entry: IceServerEntry) -> IceServer:
+    path = entry.credential_file
     key = "wires.ice_servers.credential_file"
     try:
         credential = _read_secret(path, key).decode() if path else ""
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{key} = {str(path)!r}: must be text in UTF-8") from exc
-    return IceServerConfig(urls=server.urls, username=server.username, credential=credential)
+    return IceServer(urls=entry.urls, username=entry.username, credential=credential)
 
 
 def _mailbox_path(text: str) -> Path:

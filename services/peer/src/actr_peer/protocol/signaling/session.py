@@ -31,7 +31,8 @@ from actr_peer.errors import (
 )
 from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.signaling import messages
-from actr_peer.protocol.signaling.presence import IceServer, Load, PresenceEvent, Registration
+from actr_peer.protocol.signaling.presence import Load, PresenceEvent, Registration
+from actr_peer.protocol.webrtc.negotiation import IceServer
 
 CONTEXT = b"actr/signaling/v1"
 MAX_OPEN = 1024

@@ -16,7 +16,7 @@ from actr_peer.node.process import startup
 from actr_peer.node.process.settings import (
     Actor,
     Control,
-    IceServer,
+    IceServerEntry,
     Log,
     Mailbox,
     Realm,
@@ -104,8 +104,8 @@ def test_production_without_a_secret_is_refused() -> None:
 def test_the_credential_of_an_ice_server_is_read_from_its_file(tmp_path: Path) -> None:
     path = tmp_path / "turn"
     path.write_text("hush\n", encoding="utf-8")
-    server = IceServer(urls=("turn:a:3478",), username="u", credential_file=path)
-    settings = Settings(actor=ACTOR, mailbox=IN_MEMORY, wires=Wires(ice_servers=(server,)))
+    entry = IceServerEntry(urls=("turn:a:3478",), username="u", credential_file=path)
+    settings = Settings(actor=ACTOR, mailbox=IN_MEMORY, wires=Wires(ice_servers=(entry,)))
     assert startup.node_config(settings).ice_servers[0].credential == "hush"
 
 
