@@ -75,8 +75,14 @@ layers: setup  ## import contracts: each layer imports only what is below it
 measure: setup  ## lengths of modules and functions, beside their limits
 	@$(BIN)/python tools/measure.py
 
+.PHONY: coverage
+coverage: setup  ## branches of both protocol/ folders that no example in their tests takes
+	@$(BIN)/coverage run -m pytest -q -m "not hypothesis" -k "not harness and not deliberate" \
+		$(SIGNALING)/tests/protocol $(PEER)/tests/protocol
+	@$(BIN)/coverage report
+
 .PHONY: check
-check: lint types layers measure test-unit  ## lint, types, layers, measure and test-unit: before every commit
+check: lint types layers measure coverage test-unit  ## lint, types, layers, measure, coverage, test-unit: before every commit
 
 .PHONY: test-unit
 test-unit: setup  ## only the tests without processes, sockets and files: half a minute
