@@ -13,7 +13,7 @@ from typing import Any
 from integration_kit.engine import docker
 
 ROOT = Path(__file__).resolve().parents[3]
-PROBE_PATH = "/opt/actr/lib/python3.13/site-packages/actr_peer/cli/probe.py"
+PROBE_PATH = "/opt/actr/lib/python3.13/site-packages/actr_peer/node/process/probe.py"
 CONTROL = "/tmp/actr.sock"
 PAYLOAD_TYPES = (
     "RPC_RELIABLE",
