@@ -51,6 +51,8 @@ OPEN_SHARE = 0.75
 """Of ``max_bytes`` may be calls without a reply."""
 RETRY_AFTER = 1.0
 """Seconds that a caller is asked to wait when the disk is full."""
+_CLOSED = "the actor closes; the call was not accepted"
+_KEPT = "closed before the reply; the call is kept, and goes on at the next start"
 
 
 class Outbox:
@@ -134,9 +136,8 @@ class Outbox:
     async def __aexit__(self, *exc: object) -> None:
         self._is_closed = True
         self._tell_all_of_room()
-        why = "closed before the reply; the call is kept, and goes on at the next start"
         for key in list(self._results):
-            self._fail(key, ClosedError(why))
+            self._fail(key, ClosedError(_KEPT))
         try:
             await self.state_file.close()
         finally:
@@ -205,7 +206,7 @@ class Outbox:
             ClosedError: If the outbox closes.
         """
         if self._is_closed:
-            raise _closed()
+            raise ClosedError(_CLOSED)
         if call.call_key in self._keys:
             raise BusyError(f"a durable call with the key {call.call_key!r} is kept already")
         call.number = self._next
@@ -223,7 +224,7 @@ class Outbox:
         if not self._is_closed:
             await self._rooms.setdefault(call.remote, asyncio.Event()).wait()
         if self._is_closed:
-            raise _closed()
+            raise ClosedError(_CLOSED)
 
     def has_room(self, call: OpenCall) -> bool:
         """Whether ``call`` may be put now."""
@@ -277,8 +278,11 @@ class Outbox:
         It stays until :meth:`forget`. Cancelling loses nothing.
 
         Raises:
+            ClosedError: If the outbox is closed; the call is kept.
             CallError: NOT_FOUND if no call of that key is kept.
         """
+        if self._is_closed:
+            raise ClosedError(_KEPT)
         known = self._keys.get(call_key)
         if known is None:
             raise CallError(Code.NOT_FOUND, f"no durable call with the key {call_key!r} is kept")
@@ -393,7 +397,3 @@ class Outbox:
             self._fail(call.call_key, error)
         self._advance(call.number)
         saved(error)
-
-
-def _closed() -> ClosedError:
-    return ClosedError("the actor closes; the call was not accepted")

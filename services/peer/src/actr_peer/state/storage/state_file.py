@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from actr_peer.errors import ClosedError
 from actr_peer.state.storage.database import Connection, Durability, FileLock
 from actr_peer.state.storage.operations import Operation, Task
 from actr_peer.state.storage.pages import NORMAL
@@ -47,6 +48,7 @@ class Ledger(Generic[Found]):
         self._lock = FileLock(path)
         self._riding: list[Operation] = []
         self._is_lingering = False
+        self._is_closed = False
         self._tasks = Tasks("ledger")
         self._writer: Writer[Operation, Found]
 
@@ -74,6 +76,7 @@ class Ledger(Generic[Found]):
 
     async def close(self) -> None:
         """Write what waits, close the file, return when it is closed."""
+        self._is_closed = True
         try:
             self.flush()
             await self._writer.drain()
@@ -144,8 +147,11 @@ class Ledger(Generic[Found]):
         """Run ``work`` in a transaction and return what it returns, after the sync.
 
         Raises:
+            ClosedError: If the file is closed, or closes.
             sqlite3.Error: What ``work`` met; nothing is written then.
         """
+        if self._is_closed:
+            raise ClosedError("the state file is closed")
         future: asyncio.Future[Result] = self._loop.create_future()
 
         def tell(task: Task) -> None:

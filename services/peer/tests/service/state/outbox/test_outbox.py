@@ -307,3 +307,23 @@ async def test_an_outbox_that_has_lost_calls_is_refused_until_the_operator_says_
             assert len(outbox.open_calls()) == int(is_copy)
     async with Outbox(path) as outbox:
         assert (await outbox.add(call("c"), encode)).number == 1 + int(is_copy)
+
+
+async def test_who_asks_a_closed_outbox_for_a_reply_is_told_that_it_is_closed(path: str) -> None:
+    async with Outbox(path) as outbox:
+        await outbox.add(call("open"), encode)
+        await outbox.add(call("kept"), encode)
+        assert outbox.resolve("id kept", b"reply")
+        await saved(outbox)  # so that the reply is read from the file
+    for key in ("key open", "key kept"):
+        async with asyncio.timeout(5):
+            with pytest.raises(ClosedError):
+                await outbox.result(key)
+
+
+async def test_a_state_file_that_is_closed_refuses_work_instead_of_dropping_it(path: str) -> None:
+    async with Outbox(path) as outbox:
+        pass
+    async with asyncio.timeout(5):
+        with pytest.raises(ClosedError):
+            await outbox.state_file.ask(lambda connection: None)

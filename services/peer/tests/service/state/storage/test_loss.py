@@ -198,7 +198,7 @@ async def test_a_file_that_is_taken_away_takes_nothing_new_until_it_is_back(
 
 CUT_SHORT = """
 import asyncio, os, sys
-from mailbox_kit import Deliveries, put, request, settled
+from peer_kit.state.requests import Deliveries, put, request, settled
 from actr_peer.state.mailbox.mailbox import Mailbox
 
 async def main(path, suffix):
