@@ -22,7 +22,7 @@ from actr_peer.errors import (
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.wire.base import CHANNELS, Wire, WireSink, next_wire_id
-from actr_peer.wire.parking import Outlet, blame_sink
+from actr_peer.wire.parking import Parking, blame_sink
 
 HIGH_WATER_BYTES = 64 * 1024
 LOW_WATER_BYTES = 16 * 1024
@@ -68,7 +68,7 @@ class MemoryWire:
         self._line: deque[Item] = deque()
         self._is_moving = False
         self._ending: Callable[[], None] | None = None
-        self._outlet = Outlet()
+        self._parking = Parking()
         self._verdict: PeerError | None = None
         self._gone = Event()
 
@@ -80,7 +80,7 @@ class MemoryWire:
 
     def attach(self, sink: WireSink) -> None:
         was_open = self.is_open
-        for item in self._outlet.attach(sink):
+        for item in self._parking.attach(sink):
             if self.is_open is was_open:  # the sink may close the wire
                 self._give(item)
         if not self.is_open:
@@ -181,7 +181,7 @@ class MemoryWire:
         if self.is_full and self.buffered_bytes <= LOW_WATER_BYTES:
             self.is_full = False
             if self.is_open:
-                self._outlet.writable(self)
+                self._parking.writable(self)
 
     def _arrive(self, item: Item) -> None:
         if self.is_open:
@@ -192,7 +192,7 @@ class MemoryWire:
         try:
             if channel >= CHANNELS:
                 raise RemoteProtocolError(f"channel {channel} is not one of 0 to {CHANNELS - 1}")
-            self._outlet.deliver(self, channel, data)
+            self._parking.deliver(self, channel, data)
         except (RemoteProtocolError, LimitError) as error:
             self._fail(error)
         except Exception as exc:  # noqa: BLE001  boundary, as on a real wire
@@ -217,7 +217,7 @@ class MemoryWire:
 
     def _tell(self) -> None:
         if self._gone.is_set():
-            self._outlet.closed(self, self._verdict)
+            self._parking.closed(self, self._verdict)
 
 
 def join(

@@ -18,7 +18,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.wire.base import Wire
 from actr_peer.wire.webrtc.engine import MediaSource
 from actr_peer.wire.webrtc.source import guard
-from actr_peer.wire.webrtc.tracks import Publication as WirePublication
+from actr_peer.wire.webrtc.tracks import SentTrack
 
 CLOSE_TIMEOUT = 1.0
 """Seconds for the far side to agree that the tracks have gone: signaling may be away."""
@@ -31,7 +31,7 @@ class MediaWire(Protocol):
     """A wire that carries tracks."""
 
     def publish_soon(
-        self, source: MediaSource, settled: Callable[[WirePublication | PeerError], None]
+        self, source: MediaSource, settled: Callable[[SentTrack | PeerError], None]
     ) -> None: ...
 
     def when_gone(self, told: Callable[[], None]) -> None:
@@ -64,7 +64,7 @@ class Publication:
         self._forget = forget
         self._live = asyncio.Event()
         self._wire: MediaWire | None = None
-        self._current: WirePublication | None = None
+        self._current: SentTrack | None = None
 
     def __repr__(self) -> str:
         return f"<Publication {self.source.track_id} {self.state.name}>"
@@ -106,9 +106,9 @@ class Publication:
         if wire is not None:
             wire.publish_soon(self.source, lambda outcome: self._settled(wire, outcome))
 
-    def _settled(self, wire: MediaWire, outcome: WirePublication | PeerError) -> None:
+    def _settled(self, wire: MediaWire, outcome: SentTrack | PeerError) -> None:
         if self._wire is not wire or self.state is PublicationState.ENDED:
-            if isinstance(outcome, WirePublication):
+            if isinstance(outcome, SentTrack):
                 outcome.withdraw()
             return
         if isinstance(outcome, BrokenError):

@@ -11,7 +11,7 @@ from actr_peer.wire.base import Wire, WireSink
 MAX_PARKED = 64
 
 
-class Outlet:
+class Parking:
     """One wire's; the wire calls ``deliver(wire, channel, data)`` for each message.
 
     Attributes:

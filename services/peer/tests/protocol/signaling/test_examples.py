@@ -8,7 +8,14 @@ from actr import signaling_pb2 as pb
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling import messages
 from actr_peer.protocol.signaling.presence import Load, Registration
-from actr_peer.protocol.signaling.session import Answered, Enrolled, Send, Session, State, Told
+from actr_peer.protocol.signaling.session import (
+    Answered,
+    ClientSession,
+    Enrolled,
+    Send,
+    State,
+    Told,
+)
 from actr_peer.protocol.webrtc.negotiation import Bye, NegotiateMessage, Offer
 from peer_kit import ROOT
 
@@ -22,7 +29,7 @@ def test_the_session_on_the_page_is_the_client_s() -> None:
     script = [(side, bytes.fromhex(data)) for side, _, data in ROW.findall(PAGE.read_text())]
     assert [side for side, _ in script].count("client") == 9
     registration = Registration(id=ALICE, incarnation=7, ws_address="ws://10.0.0.1:9100/v1/wire")
-    session = Session(registration, b"0123456789abcdef")
+    session = ClientSession(registration, b"0123456789abcdef")
     asks = iter(
         [
             messages.Subscribe("acme:b"),

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from actr import signaling_pb2 as pb
 from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.signaling import listing as signaling_listing
-from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling import listing, messages
 from actr_peer.protocol.signaling.listing import LONG_BYTES, MAX_PRESENCE_BYTES, exhaust
 
 ALICE = ActrId("acme", "chat", "alice")
@@ -69,7 +68,7 @@ def test_no_other_message_may_be_so_long() -> None:
 def test_a_listing_is_read_a_little_at_each_step_and_no_further_than_its_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(signaling_listing, "MAX_PRESENT", 10)
+    monkeypatch.setattr(listing, "MAX_PRESENT", 10)
     (message, _) = listings([presence()] * 50, 1)
     steps = list(messages.decode_long(message.SerializeToString()))
     assert len(steps) == 11

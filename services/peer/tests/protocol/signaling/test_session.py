@@ -17,13 +17,13 @@ from actr_peer.protocol.signaling.presence import Load, PresenceEvent, Registrat
 from actr_peer.protocol.signaling.session import (
     MAX_OPEN,
     Answered,
+    ClientSession,
     Enrolled,
     Final,
     Freshened,
     Lost,
     Move,
     Send,
-    Session,
     State,
     Told,
 )
@@ -58,7 +58,7 @@ SERVER_MESSAGES = [
 ]
 
 
-def say(session: Session, message: pb.ServerMessage) -> tuple[object, ...]:
+def say(session: ClientSession, message: pb.ServerMessage) -> tuple[object, ...]:
     return session.receive(message.SerializeToString())
 
 
@@ -68,8 +68,8 @@ def sent(effects: tuple[object, ...]) -> list[pb.ClientMessage]:
     ]
 
 
-def registered(*subscriptions: str, secret: bytes | None = None) -> Session:
-    session = Session(REGISTRATION, secret, subscriptions)
+def registered(*subscriptions: str, secret: bytes | None = None) -> ClientSession:
+    session = ClientSession(REGISTRATION, secret, subscriptions)
     for message in (HELLO, AUTHENTICATED, REGISTERED):
         say(session, message)
     assert session.state is State.REGISTERED
@@ -77,7 +77,7 @@ def registered(*subscriptions: str, secret: bytes | None = None) -> Session:
 
 
 def test_it_proves_registers_and_subscribes_in_that_order() -> None:
-    session = Session(REGISTRATION, b"secret", ["acme:chat", ""])
+    session = ClientSession(REGISTRATION, b"secret", ["acme:chat", ""])
     (proof,) = sent(say(session, HELLO))
     text = b"actr/signaling/v1" + b"s" + b"n" * 32 + str(ALICE).encode()
     assert proof.authenticate.mac == hmac.digest(b"secret", text, hashlib.sha256)
@@ -92,12 +92,12 @@ def test_it_proves_registers_and_subscribes_in_that_order() -> None:
 
 
 def test_without_a_secret_the_proof_is_empty() -> None:
-    (proof,) = sent(say(Session(REGISTRATION, None), HELLO))
+    (proof,) = sent(say(ClientSession(REGISTRATION, None), HELLO))
     assert proof.authenticate.mac == b""
 
 
 def test_a_proof_that_is_required_and_cannot_be_given_is_final() -> None:
-    session = Session(REGISTRATION, None)
+    session = ClientSession(REGISTRATION, None)
     hello = pb.ServerMessage(hello=pb.ServerHello(proof_required=True))
     with pytest.raises(RemoteProtocolError):
         say(session, hello)
@@ -164,7 +164,7 @@ def test_fresh_ice_servers_come_with_a_heartbeat() -> None:
 
 
 def test_requests_are_bounded_in_bytes_and_number() -> None:
-    session = Session(REGISTRATION, None)
+    session = ClientSession(REGISTRATION, None)
     hello = pb.ServerHello(nonce=b"n", server_id="s", max_message_bytes=1000)
     say(session, pb.ServerMessage(hello=hello))
     say(session, AUTHENTICATED)
@@ -187,7 +187,7 @@ def test_a_replacement_by_an_older_registration_is_none() -> None:
 
 @pytest.mark.parametrize(("asked", "kept"), [(0, 1.0), (2**32 - 1, 60.0), (5000, 5.0)])
 def test_the_pace_of_heartbeats_is_bounded(asked: int, kept: float) -> None:
-    session = Session(REGISTRATION, None)
+    session = ClientSession(REGISTRATION, None)
     say(session, HELLO)
     say(session, AUTHENTICATED)
     registration = pb.Registered(epoch=1, heartbeat_interval_ms=asked)
@@ -243,7 +243,7 @@ def test_word_of_a_replacement_is_final_whatever_the_close_says() -> None:
 def test_a_refused_proof_or_registration_ends_the_session(
     code: int, ends: type, steps: int
 ) -> None:
-    session = Session(REGISTRATION, None)
+    session = ClientSession(REGISTRATION, None)
     for message in (HELLO, AUTHENTICATED)[:steps]:
         say(session, message)
     with pytest.raises(RemoteProtocolError):
@@ -258,7 +258,7 @@ def test_a_refused_proof_or_registration_ends_the_session(
 def test_every_message_has_a_meaning_in_every_state_or_is_a_violation(
     state: State, message: pb.ServerMessage
 ) -> None:
-    session = Session(REGISTRATION, None)
+    session = ClientSession(REGISTRATION, None)
     session.state = state
     try:
         effects = say(session, message)
@@ -288,7 +288,7 @@ def test_what_nobody_asked_for_is_told() -> None:
 def test_any_service_at_all_leaves_a_known_state_and_bounded_requests(
     script: list[pb.ServerMessage | str],
 ) -> None:
-    session = Session(REGISTRATION, None, ["a:b"])
+    session = ClientSession(REGISTRATION, None, ["a:b"])
     asked: set[int] = set()
     answered: list[int] = []
     for item in script:

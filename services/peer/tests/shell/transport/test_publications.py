@@ -18,7 +18,7 @@ from actr_peer.errors import (
 from actr_peer.protocol.media import Sample
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.transport.publications import MediaWire, Publications, PublicationState
-from actr_peer.wire.webrtc.tracks import Publication as WirePublication
+from actr_peer.wire.webrtc.tracks import SentTrack
 from peer_kit.fakes import BOB, ScriptedWire, turns
 
 
@@ -65,21 +65,19 @@ class FakeWire(ScriptedWire):
     def __init__(self) -> None:
         super().__init__(BOB)
         self.tracks = FakeTracks()
-        self.asked: list[tuple[Any, Callable[[WirePublication | PeerError], None]]] = []
+        self.asked: list[tuple[Any, Callable[[SentTrack | PeerError], None]]] = []
         self.gone: Callable[[], None] = lambda: None
 
-    def publish_soon(
-        self, source: Any, settled: Callable[[WirePublication | PeerError], None]
-    ) -> None:
+    def publish_soon(self, source: Any, settled: Callable[[SentTrack | PeerError], None]) -> None:
         self.asked.append((source, settled))
 
     def when_gone(self, told: Callable[[], None]) -> None:
         self.gone = told
 
-    def agree(self, number: int = -1) -> WirePublication:
+    def agree(self, number: int = -1) -> SentTrack:
         """The far side takes the track."""
         source, settled = self.asked[number]
-        publication = WirePublication(self.tracks, FakeTrack(source))  # type: ignore[arg-type]
+        publication = SentTrack(self.tracks, FakeTrack(source))  # type: ignore[arg-type]
         settled(publication)
         return publication
 

@@ -1,6 +1,6 @@
 """Sans-I/O: who is online, as the signaling service tells it (docs/signaling.md).
 
-The client's session is ``signaling_session.py``, the protobuf form ``signaling_messages.py``.
+The client's session is ``session.py``, the protobuf form ``messages.py``.
 """
 
 from __future__ import annotations

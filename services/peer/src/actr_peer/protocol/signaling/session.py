@@ -131,7 +131,7 @@ _ANSWERS: Mapping[type, tuple[type, ...]] = MappingProxyType(
 _ANY_ANSWER = tuple({kind for kinds in _ANSWERS.values() for kind in kinds})
 
 
-class Session:
+class ClientSession:
     """One connection's session, from the upgrade to its end.
 
     Args:
@@ -308,24 +308,24 @@ class Session:
         return ()
 
 
-Step = Callable[[Session, int, Any], Effects]
+Step = Callable[[ClientSession, int, Any], Effects]
 
 _STEPS: Mapping[tuple[State, type], Step] = MappingProxyType(
     {
-        (State.GREETING, messages.Hello): Session._greeted,
-        (State.PROVING, messages.Authenticated): Session._proven,
-        (State.PROVING, messages.Refusal): Session._turned_away,
-        (State.REGISTERING, messages.Registered): Session._enrolled,
-        (State.REGISTERING, messages.Refusal): Session._turned_away,
-        (State.REGISTERED, messages.Refusal): Session._refused_one,
-        (State.REGISTERED, messages.HeartbeatAck): Session._beat,
-        (State.REGISTERED, messages.Snapshot): Session._snapshot,
-        (State.REGISTERED, messages.Relayed): Session._told,
-        (State.REGISTERED, PresenceEvent): Session._told,
+        (State.GREETING, messages.Hello): ClientSession._greeted,
+        (State.PROVING, messages.Authenticated): ClientSession._proven,
+        (State.PROVING, messages.Refusal): ClientSession._turned_away,
+        (State.REGISTERING, messages.Registered): ClientSession._enrolled,
+        (State.REGISTERING, messages.Refusal): ClientSession._turned_away,
+        (State.REGISTERED, messages.Refusal): ClientSession._refused_one,
+        (State.REGISTERED, messages.HeartbeatAck): ClientSession._beat,
+        (State.REGISTERED, messages.Snapshot): ClientSession._snapshot,
+        (State.REGISTERED, messages.Relayed): ClientSession._told,
+        (State.REGISTERED, PresenceEvent): ClientSession._told,
     }
 )
 _ALWAYS: Mapping[type, Step] = MappingProxyType(
-    {messages.GoAway: Session._goaway, messages.Replaced: Session._replaced}
+    {messages.GoAway: ClientSession._goaway, messages.Replaced: ClientSession._replaced}
 )
 
 

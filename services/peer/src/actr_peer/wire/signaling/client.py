@@ -27,7 +27,7 @@ from actr_peer.protocol.signaling.presence import (
     Registration,
     SignalingState,
 )
-from actr_peer.protocol.signaling.session import Session, undelivered
+from actr_peer.protocol.signaling.session import ClientSession, undelivered
 from actr_peer.protocol.webrtc.negotiation import IceServer, NegotiateMessage
 from actr_peer.wire.signaling.upkeep import Upkeep
 from actr_peer.wire.tcp import is_websocket_url
@@ -255,13 +255,13 @@ class SignalingClient:
         """Leave: others see it within a second. Final; harmless when called again."""
         await self._upkeep.leave()
 
-    # Of the upkeep (signaling_upkeep.Client)
+    # Of the upkeep (upkeep.py, Client)
 
-    def session(self, local_host: str) -> Session:
+    def session(self, local_host: str) -> ClientSession:
         if self._address is not None:
             address = self._address(local_host)
             self._registration = replace(self._registration, ws_address=address)
-        return Session(self._registration, self._secret, self._subscriptions)
+        return ClientSession(self._registration, self._secret, self._subscriptions)
 
     def told(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
         """Tell the sink; a failure there costs what it was told, not the connection."""

@@ -20,6 +20,7 @@ from actr_peer.protocol.signaling.listing import LONG_BYTES
 from actr_peer.protocol.signaling.presence import Load, PresenceEvent
 from actr_peer.protocol.signaling.session import (
     Answered,
+    ClientSession,
     Effect,
     Ending,
     Enrolled,
@@ -27,7 +28,6 @@ from actr_peer.protocol.signaling.session import (
     Lost,
     Move,
     Send,
-    Session,
     Told,
 )
 from actr_peer.protocol.webrtc.negotiation import IceServer
@@ -106,7 +106,7 @@ class Connection:
     """
 
     def __init__(
-        self, name: str, socket: ClientConnection, session: Session, listener: Listener
+        self, name: str, socket: ClientConnection, session: ClientSession, listener: Listener
     ) -> None:
         self.was_enrolled = False
         self._socket = socket

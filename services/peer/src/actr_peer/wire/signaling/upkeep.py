@@ -31,7 +31,7 @@ from actr_peer.errors import (
 from actr_peer.protocol.backoff import Backoff
 from actr_peer.protocol.signaling import messages
 from actr_peer.protocol.signaling.presence import Load, PresenceEvent, SignalingState
-from actr_peer.protocol.signaling.session import Ending, Final, Lost, Session
+from actr_peer.protocol.signaling.session import ClientSession, Ending, Final, Lost
 from actr_peer.protocol.webrtc.negotiation import IceServer
 from actr_peer.tasks import Tasks
 from actr_peer.wire.signaling.connection import Connection, open_socket
@@ -47,7 +47,7 @@ _dice = secrets.SystemRandom()
 class Client(Protocol):
     """Who uses the upkeep."""
 
-    def session(self, local_host: str) -> Session:
+    def session(self, local_host: str) -> ClientSession:
         """A new session, for a new connection, which leaves this machine by ``local_host``."""
 
     def told(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
@@ -155,7 +155,7 @@ class Upkeep:
             why = f"no answer of the signaling service within {seconds:g} s"
             raise UnreachableError(what, why) from exc
 
-    # Of the connection (signaling_connection.Listener)
+    # Of the connection (connection.py, Listener)
 
     def enrolled(self, connection: Connection) -> None:
         if self._final is None:

@@ -20,14 +20,14 @@ MAX_EXCHANGES = 3
 log = logging.getLogger(__name__)
 
 
-Outcome = Callable[["Publication | PeerError"], None]
+Outcome = Callable[["SentTrack | PeerError"], None]
 
 
-class Publication:
+class SentTrack:
     """One track that goes out on one wire.
 
     Attributes:
-        ended: Set when no frame will follow: the source ended or failed, the publication was
+        ended: Set when no frame will follow: the source ended or failed, the track was
             stopped, or the wire is gone.
         is_finished: Whether it ended because the source did, well or with ``error``.
         error: Why the source failed, if it did.
@@ -46,7 +46,7 @@ class Publication:
 
     def __repr__(self) -> str:
         state = "ended" if self.ended.is_set() else "live"
-        return f"<Publication {self.source.track_id} {state}>"
+        return f"<SentTrack {self.source.track_id} {state}>"
 
     async def stop(self) -> None:
         """Send no more, and take the track out of the description. Harmless when repeated.
@@ -112,11 +112,11 @@ class Tracks:
         self._media = media
         self._exchanges = exchanges
         self._background = background
-        self._publications: dict[TrackSender, Publication] = {}
+        self._sent: dict[TrackSender, SentTrack] = {}
         if media is not None:
             media.on_frame = self._arrived
 
-    async def publish(self, source: MediaSource) -> Publication:
+    async def publish(self, source: MediaSource) -> SentTrack:
         """Send ``source`` to the far side, by a new exchange on the live connection.
 
         Cancelling takes the track back.
@@ -132,8 +132,8 @@ class Tracks:
         if self._media is None:
             raise BrokenError("this WebRTC engine carries no media")
         track = self._media.publish(source)
-        publication = Publication(self, track)
-        self._publications[track] = publication
+        sent = SentTrack(self, track)
+        self._sent[track] = sent
         try:
             for _ in range(MAX_EXCHANGES):
                 await self._exchanges.settled()
@@ -144,8 +144,8 @@ class Tracks:
         except BaseException:
             self.withdraw(track)
             raise
-        publication.start(self._background, f"rtp/{self._remote}/{source.track_id}")
-        return publication
+        sent.start(self._background, f"rtp/{self._remote}/{source.track_id}")
+        return sent
 
     def publish_soon(self, source: MediaSource, settled: Outcome) -> None:
         """As :meth:`publish`, in the background; ``settled`` is told how it went, once.
@@ -160,11 +160,11 @@ class Tracks:
 
     async def _publish(self, source: MediaSource, settled: Outcome) -> None:
         try:
-            publication = await self.publish(source)
+            sent = await self.publish(source)
         except PeerError as error:
             settled(error)
         else:
-            settled(publication)
+            settled(sent)
 
     async def unpublish(self, track: TrackSender) -> None:
         """Take a track out of the description and wait for the exchange."""
@@ -180,7 +180,7 @@ class Tracks:
             self._exchanges.changed()
 
     def _take_back(self, track: TrackSender) -> bool:
-        if self._publications.pop(track, None) is None or self._media is None:
+        if self._sent.pop(track, None) is None or self._media is None:
             return False
         self._media.unpublish(track)
         return True
@@ -195,10 +195,10 @@ class Tracks:
         return self._media.stats() if self._media is not None else []
 
     def end(self) -> None:
-        """The wire is gone: its publications end, their sources may go on elsewhere."""
-        for publication in tuple(self._publications.values()):
-            publication.halt()
-        self._publications.clear()
+        """The wire is gone: what it sends ends, its sources may go on elsewhere."""
+        for sent in tuple(self._sent.values()):
+            sent.halt()
+        self._sent.clear()
         on_gone, self.on_gone = self.on_gone, lambda: None
         on_gone()
 

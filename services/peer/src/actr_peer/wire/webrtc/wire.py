@@ -36,7 +36,7 @@ from actr_peer.tasks import Tasks
 from actr_peer.wire.base import WireSink, next_wire_id
 from actr_peer.wire.webrtc.engine import EngineFactory, EngineOptions, MediaSource
 from actr_peer.wire.webrtc.exchanges import Exchanges, Relay
-from actr_peer.wire.webrtc.tracks import Outcome, Publication, Tracks
+from actr_peer.wire.webrtc.tracks import Outcome, SentTrack, Tracks
 
 MAX_PARKED = 64
 FLUSH_TIMEOUT = 2.0
@@ -193,7 +193,7 @@ class WebRtcWire:
         else:
             self._exchanges.receive(message)
 
-    async def publish(self, source: MediaSource) -> Publication:
+    async def publish(self, source: MediaSource) -> SentTrack:
         """Send a track, once the far side has agreed; see ``Tracks.publish``."""
         if self.phase is not Phase.OPEN:
             raise BrokenError(f"the WebRTC connection to {self.remote} is closed")

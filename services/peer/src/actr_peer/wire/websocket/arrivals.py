@@ -238,7 +238,7 @@ class _Arrival(BufferedProtocol):
         elif self._transport is not None:
             self._transport.abort()
 
-    # Of the wire (websocket_wire.Owner)
+    # Of the wire (wire.py, Owner)
 
     def connected(self, wire: WebSocketWire) -> None: ...
 

@@ -28,7 +28,7 @@ from actr_peer.errors import (
 from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.websocket import frames as odd
+from actr_peer.protocol.websocket import frames
 from actr_peer.protocol.websocket.handshake import Accepted, Handshake, Refused
 from actr_peer.protocol.websocket.lane_frames import (
     HANDSHAKE,
@@ -38,7 +38,7 @@ from actr_peer.protocol.websocket.lane_frames import (
     encode,
 )
 from actr_peer.wire.base import CHANNELS, WireSink, next_wire_id
-from actr_peer.wire.parking import Outlet, blame_sink
+from actr_peer.wire.parking import Parking, blame_sink
 
 HANDSHAKE_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
@@ -113,8 +113,8 @@ class WebSocketWire(WSListener):
         self._phase = Phase.GREETING
         self._remote = remote
         self._transport: WSTransport | None = None
-        self._outlet = Outlet()
-        self._odd = odd.OddFrames()
+        self._parking = Parking()
+        self._odd = frames.OddFrames()
         self._ping: bytes | None = None
         self._verdict: PeerError | None = None
         self._timer: TimerHandle | None = None
@@ -142,7 +142,7 @@ class WebSocketWire(WSListener):
 
     def attach(self, sink: WireSink) -> None:
         before = self._phase
-        for channel, data in self._outlet.attach(sink):
+        for channel, data in self._parking.attach(sink):
             if self._phase is before:  # the sink may close the wire
                 self._give(channel, data)
         if self._phase is Phase.CLOSED:
@@ -220,7 +220,7 @@ class WebSocketWire(WSListener):
     def resume_writing(self) -> None:
         self.is_full = False
         if self._phase is Phase.OPEN:
-            self._outlet.writable(self)
+            self._parking.writable(self)
 
     # Frames
 
@@ -230,7 +230,7 @@ class WebSocketWire(WSListener):
                 channel, data = decode(frame)
                 if channel >= CHANNELS:
                     _no_channel(channel)
-                self._outlet.deliver(self, channel, data)
+                self._parking.deliver(self, channel, data)
             elif self._phase is Phase.GREETING:
                 self._greet(frame)
         except (RemoteProtocolError, LimitError) as error:
@@ -241,7 +241,7 @@ class WebSocketWire(WSListener):
     def _give(self, channel: int, data: bytes) -> None:
         """Deliver what was parked; other failures of the sink go to who attaches it."""
         try:
-            self._outlet.deliver(self, channel, data)
+            self._parking.deliver(self, channel, data)
         except (RemoteProtocolError, LimitError) as error:
             self._refuse(error)
 
@@ -256,11 +256,11 @@ class WebSocketWire(WSListener):
                 is_last=bool(frame.fin),
                 is_reserved=bool(frame.rsv1 or frame.rsv2 or frame.rsv3),
             ):
-                case odd.Whole(data):
+                case frames.Whole(data):
                     self._frame(data)
-                case odd.Ping(payload):
+                case frames.Ping(payload):
                     self._pong(payload)
-                case odd.FarClose(code, reason):
+                case frames.FarClose(code, reason):
                     self._far_close(code, reason)
                 case None:
                     pass
@@ -295,7 +295,7 @@ class WebSocketWire(WSListener):
         why = f"{code} {reason.decode(errors='replace')}".rstrip()
         if self._phase is Phase.GREETING:
             return UnreachableError(str(self._remote), f"refused with {why}")
-        if code in (CloseCode.NORMAL, CloseCode.GOING_AWAY, odd.NO_CODE):
+        if code in (CloseCode.NORMAL, CloseCode.GOING_AWAY, frames.NO_CODE):
             return None
         return BrokenError(f"{self._remote} closed the WebSocket with {why}")
 
@@ -341,7 +341,7 @@ class WebSocketWire(WSListener):
 
     def _refuse(self, error: PeerError) -> None:
         code = CloseCode.TOO_BIG if isinstance(error, LimitError) else CloseCode.BAD_MESSAGE
-        code = CloseCode.PROTOCOL if isinstance(error, odd.FramingError) else code
+        code = CloseCode.PROTOCOL if isinstance(error, frames.FramingError) else code
         self._end(code, str(error), error)
 
     def _end(self, code: CloseCode, reason: str, verdict: PeerError | None) -> None:
@@ -375,7 +375,7 @@ class WebSocketWire(WSListener):
             self._tell()
 
     def _tell(self) -> None:
-        self._outlet.closed(self, self._verdict)
+        self._parking.closed(self, self._verdict)
 
     def _loss(self, transport: WSTransport) -> PeerError:
         """Say why the socket went away with no close frame of the far side."""

@@ -1,6 +1,6 @@
 """The signaling client against a service played by the test, one step at a time.
 
-Against the real service: ``test_signaling_service.py``.
+Against the real service: ``test_service.py``.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from actr_peer.protocol.signaling.presence import (
     SignalingState,
 )
 from actr_peer.protocol.webrtc.negotiation import Bye, IceServer, NegotiateMessage
-from actr_peer.wire.signaling import connection as signaling_connection
-from actr_peer.wire.signaling import upkeep as signaling_upkeep
+from actr_peer.wire.signaling import connection, upkeep
 from actr_peer.wire.signaling.client import SignalingClient
 from peer_kit.fakes import ALICE, BOB, CAROL, SignalingRecorder, turns
 from peer_kit.played import Service, make_client, presence, started
@@ -50,7 +49,7 @@ async def service() -> AsyncIterator[Service]:
 
 @pytest.fixture(autouse=True)
 def short_leave(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signaling_upkeep, "LEAVE_SECONDS", 0.01)
+    monkeypatch.setattr(upkeep, "LEAVE_SECONDS", 0.01)
 
 
 # Starting
@@ -124,7 +123,7 @@ async def test_a_first_attempt_that_fails_is_made_again(service: Service) -> Non
 async def test_a_service_that_says_nothing_is_given_up(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signaling_connection, "REGISTER_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "REGISTER_SECONDS", 0.05)
     entering = asyncio.create_task(make_client(service).__aenter__())
     assert await (await service.next()).closed() is not None
     monkeypatch.undo()
@@ -457,7 +456,7 @@ async def test_a_service_that_speaks_nonsense_is_left_for_another(
 async def test_leaving_says_so_and_waits_for_the_receipt(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signaling_upkeep, "LEAVE_SECONDS", 5.0)
+    monkeypatch.setattr(upkeep, "LEAVE_SECONDS", 5.0)
     async with started(service) as (client, played):
         leaving = asyncio.create_task(client.unregister())
         message = await played.heard()

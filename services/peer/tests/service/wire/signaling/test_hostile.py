@@ -16,11 +16,10 @@ from websockets.exceptions import ConnectionClosed
 from actr import signaling_pb2 as pb
 from actr_peer.errors import BusyError, ConfigError, LimitError, UnreachableError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.signaling import session as signaling_session
+from actr_peer.protocol.signaling import session
 from actr_peer.protocol.signaling.presence import SignalingState
 from actr_peer.protocol.webrtc.negotiation import Bye, NegotiateMessage
-from actr_peer.wire.signaling import connection as signaling_connection
-from actr_peer.wire.signaling import upkeep as signaling_upkeep
+from actr_peer.wire.signaling import connection, upkeep
 from actr_peer.wire.signaling.client import SignalingClient
 from peer_kit.fakes import BOB, CAROL, SignalingRecorder, turns
 from peer_kit.played import Played, Service, make_client, presence, started
@@ -44,9 +43,9 @@ async def service() -> AsyncIterator[Service]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signaling_upkeep, "LEAVE_SECONDS", 0.01)
-    monkeypatch.setattr(signaling_upkeep, "REFUSED_SECONDS", 0.01, raising=False)
-    monkeypatch.setattr(signaling_session, "MIN_HEARTBEAT", 0.01, raising=False)
+    monkeypatch.setattr(upkeep, "LEAVE_SECONDS", 0.01)
+    monkeypatch.setattr(upkeep, "REFUSED_SECONDS", 0.01, raising=False)
+    monkeypatch.setattr(session, "MIN_HEARTBEAT", 0.01, raising=False)
 
 
 async def works_on(client: SignalingClient, played: Played) -> None:
@@ -63,7 +62,7 @@ async def test_a_heartbeat_goes_out_while_every_request_waits(service: Service) 
     async with started(service, heartbeat=0.01) as (client, played):
         asks = [
             asyncio.create_task(client.discover(f"acme:t{number}"))
-            for number in range(signaling_session.MAX_OPEN)
+            for number in range(session.MAX_OPEN)
         ]
         for _ in asks:
             await played.heard()  # and none is answered but the heartbeats
@@ -137,7 +136,7 @@ async def test_a_greeting_that_cannot_be_used_is_left_for_another(
 async def test_the_heartbeat_is_bounded_whatever_the_service_asks_for(
     service: Service, interval: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signaling_session, "MAX_HEARTBEAT", 0.02, raising=False)
+    monkeypatch.setattr(session, "MAX_HEARTBEAT", 0.02, raising=False)
     entering = asyncio.create_task((client := make_client(service)).__aenter__())
     played = await service.next()
     proof = await played.greet()
@@ -304,8 +303,8 @@ async def test_a_client_lives_on_whatever_one_service_says(
     service: Service, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Forty connections of mutated messages, then an honest one: it registers and works."""
-    monkeypatch.setattr(signaling_connection, "CLOSE_SECONDS", 0.05)
-    monkeypatch.setattr(signaling_upkeep, "Backoff", lambda: _Hasty())
+    monkeypatch.setattr(connection, "CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr(upkeep, "Backoff", lambda: _Hasty())
     dice = random.Random(seed)
     sink = SignalingRecorder()
     async with started(service, sink, heartbeat=0.05) as (client, played):

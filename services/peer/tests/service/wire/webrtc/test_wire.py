@@ -31,7 +31,7 @@ from actr_peer.protocol.webrtc.negotiation import (
 from actr_peer.wire.base import CHANNELS
 from actr_peer.wire.webrtc.aiortc import bounds
 from actr_peer.wire.webrtc.aiortc.ice import LOOPBACK, host_addresses, usable_servers
-from actr_peer.wire.webrtc.aiortc.sctp import association as sctp
+from actr_peer.wire.webrtc.aiortc.sctp import association
 from actr_peer.wire.webrtc.aiortc.sctp.lane_queue import OutboundChunk
 from actr_peer.wire.webrtc.engine import EngineOptions
 from actr_peer.wire.webrtc.wire import WebRtcWire
@@ -401,7 +401,7 @@ async def test_a_latency_first_message_that_waited_too_long_is_never_sent(
     near.attach(Recorder())
     while not near.is_full:
         near.send(2, bytes(16 * 1024))
-    monkeypatch.setattr(sctp, "LIFETIME", -1.0)
+    monkeypatch.setattr(association, "LIFETIME", -1.0)
     near.send(3, b"late")
     near.send(0, b"after")
     await sink.until(lambda: bool(sink.on(0)))
@@ -419,7 +419,7 @@ async def test_a_step_of_the_wall_clock_drops_nothing_that_is_latency_first(
     wall = time.time
     steps = 0.0
     monkeypatch.setattr(time, "time", lambda: wall() + steps)
-    monkeypatch.setattr(sctp, "LIFETIME", 30.0)
+    monkeypatch.setattr(association, "LIFETIME", 30.0)
     while not near.is_full:
         near.send(2, bytes(16 * 1024))
     near.send(3, b"waits in the queue" * 200)
@@ -477,7 +477,7 @@ def spoil(wire: WebRtcWire, is_lost: Callable[[bytes], bool]) -> None:
 async def test_one_packet_of_ten_is_lost_and_nothing_else(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sctp, "LIFETIME", 5.0)  # however late: what is missing was lost
+    monkeypatch.setattr(association, "LIFETIME", 5.0)  # however late: what is missing was lost
     near, far = await pair.connect()
     dice = random.Random(3)
     for wire in (near, far):
@@ -579,9 +579,9 @@ async def test_a_malformed_packet_ends_the_wire_and_kills_nothing_silently(pair:
     near, far = await pair.connect()
     near.attach(Recorder())
     transport = transport_of(near)
-    bad = sctp.Chunk(body=b"\0")
+    bad = association.Chunk(body=b"\0")
     bad.type = 192  # FORWARD TSN, whose body has four bytes at least
-    packet = sctp.serialize_packet(5000, 5000, transport._remote_verification_tag, bad)
+    packet = association.serialize_packet(5000, 5000, transport._remote_verification_tag, bad)
     await transport.transport._send_data(packet)
     await expect_end(far, PeerError, "malformed SCTP packet")
 

@@ -14,7 +14,7 @@ import pytest
 
 from actr_peer.errors import RemoteProtocolError, UnreachableError
 from actr_peer.protocol.webrtc.candidates import AddressRule
-from actr_peer.protocol.websocket import door as door_rules
+from actr_peer.protocol.websocket import door
 from actr_peer.protocol.websocket.door import Door
 from actr_peer.protocol.websocket.handshake import Accepted, DiallerHandshake, ListenerHandshake
 from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, decode, encode
@@ -455,8 +455,8 @@ async def test_silent_sockets_of_all_addresses_leave_a_place_for_who_is_known(
 async def test_who_says_nothing_loses_its_place(
     bob: Bob, narrow: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door_rules, "PATIENCE", 0.05)
-    monkeypatch.setattr(door_rules, "HURRY", 0.05)
+    monkeypatch.setattr(door, "PATIENCE", 0.05)
+    monkeypatch.setattr(door, "HURRY", 0.05)
     async with bob.raw() as silent, bob.raw() as half, bob.raw() as upgraded:
         half.writer.write(UPGRADE[:50])
         upgraded.writer.write(UPGRADE)

@@ -1,6 +1,6 @@
 """The listener and the dialler against strangers, each of whom breaks one rule.
 
-What every wire does is in ``test_wire_conformance.py``.
+What every wire does is in ``../test_conformance.py``.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ from actr_peer.protocol.websocket.handshake import Accepted, DiallerHandshake
 from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, MAX_DATA_BYTES, decode, encode
 from actr_peer.wire import tcp
 from actr_peer.wire.base import Wire
-from actr_peer.wire.websocket import wire as websocket_wire
-from actr_peer.wire.websocket import wires as websocket
 from actr_peer.wire.websocket.wires import WebSocketWires
 from peer_kit.fakes import ALICE, BOB, CAROL, Recorder, turns
 
@@ -143,7 +141,7 @@ async def test_a_refusal_is_a_welcome_that_holds_only_an_error() -> None:
 
 
 async def test_a_stranger_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket_wire, "HANDSHAKE_SECONDS", 0.05)
+    monkeypatch.setattr("actr_peer.wire.websocket.wire.HANDSHAKE_SECONDS", 0.05)
     async with listening() as bob, connect(bob.wires.address) as client:
         assert await ended(client) == 4408
         monkeypatch.undo()
@@ -329,7 +327,7 @@ async def test_a_server_of_another_kind_is_unreachable(answer: bytes) -> None:
 
 
 async def test_a_server_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket, "DIAL_SECONDS", 0.05)
+    monkeypatch.setattr("actr_peer.wire.websocket.wires.DIAL_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with dialling() as wires:
             with pytest.raises(UnreachableError, match="no answer"):

@@ -22,7 +22,7 @@ from actr_peer.protocol.webrtc.negotiation import (
     RequestOffer,
 )
 from actr_peer.wire.base import Wire
-from actr_peer.wire.webrtc import wires as webrtc
+from actr_peer.wire.webrtc import wires
 from actr_peer.wire.webrtc.engine import EngineOptions, EngineSink
 from actr_peer.wire.webrtc.wires import WebRtcWires
 from peer_kit.fakes import ALICE, BOB, CAROL, Recorder, turns
@@ -246,9 +246,9 @@ async def test_strangers_who_want_connections_do_not_end_a_dial_of_ours() -> Non
     async with side() as here:
         dial = asyncio.gather(here.wires.dial(BOB))
         await turns()
-        for number in range(2 * webrtc.MAX_CONNECTING):
+        for number in range(2 * wires.MAX_CONNECTING):
             here.wires.receive(replace(BOB, instance=f"stranger{number}"), REQUEST)
-        assert len(here.wires.wires()) <= webrtc.MAX_CONNECTING + 1
+        assert len(here.wires.wires()) <= wires.MAX_CONNECTING + 1
         here.engines[0].sink.opened()
         assert (await dial)[0].remote == BOB
 
@@ -274,11 +274,11 @@ async def test_one_remote_does_not_get_connections_without_end() -> None:
         zed = replace(ALICE, instance="aaron")  # who offers
         for number in range(1000):
             here.wires.receive(zed, NegotiateMessage(f"c{number}", 1, Offer("v=0\r\n")))
-        assert len(here.engines) == webrtc.NEW_AT_ONCE
-        assert here.wires.dropped == 1000 - webrtc.NEW_AT_ONCE
+        assert len(here.engines) == wires.NEW_AT_ONCE
+        assert here.wires.dropped == 1000 - wires.NEW_AT_ONCE
         here.wires.receive(BOB, REQUEST)
-        assert len(here.engines) == webrtc.NEW_AT_ONCE + 1, "another's are not its"
+        assert len(here.engines) == wires.NEW_AT_ONCE + 1, "another's are not its"
         now = 1.0
         for number in range(1000):
             here.wires.receive(zed, NegotiateMessage(f"d{number}", 1, Offer("v=0\r\n")))
-        assert len(here.engines) == webrtc.NEW_AT_ONCE + 1 + webrtc.NEW_A_SECOND
+        assert len(here.engines) == wires.NEW_AT_ONCE + 1 + wires.NEW_A_SECOND

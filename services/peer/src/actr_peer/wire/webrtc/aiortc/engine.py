@@ -35,7 +35,7 @@ from actr_peer.wire.base import CHANNELS
 from actr_peer.wire.webrtc.aiortc import bounds, dtls, ice
 from actr_peer.wire.webrtc.aiortc.media.codecs import takes
 from actr_peer.wire.webrtc.aiortc.media.sections import Sections
-from actr_peer.wire.webrtc.aiortc.sctp import association as sctp
+from actr_peer.wire.webrtc.aiortc.sctp import association
 from actr_peer.wire.webrtc.engine import CHANNEL_PROTOCOL, EngineOptions, EngineSink, IcePolicy
 
 LIFETIME_MS = 100
@@ -132,7 +132,7 @@ class AiortcEngine:
         self.media.attach(self._pc)
         self._channels: list[RTCDataChannel] = [self._create_channel(0)]
         assert self._pc.sctp is not None
-        self._sctp = sctp.upgrade(self._pc.sctp, options, self)
+        self._sctp = association.upgrade(self._pc.sctp, options, self)
         # Whatever section stands for the bundle, the transport is this one: else aiortc stops it
         # where media comes before data in the first offer, as in every browser's.
         self._sctp._bundled = True

@@ -57,7 +57,7 @@ class SctpSink(Protocol):
 
 
 class GuardedSctp(RTCSctpTransport):
-    """The receiving half of ``sctp.LaneSctp``."""
+    """The receiving half of ``association.LaneSctp``."""
 
     def guard(self, sink: SctpSink) -> None:
         self._sink = sink
