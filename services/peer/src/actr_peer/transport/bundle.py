@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Protocol, assert_never
 
 from actr_peer.errors import (
@@ -17,27 +16,14 @@ from actr_peer.errors import (
 )
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType, WireKind
-from actr_peer.protocol.session.budget import Budget
 from actr_peer.protocol.session.frames import WIRE_MESSAGE_BYTES, ByeReason
 from actr_peer.protocol.session.session import Session
 from actr_peer.protocol.session.wire_ends import Changed, Left, News, Refused, Restarted
 from actr_peer.protocol.session.wire_policy import WireState
-from actr_peer.tasks import Start, note_failure
-from actr_peer.transport.pool import Dialer, Pool
+from actr_peer.tasks import note_failure
+from actr_peer.transport.pool import Pool, WireSetup
 from actr_peer.transport.pump import Pump
 from actr_peer.wire.base import Wire
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireSetup:
-    """How this process makes wires, and what it may hold for all of them."""
-
-    self_id: ActrId
-    dialers: Mapping[WireKind, Dialer]
-    prefer: Sequence[WireKind]
-    start: Start
-    budget: Budget
-    """What all sessions together may hold for their far sides."""
 
 
 class BundleOwner(Protocol):
@@ -89,15 +75,7 @@ class Bundle:
         self.session = session
         self.wires: dict[int, Wire] = {}
         self.pump = Pump(session, self.wires, loop, on_time=self._on_time, failed=self._contain)
-        self.pool = Pool(
-            link.remote,
-            session,
-            self,
-            dialers=setup.dialers,
-            prefer=setup.prefer,
-            start=setup.start,
-            is_smaller=setup.self_id < link.remote,
-        )
+        self.pool = Pool(link.remote, session, self, setup)
         self.states = dict.fromkeys(setup.prefer, WireState.IDLE)
         """What the link was last told of each kind."""
         self._told: dict[WireKind, Wire | None] = {}
@@ -174,7 +152,7 @@ class Bundle:
 
         A link that has worked waits for the health round: the far side may yet dial.
         """
-        if not self.pool.was_ready:
+        if not self.pool.slots.was_ready:
             why = getattr(error, "why", None) or str(error or "there is no way to dial it")
             self._link.fail(UnreachableError(str(self._link.remote), why))
 
@@ -190,7 +168,9 @@ class Bundle:
         self.attend()
 
     def _add(self, wire: Wire) -> None:
-        unfit = wire.kind not in self.pool.slots or wire.max_message_bytes < WIRE_MESSAGE_BYTES
+        unfit = (
+            wire.kind not in self.pool.slots.by_kind or wire.max_message_bytes < WIRE_MESSAGE_BYTES
+        )
         if unfit or self._link.is_over:
             wire.abort()
             return
@@ -285,7 +265,7 @@ class Bundle:
             self.slot_changed(kind)
         self.pump.flush()
         link.settle()
-        self.pump.arm(self.pool.due())
+        self.pump.arm(self.pool.slots.due())
 
     def network_changed(self) -> None:
         """Make new wires beside the present ones, and move over when they work."""

@@ -32,9 +32,10 @@ from actr_peer.protocol.session.lanes import AnySender
 from actr_peer.protocol.session.session import Session
 from actr_peer.protocol.session.wire_policy import WireState
 from actr_peer.tasks import note_failure
-from actr_peer.transport.bundle import Bundle, WireSetup
+from actr_peer.transport.bundle import Bundle
 from actr_peer.transport.lane import Lane
 from actr_peer.transport.link_view import LinkView, lane_views, wire_views
+from actr_peer.transport.pool import WireSetup
 from actr_peer.wire.base import Wire
 
 log = logging.getLogger(__name__)
@@ -192,7 +193,7 @@ class Link:
 
     def await_dials(self) -> None:
         """The far side has begun: give it a moment to dial the other kinds itself."""
-        self._bundle.pool.defer(self.loop.time())
+        self._bundle.pool.slots.defer(self.loop.time())
 
     def network_changed(self) -> None:
         """Make new wires beside the present ones, and move over when they work."""
@@ -203,7 +204,7 @@ class Link:
         """Health round: remove the link if nothing works and nothing is tried, else mend it."""
         if self.refusal() is not None:
             return
-        if self._bundle.pool.is_dead:
+        if self._bundle.pool.slots.is_dead:
             self.fail(BrokenError(f"all wires to {self.remote} have failed"))
         else:
             self._bundle.pool.refresh(now)
@@ -229,7 +230,7 @@ class Link:
     @property
     def was_ready(self) -> bool:
         """Whether a wire has ever been usable: without one now, the link is being mended."""
-        return self._bundle.pool.was_ready
+        return self._bundle.pool.slots.was_ready
 
     async def ready(self) -> None:
         """Wait for the first usable wire; cancelling changes nothing.

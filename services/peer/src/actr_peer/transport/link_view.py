@@ -63,7 +63,7 @@ class LinkView:
 def wire_views(pool: Pool, session: Session) -> tuple[KindView, ...]:
     """How each kind of wire stands, in order of preference."""
     views = []
-    for kind, slot in pool.slots.items():
+    for kind, slot in pool.slots.by_kind.items():
         wire = pool.wire(kind)
         end = session.ends.get(wire.id) if wire else None
         view = KindView(

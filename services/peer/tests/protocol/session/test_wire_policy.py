@@ -4,57 +4,15 @@ import pytest
 
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session.wire_policy import (
-    Dial,
-    GiveUp,
-    SlotView,
-    Step,
     WireState,
     WireView,
     best,
-    plan,
-    retry_delay,
     superfluous,
 )
 
 RTC, WS = WireKind.WEBRTC, WireKind.WEBSOCKET
 IDLE, CONNECTING, READY, SUSPECT, FAILED = WireState
 PREFER = (RTC, WS)
-
-
-@pytest.mark.parametrize(
-    ("slots", "steps"),
-    [
-        pytest.param(
-            [SlotView(RTC, IDLE), SlotView(WS, IDLE)], [Dial(RTC), Dial(WS)], id="dial all at once"
-        ),
-        pytest.param(
-            [SlotView(RTC, READY), SlotView(WS, FAILED, 1, 5.0)],
-            [Dial(WS)],
-            id="mend one, leave the other",
-        ),
-        pytest.param(
-            [SlotView(RTC, CONNECTING), SlotView(WS, FAILED, 1, 99.0)], [], id="too early: wait"
-        ),
-        pytest.param([SlotView(RTC, SUSPECT), SlotView(WS, READY)], [], id="suspect is left alone"),
-        pytest.param(
-            [SlotView(RTC, FAILED, 3), SlotView(WS, FAILED, 3)], [GiveUp()], id="all used up"
-        ),
-        pytest.param(
-            [SlotView(RTC, FAILED, 3), SlotView(WS, READY)], [], id="one used up, one ready: wait"
-        ),
-        pytest.param(
-            [SlotView(RTC, FAILED, 3), SlotView(WS, FAILED, 2, 99.0)], [], id="one try is left"
-        ),
-        pytest.param([], [GiveUp()], id="no kinds at all"),
-    ],
-)
-def test_plan(slots: list[SlotView], steps: list[Step]) -> None:
-    assert plan(slots, now=10.0) == steps
-
-
-def test_the_delay_doubles_to_its_cap() -> None:
-    assert [retry_delay(n) for n in (0, 1, 2, 3, 4, 5)] == [1.0, 1.0, 2.0, 4.0, 8.0, 10.0]
-    assert retry_delay(10_000) == 10.0
 
 
 @pytest.mark.parametrize(

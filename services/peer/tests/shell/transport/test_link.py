@@ -7,10 +7,10 @@ import pytest
 from actr_peer.errors import BrokenError, LimitError, RemoteProtocolError
 from actr_peer.protocol.payload import BYTE_LANES, PayloadType, WireKind
 from actr_peer.protocol.session.frames import data_head
+from actr_peer.protocol.session.slots import MAX_WIRES
 from actr_peer.protocol.session.wire_policy import WireState
 from actr_peer.testing.wires import MemoryWire, join
 from actr_peer.transport.link import Link
-from actr_peer.transport.pool import MAX_WIRES
 from peer_kit.links import ADA, BOB, KINDS, Pair, eventually, joined
 
 RPC, SIGNAL, STREAM, LATENCY = BYTE_LANES

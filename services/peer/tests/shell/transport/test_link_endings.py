@@ -129,8 +129,8 @@ async def test_a_closed_pool_dials_nothing_and_asks_for_no_time() -> None:
         ]
         for deed in deeds:
             deed()
-            assert all(slot.dial is None for slot in pool.slots.values())
-        assert pool.due() == float("inf")
+            assert not pool.is_dialling
+        assert pool.slots.due() == float("inf")
         await asyncio.sleep(0)
         assert len(pair.ada.dials) == dials
 
@@ -141,7 +141,7 @@ async def test_a_pool_with_wires_dials_nothing_after_its_end_though_the_network_
         pool = near._bundle.pool
         pool.close()
         pool.replace(asyncio.get_running_loop().time())
-        assert all(slot.dial is None for slot in pool.slots.values())
+        assert not pool.is_dialling
 
 
 async def test_a_wire_that_opens_after_the_end_of_its_pool_is_aborted() -> None:
@@ -185,7 +185,7 @@ async def test_a_failure_while_dialling_is_one_dial_that_failed() -> None:
     before = failures["dial"]
     async with transport:
         link = transport.link(BOB)
-        await eventually(lambda: link._bundle.pool.slots[WireKind.WEBSOCKET].tries == 1)
+        await eventually(lambda: link._bundle.pool.slots.by_kind[WireKind.WEBSOCKET].tries == 1)
         link.fail(UnreachableError(str(BOB), "test"))
     assert failures["dial"] == before + 1
 

@@ -29,7 +29,7 @@ EVE = ActrId("acme", "eve", "1")
 @pytest.fixture
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry after a hundredth of a second."""
-    monkeypatch.setattr("actr_peer.transport.pool.retry_delay", lambda tries: 0.01 * tries)
+    monkeypatch.setattr("actr_peer.protocol.session.slots.FIRST_DELAY", 0.01)
 
 
 def open_wires(pair: Pair, kind: WireKind) -> list[MemoryWire]:

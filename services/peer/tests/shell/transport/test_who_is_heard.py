@@ -16,7 +16,7 @@ from actr_peer.protocol.session.session import Session
 from actr_peer.protocol.session.wire_ends import CONTROL, News, Refused, Restarted
 from actr_peer.testing.wires import MemoryWire, join
 from actr_peer.transport.link import Link, LinkSetup
-from actr_peer.transport.pool import Pool
+from actr_peer.transport.pool import Pool, WireSetup
 from actr_peer.wire.base import Wire
 from peer_kit.links import ADA, BOB, Heard
 
@@ -129,15 +129,14 @@ class Dialling:
         self.wire: MemoryWire = join(ADA, BOB)[0]
         self.count = 0
         self.may_end = asyncio.Event()
-        self.pool = Pool(
-            BOB,
-            Session(1, prefer=[WS]),
-            self.owner,
+        setup = WireSetup(
+            self_id=ADA,
             dialers={WS: self.dial},
             prefer=[WS],
             start=self.tasks.start,
-            is_smaller=True,
+            budget=Budget(),
         )
+        self.pool = Pool(BOB, Session(1, prefer=[WS]), self.owner, setup)
 
     async def dial(self, remote: ActrId) -> Wire:
         self.count += 1

@@ -18,6 +18,7 @@ from math import inf
 from typing import NamedTuple
 
 from actr_peer.errors import RemoteProtocolError
+from actr_peer.protocol.backoff import doubled
 from actr_peer.protocol.session.fragments import cut, frame_count
 from actr_peer.protocol.session.frames import FRAGMENT_BYTES, Ack, data_head
 
@@ -297,8 +298,8 @@ class Sender:
             return frame.at
         if frame.tries == 1 and len(wires) > 1:
             return frame.at + timing.other
-        doublings = min(frame.tries - (2 if len(wires) > 1 else 1), 10)
-        return frame.at + min(timing.same * 2.0**doublings, max(MAX_WAIT, timing.same))
+        failures = frame.tries - 1 if len(wires) > 1 else frame.tries
+        return frame.at + doubled(timing.same, failures, max(MAX_WAIT, timing.same))
 
     def ask(self, now: float) -> bool:
         """Whether to ask the far side now for a lost acknowledgement; rarer each time."""

@@ -1,7 +1,6 @@
-"""Sans-I/O: which wires to dial, keep, prefer and give up, for one remote.
+"""Sans-I/O: which of the open wires to one remote new frames take, and which can be closed.
 
-Every kind is dialled at once and every wire that opens is kept; a working wire is never
-disturbed to mend another. The shell does what these functions say, and adds the jitter.
+What is dialled is decided in :mod:`actr_peer.protocol.session.slots`.
 """
 
 from __future__ import annotations
@@ -10,15 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from math import inf
-from typing import TypeAlias
 
-from actr_peer.protocol.backoff import doubled
 from actr_peer.protocol.payload import WireKind
-
-MAX_TRIES = 3
-FIRST_DELAY = 1.0
-LAST_DELAY = 10.0
-"""Seconds between two tries."""
 
 
 class WireState(Enum):
@@ -33,18 +25,6 @@ class WireState(Enum):
     """Open, and its heartbeat is missing: not preferred."""
     FAILED = auto()
     """Dialling failed, or the wire died."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlotView:
-    """What the policy may know of one kind."""
-
-    kind: WireKind
-    state: WireState
-    tries: int = 0
-    """Dials in a row that came to nothing."""
-    retry_at: float = 0.0
-    """Seconds on the caller's monotonic clock; read only when FAILED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,41 +44,6 @@ class WireView:
     """When it was first trusted."""
     is_answering: bool = True
     """Whether its last ping was answered: a SUSPECT one recovers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dial:
-    kind: WireKind
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """No wire is open, coming, or worth another dial: the link is removed."""
-
-
-Step: TypeAlias = Dial | GiveUp
-
-
-def plan(slots: Sequence[SlotView], *, now: float, max_tries: int = MAX_TRIES) -> list[Step]:
-    """Say what to do next; an empty list means wait."""
-    if all(s.state is WireState.FAILED and s.tries >= max_tries for s in slots):
-        return [GiveUp()]
-    return [Dial(s.kind) for s in slots if _may_dial(s, now=now, max_tries=max_tries)]
-
-
-def _may_dial(slot: SlotView, *, now: float, max_tries: int) -> bool:
-    match slot.state:
-        case WireState.IDLE:
-            return True
-        case WireState.FAILED:
-            return slot.tries < max_tries and now >= slot.retry_at
-        case WireState.CONNECTING | WireState.READY | WireState.SUSPECT:
-            return False
-
-
-def retry_delay(tries: int, *, first: float = FIRST_DELAY, cap: float = LAST_DELAY) -> float:
-    """Seconds to wait after the n-th failure in a row; the shell adds the jitter."""
-    return doubled(first, tries, cap)
 
 
 def best(
@@ -136,7 +81,7 @@ def superfluous(wires: Sequence[WireView], *, decides: bool) -> list[int]:
     """Ids of wires of one kind that can be closed; nothing is lost by it.
 
     One side decides, so that the two never close different ones: the smaller ``ActrId``. The
-    other closes only what it has replaced itself, see :class:`~actr_peer.transport.pool.Pool`.
+    other closes only what it has replaced itself, after its network has changed.
     Of two that were dialled at the same time, before either had proved itself, the one that the
     deciding side dialled is kept; otherwise the newer replaces the older. The one to keep must
     have proved itself.
