@@ -19,7 +19,7 @@ from actr_peer.errors import PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import RPC_LANES, PayloadType, WireKind
 from actr_peer.protocol.session.session import Session
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.transport.link import Link
 from actr_peer.transport.remote import RemoteTransport
 from actr_peer.wire.base import Wire, WireSink, next_wire_id

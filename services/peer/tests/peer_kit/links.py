@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from actr_peer.errors import PeerError, UnreachableError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import RPC_LANES, PayloadType, WireKind
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.testing.wires import MemoryNet
 from actr_peer.transport.link import Link
 from actr_peer.transport.remote import RemoteTransport

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import Pressure
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import PresenceEvent, SignalingState
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from actr_peer.node.sinks import LinkEvents, SignalingEvents
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media import MediaFrame
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import Load, Presence, Registration
 from actr_peer.protocol.webrtc.negotiation import IceServer, NegotiateMessage
 from actr_peer.service import Service

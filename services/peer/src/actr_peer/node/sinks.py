@@ -12,7 +12,7 @@ from actr_peer.errors import BrokenError, PeerError
 from actr_peer.node.hooks import MAX_EVENTS, LinkEvent, WireEvent
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType, WireKind
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import PresenceEvent, SignalingState
 from actr_peer.protocol.webrtc.negotiation import NegotiateMessage
 from actr_peer.tasks import is_asked, is_torn_down, note_failure

@@ -18,8 +18,8 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session.frames import WIRE_MESSAGE_BYTES, ByeReason
 from actr_peer.protocol.session.session import Session
-from actr_peer.protocol.session.wire_ends import Changed, Left, News, Refused, Restarted
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.ends import Changed, Left, News, Refused, Restarted
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.tasks import note_failure
 from actr_peer.transport.pool import Pool, WireSetup
 from actr_peer.transport.pump import Pump

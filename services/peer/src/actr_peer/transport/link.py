@@ -30,7 +30,7 @@ from actr_peer.protocol.session.budget import Budget, Holding
 from actr_peer.protocol.session.frames import ByeReason
 from actr_peer.protocol.session.lanes import AnySender
 from actr_peer.protocol.session.session import Session
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.tasks import note_failure
 from actr_peer.transport.bundle import Bundle
 from actr_peer.transport.lane import Lane

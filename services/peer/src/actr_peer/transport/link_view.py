@@ -9,7 +9,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import RELIABLE_LANES, PayloadType, WireKind
 from actr_peer.protocol.session.lanes import LATENCY, Lanes
 from actr_peer.protocol.session.session import Session
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.transport.pool import Pool
 
 

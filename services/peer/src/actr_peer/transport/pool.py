@@ -1,7 +1,7 @@
 """The wires of one link: dialled, kept, and given up.
 
-What to do is decided in :mod:`actr_peer.protocol.session.slots`; this dials and closes. Dials are
-tasks of the transport, one per kind, so that one which hangs delays no other.
+What to do is decided in :mod:`actr_peer.protocol.session.wires.slots`; this dials and closes.
+Dials are tasks of the transport, one per kind, so that one which hangs delays no other.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session.budget import Budget
 from actr_peer.protocol.session.session import Session
-from actr_peer.protocol.session.slots import Slots, SlotState
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
+from actr_peer.protocol.session.wires.slots import Slots, SlotState
 from actr_peer.tasks import Start
 from actr_peer.wire.base import Wire
 

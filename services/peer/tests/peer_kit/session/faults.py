@@ -8,7 +8,7 @@ from actr_peer.protocol.session.frames import Data
 from actr_peer.protocol.session.receiver import Delivery, Receiver
 from actr_peer.protocol.session.sender import Sender, Timing
 from actr_peer.protocol.session.session import Session
-from actr_peer.protocol.session.wire_ends import End, Refused
+from actr_peer.protocol.session.wires.ends import End, Refused
 
 
 class NoResend(Session):

@@ -23,8 +23,8 @@ from actr_peer.protocol.session.lanes import HELD_BYTES, AnySender
 from actr_peer.protocol.session.receiver import UNNUMBERED
 from actr_peer.protocol.session.sender import WINDOW_FRAMES
 from actr_peer.protocol.session.session import Session
-from actr_peer.protocol.session.wire_ends import Changed, Refused, Restarted
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.ends import Changed, Refused, Restarted
+from actr_peer.protocol.session.wires.policy import WireState
 
 KINDS = (WireKind.WEBRTC, WireKind.WEBSOCKET)
 LATENCY = PayloadType.STREAM_LATENCY_FIRST

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session.frames import ByeReason
 from actr_peer.protocol.session.session import Session
-from actr_peer.protocol.session.wire_ends import Left
+from actr_peer.protocol.session.wires.ends import Left
 
 STREAM = PayloadType.STREAM_RELIABLE
 PREFER = (WireKind.WEBRTC, WireKind.WEBSOCKET)

@@ -24,10 +24,10 @@ from actr_peer.protocol.session.frames import (
 from actr_peer.protocol.session.lanes import HELD_BYTES
 from actr_peer.protocol.session.receiver import Delivery
 from actr_peer.protocol.session.session import MAX_ACKS, Session
-from actr_peer.protocol.session.wire_ends import (
+from actr_peer.protocol.session.wires.ends import (
     ANSWER_EVERY,
-    MAX_PARKED,
-    MAX_PARKED_BYTES,
+    MAX_UNGREETED,
+    MAX_UNGREETED_BYTES,
     MAX_WORDS,
     Changed,
     Left,
@@ -35,7 +35,7 @@ from actr_peer.protocol.session.wire_ends import (
     Refused,
     Restarted,
 )
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 
 RTC, WS = WireKind.WEBRTC, WireKind.WEBSOCKET
 RPC, SIGNAL, STREAM, LATENCY = tuple(PayloadType)[:4]
@@ -131,11 +131,11 @@ def test_what_overtakes_the_hello_waits_for_it() -> None:
 def test_what_waits_for_a_hello_is_bounded() -> None:
     far = Side(222)
     far.session.open(1, WS, 0.0, was_dialled=False)
-    for _ in range(10 * MAX_PARKED):
+    for _ in range(10 * MAX_UNGREETED):
         far.receive(1, 0, bytes(100))
     far.receive(1, 0, bytes(1 << 20))
     parked = far.session.ends[1].parked
-    assert len(parked) == MAX_PARKED
+    assert len(parked) == MAX_UNGREETED
     assert max(len(data) for _, data in parked) == 100
 
 
@@ -649,11 +649,11 @@ def test_what_comes_before_a_hello_is_counted_until_it_is_read_or_its_wire_is_go
     far = Side(222)
     for wire in (1, 2):
         far.session.open(wire, WS, 0.0, was_dialled=False)
-        for _ in range(MAX_PARKED):
+        for _ in range(MAX_UNGREETED):
             far.receive(wire, 3, frames.data_head(0, 10_000) + bytes(10_000))
     account = far.session.account
     assert account.held_bytes == far.session.lanes.held_bytes
-    assert 2 * MAX_PARKED_BYTES - 40_000 < account.held_bytes <= 2 * MAX_PARKED_BYTES
+    assert 2 * MAX_UNGREETED_BYTES - 40_000 < account.held_bytes <= 2 * MAX_UNGREETED_BYTES
     far.session.close(1)
     far.receive(2, 1, frames.encode_hello(Hello(111, 0, (0,) * 6, 1 << 20)))
     assert account.held_bytes == 0

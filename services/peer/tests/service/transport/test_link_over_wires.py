@@ -11,7 +11,7 @@ import pytest
 
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import RELIABLE_LANES, PayloadType, WireKind
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.transport.remote import RemoteTransport
 from actr_peer.wire.base import Wire
 from actr_peer.wire.webrtc.wires import WebRtcWires

@@ -7,8 +7,8 @@ import pytest
 from actr_peer.errors import BrokenError, LimitError, RemoteProtocolError
 from actr_peer.protocol.payload import BYTE_LANES, PayloadType, WireKind
 from actr_peer.protocol.session.frames import data_head
-from actr_peer.protocol.session.slots import MAX_WIRES
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
+from actr_peer.protocol.session.wires.slots import MAX_WIRES
 from actr_peer.testing.wires import MemoryWire, join
 from actr_peer.transport.link import Link
 from peer_kit.links import ADA, BOB, KINDS, Pair, eventually, joined

@@ -14,7 +14,7 @@ from actr_peer.errors import (
 )
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import BYTE_LANES, PayloadType, WireKind
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.tasks import failures
 from actr_peer.testing.wires import MemoryWire
 from actr_peer.transport.link import Link
@@ -29,7 +29,7 @@ EVE = ActrId("acme", "eve", "1")
 @pytest.fixture
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry after a hundredth of a second."""
-    monkeypatch.setattr("actr_peer.protocol.session.slots.FIRST_DELAY", 0.01)
+    monkeypatch.setattr("actr_peer.protocol.session.wires.slots.FIRST_DELAY", 0.01)
 
 
 def open_wires(pair: Pair, kind: WireKind) -> list[MemoryWire]:

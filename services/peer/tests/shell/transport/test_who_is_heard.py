@@ -13,7 +13,7 @@ from actr_peer.protocol.session import frames
 from actr_peer.protocol.session.budget import Budget
 from actr_peer.protocol.session.frames import Hello
 from actr_peer.protocol.session.session import Session
-from actr_peer.protocol.session.wire_ends import CONTROL, News, Refused, Restarted
+from actr_peer.protocol.session.wires.ends import CONTROL, News, Refused, Restarted
 from actr_peer.testing.wires import MemoryWire, join
 from actr_peer.transport.link import Link, LinkSetup
 from actr_peer.transport.pool import Pool, WireSetup

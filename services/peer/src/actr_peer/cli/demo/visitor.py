@@ -10,7 +10,7 @@ from typing import Final
 from actr_peer import ActrId, ActrRef, Hooks, Service, WireKind
 from actr_peer.errors import DeadlineError, UnreachableError
 from actr_peer.node.hooks import WireEvent
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import PresenceEvent
 from actr_peer.tasks import Tasks, first_cause
 

@@ -16,7 +16,7 @@ from actr_peer.cli.exchange.steps import Steps
 from actr_peer.cli.exchange.tally import Heard, Link
 from actr_peer.node.hooks import WireEvent
 from actr_peer.node.process.status import actor_row, wire_in_use
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import Presence, PresenceEvent
 from actr_peer.tasks import Tasks
 

@@ -24,7 +24,7 @@ from actr_peer.protocol.session.frames import Ack, ByeReason, Data, Frame, Hello
 from actr_peer.protocol.session.lanes import ALL_RELIABLE, AnySender, Lanes
 from actr_peer.protocol.session.receiver import Delivery, Receiver
 from actr_peer.protocol.session.sender import Sender
-from actr_peer.protocol.session.wire_ends import (
+from actr_peer.protocol.session.wires.ends import (
     CONTROL,
     HELLO_EVERY,
     PULSE,
@@ -37,7 +37,7 @@ from actr_peer.protocol.session.wire_ends import (
     Refused,
     Restarted,
 )
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 
 MAX_ACKS = 32
 """In one wire message; a peer has no use for more than one of each lane."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import inf
 
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 
 FASTEST = 0.15
 SLOWEST = 0.5

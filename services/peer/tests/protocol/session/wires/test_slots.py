@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.session.slots import (
+from actr_peer.protocol.session.wires.policy import WireState, WireView
+from actr_peer.protocol.session.wires.slots import (
     FAR_SIDE_DIALS,
     FIRST_DELAY,
     IS_DIALLING,
@@ -22,7 +23,6 @@ from actr_peer.protocol.session.slots import (
     Slots,
     SlotState,
 )
-from actr_peer.protocol.session.wire_policy import WireState, WireView
 
 RTC, WS = WireKind.WEBRTC, WireKind.WEBSOCKET
 NEITHER = 0.5

@@ -15,7 +15,7 @@ from math import inf
 
 from actr_peer.protocol.backoff import doubled
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.session.wire_policy import WireView, superfluous
+from actr_peer.protocol.session.wires.policy import WireView, superfluous
 
 MAX_TRIES = 3
 """Dials in a row that come to nothing before a kind is left alone."""

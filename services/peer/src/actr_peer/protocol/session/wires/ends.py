@@ -11,18 +11,18 @@ from typing import TypeAlias
 from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session.frames import ByeReason
-from actr_peer.protocol.session.heartbeat import FAILED_AFTER, Heartbeat
 from actr_peer.protocol.session.sender import Timing
-from actr_peer.protocol.session.wire_policy import WireState, WireView, best
+from actr_peer.protocol.session.wires.heartbeat import FAILED_AFTER, Heartbeat
+from actr_peer.protocol.session.wires.policy import WireState, WireView, best
 
 CONTROL = 1
 """The channel of HELLO, ACK, ASK and BYE."""
 PULSE = 3
 """The channel of PING and PONG: unordered, so that a lost one does not hold up the next."""
 
-MAX_PARKED = 64
+MAX_UNGREETED = 64
 """Messages that wait for the far side's HELLO; lanes send again what is dropped here."""
-MAX_PARKED_BYTES = 256 * 1024
+MAX_UNGREETED_BYTES = 256 * 1024
 HELLO_EVERY = 0.3
 """Seconds between two HELLOs while the far side has not been heard."""
 
@@ -105,7 +105,7 @@ class End:
     def park(self, channel: int, data: bytes) -> int:
         """Keep what came before the HELLO, within bounds; returns how many bytes that took."""
         size = len(data)
-        if len(self.parked) >= MAX_PARKED or self.parked_bytes + size > MAX_PARKED_BYTES:
+        if len(self.parked) >= MAX_UNGREETED or self.parked_bytes + size > MAX_UNGREETED_BYTES:
             return 0
         self.parked.append((channel, data))
         self.parked_bytes += size

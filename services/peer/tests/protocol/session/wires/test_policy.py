@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.session.wire_policy import (
+from actr_peer.protocol.session.wires.policy import (
     WireState,
     WireView,
     best,

@@ -1,6 +1,6 @@
 """Sans-I/O: which of the open wires to one remote new frames take, and which can be closed.
 
-What is dialled is decided in :mod:`actr_peer.protocol.session.slots`.
+What is dialled is decided in :mod:`actr_peer.protocol.session.wires.slots`.
 """
 
 from __future__ import annotations

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from actr_peer.protocol.session.heartbeat import (
+from actr_peer.protocol.session.wires.heartbeat import (
     FAILED_AFTER,
     FASTEST,
     IDLE,
     SLOWEST,
     Heartbeat,
 )
-from actr_peer.protocol.session.wire_policy import WireState
+from actr_peer.protocol.session.wires.policy import WireState
 
 
 def run(

@@ -1,0 +1,1 @@
+"""The wires of a session: which to dial, which works, which one is used."""
