@@ -95,7 +95,7 @@ class Generator:
         except PeerError as exc:
             self.refused[lane] += 1
             if (writer := self._writers.pop((to, lane), None)) is not None:
-                self._node.close_stream(to, writer)
+                self._node.ref.close_stream(writer)
             self._tell(event="refused", lane=lane, error=type(exc).__name__, detail=str(exc))
             await asyncio.sleep(0.1)
         else:

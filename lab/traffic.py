@@ -178,18 +178,18 @@ class Peer:
         return {"ok": ok, **self._counts(to)}
 
     def _is_idle(self, to: str) -> bool:
-        link = self._node.find_link(ActrId.parse(to))
+        node = self._node.view()
+        link = node.link(ActrId.parse(to))
         if link is None:
             return True
-        lanes = link.view().lanes.values()
+        lanes = link.lanes.values()
         held = sum(lane.queued + lane.sending_bytes + lane.receiving_bytes for lane in lanes)
-        return held == 0 and self._node.mailbox.depth == 0
+        return held == 0 and node.mailbox.depth == 0
 
     def _counts(self, to: str) -> dict[str, Any]:
-        link = self._node.find_link(ActrId.parse(to))
-        if link is None:
+        view = self._node.view().link(ActrId.parse(to))
+        if view is None:
             return {"active": None, "wires": {}, "lanes": {}}
-        view = link.view()
         return {
             "active": view.active.value if view.active else None,
             "wires": {wire.kind.value: wire.state.name for wire in view.wires},
@@ -204,7 +204,7 @@ class Peer:
         gc.collect()
         return {
             **self._counts(to),
-            "mailbox": self._node.mailbox.depth,
+            "mailbox": self._node.view().mailbox.depth,
             "heap_blocks": sys.getallocatedblocks(),
             "rss_mb": rss_mb(),
             "tasks": len(asyncio.all_tasks()),

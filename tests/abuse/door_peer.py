@@ -69,8 +69,8 @@ async def main(signaling: str) -> None:
         durability="memory",
     )
     async with System(config).attach(Room()) as node:
-        node.wiring.transport.budget.max_bytes = BUDGET_BYTES
-        ready = {"address": node.wiring.websocket.address}
+        node.assembly.transport.budget.max_bytes = BUDGET_BYTES
+        ready = {"address": node.assembly.network.websocket.address}
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
         await ended.wait()

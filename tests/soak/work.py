@@ -213,7 +213,7 @@ class Work:
             except PeerError as exc:
                 if writer is not None:
                     with suppress(PeerError):  # the link may be gone with it
-                        self._ref.node.close_stream(actor_id(target), writer)
+                        self._ref.close_stream(writer)
                 writer = None
                 self._ledger.write(kind, target, number, f"refused {type(exc).__name__}")
             except TimeoutError:

@@ -163,17 +163,18 @@ class ScriptedWire:
 
 
 class SignalingRecorder:
-    """A sink of the signaling client that remembers, and that a test can wait on."""
+    """A sink of the signaling client, and of what is relayed, that remembers, and that a test can
+    wait on."""
 
     def __init__(self) -> None:
-        self.relays: list[tuple[ActrId, int, NegotiateMessage]] = []
+        self.relays: list[tuple[ActrId, NegotiateMessage]] = []
         self.events: list[PresenceEvent] = []
         self.states: list[SignalingState] = []
         self.replacements = 0
         self._changed = Event()
 
-    def relayed(self, source: ActrId, incarnation: int, negotiate: NegotiateMessage) -> None:
-        self.relays.append((source, incarnation, negotiate))
+    def relayed(self, source: ActrId, negotiate: NegotiateMessage) -> None:
+        self.relays.append((source, negotiate))
         self._changed.set()
 
     def presence(self, event: PresenceEvent) -> None:

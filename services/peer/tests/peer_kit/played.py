@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -86,13 +86,19 @@ class Service:
 
 
 def make_client(
-    service: Service, sink: SignalingRecorder | None = None, **more: Any
+    service: Service,
+    sink: SignalingRecorder | None = None,
+    *,
+    address: Callable[[str], str] = lambda local_host: "",
+    **more: Any,
 ) -> SignalingClient:
+    sink = sink or SignalingRecorder()
     return SignalingClient(
         url=service.url,
-        registration=Registration(id=ALICE, incarnation=7),
+        registration=lambda host: Registration(id=ALICE, incarnation=7, ws_address=address(host)),
         secret=None,
-        sink=sink or SignalingRecorder(),
+        relayed=sink.relayed,
+        sink=sink,
         load=lambda: Load(3, 0.5),
         **more,
     )

@@ -64,7 +64,7 @@ async def met(secret: bytes = SECRET) -> AsyncIterator[tuple[independent.Client,
         System(config("room", url, realm_secret=SECRET)).attach(room) as node,
         asyncio.timeout(60),
         independent.client(
-            node.wiring.websocket.address, own=STRANGER, wanted=ROOM, secret=secret
+            node.assembly.network.websocket.address, own=STRANGER, wanted=ROOM, secret=secret
         ) as client,
     ):
         yield client, room

@@ -11,8 +11,9 @@ from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
-from actr_peer.actor.context import Actor, Context, serialize
+from actr_peer.actor.context import Context, serialize
 from actr_peer.actor.handlers import Handlers
+from actr_peer.actor.reach import Actor
 from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
 from actr_peer.protocol.rpc.envelopes import Envelope, encode_reply
 from actr_peer.service import Method

@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from google.protobuf.message import Message
 
+from actr_peer.actor.reach import Actor, Reach, id_of
 from actr_peer.actor.turn import Deferred, Outcome, Turn
 from actr_peer.errors import CallError, LocalProtocolError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.rpc.envelopes import encode_error, encode_reply
-from actr_peer.protocol.signaling.presence import Presence
 from actr_peer.rpc.remote import Scope
 from actr_peer.service import Caller, Method
 
 if TYPE_CHECKING:
-    from actr_peer.actor.subscribers import MediaCallback, StreamCallback
     from actr_peer.state.mailbox.transaction import Transaction
-    from actr_peer.transport.publications import Publication
-    from actr_peer.transport.streams import StreamWriter
-
 
 LATER: Any = object()
 """What a handler returns that has put its reply off (:meth:`Context.defer`)."""
@@ -80,35 +76,6 @@ class DeferredReply:
         self._deferred.finish(Outcome(encode_error(self._request_id, error)))
 
 
-class Actor(Protocol):
-    """The node as a context sees it."""
-
-    @property
-    def id(self) -> ActrId: ...
-
-    def caller_to(self, remote: ActrId | str, scope: Scope) -> Caller: ...
-
-    def caller_to_shell(self, scope: Scope) -> Caller: ...
-
-    async def discover(
-        self, actr_type: str = "", *, service: str = "", limit: int = 16
-    ) -> list[Presence]: ...
-
-    def open_stream(
-        self, remote: ActrId | str, channel_id: str, *, latency_first: bool = False
-    ) -> StreamWriter: ...
-
-    def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]: ...
-
-    def register_media(
-        self, track_id: str | None, callback: MediaCallback
-    ) -> Callable[[], None]: ...
-
-    async def publish(
-        self, remote: ActrId | str, source: Any, *, timeout: float | None = None
-    ) -> Publication: ...
-
-
 class Origin(Protocol):
     """Where a request came from: an envelope, or a call from inside the process."""
 
@@ -128,14 +95,14 @@ class Origin(Protocol):
     def call_chain(self) -> tuple[str, ...]: ...
 
 
-class Context:
+class Context(Reach):
     """One request's surroundings; good until its handler ends.
 
     Attributes:
         caller: Who asks, from the authenticated wire; the own id for calls of the shell.
     """
 
-    __slots__ = ("_actor", "_deadline", "_method", "_origin", "_turn", "caller")
+    __slots__ = ("_deadline", "_method", "_origin", "_turn", "caller")
 
     def __init__(
         self,
@@ -147,7 +114,7 @@ class Context:
         method: Method[Any, Any] | None = None,
         turn: Turn | None = None,
     ) -> None:
-        self._actor = actor
+        super().__init__(actor)
         self._origin = origin
         self._turn = turn
         self._method = method
@@ -196,7 +163,7 @@ class Context:
         Raises:
             ConfigError: If the text is no actor id.
         """
-        return self._actor.caller_to(remote, self._scope())
+        return self._actor.caller_to(id_of(remote), self._scope())
 
     @property
     def shell(self) -> Caller:
@@ -227,29 +194,3 @@ class Context:
         if self._turn is None or self._method is None:
             raise LocalProtocolError("only a request that is kept in the mailbox can be deferred")
         return DeferredReply(self._method, self.request_id, self._turn.defer())
-
-    async def discover(
-        self, actr_type: str = "", *, service: str = "", limit: int = 16
-    ) -> list[Presence]:
-        """Actors that are online, by type or by service, best first."""
-        return await self._actor.discover(actr_type, service=service, limit=limit)
-
-    def open_stream(
-        self, remote: ActrId | str, channel_id: str, *, latency_first: bool = False
-    ) -> StreamWriter:
-        """The sending half of a channel that ``remote`` has registered."""
-        return self._actor.open_stream(remote, channel_id, latency_first=latency_first)
-
-    def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:
-        """Have ``callback(chunk, sender)`` called for each item; returns what unregisters it."""
-        return self._actor.register_stream(channel_id, callback)
-
-    def register_media(self, track_id: str | None, callback: MediaCallback) -> Callable[[], None]:
-        """Have ``callback(frame, sender)`` called for each frame; returns what unregisters it."""
-        return self._actor.register_media(track_id, callback)
-
-    async def publish(
-        self, remote: ActrId | str, source: Any, *, timeout: float | None = None
-    ) -> Publication:
-        """Send a track of encoded samples to ``remote`` as native RTP."""
-        return await self._actor.publish(remote, source, timeout=timeout)

@@ -14,7 +14,8 @@ from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
-from actr_peer.actor.context import LATER, Actor, Context, checked, serialize
+from actr_peer.actor.context import LATER, Context, checked, serialize
+from actr_peer.actor.reach import Actor
 from actr_peer.actor.scheduler import Deferred, Outcome, Turn
 from actr_peer.errors import CallError, Code, ConfigError, DeadlineError, PeerError
 from actr_peer.protocol.identity import ActrId

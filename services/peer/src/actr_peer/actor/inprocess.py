@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from actr_peer.actor.context import Actor
 from actr_peer.actor.handlers import Handlers
+from actr_peer.actor.reach import Actor
 from actr_peer.actor.scheduler import Job, Scheduler
 from actr_peer.errors import CallError, Code
 from actr_peer.transport.local import LocalCall, LocalEnd

@@ -19,8 +19,8 @@ from functools import partial
 from typing import Any
 
 from actr_peer.actor.bodies import run_body
-from actr_peer.actor.context import Actor
 from actr_peer.actor.handlers import Handlers
+from actr_peer.actor.reach import Actor
 from actr_peer.actor.scheduler import Job, Scheduler, Turn
 from actr_peer.errors import BusyError, CallError, Code, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
@@ -71,7 +71,7 @@ class Opening:
     body: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
-class Openings:
+class StreamHandlers:
     """All streams of a node that remotes have opened; owned by the node."""
 
     def __init__(

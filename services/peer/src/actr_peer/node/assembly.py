@@ -6,21 +6,19 @@ outbound stay apart.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
-from actr_peer.actor.context import Actor
 from actr_peer.actor.handlers import Handlers, error_reply, sender_id
 from actr_peer.actor.scheduler import Scheduler
-from actr_peer.actor.stream_handlers import Openings
+from actr_peer.actor.stream_handlers import StreamHandlers
 from actr_peer.actor.subscribers import MediaSubscribers, StreamSubscribers
-from actr_peer.errors import PeerError
+from actr_peer.errors import ClosedError, PeerError
 from actr_peer.node.config import Durability, NodeConfig
-from actr_peer.node.network import Wiring
-from actr_peer.node.sinks import HookRunner, LinkEvents, SignalingEvents
+from actr_peer.node.network import Above, Network
+from actr_peer.node.sinks import HookRunner
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import Request
 from actr_peer.protocol.rpc.envelopes import Envelope
@@ -28,8 +26,9 @@ from actr_peer.rpc.answers import answer
 from actr_peer.rpc.calls import PendingCalls
 from actr_peer.rpc.dispatch import Dispatcher, Routes
 from actr_peer.rpc.durable import DurableCalls
-from actr_peer.rpc.remote import Outbound
-from actr_peer.service import Service
+from actr_peer.rpc.local import LocalGate
+from actr_peer.rpc.remote import Outbound, Scope
+from actr_peer.service import Caller, Service
 from actr_peer.state.mailbox.mailbox import Mailbox
 from actr_peer.state.outbox.outbox import Outbox
 from actr_peer.state.storage.database import real_path
@@ -41,22 +40,32 @@ from actr_peer.transport.local import LocalTransport
 log = logging.getLogger(__name__)
 
 
-class Parts:
+class Assembly:
     """The parts of one node, made but not started; :class:`~actr_peer.Node` starts and ends them.
 
+    It is the :class:`~actr_peer.actor.reach.Actor` of every context and ref.
+
     Args:
-        actor: The node, as contexts see it.
         tasks: The node's task block; parts start their workers in it.
+        replaced: Told that a newer process has this identity.
+        is_ending: Whether the node takes nothing new.
     """
 
     def __init__(
-        self, config: NodeConfig, services: Sequence[Service], actor: Actor, tasks: Tasks
+        self,
+        config: NodeConfig,
+        services: Sequence[Service],
+        tasks: Tasks,
+        *,
+        replaced: Callable[[], None],
+        is_ending: Callable[[], bool],
     ) -> None:
         self.config = config
-        self.tasks = tasks
-        self.ended = asyncio.Event()
-        """Set when the node has ended, or must end: a newer process has its identity."""
+        self.id = config.id
+        self.call_timeout = config.call_timeout
         self.incarnation = secrets.randbits(63) | 1
+        self._tasks = tasks
+        self._is_ending = is_ending
         self.hooks = HookRunner(services)
         self.handlers = Handlers(services)
         self.shell_handlers = Handlers(())
@@ -65,41 +74,45 @@ class Parts:
         self.streams = Streams()
         self.stream_subscribers = StreamSubscribers(self.streams, tasks.start)
         self.media_subscribers = MediaSubscribers(tasks.start)
-        self.link_events = LinkEvents(self.hooks)
-        self.signaling_events = SignalingEvents(self.hooks)
-        self.wiring = Wiring(
-            config,
-            self.incarnation,
-            services,
-            self.link_events,
-            self.signaling_events,
-            backlog=lambda: self.mailbox.depth,
-        )
-        self._join_state_path(actor)
-        self._join_outbound()
-        self._join_events()
+        self._make_state()
+        self._make_actor()
+        self._make_network(services, replaced)
+        self._make_outbound()
 
-    def _join_state_path(self, actor: Actor) -> None:
+    def _make_state(self) -> None:
         config = self.config
-        self.durability: Durability = config.durability if config.mailbox_path else "memory"
+        durability: Durability = config.durability if config.mailbox_path else "memory"
         self.mailbox = Mailbox(
             str(config.mailbox_path or ""),
             capacity=config.mailbox_capacity,
             max_bytes=config.mailbox_max_bytes,
             remember=config.remember,
             max_attempts=config.max_attempts,
-            durability=self.durability,
+            durability=durability,
             after_loss=config.after_loss,
         )
+        path = real_path(str(config.mailbox_path or ""))
+        self.outbox = Outbox(
+            f"{path}-outbox" if path else "",
+            durability=durability,
+            after_loss=config.after_loss,
+        )
+        self.mailbox.on_pressure = partial(self.hooks.post, "on_pressure")
+        for file in (self.mailbox.state_file, self.outbox.state_file):
+            file.on_trouble = partial(self.hooks.post, "on_error")
+        self.handlers.on_failure = partial(self.hooks.post, "on_error")
+
+    def _make_actor(self) -> None:
+        """What runs handlers, and what brings it requests."""
         self.scheduler = Scheduler(
             self.mailbox,
-            run=partial(self.handlers.run, actor),
+            run=partial(self.handlers.run, self),
             reply=self._reply,
             key_of=self.handlers.key_of,
             error_reply=error_reply,
         )
-        self.openings = Openings(
-            actor, self.handlers, self.streams, self.scheduler, self.tasks.start
+        self.stream_handlers = StreamHandlers(
+            self, self.handlers, self.streams, self.scheduler, self._tasks.start
         )
         self.dispatcher = Dispatcher(
             Routes(
@@ -108,45 +121,69 @@ class Parts:
                 is_cycle=self._is_cycle,
                 resolve=self._resolve,
                 cancel=self._cancel,
-                open_stream=self.openings.open,
+                open_stream=self.stream_handlers.open,
                 chunk=self.streams.receive,
                 reject_chunk=self.streams.reject,
             )
         )
-        self.link_events.message = self.dispatcher.message
 
-    def _join_outbound(self) -> None:
-        path = real_path(str(self.config.mailbox_path or ""))
-        outbox = Outbox(
-            f"{path}-outbox" if path else "",
-            durability=self.durability,
-            after_loss=self.config.after_loss,
+    def _make_network(self, services: Sequence[Service], replaced: Callable[[], None]) -> None:
+        above = Above(
+            hooks=self.hooks,
+            message=self.dispatcher.message,
+            reset=self._remote_reset,
+            gone=self._remote_gone,
+            replaced=replaced,
+            frame=self.media_subscribers.receive,
+            backlog=lambda: self.mailbox.depth,
+            is_awaited=self._is_awaited,
         )
-        self.durable = DurableCalls(outbox, self.wiring.transport)
+        self.network = Network(self.config, self.incarnation, services, above)
+        self.transport = self.network.transport
+        self.signaling = self.network.signaling
+        self.publications = self.network.publications
+        self.request_keyframe = self.network.request_keyframe
+
+    def _make_outbound(self) -> None:
+        self.durable = DurableCalls(self.outbox, self.transport)
         self.outbound = Outbound(
-            transport=self.wiring.transport,
+            transport=self.transport,
             durable=self.durable,
             calls=self.calls,
             streams=self.streams,
-            default_timeout=self.config.call_timeout,
-            start=self.tasks.start,
+            default_timeout=self.call_timeout,
+            start=self._tasks.start,
         )
 
-    def _join_events(self) -> None:
-        self.link_events.on_reset = self._remote_reset
-        self.link_events.on_gone = self._remote_gone
-        self.wiring.on_frame = self.media_subscribers.receive
-        self.wiring.is_awaited = self._is_awaited
-        self.mailbox.on_pressure = partial(self.hooks.post, "on_pressure")
-        for file in (self.mailbox.state_file, self.durable.outbox.state_file):
-            file.on_trouble = partial(self.hooks.post, "on_error")
-        self.handlers.on_failure = partial(self.hooks.post, "on_error")
-        self.signaling_events.on_replaced = self.ended.set
+    # What contexts and refs ask for
+
+    def caller_to(self, remote: ActrId, scope: Scope, *, wait_for_ready: bool = True) -> Caller:
+        """A caller for ``remote``; for the own id, the gate inside the process.
+
+        Raises:
+            ClosedError: If the actor ends.
+        """
+        if self._is_ending():
+            raise ClosedError(f"{self.id} is closed")
+        if remote == self.id:
+            return LocalGate(self.local.to_workload, default_timeout=self.call_timeout, scope=scope)
+        return self.outbound.gate(remote, scope, wait_for_ready=wait_for_ready)
+
+    def caller_to_shell(self, scope: Scope) -> Caller:
+        return LocalGate(self.local.to_shell, default_timeout=self.call_timeout, scope=scope)
+
+    def refuse_calls(self) -> None:
+        """The actor is closed: whoever waits for a call hears of it."""
+        error = ClosedError(f"{self.id} is closed")
+        self.local.close(error)
+        self.calls.fail_all(error)
+
+    # What the parts tell each other
 
     def _reply(self, request: Request, reply: bytes) -> None:
         """Send a reply; one that cannot be sent waits in the mailbox for the caller's retry."""
         try:
-            link = self.wiring.transport.link(sender_id(request.sender))
+            link = self.transport.link(sender_id(request.sender))
             answer(link, request.payload_type, request.request_id, reply)
         except PeerError as exc:
             log.info("reply kept: caller=%s cause=%s", request.sender, exc)
@@ -161,7 +198,7 @@ class Parts:
 
     def _cancel(self, remote: ActrId, request_id: str) -> None:
         self.scheduler.cancel(str(remote), request_id)
-        self.openings.cancel(remote, request_id)
+        self.stream_handlers.cancel(remote, request_id)
 
     def _is_awaited(self, remote: ActrId) -> bool:
         return self.calls.waits_for(remote) or self.streams.is_open_to(remote)
@@ -169,7 +206,7 @@ class Parts:
     def _remote_reset(self, link: Link, error: PeerError) -> None:
         remote = link.remote
         self.streams.fail_link(link, error)
-        self.openings.cancel_link(link)
+        self.stream_handlers.cancel_link(link)
         self.outbound.resend(remote)
         self.durable.remote_reset(remote)
 
@@ -178,11 +215,7 @@ class Parts:
         remote = link.remote
         self.calls.fail_link(link, error)
         self.streams.fail_link(link, error)
-        self.openings.cancel_link(link)
-        if self.find_link(remote) is None:
+        self.stream_handlers.cancel_link(link)
+        if self.transport.find(remote) is None:
             self.media_subscribers.forget_remote(remote)
         self.durable.link_gone(link)
-
-    def find_link(self, remote: ActrId) -> Link | None:
-        """The link to ``remote``, if there is one."""
-        return self.wiring.transport.find(remote)

@@ -6,47 +6,16 @@ them. A hook that fails is logged and isolated, except ``on_start``, which fails
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
-from actr_peer.protocol.identity import ActrId
+from actr_peer.node.sinks import LinkEvent, WireEvent
 from actr_peer.protocol.mailbox.requests import Pressure
-from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import PresenceEvent, SignalingState
 
 if TYPE_CHECKING:
     from actr_peer.node.ref import ActrRef
 
-MAX_EVENTS = 1024
-"""Events that wait for slow hooks; more drop the oldest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WireEvent:
-    """A wire to ``remote`` changed."""
-
-    remote: ActrId
-    kind: WireKind
-    state: WireState
-    is_relayed: bool
-    """True where a TURN server is between."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkEvent:
-    """Something happened to all that concerns one remote."""
-
-    class Kind(Enum):
-        RESET = "reset"
-        """The far process restarted; open streams ended."""
-        GONE = "gone"
-        """No wire is left; pending calls failed."""
-
-    remote: ActrId
-    kind: Kind
-    detail: str
+__all__ = ["Hooks", "LinkEvent", "WireEvent"]
 
 
 class Hooks:

@@ -6,31 +6,20 @@ import asyncio
 import functools
 import gc
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
 
 from actr_peer.actor.inprocess import serve_shell, serve_workload
-from actr_peer.actor.subscribers import (
-    MediaCallback,
-    StreamCallback,
-)
-from actr_peer.errors import ClosedError, ConfigError, LocalProtocolError
-from actr_peer.node.assembly import Parts
+from actr_peer.node.assembly import Assembly
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.ref import ActrRef
 from actr_peer.node.supervisor import Supervisor
+from actr_peer.node.view import NodeView, view_of
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.rpc.bounds import is_utf8
-from actr_peer.protocol.signaling.presence import Presence
-from actr_peer.rpc.local import LocalGate
-from actr_peer.rpc.remote import ROOT, Scope
-from actr_peer.service import Caller, Service
+from actr_peer.service import Service
 from actr_peer.tasks import Tasks, until_cancelled
-from actr_peer.transport.publications import Publication
-from actr_peer.transport.streams import StreamWriter
 
 log = logging.getLogger(__name__)
 
@@ -43,15 +32,23 @@ YOUNG_OBJECTS = 5000
 """Allocations between two young collections: about what 256 calls in flight are made of."""
 
 
-class Node(Parts):
+class Node:
     """An actor between ``attach`` and its end; use it as a block, or start and close it.
 
     The block ends with an :class:`ExceptionGroup` where a part of the node failed in a way that
     nobody expected: such a failure is a bug and ends the process (docs/decisions/0006).
+
+    Attributes:
+        ref: The shell's handle, inside the block.
+        assembly: Its parts; what looks in from outside asks :meth:`view`.
+        tasks: Its task block.
+        ended: Set when it has ended, or must end: a newer process has its identity.
     """
 
     def __init__(self, config: NodeConfig, services: Sequence[Service]) -> None:
-        super().__init__(config, services, self, Tasks(str(config.id)))
+        self.config = config
+        self.tasks = Tasks(str(config.id))
+        self.ended = asyncio.Event()
         self._supervisor = Supervisor(
             str(config.id),
             begin=self._begin,
@@ -60,6 +57,14 @@ class Node(Parts):
             gone=self.ended.set,
             seconds=config.close_timeout,
         )
+        self.assembly = Assembly(
+            config,
+            services,
+            self.tasks,
+            replaced=self.ended.set,
+            is_ending=lambda: self._supervisor.is_ending,
+        )
+        self.ref = ActrRef(self.assembly, self)
         self._block: asyncio.Task[Any] | None = None
         """That runs ``async with``, and is interrupted when the node fails."""
         self._is_interrupted = False
@@ -87,28 +92,37 @@ class Node(Parts):
             PeerError: Whatever ``on_start`` raises is passed on as it is.
         """
         await self._supervisor.start()
-        return self._ref
+        return self.ref
 
     async def _begin(self, stack: AsyncExitStack) -> None:
-        ref = self._ref = ActrRef(self)
-        await stack.enter_async_context(self.mailbox)
-        await stack.enter_async_context(self.durable.outbox)
-        stack.callback(self.durable.close)
+        assembly, ref = self.assembly, self.ref
+        await stack.enter_async_context(assembly.mailbox)
+        await stack.enter_async_context(assembly.outbox)
+        stack.callback(assembly.durable.close)
         await stack.enter_async_context(self.tasks)
-        await self.hooks.call("on_start", ref)
+        await assembly.hooks.call("on_start", ref)
         if self._supervisor.is_ending:
             return
-        self.tasks.start("hooks", self.hooks.run())
-        await stack.enter_async_context(self.wiring)
-        await stack.enter_async_context(self.scheduler)
-        stack.callback(self._refuse_calls)
+        self.tasks.start("hooks", assembly.hooks.run())
+        await stack.enter_async_context(assembly.network)
+        await stack.enter_async_context(assembly.scheduler)
+        stack.callback(assembly.refuse_calls)
         self.tasks.start(
-            "workload", serve_workload(self.local.to_workload, self, self.handlers, self.scheduler)
+            "workload",
+            serve_workload(
+                assembly.local.to_workload, assembly, assembly.handlers, assembly.scheduler
+            ),
         )
-        self.tasks.start("shell", serve_shell(self.local.to_shell, self, self.shell_handlers))
-        self.durable.start()
+        self.tasks.start(
+            "shell", serve_shell(assembly.local.to_shell, assembly, assembly.shell_handlers)
+        )
+        assembly.durable.start()
         _spare_the_collector()
-        self.hooks.post("on_ready", ref)
+        assembly.hooks.post("on_ready", ref)
+
+    def view(self) -> NodeView:
+        """What it looks like at this moment."""
+        return view_of(self.assembly, is_ended=self.ended.is_set())
 
     async def close(self) -> None:
         """End in phases, inside ``close_timeout`` seconds; harmless when closed.
@@ -129,7 +143,7 @@ class Node(Parts):
 
     def _is_inside(self, task: object) -> bool:
         """Whether the end of the actor waits for ``task``."""
-        return task in self._supervisor or task in self.tasks or task in self.scheduler
+        return task in self._supervisor or task in self.tasks or task in self.assembly.scheduler
 
     def _ending(self) -> None:
         """It was asked to end, or a part has failed: take nothing more."""
@@ -137,18 +151,19 @@ class Node(Parts):
             self._is_interrupted = True
             self._block.cancel()
         now, seconds = asyncio.get_running_loop().time(), self.config.close_timeout
-        self.scheduler.bound(now + seconds * HANDLERS_SHARE)
+        self.assembly.scheduler.bound(now + seconds * HANDLERS_SHARE)
         self.tasks.bound(now + seconds * CALLBACKS_SHARE)
 
     async def _wind_down(self) -> None:
         seconds = self.config.close_timeout
         begun = asyncio.get_running_loop().time()
         half, most = begun + seconds / 2, begun + seconds * 3 / 4
-        await self._phase("streams", self.openings.close(), half)
-        await self._phase("requests", self.scheduler.drain(), half)
-        self._refuse_calls()
-        await self._phase("on_stop", self.hooks.call_guarded("on_stop"), most)
-        await self._phase("leave", self.wiring.leave(), most)
+        assembly = self.assembly
+        await self._phase("streams", assembly.stream_handlers.close(), half)
+        await self._phase("requests", assembly.scheduler.drain(), half)
+        assembly.refuse_calls()
+        await self._phase("on_stop", assembly.hooks.call_guarded("on_stop"), most)
+        await self._phase("leave", assembly.network.leave(), most)
 
     async def _phase(self, name: str, work: Coroutine[Any, Any, None], until: float) -> None:
         """One phase of the end: beside this task, so that one that hangs holds nothing up."""
@@ -158,11 +173,6 @@ class Node(Parts):
         if not task.done():
             log.warning("closing took too long: actor=%s phase=%s", self.id, name)
             task.cancel()
-
-    def _refuse_calls(self) -> None:
-        error = ClosedError(f"{self.id} is closed")
-        self.local.close(error)
-        self.calls.fail_all(error)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -181,105 +191,6 @@ class Node(Parts):
                 await until_cancelled()
             block.uncancel()
         await self.close()
-
-    @property
-    def ref(self) -> ActrRef:
-        """The shell's handle, inside the block."""
-        return self._ref
-
-    # What contexts and refs ask for.
-
-    def caller_to(
-        self, remote: ActrId | str, scope: Scope = ROOT, *, wait_for_ready: bool = True
-    ) -> Caller:
-        """A caller for ``remote``; for the own id, the gate inside the process."""
-        target = _id_of(remote)
-        if self._supervisor.is_ending:
-            raise ClosedError(f"{self.id} is closed")
-        if target == self.id:
-            return self.caller_to_workload(scope)
-        return self.outbound.gate(target, scope, wait_for_ready=wait_for_ready)
-
-    def caller_to_workload(self, scope: Scope = ROOT) -> Caller:
-        return LocalGate(
-            self.local.to_workload, default_timeout=self.config.call_timeout, scope=scope
-        )
-
-    def caller_to_shell(self, scope: Scope = ROOT) -> Caller:
-        return LocalGate(self.local.to_shell, default_timeout=self.config.call_timeout, scope=scope)
-
-    def serve_shell(self, services: Sequence[Service]) -> None:
-        """Let the workload call the code around it."""
-        self.shell_handlers.add(services)
-
-    async def discover(
-        self, actr_type: str = "", *, service: str = "", limit: int = 16
-    ) -> list[Presence]:
-        """See :meth:`ActrRef.discover`.
-
-        Raises:
-            LocalProtocolError: If a name is no text in UTF-8, or the limit no number above 0.
-        """
-        for name, value in (("actr_type", actr_type), ("service", service)):
-            if not is_utf8(value):
-                raise LocalProtocolError(f"{name} = {value!r}: must be text in UTF-8")
-        if not isinstance(limit, int) or not 0 < limit < 1 << 31:
-            raise LocalProtocolError(f"limit = {limit!r}: must be a number above 0")
-        return await self.wiring.discover(actr_type, service=service, limit=limit)
-
-    def open_stream(
-        self, remote: ActrId | str, channel_id: str, *, latency_first: bool = False
-    ) -> StreamWriter:
-        """The sending half of a channel that ``remote`` has registered a callback for."""
-        target = _id_of(remote)
-        payload_type = (
-            PayloadType.STREAM_LATENCY_FIRST if latency_first else PayloadType.STREAM_RELIABLE
-        )
-        link = self.wiring.transport.link(target)
-        return self.streams.open_named(link, channel_id, payload_type)
-
-    def close_stream(self, remote: ActrId | str, writer: StreamWriter) -> None:
-        """End a channel that :meth:`open_stream` opened, and forget it."""
-        writer.end()
-        self.streams.forget_writer(writer)
-
-    def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:
-        _check_callback(callback)
-        return self.stream_subscribers.register(channel_id, callback)
-
-    def register_media(self, track_id: str | None, callback: MediaCallback) -> Callable[[], None]:
-        _check_callback(callback)
-        return self.media_subscribers.register(track_id, callback)
-
-    def request_keyframe(self, remote: ActrId | str, track_id: str) -> None:
-        """Ask ``remote`` for a key frame of a track that it sends; does nothing without it."""
-        self.wiring.request_keyframe(_id_of(remote), track_id)
-
-    async def publish(
-        self, remote: ActrId | str, source: Any, *, timeout: float | None = None
-    ) -> Publication:
-        """Send a track of encoded samples to ``remote`` as native RTP.
-
-        Raises:
-            CallError: FAILED_PRECONDITION if no WebRTC wire came up in time: media needs one.
-        """
-        target = _id_of(remote)
-        return await self.wiring.publish(
-            target, source, timeout=timeout if timeout is not None else self.config.call_timeout
-        )
-
-
-def _id_of(remote: object) -> ActrId:
-    if isinstance(remote, ActrId):
-        return remote
-    if isinstance(remote, str):
-        return ActrId.parse(remote)
-    raise ConfigError(f"{remote!r} is no actor id: give an ActrId, or its text form")
-
-
-def _check_callback(callback: object) -> None:
-    if not callable(callback):
-        raise LocalProtocolError(f"a callback is called with an item and its sender: {callback!r}")
 
 
 def _is_logged(_error: BaseException) -> None:

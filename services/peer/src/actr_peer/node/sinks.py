@@ -6,20 +6,49 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from actr_peer.errors import BrokenError, PeerError
-from actr_peer.node.hooks import MAX_EVENTS, LinkEvent, WireEvent
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import PresenceEvent, SignalingState
-from actr_peer.protocol.webrtc.negotiation import NegotiateMessage
 from actr_peer.tasks import is_asked, is_torn_down, note_failure
 from actr_peer.transport.link import Link
 from actr_peer.wire.base import Wire
 
 log = logging.getLogger(__name__)
+
+MAX_EVENTS = 1024
+"""Events that wait for slow hooks; more drop the oldest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WireEvent:
+    """A wire to ``remote`` changed."""
+
+    remote: ActrId
+    kind: WireKind
+    state: WireState
+    is_relayed: bool
+    """True where a TURN server is between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkEvent:
+    """Something happened to all that concerns one remote."""
+
+    class Kind(Enum):
+        RESET = "reset"
+        """The far process restarted; open streams ended."""
+        GONE = "gone"
+        """No wire is left; pending calls failed."""
+
+    remote: ActrId
+    kind: Kind
+    detail: str
 
 
 class HookRunner:
@@ -72,32 +101,44 @@ class HookRunner:
             await self._arrived.wait()
 
 
-class LinkEvents:
-    """The sink of all links (:class:`~actr_peer.transport.link.LinkSink`)."""
+class NodeLinkSink:
+    """Hears of all links (:class:`~actr_peer.transport.sink.LinkSink`): logs, tells the node, and
+    posts the hooks.
 
-    def __init__(self, hooks: HookRunner) -> None:
-        self.message: Callable[[Link, PayloadType, bytes, int], None] = (
-            lambda link, payload_type, message, number: None
-        )
-        self.on_reset: Callable[[Link, PeerError], None] = lambda link, error: None
-        self.on_gone: Callable[[Link, PeerError], None] = lambda link, error: None
-        self.on_wire: Callable[[Link, WireKind, WireState, Wire | None], None] = (
-            lambda link, kind, state, wire: None
-        )
+    Args:
+        message: Given each message that arrives.
+        reset: A far process has restarted; the error says what it had.
+        gone: A link is removed for good.
+        wire_changed: A wire of a link opened, became suspect, or failed.
+    """
+
+    def __init__(
+        self,
+        hooks: HookRunner,
+        *,
+        message: Callable[[Link, PayloadType, bytes, int], None],
+        reset: Callable[[Link, PeerError], None],
+        gone: Callable[[Link, PeerError], None],
+        wire_changed: Callable[[Link, WireKind, WireState, Wire | None], None],
+    ) -> None:
+        self.message = message
         self._hooks = hooks
+        self._reset = reset
+        self._gone = gone
+        self._wire_changed = wire_changed
 
     def reset(self, link: Link, last_delivered: Mapping[PayloadType, int]) -> None:
         """The far process restarted."""
         detail = ", ".join(f"{lane.name} to {number}" for lane, number in last_delivered.items())
         log.info("remote restarted: remote=%s delivered=%s", link.remote, detail)
-        self.on_reset(link, BrokenError(f"{link.remote} restarted; delivered: {detail}"))
+        self._reset(link, BrokenError(f"{link.remote} restarted; delivered: {detail}"))
         kind = LinkEvent.Kind.RESET
         self._hooks.post("on_link", LinkEvent(remote=link.remote, kind=kind, detail=detail))
 
     def gone(self, link: Link, error: PeerError) -> None:
         """No wire to the remote is left."""
         log.info("link gone: remote=%s cause=%s", link.remote, error)
-        self.on_gone(link, error)
+        self._gone(link, error)
         kind = LinkEvent.Kind.GONE
         self._hooks.post("on_link", LinkEvent(remote=link.remote, kind=kind, detail=str(error)))
 
@@ -105,22 +146,21 @@ class LinkEvents:
         """A wire of a link opened, became suspect, or failed."""
         is_relayed = wire is not None and wire.is_relayed
         log.info("wire %s: remote=%s wire=%s", state.name.lower(), link.remote, kind.value)
-        self.on_wire(link, kind, state, wire)
+        self._wire_changed(link, kind, state, wire)
         event = WireEvent(remote=link.remote, kind=kind, state=state, is_relayed=is_relayed)
         self._hooks.post("on_wire", event)
 
 
-class SignalingEvents:
-    """The sink of the signaling client."""
+class NodeSignalingSink:
+    """Hears of the signaling client, as :class:`NodeLinkSink` does of links.
 
-    def __init__(self, hooks: HookRunner) -> None:
-        self.on_relayed: Callable[[ActrId, NegotiateMessage], None] = lambda source, message: None
-        self.on_replaced: Callable[[], None] = lambda: None
+    Args:
+        replaced: A newer process has this identity.
+    """
+
+    def __init__(self, hooks: HookRunner, replaced: Callable[[], None]) -> None:
         self._hooks = hooks
-
-    def relayed(self, source: ActrId, incarnation: int, negotiate: NegotiateMessage) -> None:
-        """Another peer negotiates a connection with this one."""
-        self.on_relayed(source, negotiate)
+        self._replaced = replaced
 
     def presence(self, event: PresenceEvent) -> None:
         """An actor came, changed or left."""
@@ -134,4 +174,4 @@ class SignalingEvents:
     def replaced(self) -> None:
         """A newer process has this identity: this one must end."""
         log.error("replaced by a newer process with the same identity")
-        self.on_replaced()
+        self._replaced()

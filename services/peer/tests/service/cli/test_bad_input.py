@@ -117,7 +117,7 @@ async def test_a_message_that_is_too_long(place: Place) -> None:
 
 async def test_an_envelope_that_cannot_be_read(place: Place) -> None:
     async with visiting(place, "no-envelope") as node:
-        link = node.wiring.transport.link(ActrId.parse(ROOM))
+        link = node.assembly.transport.link(ActrId.parse(ROOM))
         await link.lane(PayloadType.RPC_RELIABLE).send(b"\xff no envelope")
         await still_answers(node)  # behind it in the same lane
     listed = await asyncio.to_thread(place.run, "mailbox", "list", "--file", "1.db", "--json")

@@ -194,9 +194,9 @@ async def test_a_name_that_is_no_text_is_told_at_once(signaling: str, wrong: Any
             with pytest.raises(LocalProtocolError):
                 await ask()
         with pytest.raises(LocalProtocolError):
-            node.register_stream(wrong, print)
+            node.ref.register_stream(wrong, print)
         with pytest.raises(LocalProtocolError):
-            node.open_stream("acme:other@1:default", wrong)
+            node.ref.open_stream("acme:other@1:default", wrong)
 
 
 async def test_what_the_shell_does_ends_the_call_of_the_workload_only(signaling: str) -> None:
@@ -255,7 +255,7 @@ async def test_a_hook_that_lets_a_cancellation_or_an_exit_out_is_counted(signali
     before = failures["hook"]
     async with System(config("room", signaling)).attach(Listening()) as node:
         for number in range(1, 5):
-            node.hooks.post("on_pressure", number)
+            node.assembly.hooks.post("on_pressure", number)
         async with asyncio.timeout(10):
             await done.wait()
         assert node.failure is None
@@ -287,13 +287,13 @@ async def test_a_deferred_reply_whose_cancellation_fails_ends_all_the_same(signa
         caller = here.ref.to(there.id)
         call = asyncio.ensure_future(unary(caller))
         await deferred.wait()
-        wire = there.wiring.transport.links()[0].wire(there.config.prefer[0])
+        wire = there.assembly.transport.links()[0].wire(there.config.prefer[0])
         call.cancel()
         async with asyncio.timeout(10):
             await void.wait()
         assert (await ChatClient(caller).say(pb.SayRequest(), timeout=20)).number == 1
-        assert there.wiring.transport.links()[0].wire(there.config.prefer[0]) is wire
-        assert (there.scheduler.deferred, there.mailbox.depth) == (0, 0)
+        assert there.assembly.transport.links()[0].wire(there.config.prefer[0]) is wire
+        assert (there.assembly.scheduler.deferred, there.view().mailbox.depth) == (0, 0)
     assert failures["on_cancel"] == before + 1
 
 
@@ -407,4 +407,4 @@ async def test_what_is_no_actor_no_callback_and_no_service_is_told_at_once(signa
 async def test_what_failed_is_counted_where_the_operator_looks(signaling: str) -> None:
     async with System(config("room", signaling)).attach(Quiet()) as node:
         note_failure("test", "look/1", ZeroDivisionError())
-        assert status(node)["failures"]["look"] >= 1
+        assert status(node.view())["failures"]["look"] >= 1

@@ -13,6 +13,7 @@ from actr_peer import ActrRef, Context, System
 from actr_peer.cli.exits import Exit
 from actr_peer.errors import ClosedError
 from actr_peer.node.node import Node
+from actr_peer.protocol.signaling.presence import SignalingState
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient
 from peer_kit.place import ROOM, Place
@@ -145,7 +146,7 @@ async def test_an_actor_that_closes_itself_as_it_starts_does_not_start(signaling
     with pytest.raises(ClosedError):
         await node.start()
     await node.close()
-    assert node.wiring.signaling is None
+    assert node.view().signaling is SignalingState.CONNECTING
 
 
 async def test_closing_an_actor_while_it_starts_ends_both_quietly(signaling: str) -> None:
@@ -163,7 +164,7 @@ async def test_closing_an_actor_while_it_starts_ends_both_quietly(signaling: str
     with pytest.raises(ClosedError):
         await starting
     assert node.ended.is_set()
-    assert node.wiring.websocket.address is None or not node.wiring.websocket.address
+    assert not node.assembly.network.websocket.address
 
 
 async def test_closing_an_actor_while_it_registers_ends_both_quietly() -> None:
@@ -209,7 +210,7 @@ async def test_a_handler_that_does_not_end_is_named_and_left_behind(
         await call
     released.set()
     await room.has_kicked.wait()
-    assert not node.mailbox.depth
+    assert not node.view().mailbox.depth
 
 
 async def test_closing_goes_on_when_whoever_waits_for_it_is_cancelled(signaling: str) -> None:

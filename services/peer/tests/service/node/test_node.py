@@ -22,8 +22,10 @@ from actr_peer.errors import (
     PeerError,
     UnreachableError,
 )
+from actr_peer.node.hooks import WireEvent
 from actr_peer.protocol.media import MediaFrame
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.service import CallOptions
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient, ChatService
@@ -229,7 +231,7 @@ async def test_leaving_a_stream_early_ends_its_handler(signaling: str):
         await stream.aclose()
         async with asyncio.timeout(5):
             await room.cancelled.wait()
-        assert here.streams.open_count == 0
+        assert here.assembly.streams.open_count == 0
 
 
 async def test_an_unknown_actor_is_unreachable(signaling: str):
@@ -309,7 +311,7 @@ async def test_raw_streams_reach_a_registered_callback_in_order(signaling: str):
         async with asyncio.timeout(10):
             await done.wait()
         assert received == [str(number).encode() for number in range(200)]
-        here.close_stream("acme:room@1:default", writer)
+        here.ref.close_stream(writer)
 
 
 async def test_media_arrives_as_whole_frames_beside_data(signaling: str):
@@ -522,13 +524,24 @@ async def test_a_node_that_closes_says_so_to_who_waits_for_a_durable_call(signal
 
 
 async def test_a_gate_that_does_not_wait_fails_at_once_while_the_link_is_mended(signaling: str):
-    async with meeting(signaling, (WireKind.WEBSOCKET,)) as (_, client, (here, there)):
+    lost = asyncio.Event()
+
+    class Caller(Room):
+        async def on_wire(self, event: WireEvent) -> None:
+            if event.state is not WireState.READY:
+                lost.set()
+
+    prefer = (WireKind.WEBSOCKET,)
+    async with (
+        System(config("room", signaling, prefer)).attach(Room()) as there,
+        System(config("caller", signaling, prefer)).attach(Caller()) as here,
+    ):
+        client = ChatClient(here.ref.to("acme:room@1:default"))
         await client.history(pb.HistoryRequest())
         impatient = ChatClient(here.ref.to("acme:room@1:default", wait_for_ready=False))
         await impatient.history(pb.HistoryRequest())
-        lost = asyncio.Event()
-        here.link_events.on_wire = lambda link, *_: link.is_ready or lost.set()
-        await there.wiring.websocket.__aexit__(None, None, None)
+        lost.clear()
+        await there.assembly.network.websocket.__aexit__(None, None, None)
         async with asyncio.timeout(5):
             await lost.wait()
         with pytest.raises(CallError) as refused:
@@ -540,16 +553,16 @@ async def test_a_gate_that_does_not_wait_fails_at_once_while_the_link_is_mended(
 async def test_a_silent_link_stays_while_something_waits_for_it(signaling: str):
     async with meeting(signaling, (WireKind.WEBSOCKET,)) as (room, client, (here, there)):
         await client.history(pb.HistoryRequest())
-        link = here.find_link(there.id)
-        assert not here.wiring._in_use(link)
+        link = here.assembly.transport.find(there.id)
+        assert not here.assembly.network._in_use(link)
         call = asyncio.create_task(client.kick(pb.KickRequest(who="slow")))
         async with asyncio.timeout(10):
             await room.started.wait()
-        assert here.wiring._in_use(link)
+        assert here.assembly.network._in_use(link)
         call.cancel()
         stream = client.messages(pb.MessagesRequest())
         await anext(stream)
-        assert here.wiring._in_use(link)
-        assert there.wiring._in_use(there.find_link(here.id))
+        assert here.assembly.network._in_use(link)
+        assert there.assembly.network._in_use(there.assembly.transport.find(here.id))
         await stream.aclose()
-        assert not here.wiring._in_use(link)
+        assert not here.assembly.network._in_use(link)

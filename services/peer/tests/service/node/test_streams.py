@@ -110,28 +110,28 @@ async def test_a_caller_that_leaves_before_its_streams_turn_costs_the_callee_not
         stay = asyncio.create_task(m.client.kick(pb.KickRequest()))
         await m.room.is_busy.wait()
         upload = asyncio.create_task(m.client.upload(never()))
-        await until(lambda: m.there.scheduler.waiting == 1)
+        await until(lambda: m.there.assembly.scheduler.waiting == 1)
         await m.here.close()
         await asyncio.gather(upload, stay, return_exceptions=True)
-        await until(lambda: not m.there.wiring.transport.links())
+        await until(lambda: not m.there.view().links)
         m.room.may_go_on.set()
-        await until(lambda: not m.there.scheduler.waiting)
+        await until(lambda: not m.there.assembly.scheduler.waiting)
         reply = await ChatClient(m.there.ref).say(pb.SayRequest())
         assert reply.number == 1
         assert m.room.uploads == []
-        assert m.there.streams.open_count == 0
+        assert m.there.assembly.streams.open_count == 0
 
 
 async def test_a_stream_that_is_given_up_while_it_waits_never_runs():
     async with met() as m:
         async with busy(m):
             upload = asyncio.create_task(m.client.upload(never()))
-            await until(lambda: m.there.scheduler.waiting == 1)
+            await until(lambda: m.there.assembly.scheduler.waiting == 1)
             upload.cancel()
-            await until(lambda: m.there.scheduler.waiting == 0)
+            await until(lambda: m.there.assembly.scheduler.waiting == 0)
         await m.client.say(pb.SayRequest())
         assert m.room.uploads == []
-        assert m.there.streams.open_count == m.here.streams.open_count == 0
+        assert m.there.assembly.streams.open_count == m.here.assembly.streams.open_count == 0
 
 
 async def test_an_upload_whose_requests_are_all_sent_is_cancelled_with_its_caller():
@@ -164,11 +164,11 @@ async def test_a_channel_that_is_ended_and_opened_again_loses_nothing():
             for number in range(10):
                 sent.append(bytes([part, number]))
                 await writer.send(sent[-1])
-            m.here.close_stream(ROOM, writer)
+            m.here.ref.close_stream(writer)
         may_go.set()
         await until(lambda: len(heard) >= 30)
         assert heard == sent
-        await until(lambda: m.there.streams.open_count == 0)
+        await until(lambda: m.there.assembly.streams.open_count == 0)
 
 
 async def test_a_consumer_that_takes_nothing_holds_a_bounded_number_of_bytes():
@@ -191,7 +191,7 @@ async def test_a_consumer_that_takes_nothing_holds_a_bounded_number_of_bytes():
         await until(lambda: writer.sent >= 4)
         await m.client.say(pb.SayRequest())  # what was sent before has come
         assert writer.sent <= 5
-        (reader,) = m.there.streams._readers.values()
+        (reader,) = m.there.assembly.streams._readers.values()
         assert sum(len(chunk.data) for chunk in reader._items) <= 1024 * 1024 + 300_000
         feeding.cancel()
 
@@ -215,9 +215,9 @@ async def test_the_timeout_of_a_stream_covers_its_opening(method: str):
         async def dead(remote: object) -> None:
             await asyncio.Event().wait()
 
-        setup = m.here.wiring.transport._setup
+        setup = m.here.assembly.transport._setup
         object.__setattr__(setup, "dialers", dict.fromkeys(setup.dialers, dead))
-        lane = m.here.wiring.transport.link(m.there.id).lane(PayloadType.RPC_RELIABLE)
+        lane = m.here.assembly.transport.link(m.there.id).lane(PayloadType.RPC_RELIABLE)
         while lane.offer(bytes(1 << 20)):
             pass
 
@@ -233,7 +233,7 @@ async def test_the_timeout_of_a_stream_covers_its_opening(method: str):
 
         with pytest.raises(DeadlineError):
             await run()
-        assert m.here.streams.open_count == 0
+        assert m.here.assembly.streams.open_count == 0
 
 
 async def test_openings_that_wait_are_bounded_and_the_others_are_refused():
@@ -241,7 +241,7 @@ async def test_openings_that_wait_are_bounded_and_the_others_are_refused():
         async with busy(m):
             uploads = [asyncio.create_task(m.client.upload(never())) for _ in range(300)]
             await until(lambda: sum(upload.done() for upload in uploads) >= 44)
-            assert m.there.openings.waiting == 256
+            assert m.there.assembly.stream_handlers.waiting == 256
             errors = [upload.exception() for upload in uploads if upload.done()]
             assert all(
                 isinstance(error, CallError)
@@ -252,8 +252,8 @@ async def test_openings_that_wait_are_bounded_and_the_others_are_refused():
             for upload in uploads:
                 upload.cancel()
             await asyncio.gather(*uploads, return_exceptions=True)
-            await until(lambda: m.there.openings.waiting == 0)
-        assert m.here.streams.open_count == 0
+            await until(lambda: m.there.assembly.stream_handlers.waiting == 0)
+        assert m.here.assembly.streams.open_count == 0
 
 
 async def test_a_reply_that_no_message_can_carry_is_an_error_to_its_caller_alone():
@@ -303,7 +303,7 @@ async def test_streams_that_end_in_every_way_leave_no_half_on_either_side():
             with suppress(DeadlineError):
                 await m.client.upload(never(), timeout=0.005)
         for node in (m.here, m.there):
-            await until(lambda node=node: node.streams.open_count == 0)
-            assert not node.streams._per_remote
-        await until(lambda: len(m.there.openings) == 0)
-        assert len(m.here.calls) == 0
+            await until(lambda node=node: node.assembly.streams.open_count == 0)
+            assert not node.assembly.streams._per_remote
+        await until(lambda: len(m.there.assembly.stream_handlers) == 0)
+        assert len(m.here.assembly.calls) == 0

@@ -9,7 +9,7 @@ import pytest
 
 from actr_peer.actor import stream_handlers as module
 from actr_peer.actor.handlers import Handlers
-from actr_peer.actor.stream_handlers import Openings
+from actr_peer.actor.stream_handlers import StreamHandlers
 from actr_peer.actor.turn import Job
 from actr_peer.errors import BrokenError, CallError, Code
 from actr_peer.protocol.identity import ActrId
@@ -96,7 +96,7 @@ class Callee:
         self.streams = Streams()
         self.queue = Queue()
         self.block = Block()
-        self.openings = Openings(
+        self.handlers = StreamHandlers(
             None,  # type: ignore[arg-type]
             Handlers([self.workload]),
             self.streams,
@@ -125,7 +125,7 @@ class Callee:
         envelope = decode_envelope(message)
         if not channel:
             envelope._pb.stream.channel_id = ""
-        self.openings.open(link or self.link, envelope)  # type: ignore[arg-type]
+        self.handlers.open(link or self.link, envelope)  # type: ignore[arg-type]
 
     def hear(self, chunk: Chunk, link: FakeLink | None = None) -> None:
         self.streams.receive(link or self.link, RELIABLE, chunk)  # type: ignore[arg-type]
@@ -154,11 +154,11 @@ class Callee:
         assert self.streams.open_count == 0
         assert not self.streams._readers
         assert not self.streams._writers
-        assert not self.openings._channels
-        assert not self.openings._requests
-        assert not self.openings._bodies_of
-        assert self.openings.waiting == len(self.openings) == 0
-        assert (self.openings._room.count, self.openings._room.size) == (0, 0)
+        assert not self.handlers._channels
+        assert not self.handlers._requests
+        assert not self.handlers._bodies_of
+        assert self.handlers.waiting == len(self.handlers) == 0
+        assert (self.handlers._room.count, self.handlers._room.size) == (0, 0)
         assert not self.block.tasks
 
 
@@ -192,7 +192,7 @@ async def test_an_opening_whose_link_is_gone_never_runs(callee: Callee):
     callee.open()
     callee.link.is_shut = True
     callee.streams.fail_link(callee.link, BrokenError("gone"))  # type: ignore[arg-type]
-    callee.openings.cancel_link(callee.link)  # type: ignore[arg-type]
+    callee.handlers.cancel_link(callee.link)  # type: ignore[arg-type]
     assert not callee.queue.jobs
     callee.assert_nothing_is_left()
 
@@ -209,21 +209,21 @@ async def test_a_turn_that_comes_before_the_word_of_the_links_end_begins_nothing
 async def test_the_end_of_one_link_leaves_the_streams_of_its_successor(callee: Callee):
     successor = FakeLink(HERE, is_prompt=False)
     callee.open(link=successor)
-    callee.openings.cancel_link(callee.link)  # type: ignore[arg-type]
+    callee.handlers.cancel_link(callee.link)  # type: ignore[arg-type]
     await callee.queue.run()
-    assert len(callee.openings) == 1
-    callee.openings.cancel_link(successor)  # type: ignore[arg-type]
+    assert len(callee.handlers) == 1
+    callee.handlers.cancel_link(successor)  # type: ignore[arg-type]
     await turns()
     callee.assert_nothing_is_left()
 
 
 async def test_a_cancelled_opening_never_runs(callee: Callee):
     callee.open(channel="c", request_id="r")
-    callee.openings.cancel(HERE, "c")
-    assert callee.openings.waiting == 1
-    callee.openings.cancel(ActrId("acme", "stranger", "1"), "r")
-    assert callee.openings.waiting == 1
-    callee.openings.cancel(HERE, "r")
+    callee.handlers.cancel(HERE, "c")
+    assert callee.handlers.waiting == 1
+    callee.handlers.cancel(ActrId("acme", "stranger", "1"), "r")
+    assert callee.handlers.waiting == 1
+    callee.handlers.cancel(HERE, "r")
     await callee.queue.run()
     assert (callee.workload.did, callee.answers()) == ([], [])
     callee.assert_nothing_is_left()
@@ -241,7 +241,7 @@ async def test_a_cancelled_opening_never_runs(callee: Callee):
 async def test_a_word_on_the_channel_gives_up_its_opening(callee: Callee, word: Chunk):
     callee.open(CURSORS)
     callee.hear(word, FakeLink(ActrId("acme", "stranger", "1"), is_prompt=False))
-    assert callee.openings.waiting == 1
+    assert callee.handlers.waiting == 1
     callee.hear(word)
     await callee.queue.run()
     assert callee.said() == []
@@ -307,15 +307,15 @@ async def test_openings_that_wait_are_bounded(
         callee.open(channel=f"c{number}")
     refusal = callee.refusal()
     assert (refusal.code, refusal.retryable) == (Code.RESOURCE_EXHAUSTED, True)
-    assert (callee.openings.waiting, len(callee.queue.jobs)) == (2, 2)
-    await callee.openings.close()
+    assert (callee.handlers.waiting, len(callee.queue.jobs)) == (2, 2)
+    await callee.handlers.close()
 
 
 async def test_one_opening_is_taken_however_long_it_is(
     callee: Callee, monkeypatch: pytest.MonkeyPatch
 ):
     callee.open(payload=bytes(5 << 20))
-    assert callee.openings.waiting == 1
+    assert callee.handlers.waiting == 1
     callee.open(channel="d")
     assert callee.refusal().code is Code.RESOURCE_EXHAUSTED
 
@@ -331,7 +331,7 @@ async def test_bodies_are_bounded_when_their_turn_comes_too(
     callee.open(channel="e")
     codes = [answer.error.code for answer in callee.answers() if answer.error]
     assert codes == [Code.RESOURCE_EXHAUSTED] * 2
-    await callee.openings.close()
+    await callee.handlers.close()
     callee.assert_nothing_is_left()
 
 
@@ -349,7 +349,7 @@ async def test_one_remote_cannot_have_all_places(callee: Callee, monkeypatch: py
     assert (answer.error.code, answer.error.retryable) == (Code.RESOURCE_EXHAUSTED, True)
     (grant,) = callee.said(other)
     assert grant.kind is Kind.CREDIT
-    await callee.openings.close()
+    await callee.handlers.close()
     callee.assert_nothing_is_left()
 
 
@@ -400,7 +400,7 @@ async def test_a_repeated_opening_is_not_answered_and_runs_once(callee: Callee):
     callee.open(PRESENCE)
     await callee.queue.run()
     await turns(20)
-    assert callee.openings.repeated == 1
+    assert callee.handlers.repeated == 1
     assert callee.workload.did == ["begun", "over"]
     assert callee.answers() == []
 
@@ -410,11 +410,11 @@ async def test_two_remotes_may_use_one_name(callee: Callee):
     callee.open("demo.Chat.Upload", "c")
     callee.open("demo.Chat.Upload", "c", link=other)
     await callee.queue.run()
-    assert len(callee.openings) == 2
-    callee.openings.cancel(HERE, "c")
+    assert len(callee.handlers) == 2
+    callee.handlers.cancel(HERE, "c")
     await turns()
-    assert len(callee.openings) == 1
-    await callee.openings.close()
+    assert len(callee.handlers) == 1
+    await callee.handlers.close()
     callee.assert_nothing_is_left()
 
 
@@ -498,7 +498,7 @@ async def test_closing_refuses_what_waits_and_ends_what_runs(callee: Callee):
     await callee.queue.run()
     await turns()
     callee.open(channel="waits")
-    await callee.openings.close()
+    await callee.handlers.close()
     await turns()
     callee.open(channel="late")
     codes = {a.request_id: a.error.code for a in callee.answers() if a.error}
@@ -522,7 +522,7 @@ async def test_ten_thousand_streams_given_up_in_a_phase_leave_no_half(
         if phase == "has ended":
             callee.hear(Chunk(channel, 0, kind=Kind.END))
             await turns(2)
-        callee.openings.cancel(HERE, channel)
+        callee.handlers.cancel(HERE, channel)
         callee.link.queue.clear()
         callee.link.envelopes.clear()
     await turns()

@@ -83,9 +83,8 @@ class Recorder:
 
 def wire_in_use(ref: ActrRef, remote: ActrId) -> str | None:
     """The kind of wire that carries the traffic to ``remote`` now."""
-    link = ref.node.find_link(remote)
-    active = link.view().active if link is not None else None
-    return active.value if active is not None else None
+    link = ref.node.view().link(remote)
+    return link.active.value if link is not None and link.active is not None else None
 
 
 async def send(ref: ActrRef, room: ActrId, plan: Plan) -> None:

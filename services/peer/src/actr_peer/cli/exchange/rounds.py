@@ -37,7 +37,7 @@ class Exchange:
 
     def __init__(self, ref: ActrRef, room: CountingRoom, *, interval: float) -> None:
         self.links: dict[ActrId, Link] = {}
-        self.run = f"{ref.node.incarnation:016x}"
+        self.run = f"{ref.node.view().incarnation:016x}"
         self._ref = ref
         self._room = room
         self._interval = interval
@@ -141,7 +141,7 @@ class Exchange:
         started = loop.time()
         done = await steps.round()
         seconds = loop.time() - started
-        wire = wire_in_use(self._ref.node, remote)
+        wire = wire_in_use(self._ref.node.view(), remote)
         line = done.line(str(self._ref.id), str(remote), wire=wire, seconds=seconds)
         print(line, flush=True)
         interval = max(self._interval, SECONDS_PER_LINK * len(self.present))

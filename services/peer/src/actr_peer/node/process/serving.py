@@ -35,7 +35,7 @@ async def serve(
         if control is not None:
             reports = {
                 "health": lambda: health(node),
-                "status": lambda: {**status(node), **more()},
+                "status": lambda: {**status(node.view()), **more()},
             }
             await stack.enter_async_context(ControlSocket(control, reports))
         if config.realm_secret is None:

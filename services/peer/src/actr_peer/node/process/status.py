@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from actr_peer.node.node import Node
+from actr_peer.node.view import NodeView
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling.presence import Presence
 from actr_peer.tasks import failures
@@ -20,51 +20,36 @@ def health(node: Node) -> dict[str, Any]:
     return {"healthy": not node.ended.is_set(), "id": str(node.id)}
 
 
-def status(node: Node) -> dict[str, Any]:
+def status(view: NodeView) -> dict[str, Any]:
     """The keys are those of ``actr ps --json``, documented in docs/deployment.md."""
-    signaling = node.wiring.signaling
-    views = [link.view() for link in node.wiring.transport.links()]
+    mailbox = view.mailbox
     return {
-        "id": str(node.id),
-        "incarnation": f"{node.incarnation:016x}",
-        "signaling": signaling.state.value if signaling is not None else "closed",
-        "server_id": signaling.server_id if signaling is not None else "",
-        "actors": [actor_row(presence) for presence in _known(node)],
-        "wires": [wire for view in views for wire in _wires(view)],
-        "lanes": [lane for view in views for lane in _lanes(view)],
+        "id": str(view.id),
+        "incarnation": f"{view.incarnation:016x}",
+        "signaling": view.signaling.value,
+        "server_id": view.server_id,
+        "actors": [actor_row(presence) for presence in view.actors],
+        "wires": [wire for link in view.links for wire in _wires(link)],
+        "lanes": [lane for link in view.links for lane in _lanes(link)],
         "mailbox": {
-            "path": str(node.config.mailbox_path or ""),
-            "depth": node.mailbox.depth,
-            "pushed_back": node.mailbox.waiting,
-            "dead": len(node.mailbox.letters),
-            "trouble": node.mailbox.state_file.trouble,
-            **asdict(node.mailbox.counts),
+            "path": mailbox.path,
+            "depth": mailbox.depth,
+            "dead": mailbox.dead,
+            "trouble": mailbox.trouble,
+            **mailbox.counts,
         },
-        "outbox": {
-            "path": node.durable.outbox.path,
-            "open": len(node.durable.outbox.open_calls()),
-            "trouble": node.durable.outbox.state_file.trouble,
-        },
+        "outbox": asdict(view.outbox),
         "failures": dict(failures),
     }
 
 
-def wire_in_use(node: Node, remote: ActrId) -> str:
+def wire_in_use(view: NodeView, remote: ActrId) -> str:
     """``webrtc 0.6 ms``: what carries the traffic to ``remote``, and its round trip."""
-    link = node.wiring.transport.find(remote)
-    view = link.view() if link is not None else None
-    if view is None or view.active is None:
+    link = view.link(remote)
+    if link is None or link.active is None:
         return "no wire"
-    rtt = next((wire.rtt for wire in view.wires if wire.kind is view.active), None)
-    return view.active.value + ("" if rtt is None else f" {rtt * _MS:.1f} ms")
-
-
-def _known(node: Node) -> Iterator[Presence]:
-    """This actor and those it has a link to, as signaling told of them."""
-    signaling = node.wiring.signaling
-    for actor in sorted({node.id, *(link.remote for link in node.wiring.transport.links())}):
-        found = signaling.find(actor) if signaling is not None else None
-        yield found or Presence(id=actor)
+    rtt = next((wire.rtt for wire in link.wires if wire.kind is link.active), None)
+    return link.active.value + ("" if rtt is None else f" {rtt * _MS:.1f} ms")
 
 
 def actor_row(presence: Presence) -> dict[str, Any]:

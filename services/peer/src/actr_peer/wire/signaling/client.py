@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -43,9 +42,6 @@ MAX_FOUND = 256
 class SignalingSink(Protocol):
     """Who uses signaling hears from it here, in calls on the loop. Raising is a bug."""
 
-    def relayed(self, source: ActrId, incarnation: int, negotiate: NegotiateMessage) -> None:
-        """Another peer negotiates; ``source`` is stamped by the service."""
-
     def presence(self, event: PresenceEvent) -> None:
         """An actor of a type subscribed to came, changed or left."""
 
@@ -60,13 +56,12 @@ class SignalingClient:
 
     Args:
         url: ``ws://host:port/v1/ws``; the name may stand for several replicas.
-        registration: What this actor says of itself.
+        registration: What this actor says of itself: asked with each connection, given this
+            machine's address on the interface that reaches the service.
         secret: The realm secret; None: development mode.
-        sink: Hears of relays, presence and state.
+        relayed: Given what another peer negotiates; the service vouches for who that is.
+        sink: Hears of presence and state.
         load: Asked for with each heartbeat.
-        address: Asked with each connection for the ``ws_address`` to register, given this
-            machine's address on the interface that reaches the service; None: as ``registration``
-            says.
         start_timeout: Seconds within which the first registration must come about.
 
     Raises:
@@ -77,11 +72,11 @@ class SignalingClient:
         self,
         *,
         url: str,
-        registration: Registration,
+        registration: Callable[[str], Registration],
         secret: bytes | None,
+        relayed: Callable[[ActrId, NegotiateMessage], None],
         sink: SignalingSink,
         load: Callable[[], Load],
-        address: Callable[[str], str] | None = None,
         start_timeout: float = START_SECONDS,
     ) -> None:
         if not is_websocket_url(url):
@@ -93,9 +88,9 @@ class SignalingClient:
         """As last handed out, with credentials."""
         self._registration = registration
         self._secret = secret
+        self._relayed = relayed
         self._sink = sink
         self._load = load
-        self._address = address
         self._start_timeout = start_timeout
         self._upkeep = Upkeep(url, self)
         self._subscriptions: dict[str, None] = {}
@@ -133,7 +128,7 @@ class SignalingClient:
 
     @property
     def contained(self) -> Counter[str]:
-        """Failures of this side's that ended one connection or one message to the sink."""
+        """Failures of this side's that ended one connection, or one message to who wants it."""
         return self._upkeep.contained
 
     @property
@@ -258,13 +253,10 @@ class SignalingClient:
     # Of the upkeep (upkeep.py, Client)
 
     def session(self, local_host: str) -> ClientSession:
-        if self._address is not None:
-            address = self._address(local_host)
-            self._registration = replace(self._registration, ws_address=address)
-        return ClientSession(self._registration, self._secret, self._subscriptions)
+        return ClientSession(self._registration(local_host), self._secret, self._subscriptions)
 
     def told(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
-        """Tell the sink; a failure there costs what it was told, not the connection."""
+        """Tell who wants to know; a failure there costs what it was told, not the connection."""
         try:
             self._tell(body)
         except Exception:
@@ -273,8 +265,8 @@ class SignalingClient:
 
     def _tell(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
         match body:
-            case messages.Relayed(source, incarnation, negotiate):
-                self._sink.relayed(source, incarnation, negotiate)
+            case messages.Relayed(source, _, negotiate):
+                self._relayed(source, negotiate)
             case PresenceEvent(_, presence):
                 wanted = self._subscriptions.keys() & {"", presence.id.actr_type}
                 if wanted and self._view.apply(body):

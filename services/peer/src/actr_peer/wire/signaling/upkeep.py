@@ -81,6 +81,7 @@ class Upkeep:
         self._final: PeerError | None = None
         self._settled = Event()
         """Set while there is a live connection or never will be one."""
+        self._is_started = False
         self._was_registered = False
         self._last_failure = "no attempt was made"
         self.contained: Counter[str] = Counter()
@@ -95,6 +96,7 @@ class Upkeep:
             BusyError: If a newer process took the identity meanwhile.
         """
         await self._tasks.__aenter__()
+        self._is_started = True
         try:
             self._tasks.start("session", self._run())
             async with timeout(seconds):
@@ -133,7 +135,8 @@ class Upkeep:
             what: Names in errors what cannot be reached.
 
         Raises:
-            UnreachableError: If the service does not answer within ``seconds``, or refuses.
+            UnreachableError: If the service does not answer within ``seconds``, or refuses, or
+                this has not started.
             LimitError: If the request is too long, or too many are open.
             ClosedError, BusyError, ConfigError: If there never will be a connection again.
         """
@@ -237,6 +240,8 @@ class Upkeep:
 
     async def _connection(self) -> Connection:
         """Wait for a connection on which this actor is registered."""
+        if not self._is_started:
+            raise UnreachableError(f"signaling at {self._url}", "the actor has not started")
         while self.live is None:
             if self._final is not None:
                 raise type(self._final)(*self._final.args)  # each caller its own traceback

@@ -151,8 +151,8 @@ async def test_the_heartbeat_is_bounded_whatever_the_service_asks_for(
 
 async def test_a_sink_that_fails_loses_one_message(service: Service) -> None:
     class Failing(SignalingRecorder):
-        def relayed(self, source: ActrId, incarnation: int, negotiate: NegotiateMessage) -> None:
-            super().relayed(source, incarnation, negotiate)
+        def relayed(self, source: ActrId, negotiate: NegotiateMessage) -> None:
+            super().relayed(source, negotiate)
             raise RuntimeError("a bug in the sink")
 
     sink = Failing()

@@ -1,0 +1,165 @@
+"""Finding others, and sending to them beside calls: what a handler and the shell both may do.
+
+Written once. :class:`~actr_peer.actor.context.Context` and :class:`~actr_peer.node.ref.ActrRef` are
+each a :class:`Reach`, and go straight from here to the part that does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from actr_peer.errors import ConfigError, LocalProtocolError
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.bounds import is_utf8
+from actr_peer.protocol.signaling.presence import Presence
+from actr_peer.rpc.remote import Scope
+from actr_peer.service import Caller
+from actr_peer.wire.webrtc.source import guard
+
+if TYPE_CHECKING:
+    from actr_peer.actor.subscribers import (
+        MediaCallback,
+        MediaSubscribers,
+        StreamCallback,
+        StreamSubscribers,
+    )
+    from actr_peer.transport.channels import Streams
+    from actr_peer.transport.publications import Publication, Publications
+    from actr_peer.transport.remote import RemoteTransport
+    from actr_peer.transport.streams import StreamWriter
+    from actr_peer.wire.signaling.client import SignalingClient
+
+
+class Actor(Protocol):
+    """A node as contexts and refs see it: callers, and the parts that reach others."""
+
+    @property
+    def id(self) -> ActrId: ...
+
+    @property
+    def call_timeout(self) -> float:
+        """Seconds, where whoever asks gives none."""
+
+    @property
+    def signaling(self) -> SignalingClient: ...
+
+    @property
+    def transport(self) -> RemoteTransport: ...
+
+    @property
+    def streams(self) -> Streams: ...
+
+    @property
+    def stream_subscribers(self) -> StreamSubscribers: ...
+
+    @property
+    def media_subscribers(self) -> MediaSubscribers: ...
+
+    @property
+    def publications(self) -> Callable[[ActrId], Publications]:
+        """The tracks that are published to a remote."""
+
+    @property
+    def request_keyframe(self) -> Callable[[ActrId, str], None]: ...
+
+    def caller_to(self, remote: ActrId, scope: Scope, *, wait_for_ready: bool = True) -> Caller:
+        """A caller for ``remote``; for the own id, the gate inside the process.
+
+        Raises:
+            ClosedError: If the actor ends.
+        """
+
+    def caller_to_shell(self, scope: Scope) -> Caller: ...
+
+
+class Reach:
+    """What an actor reaches; made where something of it is handed to the user."""
+
+    __slots__ = ("_actor",)
+
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+
+    async def discover(
+        self, actr_type: str = "", *, service: str = "", limit: int = 16
+    ) -> list[Presence]:
+        """Actors that are online, by type or by service, best first.
+
+        Raises:
+            LocalProtocolError: If a name is no text in UTF-8, or the limit no number above 0.
+            UnreachableError: If the signaling service does not answer.
+        """
+        for name, value in (("actr_type", actr_type), ("service", service)):
+            if not is_utf8(value):
+                raise LocalProtocolError(f"{name} = {value!r}: must be text in UTF-8")
+        if not isinstance(limit, int) or not 0 < limit < 1 << 31:
+            raise LocalProtocolError(f"limit = {limit!r}: must be a number above 0")
+        return await self._actor.signaling.discover(actr_type, service=service, limit=limit)
+
+    def open_stream(
+        self, remote: ActrId | str, channel_id: str, *, latency_first: bool = False
+    ) -> StreamWriter:
+        """The sending half of a channel that ``remote`` has registered a callback for."""
+        payload_type = (
+            PayloadType.STREAM_LATENCY_FIRST if latency_first else PayloadType.STREAM_RELIABLE
+        )
+        link = self._actor.transport.link(id_of(remote))
+        return self._actor.streams.open_named(link, channel_id, payload_type)
+
+    def close_stream(self, writer: StreamWriter) -> None:
+        """End a channel that :meth:`open_stream` opened, and forget it."""
+        writer.end()
+        self._actor.streams.forget_writer(writer)
+
+    def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:
+        """Have ``callback(chunk, sender)`` called for each item; returns what unregisters it."""
+        _check_callback(callback)
+        return self._actor.stream_subscribers.register(channel_id, callback)
+
+    def register_media(self, track_id: str | None, callback: MediaCallback) -> Callable[[], None]:
+        """Have ``callback(frame, sender)`` called for each frame; None is any track.
+
+        Returns what unregisters it.
+        """
+        _check_callback(callback)
+        return self._actor.media_subscribers.register(track_id, callback)
+
+    async def publish(
+        self, remote: ActrId | str, source: Any, *, timeout: float | None = None
+    ) -> Publication:
+        """Send a track of encoded samples to ``remote`` as native RTP.
+
+        Raises:
+            CallError: FAILED_PRECONDITION if no WebRTC wire came up in time: media needs one.
+        """
+        target, source = id_of(remote), guard(source)
+        if timeout is None:
+            timeout = self._actor.call_timeout
+        return await self._actor.publications(target).publish(source, timeout=timeout)
+
+    def request_keyframe(self, remote: ActrId | str, track_id: str) -> None:
+        """Ask ``remote`` for a key frame of a track that it sends; harmless if it sends none.
+
+        After a loss the runtime asks by itself.
+        """
+        self._actor.request_keyframe(id_of(remote), track_id)
+
+
+def id_of(remote: object) -> ActrId:
+    """An actor's id, from itself or from its text form.
+
+    Raises:
+        ConfigError: If ``remote`` is neither.
+    """
+    if isinstance(remote, ActrId):
+        return remote
+    if isinstance(remote, str):
+        return ActrId.parse(remote)
+    raise ConfigError(f"{remote!r} is no actor id: give an ActrId, or its text form")
+
+
+def _check_callback(callback: object) -> None:
+    if not callable(callback):
+        raise LocalProtocolError(f"a callback is called with an item and its sender: {callback!r}")
