@@ -30,7 +30,7 @@ from actr_peer.state.mailbox.tables import (
 from actr_peer.state.storage.database import Connection
 from actr_peer.state.storage.operations import Row, Task
 from actr_peer.state.storage.pages import VITAL
-from actr_peer.state.storage.state_file import Ledger
+from actr_peer.state.storage.state_file import StateFile
 
 if TYPE_CHECKING:
     from actr_peer.state.mailbox.mailbox import Mailbox
@@ -86,9 +86,9 @@ class Filter:
 class Letters:
     """The dead letters of one mailbox, from code; owned by the mailbox."""
 
-    def __init__(self, mailbox: Mailbox, ledger: Ledger[Any], max_bytes: int) -> None:
+    def __init__(self, mailbox: Mailbox, state_file: StateFile[Any], max_bytes: int) -> None:
         self._mailbox = mailbox
-        self._ledger = ledger
+        self._state_file = state_file
         self._shelf = Shelf(max_bytes)
         self.buried = 0
         """Since the start."""
@@ -128,7 +128,7 @@ class Letters:
             done=done_row(request.sequence, reply) if is_stored else None,
             too_many=too_many,
         )
-        self._ledger.ride(Task(work, self._ledger.keep_if_failed, size=size, reserve=VITAL))
+        self._state_file.ride(Task(work, self._state_file.keep_if_failed, size=size, reserve=VITAL))
 
     def receive(self, request: Request, done: Callable[[Exception | None], None]) -> None:
         """Keep a message that can never run; ``done`` hears of the commit, or why there is none.
@@ -148,20 +148,20 @@ class Letters:
                 self._shelf.forget(request.sequence)
             done(task.error)
 
-        self._ledger.ride(Task(work, tell, size=size))
+        self._state_file.ride(Task(work, tell, size=size))
 
     async def find(self, which: Filter = Filter()) -> list[Letter]:
         """The letters that fit, oldest first, without their envelopes."""
-        return await self._ledger.ask(partial(list_letters, which=which))
+        return await self._state_file.ask(partial(list_letters, which=which))
 
     async def show(self, sequence: int) -> Letter | None:
         """One letter with its envelope."""
-        return await self._ledger.ask(partial(read_letter, sequence=sequence))
+        return await self._state_file.ask(partial(read_letter, sequence=sequence))
 
     async def drop(self, sequences: Iterable[int]) -> list[int]:
         """Delete letters; returns those that there were."""
         chosen = list(sequences)
-        dropped = await self._ledger.ask(partial(_drop, sequences=chosen), reserve=VITAL)
+        dropped = await self._state_file.ask(partial(_drop, sequences=chosen), reserve=VITAL)
         self._forget(dropped)
         return dropped
 
@@ -185,7 +185,7 @@ class Letters:
             for letter in letters
             if letter.request_id and self._mailbox.may_replay(letter)
         ]
-        revived = await self._ledger.ask(partial(_replay, chosen=chosen))
+        revived = await self._state_file.ask(partial(_replay, chosen=chosen))
         self._forget([old for old, _ in revived])
         self._mailbox.revive([request for _, request in revived])
         return [old for old, _ in revived]

@@ -27,7 +27,7 @@ from actr_peer.state.mailbox.tables import KEEP_HIGHEST, to_signed
 from actr_peer.state.storage.database import Connection
 from actr_peer.state.storage.operations import Finish, Task
 from actr_peer.state.storage.pages import VITAL
-from actr_peer.state.storage.state_file import Ledger
+from actr_peer.state.storage.state_file import StateFile
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,8 @@ number: its sequence number where the table has its reply, the same below zero w
 class Duplicates:
     """The index of live requests, and the memory of finished ones."""
 
-    def __init__(self, ledger: Ledger[Any], remembered: Remembered) -> None:
-        self._ledger = ledger
+    def __init__(self, state_file: StateFile[Any], remembered: Remembered) -> None:
+        self._state_file = state_file
         self._remembered = remembered
         self._known: dict[str, dict[str, Known]] = {}
         """By sender and request id."""
@@ -160,7 +160,7 @@ class Duplicates:
         else:
             self._reading[known] = [done]
             read = partial(_read_reply, sequence=known)
-            self._ledger.write(Task(read, partial(self._read, known)))
+            self._state_file.write(Task(read, partial(self._read, known)))
 
     def _read(self, sequence: int, task: Task) -> None:
         """A reply has been read back: once, for all who had repeated the request until now."""
@@ -233,7 +233,7 @@ class Duplicates:
         if operation.error is None:
             self.note_saved(finished)
         elif self.get(finished.sender, finished.request_id) is finished:
-            self._ledger.keep(operation)  # the next put or completion tries again
+            self._state_file.keep(operation)  # the next put or completion tries again
 
     def note_saved(self, finished: Finished) -> None:
         """The table has the reply; memory needs it no more."""
@@ -274,7 +274,7 @@ class Duplicates:
         sequences, self._forgotten = self._forgotten, []
         horizons, self._horizons = self._horizons, {}
         work = partial(_delete, sequences=sequences, horizons=horizons)
-        self._ledger.ride(Task(work, self._ledger.keep_if_failed, reserve=VITAL))
+        self._state_file.ride(Task(work, self._state_file.keep_if_failed, reserve=VITAL))
 
 
 def _number(finished: Finished) -> int:

@@ -25,7 +25,7 @@ from actr_peer.state.mailbox.duplicates import Done, Duplicates, Entry, size_of
 from actr_peer.state.mailbox.tables import insert_row
 from actr_peer.state.storage.database import is_full
 from actr_peer.state.storage.operations import Insert, UrgentInsert
-from actr_peer.state.storage.state_file import Ledger
+from actr_peer.state.storage.state_file import StateFile
 
 _IN = Door.IN  # looked up once: every request is compared with it
 
@@ -69,7 +69,7 @@ class Intake:
 
     def __init__(
         self,
-        ledger: Ledger[Any],
+        state_file: StateFile[Any],
         duplicates: Duplicates,
         admission: Admission[Entry],
         letters: Letters,
@@ -78,7 +78,7 @@ class Intake:
         self.counts = Counts()
         self.admission = admission
         self.last_sequence = 0
-        self._ledger = ledger
+        self._state_file = state_file
         self._duplicates = duplicates
         self._letters = letters
         self._on_pressure = on_pressure
@@ -138,7 +138,7 @@ class Intake:
         self.last_sequence += 1
         request.sequence = self.last_sequence
         kind = UrgentInsert if entry.is_signal else Insert
-        self._ledger.write(kind(entry, insert_row(request), entry.size))
+        self._state_file.write(kind(entry, insert_row(request), entry.size))
 
     def _kept(self, entry: Entry, error: Exception | None) -> None:
         """A message that can never run is among the dead letters, or could not be kept."""

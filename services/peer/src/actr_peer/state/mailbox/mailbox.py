@@ -43,7 +43,7 @@ from actr_peer.state.storage.database import Connect, Connection, Durability, co
 from actr_peer.state.storage.journal import Journal, NoJournal
 from actr_peer.state.storage.operations import Finish, Insert, Operation, Task
 from actr_peer.state.storage.pages import URGENT, VITAL
-from actr_peer.state.storage.state_file import Ledger
+from actr_peer.state.storage.state_file import StateFile
 from actr_peer.state.storage.witness import AfterLoss
 
 
@@ -95,7 +95,9 @@ class Mailbox:
             after_loss=after_loss,
             connect=connect,
         )
-        self.state_file: Ledger[Found] = Ledger(path, self._store, durability, self._committed)
+        self.state_file: StateFile[Found] = StateFile(
+            path, self._store, durability, self._committed
+        )
         reply_bytes = max_bytes // REPLY_SHARE
         remembered = Remembered(seconds=remember, max_count=max_remembered, max_bytes=reply_bytes)
         self._duplicates = Duplicates(self.state_file, remembered)

@@ -11,6 +11,7 @@ from actr_peer.protocol.mailbox.requests import Request, State
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.state.storage.batches import Upsert
 from actr_peer.state.storage.operations import Row, blob
+from actr_peer.state.storage.store import Schema
 
 VERSION = 1
 """``user_version`` of the file."""
@@ -53,13 +54,21 @@ UPSERT = Upsert(
     ),
     changes=("state", "body"),
 )
-HIGHEST = (
+_HIGHEST = (
     "max(ifnull((SELECT max(sequence) FROM actr_inbox), 0),"
     " ifnull((SELECT max(sequence) FROM actr_dead), 0),"
     " ifnull((SELECT value FROM actr_meta WHERE name='highest'), 0))"
 )
-KEEP_HIGHEST = f"INSERT OR REPLACE INTO actr_meta SELECT 'highest', {HIGHEST}"
+KEEP_HIGHEST = f"INSERT OR REPLACE INTO actr_meta SELECT 'highest', {_HIGHEST}"
 """Before rows are deleted, in the same transaction: a number is never used twice."""
+SCHEMA = Schema(
+    what="mailbox file",
+    version=VERSION,
+    tables=TABLES,
+    upsert=UPSERT,
+    meta="actr_meta",
+    highest=_HIGHEST,
+)
 REQUEST_COLUMNS = (
     "sequence, sender, request_id, kind, route_key, body, store_id, call_number,"
     " attempts, crashes, failures"

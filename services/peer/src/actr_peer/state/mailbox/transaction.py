@@ -21,7 +21,7 @@ from typing import Any, Self
 from actr_peer.errors import LimitError, LocalProtocolError
 from actr_peer.protocol.mailbox.statements import PLAIN, check_parameters, check_statement
 from actr_peer.state.storage.database import Connection, Cursor, is_interrupted
-from actr_peer.state.storage.state_file import Ledger
+from actr_peer.state.storage.state_file import StateFile
 
 MAX_STATEMENTS = 1000
 """In one transaction."""
@@ -67,8 +67,8 @@ class Transaction:
             await tx.execute("UPDATE account SET balance=? WHERE id=?", (row[0] + 1, who))
     """
 
-    def __init__(self, ledger: Ledger[Any]) -> None:
-        self._ledger = ledger
+    def __init__(self, state_file: StateFile[Any]) -> None:
+        self._state_file = state_file
         self._steps: list[_Step] = []
         self._marks: list[int] = []
         self._is_over = False
@@ -148,7 +148,7 @@ class Transaction:
     async def _look(self) -> list[Any]:
         """Play all steps to the end, undo them, return the rows of the last."""
         try:
-            return await self._ledger.ask(_looker(tuple(self._steps)))
+            return await self._state_file.ask(_looker(tuple(self._steps)))
         except sqlite3.Warning as exc:  # Python 3.11's, for two statements in one text
             raise LocalProtocolError(f"a statement cannot be run: {exc}") from exc
 

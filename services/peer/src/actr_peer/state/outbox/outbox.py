@@ -31,16 +31,10 @@ from actr_peer.state.outbox.store import (
     open_row,
     sweep,
 )
-from actr_peer.state.storage.database import (
-    Connect,
-    Durability,
-    connect,
-    is_full,
-    real_path,
-)
+from actr_peer.state.storage.database import Connect, Durability, connect, is_full, real_path
 from actr_peer.state.storage.operations import Finish, Insert, Operation, Task
 from actr_peer.state.storage.pages import VITAL
-from actr_peer.state.storage.state_file import Ledger
+from actr_peer.state.storage.state_file import StateFile
 from actr_peer.state.storage.witness import AfterLoss
 
 MAX_KEPT = 10_000
@@ -97,7 +91,9 @@ class Outbox:
             after_loss=after_loss,
             connect=connect,
         )
-        self.state_file: Ledger[Found] = Ledger(self.path, self._store, durability, self._committed)
+        self.state_file: StateFile[Found] = StateFile(
+            self.path, self._store, durability, self._committed
+        )
         self._next = 1
         self._promised = 0
         """The highest number that is on disk."""

@@ -1,20 +1,16 @@
-"""The outbox's file: opened, recovered, written; runs where the writer runs."""
+"""The outbox's file: recovered and read; runs where the writer runs."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from actr_peer.errors import ConfigError
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.state.outbox.call import OpenCall
-from actr_peer.state.storage.batches import Batches, Upsert
-from actr_peer.state.storage.database import Connect, Connection, Durability
-from actr_peer.state.storage.operations import Operation, Row, blob
-from actr_peer.state.storage.pages import Opening
-from actr_peer.state.storage.watch import Watch
-from actr_peer.state.storage.witness import AfterLoss, Witness, identity_of
+from actr_peer.state.storage.batches import Upsert
+from actr_peer.state.storage.database import Connection
+from actr_peer.state.storage.operations import Row, blob
+from actr_peer.state.storage.store import FileStore, Schema
 
 VERSION = 1
 # AUTOINCREMENT: a number is never used twice, though its row may be gone.
@@ -71,95 +67,25 @@ class Found:
     kept: list[Kept] = field(default_factory=list)
 
 
-class OutboxStore:
-    """Owns the connection.
+class OutboxStore(FileStore[Found]):
+    """Calls are rows of one table: without a reply, with one, let go of."""
 
-    Args:
-        after_loss: Whether to open a file that has lost what was promised.
-    """
+    schema = Schema(
+        what="outbox file",
+        version=VERSION,
+        tables=TABLES,
+        upsert=UPSERT,
+        meta="actr_outbox_meta",
+        highest="ifnull((SELECT seq FROM sqlite_sequence WHERE name='actr_outbox'), 0)",
+    )
 
-    def __init__(
-        self,
-        path: str,
-        *,
-        durability: Durability,
-        max_bytes: int,
-        after_loss: AfterLoss,
-        connect: Connect,
-    ) -> None:
-        self._path = ":memory:" if durability == "memory" else path
-        self._opening = Opening(
-            path=self._path,
-            durability=durability,
-            max_bytes=max_bytes,
-            connect=connect,
-            prepare=self._make_tables,
-        )
-        self._after_loss: AfterLoss = after_loss
-        self.witness: Witness | None = None
-        """Open from :meth:`open` to :meth:`close_notes`; written on the loop. None: in memory."""
-        self._connection: Connection
-        self._batches: Batches
-        self._watch: Watch | None = None
-        self._closing = ExitStack()
-        self._notes = ExitStack()
+    def _recover(self, connection: Connection, identity: int) -> None:
+        sweep(connection)
 
-    def open(self) -> Found:
-        """Open the file, make the tables, read what is there.
-
-        Raises:
-            ConfigError: If the file is no outbox, or one of another version, or has lost what was
-                promised.
-        """
-        with ExitStack() as notes, ExitStack() as stack:
-            if self._opening.durability != "memory":
-                self.witness = Witness(
-                    self._path,
-                    what="outbox file",
-                    durability=self._opening.durability,
-                    after_loss=self._after_loss,
-                )
-                notes.callback(self.witness.close)
-            self._connection, pages, self._watch = self._opening.open(stack)
-            found = self._read()
-            self._batches = Batches(self._connection, UPSERT, pages, self._watch)
-            self._closing = stack.pop_all()
-            self._notes = notes.pop_all()
-        return found
-
-    def _make_tables(self, connection: Connection) -> None:
+    def _read(self, connection: Connection) -> Found:
         execute = connection.execute
-        version = execute("PRAGMA user_version").fetchone()[0]
-        if self.witness is not None and version == 0:
-            self.witness.examine(identity=0, high=0)
-        if version == VERSION:
-            sweep(connection)
-            self._examine(connection, is_new=False)
-            return
-        if version != 0:
-            raise ConfigError(
-                f"outbox file {self._path} has version {version}, this program reads {VERSION}"
-            )
-        execute("BEGIN IMMEDIATE")
-        for table in TABLES:
-            execute(table)
-        execute(f"PRAGMA user_version={VERSION}")
-        execute("COMMIT")
-        self._examine(connection, is_new=True)
-
-    def _examine(self, connection: Connection, *, is_new: bool) -> None:
-        """Compare the file with its mark, which is this file's from now on."""
-        if self.witness is None:
-            return
-        identity, high = identity_of(connection, "actr_outbox_meta"), _highest(connection)
-        if not is_new:
-            self.witness.examine(identity=identity, high=high)
-        self.witness.adopt(identity=identity, high=high)
-
-    def _read(self) -> Found:
-        execute = self._connection.execute
         found = Found()
-        found.next_number = _highest(self._connection) + 1
+        found.next_number = self.schema.highest_of(connection) + 1
         found.open = execute(
             "SELECT number, call_key, remote, request_id, kind, is_tell, route_key, body"
             " FROM actr_outbox WHERE state=0 ORDER BY number"
@@ -172,35 +98,6 @@ class OutboxStore:
             ).fetchall()
         ]
         return found
-
-    def apply(self, batch: list[Operation]) -> None:
-        self._batches.apply(batch)
-
-    def apply_now(self, batch: list[Operation]) -> bool:
-        return self._batches.apply_now(batch)
-
-    def close(self) -> None:
-        self._closing.close()
-
-    @property
-    def trouble(self) -> Exception | None:
-        """Why nothing new is taken now; None: all is well."""
-        return self._watch.trouble if self._watch is not None else None
-
-    @property
-    def loss(self) -> str:
-        """What the start found missing, and went on without; "": nothing."""
-        return self.witness.loss if self.witness is not None else ""
-
-    def close_notes(self) -> None:
-        """Close the mark: on the loop, when nobody writes to it any more."""
-        self._notes.close()
-
-
-def _highest(connection: Connection) -> int:
-    """The highest number ever given, though its row may be gone."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='actr_outbox'").fetchone()
-    return row[0] if row else 0
 
 
 def open_row(call: OpenCall) -> Row:

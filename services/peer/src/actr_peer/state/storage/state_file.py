@@ -1,7 +1,7 @@
 """One state file as the loop sees it: operations in, commits out.
 
-An operation is written at once (:meth:`Ledger.write`), or rides the next commit
-(:meth:`Ledger.ride`), at latest after :data:`LINGER` seconds: a completion that is lost is only
+An operation is written at once (:meth:`StateFile.write`), or rides the next commit
+(:meth:`StateFile.ride`), at latest after :data:`LINGER` seconds: a completion that is lost is only
 a request that runs again.
 """
 
@@ -25,7 +25,7 @@ Found = TypeVar("Found")
 Result = TypeVar("Result")
 
 
-class Ledger(Generic[Found]):
+class StateFile(Generic[Found]):
     """Owns the writer and the lock of one file.
 
     Args:
@@ -49,7 +49,7 @@ class Ledger(Generic[Found]):
         self._riding: list[Operation] = []
         self._is_lingering = False
         self._is_closed = False
-        self._tasks = Tasks("ledger")
+        self._tasks = Tasks("state_file")
         self._writer: Writer[Operation, Found]
 
     async def open(self) -> Found:
