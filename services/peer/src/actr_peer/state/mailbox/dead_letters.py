@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from actr_peer.protocol.mailbox.requests import ROW_BYTES, Request, State
 from actr_peer.protocol.mailbox.shelf import Shelf
@@ -19,7 +19,6 @@ from actr_peer.state.mailbox.tables import (
     KEEP_HIGHEST,
     REQUEST_COLUMNS,
     UPSERT,
-    done_row,
     insert_row,
     is_tell,
     kind_of,
@@ -31,9 +30,6 @@ from actr_peer.state.storage.database import Connection
 from actr_peer.state.storage.operations import Row, Task
 from actr_peer.state.storage.pages import VITAL
 from actr_peer.state.storage.state_file import StateFile
-
-if TYPE_CHECKING:
-    from actr_peer.state.mailbox.mailbox import Mailbox
 
 MAX_LISTED = 1000
 """Letters that one listing gives."""
@@ -83,11 +79,22 @@ class Filter:
     limit: int = MAX_LISTED
 
 
+class Queue(Protocol):
+    """Where a letter may go back to."""
+
+    def readmit(self, letter: Letter) -> int | None:
+        """The number under which ``letter`` may be queued now; None: its request lives already, or
+        there is no room."""
+
+    def revive(self, requests: list[Request]) -> None:
+        """Letters have become queued rows again, with these numbers."""
+
+
 class Letters:
     """The dead letters of one mailbox, from code; owned by the mailbox."""
 
-    def __init__(self, mailbox: Mailbox, state_file: StateFile[Any], max_bytes: int) -> None:
-        self._mailbox = mailbox
+    def __init__(self, queue: Queue, state_file: StateFile[Any], max_bytes: int) -> None:
+        self._queue = queue
         self._state_file = state_file
         self._shelf = Shelf(max_bytes)
         self.buried = 0
@@ -111,31 +118,24 @@ class Letters:
         for sequence, size, stranger in dead:
             self._shelf.restore(sequence, size + ROW_BYTES, stranger)
 
-    def bury(self, request: Request, reason: str, reply: bytes | None = None) -> None:
-        """Give up a request. One that was stored is finished, with ``reply`` remembered.
+    def bury(self, request: Request, reason: str, done: Row | None) -> None:
+        """Keep a request that was given up; it has its number. It rides the next commit.
 
-        It rides the next commit.
+        Args:
+            done: The row that finishes the request, where it was stored.
         """
-        if not request.sequence:
-            request.sequence = self._mailbox.next_sequence()
         size = len(request.envelope) + ROW_BYTES
         too_many = self._shelf.add(request.sequence, size)
         self.buried += 1
-        is_stored = self._mailbox.close_request(request, reply)
-        work = partial(
-            _bury,
-            letter=_letter_row(request, reason),
-            done=done_row(request.sequence, reply) if is_stored else None,
-            too_many=too_many,
-        )
+        work = partial(_bury, letter=_letter_row(request, reason), done=done, too_many=too_many)
         self._state_file.ride(Task(work, self._state_file.keep_if_failed, size=size, reserve=VITAL))
 
     def receive(self, request: Request, done: Callable[[Exception | None], None]) -> None:
         """Keep a message that can never run; ``done`` hears of the commit, or why there is none.
 
-        One for which there is no room among the letters is dropped, which is no error.
+        It has its number. One for which there is no room among the letters is dropped, which is
+        no error.
         """
-        request.sequence = self._mailbox.next_sequence()
         size = len(request.envelope) + ROW_BYTES
         too_many = self._shelf.add_stranger(request.sequence, size, request.sender)
         self.buried += 1
@@ -181,13 +181,13 @@ class Letters:
     async def _replay(self, sequences: list[int]) -> list[int]:
         letters = await self.find(Filter(sequences=tuple(sequences)))
         chosen = [
-            (letter.sequence, self._mailbox.next_sequence())
+            (letter.sequence, number)
             for letter in letters
-            if letter.request_id and self._mailbox.may_replay(letter)
+            if letter.request_id and (number := self._queue.readmit(letter)) is not None
         ]
         revived = await self._state_file.ask(partial(_replay, chosen=chosen))
         self._forget([old for old, _ in revived])
-        self._mailbox.revive([request for _, request in revived])
+        self._queue.revive([request for _, request in revived])
         return [old for old, _ in revived]
 
     def _forget(self, sequences: Iterable[int]) -> None:

@@ -132,6 +132,7 @@ class Intake:
     def _save(self, entry: Entry) -> None:
         request = entry.request
         if request.dead:
+            request.sequence = self.next_sequence()
             self._letters.receive(request, partial(self._kept, entry))
             return
         self._duplicates.add(entry)

@@ -170,10 +170,6 @@ class Mailbox:
         """
         self._intake.put(request, done)
 
-    def next_sequence(self) -> int:
-        """The next number in the order of arrival."""
-        return self._intake.next_sequence()
-
     # Ending
 
     def cancel(self, sender: str, request_id: str) -> Request | None:
@@ -242,23 +238,26 @@ class Mailbox:
         self._intake.leave(request)
 
     def bury(self, request: Request, reason: str, reply: bytes | None = None) -> None:
-        """Make ``request``, stored or not, a dead letter; see :meth:`Letters.bury`."""
-        self.letters.bury(request, reason, reply)
+        """Make ``request`` a dead letter; one that was stored is finished, ``reply`` remembered.
 
-    def close_request(self, request: Request, reply: bytes | None) -> bool:
-        """Finish a request whose row somebody else writes; False if it was never stored."""
-        if self._duplicates.entry(request.sender, request.request_id) is None:
-            return False
+        It rides the next commit.
+        """
+        if not request.sequence:
+            request.sequence = self._intake.next_sequence()
+        if self._duplicates.entry(request.sender, request.request_id) is None:  # never stored
+            self.letters.bury(request, reason, None)
+            return
+        self.letters.bury(request, reason, done_row(request.sequence, reply))
         self._duplicates.finish(request, reply, self._now())
         self._free(request)
-        return True
 
-    def may_replay(self, letter: Letter) -> bool:
-        """Whether a dead letter can be queued again now."""
+    def readmit(self, letter: Letter) -> int | None:
+        """See :class:`~actr_peer.state.mailbox.dead_letters.Queue`."""
+        is_signal = letter.payload_type is PayloadType.RPC_SIGNAL
         lives = self._duplicates.entry(letter.sender, letter.request_id) is not None
-        return not lives and self._intake.admission.fits(
-            letter.size, is_signal=letter.payload_type is PayloadType.RPC_SIGNAL
-        )
+        if lives or not self._intake.admission.fits(letter.size, is_signal=is_signal):
+            return None
+        return self._intake.next_sequence()
 
     def revive(self, requests: list[Request]) -> None:
         """Dead letters have become queued rows again."""
