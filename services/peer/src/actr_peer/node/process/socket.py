@@ -5,28 +5,25 @@ A request is one line, the name of a report; the answer is one JSON document, an
     -> health\\n
     <- {"healthy": true, "id": "acme:room@2:default"}
 
-Only the peer's own user can connect (mode 0600). Requests are bounded in number, length and
-time, and nothing that is asked changes anything.
+Only the peer's own user can connect (:mod:`actr_peer.state.local_socket`), and nothing that is
+asked changes anything.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self, cast
+from typing import Final, Self
 
 from actr_peer.errors import BusyError, ConfigError
+from actr_peer.state.local_socket import Bounds, LocalSocket, listen
 
 MAX_REQUEST_BYTES: Final = 64
 MAX_CLIENTS: Final = 8
 REQUEST_TIMEOUT: Final = 2.0
-"""Seconds a client has to ask."""
+"""Seconds a client has, to ask and to take the answer."""
 
 Report = Callable[[], object]
 """Makes what ``json`` can write; called on the loop, so it does not wait."""
@@ -43,8 +40,7 @@ class ControlSocket:
     def __init__(self, path: Path, reports: Mapping[str, Report]) -> None:
         self.path = path
         self._reports = reports
-        self._server: asyncio.Server | None = None
-        self._clients: set[_Conversation] = set()
+        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Listen.
@@ -53,82 +49,34 @@ class ControlSocket:
             BusyError: If another process answers on this path.
             ConfigError: If no socket can be made there.
         """
-        listener = _bind(self.path)
-        self._server = await asyncio.get_running_loop().create_unix_server(
-            lambda: _Conversation(self._reports, self._clients), sock=listener
+        listener, path = _bind(self.path), str(self.path)
+        bounds = Bounds(
+            request_bytes=MAX_REQUEST_BYTES, clients=MAX_CLIENTS, seconds=REQUEST_TIMEOUT
         )
+        server = LocalSocket("control", listener, path, self._answer, bounds)
+        await self._stack.enter_async_context(server)
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for client in tuple(self._clients):
-            client.close()
-        await self._server.wait_closed()
-        self.path.unlink(missing_ok=True)
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
 
-
-class _Conversation(asyncio.Protocol):
-    """One client: a line in, a document out."""
-
-    def __init__(self, reports: Mapping[str, Report], clients: set[_Conversation]) -> None:
-        self._reports = reports
-        self._clients = clients
-        self._asked = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is no subclass
-        self._timeout = asyncio.get_running_loop().call_later(REQUEST_TIMEOUT, self.close)
-        self._clients.add(self)
-        if len(self._clients) > MAX_CLIENTS:
-            self._answer({"error": f"more than {MAX_CLIENTS} clients at once"})
-
-    def data_received(self, data: bytes) -> None:
-        if self._transport.is_closing():
-            return
-        self._asked += data
-        if b"\n" in self._asked:
-            name = self._asked.partition(b"\n")[0].decode(errors="replace").strip()
-            report = self._reports.get(name)
-            known = ", ".join(self._reports)
-            self._answer(report() if report else {"error": f"no report {name!r}; known: {known}"})
-        elif len(self._asked) > MAX_REQUEST_BYTES:
-            self._answer({"error": f"a request is one line of {MAX_REQUEST_BYTES} bytes at most"})
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._timeout.cancel()
-        self._clients.discard(self)
-
-    def close(self) -> None:
-        """End now, with or without an answer."""
-        self._transport.abort()
-
-    def _answer(self, document: object) -> None:
-        self._transport.write(json.dumps(document).encode() + b"\n")
-        self._transport.close()
+    async def _answer(self, line: bytes) -> object:
+        name = line.decode(errors="replace").strip()
+        report = self._reports.get(name)
+        if report is None:
+            return {"error": f"no report {name!r}; known: {', '.join(self._reports)}"}
+        return report()
 
 
 def _bind(path: Path) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX)
     try:
-        os.fchmod(listener.fileno(), 0o600)  # Linux gives the socket's file the mode of this one
         _remove_dead(path)
-        listener.bind(str(path))
+        return listen(str(path))
     except OSError as exc:
-        listener.close()
         raise ConfigError(
             f"control.socket = {str(path)!r}: {exc.strerror or exc}; name another file in "
             "ACTR_CONTROL__SOCKET"
         ) from exc
-    except BusyError:
-        listener.close()
-        raise
-    return listener
 
 
 def _remove_dead(path: Path) -> None:
