@@ -25,7 +25,7 @@ class CloseCode(IntEnum):
     TIMED_OUT = 4408
     REPLACED = 4409
     TOO_BIG = 4413
-    TOO_MANY = 4429
+    TOO_FAST = 4429
 
 
 def is_sendable(code: int) -> bool:

@@ -16,7 +16,8 @@ from actr.envelope_pb2 import ActrId as ActrIdMessage
 from actr_peer.errors import ConfigError, RemoteProtocolError
 
 # Ids become file names, Redis keys and log fields: a small alphabet keeps all of them plain.
-PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+MAX_PART_CHARACTERS = 63
+PART = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_PART_CHARACTERS - 1}}}")
 _TEXT = re.compile(
     rf"(?P<manufacturer>{PART.pattern}):(?P<name>{PART.pattern})"
     rf"@(?P<instance>{PART.pattern}):(?P<realm>{PART.pattern})"

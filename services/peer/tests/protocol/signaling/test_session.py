@@ -27,7 +27,7 @@ from actr_peer.protocol.signaling.session import (
     State,
     Told,
 )
-from actr_peer.protocol.webrtc.negotiation import Bye, IceServer, NegotiateMessage
+from actr_peer.protocol.webrtc.negotiation import Bye, IceServer, NegotiateMessage, Offer
 
 ALICE = ActrId("acme", "chat", "alice")
 BOB = ActrId("acme", "chat", "bob")
@@ -170,7 +170,7 @@ def test_requests_are_bounded_in_bytes_and_number() -> None:
     say(session, AUTHENTICATED)
     say(session, REGISTERED)
     with pytest.raises(LimitError):
-        session.ask(messages.Relay(BOB, NegotiateMessage("c", 1, Bye("x" * 1000))))
+        session.ask(messages.Relay(BOB, NegotiateMessage("c", 1, Offer("x" * 1000))))
     for _ in range(MAX_OPEN):
         session.ask(messages.Unregister())
     with pytest.raises(LimitError):

@@ -10,7 +10,7 @@ from actr_peer.errors import LimitError, PeerError, RemoteProtocolError
 from actr_peer.protocol.webrtc.candidates import (
     MAX_EARLY,
     MAX_PER_DESCRIPTION,
-    MAX_SDP_BYTES,
+    MAX_SDP_CHARACTERS,
     MAX_TRICKLED,
     AddressRule,
     CandidateInbox,
@@ -127,7 +127,7 @@ def test_too_many_candidates_in_a_description_name_the_limit() -> None:
     assert (caught.value.limit, caught.value.asked) == (16, 17)
 
 
-@pytest.mark.parametrize("sdp", ["x" * (MAX_SDP_BYTES + 1), "m=audio\n" * 41])
+@pytest.mark.parametrize("sdp", ["x" * (MAX_SDP_CHARACTERS + 1), "m=audio\n" * 41])
 def test_a_description_out_of_bounds_is_refused(sdp: str) -> None:
     with pytest.raises(LimitError):
         clean(STRICT, sdp)

@@ -10,10 +10,11 @@ from actr import envelope_pb2
 from actr_signaling.errors import BadMessageError
 
 # Ids become Redis keys and log fields: a small alphabet keeps all of them plain.
-PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+MAX_PART_CHARACTERS = 63
+PART = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_PART_CHARACTERS - 1}}}")
 TYPE = re.compile(rf"{PART.pattern}:{PART.pattern}")
 SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
-MAX_SERVICE_BYTES = 256
+MAX_SERVICE_CHARACTERS = 256
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,13 +97,13 @@ def test_the_bounds_are_those_of_the_code() -> None:
     numbers = [int(n) for n in re.findall(r"\| (\d+)[ \w]* \|$", section("Bounds"), re.MULTILINE)]
     assert numbers == [
         messages.MAX_MESSAGE_BYTES,
-        messages.MAX_SDP_BYTES,
-        messages.MAX_CANDIDATE_BYTES,
-        messages.MAX_TEXT_BYTES,
+        messages.MAX_SDP_CHARACTERS,
+        messages.MAX_CANDIDATE_CHARACTERS,
+        messages.MAX_TEXT_CHARACTERS,
         messages.MAX_TRACKS,
         messages.MAX_SERVICES,
-        messages.MAX_METADATA,
-        messages.MAX_METADATA_BYTES,
+        messages.MAX_METADATA_ENTRIES,
+        messages.MAX_METADATA_ENTRY_BYTES,
         messages.MAX_ALLOWED_REALMS,
         messages.MAX_PROOF_BYTES,
         messages.MAX_FOUND,

@@ -168,9 +168,9 @@ def test_a_relay_before_registration_is_refused_and_the_connection_stays() -> No
     ("state", "code"),
     [
         (State.GREETED, Close.UNAUTHENTICATED),
-        (State.PROVEN, Close.HEARTBEAT_MISSED),
+        (State.PROVEN, Close.TIMED_OUT),
         (State.ENROLLING, Close.RESTART),
-        (State.REGISTERED, Close.HEARTBEAT_MISSED),
+        (State.REGISTERED, Close.TIMED_OUT),
     ],
     ids=lambda value: value.name,
 )

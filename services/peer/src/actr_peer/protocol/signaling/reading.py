@@ -22,7 +22,9 @@ MAX_PRESENT = 32_768
 MAX_TEXT = 256
 """Characters of an address, a name, a fingerprint, a credential or a URL."""
 MAX_SERVICES = 64
-MAX_METADATA = 16
+MAX_METADATA_ENTRIES = 16
+MAX_METADATA_ENTRY_BYTES = 256
+"""Of one entry, key and value together."""
 MAX_ICE_SERVERS = 16
 MAX_ICE_URLS = 8
 
@@ -42,17 +44,15 @@ def read_present(bodies: Iterable[pb.Presence]) -> tuple[Presence, ...]:
 
 def read_presence(body: pb.Presence) -> Presence | None:
     """Return what is said of one actor; None if it is over a bound or has no id."""
-    if len(body.services) > MAX_SERVICES or len(body.metadata) > MAX_METADATA:
+    if len(body.services) > MAX_SERVICES or len(body.metadata) > MAX_METADATA_ENTRIES:
         return None
     metadata = dict(body.metadata)
     services = tuple((item.service, item.fingerprint) for item in body.services)
-    texts = (
-        body.ws_address,
-        *metadata,
-        *metadata.values(),
-        *(text for two in services for text in two),
-    )
+    texts = (body.ws_address, *(text for two in services for text in two))
     if any(len(text) > MAX_TEXT for text in texts):
+        return None
+    entries = (len(key.encode()) + len(value.encode()) for key, value in metadata.items())
+    if any(size > MAX_METADATA_ENTRY_BYTES for size in entries):
         return None
     try:
         actr_id = ActrId.from_message(body.id)

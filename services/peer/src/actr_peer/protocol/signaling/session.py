@@ -265,7 +265,7 @@ class ClientSession:
 
     def _turned_away(self, number: int, body: messages.Refusal) -> Effects:
         """The proof or the registration is refused; a close follows, or nothing ever."""
-        if body.code != CloseCode.TOO_MANY:
+        if body.code != CloseCode.TOO_FAST:
             self._final = _refused(self._registration.id, body.code, body.message)
         raise RemoteProtocolError(f"{body.code} {body.message}")
 

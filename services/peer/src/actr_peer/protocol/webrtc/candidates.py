@@ -24,9 +24,9 @@ MAX_EARLY = 256
 """Candidates that wait for a connection or a description, over all connections."""
 MAX_PER_DESCRIPTION = 16
 MAX_TRICKLED = 32
-MAX_CANDIDATE_BYTES = 512
-MAX_SDP_BYTES = 56 * 1024
-"""Signaling carries messages of 64 KiB."""
+MAX_CANDIDATE_CHARACTERS = 512
+MAX_SDP_CHARACTERS = 48 * 1024
+"""What signaling carries: its messages have 64 KiB, and track ids go beside it."""
 MAX_SECTIONS = 40
 """Data, and sixteen tracks each way."""
 
@@ -106,7 +106,7 @@ def admits(rule: AddressRule, candidate: str) -> bool:
     Raises:
         RemoteProtocolError: If it is not a candidate at all.
     """
-    if len(candidate) > MAX_CANDIDATE_BYTES:
+    if len(candidate) > MAX_CANDIDATE_CHARACTERS:
         raise RemoteProtocolError(f"candidate of {len(candidate)} characters")
     # foundation component transport priority host port "typ" type …
     parts = candidate.split()
@@ -125,8 +125,8 @@ def clean(rule: AddressRule, sdp: str) -> str:
         LimitError: If it is longer, or names more candidates or sections, than we take.
         RemoteProtocolError: If a candidate in it cannot be read.
     """
-    if len(sdp) > MAX_SDP_BYTES:
-        raise LimitError("characters of SDP", limit=MAX_SDP_BYTES, asked=len(sdp))
+    if len(sdp) > MAX_SDP_CHARACTERS:
+        raise LimitError("characters of SDP", limit=MAX_SDP_CHARACTERS, asked=len(sdp))
     lines = sdp.splitlines()
     sections = sum(line.startswith("m=") for line in lines)
     if sections > MAX_SECTIONS:

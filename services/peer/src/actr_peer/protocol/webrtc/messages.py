@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import assert_never
 
 from actr import signaling_pb2 as pb
-from actr_peer.errors import RemoteProtocolError
+from actr_peer.errors import LimitError, RemoteProtocolError
+from actr_peer.protocol.webrtc.candidates import MAX_SDP_CHARACTERS
 from actr_peer.protocol.webrtc.negotiation import (
     Answer,
     Bye,
@@ -17,6 +19,9 @@ from actr_peer.protocol.webrtc.negotiation import (
     RequestOffer,
 )
 
+MAX_REASON_CHARACTERS = 256
+"""Of a bye: signaling carries no longer one."""
+
 _CAUSES = {
     RequestCause.CONNECT: pb.RequestOffer.CONNECT,
     RequestCause.TRACKS: pb.RequestOffer.TRACKS,
@@ -25,13 +30,17 @@ _CAUSES = {
 
 
 def pack_negotiate(message: NegotiateMessage) -> pb.Negotiate:
-    """Return the protobuf form."""
+    """Return the protobuf form; the reason of a bye is cut.
+
+    Raises:
+        LimitError: If a description is longer than signaling carries.
+    """
     packed = pb.Negotiate(connection_id=message.connection_id, exchange=message.exchange)
     match message.body:
         case Offer(sdp, track_ids):
-            packed.offer.CopyFrom(pb.SessionDescription(sdp=sdp, track_ids=track_ids))
+            packed.offer.CopyFrom(_description(sdp, track_ids))
         case Answer(sdp, track_ids):
-            packed.answer.CopyFrom(pb.SessionDescription(sdp=sdp, track_ids=track_ids))
+            packed.answer.CopyFrom(_description(sdp, track_ids))
         case Candidate(candidate, mid, index):
             packed.candidate.CopyFrom(
                 pb.IceCandidate(candidate=candidate, sdp_mid=mid, sdp_m_line_index=index)
@@ -39,10 +48,16 @@ def pack_negotiate(message: NegotiateMessage) -> pb.Negotiate:
         case RequestOffer(cause, tracks):
             packed.request_offer.CopyFrom(pb.RequestOffer(cause=_CAUSES[cause], tracks=tracks))
         case Bye(reason):
-            packed.bye.CopyFrom(pb.Bye(reason=reason))
+            packed.bye.CopyFrom(pb.Bye(reason=reason[:MAX_REASON_CHARACTERS]))
         case _:
             assert_never(message.body)
     return packed
+
+
+def _description(sdp: str, track_ids: Mapping[str, str]) -> pb.SessionDescription:
+    if len(sdp) > MAX_SDP_CHARACTERS:
+        raise LimitError("characters of SDP", limit=MAX_SDP_CHARACTERS, asked=len(sdp))
+    return pb.SessionDescription(sdp=sdp, track_ids=track_ids)
 
 
 def unpack_negotiate(packed: pb.Negotiate) -> NegotiateMessage:

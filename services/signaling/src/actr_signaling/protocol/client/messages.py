@@ -1,8 +1,8 @@
 """Sans-I/O: what a client says, from bytes to frozen dataclasses, every field within its bound.
 
-The bounds are on this page and in docs/signaling.md. A message that cannot be read at all, or
-whose identity part is out of bounds, closes the connection (:class:`BadMessageError`); a request
-out of bounds is refused alone (:class:`RefusedError`).
+The bounds are on this page, in docs/signaling.md and, for every language, in proto/vectors. A
+message that cannot be read at all, or whose identity part is out of bounds, closes the connection
+(:class:`BadMessageError`); a request out of bounds is refused alone (:class:`RefusedError`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import BadMessageError, Close, RefusedError
 from actr_signaling.protocol.identity import (
-    MAX_SERVICE_BYTES,
+    MAX_SERVICE_CHARACTERS,
     PART,
     SERVICE,
     TYPE,
@@ -27,14 +27,15 @@ from actr_signaling.protocol.identity import (
 from actr_signaling.protocol.presence.records import Load, Registration
 
 MAX_MESSAGE_BYTES = 64 * 1024
-MAX_SDP_BYTES = 48 * 1024  # an offer with four channels and eight tracks has about 12 KiB
-MAX_CANDIDATE_BYTES = 512
-MAX_TEXT_BYTES = 256
-"""Of connection ids, reasons, mids, track ids, stickiness keys and fingerprints."""
+MAX_SDP_CHARACTERS = 48 * 1024
+"""An offer with four channels and eight tracks has about 12 KiB; the rest is for track ids."""
+MAX_CANDIDATE_CHARACTERS = 512
+MAX_TEXT_CHARACTERS = 256
+"""Of connection ids, reasons, mids, track ids, stickiness keys, fingerprints and addresses."""
 MAX_TRACKS = 64
 MAX_SERVICES = 64
-MAX_METADATA = 16
-MAX_METADATA_BYTES = 256
+MAX_METADATA_ENTRIES = 16
+MAX_METADATA_ENTRY_BYTES = 256
 """Of one entry, key and value together."""
 MAX_ALLOWED_REALMS = 16
 MAX_PROOF_BYTES = 8 * 1024
@@ -165,18 +166,20 @@ def _register(wire: pb.ClientMessage) -> Register:
     if not _is_socket_address(body.ws_address):
         raise BadMessageError(
             f"ws_address {body.ws_address[:64]!r}: empty, or ws:// or wss:// and at most "
-            f"{MAX_TEXT_BYTES} bytes"
+            f"{MAX_TEXT_CHARACTERS} characters"
         )
     if len(body.services) > MAX_SERVICES:
         raise BadMessageError(f"{len(body.services)} services are over {MAX_SERVICES}")
     for service in body.services:
         _service(service.service)
         _short("fingerprint", service.fingerprint)
-    if len(body.metadata) > MAX_METADATA:
-        raise BadMessageError(f"{len(body.metadata)} metadata entries are over {MAX_METADATA}")
+    if len(body.metadata) > MAX_METADATA_ENTRIES:
+        raise BadMessageError(
+            f"{len(body.metadata)} metadata entries are over {MAX_METADATA_ENTRIES}"
+        )
     for key, value in body.metadata.items():
-        if len(key.encode()) + len(value.encode()) > MAX_METADATA_BYTES:
-            raise BadMessageError(f"a metadata entry is over {MAX_METADATA_BYTES} bytes")
+        if len(key.encode()) + len(value.encode()) > MAX_METADATA_ENTRY_BYTES:
+            raise BadMessageError(f"a metadata entry is over {MAX_METADATA_ENTRY_BYTES} bytes")
     if len(body.allowed_realms) > MAX_ALLOWED_REALMS:
         raise BadMessageError(f"more than {MAX_ALLOWED_REALMS} allowed realms")
     for realm in body.allowed_realms:
@@ -220,7 +223,7 @@ def _relay(wire: pb.ClientMessage) -> Relay:
     match negotiate.WhichOneof("body"):
         case "candidate":
             candidate = negotiate.candidate
-            _short("candidate", candidate.candidate, MAX_CANDIDATE_BYTES)
+            _short("candidate", candidate.candidate, MAX_CANDIDATE_CHARACTERS)
             _short("sdp_mid", candidate.sdp_mid)
         case "offer":
             _description(negotiate.offer)
@@ -246,8 +249,8 @@ def _unregister(wire: pb.ClientMessage) -> Unregister:
 
 
 def _description(wire: pb.SessionDescription) -> None:
-    if len(wire.sdp) > MAX_SDP_BYTES:  # characters here; the message as a whole is in bytes
-        raise RefusedError(Close.TOO_BIG, f"an SDP over {MAX_SDP_BYTES} bytes")
+    if len(wire.sdp) > MAX_SDP_CHARACTERS:
+        raise RefusedError(Close.TOO_BIG, f"an SDP over {MAX_SDP_CHARACTERS} characters")
     _tracks(wire.track_ids)
 
 
@@ -266,18 +269,18 @@ def _type(actr_type: str) -> str:
 
 
 def _service(service: str) -> None:
-    if len(service) > MAX_SERVICE_BYTES or SERVICE.fullmatch(service) is None:
+    if len(service) > MAX_SERVICE_CHARACTERS or SERVICE.fullmatch(service) is None:
         raise RefusedError(Close.BAD_MESSAGE, f"{service[:64]!r} is not package.Service")
 
 
-def _short(what: str, text: str, limit: int = MAX_TEXT_BYTES) -> None:
+def _short(what: str, text: str, limit: int = MAX_TEXT_CHARACTERS) -> None:
     if len(text) > limit:
         raise RefusedError(Close.TOO_BIG, f"{what}: {len(text)} characters are over {limit}")
 
 
 def _is_socket_address(text: str) -> bool:
     return not text or (
-        len(text) <= MAX_TEXT_BYTES and text.isascii() and text.startswith(("ws://", "wss://"))
+        len(text) <= MAX_TEXT_CHARACTERS and text.isascii() and text.startswith(("ws://", "wss://"))
     )
 
 

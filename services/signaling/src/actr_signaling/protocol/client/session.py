@@ -159,7 +159,7 @@ class Session:
                 return self._end(Close.RESTART, "the presence store is away")
             case _:
                 limit = self._terms.lease
-                return self._end(Close.HEARTBEAT_MISSED, f"no heartbeat for {limit:g} seconds")
+                return self._end(Close.TIMED_OUT, f"no heartbeat for {limit:g} seconds")
 
     def close(self) -> None:
         """The connection is gone, whatever the reason."""

@@ -1,0 +1,47 @@
+"""Ids and their order, as ``proto/vectors/ids.json`` has them."""
+
+from __future__ import annotations
+
+import pytest
+
+from actr.envelope_pb2 import ActrId as ActrIdMessage
+from actr_peer.errors import ConfigError, RemoteProtocolError
+from actr_peer.protocol.identity import ActrId
+from peer_kit.vectors import Vector, each
+
+
+@each("ids", "texts")
+def test_an_id_has_one_text_and_one_message(vector: Vector) -> None:
+    actr_id = ActrId.parse(vector["text"])
+    parts = vector["manufacturer"], vector["name"], vector["instance"], vector["realm"]
+    assert (actr_id.manufacturer, actr_id.name, actr_id.instance, actr_id.realm) == parts
+    assert (str(actr_id), actr_id.actr_type) == (vector["text"], vector["type"])
+    assert actr_id.to_message().SerializeToString().hex() == vector["message"]
+    message = ActrIdMessage.FromString(bytes.fromhex(vector["message"]))
+    assert ActrId.from_message(message) == actr_id
+
+
+@each("ids", "malformed_texts")
+def test_a_text_that_is_no_id_is_refused(vector: Vector) -> None:
+    with pytest.raises(ConfigError):
+        ActrId.parse(vector["text"])
+
+
+@each("ids", "messages")
+def test_what_protobuf_allows_is_read_as_the_same_id(vector: Vector) -> None:
+    message = ActrIdMessage.FromString(bytes.fromhex(vector["message"]))
+    assert ActrId.from_message(message).text == vector["text"]
+
+
+@each("ids", "malformed_messages")
+def test_a_message_that_is_no_id_is_refused(vector: Vector) -> None:
+    message = ActrIdMessage.FromString(bytes.fromhex(vector["message"]))
+    with pytest.raises(RemoteProtocolError):
+        ActrId.from_message(message)
+
+
+@each("ids", "order")
+def test_the_smaller_id_is_the_one_whose_text_comes_first(vector: Vector) -> None:
+    smaller, larger = ActrId.parse(vector["smaller"]), ActrId.parse(vector["larger"])
+    assert smaller < larger
+    assert not larger < smaller
