@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("services/signaling/src", "services/peer/src", "bench", "tools")
+SOURCES = ("services/signaling/src", "services/peer/src", "bench", "lab", "tools")
 GENERATED = ("_pb2.py", "_actr.py")
 
 MODULE_LINES_SOFT = 300
 MODULE_LINES_HARD = 400
+LONG_MODULES = 31
+"""How many may be between the two: who shortens one makes this less, and nobody makes it more."""
 FUNCTION_LINES = 50
 POSITIONAL_PARAMETERS = 5
 
@@ -53,6 +55,19 @@ def functions(path: Path, tree: ast.Module) -> Iterator[Function]:
             )
 
 
+def long_modules(lengths: Iterable[int]) -> int:
+    """How many are over the soft limit."""
+    return sum(lines > MODULE_LINES_SOFT for lines in lengths)
+
+
+def ratchet(lengths: Iterable[int], limit: int = LONG_MODULES) -> list[str]:
+    """What is wrong with the number of long modules, if something is."""
+    found = long_modules(lengths)
+    if found > limit:
+        return [f"{found} modules over {MODULE_LINES_SOFT} lines (limit {limit}): part one"]
+    return []
+
+
 def main() -> int:
     """Print the figures; 1 when a hard limit is passed."""
     modules: dict[Path, int] = {}
@@ -70,12 +85,18 @@ def main() -> int:
     for path, lines in modules.items():
         if MODULE_LINES_SOFT < lines <= MODULE_LINES_HARD:
             print(f"long       {path.relative_to(ROOT)}: {lines} lines")
+    print(
+        f"long       {long_modules(modules.values())} modules over {MODULE_LINES_SOFT} lines ",
+        end="",
+    )
+    print(f"(LONG_MODULES, which only falls: {LONG_MODULES})")
 
     broken = [
         f"{path.relative_to(ROOT)}: {lines} lines (limit {MODULE_LINES_HARD})"
         for path, lines in modules.items()
         if lines > MODULE_LINES_HARD
     ]
+    broken.extend(ratchet(modules.values()))
     for function in found:
         if function.lines > FUNCTION_LINES:
             broken.append(f"{function.where}: {function.lines} lines (limit {FUNCTION_LINES})")

@@ -1,0 +1,148 @@
+"""No folder and no module is so full that nobody reads it; ``bench/`` holds only what measures."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tools.measure import LONG_MODULES, MODULE_LINES_SOFT, long_modules, ratchet
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACES = ("services", "proto", "bench", "lab", "tests")
+UNCOUNTED = {"__init__.py", "__main__.py", "py.typed"}
+MANY = 9
+MOST = 12
+PEER = "services/peer/src/actr_peer"
+FULL = {
+    PEER: "the layers, and three modules below all of them",
+    f"{PEER}/actor": "a handler's turn from queue to outcome",
+    f"{PEER}/cli/demo": "one verb: its processes, its traffic, its report",
+    f"{PEER}/node": "what joins the layers, and what a program holds of it",
+    f"{PEER}/protocol": "six rooms of one subject each, and what all of them read",
+    f"{PEER}/protocol/session": "one machine and its parts: no second subject to part it by",
+    f"{PEER}/rpc": "calls both ways, and what both share",
+    f"{PEER}/state/mailbox": "one store and what is done to it",
+    f"{PEER}/state/storage": "one file and its writer, down to the pages",
+    f"{PEER}/transport": "a link, from remote down to lane",
+    "services/peer/tests/peer_kit": "fakes by the layer that they stand for",
+    "services/peer/tests/protocol": "the rooms of protocol/, and the pure parts of other layers",
+    "services/peer/tests/protocol/session": "a file for each module, and whole sessions",
+    "tests/abuse": "two doors, who abuses them, and who is honest",
+    "tests/integration": "a file for each thing that the composed system promises",
+    "tests/repository": "a file for each thing that is true of the whole tree",
+}
+"""Folders over nine entries, with the reason why they are one."""
+
+
+@cache
+def tracked() -> tuple[str, ...]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *PLACES],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return tuple(name for name in listed.stdout.split("\0") if name and (ROOT / name).exists())
+
+
+def entries(paths: Iterable[str]) -> dict[str, int]:
+    """Folder to how many files and folders are in it."""
+    held: dict[str, set[str]] = {}
+    for path in paths:
+        parts = path.split("/")
+        for depth in range(1, len(parts)):
+            held.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
+    return {folder: len(names - UNCOUNTED) for folder, names in held.items()}
+
+
+def test_no_folder_has_more_than_twelve_entries() -> None:
+    assert {name: count for name, count in entries(tracked()).items() if count > MOST} == {}
+
+
+def test_a_folder_of_more_than_nine_entries_has_its_reason_here() -> None:
+    over = {name for name, count in entries(tracked()).items() if count > MANY}
+    assert over - set(FULL) == set(), "part it, or say why it is one"
+    assert [name for name in FULL if not (ROOT / name).is_dir()] == []
+
+
+def test_what_python_needs_of_a_folder_is_not_counted() -> None:
+    paths = ["a/__init__.py", "a/__main__.py", "a/py.typed", "a/b.py", "a/c/d.py", "a/c/e.py"]
+    assert entries(paths) == {"a": 2, "a/c": 2}
+
+
+LONG = MODULE_LINES_SOFT + 1
+
+
+def test_a_module_of_just_the_soft_limit_is_not_long() -> None:
+    assert long_modules([MODULE_LINES_SOFT, LONG, 1]) == 1
+
+
+def test_as_many_long_modules_as_there_were_are_let_pass() -> None:
+    assert ratchet([LONG] * LONG_MODULES) == []
+
+
+def test_one_more_long_module_is_refused() -> None:
+    [line] = ratchet([LONG] * (LONG_MODULES + 1))
+    assert "part one" in line
+
+
+# What measures is run by itself, or serves what is; what others need has its place elsewhere.
+
+
+def modules_of(folder: str) -> dict[str, ast.Module]:
+    """``bench.rivals.naive`` to its tree."""
+    return {
+        name.removesuffix(".py").replace("/", "."): ast.parse((ROOT / name).read_text("utf-8"))
+        for name in tracked()
+        if name.startswith(f"{folder}/") and name.endswith(".py") and "__init__" not in name
+    }
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_program(tree: ast.Module) -> bool:
+    return any(isinstance(node, ast.If) and "__name__" in ast.dump(node.test) for node in tree.body)
+
+
+def idle(modules: dict[str, ast.Module], run: Iterable[str]) -> set[str]:
+    """Modules that no program of those that are run needs."""
+    waiting = [name for name in modules if name in run]
+    seen = set(waiting)
+    while waiting:
+        for name in set(imports(modules[waiting.pop()])) & set(modules) - seen:
+            seen.add(name)
+            waiting.append(name)
+    return set(modules) - seen
+
+
+def test_every_module_of_bench_measures_or_serves_what_does() -> None:
+    told_in = [ROOT / "Makefile", *sorted(ROOT.glob("docs/**/*.md"))]
+    pages = "".join(path.read_text("utf-8") for path in told_in)
+    modules = modules_of("bench")
+    programs = {name for name, tree in modules.items() if is_program(tree)}
+    told = {name for name in programs if name in pages or name.replace(".", "/") in pages}
+    assert idle(modules, told) == set(), "nobody is told to run it"
+
+
+@pytest.mark.parametrize("folder", ["services", "lab", "tests"])
+def test_nobody_else_needs_more_of_bench_than_its_report(folder: str) -> None:
+    used = {
+        (name, found)
+        for name, tree in modules_of(folder).items()
+        for found in imports(tree)
+        if found.startswith("bench.") and not found.startswith("bench.report")
+    }
+    assert used == set(), "what others need is no measure: lab/ is its place"
