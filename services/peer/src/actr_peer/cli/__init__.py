@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """Run the command line; ends the process with one of the codes of :mod:`cli.exits`."""
+    """Run the command line; it ends with a code of :mod:`actr_peer.cli.exits`."""
     from actr_peer.cli.main import run
 
     run()

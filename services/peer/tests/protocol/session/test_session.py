@@ -45,7 +45,7 @@ Items = list[tuple[int, bytes]]
 
 
 class Side:
-    """One session with the ids that it has for the wires of a :class:`Joined`."""
+    """One session with the ids that it has for the wires of the two that are joined."""
 
     def __init__(self, incarnation: int) -> None:
         self.session = Session(incarnation, prefer=PREFER)

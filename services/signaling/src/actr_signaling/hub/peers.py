@@ -19,7 +19,7 @@ class Peer(Protocol):
     session_id: str
     session: Session
     head: bytes
-    """The relayed head of this sender, from :func:`replies.relayed_head`."""
+    """The relayed head of this sender, from ``relayed_head``."""
     entry: Entry | None
     """As registered by this connection, once confirmed."""
     ice_until: float | None

@@ -103,7 +103,7 @@ class Service:
 
 
 def build_app(settings: Settings) -> FastAPI:
-    """Make the application; it must run on uvicorn with :class:`web.websocket.Socket`.
+    """Make the application; it must run on uvicorn with ``Socket`` of ``websocket.py``.
 
     Raises:
         ConfigError: If a secret or the Redis URL cannot be used.

@@ -2,7 +2,7 @@
 
 A wire message on channel ``c`` is one or more frames, one after the other, network byte order;
 a DATA frame belongs to lane ``c``, a REPLY frame to the reply lane ``4 + c``. Layouts, with
-examples: docs/protocol.md, "Session frames"::
+examples: docs/protocol.md#session-frames::
 
     DATA   u8 0x01, u64 seq, u32 length, payload
            u8 0x81, u64 seq, u32 length, u16 index, u16 count, payload      one fragment of many

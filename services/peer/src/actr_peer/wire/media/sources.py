@@ -1,4 +1,4 @@
-"""Where encoded frames come from: a test pattern and a tone; files are in ``media_file.py``.
+"""Where encoded frames come from: a test pattern and a tone; files are in ``file.py``.
 
 A source is read by one track at a time (``wire.engine.MediaSource``) and holds at most one
 frame: what nobody reads is not made, so nothing grows.

@@ -1,6 +1,6 @@
 """The listener and the dialler against strangers, each of whom breaks one rule.
 
-What every wire does is in ``../test_conformance.py``.
+What every wire does is in ``wire/test_conformance.py``.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def configuration(options: EngineOptions) -> RTCConfiguration:
 
 
 class AiortcEngine:
-    """One ``RTCPeerConnection`` with its four channels; see :class:`wire.engine.Engine`."""
+    """One ``RTCPeerConnection`` with its four channels: an ``Engine`` of ``webrtc/engine.py``."""
 
     def __init__(self, options: EngineOptions, sink: EngineSink, tasks: Tasks) -> None:
         self._sink: EngineSink | None = sink
