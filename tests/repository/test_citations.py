@@ -95,10 +95,11 @@ def is_file(cited: str, name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What one module binds, and what each of its classes has."""
+    """What one module binds, and what each of its classes has and derives from."""
 
     names: frozenset[str]
     classes: dict[str, frozenset[str]]
+    bases: dict[str, tuple[str, ...]]
 
 
 def bound(tree: ast.AST) -> Iterator[str]:
@@ -122,12 +123,17 @@ def bound(tree: ast.AST) -> Iterator[str]:
 @cache
 def code(name: str) -> Code:
     tree = ast.parse((ROOT / name).read_text("utf-8"))
-    classes = {
-        node.name: frozenset(bound(node))
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ClassDef)
-    }
-    return Code(frozenset(bound(tree)), classes)
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    return Code(
+        names=frozenset(bound(tree)),
+        classes={node.name: frozenset(bound(node)) for node in classes},
+        bases={node.name: tuple(map(class_name, node.bases)) for node in classes},
+    )
+
+
+def class_name(base: ast.expr) -> str:
+    """``Reach`` of ``Reach``, ``reach.Reach`` and ``Reach[Req]``."""
+    return ast.unparse(base).partition("[")[0].rpartition(".")[2]
 
 
 def module_file(dotted: str) -> str | None:
@@ -138,29 +144,35 @@ def module_file(dotted: str) -> str | None:
 
 @cache
 def members(cls: str) -> frozenset[str]:
-    """What the classes of this name have, wherever they are."""
+    """What the classes of this name have, wherever they are, and what they derive from."""
     found: set[str] = set()
     for name in sources():
-        if name.endswith(".py"):
-            found |= code(name).classes.get(cls, frozenset())
+        if name.endswith(".py") and cls in code(name).classes:
+            found |= code(name).classes[cls]
+            for base in code(name).bases[cls]:
+                found |= members(base) if base != cls else set()
     return frozenset(found)
 
 
 def is_code(cited: str, name: str) -> bool:
     """Whether a reference resolves: from the module it stands in, or from a package."""
-    first, _, rest = cited.partition(".")
-    if module_file(cited) is not None:
-        return True
     here = code(name)
-    if hasattr(builtins, cited) or (not rest and first in here.names):
+    first, _, rest = cited.partition(".")
+    if hasattr(builtins, cited) or module_file(cited) is not None:
         return True
-    if rest and "." not in rest and (first in here.names or members(first)):
-        return rest in members(first) or not members(first)
-    module, _, last = cited.rpartition(".")
-    if (path := module_file(module)) is not None:
+    if not rest:
+        return first in here.names or any(first in members(cls) for cls in here.classes)
+    if "." not in rest and (known := members(first)):
+        return rest in known
+    if first in here.names and module_file(first) is None:
+        return True  # of a library
+    owner, _, last = cited.rpartition(".")
+    module, _, cls = owner.rpartition(".")
+    if (path := module_file(owner)) is not None:
         return last in code(path).names
-    module, _, cls = module.rpartition(".")
-    return (path := module_file(module)) is not None and last in code(path).classes.get(cls, ())
+    return (path := module_file(module)) is not None and (
+        cls in code(path).classes and last in members(cls)
+    )
 
 
 def astray(name: str) -> list[str]:

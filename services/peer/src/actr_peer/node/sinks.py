@@ -102,7 +102,7 @@ class HookRunner:
 
 
 class NodeLinkSink:
-    """Hears of all links (:class:`~actr_peer.transport.sink.LinkSink`): logs, tells the node, and
+    """Hears of all links (:class:`~actr_peer.transport.link.LinkSink`): logs, tells the node, and
     posts the hooks.
 
     Args:
