@@ -36,7 +36,7 @@ from actr_peer.wire.base import Wire
 from actr_peer.wire.webrtc.aiortc.engine import AiortcEngine
 from actr_peer.wire.webrtc.engine import EngineFactory, EngineOptions, IcePolicy
 from actr_peer.wire.webrtc.exchanges import Relay
-from actr_peer.wire.webrtc.wire import Phase, WebRtcWire
+from actr_peer.wire.webrtc.wire import WebRtcWire
 
 CONNECT_TIMEOUT = 8.0
 MAX_CONNECTIONS_PER_REMOTE = 4
@@ -255,9 +255,7 @@ class WebRtcWires:
         for wire in mine[: 1 - MAX_CONNECTIONS_PER_REMOTE]:
             wire.abort()
         connecting = [
-            wire
-            for wire in self._wires.values()
-            if wire.phase is Phase.CONNECTING and not wire.was_dialled
+            wire for wire in self._wires.values() if wire.is_connecting and not wire.was_dialled
         ]
         for wire in connecting[: 1 - MAX_CONNECTING]:
             wire.abort()

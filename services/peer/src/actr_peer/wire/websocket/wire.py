@@ -1,18 +1,15 @@
 """One WebSocket as a wire: frames in and out, handshake first, an end that is told once.
 
 A picows listener: the library calls ``on_ws_frame`` while it reads, and a message goes from
-there to the sink with no queue and no task. What each phase does with an event::
-
-    GREETING   steps of the handshake; anything else is a violation
-    OPEN       messages to the sink; close, abort, a violation or a loss end it
-    CLOSING    a close frame is sent; nothing reaches the sink; the answer or 2 s end it
-    CLOSED     told to the sink; late events are dropped
+there to the sink with no queue and no task. What each event means in each phase is
+``protocol/wire_life.py``'s to say; what an act of its is, stands at the end here.
 """
 
 from __future__ import annotations
 
-from asyncio import Event, TimerHandle, get_running_loop
-from enum import Enum, auto
+import asyncio
+from asyncio import TimerHandle, get_running_loop
+from collections.abc import Callable, Mapping
 from typing import NoReturn, Protocol
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
@@ -28,7 +25,7 @@ from actr_peer.errors import (
 from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.websocket import frames
+from actr_peer.protocol.websocket import frames, verdicts
 from actr_peer.protocol.websocket.handshake import Accepted, Handshake, Refused
 from actr_peer.protocol.websocket.lane_frames import (
     HANDSHAKE,
@@ -37,6 +34,7 @@ from actr_peer.protocol.websocket.lane_frames import (
     decode,
     encode,
 )
+from actr_peer.protocol.wire_life import CLEAN, WEBSOCKET, Act, Event, Phase, Verdict, WireLife
 from actr_peer.wire.base import CHANNELS, WireSink, next_wire_id
 from actr_peer.wire.parking import Parking, blame_sink
 
@@ -52,13 +50,6 @@ _ROOM = bytes(14)
 _SMALL_BYTES = 1024
 
 _BINARY = WSMsgType.BINARY
-
-
-class Phase(Enum):
-    GREETING = auto()
-    OPEN = auto()
-    CLOSING = auto()
-    CLOSED = auto()
 
 
 # Looked up once: these are on the path of every message.
@@ -110,18 +101,17 @@ class WebSocketWire(WSListener):
         self._hello = hello
         self._owner = owner
         self._loop = get_running_loop()
-        self._phase = Phase.GREETING
+        self._life = WireLife(WEBSOCKET)
         self._remote = remote
         self._transport: WSTransport | None = None
         self._parking = Parking()
         self._odd = frames.OddFrames()
         self._ping: bytes | None = None
-        self._verdict: PeerError | None = None
         self._timer: TimerHandle | None = None
-        self._gone = Event()
+        self._gone = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"<WebSocketWire {self.id} to {self._remote} {self._phase.name}>"
+        return f"<WebSocketWire {self.id} to {self._remote} {self._life.phase.name}>"
 
     # What a wire is (wire/base.py)
 
@@ -132,26 +122,26 @@ class WebSocketWire(WSListener):
 
     @property
     def is_open(self) -> bool:
-        return self._phase is Phase.OPEN
+        return self._life.phase is _OPEN
 
     @property
     def buffered_bytes(self) -> int:
-        if self._phase is not Phase.OPEN or self._transport is None:
+        if self._life.phase is not _OPEN or self._transport is None:
             return 0
         return self._transport.underlying_transport.get_write_buffer_size()
 
     def attach(self, sink: WireSink) -> None:
-        before = self._phase
+        before = self._life.phase
         for channel, data in self._parking.attach(sink):
-            if self._phase is before:  # the sink may close the wire
+            if self._life.phase is before:  # the sink may close the wire
                 self._give(channel, data)
-        if self._phase is Phase.CLOSED:
+        if self._life.phase is Phase.CLOSED:
             self._tell()
         elif self._transport is not None:
             self._transport.underlying_transport.resume_reading()
 
     def send(self, channel: int, data: bytes) -> None:
-        if self._phase is not _OPEN:
+        if self._life.phase is not _OPEN:
             raise BrokenError(f"the WebSocket to {self._remote} is closed")
         size = len(data)
         assert self._transport is not None
@@ -166,7 +156,7 @@ class WebSocketWire(WSListener):
 
     async def close(self) -> None:
         """As the protocol says; cancelling aborts instead."""
-        self._end(CloseCode.NORMAL, "", None)
+        self._take(Event.CLOSE)
         try:
             if self._transport is not None:
                 await self._gone.wait()
@@ -176,23 +166,13 @@ class WebSocketWire(WSListener):
 
     def abort(self) -> None:
         """As the protocol says; ``closed`` is reported in a later turn of the loop."""
-        if self._phase is not Phase.CLOSED:
-            self._phase = Phase.CLOSED
-            self._loop.call_soon(self._tell)
-        self._drop()
+        self._take(Event.ABORT)
 
     # Events of the library
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
-        if self._phase is Phase.CLOSED:  # aborted while the upgrade was under way
-            transport.disconnect(graceful=False)
-            return
-        self._owner.connected(self)
-        transport.underlying_transport.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
-        self._timer = self._loop.call_later(HANDSHAKE_SECONDS, self._too_slow)
-        if self._hello:
-            self._send_step(self._hello)
+        self._take(Event.CONNECTED)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self.frames += 1
@@ -203,13 +183,13 @@ class WebSocketWire(WSListener):
             and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
         ):
             self._frame(frame.get_payload_as_bytes())
-        elif self._phase is not Phase.CLOSED and not self.is_deaf:
+        elif self._life.phase is not Phase.CLOSED and not self.is_deaf:
             self._odd_frame(frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        if self._phase in (Phase.GREETING, Phase.OPEN):
-            self._verdict = self._loss(transport)
-        self._finish()
+        sent = transport.close_handshake and transport.close_handshake.sent
+        said = f"{sent.code.value} {sent.reason}".rstrip() if sent else ""
+        self._take(Event.LOST, verdicts.lost(self._life.phase, self._remote, said))
         self._stop_timer()
         self._gone.set()
         self._owner.gone(self)
@@ -219,36 +199,38 @@ class WebSocketWire(WSListener):
 
     def resume_writing(self) -> None:
         self.is_full = False
-        if self._phase is Phase.OPEN:
+        if self._life.phase is _OPEN:
             self._parking.writable(self)
 
     # Frames
 
     def _frame(self, frame: bytes) -> None:
         try:
-            if self._phase is _OPEN:
+            phase = self._life.phase
+            if phase is _OPEN:
                 channel, data = decode(frame)
                 if channel >= CHANNELS:
                     _no_channel(channel)
                 self._parking.deliver(self, channel, data)
-            elif self._phase is Phase.GREETING:
+            elif phase is Phase.GREETING:
                 self._greet(frame)
         except (RemoteProtocolError, LimitError) as error:
-            self._refuse(error)
+            self._take(Event.FAULT, verdicts.rule_broken(error))
         except Exception as exc:  # noqa: BLE001  boundary: picows would log it and go on
-            self._end(CloseCode.INTERNAL, "failure on this side", blame_sink(self, exc))
+            failed = Verdict(blame_sink(self, exc), CloseCode.INTERNAL, "failure on this side")
+            self._take(Event.FAULT, failed)
 
     def _give(self, channel: int, data: bytes) -> None:
         """Deliver what was parked; other failures of the sink go to who attaches it."""
         try:
             self._parking.deliver(self, channel, data)
         except (RemoteProtocolError, LimitError) as error:
-            self._refuse(error)
+            self._take(Event.FAULT, verdicts.rule_broken(error))
 
     def _odd_frame(self, frame: WSFrame) -> None:
         """Take what is no whole binary message."""
         try:
-            if self._phase is Phase.GREETING:
+            if self._life.phase is Phase.GREETING:
                 self._odd.count()
             match self._odd.take(
                 int(frame.msg_type),  # type: ignore[call-overload]  # it is an int
@@ -261,11 +243,13 @@ class WebSocketWire(WSListener):
                 case frames.Ping(payload):
                     self._pong(payload)
                 case frames.FarClose(code, reason):
-                    self._far_close(code, reason)
+                    phase = self._life.phase
+                    far = verdicts.far_close(phase, self._remote, code, reason)
+                    self._take(Event.FAR_CLOSE, far)
                 case None:
                     pass
         except (RemoteProtocolError, LimitError) as error:
-            self._refuse(error)
+            self._take(Event.FAULT, verdicts.rule_broken(error))
 
     def _pong(self, payload: bytes) -> None:
         """Answer the last ping of a turn (RFC 6455, section 5.5.3); none while the wire is full."""
@@ -275,29 +259,8 @@ class WebSocketWire(WSListener):
 
     def _answer_ping(self) -> None:
         payload, self._ping = self._ping, None
-        if self._transport and self._phase in (Phase.GREETING, Phase.OPEN) and not self.is_full:
+        if self._transport and not self._life.is_leaving and not self.is_full:
             self._transport.send_pong(payload)
-
-    def _far_close(self, code: int, reason: bytes) -> None:
-        assert self._transport is not None
-        if self._phase is Phase.CLOSED:
-            return
-        if self._phase is not Phase.CLOSING:
-            self._transport.send_close(WSCloseCode.OK)
-            self._verdict = self._judge(code, reason)
-        self._finish()
-        self._transport.disconnect()
-        self._stop_timer()
-        self._timer = self._loop.call_later(CLOSE_SECONDS, self._drop)
-
-    def _judge(self, code: int, reason: bytes) -> PeerError | None:
-        """Say what a close frame of the far side means for this one."""
-        why = f"{code} {reason.decode(errors='replace')}".rstrip()
-        if self._phase is Phase.GREETING:
-            return UnreachableError(str(self._remote), f"refused with {why}")
-        if code in (CloseCode.NORMAL, CloseCode.GOING_AWAY, frames.NO_CODE):
-            return None
-        return BrokenError(f"{self._remote} closed the WebSocket with {why}")
 
     # The handshake
 
@@ -309,19 +272,16 @@ class WebSocketWire(WSListener):
         try:
             outcome = self._handshake.receive(data)
         except UnreachableError as error:
-            self._end(CloseCode.NORMAL, "", error)
+            self._take(Event.FAULT, Verdict(error))
             return
         if outcome.step:
             self._send_step(outcome.step)
         if isinstance(outcome, Accepted):
-            self._stop_timer()
             self._remote = outcome.remote
-            self._phase = Phase.OPEN
-            # Until there is a sink the far side waits; only what was read already is parked.
-            self._transport.underlying_transport.pause_reading()
-            self._owner.settled(self, None)
+            self._take(Event.OPENED)
         elif isinstance(outcome, Refused):
-            self._end(outcome.code, outcome.why, RemoteProtocolError(outcome.why))
+            refusal = RemoteProtocolError(outcome.why)
+            self._take(Event.FAULT, Verdict(refusal, outcome.code, outcome.why))
 
     def _send_step(self, step: bytes) -> None:
         assert self._transport is not None
@@ -329,71 +289,92 @@ class WebSocketWire(WSListener):
 
     def time_out(self) -> None:
         """Give the place up: who waits for it has waited long enough."""
-        if self._phase is Phase.GREETING:
-            self._too_slow()
+        if self._life.phase is Phase.GREETING:
+            self._overdue()
             self._drop()
 
-    def _too_slow(self) -> None:
-        why = f"no handshake within {HANDSHAKE_SECONDS:g} s"
-        self._end(CloseCode.TIMED_OUT, why, RemoteProtocolError(why))
+    # What the life says
 
-    # The end
+    def _take(self, event: Event, verdict: Verdict = CLEAN) -> None:
+        for act in self._life.take(event, verdict):
+            ACTS[act](self)
 
-    def _refuse(self, error: PeerError) -> None:
-        code = CloseCode.TOO_BIG if isinstance(error, LimitError) else CloseCode.BAD_MESSAGE
-        code = CloseCode.PROTOCOL if isinstance(error, frames.FramingError) else code
-        self._end(code, str(error), error)
+    def _greet_far_side(self) -> None:
+        assert self._transport is not None
+        self._owner.connected(self)
+        tcp = self._transport.underlying_transport
+        tcp.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
+        self._wait(HANDSHAKE_SECONDS)
+        if self._hello:
+            self._send_step(self._hello)
 
-    def _end(self, code: CloseCode, reason: str, verdict: PeerError | None) -> None:
-        """Say good-bye; the far side's answer, or 2 s, end the wire."""
-        if self._phase in (Phase.CLOSING, Phase.CLOSED):
-            return
+    def _admit(self) -> None:
+        assert self._transport is not None
         self._stop_timer()
-        self._verdict = verdict
-        if self._transport is None:
-            self._finish()
-            return
-        was_greeting, self._phase = self._phase is Phase.GREETING, Phase.CLOSING
+        # Until there is a sink the far side waits; only what was read already is parked.
+        self._transport.underlying_transport.pause_reading()
+        self._owner.settled(self, None)
+
+    def _settle(self) -> None:
+        error = self._life.verdict.error or ClosedError("closed during the handshake")
+        self._owner.settled(self, error)
+
+    def _say(self) -> None:
+        assert self._transport is not None
+        verdict = self._life.verdict
         # 123 bytes are left for the reason in a control frame (RFC 6455, 5.5).
-        self._transport.send_close(
-            WSCloseCode(code), reason.encode()[:120].decode(errors="ignore").encode()
-        )
+        reason = verdict.reason.encode()[:120].decode(errors="ignore").encode()
+        self._transport.send_close(WSCloseCode(verdict.code), reason)
         tcp = self._transport.underlying_transport
         tcp.resume_reading()
-        self.is_deaf = isinstance(verdict, RemoteProtocolError | LimitError)
+        self.is_deaf = verdict.is_far_fault
         if self.is_deaf and tcp.can_write_eof():
             tcp.write_eof()
-        self._timer = self._loop.call_later(CLOSE_SECONDS, self._drop)
-        if was_greeting:
-            self._owner.settled(self, verdict or ClosedError("closed during the handshake"))
+        self._wait(CLOSE_SECONDS)
 
-    def _finish(self) -> None:
-        was, self._phase = self._phase, Phase.CLOSED
-        if was is Phase.GREETING:
-            self._owner.settled(self, self._verdict or ClosedError("closed during the handshake"))
-        elif was is not Phase.CLOSED:
-            self._tell()
+    def _answer(self) -> None:
+        assert self._transport is not None
+        self._transport.send_close(WSCloseCode.OK)
 
-    def _tell(self) -> None:
-        self._parking.closed(self, self._verdict)
-
-    def _loss(self, transport: WSTransport) -> PeerError:
-        """Say why the socket went away with no close frame of the far side."""
-        sent = transport.close_handshake and transport.close_handshake.sent
-        if sent:  # by the library, which found the stream malformed
-            return RemoteProtocolError(f"{sent.code.value} {sent.reason}".rstrip())
-        if self._phase is Phase.GREETING:
-            return UnreachableError(str(self._remote), "the connection was lost in the handshake")
-        return BrokenError(f"the connection to {self._remote} was lost")
+    def _hang_up(self) -> None:
+        assert self._transport is not None
+        self._transport.disconnect()
+        self._wait(CLOSE_SECONDS)
 
     def _drop(self) -> None:
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
+    def _tell(self) -> None:
+        self._parking.closed(self, self._life.verdict.error)
+
+    def _tell_soon(self) -> None:
+        self._loop.call_soon(self._tell)
+
+    def _wait(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = self._loop.call_later(seconds, self._overdue)
+
+    def _overdue(self) -> None:
+        self._take(Event.OVERDUE, verdicts.too_slow(HANDSHAKE_SECONDS))
+
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+ACTS: Mapping[Act, Callable[[WebSocketWire], None]] = {
+    Act.GREET: WebSocketWire._greet_far_side,
+    Act.ADMIT: WebSocketWire._admit,
+    Act.SETTLE: WebSocketWire._settle,
+    Act.SAY: WebSocketWire._say,
+    Act.ANSWER: WebSocketWire._answer,
+    Act.HANG_UP: WebSocketWire._hang_up,
+    Act.DROP: WebSocketWire._drop,
+    Act.TELL: WebSocketWire._tell,
+    Act.TELL_SOON: WebSocketWire._tell_soon,
+}
 
 
 def _no_channel(channel: int) -> NoReturn:

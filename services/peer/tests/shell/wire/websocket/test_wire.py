@@ -16,8 +16,9 @@ from picows.picows import _make_test_ws_frame as make_frame
 from actr_peer.errors import BrokenError, LimitError, PeerError, RemoteProtocolError
 from actr_peer.protocol.websocket.handshake import DiallerHandshake, ListenerHandshake
 from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, decode, encode
+from actr_peer.protocol.wire_life import WEBSOCKET
 from actr_peer.wire.parking import MAX_PARKED
-from actr_peer.wire.websocket.wire import WebSocketWire
+from actr_peer.wire.websocket.wire import ACTS, WebSocketWire
 from peer_kit.fakes import ALICE, BOB, Recorder, turns
 
 
@@ -182,7 +183,7 @@ OPS: dict[str, Callable[[Bench], None]] = {
     "abort": lambda bench: bench.wire.abort(),
     "full": lambda bench: bench.wire.pause_writing(),
     "drained": lambda bench: bench.wire.resume_writing(),
-    "too slow": lambda bench: bench.wire._too_slow(),
+    "too slow": lambda bench: bench.wire._overdue(),
     "lose": lambda bench: bench.lose(),
 }
 
@@ -210,7 +211,7 @@ def test_in_any_order_of_events_the_end_is_told_once_and_last(
                 OPS[item](bench)
             elif not has_shaken and not bench.library.sent and not bench.is_lost:
                 has_shaken = True
-                if bench.wire._phase.name == "GREETING":
+                if bench.wire._life.phase.name == "GREETING":
                     bench.shake()
             await turns(1)
         closing = asyncio.create_task(bench.wire.close())
@@ -227,3 +228,7 @@ def test_in_any_order_of_events_the_end_is_told_once_and_last(
         assert len(bench.owner.settlements) <= 1
 
     asyncio.run(play())
+
+
+def test_each_act_of_a_wire_s_life_has_who_does_it() -> None:
+    assert {act for _, acts in WEBSOCKET.values() for act in acts} == set(ACTS)
