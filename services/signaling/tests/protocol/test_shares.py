@@ -99,3 +99,11 @@ def test_whoever_waits_is_served_once_for_each_time(
     assert not waiting
     with pytest.raises(IndexError):
         shares.take()
+
+
+def test_who_waits_already_waits_once() -> None:
+    shares, flow = Shares(), Flow("x")
+    shares.add(flow)
+    shares.add(flow)
+    assert serve(shares, goes_on=False) is flow
+    assert not shares

@@ -77,3 +77,33 @@ def test_a_message_of_many_values_is_refused_before_the_library_reads_it(
     monkeypatch.setattr(json_format, "Parse", lambda *_, **__: pytest.fail("it is read"))
     with pytest.raises(BadMessageError, match="values"):
         messages.parse_json(text)
+
+
+def shown_of(reserve: float, **fields: object) -> Entry:
+    registration = Registration(id=ActrId("acme", "p", "1", "default"), **fields)  # type: ignore[arg-type]
+    load = Load(0, reserve)
+    return Entry(registration=registration, load=load, epoch=0, session="s", replica="r")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        shown_of(0.0),
+        shown_of(0.1, metadata={"zone": "north"}),
+        shown_of(0.123456789),
+        shown_of(0.10427499562501907),
+    ],
+    ids=["all empty", "a short number and metadata", "a number of eight digits", "one of nine"],
+)
+@pytest.mark.parametrize("number", [0, 7])
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_listing_leaves_out_what_protobuf_leaves_out(
+    entry: Entry, number: int, count: int
+) -> None:
+    listed, shown = [entry] * count, [entry.shown] * count
+    for actr_type, version in (("", 0), ("acme:p", 5)):
+        body = json_form.snapshot_body(actr_type, version, shown)
+        data = replies.snapshot(number, replies.snapshot_body(actr_type, version, listed))
+        assert json.loads(json_form.snapshot(number, body)) == json.loads(json_form.to_json(data))
+    data = replies.discovered(number, listed)
+    assert json.loads(json_form.discovered(number, shown)) == json.loads(json_form.to_json(data))

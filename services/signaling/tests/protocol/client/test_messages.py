@@ -226,3 +226,9 @@ def test_only_plain_text_forms_are_ids(text: str) -> None:
     except BadMessageError:
         return
     assert str(found) == text
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\x0a\x05ab"], ids=["no tag", "cut short"])
+def test_bytes_that_are_no_message_are_refused(data: bytes) -> None:
+    with pytest.raises(BadMessageError, match="not a ClientMessage"):
+        messages.parse(data)

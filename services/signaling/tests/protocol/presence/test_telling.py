@@ -109,3 +109,14 @@ def test_who_hears_late_knows_in_the_end_what_is_and_versions_rise(
     listener.hear_all()
     there = {one.text: one for one in presence.members("default")}
     assert listener.known == there
+
+
+def test_what_is_still_to_be_told_can_be_looked_up() -> None:
+    presence, pending = Presence(), Pending()
+    presence.put(entry("b"), 10)
+    for moved in presence.put(entry("a"), 20) + presence.put(entry("b", 2), 30):
+        pending.add(moved)
+    assert len(pending) == 2
+    assert (entry("a").text in pending, entry("c").text in pending) == (True, False)
+    assert pending.known == [entry("b")]
+    assert pending.version == 20

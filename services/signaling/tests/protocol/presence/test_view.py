@@ -218,3 +218,27 @@ def test_who_listens_from_the_start_knows_what_a_snapshot_shows(
                 heard[event.entry.text] = event.entry
         assert set(heard) == ids(presence)
         assert {one.text for one in presence} >= set(heard)
+
+
+def test_a_view_lists_everybody_hidden_ones_too() -> None:
+    presence = Presence()
+    presence.put(entry("a"), 10)
+    presence.put(entry("b", is_hidden=True), 12)
+    assert list(presence) == [entry("a"), entry("b", is_hidden=True)]
+
+
+def test_who_leaves_in_doubt_is_dropped_once() -> None:
+    presence = Presence()
+    presence.put(entry("a"), 10)
+    presence.put(entry("b"), 12)
+    presence.reset([], 20, is_partial=True)
+    assert kinds(presence.remove(entry("a").text, 1, Reason.CLOSED, 22)) == ["LEAVE"]
+    assert [moved.text for moved in presence.drop_doubtful()] == [entry("b").text]
+
+
+def test_another_start_is_told_where_the_old_one_or_the_new_one_was_seen() -> None:
+    seen, hidden = Presence(), Presence()
+    seen.put(entry(), 10)
+    assert kinds(seen.put(entry(epoch=2, incarnation=5, is_hidden=True), 20)) == ["LEAVE"]
+    hidden.put(entry(is_hidden=True), 10)
+    assert kinds(hidden.put(entry(epoch=2, incarnation=5), 20)) == ["JOIN"]

@@ -188,3 +188,29 @@ def test_a_long_close_reason_is_cut_where_a_character_ends() -> None:
     frame = frames.close(4400, "é" * 100)
     assert len(frame) <= 2 + 125
     assert frame[4:].decode() == "é" * 61
+
+
+def test_a_message_comes_when_its_last_byte_is_there() -> None:
+    data = masked(Opcode.TEXT, b"hel", fin=False) + masked(Opcode.CONT, b"lo")
+    splitter = Splitter(1_000)
+    assert list(splitter.feed(data[:-1])) == [Frame(Kind.PIECE, b"", 3)]
+    assert len(splitter) == len(masked(Opcode.CONT, b"lo")) - 1
+    assert list(splitter.feed(data[-1:])) == [Frame(Kind.TEXT, b"hello", 2)]
+    assert len(splitter) == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "opcode", "payload"),
+    [
+        (frames.ping(b"p"), Opcode.PING, b"p"),
+        (frames.pong(b"q"), Opcode.PONG, b"q"),
+        (frames.close(None), Opcode.CLOSE, b""),
+        (frames.close(1000, "x" * 200), Opcode.CLOSE, b"\x03\xe8" + b"x" * 123),
+        (frames.close(1000, "é" * 100), Opcode.CLOSE, b"\x03\xe8" + ("é" * 61).encode()),
+    ],
+    ids=["ping", "pong", "close without a code", "a long reason", "a letter of two bytes cut"],
+)
+def test_a_control_frame_is_what_the_library_would_write(
+    data: bytes, opcode: Opcode, payload: bytes
+) -> None:
+    assert data == LibraryFrame(opcode, payload).serialize(mask=False)

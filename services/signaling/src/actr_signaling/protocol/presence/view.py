@@ -80,6 +80,7 @@ class Presence:
         self._index: dict[tuple[str, str, str], dict[str, Entry]] = {}
         self._gone: OrderedDict[str, int] = OrderedDict()
         self._doubtful: dict[str, int] = {}
+        """Of those above: who comes or goes is in doubt no more."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -153,9 +154,7 @@ class Presence:
         doubtful, self._doubtful = self._doubtful, {}
         moved: list[Moved] = []
         for text in doubtful:
-            entry = self._entries.get(text)
-            if entry is not None:
-                moved += self._drop(entry, Reason.EXPIRED, self.version)
+            moved += self._drop(self._entries[text], Reason.EXPIRED, self.version)
         return moved
 
     def _store(self, entry: Entry) -> None:

@@ -15,7 +15,7 @@ from actr_signaling.errors import Close
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # a build without the extension in C
+except ImportError:  # pragma: no cover - a build without the extension in C
     from websockets.utils import apply_mask
 
 MAX_FRAGMENTS = 64
