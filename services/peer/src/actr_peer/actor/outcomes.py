@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 from actr_peer.actor.turn import Outcome, Stopped, Turn
 from actr_peer.errors import CallError, Code
+from actr_peer.protocol.mailbox import turn as on
 from actr_peer.protocol.mailbox.requests import RETRY_AFTER, Request
+from actr_peer.protocol.mailbox.turn import Row, State
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
 from actr_peer.state.mailbox.mailbox import Mailbox
-from actr_peer.state.mailbox.transaction import ConflictError, Transaction
+from actr_peer.state.mailbox.transaction import ConflictError
 from actr_peer.state.storage.database import is_full, is_locked
 from actr_peer.tasks import note_failure
 
@@ -25,16 +26,15 @@ FIRST_BACKOFF = 0.05
 LAST_BACKOFF = 1.0
 """Seconds until a failed request runs again; doubled for each further failure."""
 
+_CONCLUDING = State.CONCLUDING
+
 ErrorReply = Callable[[Request, CallError], bytes | None]
 
 
-class Endings:
+class Outcomes:
     """Part of the scheduler; see there for ``reply`` and ``error_reply``.
 
-    Args:
-        release: Lets others have their turn; harmless when they have it.
-        again: Runs a request once more, after so many seconds.
-        failed: Ends a turn of which nothing else has become, because of a bug.
+    What it decides it says as the event that comes of it.
     """
 
     def __init__(
@@ -43,34 +43,45 @@ class Endings:
         *,
         reply: Callable[[Request, bytes], None],
         error_reply: ErrorReply,
-        release: Callable[[Turn], None],
-        again: Callable[[Turn, Request, float], None],
-        failed: Callable[[Turn, BaseException], None],
     ) -> None:
         self._mailbox = mailbox
         self._reply = reply
         self._error_reply = error_reply
-        self._release = release
-        self._again = again
-        self._failed = failed
 
-    def conclude(self, turn: Turn, request: Request, outcome: Outcome) -> None:
-        """Decide what becomes of a request that has run."""
+    def conclude(self, turn: Turn, request: Request, outcome: Outcome) -> Row:
+        """Decide what becomes of a request that has run.
+
+        Returns:
+            ``END``; ``AGAIN``, after ``turn.pause``; or ``WRITE`` or ``WRITE_ALONE``: effects and
+            completion are to be written, and then :meth:`settle` is to be asked.
+        """
         if outcome.reply is not None and len(outcome.reply) > MAX_MESSAGE_BYTES:
             outcome = self._too_long(request, len(outcome.reply))
-        effects = None if outcome.failed or outcome.dead else turn.effects
         if outcome.dead:
             self.give_up(request, outcome.dead, outcome.reply)
         elif outcome.failed and outcome.max_failures:
-            if self._count_failure(turn, request, outcome):
-                return
-        elif effects is not None and not effects.is_empty:
-            self._commit(turn, request, outcome, effects)
-            return
+            return self._count_failure(turn, request, outcome)
+        elif turn.effects is not None and not outcome.failed and not turn.effects.is_empty:
+            runs_alone = turn.conflict_key is None and turn.state is _CONCLUDING
+            return on.WRITE_ALONE if runs_alone else on.WRITE
         else:
             self._mailbox.complete(request, outcome.reply)
             self._send(request, outcome.reply)
-        self._release(turn)
+        return on.END
+
+    def settle(
+        self, turn: Turn, request: Request, outcome: Outcome, error: Exception | None
+    ) -> Row:
+        """The effects are committed, or could not be; returns ``END`` or ``AGAIN``."""
+        if error is None:
+            self._send(request, outcome.reply)
+        elif isinstance(error, ConflictError) and turn.conflicts < MAX_CONFLICTS:
+            turn.conflicts += 1
+            turn.pause = 0.0
+            return on.AGAIN
+        else:
+            self._uncommitted(request, error)
+        return on.END
 
     def of_failure(self, turn: Turn, exc: BaseException) -> Outcome:
         """The outcome of a run that raised."""
@@ -124,52 +135,16 @@ class Endings:
         self._mailbox.bury(request, why, reply)
         self._send(request, reply)
 
-    def _count_failure(self, turn: Turn, request: Request, outcome: Outcome) -> bool:
-        """Whether the request runs again; it keeps its place, so that order holds."""
+    def _count_failure(self, turn: Turn, request: Request, outcome: Outcome) -> Row:
+        """A request runs again in its place, so that order holds, or is a dead letter."""
         request.failures += 1
         request.attempts += 1
         if request.failures >= outcome.max_failures:
             self.give_up(request, f"failed {request.failures} times", outcome.reply)
-            return False
+            return on.END
         self._mailbox.note_failure(request)
-        backoff = FIRST_BACKOFF * 2.0 ** min(request.failures - 1, 10)
-        self._again(turn, request, min(backoff, LAST_BACKOFF))
-        return True
-
-    def _commit(self, turn: Turn, request: Request, outcome: Outcome, effects: Transaction) -> None:
-        """Write effects and completion; the reply waits for them.
-
-        A turn that runs alone gives way at once: what runs next reads after this commit.
-        Beside others, the key is kept until the reads are known to have held.
-        """
-        runs_alone = turn.conflict_key is None and not turn.is_released
-        if runs_alone:
-            self._release(turn)
-        self._mailbox.complete(
-            request,
-            outcome.reply,
-            effects=effects,
-            validate=not runs_alone,
-            done=partial(self._settled, turn, request, outcome),
-        )
-
-    def _settled(
-        self, turn: Turn, request: Request, outcome: Outcome, error: Exception | None
-    ) -> None:
-        """The effects are committed, or could not be."""
-        if error is None:
-            self._send(request, outcome.reply)
-        elif isinstance(error, ConflictError) and turn.conflicts < MAX_CONFLICTS:
-            turn.conflicts += 1
-            self._again(turn, request, 0.0)  # alone, where others have won too often
-            return
-        else:
-            try:
-                self._uncommitted(request, error)
-            except Exception as exc:  # noqa: BLE001 - in a callback that others share
-                note_failure("scheduler", f"turn/{request.route_key}", exc)
-                self._failed(turn, exc)
-        self._release(turn)
+        turn.pause = min(FIRST_BACKOFF * 2.0 ** min(request.failures - 1, 10), LAST_BACKOFF)
+        return on.AGAIN
 
     def _uncommitted(self, request: Request, error: Exception) -> None:
         """Answer a request whose effects were not applied."""

@@ -4,7 +4,9 @@ Requests come from the mailbox in bursts, jobs from inside the process. A handle
 stepped where it stands and gets a task only if it waits. The reply goes out at once, and the
 completion rides the next commit; with effects, the reply waits for the commit.
 
-This is the boundary to the runtime's handler code: every exception of ``run`` ends here.
+What a turn may go through, and what each step gives back, is a table of
+:mod:`actr_peer.protocol.mailbox.turn`; this does what it says. It is also the boundary to the
+runtime's handler code: every exception of ``run`` ends here.
 """
 
 from __future__ import annotations
@@ -16,18 +18,19 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from actr_peer.actor.outcomes import Endings, ErrorReply
+from actr_peer.actor.outcomes import ErrorReply, Outcomes
 from actr_peer.actor.stepping import StandIn, Suspended, resume, step
 from actr_peer.actor.turn import Deferred, Job, Outcome, Stopped, Turn
+from actr_peer.protocol.mailbox import turn as on
 from actr_peer.protocol.mailbox.requests import Request
+from actr_peer.protocol.mailbox.turn import Do, Row, State
 from actr_peer.protocol.mailbox.turns import MAX_CONCURRENT, Turns
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.state.mailbox.mailbox import Mailbox
-from actr_peer.state.mailbox.transaction import Transaction
 from actr_peer.state.storage.journal import MAX_DEFERRED, SLOTS
 from actr_peer.tasks import Tasks, is_torn_down, note_failure
 
-__all__ = ["Deferred", "Job", "Outcome", "Scheduler", "Stopped", "Transaction", "Turn"]
+__all__ = ["Deferred", "Job", "Outcome", "Scheduler", "Stopped", "Turn"]
 
 MAX_STARTS = 64
 TURN_SECONDS = 0.005
@@ -37,6 +40,13 @@ MAX_RIVALRY = 3
 """Runs that were in vain because others beside it changed what it read; then it runs alone."""
 
 _SIGNAL = PayloadType.RPC_SIGNAL
+_WAITING, _INSISTING, _OVER = State.WAITING, State.INSISTING, State.OVER
+
+# Looking a member up costs as much as the rest of a move.
+_STILL, _RELEASE, _LEAVE = Do.STILL, Do.RELEASE, Do.LEAVE
+_ARM, _OWE, _PAY = Do.ARM, Do.OWE, Do.PAY
+_SELDOM = ~(_STILL | _RELEASE | _LEAVE)
+_RARE = _SELDOM & ~(_ARM | _OWE | _PAY)
 Run = Callable[[Request, Turn], Coroutine[Any, Any, Outcome | Deferred]]
 
 
@@ -68,35 +78,24 @@ class Scheduler:
         """Replies that handlers have put off."""
         self._run = run
         self._key_of = key_of
-        self._error_reply = error_reply
-        self._endings = Endings(
-            mailbox,
-            reply=reply,
-            error_reply=error_reply,
-            release=self._release,
-            again=self._again,
-            failed=self._abandon,
-        )
+        self._outcomes = Outcomes(mailbox, reply=reply, error_reply=error_reply)
         self._turns: Turns[Turn] = Turns(max_concurrent)
-        self._queued: dict[int, Turn] = {}
-        """By sequence number, as the next."""
+        self._requests: dict[int, Turn] = {}
+        """Turns of requests that are not over, by sequence number."""
         self._running: dict[Turn, str] = {}
-        """With the request id, which two callers may have given the same."""
-        self._put_off: dict[int, Turn] = {}
-        self._resting: dict[int, tuple[Turn, asyncio.TimerHandle]] = {}
-        """Will run once more; by sequence number, as what is put off."""
+        """Those whose handler runs, with the request id, which two callers may have given the
+        same; "" for a job without."""
         self._tasks = Tasks("scheduler")
         self._is_scheduled = False
         self._is_taking = False
         self.is_closing = False
-        self._is_over = False
         self._idle = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
         await self._tasks.__aenter__()
         self._is_taking = True
-        self._endings.give_up_all(self.mailbox.poisoned)
+        self._outcomes.give_up_all(self.mailbox.poisoned)
         self.mailbox.poisoned = []
         self.mailbox.attach(self._deliver)
         return self
@@ -113,19 +112,15 @@ class Scheduler:
         # without a word of the cancellation.
         await asyncio.sleep(0)
         await self._tasks.__aexit__(exc_type, exc, traceback)
-        for _, timer in self._resting.values():
-            timer.cancel()
-        for turn in (*self._running, *self._put_off.values()):
-            turn.disarm()
-            if turn.request is not None:  # it stays queued in the table, without blame
-                self.mailbox.journal.leave(turn.slot)
-        self._running.clear()
-        self._put_off.clear()
-        self._is_over = True
+        for turn in (*self._requests.values(), *self._running):
+            if turn.state is not _OVER:
+                self._move(turn, on.CLOSE)
 
     async def drain(self) -> None:
         """Start nothing more, and wait for what runs or is deferred."""
         self._is_taking = False
+        for turn in [one for one in self._requests.values() if one.state is _INSISTING]:
+            self._move(turn, on.KEEP)
         self._idle.clear()
         if self._turns.active or self.deferred:
             await self._idle.wait()
@@ -155,15 +150,11 @@ class Scheduler:
 
     def _deliver(self, requests: list[Request]) -> None:
         for request in requests:
-            self._queue(request)
+            is_signal = request.payload_type is _SIGNAL
+            turn = Turn(self, request, None, self._key_of(request), is_signal)
+            self._requests[request.sequence] = turn
+            self._turns.add(turn)
         self._wake()
-
-    def _queue(self, request: Request) -> Turn:
-        is_signal = request.payload_type is _SIGNAL
-        turn = Turn(self, request, None, self._key_of(request), is_signal)
-        self._queued[request.sequence] = turn
-        self._turns.add(turn)
-        return turn
 
     def submit(self, job: Job) -> Turn:
         """Queue a job for its turn among the requests; :meth:`withdraw` takes it back.
@@ -178,43 +169,100 @@ class Scheduler:
 
     def withdraw(self, turn: Turn) -> None:
         """Take back a job that waits; harmless when it has begun."""
-        if self._turns.remove(turn):
-            self._wake()
+        if turn.state is _WAITING:
+            self._move(turn, on.CANCEL)
 
     def cancel(self, sender: str, request_id: str) -> None:
         """The caller waits no more: end its request, wherever it is. No reply is sent."""
         request = self.mailbox.cancel(sender, request_id)
-        if request is None:
-            return
-        waiting = self._queued.pop(request.sequence, None)
-        if waiting is not None:
-            self._turns.remove(waiting)
-            self.mailbox.complete(request, None)
-            self._wake()
-            return
-        resting = self._resting.pop(request.sequence, None)
-        if resting is not None:
-            resting[1].cancel()
-            self.mailbox.complete(request, None)
-            self._release(resting[0])
-            return
-        for turn in (*self._running, *self._put_off.values()):
-            if turn.request is request:
-                self._stop(turn, Stopped.CALLER)
-                return
+        turn = None if request is None else self._requests.get(request.sequence)
+        if turn is not None:
+            turn.stopped = turn.stopped or Stopped.CALLER
+            self._move(turn, on.CANCEL)
 
     def expire(self, turn: Turn) -> None:
         """Time is up for a turn; called by its timer."""
-        self._stop(turn, Stopped.TIMEOUT)
+        turn.stopped = turn.stopped or Stopped.TIMEOUT
+        self._move(turn, on.EXPIRE)
 
-    def _stop(self, turn: Turn, why: Stopped) -> None:
-        turn.stopped = turn.stopped or why
-        if turn.request is not None and turn.request.sequence in self._put_off:
-            assert turn.deferred is not None
-            turn.deferred.give_up()
-            turn.deferred.finish(self._endings.of_stop(turn))
-        elif turn.stand_in is not None:
+    # What the core says
+
+    def _move(self, turn: Turn, row: Row, error: BaseException | None = None) -> None:
+        """Something happens to a turn: do what its row says; ``error`` is what it is buried for."""
+        move = row[turn.state]
+        assert move is not None, f"turn {turn.name}: {State(turn.state).name} has no such move"
+        turn.state, do = move
+        if do & _STILL:
+            if turn.timer is not None:
+                turn.disarm()
+            turn.stand_in = None
+            self._running.pop(turn, None)
+        if do & _SELDOM:
+            self._do_seldom(turn, do, error)
+        if do & _RELEASE:
+            self._release(turn)
+        if do & _LEAVE and turn.slot:
+            self.mailbox.journal.leave(turn.slot)
+            turn.slot = 0
+        if move.to is _OVER and turn.request is not None:
+            self._requests.pop(turn.request.sequence, None)
+
+    def _do_seldom(self, turn: Turn, do: int, error: BaseException | None) -> None:
+        if do & _ARM:
+            turn.arm()
+        if do & _OWE:
+            self.deferred += 1
+            self.mailbox.journal.defer(turn.slot)
+        if do & _PAY:
+            self.deferred -= 1
+            self._note_idle()
+        if do & _RARE:
+            self._do_rare(turn, do)
+            self._do_last(turn, do, error)
+
+    def _do_rare(self, turn: Turn, do: int) -> None:
+        if do & Do.BEGIN:
+            self._begin(turn)
+        if do & Do.REMOVE:
+            self._turns.remove(turn)
+            self._wake()
+        if do & Do.RELENT:
+            self._turns.relent(turn)
+        if do & (Do.REST | Do.INSIST):
+            turn.forget()
+        if do & Do.REST:
+            turn.rest(self._rested)
+        if do & Do.INSIST:
+            self._turns.insist(turn)
+            self._wake()
+        if do & Do.QUEUE:
+            turn.stopped = None
+            self._turns.add(turn)
+            self._wake()
+
+    def _do_last(self, turn: Turn, do: int, error: BaseException | None) -> None:
+        request = turn.request
+        if do & Do.STOP and turn.stand_in is not None:
             turn.stand_in.cancel()
+        if do & Do.VOID and turn.deferred is not None:
+            turn.deferred.give_up()
+            turn.deferred.finish(self._outcomes.of_stop(turn))
+        if do & Do.FORGET and request is not None:
+            self.mailbox.complete(request, None)
+        if do & Do.BURY and request is not None and error is not None:
+            self._outcomes.abandon(request, error)
+
+    def _release(self, turn: Turn) -> None:
+        """Let others have their turn."""
+        self._turns.finish(turn)
+        if not self._is_taking:
+            self._note_idle()
+        elif not self._is_scheduled:
+            self._wake()
+
+    def _note_idle(self) -> None:
+        if not self._turns.active and not self.deferred:
+            self._idle.set()
 
     # Running
 
@@ -231,38 +279,35 @@ class Scheduler:
         for _ in range(MAX_STARTS):
             if not self._is_taking or (turn := take()) is None:
                 return
-            self._start(turn)
+            move = on.START[turn.state]
+            assert move is not None
+            turn.state = move.to
+            self._begin(turn)  # all that this row says; each call less shows
             if time() > until:
                 break
         self._wake()
 
-    def _start(self, turn: Turn) -> None:
-        """Step the handler; it ends here, or goes on in a task."""
-        try:
-            self._begin(turn)
-        except Exception as exc:  # noqa: BLE001 - the boundary of one turn
-            note_failure("scheduler", f"turn/{turn.name}", exc)
-            self._abandon(turn, exc)
-
     def _begin(self, turn: Turn) -> None:
+        """Step the handler; it ends here, or goes on in a task."""
         request = turn.request
         turn.stand_in = StandIn(self)
-        if request is not None:
-            self._queued.pop(request.sequence, None)
-            self._running[turn] = request.request_id
-            turn.slot = self.mailbox.journal.enter(request.sequence)
-            coro: Coroutine[Any, Any, Any] = self._run(request, turn)
-        else:
-            assert turn.job is not None
-            if turn.job.request_id:
-                self._running[turn] = turn.job.request_id
-            coro = turn.job.run()
-        context = copy_context()
         try:
-            result = step(coro, turn.stand_in, context, self.loop)
-        except BaseException as exc:  # noqa: BLE001 - the boundary
-            result = self._endings.of_failure(turn, exc)
-        if type(result) is Suspended:
+            if request is not None:
+                self._running[turn] = request.request_id
+                turn.slot = self.mailbox.journal.enter(request.sequence)
+                coro: Coroutine[Any, Any, Any] = self._run(request, turn)
+            else:
+                assert turn.job is not None
+                self._running[turn] = turn.job.request_id
+                coro = turn.job.run()
+            context = copy_context()
+            try:
+                result = step(coro, turn.stand_in, context, self.loop)
+            except BaseException as exc:  # noqa: BLE001 - the boundary
+                result = self._outcomes.of_failure(turn, exc)
+            if type(result) is not Suspended:
+                self._finish(turn, result)
+                return
             # The owner's task is the handler's own: cancelling one cancels the other.
             self._tasks.start(
                 turn.name,
@@ -270,10 +315,9 @@ class Scheduler:
                 context=context,
                 failed=partial(self._abandon, turn),
             )
-            turn.is_waiting = True
-            turn.arm()
-        else:
-            self._finish(turn, result)
+            self._move(turn, on.WAIT)
+        except Exception as exc:  # noqa: BLE001 - the boundary of one turn
+            self._contain(turn, exc)
 
     async def _finish_later(
         self, turn: Turn, coro: Coroutine[Any, Any, Any], suspended: Suspended
@@ -282,117 +326,75 @@ class Scheduler:
         assert turn.stand_in is not None
         try:
             result = await resume(coro, turn.stand_in, suspended)
-        except asyncio.CancelledError as exc:
-            if turn.stopped is None and self.is_closing:
-                raise
-            result = self._endings.of_failure(turn, exc)
         except BaseException as exc:
-            if is_torn_down(exc):
+            is_cancelled = isinstance(exc, asyncio.CancelledError)
+            if is_torn_down(exc) or (is_cancelled and self.is_closing and turn.stopped is None):
                 raise
-            result = self._endings.of_failure(turn, exc)
+            result = self._outcomes.of_failure(turn, exc)
         self._finish(turn, result)
 
     # Ending
 
+    def _contain(self, turn: Turn, exc: BaseException) -> None:
+        note_failure("scheduler", f"turn/{turn.name}", exc)
+        self._abandon(turn, exc)
+
     def _abandon(self, turn: Turn, exc: BaseException) -> None:
-        """What was to become of a turn has failed, and nobody foresaw it: end just this one.
-
-        Its request is a dead letter, with what it was, and its caller hears of it.
-        """
-        turn.disarm()
-        turn.stand_in = None
-        request = turn.request
-        if request is None:
-            self._running.pop(turn, None)
-        else:
-            if self._running.pop(turn, None) is not None:
-                self.mailbox.journal.leave(turn.slot)
-            if self._put_off.pop(request.sequence, None) is not None:
-                self.deferred -= 1
-            self._endings.abandon(request, exc)
-        self._release(turn)
-        self._note_idle()
-
-    def _conclude(self, turn: Turn, request: Request, outcome: Outcome) -> None:
-        try:
-            self._endings.conclude(turn, request, outcome)
-        except Exception as exc:  # noqa: BLE001 - the boundary of one turn
-            note_failure("scheduler", f"turn/{turn.name}", exc)
-            self._abandon(turn, exc)
+        """What was to become of a turn has failed, and nobody foresaw it: end just this one."""
+        self._move(turn, on.BREAK, exc)
 
     def _finish(self, turn: Turn, result: Any) -> None:
         """The handler has returned."""
-        if self._is_over:
-            return  # it was left behind; its request runs again after the next start
-        turn.disarm()
-        turn.stand_in = None
-        turn.is_waiting = False
+        self._move(turn, on.RETURN)
         request = turn.request
+        if turn.state is _OVER:
+            return  # it was left behind; its request runs again after the next start
         if request is None:
-            self._running.pop(turn, None)
-            self._release(turn)
-            return
-        self._running.pop(turn, None)
-        if isinstance(result, Deferred):
-            if result.early is None:
-                self._put_off_reply(turn, request)
-                return
-            result = result.early
-        slot = turn.slot
-        self._conclude(turn, request, result)
-        self.mailbox.journal.leave(slot)  # last: who kills the process by its reply did it too
-
-    def _put_off_reply(self, turn: Turn, request: Request) -> None:
-        self.mailbox.journal.defer(turn.slot)
-        self._put_off[request.sequence] = turn
-        self.deferred += 1
-        turn.is_waiting = True
-        turn.arm()
-        self._release(turn)
+            self._move(turn, on.END)
+        elif not isinstance(result, Deferred):
+            self._conclude(turn, request, result)
+        elif result.early is not None:
+            self._conclude(turn, request, result.early)
+        else:
+            self._move(turn, on.DEFER)
 
     def finish_deferred(self, turn: Turn, outcome: Outcome) -> None:
         """A reply that was put off has come."""
-        request = turn.request
-        assert request is not None
-        if self._put_off.pop(request.sequence, None) is None:
-            return  # the scheduler has closed: it runs again after the next start
-        self.deferred -= 1
-        turn.disarm()
-        self._conclude(turn, request, outcome)
-        self.mailbox.journal.leave(turn.slot)
-        self._note_idle()
+        assert turn.request is not None
+        self._move(turn, on.RETURN)
+        self._conclude(turn, turn.request, outcome)
 
-    def _again(self, turn: Turn, request: Request, delay: float) -> None:
-        """Run a request once more after ``delay`` seconds: in its place if it still holds it, else
-        behind the others."""
-        turn.effects = turn.deferred = None
-        if turn.conflicts > MAX_RIVALRY and not turn.is_released and self._is_taking:
-            self._turns.insist(turn)
-            self._wake()
-        else:
-            timer = self.loop.call_later(delay, self._start_again, turn, request)
-            self._resting[request.sequence] = (turn, timer)
+    def _conclude(self, turn: Turn, request: Request, outcome: Outcome) -> None:
+        """The outcome of a request is there: do what becomes of it."""
+        try:
+            row = self._outcomes.conclude(turn, request, outcome)
+            if row is on.AGAIN:
+                row = self._again(turn)
+            self._move(turn, row)
+            if row is on.WRITE_ALONE or row is on.WRITE:
+                self.mailbox.complete(
+                    request,
+                    outcome.reply,
+                    effects=turn.effects,
+                    validate=row is on.WRITE,
+                    done=partial(self._settled, turn, request, outcome),
+                )
+        except Exception as exc:  # noqa: BLE001 - the boundary of one turn
+            self._contain(turn, exc)
 
-    def _start_again(self, turn: Turn, request: Request) -> None:
-        del self._resting[request.sequence]
-        if not self._is_taking:
-            self._release(turn)  # it stays queued in the table
-        elif turn.is_released:
-            self._queue(request).conflicts = turn.conflicts
-            self._wake()
-        else:
-            self._start(turn)
+    def _settled(
+        self, turn: Turn, request: Request, outcome: Outcome, error: Exception | None
+    ) -> None:
+        """The effects are committed, or could not be."""
+        try:
+            row = self._outcomes.settle(turn, request, outcome, error)
+            self._move(turn, self._again(turn) if row is on.AGAIN else row)
+        except Exception as exc:  # noqa: BLE001 - in a callback that others share
+            self._contain(turn, exc)
 
-    def _release(self, turn: Turn) -> None:
-        """Let others have their turn."""
-        if not turn.is_released:
-            turn.is_released = True
-            self._turns.finish(turn)
-            if not self._is_taking:
-                self._note_idle()
-            elif not self._is_scheduled:
-                self._wake()
+    def _again(self, turn: Turn) -> Row:
+        """How a turn runs once more: alone at once, where others have won too often."""
+        return on.INSIST if turn.conflicts > MAX_RIVALRY and self._is_taking else on.AGAIN
 
-    def _note_idle(self) -> None:
-        if not self._turns.active and not self.deferred:
-            self._idle.set()
+    def _rested(self, turn: Turn) -> None:
+        self._move(turn, on.REST_OVER if self._is_taking else on.KEEP)

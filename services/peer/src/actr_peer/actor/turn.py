@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from actr_peer.actor.stepping import StandIn
 from actr_peer.errors import LimitError, LocalProtocolError
 from actr_peer.protocol.mailbox.requests import Request
+from actr_peer.protocol.mailbox.turn import State
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.state.mailbox.mailbox import Mailbox
 from actr_peer.state.mailbox.transaction import Transaction
 from actr_peer.state.storage.journal import MAX_DEFERRED
 from actr_peer.tasks import note_failure
 
-if TYPE_CHECKING:
-    from actr_peer.actor.scheduler import Scheduler
+_WAITING, _SUSPENDED, _PUT_OFF = State.WAITING, State.SUSPENDED, State.PUT_OFF
 
 
 class Stopped(Enum):
@@ -63,53 +64,69 @@ class Job:
     request_id: str = ""
 
 
+class Owner(Protocol):
+    """Who runs turns: a scheduler, as a turn sees it."""
+
+    loop: asyncio.AbstractEventLoop
+    mailbox: Mailbox
+    deferred: int
+    """Replies that handlers have put off."""
+
+    def expire(self, turn: Turn) -> None:
+        """The time of a turn is up."""
+
+    def finish_deferred(self, turn: Turn, outcome: Outcome) -> None:
+        """The reply that a turn has put off has come."""
+
+
 class Turn:
     """What a handler's runner may ask for; made by the scheduler."""
 
     __slots__ = (
         "_limit_at",
-        "_scheduler",
-        "_timer",
+        "_owner",
         "conflict_key",
         "conflicts",
         "deferred",
         "effects",
-        "is_released",
         "is_signal",
-        "is_waiting",
         "job",
+        "pause",
         "request",
         "slot",
         "stand_in",
+        "state",
         "stopped",
+        "timer",
     )
 
     def __init__(
         self,
-        scheduler: Scheduler,
+        owner: Owner,
         request: Request | None,
         job: Job | None,
         key: str | None,
         is_signal: bool,  # noqa: FBT001 - made once for each message, in one place
     ) -> None:
-        self._scheduler = scheduler
+        self._owner = owner
         self.request = request
         self.job = job
         self.conflict_key = key
         self.is_signal = is_signal
+        self.state = _WAITING
         self.stand_in: StandIn | None = None
         """While it runs."""
         self.stopped: Stopped | None = None
         self.effects: Transaction | None = None
         self.deferred: Deferred | None = None
-        self.is_waiting = False
-        """For something, in a task; or its reply is put off."""
-        self.is_released = False
-        """Others have their turn."""
         self.conflicts = 0
+        """Runs whose reads no longer held at the commit."""
+        self.pause = 0.0
+        """Seconds until it runs once more, where it is to."""
         self.slot = 0
+        """In the run journal; 0: none."""
         self._limit_at: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
     @property
     def name(self) -> str:
@@ -125,7 +142,7 @@ class Turn:
         if self.request is None:
             raise LocalProtocolError("only a request that the mailbox keeps has a transaction")
         if self.effects is None:
-            self.effects = self._scheduler.mailbox.transaction()
+            self.effects = self._owner.mailbox.transaction()
         return self.effects
 
     def defer(self) -> Deferred:
@@ -140,36 +157,42 @@ class Turn:
         """
         if self.request is None:
             raise LocalProtocolError("only a request that the mailbox keeps can be deferred")
-        if self._scheduler.deferred >= MAX_DEFERRED:
-            raise LimitError(
-                "deferred replies", limit=MAX_DEFERRED, asked=self._scheduler.deferred + 1
-            )
+        if self._owner.deferred >= MAX_DEFERRED:
+            raise LimitError("deferred replies", limit=MAX_DEFERRED, asked=self._owner.deferred + 1)
         if self.deferred is None:
-            self.deferred = Deferred(self, self._scheduler)
+            self.deferred = Deferred(self, self._owner)
         return self.deferred
 
     def now(self) -> float:
         """By the loop's clock; asking for the running loop would cost a system call more."""
-        return self._scheduler.loop.time()
+        return self._owner.loop.time()
 
     def limit(self, at: float) -> None:
         """Cancel the handler, or end its deferred reply, ``at`` this time of the loop."""
         self._limit_at = at
-        if self.is_waiting:
+        if self.state in (_SUSPENDED, _PUT_OFF):
             self.arm()
 
     def arm(self) -> None:
         """Start the timer, if there is a limit: the handler waits."""
-        if self._timer is not None:
-            self._timer.cancel()
+        if self.timer is not None:
+            self.timer.cancel()
         if self._limit_at is not None:
-            self._timer = self._scheduler.loop.call_at(self._limit_at, self._scheduler.expire, self)
+            self.timer = self._owner.loop.call_at(self._limit_at, self._owner.expire, self)
+
+    def forget(self) -> None:
+        """Nothing of this run is left for the next one."""
+        self.effects = self.deferred = self.stand_in = self._limit_at = None
+
+    def rest(self, over: Callable[[Turn], None]) -> None:
+        """Have ``over`` called after the pause."""
+        self.timer = self._owner.loop.call_later(self.pause, over, self)
 
     def disarm(self) -> None:
-        """The handler ended."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """End the timer, whatever it is for."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
 
 class Deferred:
@@ -179,15 +202,15 @@ class Deferred:
         on_cancel: Called if the caller waits no more, or time is up; the reply is then void.
     """
 
-    __slots__ = ("_scheduler", "early", "is_finished", "on_cancel", "turn")
+    __slots__ = ("_owner", "early", "is_finished", "on_cancel", "turn")
 
-    def __init__(self, turn: Turn, scheduler: Scheduler) -> None:
+    def __init__(self, turn: Turn, owner: Owner) -> None:
         self.turn = turn
         self.on_cancel: Callable[[], None] | None = None
         self.is_finished = False
         self.early: Outcome | None = None
-        """Given before the handler has returned."""
-        self._scheduler = scheduler
+        """Given before the handler has returned; void where it has returned something else."""
+        self._owner = owner
 
     def give_up(self) -> None:
         """Tell the user's code that the reply is void; what it raises is noted, and goes no
@@ -204,7 +227,8 @@ class Deferred:
         if self.is_finished:
             return
         self.is_finished = True
-        if self.turn.is_released:
-            self._scheduler.finish_deferred(self.turn, outcome)
+        turn = self.turn
+        if turn.state is _PUT_OFF and turn.deferred is self:
+            self._owner.finish_deferred(turn, outcome)
         else:
             self.early = outcome

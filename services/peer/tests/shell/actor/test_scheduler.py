@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from actr_peer.actor.outcomes import FIRST_BACKOFF
-from actr_peer.actor.scheduler import TURN_SECONDS, Deferred, Job, Outcome, Stopped, Turn
+from actr_peer.actor.scheduler import (
+    MAX_RIVALRY,
+    TURN_SECONDS,
+    Deferred,
+    Job,
+    Outcome,
+    Stopped,
+    Turn,
+)
 from actr_peer.errors import LocalProtocolError
 from actr_peer.protocol.mailbox.requests import Repeated, Request
+from actr_peer.protocol.mailbox.turn import State
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
 from actr_peer.state.mailbox.mailbox import Mailbox
+from actr_peer.state.mailbox.transaction import ConflictError
 from actr_peer.state.storage.journal import NoJournal
 from actr_peer.tasks import Tasks
 from peer_kit.state.requests import ROOM, Actor, put, request, settled
@@ -587,9 +598,73 @@ async def test_a_request_that_is_to_run_again_has_no_timer_after_the_end(mailbox
     async with actor.scheduler:
         put(mailbox, request("a"))
         await actor.until(lambda: len(actor.started) > 1)
-    ((_, timer),) = actor.scheduler._resting.values()
+        (turn,) = actor.scheduler._requests.values()
+        timer = turn.timer
+    assert timer is not None
     assert timer.cancelled()
     assert mailbox.depth == 1
+
+
+class Losing:
+    """``a1`` loses to a rival at each commit, beside ``b1``, which waits at its gate."""
+
+    def __init__(self, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gates = Gates()
+        self.actor = Actor(mailbox, self.handle, key_of=key_of_name)
+        complete = mailbox.complete
+
+        def lose(item: Request, *arguments: Any, **options: Any) -> None:
+            if item.request_id != "a1" or options.get("effects") is None:
+                complete(item, *arguments, **options)
+                return
+            options["effects"].seal(validate=True)
+            asyncio.get_running_loop().call_soon(options["done"], ConflictError("lost"))
+
+        monkeypatch.setattr(mailbox, "complete", lose)
+
+    async def handle(self, item: Request, turn: Turn) -> bytes:
+        if item.request_id != "a1":
+            return await self.gates.handle(item, turn)
+        async with turn.transaction() as tx:
+            await tx.execute("CREATE TABLE IF NOT EXISTS note(id)")
+        return b""
+
+    async def insists(self) -> None:
+        """Until it has lost so often that it wants to run alone."""
+        put(self.actor.mailbox, request("a1"))
+        put(self.actor.mailbox, request("b1"))
+        await self.actor.until(lambda: self.actor.started.count("a1") == MAX_RIVALRY + 1)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        (turn, _) = self.actor.scheduler._requests.values()
+        assert turn.state is State.INSISTING
+
+
+async def test_draining_does_not_wait_for_a_request_that_is_to_run_alone(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losing = Losing(mailbox, monkeypatch)
+    async with losing.actor.scheduler as scheduler:
+        await losing.insists()
+        losing.gates.open("b1")
+        async with asyncio.timeout(10):
+            await scheduler.drain()
+    assert losing.actor.ended[-1] == "b1"
+    assert (list(losing.actor.replies), mailbox.depth) == (["b1"], 1)
+
+
+async def test_a_request_that_is_to_run_alone_is_cancelled_and_runs_no_more(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losing = Losing(mailbox, monkeypatch)
+    async with losing.actor.scheduler as scheduler:
+        await losing.insists()
+        scheduler.cancel(ROOM, "a1")
+        losing.gates.open("b1", "a2")
+        put(mailbox, request("a2"))
+        await losing.actor.reply_to("a2")
+    assert losing.actor.started.count("a1") == MAX_RIVALRY + 1
+    assert (sorted(losing.actor.replies), mailbox.depth) == (["a2", "b1"], 0)
 
 
 async def test_a_draining_scheduler_starts_nothing_of_what_has_just_come(mailbox: Mailbox) -> None:

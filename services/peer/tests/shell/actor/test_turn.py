@@ -69,14 +69,14 @@ async def test_a_reply_that_cannot_be_given_away_ends_nothing(
     mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     actor = Actor(mailbox, at_once)
-    give = actor.scheduler._endings._reply
+    give = actor.scheduler._outcomes._reply
 
     def fail(item: Request, reply: bytes) -> None:
         if item.request_id == "a":
             raise ZeroDivisionError
         give(item, reply)
 
-    monkeypatch.setattr(actor.scheduler._endings, "_reply", fail)
+    monkeypatch.setattr(actor.scheduler._outcomes, "_reply", fail)
     before = failures["reply"]
     async with actor.scheduler:
         put(mailbox, request("a"))

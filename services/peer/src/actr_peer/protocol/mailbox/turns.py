@@ -161,6 +161,12 @@ class Turns(Generic[Item]):
             self._alone = None
         self._insisting.append(item)
 
+    def relent(self, item: Item) -> None:
+        """An item that insists does so no more, whether or not it was taken for it; then it is to
+        be finished."""
+        if item in self._insisting:
+            self._insisting.remove(item)
+
     def remove(self, item: Item) -> bool:
         """Take out an item that waits; False if it does not wait."""
         if self._waiting.remove(item):

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from actr_peer.actor.scheduler import Deferred, Outcome, Transaction, Turn
+from actr_peer.actor.scheduler import Deferred, Outcome, Turn
 from actr_peer.errors import LimitError, LocalProtocolError, PeerError
 from actr_peer.protocol.mailbox.requests import STORED, Repeated, Request
 from actr_peer.state.mailbox import transaction
 from actr_peer.state.mailbox.mailbox import Mailbox
-from actr_peer.state.mailbox.transaction import MAX_STATEMENTS
+from actr_peer.state.mailbox.transaction import MAX_STATEMENTS, Transaction
 from actr_peer.state.storage import batches
 from actr_peer.state.storage.journal import read_running
 from peer_kit.state.requests import Actor, put, request, settled
