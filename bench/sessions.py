@@ -52,7 +52,7 @@ def core(lane: PayloadType, batch: int, size: int, total: int) -> tuple[float, f
         messages = []
         for _ in range(ROUND // batch):
             for _ in range(batch):
-                near.accept(sender, body, now)
+                sender.accept(body, now)
             while (item := near.take(1, now, is_full=False)) is not None:
                 messages.append(item)
         sent = clock()
@@ -60,7 +60,7 @@ def core(lane: PayloadType, batch: int, size: int, total: int) -> tuple[float, f
         received = clock()
         if lane in RPC_LANES:
             for _, _, number in deliveries:
-                far.acknowledge(lane, number, now)
+                far.lanes.acknowledge(lane, number, now)
         while (item := far.take(2, now, is_full=False)) is not None:
             near.receive(1, *item, now)
         acknowledged = clock()

@@ -114,7 +114,7 @@ class ActorHost(Host):
         item = Item(kind.decode(), name.decode(), number)
         if item.kind in ("reply", "cancel"):
             if number != UNNUMBERED:
-                self.session.acknowledge(RPC, number, self.world.now)
+                self.session.lanes.acknowledge(RPC, number, self.world.now)
             self.hear_reply(item.name) if item.kind == "reply" else self.drop_call(item.name)
         else:
             self.box.door.append(item)
@@ -125,7 +125,7 @@ class ActorHost(Host):
         while box.door and len(box.inside) < PLACES:
             item = box.door.popleft()
             box.inside.append(item)
-            self.session.acknowledge(RPC, item.number, self.world.now)
+            self.session.lanes.acknowledge(RPC, item.number, self.world.now)
         if box.inside and box.handled is None:
             box.handled = box.inside[0]
             self.world.at(0.001, self.handle)
@@ -138,7 +138,7 @@ class ActorHost(Host):
                 if item.name == name and item is not box.handled:
                     line.remove(item)
                     if line is box.door:
-                        self.session.acknowledge(RPC, item.number, self.world.now)
+                        self.session.lanes.acknowledge(RPC, item.number, self.world.now)
         self.admit()
         self.flush()
 

@@ -133,10 +133,10 @@ class Link:
 
     def acknowledge(self, payload_type: PayloadType, number: int) -> None:
         """An RPC message is stored: the far side may forget it. Any order; twice is harmless."""
-        if self._session.acknowledge(payload_type, number, self.loop.time()):
+        if self._session.lanes.acknowledge(payload_type, number, self.loop.time()):
             self._pump.kick()
         else:
-            self._pump.arm(self._session.due)
+            self._pump.arm(self._session.deadlines.next)
 
     @property
     def max_message_bytes(self) -> int:
@@ -147,7 +147,7 @@ class Link:
         """For lanes: take a message, and send it in this turn if a wire takes it."""
         now = self.loop.time()
         self.used_at = now
-        self._session.accept(sender, message, now)
+        sender.accept(message, now)
         self._pump.kick()
 
     def refusal(self) -> PeerError | None:

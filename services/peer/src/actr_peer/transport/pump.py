@@ -105,8 +105,9 @@ class Pump:
         if room <= 0 and not self._is_held:
             self._is_held = True
             self._loop.call_soon(self._end_turn)
-        if session.due < self._armed_at:
-            self.arm(session.due)
+        due = session.deadlines.next
+        if due < self._armed_at:
+            self.arm(due)
 
     def arm(self, at: float) -> None:
         """Have the timer go off at ``at`` seconds or before."""

@@ -143,7 +143,7 @@ class Host:
         stored = self.stored.setdefault((body.incarnation, body.lane), [])
         if body.number not in stored:
             stored.append(body.number)
-        self.session.acknowledge(PayloadType(body.lane), number, self.world.now)
+        self.session.lanes.acknowledge(PayloadType(body.lane), number, self.world.now)
         self.flush()
 
     # Session

@@ -95,7 +95,7 @@ def test_what_any_lane_holds_is_counted_while_it_is_unfinished(channel: int, fla
     session.receive(1, channel, piece(3, 4, flag), 9.0)
     if channel < 2 and not flag:  # it waits for the mailbox
         assert (budget.held_bytes, session.account.since) == (4 * SIZE, inf)
-        session.acknowledge(PayloadType(channel), 3, 9.0)
+        session.lanes.acknowledge(PayloadType(channel), 3, 9.0)
     assert (budget.held_bytes, session.account.since) == (0, inf)
 
 
@@ -175,7 +175,8 @@ def test_what_waits_for_the_mailbox_is_counted_to_the_byte_in_any_order() -> Non
             waiting[lane].append(number[lane])
             number[lane] += 1
         elif waiting[lane]:
-            session.acknowledge(lane, waiting[lane].pop(chance.randrange(len(waiting[lane]))), 5.0)
+            stored = waiting[lane].pop(chance.randrange(len(waiting[lane])))
+            session.lanes.acknowledge(lane, stored, 5.0)
         counted = session.lanes.receivers[0].is_heavy + session.lanes.receivers[1].is_heavy
         heavy += counted == 2
         uncounted = session.lanes.held_bytes - budget.held_bytes
@@ -183,5 +184,5 @@ def test_what_waits_for_the_mailbox_is_counted_to_the_byte_in_any_order() -> Non
     assert heavy > 100
     for lane in (RPC, PayloadType.RPC_SIGNAL):
         for each in waiting[lane]:
-            session.acknowledge(lane, each, 6.0)
+            session.lanes.acknowledge(lane, each, 6.0)
     assert (budget.held_bytes, session.lanes.held_bytes) == (0, 0)

@@ -67,7 +67,7 @@ class Talk:
                     pass
 
     def send(self) -> None:
-        self.near.accept(self.near.lanes.senders[STREAM], b"%d" % self.sent, 1.0)
+        self.near.lanes.senders[STREAM].accept(b"%d" % self.sent, 1.0)
         self.sent += 1
 
     def ask(self) -> None:

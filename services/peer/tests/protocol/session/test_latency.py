@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.session.deadlines import Deadlines
 from actr_peer.protocol.session.frames import FRAGMENT_BYTES, Data
 from actr_peer.protocol.session.latency import WINDOW, LatencyReceiver, LatencySender
 from actr_peer.protocol.session.receiver import Delivery
@@ -16,7 +17,7 @@ LATENCY = PayloadType.STREAM_LATENCY_FIRST
 
 
 def receiver() -> LatencyReceiver:
-    return LatencyReceiver(LATENCY, max_message_bytes=1 << 20)
+    return LatencyReceiver(LATENCY, Deadlines(), max_message_bytes=1 << 20)
 
 
 def feed(lane: LatencyReceiver, *frames: Data, now: float = 0.0) -> list[bytes]:
@@ -38,7 +39,7 @@ def taken(sender: LatencySender, now: float) -> list[bytes]:
 
 
 def test_what_waited_longer_than_its_life_is_dropped_and_counted() -> None:
-    sender = LatencySender(lifetime=0.1)
+    sender = LatencySender(Deadlines(), lifetime=0.1)
     sender.accept(b"old", 0.0)
     sender.accept(b"new", 0.05)
     assert sender.due() == pytest.approx(0.1)
@@ -48,7 +49,7 @@ def test_what_waited_longer_than_its_life_is_dropped_and_counted() -> None:
 
 
 def test_too_many_that_wait_drop_the_oldest() -> None:
-    sender = LatencySender(lifetime=0.1, max_queued=2)
+    sender = LatencySender(Deadlines(), lifetime=0.1, max_queued=2)
     for body in (b"a", b"b", b"c"):
         sender.accept(body, 0.0)
     assert (sender.dropped, sender.queued, sender.held_bytes) == (1, 2, 2)
@@ -56,7 +57,7 @@ def test_too_many_that_wait_drop_the_oldest() -> None:
 
 
 def test_a_long_message_goes_in_fragments_and_its_rest_is_dropped_when_old() -> None:
-    sender = LatencySender(lifetime=0.1)
+    sender = LatencySender(Deadlines(), lifetime=0.1)
     sender.accept(bytes(3 * FRAGMENT_BYTES), 0.0)
     assert take(sender, 0.0, FRAGMENT_BYTES) is not None
     assert sender.due() == pytest.approx(0.1)
@@ -65,14 +66,14 @@ def test_a_long_message_goes_in_fragments_and_its_rest_is_dropped_when_old() -> 
 
 
 def test_a_frame_waits_for_a_wire_message_with_room() -> None:
-    sender = LatencySender(lifetime=0.1)
+    sender = LatencySender(Deadlines(), lifetime=0.1)
     sender.accept(bytes(100), 0.0)
     assert take(sender, 0.0, 99) is None
     assert take(sender, 0.0, 100) is not None
 
 
 def test_a_restart_drops_a_message_of_which_a_part_has_gone() -> None:
-    sender = LatencySender(lifetime=0.1)
+    sender = LatencySender(Deadlines(), lifetime=0.1)
     sender.accept(bytes(2 * FRAGMENT_BYTES), 0.0)
     sender.accept(b"whole", 0.0)
     take(sender, 0.0, FRAGMENT_BYTES)

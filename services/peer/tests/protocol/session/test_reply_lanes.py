@@ -40,24 +40,24 @@ def taken(session: Session) -> list[tuple[int, list[frames.Frame]]]:
 def test_replies_and_requests_take_turns(lane: PayloadType) -> None:
     session = greeted()
     for _ in range(3):
-        session.accept(session.lanes.sender(lane), bytes(12_000), 1.0)
-        session.accept(session.lanes.reply_sender(lane), bytes(12_000), 1.0)
+        session.lanes.sender(lane).accept(bytes(12_000), 1.0)
+        session.lanes.reply_sender(lane).accept(bytes(12_000), 1.0)
     kinds = [type(found[0]) is Reply for _, found in taken(session)]
     assert kinds == [True, False] * 3
 
 
 def test_replies_to_urgent_requests_go_before_requests_that_are_not() -> None:
     session = greeted()
-    session.accept(session.lanes.sender(RPC), b"request", 1.0)
-    session.accept(session.lanes.reply_sender(SIGNAL), b"urgent reply", 1.0)
+    session.lanes.sender(RPC).accept(b"request", 1.0)
+    session.lanes.reply_sender(SIGNAL).accept(b"urgent reply", 1.0)
     assert [channel for channel, _ in taken(session)] == [SIGNAL, RPC]
 
 
 def test_a_reply_goes_though_requests_have_no_credit() -> None:
     session = greeted()
     session.receive(1, 1, frames.encode_ack(Ack(RPC, 0, 0, 0, 0)), 0.0)
-    session.accept(session.lanes.sender(RPC), b"request", 1.0)
-    session.accept(session.lanes.reply_sender(RPC), b"reply", 1.0)
+    session.lanes.sender(RPC).accept(b"request", 1.0)
+    session.lanes.reply_sender(RPC).accept(b"reply", 1.0)
     assert taken(session) == [(RPC, [Reply(0, 0, 1, b"reply")])]
 
 
@@ -65,7 +65,7 @@ def test_a_reply_that_arrives_is_acknowledged_by_its_delivery() -> None:
     session = greeted()
     out = session.receive(1, SIGNAL, frames.data_head(0, 2, frames.REPLY_FLAG) + b"hi", 0.0)
     assert out == [(SIGNAL, b"hi", UNNUMBERED)]
-    session.acknowledge(SIGNAL, UNNUMBERED, 0.0)
+    session.lanes.acknowledge(SIGNAL, UNNUMBERED, 0.0)
     session.tick(0.1)
     said = [frame for _, found in taken(session) for frame in found]
     assert Ack(5, 1, 1, WINDOW_FRAMES, WINDOW_BYTES) in said
@@ -73,7 +73,7 @@ def test_a_reply_that_arrives_is_acknowledged_by_its_delivery() -> None:
 
 def test_replies_that_were_not_taken_go_to_the_far_sides_next_process() -> None:
     session = greeted()
-    session.accept(session.lanes.reply_sender(RPC), b"reply", 1.0)
+    session.lanes.reply_sender(RPC).accept(b"reply", 1.0)
     taken(session)
     session.open(2, WS, 2.0, was_dialled=False)
     session.receive(2, 1, hello(333, 111), 2.0)

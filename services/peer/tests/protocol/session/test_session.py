@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from actr_peer.errors import LimitError, RemoteProtocolError
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session import frames
+from actr_peer.protocol.session.deadlines import Deadline
 from actr_peer.protocol.session.frames import (
     WIRE_MESSAGE_BYTES,
     Ack,
@@ -188,7 +189,7 @@ def test_acknowledgements_ride_with_traffic_going_back() -> None:
     carry(near, far, 1)
     far.post(RPC, b"y")
     assert [type(frame) for frame in decoded(far.takes(1))] == [Data, Ack]
-    assert far.session.lanes.ack_due == float("inf")
+    assert far.session.deadlines.at[Deadline.ACK] == float("inf")
 
 
 def test_eight_messages_are_acknowledged_at_once_on_the_wire_in_use() -> None:
@@ -231,7 +232,7 @@ def test_an_rpc_message_is_acknowledged_after_it_is_stored() -> None:
     carry(far, near, 1, 0.02)
     assert near.session.lanes.senders[RPC].held_bytes == 1
     for lane, _, number in far.delivered:
-        far.session.acknowledge(lane, number, 0.03)
+        far.session.lanes.acknowledge(lane, number, 0.03)
     far.session.tick(0.05)
     carry(far, near, 1, 0.05)
     assert near.session.lanes.is_empty
@@ -661,7 +662,7 @@ def test_what_comes_before_a_hello_is_counted_until_it_is_read_or_its_wire_is_go
 
 def test_a_latency_first_message_without_a_wire_is_dropped_when_it_is_old() -> None:
     near = Side(111)
-    near.session.accept(near.session.lanes.sender(LATENCY), b"x", 5.0)
+    near.session.lanes.sender(LATENCY).accept(b"x", 5.0)
     assert near.session.due == pytest.approx(5.1)
     near.session.tick(5.11)
     assert near.session.lanes.latency_sender.dropped == 1

@@ -23,6 +23,7 @@ from actr_peer.protocol.payload import (
     PayloadType,
 )
 from actr_peer.protocol.session.budget import Account
+from actr_peer.protocol.session.deadlines import Deadline, Deadlines
 from actr_peer.protocol.session.frames import (
     DATA_HEAD_BYTES,
     FIRST_REPLY_LANE,
@@ -45,6 +46,7 @@ them all at once."""
 FRAME_COST = 400
 """Bytes of a frame's own that a sender keeps beside its payload, about."""
 
+ACK = Deadline.ACK
 LATENCY = PayloadType.STREAM_LATENCY_FIRST
 ALL_RELIABLE = 0b110111
 """The reliable lanes as bits."""
@@ -63,13 +65,12 @@ class Lanes:
         senders: Of the reliable lanes of payload types, by these, and then of the reply lanes:
             see :func:`slot`.
         receivers: Likewise.
-        ack_due: When word must go out on every wire; inf: nothing to say.
         is_ack_urgent: So much has come that word should go out in this turn.
         was_repeated: Something came twice: word got lost, so say it on every wire.
     """
 
     __slots__ = (
-        "_account", "_by_rank", "_parked_bytes", "ack_due", "is_ack_urgent", "latency_receiver",
+        "_account", "_by_rank", "_deadlines", "_parked_bytes", "is_ack_urgent", "latency_receiver",
         "latency_sender", "receivers", "senders", "was_repeated",
     )  # fmt: skip
 
@@ -79,8 +80,11 @@ class Lanes:
         sender: type[Sender],
         receiver: type[Receiver],
         account: Account,
+        deadlines: Deadlines,
     ) -> None:
         self._account = account
+        self._deadlines = deadlines
+        """Of the session: word that must go out, and messages that become too old."""
         self._parked_bytes = 0
         self.senders = [sender() for _ in RELIABLE_LANES]
         self.senders += [sender(REPLY_FLAG) for _ in RPC_LANES]
@@ -92,15 +96,16 @@ class Lanes:
             receiver(lane, max_message_bytes=max_message_bytes, waits=False, is_reply=True)
             for lane in RPC_LANES
         ]
-        self.latency_sender = LatencySender(lifetime=TRAFFIC[LATENCY].lifetime or inf)
-        self.latency_receiver = LatencyReceiver(LATENCY, max_message_bytes=max_message_bytes)
+        self.latency_sender = LatencySender(deadlines, lifetime=TRAFFIC[LATENCY].lifetime or inf)
+        self.latency_receiver = LatencyReceiver(
+            LATENCY, deadlines, max_message_bytes=max_message_bytes
+        )
         self._by_rank: list[tuple[PayloadType, AnySender]] = []
         """The sender next in turn first; a lane's replies stand beside it."""
         for lane in sorted(BYTE_LANES, key=lambda lane: TRAFFIC[lane].rank):
             if lane in RPC_LANES:
                 self._by_rank.append((lane, self.reply_sender(lane)))
             self._by_rank.append((lane, self.sender(lane)))
-        self.ack_due = inf
         self.is_ack_urgent = False
         self.was_repeated = False
 
@@ -178,8 +183,8 @@ class Lanes:
             self._recount(receiver)
 
     def _weigh(self, receiver: Receiver) -> None:
-        if receiver.ack_at < self.ack_due:
-            self.ack_due = receiver.ack_at
+        if receiver.ack_at < self._deadlines.at[ACK]:
+            self._deadlines.set(ACK, receiver.ack_at)
         if receiver.pending >= ACK_EVERY:
             self.is_ack_urgent = True
         if receiver.was_repeated:
@@ -220,14 +225,16 @@ class Lanes:
         if held > HELD_BYTES:
             raise LimitError("bytes held for one remote", limit=HELD_BYTES, asked=held)
 
-    def acknowledge(self, lane: PayloadType, number: int, now: float) -> None:
-        """The upper layer has stored the message delivered with ``number``."""
+    def acknowledge(self, lane: PayloadType, number: int, now: float) -> bool:
+        """The upper layer has stored the message delivered with ``number``; return whether to
+        send word of it now."""
         receiver = self.receivers[lane]
         receiver.acknowledge(number, now)
         if receiver.has_news:
             self._weigh(receiver)
         if receiver.is_heavy:
             self._recount(receiver)
+        return self.is_ack_urgent
 
     def on_ack(self, ack: Ack, now: float) -> Outgoing | None:
         """Take an ACK; return a frame whose round trip it measures, if it does."""
@@ -259,7 +266,7 @@ class Lanes:
         for receiver in self.receivers:
             receiver.restart()
         self.latency_receiver.restart()
-        self.ack_due = inf
+        self._deadlines.clear(ACK)
         self.is_ack_urgent = self.was_repeated = False
         self._count()
         return last
@@ -280,7 +287,7 @@ class Lanes:
                 receiver.told()
                 acks.append(encode_ack(receiver.ack()))
         self.is_ack_urgent = False
-        self.ack_due = inf
+        self._deadlines.clear(ACK)
         return acks
 
     def take_news(self) -> int:
@@ -291,7 +298,7 @@ class Lanes:
                 receiver.told()
                 lanes |= 1 << receiver.lane
         self.is_ack_urgent = False
-        self.ack_due = inf
+        self._deadlines.clear(ACK)
         return lanes
 
     def acks_of(self, lanes: int) -> list[bytes]:
@@ -353,21 +360,32 @@ class Lanes:
 
     # Time
 
-    def tick(self, now: float, timings: Mapping[int, Timing]) -> tuple[list[int], float]:
-        """Queue what is overdue, drop what is too old.
+    def expire(self, now: float) -> float:
+        """Drop what is too old; return when to call again."""
+        self.latency_sender.expire(now)
+        self.latency_receiver.expire(now)
+        return min(self.latency_sender.due(), self.latency_receiver.due(now))
+
+    def recount(self) -> None:
+        """See what is held for the far side, if anything is.
+
+        Raises:
+            LimitError: If it is more than one remote may have.
+        """
+        if self._account.held_bytes:
+            self._count()
+
+    def send_again(self, now: float, timings: Mapping[int, Timing]) -> tuple[list[int], float]:
+        """Queue what is overdue.
 
         Returns:
             The lanes to ASK about on every usable wire, and when to call again.
         """
-        self.latency_sender.expire(now)
-        self.latency_receiver.expire(now)
-        if self._account.held_bytes:
-            self._count()
         asks = []
-        due = inf if self.latency_receiver.is_empty else now + 1.0
+        due = inf
         for sender, receiver in zip(self.senders, self.receivers, strict=True):
             sender.repeat_overdue(now, timings)
             if timings and sender.ask(now):
                 asks.append(receiver.lane)
             due = min(due, sender.due(timings))
-        return asks, min(due, self.latency_sender.due())
+        return asks, due

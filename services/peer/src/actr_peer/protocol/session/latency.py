@@ -10,6 +10,7 @@ from collections import deque
 from math import inf
 
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.session.deadlines import Deadline, Deadlines
 from actr_peer.protocol.session.fragments import Reassembler, cut
 from actr_peer.protocol.session.frames import FRAGMENT_BYTES, Data
 from actr_peer.protocol.session.receiver import Delivery
@@ -19,6 +20,9 @@ MAX_QUEUED = 256
 """Messages that wait before sending; one more drops the oldest."""
 WINDOW = 1024
 """Newest sequence numbers among which a repeated one is known."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks at unfinished messages."""
+EXPIRY = Deadline.EXPIRY
 _ALL = (1 << WINDOW) - 1
 
 
@@ -26,16 +30,20 @@ class LatencySender:
     """Messages on their way out, none older than their life.
 
     Args:
+        deadlines: Of the session: it sets ``EXPIRY`` there.
         lifetime: Seconds after which a message is not worth sending.
         max_queued: Messages that wait.
     """
 
     __slots__ = (
-        "_current", "_queue", "dropped", "held_bytes", "lifetime", "max_queued", "messages",
-        "next_seq", "sent",
+        "_current", "_deadlines", "_queue", "dropped", "held_bytes", "lifetime", "max_queued",
+        "messages", "next_seq", "sent",
     )  # fmt: skip
 
-    def __init__(self, *, lifetime: float, max_queued: int = MAX_QUEUED) -> None:
+    def __init__(
+        self, deadlines: Deadlines, *, lifetime: float, max_queued: int = MAX_QUEUED
+    ) -> None:
+        self._deadlines = deadlines
         self.lifetime = lifetime
         self.max_queued = max_queued
         self.next_seq = 0
@@ -67,6 +75,7 @@ class LatencySender:
         self._queue.append((message, now))
         if len(self._queue) > self.max_queued:
             self._drop_oldest()
+        self._deadlines.hasten(EXPIRY, self.due())
 
     def has_work(self, wire: int, *, is_active: bool) -> bool:
         """Whether :meth:`take` may give a frame for this wire."""
@@ -138,13 +147,19 @@ class LatencyReceiver:
     """Messages on their way in: in any order, each at most once.
 
     Args:
+        deadlines: Of the session: it sets ``EXPIRY`` there.
         max_message_bytes: Bytes held for unfinished messages.
     """
 
-    __slots__ = ("_mask", "_newest", "_parts", "duplicates", "messages", "payload_type")
+    __slots__ = (
+        "_deadlines", "_mask", "_newest", "_parts", "duplicates", "messages", "payload_type",
+    )  # fmt: skip
 
-    def __init__(self, payload_type: PayloadType, *, max_message_bytes: int) -> None:
+    def __init__(
+        self, payload_type: PayloadType, deadlines: Deadlines, *, max_message_bytes: int
+    ) -> None:
         self.payload_type = payload_type
+        self._deadlines = deadlines
         self.messages = 0
         """Messages delivered."""
         self.duplicates = 0
@@ -190,7 +205,9 @@ class LatencyReceiver:
         message: bytes | None = frame.payload
         if frame.parts > 1:
             message = self._parts.add(frame, now)
-        if message is not None:
+        if message is None:
+            self._deadlines.hasten(EXPIRY, self.due(now))
+        else:
             self.messages += 1
             out.append((self.payload_type, message, frame.seq - frame.part))
 
@@ -205,6 +222,10 @@ class LatencyReceiver:
             return True
         self._mask |= bit
         return False
+
+    def due(self, now: float) -> float:
+        """When to look at unfinished messages again; inf if there is none."""
+        return inf if self._parts.is_empty else now + LOOK_EVERY
 
     def expire(self, now: float) -> None:
         """Forget unfinished messages that are too old."""

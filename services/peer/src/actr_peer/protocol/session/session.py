@@ -11,23 +11,23 @@ Wires are known by their ids: what an unknown or replaced one says is not heard.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from types import MappingProxyType
 from typing import ClassVar
 
 from actr_peer.errors import RemoteProtocolError
-from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType, WireKind
+from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, WireKind
 from actr_peer.protocol.session import frames
 from actr_peer.protocol.session.budget import Budget
+from actr_peer.protocol.session.deadlines import Deadline, Deadlines
 from actr_peer.protocol.session.frames import Ack, ByeReason, Data, Frame, Hello, Reply
-from actr_peer.protocol.session.lanes import ALL_RELIABLE, AnySender, Lanes
+from actr_peer.protocol.session.lanes import ALL_RELIABLE, Lanes
 from actr_peer.protocol.session.receiver import Delivery, Receiver
 from actr_peer.protocol.session.sender import Sender
 from actr_peer.protocol.session.wires.ends import (
     CONTROL,
     HELLO_EVERY,
-    PULSE,
     RTO_MIN,
     Changed,
     Choice,
@@ -43,6 +43,10 @@ MAX_ACKS = 32
 """In one wire message; a peer has no use for more than one of each lane."""
 MAX_RETIRED = 16
 """Incarnations of the far side remembered as gone."""
+TICK = 0.001
+"""Seconds from one look at a deadline to the next at least."""
+
+HELLO, HEARTBEAT, ACK, RETRANSMIT, EXPIRY = Deadline
 
 
 class Session:
@@ -71,46 +75,37 @@ class Session:
         self.remote_incarnation = 0
         """Of the far side; 0 until it is known."""
         self.remote_max_bytes = MAX_MESSAGE_BYTES
-        self.due = inf
-        """When :meth:`tick` is next needed; it may be early, never late."""
+        self.deadlines = Deadlines()
         self.news: deque[News] = deque()
         self.ends: dict[int, End] = {}
         """Open wires by id."""
         self._choice = Choice(self.ends, prefer)
         self.account = (budget or Budget()).open()
         """What is held here for the far side, as the process counts it."""
-        self.lanes = Lanes(max_message_bytes, self.SENDER, self.RECEIVER, self.account)
+        self.lanes = Lanes(
+            max_message_bytes, self.SENDER, self.RECEIVER, self.account, self.deadlines
+        )
         self._retired: deque[int] = deque(maxlen=MAX_RETIRED)
         self._opened = 0
         self._adopted_on = 0
         """Number, in order of opening, of the wire that told of the present far side."""
 
     @property
+    def due(self) -> float:
+        """When :meth:`tick` is next needed."""
+        return self.deadlines.next
+
+    @property
     def active(self) -> End | None:
         """The wire that new frames take."""
         return self._choice.active
-
-    def accept(self, sender: AnySender, message: bytes, now: float) -> None:
-        """Take a message for one lane, whatever its window says."""
-        sender.accept(message, now)
-        if sender is self.lanes.latency_sender and sender.due() < self.due:
-            self.due = sender.due()
-
-    def acknowledge(self, lane: PayloadType, number: int, now: float) -> bool:
-        """The upper layer has stored a message; return whether to send word of it now."""
-        lanes = self.lanes
-        lanes.acknowledge(lane, number, now)
-        if lanes.ack_due < self.due:
-            self.due = lanes.ack_due
-        return lanes.is_ack_urgent
 
     # Wires
 
     def open(self, wire: int, kind: WireKind, now: float, *, was_dialled: bool) -> None:
         """A wire is open; its first message is the HELLO."""
         self._opened += 1
-        end = self.ends[wire] = End(wire, kind, now, was_dialled=was_dialled)
-        end.order = self._opened
+        end = self.ends[wire] = End(wire, kind, now, was_dialled=was_dialled, order=self._opened)
         self._send_hello(end, now)
 
     def close(self, wire: int) -> None:
@@ -118,8 +113,7 @@ class Session:
         end = self.ends.pop(wire, None)
         if end is None:
             return
-        if end.parked_bytes:
-            self.lanes.park(-end.parked_bytes)
+        self.lanes.park(-end.parked_bytes)
         self._choice.drop(end)
         self.lanes.wire_lost(wire)
         self._choose()
@@ -134,11 +128,11 @@ class Session:
         if end is not None:
             is_last = reason is ByeReason.CLOSED and end.is_greeted
             acks = self.lanes.acks_of(ALL_RELIABLE if is_last else 0)
-            end.control.append((CONTROL, b"".join(acks) + frames.encode_bye(reason)))
+            end.say(b"".join(acks) + frames.encode_bye(reason))
 
     def _choose(self) -> None:
         self._choice.again()
-        self.due = -inf  # what waits to be sent again may have another way now
+        self.deadlines.set(RETRANSMIT, -inf)  # what waits for it may have another way now
 
     def doubt(self, wire: int, now: float) -> None:
         """Something says that this wire may be dead: any other one is better until it answers."""
@@ -146,6 +140,7 @@ class Session:
         if end is not None and end.is_greeted:
             before = end.state
             end.heart.doubt(now)
+            self.deadlines.hasten(HEARTBEAT, end.heart.due)
             self._note(end, before)
 
     # In
@@ -197,10 +192,8 @@ class Session:
         if lanes.was_repeated:
             lanes.was_repeated = False
             self._owe(lanes.take_news())
-        if lanes.ack_due < self.due:
-            self.due = lanes.ack_due
-        if out and end.heart.busy(now) and end.heart.due < self.due:
-            self.due = end.heart.due
+        if out and end.heart.busy(now):
+            self.deadlines.hasten(HEARTBEAT, end.heart.due)
 
     def _on_ack(self, ack: Ack, now: float) -> None:
         sample = self.lanes.on_ack(ack, now)
@@ -257,15 +250,11 @@ class Session:
     # Greeting
 
     def _send_hello(self, end: End, now: float) -> None:
-        hello = Hello(
-            self.incarnation,
-            self.remote_incarnation,
-            self.lanes.received,
-            self.max_message_bytes,
-        )
-        end.control.append((CONTROL, frames.encode_hello(hello)))
+        known, received = self.remote_incarnation, self.lanes.received
+        hello = Hello(self.incarnation, known, received, self.max_message_bytes)
+        end.say(frames.encode_hello(hello))
         end.hello_at = now + HELLO_EVERY
-        self.due = min(self.due, end.hello_at)
+        self.deadlines.hasten(HELLO, end.hello_at)
 
     def _greet(self, end: End, hello: Hello, now: float) -> None:
         if hello.incarnation != self.remote_incarnation:
@@ -284,6 +273,7 @@ class Session:
         self.remote_max_bytes = hello.max_message_bytes
         before = end.state
         end.greet(now)
+        self.deadlines.hasten(HEARTBEAT, end.heart.due)
         end.owed = ALL_RELIABLE
         self._note(end, before)
 
@@ -301,16 +291,11 @@ class Session:
         for other in tuple(self.ends.values()):
             if other.is_greeted:  # the others' own HELLO will tell whose they are
                 self._refuse(other)
-        last = self.lanes.restart()
-        self.news.append(Restarted(MappingProxyType(last)))
+        self.news.append(Restarted(MappingProxyType(self.lanes.restart())))
 
     def renew(self, incarnation: int) -> None:
         """The far side has forgotten the session, and said before what it had taken: begin
-        another one with the rest of what has been accepted here.
-
-        Args:
-            incarnation: Of this end from now on.
-        """
+        another one, of this incarnation, with the rest of what has been accepted here."""
         self.incarnation = incarnation
         self._retired.append(self.remote_incarnation)
         self.remote_incarnation = 0
@@ -334,7 +319,7 @@ class Session:
         if end is None:
             return None
         if end.control or end.owed or end.pong is not None:
-            return self._take_control(end)
+            return end.take_control(self.lanes)
         if not end.is_greeted:
             return None
         choice = self._choice
@@ -343,7 +328,7 @@ class Session:
             packed = self.lanes.pack(wire, now, is_active=is_active, is_brisk=is_brisk)
             if packed is not None:
                 lane, parts = packed
-                if is_active and self.lanes.ack_due != inf:
+                if is_active and self.deadlines.at[ACK] != inf:
                     parts += self.lanes.acks()
                 self._sent(end, now)
                 return lane, b"".join(parts)
@@ -352,20 +337,12 @@ class Session:
             return (CONTROL, b"".join(acks)) if acks else None
         return None
 
-    def _take_control(self, end: End) -> tuple[int, bytes]:
-        if end.control:
-            return end.control.popleft()
-        if end.pong is not None:
-            pong, end.pong = end.pong, None
-            return PULSE, frames.encode_pong(pong)
-        owed, end.owed = end.owed, 0
-        return CONTROL, b"".join(self.lanes.acks_of(owed))
-
     def _sent(self, end: End, now: float) -> None:
-        if now + RTO_MIN < self.due:
-            self.due = now + RTO_MIN
-        if end.heart.busy(now) and end.heart.due < self.due:
-            self.due = end.heart.due
+        deadlines = self.deadlines
+        if now + RTO_MIN < deadlines.at[RETRANSMIT]:
+            deadlines.set(RETRANSMIT, now + RTO_MIN)
+        if end.heart.busy(now):
+            deadlines.hasten(HEARTBEAT, end.heart.due)
 
     def _owe(self, lanes: int) -> None:
         """Every wire is to carry acknowledgements of these lanes, given as bits."""
@@ -376,25 +353,48 @@ class Session:
     # Time
 
     def tick(self, now: float) -> None:
-        """Do what time asks for, and set ``due`` anew. Look at ``news``, then :meth:`take`."""
-        due = min((self._tick_end(end, now) for end in tuple(self.ends.values())), default=inf)
-        lanes = self.lanes
-        if lanes.ack_due <= now:
-            self._owe(lanes.take_news())
-        timings = self._choice.timings(now)
-        asks, lanes_due = lanes.tick(now, timings)
-        for wire in timings if asks else ():
-            self.ends[wire].control.append((CONTROL, b"".join(map(frames.encode_ask, asks))))
-        self.due = max(min(due, lanes.ack_due, lanes_due), now + 0.001)
+        """Do what time asks for. Look at ``news``, then :meth:`take`."""
+        for name in self.deadlines.take(now):
+            self.deadlines.hasten(name, max(self.ON_TIME[name](self, now), now + TICK))
+        self.lanes.recount()
 
-    def _tick_end(self, end: End, now: float) -> float:
-        before = end.state
-        if not end.is_heard and end.hello_at <= now:
-            self._send_hello(end, now)
-        number = end.pulse(now)
-        if number is not None:
-            end.control.append((PULSE, frames.encode_ping(number)))
-            if end.heart.missed:
+    def _greet_again(self, now: float) -> float:
+        unheard = [end for end in self.ends.values() if not end.is_heard]
+        for end in unheard:
+            before = end.state
+            if end.hello_at <= now:
+                self._send_hello(end, now)
+            end.judge(now)
+            self._note(end, before)
+        return min((end.hello_due for end in unheard), default=inf)
+
+    def _ping(self, now: float) -> float:
+        greeted = [end for end in self.ends.values() if end.is_greeted]
+        for end in greeted:
+            before = end.state
+            if end.ping(now) and end.heart.missed:
                 self._choice.brisk_again()
-        self._note(end, before)
-        return end.due
+            self._note(end, before)
+        # Round trips measured since then say anew when frames are overdue.
+        self.deadlines.hasten(RETRANSMIT, now)
+        return min((end.heart.due for end in greeted), default=inf)
+
+    def _say_news(self, now: float) -> float:
+        self._owe(self.lanes.take_news())
+        return inf
+
+    def _send_again(self, now: float) -> float:
+        timings = self._choice.timings(now)
+        asks, due = self.lanes.send_again(now, timings)
+        for wire in timings if asks else ():
+            self.ends[wire].say(b"".join(map(frames.encode_ask, asks)))
+        return due
+
+    ON_TIME: ClassVar[dict[Deadline, Callable[[Session, float], float]]] = {
+        HELLO: _greet_again,
+        HEARTBEAT: _ping,
+        ACK: _say_news,
+        RETRANSMIT: _send_again,
+        EXPIRY: lambda self, now: self.lanes.expire(now),
+    }
+    """What each deadline asks for; each says when it is needed again, inf: not by itself."""

@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol.payload import PayloadType, WireKind
-from actr_peer.protocol.session.frames import ByeReason
+from actr_peer.protocol.session.frames import ByeReason, encode_ping, encode_pong
+from actr_peer.protocol.session.lanes import Lanes
 from actr_peer.protocol.session.sender import Timing
 from actr_peer.protocol.session.wires.heartbeat import FAILED_AFTER, Heartbeat
 from actr_peer.protocol.session.wires.policy import WireState, WireView, best
@@ -53,12 +54,14 @@ class End:
         "was_dialled",
     )  # fmt: skip
 
-    def __init__(self, wire: int, kind: WireKind, now: float, *, was_dialled: bool) -> None:
+    def __init__(
+        self, wire: int, kind: WireKind, now: float, *, was_dialled: bool, order: int = 0
+    ) -> None:
         self.id = wire
         self.kind = kind
         self.was_dialled = was_dialled
         self.opened_at = now
-        self.order = 0
+        self.order = order
         """Among all wires of the session, in order of opening."""
         self.heart = Heartbeat(now)
         self.is_greeted = False
@@ -94,13 +97,6 @@ class End:
     def is_sound(self) -> bool:
         """Whether it is usable and answers every ping."""
         return self.is_greeted and self.state is WireState.READY and not self.heart.missed
-
-    @property
-    def due(self) -> float:
-        """When this wire next needs a HELLO or a PING."""
-        if not self.is_greeted:
-            return self.hello_at
-        return self.heart.due if self.is_heard else min(self.heart.due, self.hello_at)
 
     def park(self, channel: int, data: bytes) -> int:
         """Keep what came before the HELLO, within bounds; returns how many bytes that took."""
@@ -140,13 +136,38 @@ class End:
         self.is_greeted = True
         self.heart = Heartbeat(now)
 
-    def pulse(self, now: float) -> int | None:
-        """The number of the ping to send now, if any; a far side that never greets has failed."""
-        if self.is_greeted:
-            return self.heart.ping(now)
-        if now - self.opened_at >= FAILED_AFTER:
+    def judge(self, now: float) -> None:
+        """A far side that never greets has failed."""
+        if not self.is_greeted and now - self.opened_at >= FAILED_AFTER:
             self.heart.state = WireState.FAILED
-        return None
+
+    @property
+    def hello_due(self) -> float:
+        """When HELLO is sent again or :meth:`judge` has something to say, seconds."""
+        if self.is_greeted or self.state is WireState.FAILED:
+            return self.hello_at
+        return min(self.hello_at, self.opened_at + FAILED_AFTER)
+
+    def say(self, frames: bytes) -> None:
+        """Send this before all else here."""
+        self.control.append((CONTROL, frames))
+
+    def ping(self, now: float) -> bool:
+        """Send a PING if it is time; return whether it was."""
+        number = self.heart.ping(now)
+        if number is not None:
+            self.control.append((PULSE, encode_ping(number)))
+        return number is not None
+
+    def take_control(self, lanes: Lanes) -> tuple[int, bytes]:
+        """The next of what goes before all else here, as channel and data; there is some."""
+        if self.control:
+            return self.control.popleft()
+        if self.pong is not None:
+            pong, self.pong = self.pong, None
+            return PULSE, encode_pong(pong)
+        owed, self.owed = self.owed, 0
+        return CONTROL, b"".join(lanes.acks_of(owed))
 
     def timing(self, now: float) -> Timing:
         """When frames sent here are overdue.

@@ -18,7 +18,7 @@ from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session.wires.policy import WireView, superfluous
 
 MAX_TRIES = 3
-"""Dials in a row that come to nothing before a kind is left alone."""
+"""Dials in a row before a kind is left alone."""
 FIRST_DELAY = 1.0
 LAST_DELAY = 10.0
 """Seconds between two tries, and a fifth more or less: who failed together comes back apart."""
@@ -163,8 +163,6 @@ class Slots:
         self.was_ready = False
         """Whether any wire has ever been greeted."""
         self.is_closed = False
-
-    # What to do
 
     def dials(self, now: float) -> list[WireKind]:
         """What to dial now, and is being dialled after this."""
