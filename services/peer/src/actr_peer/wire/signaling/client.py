@@ -250,7 +250,7 @@ class SignalingClient:
         """Leave: others see it within a second. Final; harmless when called again."""
         await self._upkeep.leave()
 
-    # Of the upkeep (upkeep.py, Client)
+    # Of the upkeep and its connections (upkeep.py, Client)
 
     def session(self, local_host: str) -> ClientSession:
         return ClientSession(self._registration(local_host), self._secret, self._subscriptions)
@@ -258,15 +258,16 @@ class SignalingClient:
     def told(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
         """Tell who wants to know; a failure there costs what it was told, not the connection."""
         try:
-            self._tell(body)
+            if isinstance(body, messages.Relayed):
+                self._relayed(body.source, body.negotiate)
+            else:
+                self._learn(body)
         except Exception:
             self.contained["told"] += 1
             log.exception("contained failure: signaling told %s", type(body).__name__)
 
-    def _tell(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
+    def _learn(self, body: PresenceEvent | messages.Snapshot) -> None:
         match body:
-            case messages.Relayed(source, _, negotiate):
-                self._relayed(source, negotiate)
             case PresenceEvent(_, presence):
                 wanted = self._subscriptions.keys() & {"", presence.id.actr_type}
                 if wanted and self._view.apply(body):

@@ -6,6 +6,7 @@ import logging
 import secrets
 from asyncio import Future, TimerHandle, get_running_loop, sleep, wait
 from collections import Counter
+from collections.abc import Callable
 from time import perf_counter
 from typing import Protocol, cast
 from urllib.parse import urlsplit
@@ -51,11 +52,10 @@ _dice = secrets.SystemRandom()
 
 
 class Listener(Protocol):
-    """Who owns the connection hears from it here."""
+    """Who uses the session hears from it here, straight from whatever connection there is."""
 
-    def enrolled(self, connection: Connection) -> None: ...
-
-    def told(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None: ...
+    def told(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
+        """What the service says that nobody asked for."""
 
     def freshened(self, ice_servers: tuple[IceServer, ...]) -> None: ...
 
@@ -100,18 +100,26 @@ class Connection:
 
     Args:
         name: For tasks and logs.
+        enrolled: Told when the registration stands.
 
     Attributes:
         was_enrolled: Whether the registration stood once.
     """
 
     def __init__(
-        self, name: str, socket: ClientConnection, session: ClientSession, listener: Listener
+        self,
+        name: str,
+        socket: ClientConnection,
+        session: ClientSession,
+        listener: Listener,
+        *,
+        enrolled: Callable[[Connection], None],
     ) -> None:
         self.was_enrolled = False
         self._socket = socket
         self._session = session
         self._listener = listener
+        self._enrolled = enrolled
         self._loop = get_running_loop()
         self._tasks = Tasks(name)
         self._waiting: dict[int, Future[messages.Body]] = {}
@@ -212,7 +220,7 @@ class Connection:
                 self._timer.cancel()
                 self.was_enrolled = True
                 self._listener.freshened(effect.ice_servers)
-                self._listener.enrolled(self)
+                self._enrolled(self)
                 beat = self._beat(effect.heartbeat)
                 self._tasks.start("heartbeat", beat, failed=self._failed)
             case Freshened(ice_servers):

@@ -30,11 +30,10 @@ from actr_peer.errors import (
 )
 from actr_peer.protocol.backoff import Backoff
 from actr_peer.protocol.signaling import messages
-from actr_peer.protocol.signaling.presence import Load, PresenceEvent, SignalingState
+from actr_peer.protocol.signaling.presence import SignalingState
 from actr_peer.protocol.signaling.session import ClientSession, Ending, Final, Lost
-from actr_peer.protocol.webrtc.negotiation import IceServer
 from actr_peer.tasks import Tasks
-from actr_peer.wire.signaling.connection import Connection, open_socket
+from actr_peer.wire.signaling.connection import Connection, Listener, open_socket
 
 log = logging.getLogger(__name__)
 
@@ -44,18 +43,11 @@ REFUSED_SECONDS = 30.0
 _dice = secrets.SystemRandom()
 
 
-class Client(Protocol):
-    """Who uses the upkeep."""
+class Client(Listener, Protocol):
+    """Who uses the upkeep; what is told goes past it, from the connection to the client."""
 
     def session(self, local_host: str) -> ClientSession:
         """A new session, for a new connection, which leaves this machine by ``local_host``."""
-
-    def told(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
-        """What the service says that nobody asked for."""
-
-    def freshened(self, ice_servers: tuple[IceServer, ...]) -> None: ...
-
-    def load(self) -> Load: ...
 
     def state_changed(self, state: SignalingState) -> None: ...
 
@@ -158,24 +150,6 @@ class Upkeep:
             why = f"no answer of the signaling service within {seconds:g} s"
             raise UnreachableError(what, why) from exc
 
-    # Of the connection (connection.py, Listener)
-
-    def enrolled(self, connection: Connection) -> None:
-        if self._final is None:
-            self.live = connection
-            self._was_registered = True
-            self._settled.set()
-            self._move(SignalingState.REGISTERED)
-
-    def told(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
-        self._client.told(body)
-
-    def freshened(self, ice_servers: tuple[IceServer, ...]) -> None:
-        self._client.freshened(ice_servers)
-
-    def load(self) -> Load:
-        return self._client.load()
-
     # The loop
 
     async def _run(self) -> None:
@@ -212,11 +186,18 @@ class Upkeep:
         except (OSError, EOFError, WebSocketException, ValueError) as exc:
             return Lost(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__), False
         session = self._client.session(str(socket.local_address[0]))
-        connection = Connection("signaling", socket, session, self)
+        connection = Connection("signaling", socket, session, self._client, enrolled=self._enrolled)
         try:
             return await connection.run(), connection.was_enrolled
         finally:
             self.contained.update(connection.contained)
+
+    def _enrolled(self, connection: Connection) -> None:
+        if self._final is None:
+            self.live = connection
+            self._was_registered = True
+            self._settled.set()
+            self._move(SignalingState.REGISTERED)
 
     def _lose(self) -> None:
         self.live = None
