@@ -8,11 +8,11 @@ there to the sink with no queue and no task. What each event means in each phase
 from __future__ import annotations
 
 import asyncio
-from asyncio import TimerHandle, get_running_loop
+from asyncio import get_running_loop
 from collections.abc import Callable, Mapping
 from typing import NoReturn, Protocol
 
-from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from actr_peer.errors import (
     BrokenError,
@@ -37,9 +37,9 @@ from actr_peer.protocol.websocket.lane_frames import (
 from actr_peer.protocol.wire_life import CLEAN, WEBSOCKET, Act, Event, Phase, Verdict, WireLife
 from actr_peer.wire.base import CHANNELS, WireSink, next_wire_id
 from actr_peer.wire.parking import Parking, blame_sink
+from actr_peer.wire.websocket.closing import Closing
 
 HANDSHAKE_SECONDS = 5.0
-CLOSE_SECONDS = 2.0
 # Measured on loopback: 1.2 GB/s of 16 KiB messages, as with four times as much; an urgent message
 # behind them takes 0.6 ms (p99). On 10 Mbit/s this and the kernel's share are 50 ms.
 HIGH_WATER_BYTES = 32 * 1024
@@ -107,7 +107,7 @@ class WebSocketWire(WSListener):
         self._parking = Parking()
         self._odd = frames.OddFrames()
         self._ping: bytes | None = None
-        self._timer: TimerHandle | None = None
+        self._closing = Closing(self._overdue)
         self._gone = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -161,7 +161,7 @@ class WebSocketWire(WSListener):
             if self._transport is not None:
                 await self._gone.wait()
         except BaseException:
-            self._drop()
+            self._closing.drop()
             raise
 
     def abort(self) -> None:
@@ -172,6 +172,7 @@ class WebSocketWire(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        self._closing.connected(transport)
         self._take(Event.CONNECTED)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -190,7 +191,7 @@ class WebSocketWire(WSListener):
         sent = transport.close_handshake and transport.close_handshake.sent
         said = f"{sent.code.value} {sent.reason}".rstrip() if sent else ""
         self._take(Event.LOST, verdicts.lost(self._life.phase, self._remote, said))
-        self._stop_timer()
+        self._closing.disconnected()
         self._gone.set()
         self._owner.gone(self)
 
@@ -291,7 +292,7 @@ class WebSocketWire(WSListener):
         """Give the place up: who waits for it has waited long enough."""
         if self._life.phase is Phase.GREETING:
             self._overdue()
-            self._drop()
+            self._closing.drop()
 
     # What the life says
 
@@ -304,13 +305,13 @@ class WebSocketWire(WSListener):
         self._owner.connected(self)
         tcp = self._transport.underlying_transport
         tcp.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
-        self._wait(HANDSHAKE_SECONDS)
+        self._closing.wait(HANDSHAKE_SECONDS)
         if self._hello:
             self._send_step(self._hello)
 
     def _admit(self) -> None:
         assert self._transport is not None
-        self._stop_timer()
+        self._closing.stop_waiting()
         # Until there is a sink the far side waits; only what was read already is parked.
         self._transport.underlying_transport.pause_reading()
         self._owner.settled(self, None)
@@ -320,30 +321,8 @@ class WebSocketWire(WSListener):
         self._owner.settled(self, error)
 
     def _say(self) -> None:
-        assert self._transport is not None
-        verdict = self._life.verdict
-        # 123 bytes are left for the reason in a control frame (RFC 6455, 5.5).
-        reason = verdict.reason.encode()[:120].decode(errors="ignore").encode()
-        self._transport.send_close(WSCloseCode(verdict.code), reason)
-        tcp = self._transport.underlying_transport
-        tcp.resume_reading()
-        self.is_deaf = verdict.is_far_fault
-        if self.is_deaf and tcp.can_write_eof():
-            tcp.write_eof()
-        self._wait(CLOSE_SECONDS)
-
-    def _answer(self) -> None:
-        assert self._transport is not None
-        self._transport.send_close(WSCloseCode.OK)
-
-    def _hang_up(self) -> None:
-        assert self._transport is not None
-        self._transport.disconnect()
-        self._wait(CLOSE_SECONDS)
-
-    def _drop(self) -> None:
-        if self._transport is not None:
-            self._transport.disconnect(graceful=False)
+        self.is_deaf = self._life.verdict.is_far_fault
+        self._closing.say(self._life.verdict)
 
     def _tell(self) -> None:
         self._parking.closed(self, self._life.verdict.error)
@@ -351,17 +330,8 @@ class WebSocketWire(WSListener):
     def _tell_soon(self) -> None:
         self._loop.call_soon(self._tell)
 
-    def _wait(self, seconds: float) -> None:
-        self._stop_timer()
-        self._timer = self._loop.call_later(seconds, self._overdue)
-
     def _overdue(self) -> None:
         self._take(Event.OVERDUE, verdicts.too_slow(HANDSHAKE_SECONDS))
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 ACTS: Mapping[Act, Callable[[WebSocketWire], None]] = {
@@ -369,9 +339,9 @@ ACTS: Mapping[Act, Callable[[WebSocketWire], None]] = {
     Act.ADMIT: WebSocketWire._admit,
     Act.SETTLE: WebSocketWire._settle,
     Act.SAY: WebSocketWire._say,
-    Act.ANSWER: WebSocketWire._answer,
-    Act.HANG_UP: WebSocketWire._hang_up,
-    Act.DROP: WebSocketWire._drop,
+    Act.ANSWER: lambda wire: wire._closing.answer(),
+    Act.HANG_UP: lambda wire: wire._closing.hang_up(),
+    Act.DROP: lambda wire: wire._closing.drop(),
     Act.TELL: WebSocketWire._tell,
     Act.TELL_SOON: WebSocketWire._tell_soon,
 }
