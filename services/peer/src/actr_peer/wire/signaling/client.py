@@ -28,7 +28,7 @@ from actr_peer.protocol.signaling.presence import (
 )
 from actr_peer.protocol.signaling.session import ClientSession, undelivered
 from actr_peer.protocol.webrtc.negotiation import IceServer, NegotiateMessage
-from actr_peer.wire.signaling.upkeep import Upkeep
+from actr_peer.wire.signaling.upkeep import StateSink, Upkeep
 from actr_peer.wire.tcp import is_websocket_url
 
 log = logging.getLogger(__name__)
@@ -39,16 +39,11 @@ MAX_RECENT = 1024
 MAX_FOUND = 256
 
 
-class SignalingSink(Protocol):
+class SignalingSink(StateSink, Protocol):
     """Who uses signaling hears from it here, in calls on the loop. Raising is a bug."""
 
     def presence(self, event: PresenceEvent) -> None:
         """An actor of a type subscribed to came, changed or left."""
-
-    def state_changed(self, state: SignalingState) -> None: ...
-
-    def replaced(self) -> None:
-        """A newer process has this identity; the client has stopped for good."""
 
 
 class SignalingClient:
@@ -92,7 +87,7 @@ class SignalingClient:
         self._sink = sink
         self._load = load
         self._start_timeout = start_timeout
-        self._upkeep = Upkeep(url, self)
+        self._upkeep = Upkeep(url, self, sink)
         self._subscriptions: dict[str, None] = {}
         self._subscribing: Counter[str] = Counter()
         """How many wait for the snapshot of a type: the last of them that fails ends it."""
@@ -286,12 +281,6 @@ class SignalingClient:
 
     def load(self) -> Load:
         return self._load()
-
-    def state_changed(self, state: SignalingState) -> None:
-        self._sink.state_changed(state)
-
-    def replaced(self) -> None:
-        self._sink.replaced()
 
     def _remember(self, found: Iterable[Presence]) -> None:
         for presence in found:

@@ -49,10 +49,14 @@ class Client(Listener, Protocol):
     def session(self, local_host: str) -> ClientSession:
         """A new session, for a new connection, which leaves this machine by ``local_host``."""
 
+
+class StateSink(Protocol):
+    """Who hears how the registration stands, in calls on the loop. Raising is a bug."""
+
     def state_changed(self, state: SignalingState) -> None: ...
 
     def replaced(self) -> None:
-        """A newer process has the identity that was registered here."""
+        """A newer process has the identity that was registered here: this has stopped for good."""
 
 
 class Upkeep:
@@ -60,15 +64,16 @@ class Upkeep:
 
     Args:
         url: ``ws://`` or ``wss://``; the name may stand for several replicas.
-        client: Makes sessions and hears of everything.
+        client: Makes sessions, and hears what the service says.
     """
 
-    def __init__(self, url: str, client: Client) -> None:
+    def __init__(self, url: str, client: Client, sink: StateSink) -> None:
         self.state = SignalingState.CONNECTING
         self.live: Connection | None = None
         """The connection on which the registration stands."""
         self._url = url
         self._client = client
+        self._sink = sink
         self._tasks = Tasks("signaling")
         self._final: PeerError | None = None
         self._settled = Event()
@@ -212,12 +217,12 @@ class Upkeep:
         if self._was_registered:
             log.error("signaling has ended: %s", error)
             if is_replaced:
-                self._client.replaced()
+                self._sink.replaced()
 
     def _move(self, state: SignalingState) -> None:
         if state is not self.state:
             self.state = state
-            self._client.state_changed(state)
+            self._sink.state_changed(state)
 
     async def _connection(self) -> Connection:
         """Wait for a connection on which this actor is registered."""
