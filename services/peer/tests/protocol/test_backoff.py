@@ -26,3 +26,10 @@ def test_the_wait_grows_to_its_bound_and_never_over(
     assert waits[0] <= first
     backoff.succeeded()
     assert backoff.failed(1.0) <= first
+
+
+def test_the_dice_choose_between_half_of_the_wait_and_all_of_it() -> None:
+    backoff = Backoff(first=1.0, most=5.0)
+    assert [backoff.failed(dice) for dice in (0.0, 1.0, 0.5)] == [0.5, 2.0, 3.0]
+    backoff.succeeded()
+    assert backoff.failed(1.0) == 1.0

@@ -183,3 +183,42 @@ def test_distance_wraps() -> None:
 )
 def test_key_frames_are_known_by_their_bytes(codec: str, data: bytes, expected: bool) -> None:
     assert is_keyframe(codec, data) is expected
+
+
+def test_a_packet_that_comes_again_or_from_before_changes_nothing() -> None:
+    assembler = Assembler()
+    first, second, third = packets([[b"a", b"b", b"c"]], start=7)
+    feed(assembler, first)
+    feed(assembler, third)
+    for again in (first, third):
+        assert feed(assembler, again) == []
+    assert feed(assembler, second) == [Whole(b"abc", 0, 7, 9)]
+
+
+def test_late_packets_of_a_frame_that_was_given_up_are_dropped() -> None:
+    assembler = Assembler()
+    spoiled, last = packets([[b"a", b"b", b"c", b"d"], [b"e"]])[:4], (4, 3000, b"e", True)
+    feed(assembler, spoiled[0])
+    feed(assembler, spoiled[2])
+    assembler.expire(now=0.0)
+    assert assembler.expire(now=1e9) == []
+    assert feed(assembler, spoiled[3]) == []
+    assert assembler.held_bytes == 0
+    assert feed(assembler, last) == [Whole(b"e", 3000, 4, 4)]
+
+
+def test_a_hole_too_large_to_ask_for_is_not_asked_for() -> None:
+    missing = Missing()
+    missing.add(0, now=0.0)
+    assert missing.add(2, now=0.0)
+    assert missing.add(2 + MAX_MISSING + 1, now=0.0)
+    assert len(missing) == 0
+
+
+def test_the_oldest_that_are_missing_are_given_up_for_newer_ones() -> None:
+    missing = Missing()
+    missing.add(0, now=0.0)
+    missing.add(MAX_MISSING, now=0.0)
+    missing.add(MAX_MISSING + 10, now=0.0)
+    assert len(missing) == MAX_MISSING
+    assert missing.due(now=0.0)[0] == 9

@@ -88,3 +88,13 @@ def test_bounds_and_marks_hold_whatever_is_made_and_done(
             assert owed.low_water(name, number + 1) == min(open_, default=number + 1)
             assert len(open_) <= 5
         assert len(owed) == len(model) <= 9
+
+
+def test_calls_of_an_earlier_run_alone_leave_no_mark_behind() -> None:
+    owed = Owed()
+    owed.add("a", 1, 1, is_earlier=True)
+    owed.add("a", 2, 1, is_earlier=True)
+    assert owed.done(1) == "a"
+    assert owed.low_water("a", 9) == 9
+    owed.add("a", 9, 1)
+    assert owed.low_water("a", 10) == 9

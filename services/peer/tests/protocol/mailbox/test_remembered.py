@@ -232,3 +232,23 @@ def test_a_caller_with_ever_new_store_ids_forgets_its_own_marks_only() -> None:
     assert {sender for sender, _ in memory.evicted} == {"many"}
     assert not memory.is_stale(("many", 0), 1)
     assert memory.is_stale(("many", 2 * MAX_HORIZONS - 1), 1)
+
+
+def test_a_caller_that_was_heard_a_moment_ago_is_not_noted_again() -> None:
+    memory = Remembered(seconds=1000, max_count=LOTS)
+    memory.add_durable(durable(1), now=0)
+    memory.add_durable(durable(1, ("b", 1)), now=0)
+    memory.hear(CALLER, now=0.001)
+    memory.hear(("nobody", 1), now=0.001)
+    memory.hear(("b", 1), now=900)
+    assert memory.make_room("c", now=1000.5) == []
+
+
+def test_a_mark_rises_and_never_falls() -> None:
+    memory = Remembered(seconds=10, max_count=LOTS)
+    for number in range(1, 6):
+        memory.add_durable(durable(number), now=0)
+    assert numbers(memory.raise_low(CALLER, 2)) == [1]
+    assert numbers(memory.raise_low(CALLER, 4)) == [2, 3]
+    assert memory.raise_low(CALLER, 3) is None
+    assert [memory.is_stale(CALLER, number) for number in (3, 4)] == [True, False]

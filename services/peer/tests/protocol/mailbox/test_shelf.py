@@ -72,3 +72,14 @@ def test_every_bound_holds_and_nothing_is_counted_twice(steps: list[tuple[str, i
         assert sum(sizes.values()) <= 160 // STRANGERS_SHARE
         assert shelf.bytes == sum(s for _, s in kept.values()) <= 160
         assert len(shelf) == len(kept)
+
+
+def test_a_sender_is_known_as_long_as_one_of_its_letters_is_here() -> None:
+    shelf = Shelf(1000)
+    shelf.add_stranger(1, 6, "a")
+    shelf.add_stranger(2, 6, "a")
+    shelf.forget(1)
+    assert (shelf.bytes, len(shelf)) == (6, 1)
+    shelf.forget(2)
+    shelf.forget(2)
+    assert (shelf.bytes, len(shelf)) == (0, 0)

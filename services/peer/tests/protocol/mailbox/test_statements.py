@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actr_peer.errors import LimitError, LocalProtocolError
+from actr_peer.protocol.mailbox import statements
 from actr_peer.protocol.mailbox.statements import MAX_PARAMETERS, check_parameters, check_statement
 
 
@@ -81,3 +82,14 @@ def test_values_at_the_bounds_are_taken() -> None:
 def test_a_statement_that_is_no_text_is_refused(sql: str) -> None:
     with pytest.raises(LocalProtocolError, match="NUL or half"):
         check_statement(sql)
+
+
+@pytest.mark.parametrize("value", ["123", b"123"])
+def test_a_value_longer_than_sqlite_takes_is_refused(
+    value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "MAX_VALUE_BYTES", 3)
+    check_parameters((value,))
+    monkeypatch.setattr(statements, "MAX_VALUE_BYTES", 2)
+    with pytest.raises(LimitError, match="bytes of a parameter"):
+        check_parameters((value,))

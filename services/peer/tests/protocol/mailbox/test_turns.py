@@ -169,3 +169,11 @@ def test_every_item_runs_once_and_no_rule_is_broken(
                 if item.conflict_key == key and item.is_signal == is_signal
             ]
             assert order == sorted(order)
+
+
+def test_signals_alone_run_in_their_order_however_many_they_are() -> None:
+    turns: Turns[Item] = Turns(max_concurrent=20)
+    items = [Item(f"s{n}", str(n), is_signal=True) for n in range(MAX_SIGNALS_IN_ROW + 2)]
+    for item in items:
+        turns.add(item)
+    assert take_all(turns) == items

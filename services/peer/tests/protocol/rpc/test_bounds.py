@@ -214,3 +214,12 @@ def test_a_chunk_that_breaks_a_rule_is_known_by_its_channel() -> None:
     assert channel_of(pb.StreamChunk(channel_id="c").SerializeToString()) == ("c", 0)
     assert channel_of(pb.StreamChunk(channel_id=ID + "x").SerializeToString()) is None
     assert channel_of(b"\x0a\x01\xff") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("é", True), ("", True), ("\ud800", False), (b"x", False), (7, False)]
+)
+def test_text_that_can_be_sent_is_text_without_half_a_surrogate_pair(
+    value: object, expected: bool
+) -> None:
+    assert bounds.is_utf8(value) is expected

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
+from google.protobuf.any_pb2 import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -180,3 +181,25 @@ def test_the_end_of_a_stream_is_said_whatever_a_handler_raised(error: CallError)
     chunk = decode_chunk(encode_end("c", 3, error))
     assert chunk.kind is Kind.ERROR
     assert chunk.error is not None
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\xff", "undecodable"),
+        (pb.RpcEnvelope(request_id="r", direction=9).SerializeToString(), "direction 9"),  # type: ignore[arg-type]
+    ],
+    ids=["noise", "a direction that nobody knows"],
+)
+def test_what_is_no_envelope_is_refused(data: bytes, why: str):
+    with pytest.raises(RemoteProtocolError, match=why):
+        decode_envelope(data)
+
+
+def test_the_details_of_an_error_arrive():
+    detail = pb.RpcError(code=3, message="inner")
+    packed = Any()
+    packed.Pack(detail)
+    error = CallError(Code.ABORTED, "no", details=(packed.SerializeToString(),))
+    [arrived] = decode_envelope(encode_error("r1", error)).error.details
+    assert Any.FromString(arrived) == packed

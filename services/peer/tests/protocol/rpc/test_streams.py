@@ -311,3 +311,45 @@ def test_two_halves_never_stand_still_and_hold_a_bounded_number_of_bytes(
         assert len(joined.reader.held) <= WINDOW
     assert joined.taken == list(range(len(sizes)))
     assert (joined.writer.state, joined.reader.state) == (State.ENDED, State.ENDED)
+
+
+@pytest.mark.parametrize("half", [WritingHalf(FIRST, is_metered=True), reading()])
+def test_a_half_fails_once(half: WritingHalf | ReadingHalf):
+    first, second = BrokenError("first"), BrokenError("second")
+    assert half.fail(first)
+    assert not half.fail(second)
+    assert half.error is first
+
+
+def test_who_listens_when_it_is_over_is_granted_nothing():
+    half = ReadingHalf(is_metered=True)
+    half.fail(ABORTED)
+    half.listen()
+    assert half.state in OVER
+    half.receive(item(0))
+    assert list(half.held) == []
+
+
+def test_an_end_after_the_end_changes_nothing():
+    half = reading()
+    half.receive(end(0))
+    assert half.state is State.ENDED
+    half.receive(end(0))
+    assert half.state is State.ENDED
+
+
+def test_a_half_without_a_meter_is_never_due_a_grant():
+    half = reading(is_metered=False)
+    for number in range(WINDOW):
+        half.receive(item(number))
+        half.take()
+    assert half.due() is None
+
+
+def test_giving_up_drops_what_is_held_and_keeps_the_newest_error():
+    half, first, second = reading(), BrokenError("first"), BrokenError("second")
+    half.receive(item(0))
+    half.give_up(first)
+    assert (list(half.held), half.held_bytes, half.error) == ([], 0, first)
+    half.give_up(second)
+    assert half.error is second

@@ -81,3 +81,46 @@ def test_whatever_a_long_message_holds_is_read_or_refused(tail: bytes) -> None:
         for at in range(0, len(data), 7):
             with contextlib.suppress(RemoteProtocolError):
                 exhaust(messages.decode_long(data[:at] + tail + data[at:]))
+
+
+def listing_of(*fields: bytes) -> bytes:
+    """A snapshot of these fields as they are."""
+    body = b"".join(fields)
+    assert len(body) < 128
+    return bytes([6 << 3 | 2, len(body)]) + body
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (listing_of(bytes([3 << 3 | 2, 2]) + b"\xff\xff"), "actor that cannot be decoded"),
+        (listing_of(bytes([3 << 3 | 5]) + b"abcd"), "field of kind 5"),
+        (listing_of(bytes([3 << 3 | 2, 100]) + b"short"), "cut short"),
+        (listing_of(bytes([3 << 3 | 2])), "cut short"),
+        (listing_of()[:-1], "cut short"),
+        (listing_of() + listing_of(), "lists no actors"),
+    ],
+    ids=[
+        "an actor that is none",
+        "a field of a kind that is none",
+        "a field longer than the message",
+        "a field without a length",
+        "a message that ends in its head",
+        "two listings",
+    ],
+)
+def test_a_listing_that_is_malformed_is_refused(data: bytes, why: str) -> None:
+    with pytest.raises(RemoteProtocolError, match=why):
+        exhaust(listing.read_listing(data))
+
+
+def test_a_field_of_a_later_version_is_passed_over() -> None:
+    data = listing_of(bytes([1 << 3 | 2, 2]) + b"a\xff", bytes([9 << 3, 5]), bytes([2 << 3, 7]))
+    found = exhaust(listing.read_listing(data))
+    assert (found.actr_type, found.version, found.present) == ("a\ufffd", 7, ())
+
+
+def test_an_actor_without_a_usable_id_is_passed_over() -> None:
+    actors = [pb.Presence(epoch=1), presence(epoch=2)]
+    data = listings(actors, 1)[0].SerializeToString()
+    assert [one.epoch for one in exhaust(listing.read_listing(data)).present] == [2]

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.signaling import presence
 from actr_peer.protocol.signaling.presence import (
     Change,
     Load,
@@ -127,3 +129,13 @@ def test_an_epoch_never_goes_back_while_an_actor_is_there(events: list[PresenceE
             assert after.epoch >= before.epoch
         if not is_news:
             assert after == before
+
+
+def test_of_those_that_left_the_last_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "MAX_LEFT", 1)
+    view = PresenceView()
+    view.reset("", 10, [ROOM, CHAT])
+    for number, one in enumerate((ROOM, CHAT)):
+        assert view.apply(PresenceEvent(Change.LEAVE, one, 20 + number))
+    late = [replace(one, epoch=one.epoch - 1) for one in (ROOM, CHAT)]
+    assert [view.apply(PresenceEvent(Change.JOIN, one, 30)) for one in late] == [True, False]

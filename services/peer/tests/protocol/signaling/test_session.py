@@ -26,6 +26,7 @@ from actr_peer.protocol.signaling.session import (
     Send,
     State,
     Told,
+    undelivered,
 )
 from actr_peer.protocol.webrtc.negotiation import Bye, IceServer, NegotiateMessage, Offer
 
@@ -303,3 +304,26 @@ def test_any_service_at_all_leaves_a_known_state_and_bounded_requests(
         answered += [effect.number for effect in effects if isinstance(effect, Answered)]
     assert len(answered) == len(set(answered)), "an answer was given twice"
     assert session.state in State
+
+
+def test_a_service_that_takes_too_little_for_the_greeting_is_refused() -> None:
+    session = ClientSession(REGISTRATION, None)
+    hello = pb.ServerHello(nonce=b"n", server_id="s", max_message_bytes=1)
+    with pytest.raises(RemoteProtocolError, match="takes too little"):
+        say(session, pb.ServerMessage(hello=hello))
+
+
+@pytest.mark.parametrize("reason", messages.WhyUndelivered)
+def test_every_reason_why_a_relay_did_not_arrive_has_its_words(
+    reason: messages.WhyUndelivered,
+) -> None:
+    assert str(BOB) in str(undelivered(BOB, reason))
+
+
+@pytest.mark.parametrize("field", ["nonce", "server_id"])
+def test_a_greeting_with_a_field_that_is_too_long_is_refused(field: str) -> None:
+    text = "n" * (messages.MAX_TEXT + 1)
+    value = text.encode() if field == "nonce" else text
+    hello = pb.ServerHello(**{field: value})  # type: ignore[arg-type]
+    with pytest.raises(RemoteProtocolError, match="too long"):
+        say(ClientSession(REGISTRATION, None), pb.ServerMessage(hello=hello))

@@ -224,3 +224,18 @@ def test_private_networks_are_reached_unless_the_rule_says_no(host: str) -> None
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "64:ff9b::192.0.2.1", "1.1.1.1"])
 def test_public_addresses_are_always_reached(host: str) -> None:
     assert AddressRule(allow_private=False).admits(host)
+
+
+def test_one_connection_has_a_bound_of_its_own_before_it_is_known() -> None:
+    early: EarlyCandidates[str] = EarlyCandidates()
+    for number in range(MAX_TRICKLED + 3):
+        early.keep("a", Candidate(text(port=1000 + number)))
+    assert (len(early), early.dropped) == (MAX_TRICKLED + 1, 2)
+    assert len(early.take("a")) == MAX_TRICKLED + 1
+    assert len(early) == 0
+
+
+def test_with_no_more_to_come_a_candidate_is_empty_and_is_let_through() -> None:
+    inbox = CandidateInbox(STRICT)
+    assert inbox.described() == []
+    assert inbox.receive(Candidate("")) == [Candidate("")]

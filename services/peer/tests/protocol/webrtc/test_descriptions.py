@@ -216,3 +216,22 @@ def _hold(shown: str, wrong: str) -> None:
         for section in description.sections
     ]
     assert all(each == transports[0] for each in transports), "one transport for all"
+
+
+def test_a_section_says_which_way_it_goes_and_whose_track_it_is_or_the_default() -> None:
+    plain = Section("audio", 9, "UDP/TLS/RTP/SAVPF", "111", ())
+    assert (plain.direction, plain.msid) == ("sendrecv", "")
+    said = Section(
+        "audio", 9, "UDP/TLS/RTP/SAVPF", "111", ("a=recvonly", "a=msid:stream track", "a=msid:x")
+    )
+    assert (said.direction, said.msid) == ("recvonly", "track")
+    assert Section("audio", 9, "", "", ("a=msid: track",)).msid == ""
+
+
+def test_a_name_for_a_refused_section_is_one_that_nobody_has() -> None:
+    first = "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:refused1\r\n"
+    taken = PLAIN.replace("BUNDLE 0", "BUNDLE refused1").replace("a=mid:0", "a=mid:refused1")
+    offer = offered(replaced(taken, 1, first), everything)
+    mids = [section.mid for section in sections(offer.shown)]
+    assert len(set(mids)) == len(mids)
+    assert "refused1-" in mids

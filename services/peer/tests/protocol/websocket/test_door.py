@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actr_peer.protocol.websocket import door
 from actr_peer.protocol.websocket.door import HURRY, PATIENCE, Door, Sparing, origin
 
 
@@ -107,3 +108,15 @@ def test_of_many_alike_one_is_let_through_with_the_number_of_the_others() -> Non
     assert [sparing.take(now) for now in (0.0, 1.0, 9.9)] == [0, None, None]
     assert sparing.take(10.0) == 2
     assert sparing.take(21.0) == 0
+
+
+def test_of_known_origins_the_one_that_proved_itself_longest_ago_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(door, "MAX_KNOWN", 1)
+    place = Door(places=2, share=1, reserve=1)
+    for host in ("a", "b"):
+        assert place.admit((host, 0), host, 0.0)[0]
+        place.proved((host, 0))
+    assert place.admit("stranger", "c", 0.0)[0]
+    assert [place.admit(host, host, 0.0)[0] for host in ("a", "b")] == [False, True]

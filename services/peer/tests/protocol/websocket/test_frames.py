@@ -86,3 +86,7 @@ def test_a_close_with_a_code_that_may_be_sent_is_taken(code: int) -> None:
 def test_a_close_with_any_other_code_breaks_the_standard(code: int) -> None:
     with pytest.raises(FramingError, match=str(code)):
         take(OddFrames(), Opcode.CLOSE, code.to_bytes(2, "big"))
+
+
+def test_a_message_in_one_frame_is_whole() -> None:
+    assert take(OddFrames(), Opcode.BINARY, b"all of it") == Whole(b"all of it")

@@ -205,3 +205,17 @@ def test_an_answer_that_does_not_upgrade_as_asked_is_a_violation(head: bytes) ->
 
 def test_the_plain_request_is_one_that_is_taken() -> None:
     assert judge(plain_request(KEY).removesuffix(b"\r\n\r\n")) == Accept(KEY)
+
+
+def test_a_head_comes_in_any_pieces_and_says_what_follows_it() -> None:
+    head = Head()
+    assert head.feed(request() + b"\r\n\r") is None
+    assert len(head) == len(request()) + 3
+    assert head.feed(b"\nrest") == (request(), b"rest")
+
+
+@pytest.mark.parametrize("version", ["HTTPS/1.1", "HTTP/one", "SIP/2.0"])
+def test_a_request_of_another_protocol_is_refused(version: str) -> None:
+    refusal = judge(request(first=f"GET /v1/wire {version}"))
+    assert isinstance(refusal, Refusal)
+    assert str(refusal) == "400 not a request of HTTP"

@@ -1,0 +1,34 @@
+"""One item of a stream or word about it: what is refused on the way out, and on the way in."""
+
+from __future__ import annotations
+
+import pytest
+
+from actr import envelope_pb2 as pb
+from actr_peer.errors import LimitError, LocalProtocolError, RemoteProtocolError
+from actr_peer.protocol.rpc.bounds import MAX_ID_CHARS
+from actr_peer.protocol.rpc.chunks import check_channel_id, decode_chunk
+
+
+def test_the_name_of_a_channel_is_text_of_bounded_length() -> None:
+    check_channel_id("c" * MAX_ID_CHARS)
+    check_channel_id("é")
+    for name in ("", "c" * (MAX_ID_CHARS + 1)):
+        with pytest.raises(LimitError, match="channel id"):
+            check_channel_id(name)
+    with pytest.raises(LocalProtocolError, match="UTF-8"):
+        check_channel_id("\ud800")
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"\xff", "undecodable"),
+        (pb.StreamChunk().SerializeToString(), "0 characters"),
+        (pb.StreamChunk(channel_id="c" * 65).SerializeToString(), "65 characters"),
+    ],
+    ids=["noise", "no channel", "a long name"],
+)
+def test_what_is_no_chunk_is_refused(data: bytes, why: str) -> None:
+    with pytest.raises(RemoteProtocolError, match=why):
+        decode_chunk(data)
