@@ -12,6 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "proto" / "vectors").glob("*.json"))
 PAGES = (*(ROOT / "docs").glob("protocol*.md"), *(ROOT / "docs/protocol").glob("*.md"))
+EXAMPLES = {
+    "protocol.md": r"^(?:[^`|\n]*?)\s{2,}((?:[0-9a-f]{2,}[ ]?)+)$",
+    "protocol/envelopes.md": r"^\S.*?\s{2,}([0-9a-f]{8,})$",
+    "protocol/streams.md": r"^\S.*?\s{2,}([0-9a-f]{8,})$",
+}
+"""Lines of a page that end in bytes."""
 HEX = re.compile(r"(?:[0-9a-f]{2})*")
 HEX_NAMES = {"hex", "message", "mac", "proof", "welcome", "secret", "nonce"}
 
@@ -48,3 +54,15 @@ def test_each_group_is_read_by_the_services_that_it_names(file: Path) -> None:
 def test_each_file_is_named_by_a_page_of_the_protocol(file: Path) -> None:
     pages = (*PAGES, ROOT / "docs" / "signaling.md")
     assert any(f"proto/vectors/{file.name}" in page.read_text("utf-8") for page in pages)
+
+
+@pytest.mark.parametrize("page", EXAMPLES)
+def test_the_bytes_on_a_page_are_a_vector_s(page: str) -> None:
+    held = "".join(file.read_text("utf-8") for file in FILES)
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    examples = re.findall(EXAMPLES[page], text, re.MULTILINE)
+    assert len(examples) > 6
+    for example in examples:
+        data = example.replace(" ", "")
+        inner = data[10:] if data.startswith("ff000000") else data  # a step, without its frame
+        assert f'"{inner}"' in held, example
