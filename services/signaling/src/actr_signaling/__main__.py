@@ -18,10 +18,9 @@ from pathlib import Path
 
 import structlog
 
-from actr_signaling import settings as config
 from actr_signaling.errors import ConfigError
 from actr_signaling.logs import Gate
-from actr_signaling.settings import Settings
+from actr_signaling.settings import Settings, load
 from actr_signaling.web.server import Replica, run
 
 EXIT_CONFIG = 2
@@ -31,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one replica until a signal; return the exit status."""
     options = _arguments(arguments)
     try:
-        settings = config.load()
+        settings = load()
         _set_up_logging(settings)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(settings, _announcer(options)))

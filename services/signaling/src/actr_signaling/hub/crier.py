@@ -16,9 +16,10 @@ import structlog
 
 from actr_signaling.errors import Close
 from actr_signaling.hub.peers import Peer
-from actr_signaling.protocol.client import json_form, replies
+from actr_signaling.protocol import json_form
+from actr_signaling.protocol.client import replies
 from actr_signaling.protocol.client.session import State
-from actr_signaling.protocol.presence.telling import Pending
+from actr_signaling.protocol.presence.untold import Untold
 from actr_signaling.protocol.presence.view import Moved, Told
 
 log = structlog.get_logger()
@@ -63,14 +64,14 @@ class Crier:
     """
 
     def __init__(self, hearers: Callable[[Moved], list[Peer]]) -> None:
-        self.pending = Pending()
+        self.pending = Untold()
         """What no watcher is told yet."""
         self._hearers_of = hearers
         self._news: _News | None = None
         """That is just being told, to those in ``_left``, the last first."""
         self._left: list[Peer] = []
         self._skipped: set[Peer] = set()
-        self._slow: dict[Peer, Pending] = {}
+        self._slow: dict[Peer, Untold] = {}
         """What those who are slow were not told."""
         self._missed = 0
         """Changes in it."""
@@ -152,7 +153,7 @@ class Crier:
             self._news.tell(peer)
 
     def _miss(self, peer: Peer, moved: Moved) -> None:
-        missed = self._slow.setdefault(peer, Pending())
+        missed = self._slow.setdefault(peer, Untold())
         before = len(missed)
         missed.add(moved)
         self._missed += len(missed) - before

@@ -23,7 +23,7 @@ from actr_signaling.ledger.base import Ledger
 from actr_signaling.protocol.client import effects, replies
 from actr_signaling.protocol.presence.changes import Put, Removed
 from actr_signaling.protocol.presence.records import Entry
-from actr_signaling.protocol.presence.view import Presence, Reason
+from actr_signaling.protocol.presence.view import PresenceView, Reason
 from actr_signaling.protocol.relay.parcels import Parcel
 from actr_signaling.protocol.relay.routing import Undelivered
 
@@ -49,7 +49,7 @@ class Hub:
         grace: float = GRACE,
     ) -> None:
         self.server_id = server_id
-        self.presence = Presence()
+        self.presence = PresenceView()
         self.is_draining = False
         self.peers: dict[str, Peer] = {}
         """By session id: every open connection."""

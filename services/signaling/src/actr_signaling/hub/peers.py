@@ -10,7 +10,7 @@ from actr_signaling.ledger.base import Ledger
 from actr_signaling.protocol.client.effects import Effects
 from actr_signaling.protocol.client.session import Session
 from actr_signaling.protocol.presence.records import Entry
-from actr_signaling.protocol.presence.view import Presence
+from actr_signaling.protocol.presence.view import PresenceView
 
 
 class Peer(Protocol):
@@ -50,7 +50,7 @@ class Board(Protocol):
     """What the hub's parts see of it."""
 
     server_id: str
-    presence: Presence
+    presence: PresenceView
     is_draining: bool
 
     @property

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 
 from actr_signaling.hub.crier import Crier
 from actr_signaling.hub.peers import Peer
-from actr_signaling.protocol.client import json_form, replies
-from actr_signaling.protocol.client.messages import Discover
-from actr_signaling.protocol.presence.discovery import rank
+from actr_signaling.protocol import json_form
+from actr_signaling.protocol.client import replies
+from actr_signaling.protocol.presence.discovery import Query, rank
 from actr_signaling.protocol.presence.records import Entry
-from actr_signaling.protocol.presence.telling import Pending
-from actr_signaling.protocol.presence.view import Moved, Presence
+from actr_signaling.protocol.presence.untold import Untold
+from actr_signaling.protocol.presence.view import Moved, PresenceView
 
 MAX_SNAPSHOTS = 64
 """Bodies kept for who asks next."""
@@ -23,7 +23,7 @@ MAX_SNAPSHOTS = 64
 class Watchers:
     """Subscriptions of this replica's connections; owned by the hub, read from its view."""
 
-    def __init__(self, presence: Presence) -> None:
+    def __init__(self, presence: PresenceView) -> None:
         self._presence = presence
         self._watchers: dict[tuple[str, str], dict[Peer, None]] = {}
         """By realm and type; an empty type watches all."""
@@ -67,7 +67,7 @@ class Watchers:
         """Tell one that was slow what it has missed, as far as it reads."""
         self._crier.catch_up(peer)
 
-    def search(self, peer: Peer, query: Discover, reply_to: int) -> None:
+    def search(self, peer: Peer, query: Query, reply_to: int) -> None:
         realm = _realm(peer)
         if query.id is not None:
             entry = self._presence.find(query.id.text)
@@ -130,7 +130,7 @@ class Watchers:
         return self._as_told(pending, members, realm, actr_type)
 
     def _as_told(
-        self, pending: Pending, members: Iterable[Entry], realm: str, actr_type: str
+        self, pending: Untold, members: Iterable[Entry], realm: str, actr_type: str
     ) -> Iterator[Entry]:
         for entry in members:
             if entry.text not in pending:

@@ -18,18 +18,18 @@ from fastapi import Depends, FastAPI, Response, WebSocket
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
-from actr_signaling import settings as config
 from actr_signaling.errors import Close
 from actr_signaling.hub.hub import Hub
 from actr_signaling.hub.ice import IceServers
 from actr_signaling.ledger.memory import MemoryLedger
-from actr_signaling.ledger.redis.ledger import SharedLedger
-from actr_signaling.protocol.client import json_form, replies
+from actr_signaling.ledger.redis.ledger import RedisLedger
+from actr_signaling.protocol import json_form
+from actr_signaling.protocol.client import replies
 from actr_signaling.protocol.client.limits import Terms
 from actr_signaling.protocol.client.messages import MAX_MESSAGE_BYTES
 from actr_signaling.protocol.client.proofs import NONCE_BYTES
 from actr_signaling.protocol.client.session import Challenge, Session
-from actr_signaling.settings import Settings
+from actr_signaling.settings import PREFIX, Settings, read_realm_secrets, read_secret
 from actr_signaling.web.connection import Connection
 from actr_signaling.web.websocket import SCOPE_KEY, Socket
 
@@ -70,7 +70,7 @@ class Service:
         )
         secret = b""
         if settings.turn_secret_file is not None:
-            secret = config.read_secret(settings.turn_secret_file, "TURN_SECRET_FILE")
+            secret = read_secret(settings.turn_secret_file, "TURN_SECRET_FILE")
         ice = IceServers(settings.turn_urls, secret=secret, ttl=settings.turn_ttl)
         self.hub = Hub(
             server_id=server_id, ice=ice, heartbeat=self._heartbeat, grace=settings.grace
@@ -79,11 +79,11 @@ class Service:
         self.ledger = self._make_ledger()
         self.hub.attach(self.ledger)
 
-    def _make_ledger(self) -> MemoryLedger | SharedLedger:
+    def _make_ledger(self) -> MemoryLedger | RedisLedger:
         settings = self.settings
         if not settings.redis_url:
             return MemoryLedger(self.hub, wall_clock=lambda: time.time_ns() // 1000)
-        return SharedLedger(
+        return RedisLedger(
             self.hub,
             url=settings.redis_url,
             replica=self.server_id,
@@ -116,7 +116,7 @@ def build_app(settings: Settings) -> FastAPI:
         if service.secret_of is None:
             log.warning(
                 "DEVELOPMENT MODE: no realm secret, anyone may register as any actor",
-                fix=f"set {config.PREFIX}REALM_SECRET_FILE",
+                fix=f"set {PREFIX}REALM_SECRET_FILE",
             )
         async with service.ledger:
             yield
@@ -237,10 +237,10 @@ def _is_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:
 def _secret_lookup(settings: Settings) -> Callable[[str], bytes | None] | None:
     realms: dict[str, bytes] = {}
     if settings.realm_secrets_dir is not None:
-        realms = config.read_realm_secrets(settings.realm_secrets_dir)
+        realms = read_realm_secrets(settings.realm_secrets_dir)
     common: bytes | None = None
     if settings.realm_secret_file is not None:
-        common = config.read_secret(settings.realm_secret_file, "REALM_SECRET_FILE")
+        common = read_secret(settings.realm_secret_file, "REALM_SECRET_FILE")
     if common is None and settings.realm_secrets_dir is None:
         return None
     return lambda realm: realms.get(realm, common)

@@ -10,7 +10,8 @@ from google.protobuf.message import DecodeError
 from actr import signaling_pb2
 from actr_signaling.errors import Close, RefusedError, SignalingError
 from actr_signaling.hub.hub import Hub
-from actr_signaling.protocol.client import json_form, messages, replies
+from actr_signaling.protocol import json_form
+from actr_signaling.protocol.client import messages, replies
 from actr_signaling.protocol.client.session import Session, State
 from actr_signaling.protocol.presence.records import Entry
 from actr_signaling.web.websocket import Socket

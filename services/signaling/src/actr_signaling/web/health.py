@@ -10,8 +10,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from actr_signaling import settings as config
 from actr_signaling.errors import ConfigError
+from actr_signaling.settings import load
 
 TIMEOUT = 3.0
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Ask ``/readyz``, or the path given; return the exit status."""
     path = (arguments if arguments is not None else sys.argv[1:]) or ["/readyz"]
     try:
-        settings = config.load()
+        settings = load()
     except ConfigError as exc:
         print(exc, file=sys.stderr)  # noqa: T201
         return 1

@@ -193,7 +193,7 @@ def test_a_query_out_of_bounds_is_refused_alone(query: pb.Discover) -> None:
 def test_a_query_finds_at_most_its_limit(asked: int, given: int) -> None:
     message = read(discover=pb.Discover(service="a.B", limit=asked))
     assert isinstance(message, messages.Discover)
-    assert message.limit == given
+    assert message.query.limit == given
 
 
 def test_subscriptions_take_a_type_or_nothing() -> None:

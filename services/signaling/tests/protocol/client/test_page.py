@@ -13,7 +13,7 @@ from actr_signaling.ledger.redis import outbox
 from actr_signaling.protocol.client import messages, replies
 from actr_signaling.protocol.client.limits import Terms
 from actr_signaling.protocol.client.proofs import proof
-from actr_signaling.protocol.relay import pending as relays
+from actr_signaling.protocol.relay.pending import MAX_PENDING
 from actr_signaling.protocol.relay.routing import Undelivered
 from actr_signaling.protocol.websocket import frames
 from actr_signaling.settings import Settings
@@ -112,6 +112,6 @@ def test_the_bounds_are_those_of_the_code() -> None:
         Terms().greeting_frames,
         messages.MAX_JSON_VALUES,
         crier.MAX_MISSED,
-        relays.MAX_PENDING,
+        MAX_PENDING,
         outbox.MAX_WAITING_BYTES,
     ]

@@ -23,6 +23,7 @@ from actr_signaling.protocol.client.effects import Effects, End, Forward, Renew,
 from actr_signaling.protocol.client.limits import Terms
 from actr_signaling.protocol.client.proofs import proof
 from actr_signaling.protocol.client.session import Challenge, Session, State
+from actr_signaling.protocol.presence.discovery import Query
 from actr_signaling.protocol.presence.records import Load, Registration
 from signaling_kit.client import actor
 
@@ -35,7 +36,7 @@ MESSAGES: tuple[messages.Message, ...] = (
     messages.Heartbeat(Load(3, 0.5)),
     messages.Subscribe("acme:b"),
     messages.Unsubscribe("acme:b"),
-    messages.Discover("acme:b", "", "", "", 16),
+    messages.Discover(Query("acme:b", "", "", "", 16)),
     messages.Relay(actor("b"), b""),
     messages.Unregister(),
 )

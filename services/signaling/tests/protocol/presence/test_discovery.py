@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from actr_signaling.protocol.client.messages import Discover
-from actr_signaling.protocol.presence.discovery import rank
+from actr_signaling.protocol.presence.discovery import Query, rank
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
 from signaling_kit.client import actor
 
@@ -20,7 +19,7 @@ def room(instance: int, load: Load | None = None, fingerprint: str = "aa") -> En
     )
 
 
-def query(**fields: object) -> Discover:
+def query(**fields: object) -> Query:
     asked: dict[str, object] = {
         "actr_type": "",
         "service": SERVICE,
@@ -28,7 +27,7 @@ def query(**fields: object) -> Discover:
         "stickiness": "",
         "limit": 16,
     }
-    return Discover(**{**asked, **fields})  # type: ignore[arg-type]
+    return Query(**{**asked, **fields})  # type: ignore[arg-type]
 
 
 def instances(found: list[Entry]) -> list[str]:

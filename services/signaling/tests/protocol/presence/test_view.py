@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
-from actr_signaling.protocol.presence.view import Kind, Moved, Presence, Reason, Told
+from actr_signaling.protocol.presence.view import Kind, Moved, PresenceView, Reason, Told
 from signaling_kit.client import actor
 
 
@@ -27,17 +27,17 @@ def kinds(moves: Sequence[Moved]) -> list[str]:
     return [item.kind.name for item in told(moves)]
 
 
-def ids(presence: Presence, realm: str = "default", **by: str) -> set[str]:
+def ids(presence: PresenceView, realm: str = "default", **by: str) -> set[str]:
     return {one.text for one in presence.members(realm, **by)}
 
 
 def test_a_new_entry_joins() -> None:
-    (joined,) = told(Presence().put(entry(), 10))
+    (joined,) = told(PresenceView().put(entry(), 10))
     assert joined == Told(Kind.JOIN, entry(), 10, frozenset({"default"}))
 
 
 def test_the_same_entry_again_is_not_told() -> None:
-    presence = Presence()
+    presence = PresenceView()
     presence.put(entry(), 10)
     assert presence.put(entry(), 12) == []
     assert presence.version == 12
@@ -65,13 +65,13 @@ def test_the_same_entry_again_is_not_told() -> None:
     ],
 )
 def test_a_change_is_told_as_what_it_means(changed: Entry, expected: list[str]) -> None:
-    presence = Presence()
+    presence = PresenceView()
     presence.put(entry(), 10)
     assert kinds(presence.put(changed, 12)) == expected
 
 
 def test_the_end_of_a_replaced_start_comes_before_the_new_one() -> None:
-    presence = Presence()
+    presence = PresenceView()
     presence.put(entry(), 10)
     left, joined = told(presence.put(entry(epoch=2, incarnation=5), 12))
     assert (left.reason, left.version, left.entry.epoch) == (Reason.REPLACED, 11, 1)
@@ -79,7 +79,7 @@ def test_the_end_of_a_replaced_start_comes_before_the_new_one() -> None:
 
 
 def test_a_hidden_actor_is_told_to_nobody_and_found_by_id() -> None:
-    presence = Presence()
+    presence = PresenceView()
     hidden = entry(is_hidden=True)
     assert presence.put(hidden, 10) == []
     assert ids(presence) == set()
@@ -88,7 +88,7 @@ def test_a_hidden_actor_is_told_to_nobody_and_found_by_id() -> None:
 
 
 def test_members_are_found_by_realm_type_and_service() -> None:
-    presence = Presence()
+    presence = PresenceView()
     presence.put(entry("room@1", services={"chat.Room": "f"}), 1)
     presence.put(entry("room@2"), 2)
     presence.put(entry("shop@1", services={"chat.Room": "g"}), 3)
@@ -106,14 +106,14 @@ def test_members_are_found_by_realm_type_and_service() -> None:
 
 
 def test_a_removal_of_an_older_session_changes_nothing() -> None:
-    presence = Presence()
+    presence = PresenceView()
     presence.put(entry(epoch=5), 10)
     assert presence.remove(entry().text, 4, Reason.CLOSED, 12) == []
     assert len(presence) == 1
 
 
 def test_an_older_session_does_not_come_back_to_life() -> None:
-    presence = Presence()
+    presence = PresenceView()
     presence.put(entry(epoch=5), 10)
     assert presence.put(entry(epoch=4), 12) == []
     assert presence.known_epoch(entry().text) == 5
@@ -126,7 +126,7 @@ def test_an_older_session_does_not_come_back_to_life() -> None:
 
 
 def test_a_whole_state_tells_only_what_differs() -> None:
-    presence = Presence()
+    presence = PresenceView()
     for number, name in enumerate(("stays", "goes", "changes")):
         presence.put(entry(name), number)
     moves = presence.reset(
@@ -143,7 +143,7 @@ def test_a_whole_state_tells_only_what_differs() -> None:
 
 
 def test_a_partial_state_doubts_before_it_drops() -> None:
-    presence = Presence()
+    presence = PresenceView()
     for number, name in enumerate(("stays", "slow", "gone")):
         presence.put(entry(name), number)
     assert presence.reset([entry("stays")], 50, is_partial=True) == []
@@ -158,7 +158,7 @@ def test_a_partial_state_doubts_before_it_drops() -> None:
 
 
 def test_a_removal_ends_the_doubt() -> None:
-    presence = Presence()
+    presence = PresenceView()
     presence.put(entry(), 1)
     presence.reset([], 3, is_partial=True)
     presence.remove(entry().text, 1, Reason.CLOSED, 5)
@@ -167,7 +167,7 @@ def test_a_removal_ends_the_doubt() -> None:
 
 def test_the_memory_of_who_left_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actr_signaling.protocol.presence.view.MAX_GONE", 2)
-    presence = Presence()
+    presence = PresenceView()
     for number, name in enumerate(("a", "b", "c")):
         presence.put(entry(name), number)
         presence.remove(entry(name).text, 1, Reason.CLOSED, number)
@@ -191,7 +191,7 @@ STEPS = st.lists(
 def test_who_listens_from_the_start_knows_what_a_snapshot_shows(
     steps: list[tuple[str, str, int, bool, int]],
 ) -> None:
-    presence = Presence()
+    presence = PresenceView()
     heard: dict[str, Entry] = {}
     highest: dict[str, int] = {}
     version = 0
@@ -221,14 +221,14 @@ def test_who_listens_from_the_start_knows_what_a_snapshot_shows(
 
 
 def test_a_view_lists_everybody_hidden_ones_too() -> None:
-    presence = Presence()
+    presence = PresenceView()
     presence.put(entry("a"), 10)
     presence.put(entry("b", is_hidden=True), 12)
     assert list(presence) == [entry("a"), entry("b", is_hidden=True)]
 
 
 def test_who_leaves_in_doubt_is_dropped_once() -> None:
-    presence = Presence()
+    presence = PresenceView()
     presence.put(entry("a"), 10)
     presence.put(entry("b"), 12)
     presence.reset([], 20, is_partial=True)
@@ -237,7 +237,7 @@ def test_who_leaves_in_doubt_is_dropped_once() -> None:
 
 
 def test_another_start_is_told_where_the_old_one_or_the_new_one_was_seen() -> None:
-    seen, hidden = Presence(), Presence()
+    seen, hidden = PresenceView(), PresenceView()
     seen.put(entry(), 10)
     assert kinds(seen.put(entry(epoch=2, incarnation=5, is_hidden=True), 20)) == ["LEAVE"]
     hidden.put(entry(is_hidden=True), 10)

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import BadMessageError
-from actr_signaling.protocol.client import json_form, replies
+from actr_signaling.protocol import json_form
+from actr_signaling.protocol.client import replies
 from actr_signaling.protocol.client.limits import Bucket
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
-from actr_signaling.protocol.presence.view import Presence, Reason
+from actr_signaling.protocol.presence.view import PresenceView, Reason
 from actr_signaling.protocol.relay import parcels
 from actr_signaling.protocol.relay.parcels import Answer, Item, Parcel
 from actr_signaling.protocol.relay.pending import PendingRelays
@@ -21,9 +22,9 @@ from signaling_kit.client import actor
 REPLICA = "0123456789abcdef"
 
 
-def view(**online: str) -> Presence:
+def view(**online: str) -> PresenceView:
     """Actors by name, on the replica given."""
-    presence = Presence()
+    presence = PresenceView()
     for version, (name, replica) in enumerate(online.items()):
         registration = Registration(id=actor(name.replace("_", "@")))
         presence.put(

@@ -15,7 +15,7 @@ from actr_signaling.protocol.client import messages
 from actr_signaling.protocol.client.limits import Terms
 from actr_signaling.protocol.client.session import Challenge, Session
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
-from actr_signaling.protocol.presence.view import Presence, Reason
+from actr_signaling.protocol.presence.view import PresenceView, Reason
 from signaling_kit.client import PATIENCE, actor, texts
 
 
@@ -63,7 +63,7 @@ class View:
     """Presence and its watchers, as a hub joins them."""
 
     def __init__(self) -> None:
-        self.presence = Presence()
+        self.presence = PresenceView()
         self.watchers = Watchers(self.presence)
         self.version = 100
 

@@ -7,7 +7,7 @@
      └─ link/sweeper      the one periodic task: leases, lost data, a sign of life
 
 After every connect, every missed change and every loss of Redis' data the writer takes the whole
-state and writes this replica's own entries again (:meth:`SharedLedger._sync`).
+state and writes this replica's own entries again (:meth:`RedisLedger._sync`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Link(Enum):
     DOWN = auto()
 
 
-class SharedLedger:
+class RedisLedger:
     """Presence and relays shared through Redis; see :class:`actr_signaling.ledger.base.Ledger`.
 
     Args:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actr_signaling.errors import Close
-from actr_signaling.protocol.client.messages import Discover, Relay
+from actr_signaling.protocol.client.messages import Relay
+from actr_signaling.protocol.presence.discovery import Query
 from actr_signaling.protocol.presence.records import Load, Registration
 
 
@@ -51,7 +52,7 @@ class Unwatch:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    query: Discover
+    query: Query
     reply_to: int
 
 

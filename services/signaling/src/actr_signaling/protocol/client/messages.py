@@ -24,6 +24,7 @@ from actr_signaling.protocol.identity import (
     TYPE,
     ActrId,
 )
+from actr_signaling.protocol.presence.discovery import Query
 from actr_signaling.protocol.presence.records import Load, Registration
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -75,13 +76,7 @@ class Unsubscribe:
 
 @dataclass(frozen=True, slots=True)
 class Discover:
-    actr_type: str
-    service: str
-    fingerprint: str
-    stickiness: str
-    limit: int
-    id: ActrId | None = None
-    """Only this actor, of all that fit the rest."""
+    query: Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +207,9 @@ def _discover(wire: pb.ClientMessage) -> Discover:
     _short("fingerprint", body.fingerprint)
     _short("stickiness", body.stickiness)
     limit = min(body.limit or DEFAULT_FOUND, MAX_FOUND)
-    return Discover(
-        _type(body.actr_type), body.service, body.fingerprint, body.stickiness, limit, wanted
-    )
+    actr_type = _type(body.actr_type)
+    query = Query(actr_type, body.service, body.fingerprint, body.stickiness, limit, wanted)
+    return Discover(query)
 
 
 def _relay(wire: pb.ClientMessage) -> Relay:

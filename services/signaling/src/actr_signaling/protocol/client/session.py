@@ -226,7 +226,7 @@ class Session:
 
     def _search(self, message: messages.Discover, reply_to: int, now: float) -> Effects:
         del now
-        return (Search(message, reply_to),)
+        return (Search(message.query, reply_to),)
 
     def _forward(self, message: messages.Relay, reply_to: int, now: float) -> Effects:
         del now

@@ -7,17 +7,31 @@ is a few operations on numbers that the entry has ready.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import blake2b
 from heapq import nsmallest
 
-from actr_signaling.protocol.client.messages import Discover
+from actr_signaling.protocol.identity import ActrId
 from actr_signaling.protocol.presence.records import Entry
 
 _MIX = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 
 
-def rank(entries: Iterable[Entry], query: Discover, *, asker: str) -> list[Entry]:
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Whom an actor looks for; what is empty does not matter."""
+
+    actr_type: str
+    service: str
+    fingerprint: str
+    stickiness: str
+    limit: int
+    id: ActrId | None = None
+    """Only this actor, of all that fit the rest."""
+
+
+def rank(entries: Iterable[Entry], query: Query, *, asker: str) -> list[Entry]:
     """The best of ``entries`` for ``query``, at most its limit.
 
     In this order: an exact fingerprint before others; with a stickiness key, the order that the
@@ -36,7 +50,7 @@ def rank(entries: Iterable[Entry], query: Discover, *, asker: str) -> list[Entry
     return _best(entries, query, query.limit, asker)
 
 
-def _best(entries: Iterable[Entry], query: Discover, limit: int, asker: str) -> list[Entry]:
+def _best(entries: Iterable[Entry], query: Query, limit: int, asker: str) -> list[Entry]:
     key = (query.stickiness or asker).encode()
     seed = int.from_bytes(blake2b(key, digest_size=8).digest())
     if query.stickiness:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Self
 
 from actr import signaling_pb2 as pb
-from actr_signaling.protocol.client import json_form
+from actr_signaling.protocol import json_form
 from actr_signaling.protocol.identity import ActrId
 
 

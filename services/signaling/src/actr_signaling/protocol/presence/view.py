@@ -70,7 +70,7 @@ class Moved:
         return [Told(Kind.LEAVE, self.old, self.version, self.old.audience, self.reason)]
 
 
-class Presence:
+class PresenceView:
     """Who is online, by id, and by realm, type and service."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from actr_signaling.protocol.identity import ActrId
-from actr_signaling.protocol.presence.view import Presence
+from actr_signaling.protocol.presence.view import PresenceView
 
 
 class Undelivered(Enum):
@@ -47,7 +47,7 @@ _HERE = Here()
 def route(
     source: ActrId,
     to: ActrId | None,
-    presence: Presence,
+    presence: PresenceView,
     *,
     replica: str,
     contacts: Container[str],

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from actr_signaling.ledger.redis.ledger import SharedLedger
+from actr_signaling.ledger.redis.ledger import RedisLedger
 from actr_signaling.protocol.presence.changes import Put, Removed
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
 from actr_signaling.protocol.presence.view import Reason
@@ -63,7 +63,7 @@ class Sink:
                 await self._news.wait()
 
 
-Pair = tuple[SharedLedger, Sink]
+Pair = tuple[RedisLedger, Sink]
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ async def ledgers(redis_server: RedisProcess) -> AsyncIterator[list[Pair]]:
     async with AsyncExitStack() as stack:
         for number in range(2):
             sink = Sink()
-            ledger = SharedLedger(
+            ledger = RedisLedger(
                 sink, url=redis_server.url, replica=f"{number:016d}", lease=30, prefix=prefix
             )
             await stack.enter_async_context(ledger)
@@ -231,7 +231,7 @@ async def test_a_change_that_was_missed_is_made_up_for(
 async def test_leaving_in_any_phase_leaves_no_task(own_redis: RedisProcess, phase: str) -> None:
     before = asyncio.all_tasks()
     url = "redis://127.0.0.1:1/0" if phase == "unreachable" else own_redis.url
-    ledger = SharedLedger(Sink(), url=url, replica="0" * 16, lease=30)
+    ledger = RedisLedger(Sink(), url=url, replica="0" * 16, lease=30)
     if phase == "silent":
         own_redis.ask("CLIENT", "PAUSE", "60000")
     async with asyncio.timeout(PATIENCE), ledger:
@@ -259,7 +259,7 @@ async def test_a_step_of_the_clock_ends_nobody_and_leases_still_end(
     # and set again.  3. The lease ends when it would have ended, and not before.
     monkeypatch.setattr("actr_signaling.ledger.redis.ledger.FIRST_EXPIRY", 0.0)
     prefix, sink, loop = f"t{secrets.token_hex(8)}", Sink(), asyncio.get_running_loop()
-    ledger = SharedLedger(sink, url=redis_server.url, replica="0" * 16, lease=4, prefix=prefix)
+    ledger = RedisLedger(sink, url=redis_server.url, replica="0" * 16, lease=4, prefix=prefix)
     async with ledger:
         await sink.until(lambda: ledger.is_ready)
         started = loop.time()

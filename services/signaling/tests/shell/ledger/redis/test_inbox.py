@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import pytest
 
-from actr_signaling.ledger.redis import inbox as inbox_module
 from actr_signaling.ledger.redis.inbox import Inbox
 from actr_signaling.ledger.redis.line import StoreError
 from actr_signaling.ledger.redis.outbox import MAX_BATCH_BYTES, Batch, Outbox
@@ -177,7 +176,7 @@ def test_a_gap_or_an_unreadable_change_wants_the_whole_state(boxes: Boxes) -> No
 def test_what_is_kept_while_the_state_is_fetched_is_bounded(
     boxes: Boxes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox_module, "MAX_HELD_BACK", 2)
+    monkeypatch.setattr("actr_signaling.ledger.redis.inbox.MAX_HELD_BACK", 2)
     boxes.inbox.hold_back()
     boxes.inbox.change(removed(10, 12))
     boxes.inbox.change(removed(12, 14))

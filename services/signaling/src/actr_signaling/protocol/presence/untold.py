@@ -13,7 +13,7 @@ from actr_signaling.protocol.presence.records import Entry
 from actr_signaling.protocol.presence.view import Moved
 
 
-class Pending:
+class Untold:
     """Changes that are not told yet; as many as there are actors, at most."""
 
     def __init__(self) -> None:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
-from actr_signaling.protocol.presence.telling import Pending
-from actr_signaling.protocol.presence.view import Kind, Moved, Presence, Reason
+from actr_signaling.protocol.presence.untold import Untold
+from actr_signaling.protocol.presence.view import Kind, Moved, PresenceView, Reason
 from signaling_kit.client import actor
 
 
@@ -20,7 +20,7 @@ def entry(text: str = "a", epoch: int = 1, **fields: object) -> Entry:
     )
 
 
-def told_of(pending: Pending) -> list[tuple[str, str, int]]:
+def told_of(pending: Untold) -> list[tuple[str, str, int]]:
     found = []
     while pending:
         found += [(t.kind.name, t.entry.text, t.version) for t in pending.take().told]
@@ -28,7 +28,7 @@ def told_of(pending: Pending) -> list[tuple[str, str, int]]:
 
 
 def test_an_actor_that_changes_often_is_told_once_as_it_is_now() -> None:
-    presence, pending = Presence(), Pending()
+    presence, pending = PresenceView(), Untold()
     for number in range(1, 50):
         for moved in presence.put(entry(epoch=number, incarnation=number), 10 * number):
             pending.add(moved)
@@ -36,7 +36,7 @@ def test_an_actor_that_changes_often_is_told_once_as_it_is_now() -> None:
 
 
 def test_who_came_and_went_meanwhile_is_not_told() -> None:
-    presence, pending = Presence(), Pending()
+    presence, pending = PresenceView(), Untold()
     moves = presence.put(entry(), 10) + presence.remove(entry().text, 1, Reason.CLOSED, 12)
     for moved in moves:
         pending.add(moved)
@@ -44,7 +44,7 @@ def test_who_came_and_went_meanwhile_is_not_told() -> None:
 
 
 def test_another_start_is_still_a_leave_and_a_join() -> None:
-    pending = Pending()
+    pending = Untold()
     old, new = entry(incarnation=1), entry(epoch=9, incarnation=9)
     pending.add(Moved(old.text, old, replace(old, epoch=5), 10))
     pending.add(Moved(old.text, replace(old, epoch=5), new, 20))
@@ -66,7 +66,7 @@ STEPS = st.lists(
 class Listener:
     """Hears what is told, and holds it against what may be told."""
 
-    def __init__(self, pending: Pending) -> None:
+    def __init__(self, pending: Untold) -> None:
         self.known: dict[str, Entry] = {}
         self._pending = pending
         self._version = 0
@@ -91,7 +91,7 @@ class Listener:
 def test_who_hears_late_knows_in_the_end_what_is_and_versions_rise(
     steps: list[tuple[str, str, int, bool, int]],
 ) -> None:
-    presence, pending = Presence(), Pending()
+    presence, pending = PresenceView(), Untold()
     listener = Listener(pending)
     for number, (step, name, epoch, flag, incarnation) in enumerate(steps, 1):
         item = entry(name, epoch, is_hidden=flag, incarnation=incarnation)
@@ -112,7 +112,7 @@ def test_who_hears_late_knows_in_the_end_what_is_and_versions_rise(
 
 
 def test_what_is_still_to_be_told_can_be_looked_up() -> None:
-    presence, pending = Presence(), Pending()
+    presence, pending = PresenceView(), Untold()
     presence.put(entry("b"), 10)
     for moved in presence.put(entry("a"), 20) + presence.put(entry("b", 2), 30):
         pending.add(moved)

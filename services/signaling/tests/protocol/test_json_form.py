@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import BadMessageError
-from actr_signaling.protocol.client import json_form, messages, replies
+from actr_signaling.protocol import json_form
+from actr_signaling.protocol.client import messages, replies
 from actr_signaling.protocol.identity import ActrId
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
 from actr_signaling.protocol.presence.view import Kind, Reason, Told
