@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         StreamSubscribers,
     )
     from actr_peer.transport.channels import Streams
-    from actr_peer.transport.publications import Publication, Publications
+    from actr_peer.transport.publications import Publication
     from actr_peer.transport.remote import RemoteTransport
     from actr_peer.transport.streams import StreamWriter
     from actr_peer.wire.signaling.client import SignalingClient
@@ -56,10 +56,6 @@ class Actor(Protocol):
 
     @property
     def media_subscribers(self) -> MediaSubscribers: ...
-
-    @property
-    def publications(self) -> Callable[[ActrId], Publications]:
-        """The tracks that are published to a remote."""
 
     @property
     def request_keyframe(self) -> Callable[[ActrId, str], None]: ...
@@ -137,7 +133,8 @@ class Reach:
         target, source = id_of(remote), guard(source)
         if timeout is None:
             timeout = self._actor.call_timeout
-        return await self._actor.publications(target).publish(source, timeout=timeout)
+        lane = self._actor.transport.link(target).lane(PayloadType.MEDIA_RTP)
+        return await lane.send(source, timeout=timeout)
 
     def request_keyframe(self, remote: ActrId | str, track_id: str) -> None:
         """Ask ``remote`` for a key frame of a track that it sends; harmless if it sends none.

@@ -141,7 +141,6 @@ class Assembly:
         self.network = Network(self.config, self.incarnation, services, above)
         self.transport = self.network.transport
         self.signaling = self.network.signaling
-        self.publications = self.network.publications
         self.request_keyframe = self.network.request_keyframe
 
     def _make_outbound(self) -> None:

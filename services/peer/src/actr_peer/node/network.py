@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from actr_peer.errors import ClosedError, PeerError, UnreachableError
+from actr_peer.errors import PeerError, UnreachableError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.sinks import HookRunner, NodeLinkSink, NodeSignalingSink
 from actr_peer.protocol.identity import ActrId
@@ -23,7 +22,6 @@ from actr_peer.protocol.signaling.presence import Load, Registration
 from actr_peer.protocol.webrtc.negotiation import IceServer, NegotiateMessage
 from actr_peer.service import Service
 from actr_peer.transport.link import Link
-from actr_peer.transport.publications import Publications
 from actr_peer.transport.remote import RemoteTransport
 from actr_peer.wire.base import Wire
 from actr_peer.wire.signaling.client import SignalingClient
@@ -69,8 +67,6 @@ class Network:
         self._config = config
         self._incarnation, self._services = incarnation, services
         self._above = above
-        self._publications: dict[ActrId, Publications] = {}
-        self._is_leaving = False
         self._stack = AsyncExitStack()
         self.websocket = WebSocketWires(
             self_id=config.id,
@@ -111,7 +107,7 @@ class Network:
             ),
             prefer=config.prefer,
             health_interval=config.health_interval,
-            in_use=self._in_use,
+            in_use=lambda link: above.is_awaited(link.remote),
         )
 
     async def __aenter__(self) -> Self:
@@ -131,29 +127,8 @@ class Network:
 
     async def leave(self) -> None:
         """Flush and close the links, then leave signaling; nothing new comes after."""
-        self._is_leaving = True
-        # All at once, and of those that there are now: others may be asked for meanwhile.
-        everybody = tuple(self._publications.values())
-        await asyncio.gather(*(publications.close() for publications in everybody))
         await self.transport.close()
         await self.signaling.unregister()
-
-    def publications(self, remote: ActrId) -> Publications:
-        """The tracks that are published to ``remote``, now and on every later WebRTC wire to it.
-
-        Raises:
-            ClosedError: If this side leaves.
-        """
-        if self._is_leaving:
-            raise ClosedError("the actor is leaving")
-        link = self.transport.link(remote)
-        publications = self._publications.get(remote)
-        if publications is None:
-            publications = self._publications[remote] = Publications(remote)
-            wire = link.wire(WireKind.WEBRTC)
-            if wire is not None:
-                publications.wire_ready(wire)
-        return publications
 
     def request_keyframe(self, remote: ActrId, track_id: str) -> None:
         """Ask ``remote`` for a key frame of a track that it sends; does nothing without it."""
@@ -165,22 +140,8 @@ class Network:
     def _wire_changed(
         self, link: Link, kind: WireKind, state: WireState, wire: Wire | None
     ) -> None:
-        """A wire of a link opened, became suspect, or failed: tracks go with it."""
-        if kind is not WireKind.WEBRTC:
-            return
-        publications = self._publications.get(link.remote)
-        if state is WireState.READY and wire is not None:
+        if kind is WireKind.WEBRTC and state is WireState.READY and wire is not None:
             self.webrtc.on_frame_of(wire, partial(self._above.frame, link.remote))
-            if publications is not None:
-                publications.wire_ready(wire)
-        elif wire is None and publications is not None:
-            publications.wire_lost()
-
-    def _in_use(self, link: Link) -> bool:
-        """Whether a silent link still is needed: for its tracks, or for what is above."""
-        publications = self._publications.get(link.remote)
-        has_tracks = publications is not None and bool(publications.tracks())
-        return has_tracks or self._above.is_awaited(link.remote)
 
     def _accept(self, wire: Wire) -> None:
         self.transport.accept(wire)

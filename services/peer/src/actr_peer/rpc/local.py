@@ -45,7 +45,7 @@ class LocalGate:
         check_request(method, request)
         call = self._make(method, request, options, options.timeout, is_tell=True)
         call.future.add_done_callback(_retrieve)
-        await self._end.send(call)
+        await self._end.lane(method.payload_type).send(call)
 
     def server_stream(
         self, method: Method[Req, Res], request: Req, options: CallOptions
@@ -86,7 +86,7 @@ class LocalGate:
         call = self._make(method, request, options, timeout)
         try:
             async with asyncio.timeout(timeout):
-                await self._end.send(call)
+                await self._end.lane(method.payload_type).send(call)
                 return await call.future
         except TimeoutError as exc:
             raise DeadlineError(f"no reply to {method.route_key} in {timeout:g} s") from exc

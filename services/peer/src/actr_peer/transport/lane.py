@@ -1,11 +1,24 @@
-"""A lane: one payload type's way to one remote, whatever wire is below."""
+"""Lanes: one payload type's way to one destination, whatever is below.
+
+``ByteLane``
+    takes a message, as bytes, and sends it over data channels or WebSockets. The same bytes arrive
+    at the ``message`` of the far link's sink.
+``TrackLane``
+    takes a source of media, and sends what is read from it as an RTP track. Its frames arrive at
+    the callback that the far side gives to its WebRTC wire.
+``LocalLane``
+    takes a call, and hands it over inside the process. The very object arrives, from ``receive``.
+
+What arrives is pushed up, so it is no method here: a plain call for each message, with no queue and
+no task between a wire and the mailbox.
+"""
 
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Future
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from actr_peer.errors import LimitError, PeerError
 from actr_peer.protocol.payload import PayloadType
@@ -20,6 +33,29 @@ MAX_POSTED_FRAMES = 64 * 1024
 
 LIGHT_BYTES = 128 * 1024
 """What may be posted in a lane without being counted anew at each message."""
+
+Item_contra = TypeVar("Item_contra", contravariant=True)
+
+
+class Lane(Protocol[Item_contra]):
+    """What all lanes have in common."""
+
+    @property
+    def payload_type(self) -> PayloadType:
+        """What it carries."""
+
+    async def send(self, item: Item_contra, /) -> object:
+        """Take one item for delivery; wait while the lane is full.
+
+        Cancelling while waiting sends nothing.
+
+        Returns:
+            What the caller may hold of it: a track's publication, else None.
+
+        Raises:
+            ClosedError: If this side has closed it.
+            PeerError: As each lane says.
+        """
 
 
 class LaneOwner(Protocol):
@@ -59,8 +95,8 @@ class _Waiter:
         self.future = future
 
 
-class Lane:
-    """Made by :meth:`Link.lane <actr_peer.transport.link.Link.lane>`, one per payload type.
+class ByteLane:
+    """Messages over wires; made by :meth:`Link.lane <actr_peer.transport.link.Link.lane>`.
 
     It owns nobody and is closed with its link.
     """
@@ -83,7 +119,7 @@ class Lane:
         """Oldest first; one that was woken stays until it has run."""
 
     def __repr__(self) -> str:
-        return f"<Lane {self.payload_type.name}: {self._sender.queued} queued>"
+        return f"<ByteLane {self.payload_type.name}: {self._sender.queued} queued>"
 
     @property
     def is_crowded(self) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
-from typing import Protocol, assert_never
+from typing import Literal, Protocol, assert_never, overload
 
 from actr_peer.errors import BrokenError, ClosedError, LimitError, PeerError, UnreachableError
 from actr_peer.protocol.identity import ActrId
@@ -33,9 +33,10 @@ from actr_peer.protocol.session.session import Session
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.tasks import note_failure
 from actr_peer.transport.bundle import Bundle
-from actr_peer.transport.lane import Lane
+from actr_peer.transport.lane import ByteLane
 from actr_peer.transport.link_view import LinkView, lane_views, wire_views
 from actr_peer.transport.pool import WireSetup
+from actr_peer.transport.publications import TrackLane, TrackLanes
 from actr_peer.wire.base import Wire
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ class LinkSetup(WireSetup):
     """Whether something above needs a link in which nothing happens."""
     incarnation: Callable[[], int]
     """A new one for each session."""
+    tracks: TrackLanes = field(default_factory=TrackLanes)
+    """Which outlive links: a track goes on over the next one."""
     posted: Budget = field(default_factory=Budget)
     """What may wait in all of them for the far sides to acknowledge it."""
 
@@ -103,7 +106,7 @@ class Link:
         self._bundle = Bundle(self, setup, session, self.loop)
         self._pump = self._bundle.pump
         self._posted = Holding(setup.posted, self._dropped)
-        self._lanes: list[Lane | None] = [None] * len(BYTE_LANES)
+        self._lanes: list[ByteLane | None] = [None] * len(BYTE_LANES)
         self._error: PeerError | None = None
         """Why the link is gone, once it is."""
         self.is_shut = False
@@ -121,14 +124,27 @@ class Link:
 
     # Lanes
 
-    def lane(self, payload_type: PayloadType) -> Lane:
-        """The lane for this payload type, always the same one."""
+    @overload
+    def lane(  # type: ignore[overload-overlap]  # who asks for tracks says so
+        self, payload_type: Literal[PayloadType.MEDIA_RTP]
+    ) -> TrackLane: ...
+    @overload
+    def lane(self, payload_type: PayloadType) -> ByteLane: ...
+
+    def lane(self, payload_type: PayloadType) -> ByteLane | TrackLane:
+        """The lane for this payload type, always the same one.
+
+        Raises:
+            ClosedError: For tracks, if this side leaves.
+        """
+        if payload_type is PayloadType.MEDIA_RTP:
+            return self._setup.tracks.lane(self.remote, self.wire(WireKind.WEBRTC))
         lane = self._lanes[payload_type]
         if lane is None:
             lanes = self._session.lanes
             replies = lanes.reply_sender(payload_type) if payload_type in RPC_LANES else None
             sender = lanes.sender(payload_type)
-            lane = self._lanes[payload_type] = Lane(self, payload_type, sender, replies)
+            lane = self._lanes[payload_type] = ByteLane(self, payload_type, sender, replies)
         return lane
 
     def acknowledge(self, payload_type: PayloadType, number: int) -> None:
@@ -220,6 +236,8 @@ class Link:
 
     def wire_changed(self, kind: WireKind, state: WireState, wire: Wire | None) -> None:
         """For the bundle: a kind of wire has another state, or another wire carries it."""
+        if kind is WireKind.WEBRTC:
+            self._setup.tracks.follow(self.remote, state, wire)
         self._setup.sink.wire_changed(self, kind, state, wire)
 
     @property
@@ -263,6 +281,7 @@ class Link:
             and lanes.is_empty
             and lanes.is_settled
             and not any(lane is not None and lane.is_crowded for lane in self._lanes)
+            and not self._setup.tracks.has(self.remote)
             and not self._setup.in_use(self)
         )
 

@@ -40,13 +40,16 @@ class LocalCall:
 
 
 class LocalLane:
-    """Calls that were sent and have not ended: at most :data:`CAPACITY`, oldest first.
+    """A lane inside the process: calls that were sent and have not ended, oldest first, at most
+    :data:`CAPACITY`.
 
     A call that nobody waits for any more keeps its place until its turn: a queue of those would
     have no bound otherwise.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, payload_type: PayloadType, arrived: asyncio.Event) -> None:
+        self.payload_type = payload_type
+        self._arrived = arrived
         self._queue: deque[LocalCall] = deque()
         self._open: set[LocalCall] = set()
         self._places = asyncio.Semaphore(CAPACITY)
@@ -67,6 +70,7 @@ class LocalLane:
             raise ClosedError(*self._error.args)
         self._queue.append(call)
         self._open.add(call)
+        self._arrived.set()
 
     def take(self) -> LocalCall:
         """The oldest call; tell :meth:`ended` when it has run.
@@ -96,21 +100,14 @@ class LocalEnd:
     """One direction: what is sent here is received, signal first, by one task."""
 
     def __init__(self) -> None:
-        self._signal, self._reliable = LocalLane(), LocalLane()
         self._arrived = asyncio.Event()
+        self._signal = LocalLane(PayloadType.RPC_SIGNAL, self._arrived)
+        self._reliable = LocalLane(PayloadType.RPC_RELIABLE, self._arrived)
 
-    def _lane(self, call: LocalCall) -> LocalLane:
-        is_signal = call.method.payload_type is PayloadType.RPC_SIGNAL
-        return self._signal if is_signal else self._reliable
-
-    async def send(self, call: LocalCall) -> None:
-        """Send one call on the lane of its method; waits while that is full.
-
-        Raises:
-            ClosedError: If this end is closed, before or meanwhile.
-        """
-        await self._lane(call).send(call)
-        self._arrived.set()
+    def lane(self, payload_type: PayloadType) -> LocalLane:
+        """The lane for this payload type. There are two, for nothing is cut into items here: a
+        call hands its stream over as one object, on the lane of requests."""
+        return self._signal if payload_type is PayloadType.RPC_SIGNAL else self._reliable
 
     async def receive(self) -> LocalCall:
         """The next call: a signal before any other. Tell :meth:`ended` when it has run."""
@@ -123,7 +120,7 @@ class LocalEnd:
 
     def ended(self, call: LocalCall) -> None:
         """A call has run, or will not. Twice is harmless."""
-        self._lane(call).ended(call)
+        self.lane(call.method.payload_type).ended(call)
 
     def close(self, error: ClosedError) -> None:
         """Take no more; calls that wait or run fail with ``error``."""

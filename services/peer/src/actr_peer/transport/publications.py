@@ -15,6 +15,8 @@ from typing import Protocol, runtime_checkable
 
 from actr_peer.errors import BrokenError, BusyError, CallError, ClosedError, Code, PeerError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.wire.base import Wire
 from actr_peer.wire.webrtc.engine import MediaSource
 from actr_peer.wire.webrtc.source import guard
@@ -47,7 +49,7 @@ class PublicationState(Enum):
 
 
 class Publication:
-    """One track for one remote; made by :meth:`Publications.publish`.
+    """One track for one remote; made by :meth:`TrackLane.send`.
 
     Attributes:
         ended: Set with the state ENDED.
@@ -65,6 +67,8 @@ class Publication:
         self._live = asyncio.Event()
         self._wire: MediaWire | None = None
         self._current: SentTrack | None = None
+        self._asked: set[MediaWire] = set()
+        """Wires that have not said yet whether they carry it."""
 
     def __repr__(self) -> str:
         return f"<Publication {self.source.track_id} {self.state.name}>"
@@ -103,10 +107,13 @@ class Publication:
             self._current = None
         self._wire = wire
         self.state = PublicationState.SUSPENDED
-        if wire is not None:
+        # One that is still being asked takes it once: its answer will do.
+        if wire is not None and wire not in self._asked:
+            self._asked.add(wire)
             wire.publish_soon(self.source, lambda outcome: self._settled(wire, outcome))
 
     def _settled(self, wire: MediaWire, outcome: SentTrack | PeerError) -> None:
+        self._asked.discard(wire)
         if self._wire is not wire or self.state is PublicationState.ENDED:
             if isinstance(outcome, SentTrack):
                 outcome.withdraw()
@@ -134,12 +141,14 @@ class Publication:
         self.ended.set()
 
 
-class Publications:
-    """All tracks published to one remote; owned by whoever owns the link.
+class TrackLane:
+    """The lane of media to one remote: all tracks published there, each an RTP track of its own.
 
     Args:
         remote: For the texts of errors.
     """
+
+    payload_type = PayloadType.MEDIA_RTP
 
     def __init__(self, remote: ActrId) -> None:
         self.remote = remote
@@ -151,12 +160,13 @@ class Publications:
         """Those that have not ended, oldest first."""
         return list(self._tracks.values())
 
-    async def publish(self, source: MediaSource, *, timeout: float) -> Publication:
-        """Send ``source`` from now on, over this WebRTC wire and later ones.
+    async def send(self, source: MediaSource, *, timeout: float | None = None) -> Publication:
+        """Publish ``source``: its frames go out from now on, over this WebRTC wire and later ones.
 
         Args:
             source: Read by this publication alone until that ends.
-            timeout: Seconds to wait for a WebRTC wire, and for the far side to agree.
+            timeout: Seconds to wait for a WebRTC wire, and for the far side to agree; None: as
+                long as it takes.
 
         Raises:
             BusyError: If a track with this id is published to this remote.
@@ -227,3 +237,50 @@ class Publications:
     def _forget(self, publication: Publication) -> None:
         if self._tracks.get(publication.track_id) is publication:
             del self._tracks[publication.track_id]
+
+
+class TrackLanes:
+    """The track lanes of one transport, by remote. They outlive links."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[ActrId, TrackLane] = {}
+        self._is_closed = False
+
+    def lane(self, remote: ActrId, wire: Wire | None) -> TrackLane:
+        """The lane to ``remote``, always the same one.
+
+        Args:
+            remote: To whom.
+            wire: The WebRTC wire that is there, if any.
+
+        Raises:
+            ClosedError: If this side leaves.
+        """
+        if self._is_closed:
+            raise ClosedError("the actor is leaving")
+        lane = self._lanes.get(remote)
+        if lane is None:
+            lane = self._lanes[remote] = TrackLane(remote)
+            if wire is not None:
+                lane.wire_ready(wire)
+        return lane
+
+    def follow(self, remote: ActrId, state: WireState, wire: Wire | None) -> None:
+        """WebRTC to ``remote`` has another state, or another wire: tracks go with it."""
+        lane = self._lanes.get(remote)
+        if lane is None:
+            return
+        if wire is None:
+            lane.wire_lost()
+        elif state is WireState.READY:
+            lane.wire_ready(wire)
+
+    def has(self, remote: ActrId) -> bool:
+        """Whether tracks are published to ``remote``."""
+        lane = self._lanes.get(remote)
+        return lane is not None and bool(lane.tracks())
+
+    async def close(self) -> None:
+        """Close all lanes at the same time; none is made after this. Twice is harmless."""
+        self._is_closed = True
+        await asyncio.gather(*(lane.close() for lane in tuple(self._lanes.values())))

@@ -129,7 +129,8 @@ class RemoteTransport:
                 link.network_changed()
 
     async def close(self) -> None:
-        """Close all links at the same time. Twice is harmless."""
+        """Take all tracks away, then close all links at the same time. Twice is harmless."""
+        await self._setup.tracks.close()
         self._is_closed = True
         await asyncio.gather(*(link.close() for link in self.links()))
 

@@ -1,4 +1,4 @@
-"""Lane.send: waiting for room, and being cancelled in every phase."""
+"""Lanes: one for each payload type; waiting for room, and being cancelled in every phase."""
 
 from __future__ import annotations
 
@@ -6,13 +6,65 @@ import asyncio
 
 import pytest
 
-from actr_peer.errors import BrokenError
-from actr_peer.protocol.payload import PayloadType
+from actr_peer.errors import BrokenError, ClosedError
+from actr_peer.protocol.payload import BYTE_LANES, PayloadType
 from actr_peer.protocol.session.sender import WINDOW_FRAMES
+from actr_peer.transport.lane import Lane
 from actr_peer.transport.link import Link
+from actr_peer.transport.local import LocalCall, LocalEnd
+from actr_peer.wire.webrtc.engine import MediaSource
 from peer_kit.links import BOB, Pair, eventually, joined
 
 RPC = PayloadType.RPC_RELIABLE
+
+
+async def test_each_payload_type_has_a_lane_always_the_same_one() -> None:
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        for payload_type in PayloadType:
+            lane = link.lane(payload_type)
+            assert lane.payload_type is payload_type
+            assert link.lane(payload_type) is lane
+
+
+async def test_lanes_are_one_thing_whatever_is_below() -> None:
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        wires: Lane[bytes] = link.lane(PayloadType.STREAM_RELIABLE)
+        track: Lane[MediaSource] = link.lane(PayloadType.MEDIA_RTP)
+        process: Lane[LocalCall] = LocalEnd().lane(PayloadType.RPC_RELIABLE)
+        assert [lane.payload_type for lane in (wires, track, process)] == [
+            PayloadType.STREAM_RELIABLE, PayloadType.MEDIA_RTP, PayloadType.RPC_RELIABLE,
+        ]  # fmt: skip
+
+
+async def test_what_is_sent_on_a_byte_lane_arrives_as_it_is() -> None:
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        await link.ready()
+        for payload_type in BYTE_LANES:
+            lane: Lane[bytes] = link.lane(payload_type)
+            await lane.send(payload_type.name.encode())
+        await pair.bob.heard.until(lambda: len(pair.bob.heard.messages) == len(BYTE_LANES))
+        for payload_type in BYTE_LANES:
+            assert pair.bob.heard.bodies(payload_type) == [payload_type.name.encode()]
+
+
+async def test_the_lane_of_tracks_outlives_its_link() -> None:
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        lane = link.lane(PayloadType.MEDIA_RTP)
+        link.fail(BrokenError("test"))
+        assert pair.ada.transport.link(BOB) is not link
+        assert pair.ada.transport.link(BOB).lane(PayloadType.MEDIA_RTP) is lane
+
+
+async def test_a_transport_that_was_closed_has_no_lane_of_tracks() -> None:
+    async with joined() as pair:
+        link = pair.ada.transport.link(BOB)
+        await pair.ada.transport.close()
+        with pytest.raises(ClosedError):
+            link.lane(PayloadType.MEDIA_RTP)
 
 
 async def full_lane(pair: Pair) -> Link:

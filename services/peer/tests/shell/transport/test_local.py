@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from actr_peer.errors import ClosedError
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.transport.lane import Lane
 from actr_peer.transport.local import CAPACITY, LocalCall, LocalEnd
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatService
@@ -22,24 +24,28 @@ async def turns(count: int = 3) -> None:
         await asyncio.sleep(0)
 
 
+async def send(end: LocalEnd, call: LocalCall) -> None:
+    await end.lane(call.method.payload_type).send(call)
+
+
 async def fill(end: LocalEnd) -> list[LocalCall]:
     calls = [call_of() for _ in range(CAPACITY)]
     for call in calls:
-        await end.send(call)
+        await send(end, call)
     return calls
 
 
 async def test_a_call_that_was_taken_keeps_its_place_until_it_has_ended() -> None:
     end = LocalEnd()
     calls = await fill(end)
-    more = asyncio.ensure_future(end.send(call_of()))
+    more = asyncio.ensure_future(send(end, call_of()))
     assert await end.receive() is calls[0]
     await turns()
     assert not more.done()
     end.ended(calls[0])
     end.ended(calls[0])
     await more
-    another = asyncio.ensure_future(end.send(call_of()))
+    another = asyncio.ensure_future(send(end, call_of()))
     await turns()
     assert not another.done(), "one place was given back once"
     another.cancel()
@@ -48,7 +54,7 @@ async def test_a_call_that_was_taken_keeps_its_place_until_it_has_ended() -> Non
 async def test_who_waits_for_a_place_gets_it_in_order() -> None:
     end = LocalEnd()
     calls = await fill(end)
-    waiting = [asyncio.ensure_future(end.send(call_of())) for _ in range(3)]
+    waiting = [asyncio.ensure_future(send(end, call_of())) for _ in range(3)]
     await turns()
     for call in calls[:2]:
         end.ended(call)
@@ -62,7 +68,7 @@ async def test_a_call_that_nobody_waits_for_keeps_its_place_until_its_turn() -> 
     calls = await fill(end)
     for call in calls:
         call.future.cancel()
-    more = asyncio.ensure_future(end.send(call_of()))
+    more = asyncio.ensure_future(send(end, call_of()))
     await turns()
     assert not more.done()
     more.cancel()
@@ -71,7 +77,7 @@ async def test_a_call_that_nobody_waits_for_keeps_its_place_until_its_turn() -> 
 async def test_closing_fails_what_waits_for_a_place_what_waits_and_what_runs() -> None:
     end = LocalEnd()
     calls = await fill(end)
-    sending = [asyncio.ensure_future(end.send(call_of())) for _ in range(5)]
+    sending = [asyncio.ensure_future(send(end, call_of())) for _ in range(5)]
     running = await end.receive()
     end.close(ClosedError("the actor is closed"))
     outcomes = await asyncio.gather(*sending, return_exceptions=True)
@@ -79,13 +85,31 @@ async def test_closing_fails_what_waits_for_a_place_what_waits_and_what_runs() -
     assert {type(call.future.exception()) for call in calls} == {ClosedError}
     end.ended(running)
     with pytest.raises(ClosedError):
-        await end.send(call_of())
+        await send(end, call_of())
 
 
 async def test_a_signal_is_received_before_what_came_before_it() -> None:
     end = LocalEnd()
     first, urgent = call_of(), call_of(ChatService.KICK)
-    await end.send(first)
-    await end.send(urgent)
+    await send(end, first)
+    await send(end, urgent)
     assert await end.receive() is urgent
     assert await end.receive() is first
+
+
+async def test_each_payload_type_has_a_lane_and_signals_one_of_their_own() -> None:
+    end = LocalEnd()
+    lanes = {payload_type: end.lane(payload_type) for payload_type in PayloadType}
+    signal = lanes.pop(PayloadType.RPC_SIGNAL)
+    assert signal.payload_type is PayloadType.RPC_SIGNAL
+    assert set(lanes.values()) == {lanes[PayloadType.RPC_RELIABLE]}
+    assert lanes[PayloadType.RPC_RELIABLE].payload_type is PayloadType.RPC_RELIABLE
+
+
+async def test_the_very_object_arrives_on_every_lane() -> None:
+    end = LocalEnd()
+    for payload_type in PayloadType:
+        lane: Lane[LocalCall] = end.lane(payload_type)
+        call = call_of()
+        await lane.send(call)
+        assert await end.receive() is call

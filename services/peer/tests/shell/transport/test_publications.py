@@ -15,9 +15,11 @@ from actr_peer.errors import (
     ConfigError,
     PeerError,
 )
+from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media import Sample
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.webrtc.negotiation import TrackKind
-from actr_peer.transport.publications import MediaWire, Publications, PublicationState
+from actr_peer.transport.publications import MediaWire, PublicationState, TrackLane, TrackLanes
 from actr_peer.wire.webrtc.tracks import SentTrack
 from peer_kit.fakes import BOB, ScriptedWire, turns
 
@@ -85,8 +87,8 @@ class FakeWire(ScriptedWire):
         self.asked[-1][1](error)
 
 
-async def live(publications: Publications, wire: FakeWire, track_id: str = "mic") -> Any:
-    publishing = asyncio.gather(publications.publish(Silent(track_id), timeout=5))
+async def live(lane: TrackLane, wire: FakeWire, track_id: str = "mic") -> Any:
+    publishing = asyncio.gather(lane.send(Silent(track_id), timeout=5))
     await turns()
     wire.agree()
     (publication,) = await publishing
@@ -99,53 +101,53 @@ def test_a_webrtc_wire_carries_media_and_others_do_not() -> None:
 
 
 async def test_a_track_goes_live_on_the_wire_that_is_there() -> None:
-    publications, wire = Publications(BOB), FakeWire()
-    publications.wire_ready(wire)
-    publication = await live(publications, wire)
+    lane, wire = TrackLane(BOB), FakeWire()
+    lane.wire_ready(wire)
+    publication = await live(lane, wire)
     assert publication.state is PublicationState.LIVE
-    assert publications.tracks() == [publication]
+    assert lane.tracks() == [publication]
 
 
 async def test_publishing_waits_for_the_first_wire() -> None:
-    publications, wire = Publications(BOB), FakeWire()
-    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    lane, wire = TrackLane(BOB), FakeWire()
+    publishing = asyncio.gather(lane.send(Silent("mic"), timeout=5))
     await turns()
-    publications.wire_ready(ScriptedWire(BOB))
-    publications.wire_ready(wire)
-    publications.wire_ready(wire)
+    lane.wire_ready(ScriptedWire(BOB))
+    lane.wire_ready(wire)
+    lane.wire_ready(wire)
     assert len(wire.asked) == 1
     wire.agree()
     assert (await publishing)[0].state is PublicationState.LIVE
 
 
 async def test_without_a_webrtc_wire_the_error_says_what_media_needs() -> None:
-    publications = Publications(BOB)
+    lane = TrackLane(BOB)
     with pytest.raises(CallError, match="media needs WebRTC") as caught:
-        await publications.publish(Silent("mic"), timeout=0.01)
+        await lane.send(Silent("mic"), timeout=0.01)
     assert caught.value.code is Code.FAILED_PRECONDITION
-    assert publications.tracks() == []
+    assert lane.tracks() == []
 
 
 async def test_a_cancelled_publishing_leaves_nothing() -> None:
-    publications, wire = Publications(BOB), FakeWire()
-    publications.wire_ready(wire)
-    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    lane, wire = TrackLane(BOB), FakeWire()
+    lane.wire_ready(wire)
+    publishing = asyncio.gather(lane.send(Silent("mic"), timeout=5))
     await turns()
     publishing.cancel()
     await asyncio.wait([publishing])
-    assert publications.tracks() == []
+    assert lane.tracks() == []
     late = wire.agree()
     assert late.ended.is_set()
     assert wire.tracks.withdrawn == ["mic"]
 
 
 async def test_a_track_is_suspended_without_a_wire_and_resumes_on_the_next() -> None:
-    publications, old, new = Publications(BOB), FakeWire(), FakeWire()
-    publications.wire_ready(old)
-    publication = await live(publications, old)
-    publications.wire_lost()
+    lane, old, new = TrackLane(BOB), FakeWire(), FakeWire()
+    lane.wire_ready(old)
+    publication = await live(lane, old)
+    lane.wire_lost()
     assert publication.state is PublicationState.SUSPENDED
-    publications.wire_ready(new)
+    lane.wire_ready(new)
     assert new.asked[0][0] is publication.source
     new.agree()
     assert publication.state is PublicationState.LIVE
@@ -153,47 +155,47 @@ async def test_a_track_is_suspended_without_a_wire_and_resumes_on_the_next() -> 
 
 
 async def test_a_track_leaves_the_old_wire_before_it_goes_on_over_the_new_one() -> None:
-    publications, old, new = Publications(BOB), FakeWire(), FakeWire()
-    publications.wire_ready(old)
-    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    lane, old, new = TrackLane(BOB), FakeWire(), FakeWire()
+    lane.wire_ready(old)
+    publishing = asyncio.gather(lane.send(Silent("mic"), timeout=5))
     await turns()
     first = old.agree()
     await publishing
-    publications.wire_ready(new)
+    lane.wire_ready(new)
     assert first.ended.is_set()
     assert old.tracks.withdrawn == ["mic"]
 
 
 async def test_a_wire_that_breaks_meanwhile_is_waited_out() -> None:
-    publications, old, new = Publications(BOB), FakeWire(), FakeWire()
-    publications.wire_ready(old)
-    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    lane, old, new = TrackLane(BOB), FakeWire(), FakeWire()
+    lane.wire_ready(old)
+    publishing = asyncio.gather(lane.send(Silent("mic"), timeout=5))
     await turns()
     old.refuse(BrokenError("gone"))
     await turns()
     assert not publishing.done()
-    publications.wire_ready(new)
+    lane.wire_ready(new)
     new.agree()
     await publishing
 
 
 async def test_a_refusal_reaches_the_caller() -> None:
-    publications, wire = Publications(BOB), FakeWire()
-    publications.wire_ready(wire)
-    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    lane, wire = TrackLane(BOB), FakeWire()
+    lane.wire_ready(wire)
+    publishing = asyncio.gather(lane.send(Silent("mic"), timeout=5))
     await turns()
     wire.refuse(ConfigError("no such codec"))
     with pytest.raises(ConfigError):
         await publishing
-    assert publications.tracks() == []
+    assert lane.tracks() == []
 
 
 async def test_an_answer_of_an_old_wire_touches_nothing() -> None:
-    publications, old, new = Publications(BOB), FakeWire(), FakeWire()
-    publications.wire_ready(old)
-    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    lane, old, new = TrackLane(BOB), FakeWire(), FakeWire()
+    lane.wire_ready(old)
+    publishing = asyncio.gather(lane.send(Silent("mic"), timeout=5))
     await turns()
-    publications.wire_ready(new)
+    lane.wire_ready(new)
     late = old.agree()
     assert late.ended.is_set()
     assert not publishing.done()
@@ -202,35 +204,35 @@ async def test_an_answer_of_an_old_wire_touches_nothing() -> None:
 
 
 async def test_one_track_id_is_published_once() -> None:
-    publications, wire = Publications(BOB), FakeWire()
-    publications.wire_ready(wire)
-    await live(publications, wire)
+    lane, wire = TrackLane(BOB), FakeWire()
+    lane.wire_ready(wire)
+    await live(lane, wire)
     with pytest.raises(BusyError):
-        await publications.publish(Silent("mic"), timeout=5)
+        await lane.send(Silent("mic"), timeout=5)
 
 
 async def test_a_source_that_ends_ends_its_publication() -> None:
-    publications, wire = Publications(BOB), FakeWire()
-    publications.wire_ready(wire)
-    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    lane, wire = TrackLane(BOB), FakeWire()
+    lane.wire_ready(wire)
+    publishing = asyncio.gather(lane.send(Silent("mic"), timeout=5))
     await turns()
     on_wire = wire.agree()
     (publication,) = await publishing
     on_wire.on_finished(BrokenError("the file is broken"))
     assert publication.state is PublicationState.ENDED
     assert isinstance(publication.error, BrokenError)
-    publications.wire_ready(FakeWire())
+    lane.wire_ready(FakeWire())
     assert publication.state is PublicationState.ENDED
 
 
 async def test_closing_stops_all_and_twice_is_harmless() -> None:
-    publications, wire = Publications(BOB), FakeWire()
-    publications.wire_ready(wire)
-    one, two = await live(publications, wire, "one"), await live(publications, wire, "two")
-    waiting = asyncio.gather(publications.publish(Silent("three"), timeout=5))
+    lane, wire = TrackLane(BOB), FakeWire()
+    lane.wire_ready(wire)
+    one, two = await live(lane, wire, "one"), await live(lane, wire, "two")
+    waiting = asyncio.gather(lane.send(Silent("three"), timeout=5))
     await turns()
-    await publications.close()
-    await publications.close()
+    await lane.close()
+    await lane.close()
     assert {one.state, two.state} == {PublicationState.ENDED}
     assert sorted(wire.tracks.withdrawn) == ["one", "two"]
     with pytest.raises(ClosedError):
@@ -238,24 +240,24 @@ async def test_closing_stops_all_and_twice_is_harmless() -> None:
 
 
 async def test_a_track_is_suspended_when_its_wire_is_gone_and_nobody_says_so_above() -> None:
-    publications, wire = Publications(BOB), FakeWire()
-    publications.wire_ready(wire)
-    publication = await live(publications, wire)
+    lane, wire = TrackLane(BOB), FakeWire()
+    lane.wire_ready(wire)
+    publication = await live(lane, wire)
     wire.gone()
     assert publication.state is PublicationState.SUSPENDED
     assert not publication.ended.is_set()
     other = FakeWire()
-    publications.wire_ready(other)
+    lane.wire_ready(other)
     other.agree()
     assert publication.state is PublicationState.LIVE
     assert publication.resumed == 1
 
 
 async def test_the_end_of_an_old_wire_does_not_touch_the_tracks_of_the_new_one() -> None:
-    publications, old, new = Publications(BOB), FakeWire(), FakeWire()
-    publications.wire_ready(old)
-    publication = await live(publications, old)
-    publications.wire_ready(new)
+    lane, old, new = TrackLane(BOB), FakeWire(), FakeWire()
+    lane.wire_ready(old)
+    publication = await live(lane, old)
+    lane.wire_ready(new)
     new.agree()
     old.gone()
     assert publication.state is PublicationState.LIVE
@@ -266,41 +268,95 @@ async def test_a_wire_that_is_gone_already_is_not_kept() -> None:
         def when_gone(self, told: Callable[[], None]) -> None:
             told()
 
-    publications, wire = Publications(BOB), Gone()
-    publications.wire_ready(wire)
-    publishing = asyncio.gather(publications.publish(Silent("mic"), timeout=5))
+    lane, wire = TrackLane(BOB), Gone()
+    lane.wire_ready(wire)
+    publishing = asyncio.gather(lane.send(Silent("mic"), timeout=5))
     await turns()
     assert wire.asked == []
-    publications.wire_ready(new := FakeWire())
+    lane.wire_ready(new := FakeWire())
     new.agree()
     assert (await publishing)[0].state is PublicationState.LIVE
 
 
 async def test_an_object_that_is_no_source_is_refused_to_the_caller() -> None:
-    publications = Publications(BOB)
+    lane = TrackLane(BOB)
     with pytest.raises(ConfigError, match="no source"):
-        await publications.publish(object(), timeout=5)  # type: ignore[arg-type]
-    assert publications.tracks() == []
+        await lane.send(object(), timeout=5)  # type: ignore[arg-type]
+    assert lane.tracks() == []
 
 
 async def test_nothing_is_published_once_this_side_leaves() -> None:
-    publications = Publications(BOB)
-    await publications.close()
+    lane = TrackLane(BOB)
+    await lane.close()
     with pytest.raises(ClosedError):
-        await publications.publish(Silent("mic"), timeout=5)
+        await lane.send(Silent("mic"), timeout=5)
 
 
 async def test_leaving_does_not_wait_for_a_far_side_that_says_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("actr_peer.transport.publications.CLOSE_TIMEOUT", 0.01)
-    publications, wire = Publications(BOB), FakeWire()
-    publications.wire_ready(wire)
-    publication = await live(publications, wire)
+    lane, wire = TrackLane(BOB), FakeWire()
+    lane.wire_ready(wire)
+    publication = await live(lane, wire)
 
     async def never(track: Any) -> None:
         await asyncio.Event().wait()
 
     wire.tracks.unpublish = never  # type: ignore[method-assign]
-    await publications.close()
+    await lane.close()
     assert publication.state is PublicationState.ENDED
+
+
+async def test_a_track_that_comes_back_to_a_wire_which_still_takes_it_goes_on_there() -> None:
+    lane, near, other = TrackLane(BOB), FakeWire(), FakeWire()
+    publishing = asyncio.gather(lane.send(Silent("mic"), timeout=5))
+    await turns()
+    for wire in (near, other, near):
+        lane.wire_ready(wire)
+    assert (len(near.asked), len(other.asked)) == (1, 1)
+    other.agree()
+    near.agree()
+    (publication,) = await publishing
+    assert publication.state is PublicationState.LIVE
+    assert (near.tracks.withdrawn, other.tracks.withdrawn) == ([], ["mic"])
+
+
+async def test_each_remote_has_a_lane_which_follows_its_webrtc_wire() -> None:
+    lanes, wire = TrackLanes(), FakeWire()
+    lanes.follow(BOB, WireState.READY, wire)
+    assert not lanes.has(BOB)
+    lane = lanes.lane(BOB, wire)
+    assert lanes.lane(BOB, None) is lane
+    publication = await live(lane, wire)
+    assert lanes.has(BOB)
+    lanes.follow(BOB, WireState.SUSPECT, wire)
+    assert publication.state is PublicationState.LIVE
+    lanes.follow(BOB, WireState.FAILED, None)
+    assert publication.state is PublicationState.SUSPENDED
+    later = FakeWire()
+    lanes.follow(BOB, WireState.READY, later)
+    later.agree()
+    assert publication.state is PublicationState.LIVE
+    await publication.stop()
+    assert not lanes.has(BOB)
+
+
+async def test_a_lane_that_is_made_while_there_is_no_wire_waits_for_one() -> None:
+    lanes, wire = TrackLanes(), FakeWire()
+    publishing = asyncio.gather(lanes.lane(BOB, None).send(Silent("mic")))
+    await turns()
+    lanes.follow(BOB, WireState.READY, wire)
+    wire.agree()
+    (publication,) = await publishing
+    assert publication.state is PublicationState.LIVE
+
+
+async def test_closing_takes_all_tracks_away_and_no_lane_is_made_after_it() -> None:
+    lanes, wire = TrackLanes(), FakeWire()
+    publication = await live(lanes.lane(BOB, wire), wire)
+    await lanes.close()
+    assert publication.state is PublicationState.ENDED
+    for remote in (BOB, ActrId("acme", "ada", "1")):
+        with pytest.raises(ClosedError):
+            lanes.lane(remote, None)
