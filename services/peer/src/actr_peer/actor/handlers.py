@@ -131,8 +131,8 @@ class Handlers:
         except CancelledError:
             raise  # the scheduler knows who asked for it
         except BaseException as exc:
-            if is_torn_down(exc):
-                raise
+            if is_torn_down(exc) or turn.is_hindrance(exc):
+                raise  # the scheduler answers for what is not the handler's doing
             error = self.error_of(method, exc)
             is_failure = not isinstance(exc, CallError)
             return Outcome(

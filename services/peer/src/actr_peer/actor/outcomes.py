@@ -57,7 +57,9 @@ class Outcomes:
         """
         if outcome.reply is not None and len(outcome.reply) > MAX_MESSAGE_BYTES:
             outcome = self._too_long(request, len(outcome.reply))
-        if outcome.dead:
+        if outcome.hindrance is not None:
+            self._uncommitted(request, outcome.hindrance)
+        elif outcome.dead:
             self.give_up(request, outcome.dead, outcome.reply)
         elif outcome.failed and outcome.max_failures:
             return self._count_failure(turn, request, outcome)
@@ -87,6 +89,8 @@ class Outcomes:
         """The outcome of a run that raised."""
         if turn.stopped is not None:
             return self.of_stop(turn)
+        if turn.is_hindrance(exc) and isinstance(exc, Exception):
+            return Outcome(failed=True, hindrance=exc)
         if turn.request is None:
             log.error("job failed", exc_info=exc)
             return Outcome()

@@ -39,12 +39,15 @@ class Outcome:
         max_failures: A failed request runs again until it has failed so often, then it is a
             dead letter; 0: it is answered with ``reply``, and done.
         dead: Why the request is a dead letter at once; empty: it is not.
+        hindrance: Why nothing could be read or written, which is not the handler's doing: the
+            caller is asked to try again; None: nothing is in the way.
     """
 
     reply: bytes | None = None
     failed: bool = False
     max_failures: int = 0
     dead: str = ""
+    hindrance: Exception | None = None
 
 
 @dataclass(slots=True)
@@ -144,6 +147,10 @@ class Turn:
         if self.effects is None:
             self.effects = self._owner.mailbox.transaction()
         return self.effects
+
+    def is_hindrance(self, exc: BaseException) -> bool:
+        """Whether ``exc``, out of the handler, is what kept its transaction from reading."""
+        return self.effects is not None and self.effects.hindrance is exc
 
     def defer(self) -> Deferred:
         """A reply for later: return it instead of an outcome, and finish it from a task.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 from actr_peer.actor.scheduler import Deferred, Outcome, Scheduler, Turn
@@ -118,3 +121,13 @@ async def settled(mailbox: Mailbox) -> None:
     """Return when all that was handed to the writer is committed."""
     mailbox.state_file.flush()
     await mailbox.state_file.ask(lambda connection: None)
+
+
+def leaping_clock() -> SimpleNamespace:
+    """A ``time`` whose wall clock leaps by a minute at each look, as after a stop."""
+    minutes = count()
+    return SimpleNamespace(
+        monotonic=lambda: 60.0 * next(minutes),
+        perf_counter=time.perf_counter,
+        thread_time=time.thread_time,
+    )

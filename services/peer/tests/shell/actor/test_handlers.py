@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 
 import pytest
 
@@ -30,6 +31,27 @@ class Clocked:
 
     def limit(self, at: float) -> None:
         self.limits.append(at)
+
+
+class Hindered(Clocked):
+    """Its transaction could not read."""
+
+    def __init__(self, hindrance: Exception) -> None:
+        super().__init__()
+        self._hindrance = hindrance
+
+    def is_hindrance(self, exc: BaseException) -> bool:
+        return exc is self._hindrance
+
+
+class Hurt(Quiet):
+    """Raises what it is given."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def say(self, request: pb.SayRequest, ctx: Context) -> pb.SayReply:
+        raise self._error
 
 
 class Room(Quiet):
@@ -114,3 +136,25 @@ async def test_a_handlers_own_limit_counts_from_its_start_within_the_deadline(
     await handlers.run(None, say(timeout=1000.0, arrived_at=now - waited), turn)  # type: ignore[arg-type]
     assert turn.limits[0] - now == pytest.approx(limit, abs=5)
     assert ChatService.SAY.handler_timeout is None
+
+
+async def test_what_kept_a_transaction_from_reading_is_no_failure_of_the_handler() -> None:
+    hindrance = sqlite3.OperationalError("database is locked")
+    heard: list[BaseException] = []
+    handlers = Handlers([Hurt(hindrance)])
+    handlers.on_failure = heard.append
+    request = say(timeout=None, arrived_at=None)
+    with pytest.raises(sqlite3.OperationalError) as raised:
+        await handlers.run(None, request, Hindered(hindrance))  # type: ignore[arg-type]
+    assert raised.value is hindrance
+    assert heard == []
+
+
+async def test_the_same_error_of_another_database_is_a_failure_of_the_handler() -> None:
+    error = sqlite3.OperationalError("database is locked")
+    heard: list[BaseException] = []
+    handlers = Handlers([Hurt(error)])
+    handlers.on_failure = heard.append
+    request, turn = say(timeout=None, arrived_at=None), Hindered(ValueError())
+    outcome = await handlers.run(None, request, turn)  # type: ignore[arg-type]
+    assert (outcome.failed, heard) == (True, [error])  # type: ignore[union-attr]

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from actr_peer.errors import LimitError, LocalProtocolError
 from actr_peer.protocol.mailbox.statements import PLAIN, check_parameters, check_statement
-from actr_peer.state.storage.database import Connection, Cursor, is_interrupted
+from actr_peer.state.storage.database import Connection, Cursor, is_full, is_interrupted, is_locked
 from actr_peer.state.storage.state_file import StateFile
 
 MAX_STATEMENTS = 1000
@@ -30,8 +30,8 @@ MAX_ROWS = 10_000
 MAX_READ_BYTES = 64 * 1024 * 1024
 """The same, in bytes of texts and blobs."""
 MAX_SECONDS = 5
-"""That all statements of a transaction may take together, each time they are played: the writer
-is everybody's, and nothing is acknowledged meanwhile."""
+"""Of the processor, that all statements of a transaction may take together, each time they are
+played: the writer is everybody's, and nothing is acknowledged meanwhile."""
 _INSTRUCTIONS = 100_000
 """Of SQLite's machine between two looks at the clock: some milliseconds."""
 _ROWS_AT_ONCE = 256
@@ -72,6 +72,9 @@ class Transaction:
         self._steps: list[_Step] = []
         self._marks: list[int] = []
         self._is_over = False
+        self.hindrance: sqlite3.Error | None = None
+        """What kept a read from being made, and is not its handler's doing: the file has no room,
+        or another program holds it."""
 
     async def __aenter__(self) -> Self:
         self._marks.append(len(self._steps))
@@ -149,6 +152,10 @@ class Transaction:
         """Play all steps to the end, undo them, return the rows of the last."""
         try:
             return await self._state_file.ask(_looker(tuple(self._steps)))
+        except sqlite3.Error as exc:
+            if is_full(exc) or is_locked(exc):
+                self.hindrance = exc
+            raise
         except sqlite3.Warning as exc:  # Python 3.11's, for two statements in one text
             raise LocalProtocolError(f"a statement cannot be run: {exc}") from exc
 
@@ -206,16 +213,27 @@ def _looker(steps: tuple[_Step, ...]) -> Callable[[Connection], list[Any]]:
 
 @contextmanager
 def _limited(connection: Connection) -> Iterator[None]:
-    """Interrupt what takes too long (sqlite.org/c3ref/progress_handler.html)."""
-    begin = time.monotonic()
-    end = begin + MAX_SECONDS
-    connection.set_progress_handler(lambda: time.monotonic() > end, _INSTRUCTIONS)
+    """Interrupt what takes too long (sqlite.org/c3ref/progress_handler.html).
+
+    It counts the thread's own time: what a process that was stopped, or a machine that is busy with
+    others, takes by the wall clock is nobody's statement's doing. Nobody looks at a clock before
+    there is a need to.
+    """
+    begin = 0.0
+
+    def is_over() -> bool:
+        nonlocal begin
+        now = time.thread_time()
+        begin = begin or now
+        return now - begin > MAX_SECONDS
+
+    connection.set_progress_handler(is_over, _INSTRUCTIONS)
     try:
         yield
     except sqlite3.Error as exc:
         if not is_interrupted(exc):
             raise
-        taken = math.ceil(time.monotonic() - begin)
+        taken = math.ceil(time.thread_time() - begin)
         raise LimitError(
             "seconds of a transaction's statements", limit=MAX_SECONDS, asked=taken
         ) from exc

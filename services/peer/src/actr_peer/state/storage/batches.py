@@ -37,8 +37,8 @@ _SIZES = (
 )
 MAX_ROWS = _SIZES[-1]
 GROW_SECONDS = 2.0
-"""After which a batch is given no more room: a statement that fills any room is played anew after
-each step."""
+"""Of the processor, after which a batch is given no more room: a statement that fills any room is
+played anew after each step."""
 
 
 class Upsert:
@@ -168,7 +168,7 @@ class Batches:
         if self._pages.spent:
             self._apply_sparingly(batch)
             return
-        end = time.monotonic() + GROW_SECONDS
+        end = time.thread_time() + GROW_SECONDS
         while True:
             try:
                 self._settle(batch)
@@ -176,7 +176,7 @@ class Batches:
                 if not is_full(exc):
                     raise
                 self._undo()
-                if time.monotonic() < end and self._pages.grow():
+                if time.thread_time() < end and self._pages.grow():
                     continue
                 self._apply_sparingly(batch)
             return

@@ -18,10 +18,11 @@ from actr_peer.actor.scheduler import Turn
 from actr_peer.errors import Code
 from actr_peer.protocol.mailbox.requests import STORED, Refused, Repeated, Request
 from actr_peer.state.mailbox.mailbox import Mailbox
+from actr_peer.state.storage import batches
 from actr_peer.state.storage.database import Connection
 from peer_kit import TESTS
 from peer_kit.state import full_disk as mailbox_full_disk
-from peer_kit.state.requests import Actor, Deliveries, put, request, settled
+from peer_kit.state.requests import Actor, Deliveries, leaping_clock, put, request, settled
 
 pytestmark = pytest.mark.service
 
@@ -134,6 +135,63 @@ async def test_effects_for_which_there_is_no_room_are_answered_and_may_be_tried_
             await clear(mailbox)
             assert await put(mailbox, request("a")) == STORED, "it is not remembered as done"
             await actor.until(lambda: actor.replies["a"] == b"ok")
+
+
+async def test_a_read_for_which_there_is_no_room_is_answered_and_may_be_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handle(item: Request, turn: Turn) -> bytes:
+        async with turn.transaction() as tx:
+            await tx.execute("INSERT INTO hoard VALUES(zeroblob(500000))")
+            row = await tx.fetch_one("SELECT count(*) FROM hoard")
+        return str(row).encode()
+
+    async with Mailbox(tmp_path / "box.db", max_bytes=1_000_000) as mailbox:
+        await hoard(mailbox)
+        actor = Actor(mailbox, handle)
+        async with actor.scheduler:
+            put(mailbox, request("a", size=1))
+            answer = await actor.reply_to("a")
+            assert answer.startswith(b"RESOURCE_EXHAUSTED")
+            assert caplog.text == "", "it is no failure of the handler"
+            await clear(mailbox)
+            assert await put(mailbox, request("a")) == STORED, "it is not remembered as done"
+            await actor.until(lambda: actor.replies["a"] == b"(1,)")
+
+
+async def test_a_read_for_which_the_file_must_grow_is_made(tmp_path: Path) -> None:
+    async def handle(item: Request, turn: Turn) -> bytes:
+        async with turn.transaction() as tx:
+            await tx.execute("CREATE TABLE IF NOT EXISTS hoard(x)")
+            await tx.execute("INSERT INTO hoard VALUES(zeroblob(3000000))")
+            row = await tx.fetch_one("SELECT count(*) FROM hoard")
+        return str(row).encode()
+
+    async with Mailbox(tmp_path / "box.db") as mailbox:
+        actor = Actor(mailbox, handle)
+        async with actor.scheduler:
+            for number, name in enumerate("abc", 1):
+                put(mailbox, request(name))
+                assert await actor.reply_to(name) == f"({number},)".encode()
+
+
+async def test_a_process_that_was_stopped_for_a_while_finds_its_room_nevertheless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the wall clock, the batch has taken minutes."""
+    monkeypatch.setattr(batches, "time", leaping_clock())
+
+    async def handle(item: Request, turn: Turn) -> bytes:
+        async with turn.transaction() as tx:
+            await tx.execute("CREATE TABLE IF NOT EXISTS hoard(x)")
+            await tx.execute("INSERT INTO hoard VALUES(zeroblob(3000000))")
+        return b"ok"
+
+    async with Mailbox(tmp_path / "box.db") as mailbox:
+        actor = Actor(mailbox, handle)
+        async with actor.scheduler:
+            put(mailbox, request("a"))
+            assert await actor.reply_to("a") == b"ok"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from actr_peer.protocol.mailbox.requests import STORED, Repeated, Request
 from actr_peer.state.mailbox import transaction
 from actr_peer.state.mailbox.mailbox import Mailbox
 from actr_peer.state.mailbox.transaction import MAX_STATEMENTS, Transaction
-from actr_peer.state.storage import batches
+from actr_peer.state.storage import batches, database
 from actr_peer.state.storage.journal import read_running
-from peer_kit.state.requests import Actor, put, request, settled
+from peer_kit.state.requests import Actor, leaping_clock, put, request, settled
 
 pytestmark = pytest.mark.service
 
@@ -412,3 +413,46 @@ async def test_a_read_of_more_bytes_than_allowed_is_an_error(
         with pytest.raises(LimitError, match="bytes of a query's rows: 1001 is over"):
             await tx.fetch_one("SELECT zeroblob(1001)")
         assert await tx.fetch_one("SELECT 1") == (1,), "the one that failed is not kept"
+
+
+COUNTED = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n LIMIT 300000)"
+
+
+async def test_a_process_that_was_stopped_while_it_read_has_not_read_for_too_long(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the wall clock, the statement has taken minutes."""
+    monkeypatch.setattr(transaction, "time", leaping_clock())
+    async with mailbox.transaction() as tx:
+        row = await tx.fetch_one(f"{COUNTED} SELECT count(*) FROM n")
+    assert row == (300_000,)
+
+
+async def test_a_read_of_a_locked_file_is_answered_and_may_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "BUSY_MS", 1)
+    monkeypatch.setattr(batches, "BUSY_MS", 1)
+    monkeypatch.setattr(batches, "BUSY_AGAIN_MS", 1)
+    path = tmp_path / "box.db"
+    locked = asyncio.Event()
+
+    async def handle(item: Request, turn: Turn) -> bytes:
+        await locked.wait()
+        async with turn.transaction() as tx:
+            row = await tx.fetch_one("SELECT 1")
+        return str(row).encode()
+
+    async with Mailbox(path) as mailbox:
+        actor = Actor(mailbox, handle)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            async with actor.scheduler:
+                await put(mailbox, request("a"))
+                other.execute("BEGIN IMMEDIATE")
+                locked.set()
+                answer = await actor.reply_to("a")
+                assert answer.startswith(b"UNAVAILABLE")
+                assert "Traceback" not in caplog.text, "it is no failure of the handler"
+                other.execute("ROLLBACK")
+                assert await put(mailbox, request("a")) == STORED, "it is not remembered as done"
+                await actor.until(lambda: actor.replies["a"] == b"(1,)")
