@@ -26,7 +26,7 @@ FIRST_BACKOFF = 0.05
 LAST_BACKOFF = 1.0
 """Seconds until a failed request runs again; doubled for each further failure."""
 
-_CONCLUDING = State.CONCLUDING
+_CONCLUDING = int(State.CONCLUDING)
 
 ErrorReply = Callable[[Request, CallError], bytes | None]
 
@@ -57,24 +57,31 @@ class Outcomes:
         """
         if outcome.reply is not None and len(outcome.reply) > MAX_MESSAGE_BYTES:
             outcome = self._too_long(request, len(outcome.reply))
+        if not outcome.failed and not outcome.dead:
+            if turn.effects is not None and not turn.effects.is_empty:
+                runs_alone = turn.conflict_key is None and turn.state == _CONCLUDING
+                return on.WRITE_ALONE if runs_alone else on.WRITE
+            self._mailbox.complete(request, outcome.reply)
+            self._send(request, outcome.reply)
+            return on.END
+        return self._conclude_failed(turn, request, outcome)
+
+    def _conclude_failed(self, turn: Turn, request: Request, outcome: Outcome) -> Row:
         if outcome.hindrance is not None:
             self._uncommitted(request, outcome.hindrance)
         elif outcome.dead:
             self.give_up(request, outcome.dead, outcome.reply)
-        elif outcome.failed and outcome.max_failures:
+        elif outcome.max_failures:
             return self._count_failure(turn, request, outcome)
-        elif turn.effects is not None and not outcome.failed and not turn.effects.is_empty:
-            runs_alone = turn.conflict_key is None and turn.state is _CONCLUDING
-            return on.WRITE_ALONE if runs_alone else on.WRITE
         else:
             self._mailbox.complete(request, outcome.reply)
             self._send(request, outcome.reply)
         return on.END
 
-    def settle(
-        self, turn: Turn, request: Request, outcome: Outcome, error: Exception | None
-    ) -> Row:
+    def settle(self, turn: Turn, outcome: Outcome, error: Exception | None) -> Row:
         """The effects are committed, or could not be; returns ``END`` or ``AGAIN``."""
+        request = turn.request
+        assert request is not None
         if error is None:
             self._send(request, outcome.reply)
         elif isinstance(error, ConflictError) and turn.conflicts < MAX_CONFLICTS:

@@ -40,11 +40,11 @@ MAX_RIVALRY = 3
 """Runs that were in vain because others beside it changed what it read; then it runs alone."""
 
 _SIGNAL = PayloadType.RPC_SIGNAL
-_WAITING, _INSISTING, _OVER = State.WAITING, State.INSISTING, State.OVER
+_WAITING, _INSISTING, _OVER = int(State.WAITING), int(State.INSISTING), int(State.OVER)
 
 # Looking a member up costs as much as the rest of a move.
-_STILL, _RELEASE, _LEAVE = Do.STILL, Do.RELEASE, Do.LEAVE
-_ARM, _OWE, _PAY = Do.ARM, Do.OWE, Do.PAY
+_STILL, _RELEASE, _LEAVE = int(Do.STILL), int(Do.RELEASE), int(Do.LEAVE)
+_ARM, _OWE, _PAY = int(Do.ARM), int(Do.OWE), int(Do.PAY)
 _SELDOM = ~(_STILL | _RELEASE | _LEAVE)
 _RARE = _SELDOM & ~(_ARM | _OWE | _PAY)
 Run = Callable[[Request, Turn], Coroutine[Any, Any, Outcome | Deferred]]
@@ -113,13 +113,13 @@ class Scheduler:
         await asyncio.sleep(0)
         await self._tasks.__aexit__(exc_type, exc, traceback)
         for turn in (*self._requests.values(), *self._running):
-            if turn.state is not _OVER:
+            if turn.state != _OVER:
                 self._move(turn, on.CLOSE)
 
     async def drain(self) -> None:
         """Start nothing more, and wait for what runs or is deferred."""
         self._is_taking = False
-        for turn in [one for one in self._requests.values() if one.state is _INSISTING]:
+        for turn in [one for one in self._requests.values() if one.state == _INSISTING]:
             self._move(turn, on.KEEP)
         self._idle.clear()
         if self._turns.active or self.deferred:
@@ -169,7 +169,7 @@ class Scheduler:
 
     def withdraw(self, turn: Turn) -> None:
         """Take back a job that waits; harmless when it has begun."""
-        if turn.state is _WAITING:
+        if turn.state == _WAITING:
             self._move(turn, on.CANCEL)
 
     def cancel(self, sender: str, request_id: str) -> None:
@@ -191,7 +191,8 @@ class Scheduler:
         """Something happens to a turn: do what its row says; ``error`` is what it is buried for."""
         move = row[turn.state]
         assert move is not None, f"turn {turn.name}: {State(turn.state).name} has no such move"
-        turn.state, do = move
+        state, do = move
+        turn.state = state
         if do & _STILL:
             if turn.timer is not None:
                 turn.disarm()
@@ -204,8 +205,8 @@ class Scheduler:
         if do & _LEAVE and turn.slot:
             self.mailbox.journal.leave(turn.slot)
             turn.slot = 0
-        if move.to is _OVER and turn.request is not None:
-            self._requests.pop(turn.request.sequence, None)
+        if state == _OVER and (request := turn.request) is not None:
+            self._requests.pop(request.sequence, None)
 
     def _do_seldom(self, turn: Turn, do: int, error: BaseException | None) -> None:
         if do & _ARM:
@@ -241,16 +242,15 @@ class Scheduler:
             self._wake()
 
     def _do_last(self, turn: Turn, do: int, error: BaseException | None) -> None:
-        request = turn.request
         if do & Do.STOP and turn.stand_in is not None:
             turn.stand_in.cancel()
         if do & Do.VOID and turn.deferred is not None:
             turn.deferred.give_up()
             turn.deferred.finish(self._outcomes.of_stop(turn))
-        if do & Do.FORGET and request is not None:
-            self.mailbox.complete(request, None)
-        if do & Do.BURY and request is not None and error is not None:
-            self._outcomes.abandon(request, error)
+        if do & Do.FORGET and turn.request is not None:
+            self.mailbox.complete(turn.request, None)
+        if do & Do.BURY and turn.request is not None and error is not None:
+            self._outcomes.abandon(turn.request, error)
 
     def _release(self, turn: Turn) -> None:
         """Let others have their turn."""
@@ -281,7 +281,7 @@ class Scheduler:
                 return
             move = on.START[turn.state]
             assert move is not None
-            turn.state = move.to
+            turn.state, _ = move
             self._begin(turn)  # all that this row says; each call less shows
             if time() > until:
                 break
@@ -347,7 +347,7 @@ class Scheduler:
         """The handler has returned."""
         self._move(turn, on.RETURN)
         request = turn.request
-        if turn.state is _OVER:
+        if turn.state == _OVER:
             return  # it was left behind; its request runs again after the next start
         if request is None:
             self._move(turn, on.END)
@@ -371,23 +371,21 @@ class Scheduler:
             if row is on.AGAIN:
                 row = self._again(turn)
             self._move(turn, row)
-            if row is on.WRITE_ALONE or row is on.WRITE:
+            if row is not on.END and turn.effects is not None:
                 self.mailbox.complete(
                     request,
                     outcome.reply,
                     effects=turn.effects,
                     validate=row is on.WRITE,
-                    done=partial(self._settled, turn, request, outcome),
+                    done=partial(self._settled, turn, outcome),
                 )
         except Exception as exc:  # noqa: BLE001 - the boundary of one turn
             self._contain(turn, exc)
 
-    def _settled(
-        self, turn: Turn, request: Request, outcome: Outcome, error: Exception | None
-    ) -> None:
+    def _settled(self, turn: Turn, outcome: Outcome, error: Exception | None) -> None:
         """The effects are committed, or could not be."""
         try:
-            row = self._outcomes.settle(turn, request, outcome, error)
+            row = self._outcomes.settle(turn, outcome, error)
             self._move(turn, self._again(turn) if row is on.AGAIN else row)
         except Exception as exc:  # noqa: BLE001 - in a callback that others share
             self._contain(turn, exc)

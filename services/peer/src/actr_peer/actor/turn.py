@@ -18,7 +18,7 @@ from actr_peer.state.mailbox.transaction import Transaction
 from actr_peer.state.storage.journal import MAX_DEFERRED
 from actr_peer.tasks import note_failure
 
-_WAITING, _SUSPENDED, _PUT_OFF = State.WAITING, State.SUSPENDED, State.PUT_OFF
+_WAITING, _SUSPENDED, _PUT_OFF = int(State.WAITING), int(State.SUSPENDED), int(State.PUT_OFF)
 
 
 class Stopped(Enum):
@@ -117,6 +117,7 @@ class Turn:
         self.conflict_key = key
         self.is_signal = is_signal
         self.state = _WAITING
+        """A :class:`State`, as a plain number."""
         self.stand_in: StandIn | None = None
         """While it runs."""
         self.stopped: Stopped | None = None
@@ -235,7 +236,7 @@ class Deferred:
             return
         self.is_finished = True
         turn = self.turn
-        if turn.state is _PUT_OFF and turn.deferred is self:
+        if turn.state == _PUT_OFF and turn.deferred is self:
             self._owner.finish_deferred(turn, outcome)
         else:
             self.early = outcome

@@ -75,6 +75,7 @@ def test_every_pair_is_in_the_table_or_impossible_for_one_reason() -> None:
 def test_the_rows_are_the_table() -> None:
     for event, row in zip(Event, ROWS, strict=True):
         assert list(row) == [TABLE.get((event, state)) for state in State]
+        assert {type(number) for move in row if move for number in move} == {int}
 
 
 def test_what_a_turn_holds_is_given_back_exactly_where_the_next_state_has_it_no_more() -> None:

@@ -637,7 +637,7 @@ class Losing:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         (turn, _) = self.actor.scheduler._requests.values()
-        assert turn.state is State.INSISTING
+        assert turn.state == State.INSISTING
 
 
 async def test_draining_does_not_wait_for_a_request_that_is_to_run_alone(
