@@ -86,7 +86,9 @@ def life(hourly: float, *, seconds: float, noise: float = 0.0) -> Life:
     for number in range(int(seconds / 10)):
         at = number * 10.0
         peak = noise if number % 7 == 0 else 0.0
-        made.add(at, {"rss_mib": 100 + hourly * at / 3600 + peak, "descriptors": 9, "tasks": 30})
+        grown = hourly * at / 3600 + peak
+        others = {"descriptors": 9, "tasks": 30}
+        made.add(at, {"rss_mib": 100 + grown, "blocks": 500_000 + 20_000 * grown, **others})
     return made
 
 
@@ -94,6 +96,7 @@ def test_growth_of_two_mebibytes_an_hour_is_found_under_peaks() -> None:
     found = {t.measure: t for t in trends(life(2.0, seconds=2400, noise=40), since=0)}
     assert found["rss_mib"].per_hour == pytest.approx(2.0, abs=0.1)
     assert not found["rss_mib"].is_flat
+    assert not found["blocks"].is_flat
     assert found["descriptors"].is_flat
 
 
