@@ -101,7 +101,7 @@ def test_every_name_of_the_architecture_page_is_defined_in_the_tree() -> None:
         for word in WORD.findall(block)
         if re.fullmatch(r"(?:[A-Z][a-z]+){2,}|[A-Z]+_[A-Z_]+|[a-z]+(?:_[a-z]+)+", word)
     }
-    folders = {path.name for path in ROOT.rglob("*") if path.is_dir() and ".venv" not in path.parts}
+    folders = {folder.name for path in tracked() for folder in path.parents}
     assert (words | pictures) - defined() - folders - PLAIN == set()
 
 
