@@ -8,6 +8,7 @@ from typing import Any
 
 from actr_peer.actor.turn import Outcome, Stopped, Turn
 from actr_peer.errors import CallError, Code
+from actr_peer.protocol.backoff import doubled
 from actr_peer.protocol.mailbox import turn as on
 from actr_peer.protocol.mailbox.requests import RETRY_AFTER, Request
 from actr_peer.protocol.mailbox.turn import Row, State
@@ -154,7 +155,7 @@ class Outcomes:
             self.give_up(request, f"failed {request.failures} times", outcome.reply)
             return on.END
         self._mailbox.note_failure(request)
-        turn.pause = min(FIRST_BACKOFF * 2.0 ** min(request.failures - 1, 10), LAST_BACKOFF)
+        turn.pause = doubled(FIRST_BACKOFF, request.failures, LAST_BACKOFF)
         return on.AGAIN
 
     def _uncommitted(self, request: Request, error: Exception) -> None:
