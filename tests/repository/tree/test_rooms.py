@@ -12,7 +12,7 @@ import pytest
 
 from tools.measure import LONG_MODULES, MODULE_LINES_SOFT, long_modules, ratchet
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PLACES = ("services", "proto", "bench", "lab", "tests")
 UNCOUNTED = {"__init__.py", "__main__.py", "py.typed"}
 MANY = 9
@@ -34,7 +34,6 @@ FULL = {
     "services/peer/tests/protocol/session": "a file for each module, and whole sessions",
     "tests/abuse": "two doors, who abuses them, and who is honest",
     "tests/integration": "a file for each thing that the composed system promises",
-    "tests/repository": "a file for each thing that is true of the whole tree",
 }
 """Folders over nine entries, with the reason why they are one."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SOURCES = {
     "actr_peer": ROOT / "services/peer/src",
     "actr_signaling": ROOT / "services/signaling/src",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PINNED = {
     "actr_peer": """
         ActrId ActrRef CallError Code Context Hooks MediaFrame Node NodeConfig PayloadType

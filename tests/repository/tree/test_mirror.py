@@ -1,0 +1,245 @@
+"""Where a module's test is: under its name, in the folder that mirrors its own.
+
+``tests/{protocol,shell,service}/<room>/test_<module>.py``; under ``tests/protocol`` the rooms of
+``protocol/`` come first. A module without such a file stands below, with the test that holds it and
+why it has none of its own. ``tests/protocol/vectors`` mirrors ``proto/vectors``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+KINDS = ("protocol", "shell", "service")
+VECTORS = Path("protocol/vectors")
+
+DECLARES = "it declares, or is a table: whoever uses it is tested with it"
+PART = "it has one user, and what it does shows there"
+REAL = "it is seen to work only on the real library, process, file or network"
+SPOKEN = "it is one side of a conversation, and the test speaks the other"
+ELSEWHERE = {
+    "peer": {
+        DECLARES: """
+        errors.py                               protocol/rpc/test_call_errors.py
+        node/config.py                          service/node/test_node.py
+        node/hooks.py                           service/node/test_end.py
+        node/system.py                          service/node/test_node.py
+        node/view.py                            service/node/test_boundaries.py
+        protocol/close_codes.py                 protocol/vectors/test_close_codes.py
+        protocol/payload.py                     protocol/session/wires/test_policy.py
+        state/mailbox/stored.py                 service/state/mailbox/test_mailbox.py
+        state/mailbox/tables.py                 service/state/mailbox/test_mailbox.py
+        state/outbox/call.py                    service/state/outbox/test_outbox.py
+        transport/link_view.py                  shell/transport/test_link.py
+        wire/base.py                            service/wire/test_conformance.py
+        wire/webrtc/aiortc/bounds.py            service/wire/webrtc/aiortc/test_hostile_transport.py
+        wire/webrtc/engine.py                   service/wire/webrtc/test_wire.py
+        """,
+        PART: """
+        __main__.py                             shell/cli/test_main.py
+        actor/bodies.py                         shell/actor/test_handlers.py
+        actor/context.py                        shell/actor/test_handlers.py
+        actor/inprocess.py                      service/node/test_node.py
+        actor/outcomes.py                       shell/actor/test_scheduler.py
+        actor/reach.py                          service/node/test_node.py
+        cli/codegen/__main__.py                 service/cli/codegen/test_tools.py
+        cli/codegen/compatibility/changes.py    protocol/cli/codegen/test_compatibility.py
+        cli/codegen/compatibility/services.py   protocol/cli/codegen/test_compatibility.py
+        cli/codegen/compatibility/shapes.py     protocol/cli/codegen/test_compatibility.py
+        cli/codegen/fields.py                   protocol/cli/codegen/test_fingerprint.py
+        cli/codegen/generate.py                 protocol/cli/codegen/test_render.py
+        cli/codegen/rules.py                    protocol/cli/codegen/test_model.py
+        cli/demo/file.py                        protocol/cli/demo/test_report.py
+        protocol/signaling/reading.py           protocol/signaling/test_messages.py
+        rpc/local.py                            service/node/test_node.py
+        rpc/opened.py                           service/node/test_streams.py
+        rpc/remote.py                           service/node/test_node.py
+        rpc/replies.py                          service/node/test_streams.py
+        rpc/requests.py                         service/node/test_boundaries.py
+        rpc/stalled.py                          shell/rpc/test_dispatch.py
+        testing/wires.py                        service/wire/test_conformance.py
+        transport/bundle.py                     shell/transport/test_link.py
+        transport/pool.py                       shell/transport/test_link.py
+        transport/pump.py                       shell/transport/test_link.py
+        wire/media/file.py                      shell/wire/media/test_sources.py
+        wire/parking.py                         shell/wire/websocket/test_wire.py
+        wire/webrtc/aiortc/steps.py             service/wire/webrtc/aiortc/test_private.py
+        wire/webrtc/exchanges.py                shell/wire/webrtc/test_wires.py
+        wire/websocket/dialling.py              service/wire/websocket/test_wires.py
+        wire/websocket/framing.py               service/wire/websocket/test_arrivals.py
+        """,
+        REAL: """
+        cli/demo/caller.py                      service/cli/demo/test_command.py
+        cli/demo/media.py                       service/cli/demo/test_command.py
+        cli/demo/process.py                     service/cli/demo/test_command.py
+        cli/demo/room.py                        service/cli/demo/test_command.py
+        cli/exchange/burst.py                   service/cli/exchange/test_command.py
+        cli/exchange/room.py                    service/cli/exchange/test_command.py
+        cli/exchange/rounds.py                  service/cli/exchange/test_command.py
+        cli/exchange/steps.py                   service/cli/exchange/test_command.py
+        cli/verbs/call.py                       service/test_readme.py
+        cli/verbs/config.py                     shell/cli/test_main.py
+        cli/verbs/gen.py                        service/test_readme.py
+        cli/verbs/health.py                     service/cli/exchange/test_command.py
+        cli/verbs/proto_check.py                service/cli/codegen/test_tools.py
+        node/assembly.py                        service/node/test_node.py
+        node/network.py                         service/node/test_node.py
+        node/process/probe.py                   shell/node/process/test_socket.py
+        node/process/serving.py                 service/cli/verbs/test_run.py
+        node/process/status.py                  service/node/test_boundaries.py
+        node/ref.py                             service/node/test_node.py
+        node/sinks.py                           service/node/test_end.py
+        state/mailbox/duplicates.py             service/state/mailbox/test_faults.py
+        state/mailbox/inspection.py             service/cli/verbs/test_mailbox.py
+        state/mailbox/intake.py                 service/state/mailbox/test_faults.py
+        state/mailbox/letterbox.py              service/cli/verbs/test_mailbox.py
+        state/mailbox/store.py                  service/state/mailbox/test_faults.py
+        state/outbox/store.py                   service/state/outbox/test_outbox.py
+        state/storage/batches.py                service/state/storage/test_storage.py
+        state/storage/database.py               service/state/storage/test_storage.py
+        state/storage/journal.py                service/state/storage/test_storage.py
+        state/storage/operations.py             service/state/storage/test_storage.py
+        state/storage/pages.py                  service/state/storage/test_storage.py
+        state/storage/state_file.py             service/state/storage/test_storage.py
+        state/storage/store.py                  service/state/storage/test_storage.py
+        state/storage/watch.py                  service/state/storage/test_loss.py
+        state/storage/witness.py                service/state/storage/test_loss.py
+        state/storage/words.py                  service/state/storage/test_storage.py
+        wire/tcp.py                             service/wire/websocket/test_wires.py
+        wire/webrtc/aiortc/dtls.py              service/wire/webrtc/aiortc/test_hostile_transport.py
+        wire/webrtc/aiortc/engine.py            service/wire/webrtc/test_wire.py
+        wire/webrtc/aiortc/ice.py               service/wire/webrtc/test_turn.py
+        wire/webrtc/aiortc/media/codecs.py      service/wire/webrtc/test_tracks.py
+        wire/webrtc/aiortc/media/receivers.py   service/wire/webrtc/aiortc/test_media_garbage.py
+        wire/webrtc/aiortc/media/sections.py    service/wire/webrtc/test_browser_sections.py
+        wire/webrtc/aiortc/media/senders.py     service/wire/webrtc/aiortc/test_media_garbage.py
+        wire/webrtc/aiortc/sctp/guarded.py      service/wire/webrtc/aiortc/test_hostile_transport.py
+        wire/webrtc/aiortc/sctp/lane_queue.py   service/wire/webrtc/test_wire.py
+        """,
+        SPOKEN: """
+        protocol/session/lanes.py               protocol/session/test_session.py
+        protocol/session/wires/ends.py          protocol/session/test_session.py
+        wire/signaling/connection.py            service/wire/signaling/test_client.py
+        wire/signaling/upkeep.py                service/wire/signaling/test_client.py
+        """,
+    },
+    "signaling": {
+        DECLARES: """
+        errors.py                               protocol/vectors/test_close_codes.py
+        hub/peers.py                            shell/hub/test_hub.py
+        ledger/base.py                          service/test_conformance.py
+        protocol/client/effects.py              protocol/client/test_session.py
+        protocol/client/limits.py               protocol/client/test_session.py
+        protocol/identity.py                    protocol/vectors/test_ids.py
+        protocol/presence/changes.py            protocol/presence/test_stored.py
+        """,
+        PART: """
+        hub/courier.py                          shell/hub/test_hub.py
+        hub/crier.py                            shell/hub/test_watchers.py
+        hub/registrar.py                        shell/hub/test_hub.py
+        ledger/memory.py                        shell/hub/test_hub.py
+        web/doors.py                            shell/web/test_guard.py
+        web/health.py                           shell/test_main.py
+        """,
+        REAL: """
+        ledger/redis/ledger.py                  service/ledger/redis/test_faults.py
+        ledger/redis/line.py                    service/ledger/redis/test_faults.py
+        ledger/redis/orders.py                  service/ledger/redis/test_chaos.py
+        ledger/redis/outbox.py                  shell/ledger/redis/test_inbox.py
+        """,
+        SPOKEN: """
+        web/connection.py                       shell/web/test_websocket.py
+        web/server.py                           shell/web/test_websocket.py
+        """,
+    },
+}
+"""Modules by why they have no test of their own, each with the file that would fail without it."""
+
+
+def rows(service: str) -> dict[str, str]:
+    lines = "".join(ELSEWHERE[service].values()).strip().splitlines()
+    return dict(line.split() for line in lines if line.strip())
+
+
+def package(service: str) -> Path:
+    return ROOT / f"services/{service}/src/actr_{service}"
+
+
+def kept(service: str) -> Path:
+    return ROOT / f"services/{service}/tests"
+
+
+def modules(folder: Path) -> list[Path]:
+    """Of one package, as paths from it; packages themselves are no modules."""
+    return sorted(
+        path.relative_to(folder) for path in folder.rglob("*.py") if path.name != "__init__.py"
+    )
+
+
+def mirrors(module: Path) -> list[Path]:
+    """Where its test may be, as paths from the folder of tests."""
+    name = f"test_{module.stem.strip('_')}.py"
+    rooms = [Path(kind, module.parent) for kind in KINDS]
+    if module.parts[0] == "protocol":
+        rooms.append(module.parent)
+    return [room / name for room in rooms]
+
+
+def untested(sources: Path, checks: Path) -> set[str]:
+    """Modules without a test file in the mirror."""
+    return {
+        str(module)
+        for module in modules(sources)
+        if not any((checks / place).is_file() for place in mirrors(module))
+    }
+
+
+def strays(sources: Path, checks: Path) -> set[str]:
+    """Test files in a folder that mirrors no room."""
+    found = set()
+    for kind in KINDS:
+        for path in (checks / kind).rglob("test_*.py"):
+            room = path.parent.relative_to(checks / kind)
+            rooms = [sources / room, *([sources / "protocol" / room] if kind == KINDS[0] else [])]
+            if not any(each.is_dir() for each in rooms):
+                found.add(str(path.parent.relative_to(checks)))
+    return found
+
+
+@pytest.mark.parametrize("service", ELSEWHERE)
+def test_every_module_has_a_test_of_its_name_or_a_row_that_says_why_not(service: str) -> None:
+    missing = untested(package(service), kept(service))
+    assert missing - set(rows(service)) == set(), "give it its test file, or a row here"
+    assert set(rows(service)) - missing == set(), (
+        "it has its test now, or is gone: take the row away"
+    )
+
+
+@pytest.mark.parametrize("service", ELSEWHERE)
+def test_every_row_names_a_test_that_is_there(service: str) -> None:
+    assert [test for test in rows(service).values() if not (kept(service) / test).is_file()] == []
+
+
+@pytest.mark.parametrize("service", ELSEWHERE)
+def test_every_test_file_is_in_a_room_of_the_sources(service: str) -> None:
+    assert strays(package(service), kept(service)) - {str(VECTORS)} == set()
+
+
+def test_vectors_mirror_the_files_of_the_contract() -> None:
+    vectors = {path.stem for path in (ROOT / "proto/vectors").glob("*.json")}
+    for service in ELSEWHERE:
+        held = {path.stem.removeprefix("test_") for path in (kept(service) / VECTORS).glob("*.py")}
+        assert held - vectors == set(), service
+
+
+def test_a_module_without_a_test_and_a_test_without_a_room_are_found(tmp_path: Path) -> None:
+    for name in ("src/protocol/room/rule.py", "src/shell/work.py", "src/lone.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("protocol/room/test_rule.py", "shell/nowhere/test_work.py"):
+        (tmp_path / "tests" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tests" / name).touch()
+    assert untested(tmp_path / "src", tmp_path / "tests") == {"shell/work.py", "lone.py"}
+    assert strays(tmp_path / "src", tmp_path / "tests") == {"shell/nowhere"}
