@@ -33,6 +33,7 @@ FULL = {
     "services/peer/tests/protocol": "the rooms of protocol/, and the pure parts of other layers",
     "services/peer/tests/protocol/session": "a file for each module, and whole sessions",
     "tests/abuse": "two doors, who abuses them, and who is honest",
+    "tests/repository": "a file for each thing that is true of the whole tree",
     "tests/integration": "a file for each thing that the composed system promises",
 }
 """Folders over nine entries, with the reason why they are one."""
