@@ -76,7 +76,7 @@ measure: setup  ## lengths of modules and functions, beside their limits
 	@$(BIN)/python tools/measure.py
 
 .PHONY: coverage
-coverage: setup  ## branches of both protocol/ folders that no example in their tests takes
+coverage: setup  ## branches of both protocol/ folders that no example in their tests takes: none
 	@$(BIN)/coverage run -m pytest -q -m "not hypothesis" -k "not harness and not deliberate" \
 		$(SIGNALING)/tests/protocol $(PEER)/tests/protocol
 	@$(BIN)/coverage report

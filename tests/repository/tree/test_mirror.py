@@ -119,8 +119,6 @@ ELSEWHERE = {
         wire/webrtc/aiortc/sctp/lane_queue.py   service/wire/webrtc/test_wire.py
         """,
         SPOKEN: """
-        protocol/session/lanes.py               protocol/session/test_session.py
-        protocol/session/wires/ends.py          protocol/session/test_session.py
         wire/signaling/connection.py            service/wire/signaling/test_client.py
         wire/signaling/upkeep.py                service/wire/signaling/test_client.py
         """,

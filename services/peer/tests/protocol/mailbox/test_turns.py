@@ -177,3 +177,16 @@ def test_signals_alone_run_in_their_order_however_many_they_are() -> None:
     for item in items:
         turns.add(item)
     assert take_all(turns) == items
+
+
+def test_one_that_insists_no_more_waits_for_nothing_and_holds_nobody_up() -> None:
+    turns: Turns[Item] = Turns()
+    a1, b1 = Item("a1", "a"), Item("b1", "b")
+    turns.add(a1)
+    assert turns.take() is a1
+    turns.insist(a1)
+    turns.relent(a1)
+    turns.relent(a1)
+    turns.finish(a1)
+    turns.add(b1)
+    assert take_all(turns) == [b1]

@@ -199,3 +199,10 @@ def test_a_full_frame_and_all_acknowledgements_fit_one_wire_message() -> None:
         frames.encode_ack(Ack(lane, 1, 1, 1, 1)) for lane in frames.RELIABLE_LANES
     )
     assert len(frame + acks_of_all) == frames.WIRE_MESSAGE_BYTES
+
+
+def test_a_fragment_longer_than_what_came_is_refused() -> None:
+    whole = frames.fragment_head(0, 5, 0, 2) + b"hello"
+    assert [frame.payload for frame in decode(whole) if isinstance(frame, Data)] == [b"hello"]
+    with pytest.raises(RemoteProtocolError, match="fragment of 5 bytes has 4"):
+        list(decode(whole[:-1]))

@@ -126,3 +126,11 @@ def test_unfinished_messages_are_forgotten_with_age_and_with_a_restart() -> None
     lane.restart()
     assert (lane.is_empty, lane.expected) == (True, 0)
     assert feed(lane, Data(0, 0, 1, b"again")) == [b"again"]
+
+
+def test_only_the_wire_in_use_takes_what_is_worthless_when_late() -> None:
+    sender = LatencySender(Deadlines(), lifetime=0.1)
+    sender.accept(b"new", 0.0)
+    assert sender.take(1, 0.0, FRAGMENT_BYTES, is_active=False) is None
+    assert not sender.has_work(1, is_active=False)
+    assert taken(sender, 0.0) == [b"new"]

@@ -246,3 +246,35 @@ def test_a_repeat_meant_for_a_wire_that_is_not_usable_any_more_takes_any_other()
     assert not sender.has_work(ONE, is_active=True)
     sender.repeat_overdue(0.3, {ONE: TIMING})
     assert send_all(sender, ONE) == [0]
+
+
+def test_what_waits_for_its_first_sending_is_counted() -> None:
+    sender = sender_with(b"a", b"b")
+    assert sender.queued == 2
+    sender.take(ONE, 0.0, ALL, is_active=True)
+    assert sender.queued == 1
+
+
+def test_what_is_queued_for_any_wire_stays_queued_once_when_wires_come_and_go() -> None:
+    sender = sender_with(b"a", b"b", b"c")
+    send_all(sender)
+    sender.wire_lost(ONE)
+    sender.repeat_overdue(100.0, {TWO: TIMING})
+    assert send_all(sender, TWO, 100.0) == [0, 1, 2]
+
+
+def test_only_frames_that_waited_too_long_are_repeated() -> None:
+    sender = sender_with(b"a")
+    send_all(sender, ONE, 0.0)
+    sender.accept(b"b")
+    send_all(sender, ONE, 0.9)
+    sender.repeat_overdue(1.0, {ONE: TIMING})
+    assert send_all(sender, ONE, 1.0) == [0]
+
+
+def test_what_went_out_on_a_wire_that_is_not_usable_is_due_at_once() -> None:
+    sender = sender_with(b"a")
+    send_all(sender, ONE, 5.0)
+    assert sender.due({TWO: TIMING}) == 5.0
+    sender.repeat_overdue(5.0, {TWO: TIMING})
+    assert send_all(sender, TWO, 5.0) == [0]

@@ -717,3 +717,65 @@ def test_whatever_a_far_side_says_ends_in_a_typed_error_or_in_nothing(
     except (RemoteProtocolError, LimitError):
         return
     assert near.session.lanes.held_bytes <= sum(len(data) for _, _, data in said)
+
+
+def test_a_wire_that_is_not_greeted_carries_no_acknowledgements() -> None:
+    near, far = joined(WS)
+    open_wire(near, far, 2, RTC)
+    near.post(RPC, b"x")
+    item = near.takes(1)[0]
+    for _ in range(2):  # the second time says that word got lost
+        far.receive(1, *item)
+    assert not [frame for frame in decoded(far.takes(2)) if isinstance(frame, Ack)]
+    assert [frame for frame in decoded(far.takes(1)) if isinstance(frame, Ack)]
+
+
+def test_what_is_held_here_and_for_the_far_side_can_be_seen_and_let_go() -> None:
+    near, far = joined(WS)
+    assert far.session.lanes.is_settled
+    near.post(STREAM, b"x" * 100)
+    assert near.session.lanes.posted_bytes >= 100
+    items = near.takes(1)
+    near.post(STREAM, b"y" * 100)
+    for channel, data in near.takes(1):  # the second of two
+        far.receive(1, channel, data)
+    assert not far.session.lanes.is_settled
+    assert far.session.lanes.held_bytes == 100
+    far.session.lanes.let_go()
+    assert far.session.lanes.is_settled
+    assert items
+
+
+def test_word_that_got_lost_is_asked_for_on_every_usable_wire() -> None:
+    near, far = joined(WS, RTC)
+    near.post(RPC, b"x")
+    settle(near, far, 1, 2)
+    far.session.tick(0.1)  # it says what was received; acknowledged it is not, for it is not stored
+    settle(near, far, 1, 2, now=0.1)
+    assert far.bodies == [b"x"]
+    asked = []
+    for tenth in range(2, 40):
+        near.session.tick(tenth / 10)
+        asked += [
+            wire
+            for wire in (1, 2)
+            for frame in decoded(near.takes(wire, tenth / 10))
+            if isinstance(frame, frames.Ask)
+        ]
+    assert set(asked) == {1, 2}
+
+
+def test_a_wire_that_missed_a_ping_is_alive_when_what_went_over_it_is_acknowledged() -> None:
+    near, far = joined(WS)
+    now = 0.0
+    while not near.session.ends[1].heart.missed:
+        now += 0.1
+        near.session.tick(now)
+        near.takes(1, now)
+    near.post(STREAM, b"x", now)
+    carry(near, far, 1, now)
+    far.session.tick(now + 0.05)
+    for channel, data in far.takes(1, now + 0.05):
+        if any(isinstance(frame, Ack) for frame in decode(data)):
+            near.receive(1, channel, data, now + 0.05)
+    assert near.session.ends[1].heart.missed == 0

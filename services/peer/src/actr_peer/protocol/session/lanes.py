@@ -165,8 +165,7 @@ class Lanes:
             raise RemoteProtocolError(f"REPLY on channel {channel}")
         receiver = self.receivers[slot(FIRST_REPLY_LANE + channel)]
         receiver.receive(frame, now, out)
-        if receiver.has_news:
-            self._weigh(receiver)
+        self._weigh(receiver)
         if receiver.is_heavy:
             self._recount(receiver)
 

@@ -157,3 +157,21 @@ def test_one_round_trip_that_stands_out_counts_for_little() -> None:
     for _ in range(40):
         heart.sample(2.0)
     assert heart.rtt > 1.5
+
+
+def test_a_wire_in_doubt_is_suspect_until_it_has_answered_several_times() -> None:
+    heart = Heartbeat(0.0)
+    run(heart, 0.0, 5.0, answers=True)
+    heart.doubt(6.0)
+    assert (heart.state, heart.is_trusted) == (WireState.SUSPECT, False)
+    heart.doubt(6.0)
+    assert heart.state is WireState.SUSPECT
+    run(heart, 6.0, 5.0, answers=True)
+    assert (heart.state, heart.is_trusted) == (WireState.READY, True)
+
+
+def test_a_wire_that_failed_is_in_no_doubt() -> None:
+    heart = Heartbeat(0.0)
+    heart.state = WireState.FAILED
+    heart.doubt(1.0)
+    assert heart.state is WireState.FAILED

@@ -307,3 +307,27 @@ def test_no_kind_is_dialled_twice_too_early_or_after_the_end_and_none_is_forgott
         link.now = at
         link.mend()
         assert link.dials & waiting
+
+
+def test_of_two_wires_one_may_go_and_the_kind_is_still_there() -> None:
+    slots = both()
+    slots.opened(WS, 1)
+    slots.opened(WS, 2)
+    slots.gone(WS, 1, 0.0, NEITHER)
+    assert (slots.by_kind[WS].state, slots.by_kind[WS].wires) == (SlotState.OPEN, {2})
+
+
+def test_a_change_of_the_network_puts_wires_in_doubt_where_there_are_some() -> None:
+    slots = both()
+    slots.opened(WS, 1)
+    assert slots.network_changed() == [1]
+    assert slots.by_kind[RTC].replacing is None
+
+
+def test_a_link_that_ended_dials_nothing_more() -> None:
+    slots = both()
+    slots.opened(WS, 1)
+    slots.close()
+    assert slots.is_closed
+    assert slots.network_changed() == []
+    assert {slot.state for slot in slots.by_kind.values()} == {SlotState.CLOSED}

@@ -71,10 +71,10 @@ def best(
     in_use = next((wire for wire in usable if wire.id == current), None)
     if in_use is None:
         return usable[0].id if usable else None
-    for wire in usable:
+    for wire in usable:  # pragma: no branch - it has the one in use
         if wire is in_use or wire.is_trusted:
-            return wire.id
-    return in_use.id
+            break
+    return wire.id
 
 
 def superfluous(wires: Sequence[WireView], *, decides: bool) -> list[int]:
