@@ -28,8 +28,7 @@ from typing import Any
 import uvloop
 
 from bench.report import console, percentile, show, write_json
-from lab import netns
-from lab import record as ledger
+from lab import netns, record
 from lab.actors import LIBRARY, Actor, actor, verdicts
 from lab.hosts import TCP_CUT, TCP_RESET, UDP_CUT, Fault, Network, network, router_signaling
 from lab.record import LANES, RELIABLE
@@ -178,7 +177,7 @@ def _document(
 ) -> dict[str, Any]:
     (a, b), (sender, receiver) = actors, library_alone
     found, arrived = verdicts(a, b), b.arrived()
-    silences = {lane: ledger.silences(arrived, lane, done.cuts, done.ended) for lane in RELIABLE}
+    silences = {lane: record.silences(arrived, lane, done.cuts, done.ended) for lane in RELIABLE}
     hits = [at in done.udp_cuts for at in done.cuts]
     used = {
         lane: [gap for gap, hit in zip(silences[lane], hits, strict=True) if hit]
@@ -191,8 +190,8 @@ def _document(
         name: sum(found[lane].row()[name] for lane in RELIABLE)
         for name in ("accepted", "arrived", "lost", "doubled", "out_of_order")
     }
-    library = ledger.compare(sender.accepted(), receiver.arrived(), "stream")
-    library_gaps = ledger.silences(receiver.arrived(), "stream", done.udp_cuts, done.ended)
+    library = record.compare(sender.accepted(), receiver.arrived(), "stream")
+    library_gaps = record.silences(receiver.arrived(), "stream", done.udp_cuts, done.ended)
     late = found["latency"]
     document: dict[str, Any] = {
         "cuts": len(done.cuts),
@@ -207,7 +206,7 @@ def _document(
             "dropped": done.after["a"]["dropped"],
             "cut_off": late.lost - done.after["a"]["dropped"],
             "doubled": late.doubled,
-            "oldest_ms": round(ledger.oldest(arrived, "latency") * 1e3, 1),
+            "oldest_ms": round(record.oldest(arrived, "latency") * 1e3, 1),
         },
         "library_alone": {**library.row(), **_gaps(library_gaps)},
         "back_on_webrtc_p50_s": round(percentile(done.returns, 0.5), 3),

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from lab import record as ledger
+from lab import record
 from lab.hosts import Network, signaling_url
 from lab.processes import Child
 from lab.record import Record, Verdict
@@ -105,11 +105,11 @@ class Actor:
 
     def accepted(self) -> list[Record]:
         """What its runtime took, over all processes of this name."""
-        return ledger.read(self._folder / f"{self.name}.accepted")
+        return record.read(self._folder / f"{self.name}.accepted")
 
     def arrived(self) -> list[Record]:
         """What reached its handlers and callbacks."""
-        return ledger.read(self._folder / f"{self.name}.arrived")
+        return record.read(self._folder / f"{self.name}.arrived")
 
 
 @asynccontextmanager
@@ -123,7 +123,7 @@ async def actor(
     options: Mapping[str, object] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Actor]:
-    """A peer on a host, called like it; ``folder`` has its mailbox and its ledgers.
+    """A peer on a host, called like it; ``folder`` has its mailbox and its records.
 
     Args:
         options: Fields of its configuration.
@@ -149,4 +149,4 @@ async def actor(
 def verdicts(sender: Actor, receiver: Actor) -> dict[str, Verdict]:
     """Compare what the one accepted with what the other got, lane by lane."""
     accepted, arrived = sender.accepted(), receiver.arrived()
-    return {lane: ledger.compare(accepted, arrived, lane) for lane in ledger.LANES}
+    return {lane: record.compare(accepted, arrived, lane) for lane in record.LANES}

@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
@@ -15,11 +14,11 @@ import uvloop
 from actr_peer import ActrId, Context, NodeConfig, System, WireKind
 from actr_peer.node.config import Durability
 from demo import chat_pb2 as pb
-from demo.chat_actr import ChatService
+from lab.quiet import Quiet
 
 
-class Echo(ChatService):
-    """Answers at once and keeps nothing."""
+class Echo(Quiet):
+    """Counts what is said."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -27,35 +26,6 @@ class Echo(ChatService):
     async def say(self, request: pb.SayRequest, ctx: Context) -> pb.SayReply:
         self.count += 1
         return pb.SayReply(number=self.count)
-
-    async def history(self, request: pb.HistoryRequest, ctx: Context) -> pb.HistoryReply:
-        return pb.HistoryReply()
-
-    async def kick(self, request: pb.KickRequest, ctx: Context) -> pb.KickReply:
-        return pb.KickReply()
-
-    async def messages(
-        self, request: pb.MessagesRequest, ctx: Context
-    ) -> AsyncIterator[pb.ChatMessage]:
-        for number in range(request.test_lines):
-            yield pb.ChatMessage(number=number)
-
-    async def upload(self, requests: AsyncIterator[pb.FilePiece], ctx: Context) -> pb.UploadReply:
-        size = 0
-        async for piece in requests:
-            size += len(piece.data)
-        return pb.UploadReply(size_bytes=size)
-
-    async def presence(
-        self, request: pb.PresenceRequest, ctx: Context
-    ) -> AsyncIterator[pb.PresenceChange]:
-        yield pb.PresenceChange()
-
-    async def cursors(
-        self, requests: AsyncIterator[pb.CursorMove], ctx: Context
-    ) -> AsyncIterator[pb.CursorMove]:
-        async for move in requests:
-            yield move
 
 
 def node_config(

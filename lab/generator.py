@@ -14,7 +14,7 @@ from actr_peer.node.node import Node
 from actr_peer.transport.streams import StreamWriter
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient, ChatService
-from lab.record import Ledger, Record
+from lab.record import Record, RecordFile
 
 MAX_CALLS = 512
 """Calls that wait for their replies; more wait for a place."""
@@ -29,13 +29,13 @@ class Generator:
     Numbers begin at the clock's milliseconds, so that those of a restarted process are larger.
     """
 
-    def __init__(self, node: Node, ledger: Ledger, tell: Callable[..., None]) -> None:
+    def __init__(self, node: Node, records: RecordFile, tell: Callable[..., None]) -> None:
         self.refused: Counter[str] = Counter()
         """Sends and calls that ended with a typed error, by lane."""
         self.given_up = 0
         """Sends and calls that had not ended when :meth:`stop` would wait no more."""
         self._node = node
-        self._ledger = ledger
+        self._records = records
         self._tell = tell
         first = int(time.monotonic() * 1000) % (1 << 31)
         self._numbers = {lane: count(first) for lane in ("rpc", "signal", "stream", "latency")}
@@ -68,7 +68,7 @@ class Generator:
         await ChatClient(self._node.ref.to(to)).kick(
             pb.KickRequest(who=str(number), reason=f"{now} {'x' * size}"), timeout=timeout
         )
-        self._ledger.write(Record("signal", number, time.monotonic(), now))
+        self._records.write(Record("signal", number, time.monotonic(), now))
 
     def _keep(self, tasks: set[asyncio.Task[None]], coro: object) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coro)  # type: ignore[arg-type]
@@ -99,7 +99,7 @@ class Generator:
             self._tell(event="refused", lane=lane, error=type(exc).__name__, detail=str(exc))
             await asyncio.sleep(0.1)
         else:
-            self._ledger.write(Record(lane, sequence, time.monotonic(), now))
+            self._records.write(Record(lane, sequence, time.monotonic(), now))
 
     async def _one(self, lane: str, to: str, number: int, size: int) -> None:
         head = f"{number} {time.monotonic()} "

@@ -29,7 +29,7 @@ class Record(NamedTuple):
     """When its sender offered it to the runtime, by the same clock."""
 
 
-class Ledger:
+class RecordFile:
     """The file of one process's records; a later process of the same name goes on with it."""
 
     def __init__(self, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 ``python -m lab.traffic NAME FOLDER URL [OPTIONS]``. It is told what to do by JSON lines on
 its standard input, each answered by one line with the same ``id``; lines without an ``id`` tell
-of events. ``FOLDER/NAME.accepted`` and ``FOLDER/NAME.arrived`` are its ledgers.
+of events. ``FOLDER/NAME.accepted`` and ``FOLDER/NAME.arrived`` are its records.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from actr_peer.wire.media.sources import TestPattern
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatService
 from lab.generator import Generator
-from lab.record import Ledger, Record
+from lab.record import Record, RecordFile
 
 EVENTUALLY = 0.05
 """Seconds between two looks at a state that has no event."""
@@ -49,8 +49,8 @@ def rss_mb() -> float:
 class Recorder(ChatService):
     """Records what arrives; answers at once."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, records: RecordFile) -> None:
+        self._records = records
         self.delay = 0.0
         self.frames = 0
         self.tracks: set[str] = set()
@@ -63,7 +63,7 @@ class Recorder(ChatService):
             emit(event="keyframe", track=frame.track_id, at=time.monotonic())
 
     def record(self, lane: str, number: int, sent_at: float) -> None:
-        self._ledger.write(Record(lane, number, time.monotonic(), sent_at))
+        self._records.write(Record(lane, number, time.monotonic(), sent_at))
 
     async def say(self, request: pb.SayRequest, ctx: Context) -> pb.SayReply:
         number, sent_at, size, _ = request.text.split(" ", 3)
@@ -112,7 +112,7 @@ class Recorder(ChatService):
 class Peer:
     """Does what it is told."""
 
-    def __init__(self, node: Node, recorder: Recorder, accepted: Ledger) -> None:
+    def __init__(self, node: Node, recorder: Recorder, accepted: RecordFile) -> None:
         self._node = node
         self._recorder = recorder
         self._generator = Generator(node, accepted, emit)
@@ -284,13 +284,13 @@ def config(name: str, home: Path, url: str, options: dict[str, Any]) -> NodeConf
 async def main(name: str, folder: str, url: str, options: str = "{}") -> None:
     """Serve orders until standard input ends."""
     home = Path(folder)
-    recorder = Recorder(Ledger(home / f"{name}.arrived"))
+    recorder = Recorder(RecordFile(home / f"{name}.arrived"))
     system = System(config(name, home, url, json.loads(options)))
     orders = asyncio.StreamReader(limit=1 << 20)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     async with system.attach(recorder) as node, asyncio.TaskGroup() as group:
-        peer = Peer(node, recorder, Ledger(home / f"{name}.accepted"))
+        peer = Peer(node, recorder, RecordFile(home / f"{name}.accepted"))
         emit(event="ready", id=str(node.id))
         while line := await orders.readline():
             group.create_task(peer.answer(line))

@@ -24,7 +24,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from lab.record import Ledger, Record
+from lab.record import Record, RecordFile
 
 LANE = "stream"
 FLUSH_SECONDS = 15.0
@@ -38,8 +38,8 @@ class Alone:
             RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
         self._channel = self._connection.createDataChannel("all", negotiated=True, id=0)
-        self._accepted = Ledger(folder / f"{name}.accepted")
-        self._arrived = Ledger(folder / f"{name}.arrived")
+        self._accepted = RecordFile(folder / f"{name}.accepted")
+        self._arrived = RecordFile(folder / f"{name}.arrived")
         self._channel.on("message", self._take)
         self._sender: asyncio.Task[None] | None = None
 

@@ -14,10 +14,10 @@ from websockets.frames import Opcode
 
 from actr import envelope_pb2
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.session import frames as session
+from actr_peer.protocol.session import frames
 from actr_peer.protocol.websocket.handshake import Accepted, DiallerHandshake
 from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, decode, encode
-from tests.abuse import signaling_abuses as other
+from tests.abuse import signaling_abuses
 from tests.abuse.door_peer import ROOM
 from tests.abuse.side import Attack
 from tests.abuse.stranger import Connection, connect, frame, many, pour, read_all, upgrade
@@ -62,8 +62,8 @@ async def member(url: str) -> Connection:
     """The same with its session begun."""
     reader, writer = await shaken(url)
     incarnation = random.getrandbits(63) | 1
-    hello = session.Hello(incarnation, 0, (0,) * session.LANES, MAX_MESSAGE_BYTES)
-    writer.write(data(CONTROL_CHANNEL, session.encode_hello(hello)))
+    hello = frames.Hello(incarnation, 0, (0,) * frames.LANES, MAX_MESSAGE_BYTES)
+    writer.write(data(CONTROL_CHANNEL, frames.encode_hello(hello)))
     await read_frame(reader)
     return reader, writer
 
@@ -116,30 +116,30 @@ def empty_pieces() -> bytes:
 
 
 def session_pings() -> bytes:
-    return data(PULSE_CHANNEL, session.encode_ping(1) * 3000)
+    return data(PULSE_CHANNEL, frames.encode_ping(1) * 3000)
 
 
 def one_ping_each() -> bytes:
-    return data(PULSE_CHANNEL, session.encode_ping(1)) * 1000
+    return data(PULSE_CHANNEL, frames.encode_ping(1)) * 1000
 
 
 def idle_byes() -> bytes:
-    return data(CONTROL_CHANNEL, session.encode_bye(session.ByeReason.IDLE) * 8000)
+    return data(CONTROL_CHANNEL, frames.encode_bye(frames.ByeReason.IDLE) * 8000)
 
 
 def asks() -> bytes:
-    return data(CONTROL_CHANNEL, session.encode_ask(0) * 8000)
+    return data(CONTROL_CHANNEL, frames.encode_ask(0) * 8000)
 
 
 def acknowledgements() -> bytes:
-    ack = session.encode_ack(session.Ack(0, 0, 0, 1024, 1 << 22))
+    ack = frames.encode_ack(frames.Ack(0, 0, 0, 1024, 1 << 22))
     return data(CONTROL_CHANNEL, ack * 500)
 
 
 def request(number: int) -> bytes:
     envelope = envelope_pb2.RpcEnvelope(request_id=f"r{number}", route_key="demo.Chat.Say")
     payload = envelope.SerializeToString()
-    return session.data_head(number, len(payload)) + payload
+    return frames.data_head(number, len(payload)) + payload
 
 
 @cache
@@ -154,11 +154,11 @@ def bomb() -> bytes:
 
 def pieces(message: bytes, *, at_most: int = 1 << 16) -> list[bytes]:
     """The wire messages of one session message, or of its first fragments."""
-    size = session.FRAGMENT_BYTES
+    size = frames.FRAGMENT_BYTES
     count = -(-len(message) // size)
     parts = (message[n * size : (n + 1) * size] for n in range(min(count, at_most)))
     return [
-        data(REQUEST_CHANNEL, session.fragment_head(n, len(part), n, count) + part)
+        data(REQUEST_CHANNEL, frames.fragment_head(n, len(part), n, count) + part)
         for n, part in enumerate(parts)
     ]
 
@@ -202,7 +202,7 @@ def requests_unread(address: str) -> AsyncIterator[None]:
 
 
 def half_heads(address: str) -> AsyncIterator[None]:
-    return other.trickling(url_of(address), b"GET /v1/wire HTTP/1.1\r\nX-Slow: ")
+    return signaling_abuses.trickling(url_of(address), b"GET /v1/wire HTTP/1.1\r\nX-Slow: ")
 
 
 def half_handshakes(address: str) -> AsyncIterator[None]:
@@ -243,15 +243,15 @@ def new_names(address: str) -> AsyncIterator[None]:
 
 
 ABUSES: Mapping[str, Attack] = {
-    "silent connections": of_strangers(other.silent),
+    "silent connections": of_strangers(signaling_abuses.silent),
     "silent connections of many addresses": silent_from_many,
     "half heads": half_heads,
     "half handshakes": half_handshakes,
-    "long heads": of_strangers(other.long_heads),
-    "comes and goes": of_strangers(other.storm),
-    "tiny frames before the handshake": of_strangers(other.tiny_frames),
-    "pongs before the handshake": of_strangers(other.strange_pongs),
-    "goes on after a refusal": of_strangers(other.goes_on_talking),
+    "long heads": of_strangers(signaling_abuses.long_heads),
+    "comes and goes": of_strangers(signaling_abuses.storm),
+    "tiny frames before the handshake": of_strangers(signaling_abuses.tiny_frames),
+    "pongs before the handshake": of_strangers(signaling_abuses.strange_pongs),
+    "goes on after a refusal": of_strangers(signaling_abuses.goes_on_talking),
     "pings": flood(lambda: frame(Opcode.PING) * 1000),
     "pongs": flood(lambda: frame(Opcode.PONG) * 1000),
     "pings and reads nothing": flood(lambda: frame(Opcode.PING, bytes(100)) * 500, reads=False),

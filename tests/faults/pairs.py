@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import record as ledger
+from lab import record
 from lab.actors import Actor, actor, verdicts
 from lab.hosts import Network
 from lab.record import LANES, RELIABLE
@@ -114,7 +114,7 @@ class Pair:
                 continue
             assert counts["accepted"] > 0, f"{name}: nothing was accepted"
             assert is_clean(counts), f"{name}: {counts}"
-        ages = [ledger.oldest(peer.arrived(), "latency") for peer in (self.a, self.b)]
+        ages = [record.oldest(peer.arrived(), "latency") for peer in (self.a, self.b)]
         self.note("oldest_latency_first_s", round(max(ages), 3))
         assert max_age is None or max(ages) <= max_age
 
@@ -122,7 +122,7 @@ class Pair:
         """The longest silence of any reliable lane since an instant, in either direction."""
         now = time.monotonic()
         found = max(
-            ledger.silences(peer.arrived(), lane, [since], now)[0]
+            record.silences(peer.arrived(), lane, [since], now)[0]
             for peer in (self.a, self.b)
             for lane in RELIABLE
         )
@@ -164,5 +164,5 @@ async def pair(
         try:
             yield made
         finally:
-            made.a.kill()  # what they had to show is in their ledgers
+            made.a.kill()  # what they had to show is in their records
             made.b.kill()

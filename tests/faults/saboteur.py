@@ -14,9 +14,9 @@ import uvloop
 
 from actr_peer.transport import remote
 from lab.traffic import main
-from peer_kit.session import faults as sessionfaults
+from peer_kit.session import faults
 
-vars(remote)["Session"] = getattr(sessionfaults, os.environ["FAULT"])
+vars(remote)["Session"] = getattr(faults, os.environ["FAULT"])
 
 if __name__ == "__main__":
     uvloop.run(main(*sys.argv[1:]))

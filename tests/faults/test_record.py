@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.record import Ledger, Record, compare, oldest, read, silences
+from lab.record import Record, RecordFile, compare, oldest, read, silences
 
 
 def records(*numbers: int, lane: str = "rpc", step: float = 1.0) -> list[Record]:
@@ -53,17 +53,17 @@ def test_the_age_is_the_largest_at_delivery() -> None:
     assert oldest([], "rpc") == 0.0
 
 
-def test_a_second_process_of_a_name_goes_on_with_its_ledger(tmp_path: Path) -> None:
+def test_a_second_process_of_a_name_goes_on_with_its_records(tmp_path: Path) -> None:
     for number in (1, 2):
-        ledger = Ledger(tmp_path / "a.arrived")
-        ledger.write(Record("stream", number, 2.0, 1.0))
-        ledger.close()
+        records = RecordFile(tmp_path / "a.arrived")
+        records.write(Record("stream", number, 2.0, 1.0))
+        records.close()
     assert [record.number for record in read(tmp_path / "a.arrived")] == [1, 2]
 
 
 def test_a_record_cut_short_by_a_kill_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "a.arrived"
-    ledger = Ledger(path)
-    ledger.write(Record("rpc", 1, 2.0, 1.0))
+    records = RecordFile(path)
+    records.write(Record("rpc", 1, 2.0, 1.0))
     path.write_bytes(path.read_bytes() + b"\x00\x00")
     assert len(read(path)) == 1

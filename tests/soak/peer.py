@@ -19,13 +19,13 @@ import uvloop
 
 from actr_peer import ActrId, Context, MediaFrame, NodeConfig, System
 from demo import chat_pb2 as pb
-from demo.chat_actr import ChatService
+from lab.quiet import Quiet
 from tests.soak.ledger import TABLE, Ledger
 from tests.soak.vitals import sample
 from tests.soak.work import ITEMS, Arrivals, Work
 
 
-class Soaked(ChatService):
+class Soaked(Quiet):
     """Writes each call down once; answers streams by the numbers."""
 
     def __init__(self) -> None:
@@ -46,35 +46,11 @@ class Soaked(ChatService):
         assert row is not None
         return pb.SayReply(number=row[0])
 
-    async def history(self, request: pb.HistoryRequest, ctx: Context) -> pb.HistoryReply:
-        return pb.HistoryReply()
-
-    async def kick(self, request: pb.KickRequest, ctx: Context) -> pb.KickReply:
-        return pb.KickReply()
-
-    async def messages(
-        self, request: pb.MessagesRequest, ctx: Context
-    ) -> AsyncIterator[pb.ChatMessage]:
-        for number in range(request.test_lines):
-            yield pb.ChatMessage(number=number)
-
-    async def upload(self, requests: AsyncIterator[pb.FilePiece], ctx: Context) -> pb.UploadReply:
-        size = 0
-        async for piece in requests:
-            size += len(piece.data)
-        return pb.UploadReply(size_bytes=size)
-
     async def presence(
         self, request: pb.PresenceRequest, ctx: Context
     ) -> AsyncIterator[pb.PresenceChange]:
         for number in range(ITEMS):
             yield pb.PresenceChange(who=str(number))
-
-    async def cursors(
-        self, requests: AsyncIterator[pb.CursorMove], ctx: Context
-    ) -> AsyncIterator[pb.CursorMove]:
-        async for move in requests:
-            yield move
 
 
 async def obey(work: Work, soaked: Soaked, orders: asyncio.StreamReader) -> None:

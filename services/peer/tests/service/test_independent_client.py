@@ -15,7 +15,8 @@ from service import independent_client as independent
 from actr_peer import Context, System
 from actr_peer.errors import CallError, Code
 from demo import chat_pb2 as pb
-from peer_kit.quiet import Quiet, config, signaling_service
+from lab.quiet import Quiet
+from peer_kit.signaling import config, signaling_service
 
 pytestmark = pytest.mark.service
 

@@ -17,7 +17,8 @@ from actr_peer.service import Caller
 from actr_peer.tasks import failures, note_failure
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient, ChatService
-from peer_kit.quiet import Quiet, config, signaling_service
+from lab.quiet import Quiet
+from peer_kit.signaling import config, signaling_service
 
 pytestmark = pytest.mark.service
 

@@ -16,8 +16,9 @@ from actr_peer.node.node import Node
 from actr_peer.protocol.signaling.presence import SignalingState
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient
+from lab.quiet import Quiet
 from peer_kit.place import ROOM, Place
-from peer_kit.quiet import Quiet, config, signaling_service
+from peer_kit.signaling import config, signaling_service
 
 pytestmark = pytest.mark.service
 

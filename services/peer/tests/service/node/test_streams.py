@@ -14,7 +14,8 @@ from actr_peer.node.node import Node
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient
-from peer_kit.quiet import Quiet, config, signaling_service
+from lab.quiet import Quiet
+from peer_kit.signaling import config, signaling_service
 
 pytestmark = pytest.mark.service
 

@@ -15,7 +15,7 @@ from actr_peer.protocol.rpc.envelopes import decode_envelope, encode_request
 from actr_peer.service import Method
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatService
-from peer_kit.quiet import Quiet
+from lab.quiet import Quiet
 
 
 class Clocked:

@@ -26,7 +26,7 @@ from actr_peer.protocol.rpc.streams import WINDOW, WINDOW_BYTES
 from actr_peer.transport import channels
 from actr_peer.transport.channels import Streams
 from demo import chat_pb2 as pb
-from peer_kit.quiet import Quiet
+from lab.quiet import Quiet
 from peer_kit.streams import HERE, RELIABLE, Block, FakeLink, turns
 
 UPLOAD, PRESENCE, CURSORS, SAY = (
