@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from actr_peer.errors import ConfigError, UnreachableError
+from actr_peer.errors import ConfigError, LimitError, UnreachableError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling.presence import (
     Change,
@@ -154,8 +154,10 @@ async def test_a_relay_to_nobody_is_said(service: Service) -> None:
 async def test_a_relay_that_is_too_long_is_refused_alone(service: Service) -> None:
     alice = some_id("alice")
     async with make_client(service, alice) as client:
-        with pytest.raises(UnreachableError, match="SDP"):
+        with pytest.raises(LimitError, match="SDP"):  # never sent
             await client.relay(alice, NegotiateMessage("c", 1, Offer("x" * 50_000)))
+        with pytest.raises(UnreachableError, match="connection_id"):
+            await client.relay(alice, NegotiateMessage("c" * 300, 1, Bye("")))
         await client.relay(alice, STEP)
 
 
