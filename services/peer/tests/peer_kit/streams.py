@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from actr_peer.actor.subscribers import StreamSubscribers
 from actr_peer.errors import BrokenError, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.chunks import Credit, decode_chunk
 from actr_peer.protocol.rpc.envelopes import Envelope, decode_envelope
 from actr_peer.protocol.rpc.streams import FIRST
+from actr_peer.tasks import Start
 from actr_peer.transport.channels import Streams
 from actr_peer.transport.streams import StreamReader, StreamWriter
 
@@ -93,7 +95,8 @@ class Pair:
     """Ada's streams and Bob's."""
 
     def __init__(self, *, is_prompt: bool = True) -> None:
-        self.near, self.far = Streams(), Streams()
+        self.near, self.far = Streams(), Streams(unknown=self._unknown)
+        self.subscribers: StreamSubscribers | None = None
         self.join(is_prompt=is_prompt)
 
     def join(self, *, is_prompt: bool = True) -> None:
@@ -122,11 +125,19 @@ class Pair:
     def restart_far(self) -> None:
         """Another process there; the link of this side lives on, reset."""
         self.far_link.is_shut = True
-        self.far = Streams()
+        self.far = Streams(unknown=self._unknown)
         self.far_link = FakeLink(HERE, is_prompt=self.near_link.is_prompt)
         self.far_link.far = (self.near_link, self.near)
         self.near_link.far = (self.far_link, self.far)
         _reset(self.near_link, self.near)
+
+    def subscribe(self, start: Start) -> StreamSubscribers:
+        """Callbacks for Bob's channels, whose workers ``start`` starts."""
+        self.subscribers = StreamSubscribers(self.far, start)
+        return self.subscribers
+
+    def _unknown(self, *first: Any) -> StreamReader | None:
+        return self.subscribers.open(*first) if self.subscribers is not None else None
 
     def channel(
         self, payload_type: PayloadType = RELIABLE, credit: Credit | None = FIRST

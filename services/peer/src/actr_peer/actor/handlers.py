@@ -37,11 +37,16 @@ Bound = tuple[Method[Any, Any], Callable[..., Any]]
 
 
 class Handlers:
-    """The static table from route key to bound handler, and how each kind is run."""
+    """The static table from route key to bound handler, and how each kind is run.
 
-    def __init__(self, services: Sequence[Service]) -> None:
-        self.on_failure: Callable[[BaseException], None] = lambda error: None
-        """Told of exceptions that no handler means to raise."""
+    Args:
+        failed: Told of exceptions that no handler means to raise.
+    """
+
+    def __init__(
+        self, services: Sequence[Service], failed: Callable[[BaseException], None] | None = None
+    ) -> None:
+        self._failed = failed
         self._table: dict[str, Bound] = {}
         self.knows: Callable[[str], bool] = self._table.__contains__
         """Whether a route key has a handler."""
@@ -217,7 +222,8 @@ class Handlers:
         if isinstance(exc, TimeoutError | DeadlineError):
             return CallError(Code.DEADLINE_EXCEEDED, f"{method.route_key} ran out of time")
         log.error("handler failed: route=%s", method.route_key, exc_info=exc)
-        self.on_failure(exc)
+        if self._failed is not None:
+            self._failed(exc)
         return CallError(Code.INTERNAL, f"{method.route_key} failed with {type(exc).__name__}")
 
 

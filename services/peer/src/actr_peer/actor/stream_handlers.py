@@ -94,7 +94,6 @@ class StreamHandlers:
         """Those that run, by channel."""
         self._bodies_of: Counter[ActrId] = Counter()
         self._is_closed = False
-        streams.on_early = self._early
 
     def __len__(self) -> int:
         return len(self._bodies)
@@ -202,7 +201,7 @@ class StreamHandlers:
         self._leave(opening)
         self._forget(opening)
 
-    def _early(self, link: Link, chunk: Chunk) -> bool:
+    def hear_early(self, link: Link, chunk: Chunk) -> bool:
         """Hear what comes on a channel whose opening waits; False if none does."""
         opening = self._waiting.get((link.remote, chunk.channel_id))
         if opening is None or opening.link is not link:

@@ -96,7 +96,6 @@ class StreamSubscribers:
         self._start = start
         self._callbacks: dict[str, Guarded[Chunk]] = {}
         self._lines: dict[tuple[ActrId, str], _Line] = {}
-        streams.on_unknown = self._open
 
     def register(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:
         """Call ``callback(chunk, sender)`` for each item on ``channel_id``, from any sender.
@@ -123,7 +122,12 @@ class StreamSubscribers:
                 for reader, _ in line.readers:
                     reader.close()
 
-    def _open(self, link: Link, payload_type: PayloadType, chunk: Chunk) -> StreamReader | None:
+    def open(self, link: Link, payload_type: PayloadType, chunk: Chunk) -> StreamReader | None:
+        """A reader for a channel that none reads, if it has a callback.
+
+        Raises:
+            LimitError: If too many of its openings wait for a slow callback.
+        """
         channel_id = chunk.channel_id
         callback = self._callbacks.get(channel_id)
         if callback is None:

@@ -21,6 +21,8 @@ from actr_peer.node.network import Above, Network
 from actr_peer.node.sinks import HookRunner
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import Request
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.chunks import Chunk
 from actr_peer.protocol.rpc.envelopes import Envelope
 from actr_peer.rpc.answers import answer
 from actr_peer.rpc.calls import PendingCalls
@@ -36,6 +38,7 @@ from actr_peer.tasks import Tasks
 from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link
 from actr_peer.transport.local import LocalTransport
+from actr_peer.transport.streams import StreamReader
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +70,11 @@ class Assembly:
         self._tasks = tasks
         self._is_ending = is_ending
         self.hooks = HookRunner(services)
-        self.handlers = Handlers(services)
+        self.handlers = Handlers(services, failed=partial(self.hooks.post, "on_error"))
         self.shell_handlers = Handlers(())
         self.local = LocalTransport()
         self.calls = PendingCalls()
-        self.streams = Streams()
+        self.streams = Streams(unknown=self._unknown_channel, early=self._early_chunk)
         self.stream_subscribers = StreamSubscribers(self.streams, tasks.start)
         self.media_subscribers = MediaSubscribers(tasks.start)
         self._make_state()
@@ -82,6 +85,7 @@ class Assembly:
     def _make_state(self) -> None:
         config = self.config
         durability: Durability = config.durability if config.mailbox_path else "memory"
+        on_trouble = partial(self.hooks.post, "on_error")
         self.mailbox = Mailbox(
             str(config.mailbox_path or ""),
             capacity=config.mailbox_capacity,
@@ -90,17 +94,16 @@ class Assembly:
             max_attempts=config.max_attempts,
             durability=durability,
             after_loss=config.after_loss,
+            on_pressure=partial(self.hooks.post, "on_pressure"),
+            on_trouble=on_trouble,
         )
         path = real_path(str(config.mailbox_path or ""))
         self.outbox = Outbox(
             f"{path}-outbox" if path else "",
             durability=durability,
             after_loss=config.after_loss,
+            on_trouble=on_trouble,
         )
-        self.mailbox.on_pressure = partial(self.hooks.post, "on_pressure")
-        for file in (self.mailbox.state_file, self.outbox.state_file):
-            file.on_trouble = partial(self.hooks.post, "on_error")
-        self.handlers.on_failure = partial(self.hooks.post, "on_error")
 
     def _make_actor(self) -> None:
         """What runs handlers, and what brings it requests."""
@@ -201,6 +204,14 @@ class Assembly:
 
     def _is_awaited(self, remote: ActrId) -> bool:
         return self.calls.waits_for(remote) or self.streams.is_open_to(remote)
+
+    def _unknown_channel(
+        self, link: Link, payload_type: PayloadType, chunk: Chunk
+    ) -> StreamReader | None:
+        return self.stream_subscribers.open(link, payload_type, chunk)
+
+    def _early_chunk(self, link: Link, chunk: Chunk) -> bool:
+        return self.stream_handlers.hear_early(link, chunk)
 
     def _remote_reset(self, link: Link, error: PeerError) -> None:
         remote = link.remote

@@ -35,6 +35,8 @@ Opening = tuple[str, int]
 """Channel id and number of one of its openings."""
 Key = tuple[ActrId, str, int]
 """Remote, channel id, opening."""
+Unknown = Callable[[Link, PayloadType, Chunk], StreamReader | None]
+Early = Callable[[Link, Chunk], bool]
 
 
 @dataclass(slots=True)
@@ -51,18 +53,24 @@ class StreamCounts:
 
 class Streams:
     """The halves by remote and channel id, so that no remote has a word in another's; owned by
-    the node."""
+    the node.
 
-    def __init__(self) -> None:
+    Args:
+        unknown: Asked for a reader when the first item comes on a channel that has none.
+        early: Hears what comes on a channel that is not open here; True if it is about to be.
+    """
+
+    def __init__(
+        self,
+        *,
+        unknown: Unknown = lambda link, payload_type, chunk: None,
+        early: Early = lambda link, chunk: False,
+    ) -> None:
         self.counts = StreamCounts()
         self.budget = Budget()
         """What all streams hold for who takes their items."""
-        self.on_unknown: Callable[[Link, PayloadType, Chunk], StreamReader | None] = (
-            lambda link, payload_type, chunk: None
-        )
-        """Asked for a reader when the first item comes on a channel that has none."""
-        self.on_early: Callable[[Link, Chunk], bool] = lambda link, chunk: False
-        """Hears what comes on a channel that is not open here; True if it is about to be."""
+        self._unknown = unknown
+        self._early = early
         self._readers: dict[Key, StreamReader] = {}
         self._writers: dict[Name, StreamWriter] = {}
         self._open: set[StreamReader | StreamWriter] = set()
@@ -86,9 +94,15 @@ class Streams:
         key = (link.remote, channel_id, opening)
         if key in self._readers:
             raise busy(channel_id)
-        reader = StreamReader(link, channel_id, payload_type, opening=opening, budget=self.budget)
+        reader = StreamReader(
+            link,
+            channel_id,
+            payload_type,
+            over=self._unroute_reader,
+            opening=opening,
+            budget=self.budget,
+        )
         self._count_up(reader)
-        reader.on_over = self._unroute_reader
         self._readers[key] = reader
         return reader
 
@@ -114,9 +128,15 @@ class Streams:
         name = (link.remote, channel_id)
         if name in self._writers:
             raise busy(channel_id)
-        writer = StreamWriter(link, channel_id, payload_type, credit=credit, opening=opening)
+        writer = StreamWriter(
+            link,
+            channel_id,
+            payload_type,
+            credit=credit,
+            over=self._unroute_writer,
+            opening=opening,
+        )
         self._count_up(writer)
-        writer.on_over = self._unroute_writer
         self._writers[name] = writer
         return writer
 
@@ -153,7 +173,7 @@ class Streams:
         if reader is not None and reader.link is link:
             if not reader.deliver(chunk):
                 self.counts.broken += 1
-        elif self.on_early(link, chunk):
+        elif self._early(link, chunk):
             pass
         elif kind is _ITEM:
             self._unknown_item(link, payload_type, chunk)
@@ -198,7 +218,7 @@ class Streams:
         writer = self._writers.get((link.remote, chunk.channel_id))
         if writer is None or writer.link is not link:
             # Mostly word about a channel that has ended here: late, and harmless.
-            self.on_early(link, chunk)
+            self._early(link, chunk)
         elif chunk.opening not in (0, writer.opening):
             pass  # about an earlier channel of this name
         elif chunk.kind is Kind.CREDIT:
@@ -209,7 +229,7 @@ class Streams:
     def _unknown_item(self, link: Link, payload_type: PayloadType, chunk: Chunk) -> None:
         if self._may_begin(link.remote, payload_type, chunk):
             try:
-                reader = self.on_unknown(link, payload_type, chunk)
+                reader = self._unknown(link, payload_type, chunk)
             except LimitError:
                 self.counts.refused += 1
                 reader = None

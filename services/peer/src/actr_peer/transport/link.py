@@ -102,7 +102,7 @@ class Link:
         self._setup = setup
         self.deliver: Callable[[PayloadType, bytes, int], None] = partial(setup.sink.message, self)
         self._session = session
-        session.account.drop = self._dropped
+        session.account.on_drop(self._dropped)
         self._bundle = Bundle(self, setup, session, self.loop)
         self._pump = self._bundle.pump
         self._posted = Holding(setup.posted, self._dropped)

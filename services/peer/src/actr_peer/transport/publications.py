@@ -128,7 +128,7 @@ class Publication:
             self.resumed += 1
             if self.resumed:  # the receiver's own request may come before this side listens
                 self.source.request_keyframe()
-            outcome.on_finished = self._end
+            outcome.when_finished(self._end)
             self._live.set()
 
     def _end(self, error: PeerError | None) -> None:

@@ -69,6 +69,9 @@ class StreamWriter:
 
     Made by :class:`~actr_peer.transport.channels.Streams`. Closing it is :meth:`end`. Several
     tasks may send: each item goes as a whole, in the order of the calls.
+
+    Args:
+        over: Told that nothing more is sent or heard.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class StreamWriter:
         payload_type: PayloadType,
         *,
         credit: Credit | None,
+        over: Callable[[StreamWriter], None],
         opening: int = 0,
     ) -> None:
         self.link = link
@@ -86,8 +90,7 @@ class StreamWriter:
         """Which opening of a named channel this is; 0: the channel has no other."""
         self.on_stop: Callable[[PeerError], None] | None = None
         """Called once when the far side cancels or the link breaks."""
-        self.on_over: Callable[[StreamWriter], None] = lambda writer: None
-        """For the owner: nothing more is sent or heard."""
+        self._over = over
         self._lane = link.lane(payload_type)
         self._credit = WritingHalf(credit, is_metered=is_metered(payload_type))
         self._sending = asyncio.Lock()
@@ -163,14 +166,14 @@ class StreamWriter:
         if not self._credit.fail(error):
             return
         self._wake()
-        self.on_over(self)
+        self._over(self)
         if self.on_stop is not None:
             self.on_stop(error)
 
     def _say_end(self) -> None:
         end = encode_end(self.channel_id, self.sent, self._last_word, opening=self.opening)
         say(self.link, end)
-        self.on_over(self)
+        self._over(self)
 
     def _wake(self) -> None:
         if self._granted is not None and not self._granted.done():
@@ -183,6 +186,9 @@ class StreamReader:
     Made by :class:`~actr_peer.transport.channels.Streams`. One task iterates. A clean end ends
     the iteration; an error of the far side or of the link is raised after the items that came
     before it.
+
+    Args:
+        over: Told that nothing more is heard; what is held may still be taken.
     """
 
     def __init__(
@@ -191,6 +197,7 @@ class StreamReader:
         channel_id: str,
         payload_type: PayloadType,
         *,
+        over: Callable[[StreamReader], None],
         opening: int = 0,
         budget: Budget | None = None,
     ) -> None:
@@ -200,8 +207,7 @@ class StreamReader:
         self.opening = opening
         self.has_heard_end = False
         """Whether the far side has ended its half, well or with an error."""
-        self.on_over: Callable[[StreamReader], None] = lambda reader: None
-        """For the owner: nothing more is heard; what is held may still be taken."""
+        self._over = over
         self._half = ReadingHalf(is_metered=is_metered(payload_type))
         self._items = self._half.held
         self._holding = Holding(budget or Budget(), self._drop)
@@ -310,7 +316,7 @@ class StreamReader:
 
     def _finish(self) -> None:
         self._wake()
-        self.on_over(self)
+        self._over(self)
 
     def _wake(self) -> None:
         if self._arrived is not None and not self._arrived.done():

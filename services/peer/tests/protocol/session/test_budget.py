@@ -29,14 +29,11 @@ class Fall:
         self.errors: list[LimitError] = []
 
     def account(self, name: str) -> Account:
-        account = self.budget.open()
-
         def drop(error: LimitError) -> None:
             self.dropped.append(name)
             self.errors.append(error)
 
-        account.drop = drop
-        return account
+        return self.budget.open(drop)
 
 
 def test_the_oldest_unfinished_message_goes_first() -> None:

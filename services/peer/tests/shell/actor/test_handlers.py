@@ -141,8 +141,7 @@ async def test_a_handlers_own_limit_counts_from_its_start_within_the_deadline(
 async def test_what_kept_a_transaction_from_reading_is_no_failure_of_the_handler() -> None:
     hindrance = sqlite3.OperationalError("database is locked")
     heard: list[BaseException] = []
-    handlers = Handlers([Hurt(hindrance)])
-    handlers.on_failure = heard.append
+    handlers = Handlers([Hurt(hindrance)], failed=heard.append)
     request = say(timeout=None, arrived_at=None)
     with pytest.raises(sqlite3.OperationalError) as raised:
         await handlers.run(None, request, Hindered(hindrance))  # type: ignore[arg-type]
@@ -153,8 +152,7 @@ async def test_what_kept_a_transaction_from_reading_is_no_failure_of_the_handler
 async def test_the_same_error_of_another_database_is_a_failure_of_the_handler() -> None:
     error = sqlite3.OperationalError("database is locked")
     heard: list[BaseException] = []
-    handlers = Handlers([Hurt(error)])
-    handlers.on_failure = heard.append
+    handlers = Handlers([Hurt(error)], failed=heard.append)
     request, turn = say(timeout=None, arrived_at=None), Hindered(ValueError())
     outcome = await handlers.run(None, request, turn)  # type: ignore[arg-type]
     assert (outcome.failed, heard) == (True, [error])  # type: ignore[union-attr]

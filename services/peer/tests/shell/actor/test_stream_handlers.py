@@ -93,7 +93,7 @@ class Callee:
 
     def __init__(self) -> None:
         self.workload = Workload()
-        self.streams = Streams()
+        self.streams = Streams(early=lambda link, chunk: self.handlers.hear_early(link, chunk))
         self.queue = Queue()
         self.block = Block()
         self.handlers = StreamHandlers(

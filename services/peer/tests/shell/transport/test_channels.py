@@ -81,7 +81,7 @@ class World:
     def begin(self) -> None:
         """A new process reads."""
         self.block = Block()
-        self.subscribers = StreamSubscribers(self.pair.far, self.block.start)
+        self.subscribers = self.pair.subscribe(self.block.start)
         self.listen()
 
     def listen(self) -> None:

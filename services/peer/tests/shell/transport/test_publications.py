@@ -218,7 +218,7 @@ async def test_a_source_that_ends_ends_its_publication() -> None:
     await turns()
     on_wire = wire.agree()
     (publication,) = await publishing
-    on_wire.on_finished(BrokenError("the file is broken"))
+    on_wire._failed(OSError("the file is broken"))
     assert publication.state is PublicationState.ENDED
     assert isinstance(publication.error, BrokenError)
     lane.wire_ready(FakeWire())

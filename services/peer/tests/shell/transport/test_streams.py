@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from actr_peer.actor.subscribers import MAX_OPENINGS, StreamSubscribers
+from actr_peer.actor.subscribers import MAX_OPENINGS
 from actr_peer.errors import (
     BrokenError,
     BusyError,
@@ -324,7 +324,7 @@ async def test_a_channel_id_out_of_bounds_is_refused_here(pair: Pair, channel_id
     with pytest.raises(LimitError):
         pair.named(name=channel_id)
     with pytest.raises(LimitError):
-        StreamSubscribers(pair.far, Block().start).register(channel_id, print)
+        pair.subscribe(Block().start).register(channel_id, print)
     assert pair.near.open_count == 0
 
 
@@ -336,7 +336,7 @@ class Listener:
 
     def __init__(self, pair: Pair) -> None:
         self.block = Block()
-        self.subscribers = StreamSubscribers(pair.far, self.block.start)
+        self.subscribers = pair.subscribe(self.block.start)
         self.heard: list[bytes] = []
         self.may_go = asyncio.Event()
         self.may_go.set()
@@ -394,7 +394,7 @@ async def test_a_channel_opened_in_the_turn_in_which_the_last_one_is_over_is_hea
     pair = Pair(is_prompt=False)
     heard: list[bytes] = []
     block = Block()
-    subscribers = StreamSubscribers(pair.far, block.start)
+    subscribers = pair.subscribe(block.start)
     subscribers.register("c", lambda chunk, sender: heard.append(chunk.data))
     for count in range(8):
         # At each distance from the end: in the turn before the worker ends, in that, and after.
@@ -419,7 +419,7 @@ async def test_a_channel_opened_in_the_turn_in_which_the_last_one_is_over_is_hea
 async def test_the_channel_of_a_process_that_has_restarted_is_none_of_its_predecessor():
     pair = Pair()
     heard: list[bytes] = []
-    subscribers = StreamSubscribers(pair.far, Block().start)
+    subscribers = pair.subscribe(Block().start)
     subscribers.register("c", lambda chunk, sender: heard.append(chunk.data))
     await pair.named().send(b"before")
     await turns()
@@ -459,7 +459,7 @@ async def test_an_item_that_waits_for_room_does_not_go_to_another_process():
 async def test_an_opening_that_was_left_without_an_end_does_not_hold_up_the_next(pair: Pair):
     heard: list[bytes] = []
     block = Block()
-    subscribers = StreamSubscribers(pair.far, block.start)
+    subscribers = pair.subscribe(block.start)
     subscribers.register("c", lambda chunk, sender: heard.append(chunk.data))
     for opening in (1, 2):
         item = encode_item("c", 0, b"%d" % opening, opening=opening)
@@ -483,7 +483,7 @@ async def test_a_chunk_that_cannot_be_read_ends_its_stream_after_what_came(pair:
 
 
 async def test_ended_channels_do_not_use_up_the_bound(pair: Pair):
-    subscribers = StreamSubscribers(pair.far, Block().start)
+    subscribers = pair.subscribe(Block().start)
     subscribers.register("c", lambda chunk, sender: None)
     for _ in range(MAX_STREAMS_PER_REMOTE + 1):
         writer = pair.named()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from actr_peer import CallError, Code, Context, Hooks
 from actr_peer.cli.demo.room import Room
@@ -26,6 +25,14 @@ _KEEP: Final = "INSERT OR REPLACE INTO heard VALUES (?, ?, ?, ?, ?, ?)"
 _FORGET: Final = "DELETE FROM heard WHERE author = ? AND run = ?"
 
 
+class Listener(Protocol):
+    """Who wants to hear what a room's hooks do."""
+
+    def presence_changed(self, event: PresenceEvent) -> None: ...
+
+    def wire_changed(self, event: WireEvent) -> None: ...
+
+
 class CountingRoom(Room, Hooks):
     """A room whose counts are committed together with the requests that they count.
 
@@ -35,8 +42,8 @@ class CountingRoom(Room, Hooks):
 
     def __init__(self, path: Path | None) -> None:
         super().__init__()
-        self.on_presence_event: Callable[[PresenceEvent], None] = lambda event: None
-        self.on_wire_event: Callable[[WireEvent], None] = lambda event: None
+        self.listeners: list[Listener] = []
+        """Told what the hooks hear."""
         self._heard = _load(path) if path is not None else {}
 
     def heard(self, author: str) -> Heard | None:
@@ -70,10 +77,12 @@ class CountingRoom(Room, Hooks):
         return await super().say(request, ctx)
 
     async def on_presence(self, event: PresenceEvent) -> None:
-        self.on_presence_event(event)
+        for listener in self.listeners:
+            listener.presence_changed(event)
 
     async def on_wire(self, event: WireEvent) -> None:
-        self.on_wire_event(event)
+        for listener in self.listeners:
+            listener.wire_changed(event)
 
 
 def _load(path: Path) -> dict[str, dict[str, Heard]]:

@@ -51,8 +51,7 @@ class Exchange:
         self._clip = await make_clip()
         await self._tasks.__aenter__()
         self._ref.register_media(None, self._frame)
-        self._room.on_presence_event = self._presence
-        self._room.on_wire_event = self._wire
+        self._room.listeners.append(self)
         for present in await self._ref.subscribe(self._ref.id.actr_type):
             self._meet(present)
         return self
@@ -84,7 +83,8 @@ class Exchange:
             **asdict(heard),
         }
 
-    def _presence(self, event: PresenceEvent) -> None:
+    def presence_changed(self, event: PresenceEvent) -> None:
+        """Of the room: who comes is met."""
         if event.kind is PresenceEvent.Kind.LEAVE:
             self.present.pop(event.presence.id, None)
             if event.reason is PresenceEvent.Reason.EXPIRED:
@@ -100,7 +100,8 @@ class Exchange:
         link.frames += 1
         link.frames_since += 1
 
-    def _wire(self, event: WireEvent) -> None:
+    def wire_changed(self, event: WireEvent) -> None:
+        """Of the room: wires that fail are counted."""
         link = self.links.get(event.remote)
         if link is not None and event.state is WireState.FAILED:
             kind = event.kind.value

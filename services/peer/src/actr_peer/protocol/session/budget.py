@@ -19,6 +19,8 @@ from actr_peer.errors import LimitError
 MAX_BYTES = 256 * 1024 * 1024
 """What a process holds for all far sides."""
 
+Drop = Callable[[LimitError], None]
+
 
 class Budget:
     """Shared by the sessions of one process.
@@ -34,9 +36,13 @@ class Budget:
         """Sessions that were dropped to keep the bound."""
         self._accounts: set[Account] = set()
 
-    def open(self) -> Account:
-        """An account for one session; end it with :meth:`Account.close`."""
-        account = Account(self)
+    def open(self, drop: Drop | None = None) -> Account:
+        """An account for one session; end it with :meth:`Account.close`.
+
+        Args:
+            drop: As :meth:`Account.on_drop`; None: its owner says it later.
+        """
+        account = Account(self, drop)
         self._accounts.add(account)
         return account
 
@@ -49,11 +55,9 @@ class Budget:
         while self.held_bytes > self.max_bytes:
             asked = self.held_bytes
             account = min(self._accounts, key=lambda each: (each.since, -each.held_bytes))
-            account.close()
             self.dropped += 1
-            account.drop(
-                LimitError("bytes held for all remotes", limit=self.max_bytes, asked=asked)
-            )
+            error = LimitError("bytes held for all remotes", limit=self.max_bytes, asked=asked)
+            account.fall(error)
 
     def forget(self, account: Account) -> None:
         """For accounts: one has ended."""
@@ -70,10 +74,9 @@ class Holding:
 
     __slots__ = ("_account", "_budget")
 
-    def __init__(self, budget: Budget, drop: Callable[[LimitError], None]) -> None:
+    def __init__(self, budget: Budget, drop: Drop) -> None:
         self._budget = budget
-        self._account = budget.open()
-        self._account.drop = drop
+        self._account = budget.open(drop)
 
     def __bool__(self) -> bool:
         """Whether anything is counted."""
@@ -98,17 +101,26 @@ class Account:
 
     Attributes:
         since: When its oldest unfinished message began, seconds; inf: all are whole.
-        drop: Ends the session; set by its owner.
     """
 
-    __slots__ = ("_budget", "_is_open", "drop", "held_bytes", "since")
+    __slots__ = ("_budget", "_drop", "_is_open", "held_bytes", "since")
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, drop: Drop | None) -> None:
         self._budget = budget
+        self._drop = drop
         self._is_open = True
         self.held_bytes = 0
         self.since = inf
-        self.drop: Callable[[LimitError], None] = lambda _: None
+
+    def on_drop(self, drop: Drop) -> None:
+        """Have ``drop`` called where this one has to go: it ends what the account is for."""
+        self._drop = drop
+
+    def fall(self, error: LimitError) -> None:
+        """It has to go, that the others have room."""
+        self.close()
+        if self._drop is not None:
+            self._drop(error)
 
     def note(self, held_bytes: int, since: float) -> None:
         """The session holds so much now."""

@@ -61,6 +61,8 @@ class Mailbox:
         remember: Seconds that finished calls which are not durable are remembered.
         max_remembered: Finished calls that are remembered, of each sort.
         after_loss: ``refuse`` a file that has lost what was promised, or ``go-on`` with it.
+        on_pressure: Told when senders begin to be pushed back, and when they no longer are.
+        on_trouble: As the state file's.
         connect: How the database is opened; tests bring their own.
 
     Raises (on entering):
@@ -79,11 +81,11 @@ class Mailbox:
         remember: float = REMEMBER,
         max_remembered: int = MAX_REMEMBERED,
         after_loss: AfterLoss = "refuse",
+        on_pressure: Callable[[Pressure], None] = lambda pressure: None,
+        on_trouble: Callable[[Exception], None] | None = None,
         connect: Connect = connect,
     ) -> None:
         self.path = path = real_path(str(path or ":memory:"))
-        self.on_pressure: Callable[[Pressure], None] = lambda pressure: None
-        """Told when senders begin to be pushed back, and when they no longer are."""
         self.journal: Journal = NoJournal()
         self.poisoned: list[tuple[Request, str]] = []
         """What the start gave up, and why; whoever attaches buries it."""
@@ -96,7 +98,7 @@ class Mailbox:
             connect=connect,
         )
         self.state_file: StateFile[Found] = StateFile(
-            path, self._store, durability, self._committed
+            path, self._store, durability, self._committed, on_trouble
         )
         reply_bytes = max_bytes // REPLY_SHARE
         remembered = Remembered(seconds=remember, max_count=max_remembered, max_bytes=reply_bytes)
@@ -109,7 +111,7 @@ class Mailbox:
             self._duplicates,
             Admission(capacity, max_bytes // QUEUE_SHARE),
             self.letters,
-            lambda pressure: self.on_pressure(pressure),
+            on_pressure,
         )
         self.counts = self._intake.counts
         self._promised = 0

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Self
 
 from actr_peer.errors import BusyError, CallError, ClosedError, Code, PeerError
@@ -57,7 +58,7 @@ class Outbox:
         max_open: Calls without a saved reply, to one remote.
         max_window: Calls to one remote from its low-water mark on.
         after_loss: ``refuse`` a file that has lost what was promised, or ``go-on`` with it.
-        durability: As the mailbox's.
+        durability, on_trouble: As the mailbox's.
         connect: How the database is opened; tests bring their own.
 
     Raises (on entering):
@@ -75,6 +76,7 @@ class Outbox:
         max_bytes: int = MAX_BYTES,
         durability: Durability = "power",
         after_loss: AfterLoss = "refuse",
+        on_trouble: Callable[[Exception], None] | None = None,
         connect: Connect = connect,
     ) -> None:
         self.path = real_path(str(path))
@@ -92,7 +94,7 @@ class Outbox:
             connect=connect,
         )
         self.state_file: StateFile[Found] = StateFile(
-            self.path, self._store, durability, self._committed
+            self.path, self._store, durability, self._committed, on_trouble
         )
         self._next = 1
         self._promised = 0

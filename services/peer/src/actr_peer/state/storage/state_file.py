@@ -30,6 +30,7 @@ class StateFile(Generic[Found]):
 
     Args:
         committed: Called on the loop with each batch, after the sync.
+        on_trouble: Told why nothing new is taken: the file was taken away, or its log is too long.
     """
 
     def __init__(
@@ -38,13 +39,13 @@ class StateFile(Generic[Found]):
         store: Store[Operation, Found],
         durability: Durability,
         committed: Callable[[list[Operation]], None],
+        on_trouble: Callable[[Exception], None] | None = None,
     ) -> None:
         self._store = store
         self._durability: Durability = durability
         self._committed = committed
         self._trouble: Exception | None = None
-        self.on_trouble: Callable[[Exception], None] = lambda error: None
-        """Told why nothing new is taken: the file was taken away, or its log is too long."""
+        self._on_trouble = on_trouble
         self._lock = FileLock(path)
         self._riding: list[Operation] = []
         self._is_lingering = False
@@ -138,8 +139,8 @@ class StateFile(Generic[Found]):
 
     def _note_trouble(self) -> None:
         was_well, self._trouble = self._trouble is None, self._store.trouble
-        if was_well and self._trouble is not None:
-            self.on_trouble(self._trouble)
+        if was_well and self._trouble is not None and self._on_trouble is not None:
+            self._on_trouble(self._trouble)
 
     async def ask(
         self, work: Callable[[Connection], Result], *, size: int = 0, reserve: int = NORMAL

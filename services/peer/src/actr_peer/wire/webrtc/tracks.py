@@ -31,7 +31,6 @@ class SentTrack:
             stopped, or the wire is gone.
         is_finished: Whether it ended because the source did, well or with ``error``.
         error: Why the source failed, if it did.
-        on_finished: Called once when the source has ended.
     """
 
     def __init__(self, tracks: Tracks, track: TrackSender) -> None:
@@ -39,14 +38,18 @@ class SentTrack:
         self.ended = asyncio.Event()
         self.is_finished = False
         self.error: PeerError | None = None
-        self.on_finished: Callable[[PeerError | None], None] = lambda error: None
         self._tracks = tracks
         self._track = track
         self._sending: asyncio.Task[None] | None = None
+        self._when_finished: Callable[[PeerError | None], None] | None = None
 
     def __repr__(self) -> str:
         state = "ended" if self.ended.is_set() else "live"
         return f"<SentTrack {self.source.track_id} {state}>"
+
+    def when_finished(self, told: Callable[[PeerError | None], None]) -> None:
+        """Call ``told`` once when the source has ended, with why it failed if so."""
+        self._when_finished = told
 
     async def stop(self) -> None:
         """Send no more, and take the track out of the description. Harmless when repeated.
@@ -75,7 +78,7 @@ class SentTrack:
         if not self.is_finished:
             self.is_finished, self.error = True, BrokenError(f"the track failed: {exc!r}")
             self.ended.set()
-            self.on_finished(self.error)
+            self._tell_finished()
 
     async def _send(self) -> None:
         try:
@@ -86,7 +89,11 @@ class SentTrack:
         finally:
             self.ended.set()
         if self.is_finished:
-            self.on_finished(self.error)
+            self._tell_finished()
+
+    def _tell_finished(self) -> None:
+        if self._when_finished is not None:
+            self._when_finished(self.error)
 
 
 class Tracks:
@@ -106,8 +113,7 @@ class Tracks:
         self.on_frame: Callable[[MediaFrame], None] | None = None
         self.unwanted = 0
         """Frames that nobody took."""
-        self.on_gone: Callable[[], None] = lambda: None
-        """Called once when the wire is gone."""
+        self._when_gone: Callable[[], None] | None = None
         self._remote = remote
         self._media = media
         self._exchanges = exchanges
@@ -199,8 +205,13 @@ class Tracks:
         for sent in tuple(self._sent.values()):
             sent.halt()
         self._sent.clear()
-        on_gone, self.on_gone = self.on_gone, lambda: None
-        on_gone()
+        told, self._when_gone = self._when_gone, None
+        if told is not None:
+            told()
+
+    def when_gone(self, told: Callable[[], None]) -> None:
+        """Call ``told`` once when the wire is gone, in place of one before."""
+        self._when_gone = told
 
     def _arrived(self, frame: MediaFrame) -> None:
         if self.on_frame is None:

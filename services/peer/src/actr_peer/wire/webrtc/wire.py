@@ -193,7 +193,7 @@ class WebRtcWire:
         if self._life.is_leaving:
             told()
         else:
-            self.tracks.on_gone = told
+            self.tracks.when_gone(told)
 
     @property
     def is_connecting(self) -> bool:

@@ -142,8 +142,7 @@ async def test_a_completion_is_saved_soon_though_nothing_else_is_written(path: P
 
 async def test_a_full_mailbox_pushes_the_sender_back_and_loses_nothing(path: Path) -> None:
     pressures: list[Pressure] = []
-    async with Mailbox(path, capacity=10) as mailbox:
-        mailbox.on_pressure = pressures.append
+    async with Mailbox(path, capacity=10, on_pressure=pressures.append) as mailbox:
         deliveries = Deliveries(mailbox)
         answers = [put(mailbox, request(str(n))) for n in range(12)]
         urgent = put(mailbox, request("urgent", signal=True))

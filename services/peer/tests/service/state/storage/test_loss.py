@@ -175,8 +175,7 @@ async def test_a_file_that_is_taken_away_takes_nothing_new_until_it_is_back(
     monkeypatch.setattr(watch, "INTERVAL", 0.0)
     heard: list[str] = []
     taken, away = beside(path, suffix), beside(path, ".away")
-    async with Mailbox(path) as mailbox:
-        mailbox.state_file.on_trouble = lambda error: heard.append(str(error))
+    async with Mailbox(path, on_trouble=lambda error: heard.append(str(error))) as mailbox:
         deliveries = Deliveries(mailbox)
         assert await put(mailbox, request("a")) == STORED
         shutil.move(taken, away)
@@ -288,8 +287,7 @@ async def test_a_durable_call_is_not_accepted_into_a_file_that_was_taken_away(
     monkeypatch.setattr(watch, "INTERVAL", 0.0)
     path = tmp_path / "out.db"
     heard: list[str] = []
-    async with Outbox(str(path)) as outbox:
-        outbox.state_file.on_trouble = lambda error: heard.append(str(error))
+    async with Outbox(str(path), on_trouble=lambda error: heard.append(str(error))) as outbox:
         os.unlink(path)
         call = OpenCall(
             call_key="k",

@@ -55,11 +55,10 @@ class SectionTrack:
         sender = self.sender
         assert self.section is not None
         assert sender is not None
-        sender.on_keyframe_request = self.source.request_keyframe
         wanted = _only(self.source.codec, self.section._codecs)
         if not wanted:
             raise RemoteProtocolError(f"the far side does not take {self.source.codec}")
-        await sender.ready(wanted)
+        await sender.ready(wanted, self.source.request_keyframe)
         while (sample := await self.source.read()) is not None:
             try:
                 await sender.transmit(sample)

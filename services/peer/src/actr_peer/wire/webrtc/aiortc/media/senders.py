@@ -48,8 +48,8 @@ class EncodedSender(RTCRtpSender):
     """Sends samples of one track at a time; made by :func:`adopt`, never constructed."""
 
     def adopt(self, rate: int) -> None:
-        self.on_keyframe_request: Callable[[], None] = lambda: None
         self._pace = Pace(rate)
+        self._make_keyframe: Callable[[], None] | None = None
         self._keyframe_asked_at = -KEYFRAME_PAUSE
         self._keyframe: asyncio.TimerHandle | None = None
         self._is_up = asyncio.Event()
@@ -80,12 +80,16 @@ class EncodedSender(RTCRtpSender):
         """The far side is known to listen."""
         self._is_wanted.set()
 
-    async def ready(self, codecs: list[RTCRtpCodecParameters]) -> None:
+    async def ready(
+        self, codecs: list[RTCRtpCodecParameters], make_keyframe: Callable[[], None]
+    ) -> None:
         """Wait until packets arrive somewhere.
 
         Args:
             codecs: That of the track, and the one for repeating its packets if there is one.
+            make_keyframe: Called when the far side asks for a key frame of the track.
         """
+        self._make_keyframe = make_keyframe
         codec, *repeating = codecs
         self._codec = codec
         self._rtx_payload_type = repeating[0].payloadType if repeating else None
@@ -214,7 +218,8 @@ class EncodedSender(RTCRtpSender):
     def _ask_source(self) -> None:
         self._keyframe = None
         self._keyframe_asked_at = time.monotonic()
-        self.on_keyframe_request()
+        if self._make_keyframe is not None:
+            self._make_keyframe()
 
     # What is known
 
