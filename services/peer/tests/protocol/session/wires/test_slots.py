@@ -160,6 +160,35 @@ def test_a_health_round_gives_new_tries_to_what_is_spent_and_to_nothing_else() -
     assert slots.by_kind[WS].tries == 1
 
 
+def test_a_kind_waits_for_nothing_while_one_of_its_wires_is_left() -> None:
+    slots = Slots([WS], [WS], is_smaller=True)
+    slots.opened(WS, 1)
+    slots.opened(WS, 2)
+    slots.gone(WS, 1, 0.0, NEITHER)
+    assert slots.by_kind[WS].state is SlotState.OPEN
+    assert slots.due() == inf
+
+
+def test_a_kind_that_waits_is_dialled_at_once_when_the_network_changes() -> None:
+    slots = both()
+    slots.dials(0.0)
+    slots.failed(WS, 0.0, NEITHER)
+    assert slots.network_changed() == []
+    assert slots.dials(0.0) == [WS]
+
+
+def test_after_the_end_nothing_is_dialled_or_waited_for() -> None:
+    slots = both()
+    slots.opened(RTC, 1)
+    slots.close()
+    slots.gone(RTC, 1, 0.0, NEITHER)
+    slots.refresh()
+    slots.network_changed()
+    assert slots.dials(inf) == []
+    assert slots.due() == inf
+    assert not slots.is_dead
+
+
 def view(number: int, *, trusted: bool) -> WireView:
     return WireView(number, WS, WireState.READY, trusted)
 

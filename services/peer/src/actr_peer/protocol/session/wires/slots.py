@@ -283,11 +283,11 @@ class Slots:
         ones, which are in doubt."""
         doubtful: list[int] = []
         for slot in self.by_kind.values():
-            if not slot.can_dial or slot.state is _S.CLOSED:
+            if not slot.can_dial:
                 continue
             slot.tries = 0
             slot.on(_E.MOVED)
-            if slot.wires:
+            if slot.state in (_S.STALE, _S.DOUBLING):
                 slot.replacing = max(slot.wires)
                 doubtful += slot.wires
         return doubtful
