@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from actr_peer.errors import BusyError, CallError, Code, DeadlineError, LimitError, PeerError
+from actr_peer.protocol.backoff import doubled
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
 from actr_peer.protocol.rpc.envelopes import (
@@ -51,7 +52,8 @@ class DurableCalls:
         self._links: dict[ActrId, Link] = {}
         """The link on which all open calls of a remote are, for those that have one."""
         self._redials: dict[ActrId, asyncio.TimerHandle] = {}
-        self._delays: dict[ActrId, float] = {}
+        self._failures: dict[ActrId, int] = {}
+        """Redials in a row, of those that are redialled."""
         self._unwanted: set[str] = set()
         """Call keys whose reply nobody will take."""
         self._is_closed = False
@@ -192,7 +194,7 @@ class DurableCalls:
             self._later(call, error.retry_after or FIRST_REDIAL)
             return True
         self._answer(call, message)
-        self._delays.pop(remote, None)
+        self._failures.pop(remote, None)
         return True
 
     def _answer(self, call: OpenCall, reply: bytes) -> None:
@@ -271,8 +273,8 @@ class DurableCalls:
     def _redial_later(self, remote: ActrId) -> None:
         if self._is_closed or remote in self._redials:
             return
-        delay = self._delays.get(remote, FIRST_REDIAL)
-        self._delays[remote] = min(delay * 2, LAST_REDIAL)
+        failures = self._failures[remote] = self._failures.get(remote, 0) + 1
+        delay = doubled(FIRST_REDIAL, failures, LAST_REDIAL)
         loop = asyncio.get_running_loop()
         self._redials[remote] = loop.call_later(delay, self._redial, remote)
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from actr_peer.errors import BrokenError, CallError, Code, DeadlineError
+from actr_peer.protocol.backoff import doubled
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import TRAFFIC, PayloadType
 from actr_peer.protocol.rpc.chunks import NO_CREDIT, Credit
@@ -290,7 +292,7 @@ class RemoteGate:
             if error is None or not error.retryable or attempt == tries:
                 return reply
             call.renew()
-            delay = error.retry_after or FIRST_RETRY_DELAY * 2 ** (attempt - 1)
+            delay = error.retry_after or doubled(FIRST_RETRY_DELAY, attempt, inf)
             if delay >= deadline - loop.time():
                 return reply
             await asyncio.sleep(delay)
