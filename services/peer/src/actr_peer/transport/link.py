@@ -20,7 +20,6 @@ from typing import Literal, Protocol, assert_never, overload
 from actr_peer.errors import BrokenError, ClosedError, LimitError, PeerError, UnreachableError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import (
-    BYTE_LANES,
     MAX_MESSAGE_BYTES,
     RPC_LANES,
     PayloadType,
@@ -106,7 +105,8 @@ class Link:
         self._bundle = Bundle(self, setup, session, self.loop)
         self._pump = self._bundle.pump
         self._posted = Holding(setup.posted, self._dropped)
-        self._lanes: list[ByteLane | None] = [None] * len(BYTE_LANES)
+        self._lanes: list[ByteLane | None] = [None] * len(PayloadType)
+        self._made: list[ByteLane] = []
         self._error: PeerError | None = None
         """Why the link is gone, once it is."""
         self.is_shut = False
@@ -137,14 +137,16 @@ class Link:
         Raises:
             ClosedError: For tracks, if this side leaves.
         """
-        if payload_type is PayloadType.MEDIA_RTP:
-            return self._setup.tracks.lane(self.remote, self.wire(WireKind.WEBRTC))
         lane = self._lanes[payload_type]
-        if lane is None:
-            lanes = self._session.lanes
-            replies = lanes.reply_sender(payload_type) if payload_type in RPC_LANES else None
-            sender = lanes.sender(payload_type)
-            lane = self._lanes[payload_type] = ByteLane(self, payload_type, sender, replies)
+        if lane is not None:  # nearly always
+            return lane
+        if payload_type is PayloadType.MEDIA_RTP:  # not kept here: the lane outlives the link
+            return self._setup.tracks.lane(self.remote, self.wire(WireKind.WEBRTC))
+        lanes = self._session.lanes
+        replies = lanes.reply_sender(payload_type) if payload_type in RPC_LANES else None
+        sender = lanes.sender(payload_type)
+        lane = self._lanes[payload_type] = ByteLane(self, payload_type, sender, replies)
+        self._made.append(lane)
         return lane
 
     def acknowledge(self, payload_type: PayloadType, number: int) -> None:
@@ -191,8 +193,8 @@ class Link:
         """After acknowledgements: let waiting senders go on."""
         if self._posted:
             self.weigh()
-        for lane in self._lanes:
-            if lane is not None and lane.is_crowded:
+        for lane in self._made:
+            if lane.is_crowded:
                 lane.wake()
         if self._quiet is not None and not self._quiet.done() and self._session.lanes.is_empty:
             self._quiet.set_result(None)
@@ -280,7 +282,7 @@ class Link:
             and self.loop.time() - self.used_at >= seconds
             and lanes.is_empty
             and lanes.is_settled
-            and not any(lane is not None and lane.is_crowded for lane in self._lanes)
+            and not any(lane.is_crowded for lane in self._made)
             and not self._setup.tracks.has(self.remote)
             and not self._setup.in_use(self)
         )
@@ -352,9 +354,8 @@ class Link:
         self._is_usable.set()
         if self._quiet is not None and not self._quiet.done():
             self._quiet.set_result(None)
-        for lane in self._lanes:
-            if lane is not None:
-                lane.fail()
+        for lane in self._made:
+            lane.fail()
         self._setup.removed(self)
         try:
             self._bundle.shut(bye)
