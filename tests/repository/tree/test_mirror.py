@@ -26,7 +26,6 @@ ELSEWHERE = {
         node/config.py                          service/node/test_node.py
         node/hooks.py                           service/node/test_end.py
         node/system.py                          service/node/test_node.py
-        node/view.py                            service/node/test_boundaries.py
         protocol/close_codes.py                 protocol/vectors/test_close_codes.py
         protocol/payload.py                     protocol/session/wires/test_policy.py
         state/mailbox/stored.py                 service/state/mailbox/test_mailbox.py
@@ -43,7 +42,6 @@ ELSEWHERE = {
         actor/context.py                        shell/actor/test_handlers.py
         actor/inprocess.py                      service/node/test_node.py
         actor/outcomes.py                       shell/actor/test_scheduler.py
-        actor/reach.py                          service/node/test_node.py
         cli/codegen/__main__.py                 service/cli/codegen/test_tools.py
         cli/codegen/compatibility/changes.py    protocol/cli/codegen/test_compatibility.py
         cli/codegen/compatibility/services.py   protocol/cli/codegen/test_compatibility.py
@@ -90,7 +88,6 @@ ELSEWHERE = {
         node/process/serving.py                 service/cli/verbs/test_run.py
         node/process/status.py                  service/node/test_boundaries.py
         node/ref.py                             service/node/test_node.py
-        node/sinks.py                           service/node/test_end.py
         state/mailbox/duplicates.py             service/state/mailbox/test_faults.py
         state/mailbox/inspection.py             service/cli/verbs/test_mailbox.py
         state/mailbox/intake.py                 service/state/mailbox/test_faults.py
