@@ -9,7 +9,7 @@ import logging
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from actr_peer.actor.inprocess import serve_shell, serve_workload
 from actr_peer.node.assembly import Assembly
@@ -68,6 +68,15 @@ class Node:
         self._block: asyncio.Task[Any] | None = None
         """That runs ``async with``, and is interrupted when the node fails."""
         self._is_interrupted = False
+
+    if not TYPE_CHECKING:  # a checker says it by itself
+
+        def __getattr__(self, name: str) -> Any:
+            if not name.startswith("_") and hasattr(ActrRef, name):
+                raise AttributeError(
+                    f"a Node has no {name!r}: node.ref has it", name=name, obj=self
+                )
+            raise AttributeError(f"a Node has no {name!r}", name=name, obj=self)
 
     @property
     def id(self) -> ActrId:
