@@ -54,6 +54,17 @@ def test_where_all_is_whole_the_largest_goes() -> None:
     assert (fall.dropped, fall.budget.held_bytes) == (["large"], 85)
 
 
+def test_who_is_to_hear_may_be_said_after_the_account_was_opened() -> None:
+    budget = Budget(10)
+    heard: list[LimitError] = []
+    unheard, late = budget.open(None), budget.open(None)
+    late.on_drop(heard.append)
+    for account, since in ((unheard, 1.0), (late, 2.0)):
+        account.note(11, since)
+    budget.keep()
+    assert (budget.held_bytes, len(heard)) == (0, 1), "nobody hears of the first, and it goes too"
+
+
 def test_as_many_go_as_must_and_an_ended_account_holds_nothing() -> None:
     fall = Fall(100)
     accounts = [fall.account(str(n)) for n in range(5)]
