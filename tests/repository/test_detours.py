@@ -28,6 +28,7 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef
 ALLOWED = {
     "ActrRef.network_changed": "users have the ref; the transport is none of theirs",
     "ActrRef.subscribe": "users have the ref; the signaling client is none of theirs",
+    "Calls.has_room": "what each remote owes is its own",
     "FileStore.apply": "the writer's store; what a batch is, the batches know",
     "FileStore.apply_now": "the writer's store, likewise",
     "Hub.answered": "the ledger's sink: the hub shares it out",
@@ -35,6 +36,8 @@ ALLOWED = {
     "Link.wire": "its bundle of wires is its own",
     "Mailbox.put": "what comes in is its intake's, which is not shown",
     "Orders.clear": "what waits is its own",
+    "Outbox.find": "what it decides by is its own",
+    "Outbox.low_water": "likewise",
     "Recorder.request_keyframe": "it is a source around a source",
     "Replica.leave": "the web server is not shown",
     "Scheduler.bound": "its tasks are its own",

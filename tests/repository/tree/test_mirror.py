@@ -94,6 +94,7 @@ ELSEWHERE = {
         state/mailbox/letterbox.py              service/cli/verbs/test_mailbox.py
         state/mailbox/store.py                  service/state/mailbox/test_faults.py
         state/outbox/store.py                   service/state/outbox/test_outbox.py
+        state/outbox/writes.py                  service/state/outbox/test_outbox.py
         state/storage/batches.py                service/state/storage/test_storage.py
         state/storage/database.py               service/state/storage/test_storage.py
         state/storage/journal.py                service/state/storage/test_storage.py

@@ -26,7 +26,7 @@ from actr_peer.protocol.rpc.envelopes import (
 )
 from actr_peer.rpc.calls import expire, new_request_id
 from actr_peer.service import CallOptions, Method
-from actr_peer.state.outbox.call import Encode, OpenCall
+from actr_peer.state.outbox.call import DurableCall, Encode
 from actr_peer.state.outbox.outbox import Outbox
 from actr_peer.transport.link import Link
 from actr_peer.transport.remote import RemoteTransport
@@ -111,7 +111,7 @@ class DurableCalls:
         return decode_envelope(reply)
 
     async def _call_by_key(
-        self, remote: ActrId, call: OpenCall, encode: Encode, timeout: float
+        self, remote: ActrId, call: DurableCall, encode: Encode, timeout: float
     ) -> bytes:
         is_accepted = False
         try:
@@ -126,7 +126,7 @@ class DurableCalls:
             raise _NotAccepted from exc
 
     async def _call_once(
-        self, remote: ActrId, call: OpenCall, encode: Encode, timeout: float
+        self, remote: ActrId, call: DurableCall, encode: Encode, timeout: float
     ) -> bytes:
         """A call that nobody else can ask for: one future and one timer."""
         outbox = self.outbox
@@ -154,7 +154,7 @@ class DurableCalls:
         finally:
             timer.cancel()
 
-    def _saved(self, remote: ActrId, call: OpenCall, error: CallError | None) -> None:
+    def _saved(self, remote: ActrId, call: DurableCall, error: CallError | None) -> None:
         """Calls go out in the turn of their commit, in their order."""
         if error is None and self.outbox.find(call.request_id) is call:
             self._send(remote, call)
@@ -197,7 +197,7 @@ class DurableCalls:
         self._failures.pop(remote, None)
         return True
 
-    def _answer(self, call: OpenCall, reply: bytes) -> None:
+    def _answer(self, call: DurableCall, reply: bytes) -> None:
         self.outbox.resolve(call.request_id, reply)
         if call.call_key in self._unwanted:
             self._unwanted.discard(call.call_key)
@@ -220,7 +220,7 @@ class DurableCalls:
         if self._owed(remote):
             self._redial_later(remote)
 
-    def _send(self, remote: ActrId, call: OpenCall) -> None:
+    def _send(self, remote: ActrId, call: DurableCall) -> None:
         link = self._link(remote)
         if link is None:
             return
@@ -229,7 +229,7 @@ class DurableCalls:
         else:
             self._post(link, call)
 
-    def _post(self, link: Link, call: OpenCall) -> None:
+    def _post(self, link: Link, call: DurableCall) -> None:
         """Send one call; one that the far side would never take is answered here."""
         size = len(call.envelope)
         limit = link.max_message_bytes
@@ -255,7 +255,7 @@ class DurableCalls:
         for call in self._owed(remote):
             self._post(link, call)
 
-    def _owed(self, remote: ActrId) -> list[OpenCall]:
+    def _owed(self, remote: ActrId) -> list[DurableCall]:
         """What is on disk for a remote, and not answered; the rest is sent as it is saved."""
         text = remote.text
         return [call for call in self.outbox.open_calls() if call.remote == text and call.is_saved]
@@ -283,7 +283,7 @@ class DurableCalls:
         if self._owed(remote):
             self._send_all(remote)
 
-    def _later(self, call: OpenCall, delay: float) -> None:
+    def _later(self, call: DurableCall, delay: float) -> None:
         """The callee has no room for a call now: offer it again."""
 
         def again() -> None:
@@ -295,7 +295,7 @@ class DurableCalls:
 
 def _make(
     remote: ActrId, method: Method[Any, Any], payload: bytes, options: CallOptions
-) -> tuple[OpenCall, Encode]:
+) -> tuple[DurableCall, Encode]:
     """A call for the outbox; without a key of the application's, its request id is the key.
 
     Raises:
@@ -304,7 +304,7 @@ def _make(
     if len(payload) > MAX_MESSAGE_BYTES:
         raise LimitError("bytes of a message", limit=MAX_MESSAGE_BYTES, asked=len(payload))
     request_id = new_request_id()
-    call = OpenCall(
+    call = DurableCall(
         call_key=options.durable if isinstance(options.durable, str) else request_id,
         remote=remote.text,
         request_id=request_id,

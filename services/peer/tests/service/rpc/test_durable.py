@@ -16,7 +16,7 @@ from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.envelopes import Envelope, decode_envelope, encode_reply
 from actr_peer.rpc.durable import DurableCalls
 from actr_peer.service import CallOptions, Method, MethodKind
-from actr_peer.state.outbox.call import OpenCall
+from actr_peer.state.outbox.call import DurableCall
 from actr_peer.state.outbox.outbox import Outbox
 from actr_peer.state.storage.batches import Batches
 from actr_peer.state.storage.database import no_room
@@ -289,7 +289,7 @@ async def test_a_bug_in_one_callback_does_not_keep_the_others_from_hearing(bench
         return hear
 
     for number in (1, 2, 3):
-        call = OpenCall(
+        call = DurableCall(
             call_key=str(number),
             remote=ROOM.text,
             request_id=str(number),

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.mailbox.outbox.call import CallState
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.envelopes import decode_envelope, encode_reply
 from actr_peer.rpc.durable import DurableCalls
-from actr_peer.state.outbox.call import OpenCall
+from actr_peer.state.outbox.call import DurableCall
 
 BOB, EVE = ActrId("acme", "bob", "1"), ActrId("acme", "eve", "1")
 MESSAGE = encode_reply("id", b"reply")
@@ -20,17 +21,17 @@ class OneCall:
     """An outbox with one open call."""
 
     def __init__(self) -> None:
-        self.call = OpenCall(
+        self.call = DurableCall(
             call_key="key",
             remote=BOB.text,
             request_id="id",
             payload_type=PayloadType.RPC_RELIABLE,
             route_key="demo.Chat.Say",
-            is_saved=True,
+            state=CallState.OPEN,
         )
         self.answers: list[tuple[str, bytes]] = []
 
-    def find(self, request_id: str) -> OpenCall | None:
+    def find(self, request_id: str) -> DurableCall | None:
         return self.call if request_id == "id" and not self.answers else None
 
     def resolve(self, request_id: str, reply: bytes) -> bool:
@@ -59,7 +60,7 @@ def test_a_reply_of_a_third_peer_answers_no_durable_call(
 
 
 def test_a_call_that_is_not_on_disk_has_no_reply(durable: DurableCalls, outbox: OneCall) -> None:
-    outbox.call.is_saved = False
+    outbox.call.state = CallState.STORING
     assert not durable.resolve(BOB, decode_envelope(MESSAGE), MESSAGE)
     assert outbox.answers == []
 

@@ -43,7 +43,7 @@ from actr_peer.state.storage.database import Connect, Connection, Durability, co
 from actr_peer.state.storage.journal import Journal, NoJournal
 from actr_peer.state.storage.operations import Finish, Insert, Operation, Task
 from actr_peer.state.storage.pages import URGENT, VITAL
-from actr_peer.state.storage.state_file import StateFile
+from actr_peer.state.storage.state_file import StateFile, tell_each
 from actr_peer.state.storage.witness import AfterLoss
 
 
@@ -294,20 +294,17 @@ class Mailbox:
         """One batch is safe; on the loop."""
         self.counts.commits += 1
         ready: list[Request] = []
-        operations = iter(batch)
+
+        def tell(operation: Operation) -> None:
+            if isinstance(operation, Insert):
+                self._inserted(operation, ready)
+            elif type(operation) is Finish:
+                self._duplicates.saved(operation)
+            elif isinstance(operation, Task):
+                operation.done(operation)
+
         try:
-            for operation in operations:
-                if isinstance(operation, Insert):
-                    self._inserted(operation, ready)
-                elif type(operation) is Finish:
-                    self._duplicates.saved(operation)
-                elif isinstance(operation, Task):
-                    operation.done(operation)
-        except BaseException:
-            # A callback's bug goes to the loop's handler; the others still hear of theirs.
-            if rest := list(operations):
-                asyncio.get_running_loop().call_soon(self._committed, rest)
-            raise
+            tell_each(batch, tell, self._committed)
         finally:
             if self._store.witness is not None:
                 self._store.witness.note(self._promised)

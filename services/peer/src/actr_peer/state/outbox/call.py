@@ -1,4 +1,4 @@
-"""A durable call that waits for its reply, and what is told of it."""
+"""A durable call as the outbox keeps it, and what is told of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from actr_peer.errors import CallError
+from actr_peer.protocol.mailbox.outbox.call import Call
 from actr_peer.protocol.payload import PayloadType
 
 Encode = Callable[[int, int, int], bytes]
@@ -14,23 +15,29 @@ Saved = Callable[[CallError | None], None]
 """Hears that a call is on disk, or why it is not."""
 
 
-@dataclass(slots=True, kw_only=True)
-class OpenCall:
-    """A call that was accepted and has no reply yet."""
+def unheard(error: CallError | None) -> None:
+    """Who hears of a commit that nobody waits for."""
 
-    call_key: str
-    """The application's name for it, by which it is found after a restart."""
-    remote: str
-    """The callee's id in text form."""
-    request_id: str
+
+@dataclass(slots=True, kw_only=True)
+class DurableCall(Call):
+    """A call, and what of it is in memory."""
+
     payload_type: PayloadType
     route_key: str
     is_tell: bool = False
     """Nobody will take the reply."""
-    number: int = 0
     size: int = 0
     """Bytes of the envelope, about, before it is made."""
     envelope: bytes = b""
-    """As sent, and to be sent again."""
-    is_saved: bool = field(default=False, compare=False)
-    """Its row is committed."""
+    """As sent, and to be sent again; until there is a reply."""
+    reply: bytes | None = field(default=None, compare=False)
+    """Until it is saved; after that it is read back from the table."""
+    saved: Saved = field(default=unheard, compare=False, repr=False)
+    """Told once."""
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether nobody can ask for the reply once the process has ended: its caller wanted none,
+        or left no key."""
+        return self.is_tell or self.call_key == self.request_id

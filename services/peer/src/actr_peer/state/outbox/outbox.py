@@ -1,52 +1,41 @@
 """Durable calls at the caller: kept until answered, across its restarts (docs/mailbox.md).
 
-A call is committed before it is sent, under a number that counts within this file; its reply is
-kept until the caller has taken it. Every call says its callee's low-water mark, the smallest number
-without a committed reply, so that the callee forgets exactly what is no longer needed. Numbers
-count under the store id of the run that gave them: a file that is restored from a copy gives the
-same numbers once more, and nobody mistakes them for the first. A reply rides the next commit: if it
-is lost, the call is sent again and answered from the callee's memory.
+What happens to a call is decided in :mod:`actr_peer.protocol.mailbox.outbox`. Each says its
+callee's low-water mark, so that the callee forgets exactly what is no longer needed. Numbers count
+under the store id of the run that gave them: a file that is restored from a copy gives the same
+numbers once more, and nobody mistakes them for the first. A reply rides the next commit: if it is
+lost, the call is sent again and answered from the callee's memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
-from actr_peer.errors import BusyError, CallError, ClosedError, Code, PeerError
+from actr_peer.errors import CallError, ClosedError, Code, PeerError
 from actr_peer.protocol.mailbox.finished import LOT
-from actr_peer.protocol.mailbox.owed import MAX_OPEN, MAX_WINDOW, Owed
+from actr_peer.protocol.mailbox.outbox.call import CallEvent, CallState, Step
+from actr_peer.protocol.mailbox.outbox.calls import MAX_KEPT, Calls
+from actr_peer.protocol.mailbox.outbox.owed import MAX_OPEN, MAX_WINDOW
 from actr_peer.protocol.mailbox.requests import ROW_BYTES
-from actr_peer.state.outbox.call import Encode, OpenCall, Saved
-from actr_peer.state.outbox.store import (
-    Found,
-    Kept,
-    OutboxStore,
-    done_row,
-    gone_row,
-    kept_reply,
-    open_call,
-    open_row,
-    sweep,
-)
-from actr_peer.state.storage.database import Connect, Durability, connect, is_full, real_path
-from actr_peer.state.storage.operations import Finish, Insert, Operation, Task
+from actr_peer.state.outbox.call import DurableCall, Encode, Saved
+from actr_peer.state.outbox.store import Found, OutboxStore, kept_reply, sweep
+from actr_peer.state.outbox.writes import WRITES, failure, tell, write_call, write_mark, write_reply
+from actr_peer.state.storage.database import Connect, Durability, connect, real_path
+from actr_peer.state.storage.operations import Operation, Task
 from actr_peer.state.storage.pages import VITAL
-from actr_peer.state.storage.state_file import StateFile
+from actr_peer.state.storage.state_file import StateFile, tell_each
 from actr_peer.state.storage.witness import AfterLoss
 
-MAX_KEPT = 10_000
-"""Replies that nobody has taken; the oldest are dropped for new ones, and counted."""
 MAX_BYTES = 64 * 1024 * 1024
 """Of the database file."""
 OPEN_SHARE = 0.75
 """Of ``max_bytes`` may be calls without a reply."""
-RETRY_AFTER = 1.0
-"""Seconds that a caller is asked to wait when the disk is full."""
-_CLOSED = "the actor closes; the call was not accepted"
+# Looking a member up in its enum takes longer than what is done with it.
+_OPEN, _REPLIED, _TAKEN = CallState.OPEN, CallEvent.REPLIED, CallEvent.TAKEN
+_REPLY_SAVED = CallEvent.REPLY_SAVED
 _KEPT = "closed before the reply; the call is kept, and goes on at the next start"
 
 
@@ -85,7 +74,6 @@ class Outbox:
         numbered cannot be mistaken for its own."""
         self.dropped = 0
         """Replies dropped for want of room, since the start."""
-        self._max_kept = max_kept
         self._store = OutboxStore(
             self.path,
             durability=durability,
@@ -96,84 +84,78 @@ class Outbox:
         self.state_file: StateFile[Found] = StateFile(
             self.path, self._store, durability, self._committed, on_trouble
         )
-        self._next = 1
-        self._promised = 0
-        """The highest number that is on disk."""
-        self._owed = Owed(
-            max_open=max_open, max_window=max_window, max_bytes=int(max_bytes * OPEN_SHARE)
+        self._calls: Calls[DurableCall, asyncio.Event] = Calls(
+            max_open=max_open,
+            max_window=max_window,
+            max_kept=max_kept,
+            max_bytes=int(max_bytes * OPEN_SHARE),
         )
-        self._open: dict[str, OpenCall] = {}
-        """By request id, in order."""
-        self._keys: dict[str, OpenCall | Kept] = {}
-        """By call key: without and with a reply."""
-        self._kept: OrderedDict[int, Kept] = OrderedDict()
         self._results: dict[str, asyncio.Future[bytes]] = {}
+        """Replies that somebody waits for, by call key."""
+        self._doers: dict[Step, Callable[[DurableCall, Any], None]] = {
+            Step.TELL: tell,
+            Step.ANSWER: lambda call, _: self._settle(call.call_key, call.reply or b""),
+            Step.FAIL: lambda call, write: self._settle(call.call_key, failure(call, write)),
+            Step.KEEP: lambda call, _: self.state_file.ride(write_reply(call)),
+            Step.LET_GO: lambda call, _: self.state_file.ride(write_mark(call)),
+            Step.REPEAT: lambda _, write: self.state_file.keep(write),
+            Step.FREE: self._free,
+            Step.DELETE: self._delete,
+        }
+        """What is done for a call; the second is what was written for it, or could not be."""
         self._gone = 0
-        """Rows that are to be deleted, about."""
-        self._rooms: dict[str, asyncio.Event] = {}
-        """Set when there may be room for another call; by remote, where somebody waits."""
-        self._is_closed = False
+        """Rows that were needed no more, since the start: a lot of them is deleted at once."""
 
     async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
         found = await self.state_file.open()
-        self._next = found.next_number
-        self._promised = found.next_number - 1
-        calls: list[OpenCall | Kept] = [*map(open_call, found.open), *found.kept]
-        for one in sorted(calls, key=lambda call: call.number):
+        self._calls.start(found.next_number)
+        for call in found.calls:
             # An earlier call of the same key was being taken back as the process ended.
-            self.forget(one.call_key)
-            if isinstance(one, OpenCall):
-                self._remember(one, is_earlier=True)
-            elif one.is_unwanted:
-                self._let_go(one.number)
-            else:
-                self._kept[one.number] = self._keys[one.call_key] = one
+            self.forget(call.call_key)
+            self._calls.restore(call, len(call.envelope) + ROW_BYTES)
+            if call.state is CallState.KEPT and call.is_unwanted:
+                self.forget(call.call_key)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._is_closed = True
-        self._tell_all_of_room()
+        for room in self._calls.seal():
+            room.set()
         for key in list(self._results):
-            self._fail(key, ClosedError(_KEPT))
+            self._settle(key, ClosedError(_KEPT))
         try:
             await self.state_file.close()
         finally:
             self._store.close_notes()
 
     def low_water(self, remote: str) -> int:
-        """The smallest number of this run without a committed reply of ``remote``; the next one if
-        all have theirs."""
-        return self._owed.low_water(remote, self._next)
+        """See :meth:`Calls.low_water`."""
+        return self._calls.low_water(remote)
 
-    def open_calls(self) -> list[OpenCall]:
+    def open_calls(self) -> list[DurableCall]:
         """Calls without a reply, in order of their numbers: a start sends them again."""
-        return list(self._open.values())
+        return list(self._calls.unanswered())
 
     def completed(self) -> list[str]:
         """Call keys whose reply waits to be taken, oldest first."""
-        return [kept.call_key for kept in self._kept.values()]
+        return [call.call_key for call in self._calls.replied()]
 
-    def find(self, request_id: str) -> OpenCall | None:
+    def find(self, request_id: str) -> DurableCall | None:
         """The open call of this id."""
-        return self._open.get(request_id)
+        return self._calls.find(request_id)
 
     async def add(
-        self, call: OpenCall, encode: Encode, saved: Saved = lambda error: None
-    ) -> OpenCall:
+        self, call: DurableCall, encode: Encode, saved: Saved = lambda error: None
+    ) -> DurableCall:
         """Accept a call: wait for room, number it, commit it; returns when it is on disk.
 
-        Cancelling takes it back, unless it is on disk by then.
-
-        Args:
-            saved: Called in the turn of the commit, before calls that were committed with it.
+        Cancelling takes it back, unless it is on disk by then. For ``saved`` see :meth:`put`.
 
         Raises:
-            BusyError: If there is a call of that key: take its :meth:`result`.
+            BusyError, ClosedError: As :meth:`put`.
             CallError: RESOURCE_EXHAUSTED if the disk has no room.
-            ClosedError: If the outbox closes.
         """
-        while call.call_key not in self._keys and not self.has_room(call):
+        while self._calls.named(call.call_key) is None and not self.has_room(call):
             await self.room(call)
         future: asyncio.Future[None] = self.loop.create_future()
 
@@ -188,56 +170,38 @@ class Outbox:
         try:
             await future
         except asyncio.CancelledError:
-            if not call.is_saved and self._keys.get(call.call_key) is call:
+            if call.state is CallState.STORING:
                 self.forget(call.call_key)
             raise
         return call
 
-    def put(self, call: OpenCall, encode: Encode, saved: Saved) -> None:
+    def put(self, call: DurableCall, encode: Encode, saved: Saved) -> None:
         """Accept a call where there is room: number it and commit it; send it once it is saved.
 
         Args:
-            saved: Hears of the commit, or why there was none; calls are told in their order.
+            saved: Hears of the commit, in its turn, or why there was none; in order of the calls.
 
         Raises:
             BusyError: If there is a call of that key: take its :meth:`result`.
             ClosedError: If the outbox closes.
         """
-        if self._is_closed:
-            raise ClosedError(_CLOSED)
-        if call.call_key in self._keys:
-            raise BusyError(f"a durable call with the key {call.call_key!r} is kept already")
-        call.number = self._next
-        call.envelope = encode(call.number, self.low_water(call.remote), self.store_id)
-        self._next += 1
-        self._remember(call)
-        self.state_file.write(Insert((call, saved), open_row(call), len(call.envelope) + ROW_BYTES))
+        number = self._calls.next_number(call)
+        call.envelope = encode(number, self.low_water(call.remote), self.store_id)
+        call.saved = saved
+        self._calls.put(call, len(call.envelope) + ROW_BYTES)
+        self.state_file.write(write_call(call))
 
-    async def room(self, call: OpenCall) -> None:
+    async def room(self, call: DurableCall) -> None:
         """Wait until there may be room for ``call``: look again.
 
         Raises:
             ClosedError: If the outbox closes.
         """
-        if not self._is_closed:
-            await self._rooms.setdefault(call.remote, asyncio.Event()).wait()
-        if self._is_closed:
-            raise ClosedError(_CLOSED)
+        await self._calls.room(call.remote, asyncio.Event).wait()
 
-    def has_room(self, call: OpenCall) -> bool:
+    def has_room(self, call: DurableCall) -> bool:
         """Whether ``call`` may be put now."""
-        return self._owed.has_room(call.remote, call.size + ROW_BYTES)
-
-    def _tell_all_of_room(self) -> None:
-        rooms, self._rooms = self._rooms, {}
-        for room in rooms.values():
-            room.set()
-
-    def _remember(self, call: OpenCall, *, is_earlier: bool = False) -> None:
-        size = len(call.envelope) + ROW_BYTES
-        self._owed.add(call.remote, call.number, size, is_earlier=is_earlier)
-        self._open[call.request_id] = call
-        self._keys[call.call_key] = call
+        return self._calls.has_room(call.remote, call.size + ROW_BYTES)
 
     def resolve(self, request_id: str, reply: bytes) -> bool:
         """A reply came: wake who waits for it, and keep it for who comes later.
@@ -245,29 +209,18 @@ class Outbox:
         Returns:
             False if no open call has this id: it is another's reply, or a repeated one.
         """
-        call = self._open.pop(request_id, None)
-        if call is None:
+        call = self._calls.find(request_id)
+        if call is None or call.state is not _OPEN:
             return False
-        future = self._results.pop(call.call_key, None)
-        if future is not None and not future.done() and call.call_key == call.request_id:
-            # Nobody else can ask for a call that has no key of its own: the reply need not be kept.
-            future.set_result(reply)
-            del self._keys[call.call_key]
-            self._let_go(call.number)
-            return True
-        kept = Kept(call.number, call.call_key)
-        kept.reply = reply
-        self._keys[call.call_key] = kept
-        self._kept[call.number] = kept
-        self.state_file.ride(Finish(kept, done_row(call.number, reply), len(reply) + ROW_BYTES))
-        if future is not None and not future.done():
-            future.set_result(reply)
-        while len(self._kept) > self._max_kept:
-            _, oldest = self._kept.popitem(last=False)
+        call.reply, call.envelope = reply, b""
+        future = self._results.get(call.call_key)
+        # Nobody else can ask for a call that has no key of its own: the reply need not be kept.
+        is_taken = future is not None and not future.done() and call.call_key == request_id
+        for step in self._calls.on(call, _TAKEN if is_taken else _REPLIED):
+            self._doers[step](call, None)
+        for oldest in self._calls.too_many():
             self.dropped += 1
-            if self._keys.get(oldest.call_key) is oldest:
-                del self._keys[oldest.call_key]
-            self._let_go(oldest.number)
+            self.forget(oldest.call_key)
         return True
 
     async def result(self, call_key: str) -> bytes:
@@ -279,15 +232,15 @@ class Outbox:
             ClosedError: If the outbox is closed; the call is kept.
             CallError: NOT_FOUND if no call of that key is kept.
         """
-        if self._is_closed:
+        if self._calls.is_sealed:
             raise ClosedError(_KEPT)
-        known = self._keys.get(call_key)
-        if known is None:
+        call = self._calls.named(call_key)
+        if call is None:
             raise CallError(Code.NOT_FOUND, f"no durable call with the key {call_key!r} is kept")
-        if isinstance(known, Kept):
-            if known.reply is not None:
-                return known.reply
-            number = known.number
+        if call.reply is not None:
+            return call.reply
+        if call.state is CallState.KEPT:
+            number = call.number
             return await self.state_file.ask(lambda connection: kept_reply(connection, number))
         return await asyncio.shield(self.expect(call_key))  # others may wait for the same
 
@@ -300,98 +253,46 @@ class Outbox:
 
     def forget(self, call_key: str) -> None:
         """The caller has the reply, or wants it no more; harmless if the key is unknown."""
-        known = self._keys.pop(call_key, None)
-        if known is None:
-            return
-        self._fail(call_key, CallError(Code.NOT_FOUND, f"{call_key!r} has been forgotten"))
-        if isinstance(known, OpenCall):
-            self._open.pop(known.request_id, None)
-            if not known.is_saved:
-                return  # _inserted sees to it
-        else:
-            self._kept.pop(known.number, None)
-        self._let_go(known.number)
+        call = self._calls.named(call_key)
+        if call is not None:
+            for step in self._calls.on(call, CallEvent.FORGOTTEN):
+                self._doers[step](call, None)
 
-    def _fail(self, call_key: str, error: PeerError) -> None:
-        """Whoever waits for the reply waits in vain."""
-        future = self._results.pop(call_key, None)
-        if future is not None and not future.done():
-            future.set_exception(error)
-            future.exception()  # retrieved: its caller may have left
-
-    def _let_go(self, number: int) -> None:
-        """The row of a call is needed no more: marked with the next commit, deleted with others."""
-        self.state_file.ride(Finish(number, gone_row(number), ROW_BYTES))
-
-    def _note_gone(self, number: int) -> None:
-        self._advance(number)
-        self._gone += 1
-        if self._gone == LOT:
-            self._gone = 0
-            self.state_file.ride(Task(sweep, self.state_file.keep_if_failed, reserve=VITAL))
-
-    def _advance(self, number: int) -> None:
-        """A number is done with, on disk."""
-        remote = self._owed.done(number)
-        if not self._rooms or remote is None:
-            return
-        if self._owed.is_tight:  # what one gives back, all may share
-            self._tell_all_of_room()
-        elif (room := self._rooms.pop(remote, None)) is not None:
+    def _free(self, call: DurableCall, write: object) -> None:
+        for room in self._calls.free(call):
             room.set()
 
+    def _delete(self, call: DurableCall, write: object) -> None:
+        self._gone += 1
+        if self._gone % LOT == 0:
+            self.state_file.ride(Task(sweep, self.state_file.keep_if_failed, reserve=VITAL))
+
+    def _settle(self, call_key: str, outcome: bytes | PeerError) -> None:
+        """Whoever waits for the reply gets it, or waits in vain."""
+        future = self._results.pop(call_key, None)
+        if future is None or future.done():
+            return
+        if isinstance(outcome, bytes):
+            future.set_result(outcome)
+        else:
+            future.set_exception(outcome)
+            future.exception()  # retrieved: its caller may have left
+
     def _committed(self, batch: list[Operation]) -> None:
-        operations = iter(batch)
         try:
-            for operation in operations:
-                if isinstance(operation, Insert):
-                    self._inserted(operation)
-                elif isinstance(operation, Finish):
-                    self._finished(operation)
-                elif isinstance(operation, Task):
-                    operation.done(operation)
-        except BaseException:
-            # A callback's bug goes to the loop's handler; the others still hear of theirs.
-            if rest := list(operations):
-                self.loop.call_soon(self._committed, rest)
-            raise
+            tell_each(batch, self._written, self._committed)
         finally:
             if self._store.witness is not None:
-                self._store.witness.note(self._promised)
+                self._store.witness.note(self._calls.promised)
 
-    def _finished(self, operation: Finish) -> None:
-        owner: Kept | int = operation.owner
-        if isinstance(owner, int):
-            if operation.error is None:
-                self._note_gone(owner)
-            else:
-                self.state_file.keep(operation)
-        elif operation.error is None:
-            owner.reply = None
-            self._advance(owner.number)
-        elif self._keys.get(owner.call_key) is owner:
-            self.state_file.keep(operation)
-
-    def _inserted(self, operation: Insert) -> None:
-        call: OpenCall
-        saved: Saved
-        call, saved = operation.owner
-        if operation.error is None:
-            call.is_saved = True
-            self._promised = max(self._promised, call.number)
-            if call.request_id not in self._open:  # forgotten meanwhile
-                self._let_go(call.number)
-            saved(None)
-            return
-        error = CallError(
-            Code.RESOURCE_EXHAUSTED if is_full(operation.error) else Code.UNAVAILABLE,
-            f"the outbox cannot store a durable call: {operation.error}",
-            retryable=True,
-            retry_after=RETRY_AFTER,
-        )
-        self._open.pop(call.request_id, None)
-        if self._keys.get(call.call_key) is call:  # else it was forgotten, and the key used again
-            del self._keys[call.call_key]
-            self._fail(call.call_key, error)
-        self._advance(call.number)
-        saved(error)
+    def _written(self, operation: Operation) -> None:
+        if isinstance(operation, WRITES):
+            call: DurableCall = operation.owner
+            done, failed = operation.outcomes
+            event = done if operation.error is None else failed
+            for step in self._calls.on(call, event):
+                self._doers[step](call, operation)
+            if event is _REPLY_SAVED:
+                call.reply = None
+        elif isinstance(operation, Task):
+            operation.done(operation)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
+from actr_peer.protocol.mailbox.outbox.call import CallState
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.state.outbox.call import OpenCall
+from actr_peer.state.outbox.call import DurableCall
 from actr_peer.state.storage.batches import Upsert
 from actr_peer.state.storage.database import Connection
 from actr_peer.state.storage.operations import Row, blob
@@ -40,31 +40,13 @@ UPSERT = Upsert(
 )
 
 
-class Kept:
-    """A reply that nobody has taken.
-
-    Attributes:
-        reply: Until it is saved; after that it is read back from the table.
-        is_unwanted: Nobody can ask for it: its caller wanted no reply, or left no key.
-    """
-
-    __slots__ = ("call_key", "is_unwanted", "number", "reply")
-
-    def __init__(self, number: int, call_key: str, *, is_unwanted: bool = False) -> None:
-        self.number = number
-        self.call_key = call_key
-        self.is_unwanted = is_unwanted
-        self.reply: bytes | None = None
-
-
 @dataclass(slots=True)
 class Found:
     """What a start found in the file."""
 
     next_number: int = 1
-    open: list[Any] = field(default_factory=list)
-    """Rows of calls without a reply, in order."""
-    kept: list[Kept] = field(default_factory=list)
+    calls: list[DurableCall] = field(default_factory=list)
+    """Without a reply, and with one that is kept; in order of their numbers."""
 
 
 class OutboxStore(FileStore[Found]):
@@ -86,21 +68,18 @@ class OutboxStore(FileStore[Found]):
         execute = connection.execute
         found = Found()
         found.next_number = self.schema.highest_of(connection) + 1
-        found.open = execute(
-            "SELECT number, call_key, remote, request_id, kind, is_tell, route_key, body"
-            " FROM actr_outbox WHERE state=0 ORDER BY number"
-        ).fetchall()
-        found.kept = [
-            Kept(number, call_key, is_unwanted=bool(is_tell) or call_key == request_id)
-            for number, call_key, request_id, is_tell in execute(
-                "SELECT number, call_key, request_id, is_tell FROM actr_outbox"
-                " WHERE state=1 AND call_key IS NOT NULL ORDER BY number"
+        found.calls = [
+            _call(row)
+            for row in execute(
+                "SELECT number, state, call_key, remote, request_id, kind, is_tell, route_key,"
+                " CASE state WHEN 0 THEN body END FROM actr_outbox"
+                " WHERE state IN (0, 1) AND call_key IS NOT NULL ORDER BY number"
             ).fetchall()
         ]
         return found
 
 
-def open_row(call: OpenCall) -> Row:
+def open_row(call: DurableCall) -> Row:
     """A new call, in the order of :data:`UPSERT`."""
     return (
         call.number,
@@ -115,10 +94,9 @@ def open_row(call: OpenCall) -> Row:
     )
 
 
-def open_call(row: Row) -> OpenCall:
-    """A call without a reply, as :meth:`OutboxStore.open` finds it."""
-    number, call_key, remote, request_id, kind, is_tell, route_key, envelope = row
-    return OpenCall(
+def _call(row: Row) -> DurableCall:
+    number, state, call_key, remote, request_id, kind, is_tell, route_key, envelope = row
+    return DurableCall(
         call_key=call_key,
         remote=remote,
         request_id=request_id,
@@ -126,8 +104,8 @@ def open_call(row: Row) -> OpenCall:
         is_tell=bool(is_tell),
         route_key=route_key,
         number=number,
-        envelope=envelope,
-        is_saved=True,
+        envelope=envelope or b"",
+        state=CallState.KEPT if state else CallState.OPEN,
     )
 
 

@@ -165,3 +165,23 @@ class StateFile(Generic[Found]):
 
         self.write(Task(work, tell, size=size, reserve=reserve))
         return await future
+
+
+def tell_each(
+    batch: list[Operation],
+    tell: Callable[[Operation], None],
+    tell_rest: Callable[[list[Operation]], None],
+) -> None:
+    """Tell of each operation of a batch that is committed, in order.
+
+    A bug in what is told goes to the loop's handler; the others are told in another turn, by
+    ``tell_rest``.
+    """
+    operations = iter(batch)
+    try:
+        for operation in operations:
+            tell(operation)
+    except BaseException:
+        if rest := list(operations):
+            asyncio.get_running_loop().call_soon(tell_rest, rest)
+        raise

@@ -12,7 +12,7 @@ import pytest
 
 from actr_peer.errors import BusyError, CallError, ClosedError, Code, ConfigError
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.state.outbox.call import OpenCall
+from actr_peer.state.outbox.call import DurableCall
 from actr_peer.state.outbox.outbox import Outbox
 
 pytestmark = pytest.mark.service
@@ -27,8 +27,8 @@ ROOM = "acme:room@2:default"
 GONE = "acme:gone@1:default"
 
 
-def call(name: str, remote: str = ROOM, **more: Any) -> OpenCall:
-    return OpenCall(
+def call(name: str, remote: str = ROOM, **more: Any) -> DurableCall:
+    return DurableCall(
         call_key=f"key {name}",
         remote=remote,
         request_id=f"id {name}",

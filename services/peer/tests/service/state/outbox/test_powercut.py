@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.state.outbox.call import OpenCall
+from actr_peer.state.outbox.call import DurableCall
 from actr_peer.state.outbox.outbox import Outbox
 from peer_kit.state.powercut import Disk, Image
 
@@ -42,8 +42,8 @@ def encode(number: int, low_water: int, store_id: int) -> bytes:
     return f"{number} {low_water} {store_id}".encode()
 
 
-def call(name: int) -> OpenCall:
-    return OpenCall(
+def call(name: int) -> DurableCall:
+    return DurableCall(
         call_key=f"key {name}",
         remote="acme:room@2:default",
         request_id=f"id {name}",

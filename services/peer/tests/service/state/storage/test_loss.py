@@ -17,7 +17,7 @@ from actr_peer.errors import BusyError, CallError, Code, ConfigError
 from actr_peer.protocol.mailbox.requests import STORED, Refused, Repeated
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.state.mailbox.mailbox import Mailbox
-from actr_peer.state.outbox.call import OpenCall
+from actr_peer.state.outbox.call import DurableCall
 from actr_peer.state.outbox.outbox import Outbox
 from actr_peer.state.storage import database, watch, witness
 from actr_peer.state.storage.database import Durability
@@ -289,7 +289,7 @@ async def test_a_durable_call_is_not_accepted_into_a_file_that_was_taken_away(
     heard: list[str] = []
     async with Outbox(str(path), on_trouble=lambda error: heard.append(str(error))) as outbox:
         os.unlink(path)
-        call = OpenCall(
+        call = DurableCall(
             call_key="k",
             remote="acme:room@2:default",
             request_id="i",

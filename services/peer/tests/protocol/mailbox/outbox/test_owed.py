@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actr_peer.protocol.mailbox.owed import Owed
+from actr_peer.protocol.mailbox.outbox.owed import Owed
 
 
 def test_a_mark_is_the_smallest_number_that_the_remote_owes() -> None:

@@ -1,0 +1,75 @@
+"""What the outbox writes for a call, and what the call hears of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from actr_peer.errors import CallError, Code
+from actr_peer.protocol.mailbox.outbox.call import CallEvent
+from actr_peer.protocol.mailbox.requests import ROW_BYTES
+from actr_peer.state.outbox.call import DurableCall, unheard
+from actr_peer.state.outbox.store import done_row, gone_row, open_row
+from actr_peer.state.storage.database import is_full
+from actr_peer.state.storage.operations import Finish, Insert
+
+RETRY_AFTER = 1.0
+"""Seconds that a caller is asked to wait when the disk is full."""
+
+
+class WriteCall(Insert):
+    """Its row."""
+
+    __slots__ = ()
+    outcomes: ClassVar = (CallEvent.STORED, CallEvent.NOT_STORED)
+
+
+class WriteReply(Finish):
+    """Its reply, which is kept."""
+
+    __slots__ = ()
+    outcomes: ClassVar = (CallEvent.REPLY_SAVED, CallEvent.REPLY_NOT_SAVED)
+
+
+class WriteMark(Finish):
+    """That its row is needed no more."""
+
+    __slots__ = ()
+    outcomes: ClassVar = (CallEvent.MARKED, CallEvent.NOT_MARKED)
+
+
+Write = WriteCall | WriteReply | WriteMark
+WRITES = (WriteCall, WriteReply, WriteMark)
+
+
+def write_call(call: DurableCall) -> WriteCall:
+    """A new row."""
+    return WriteCall(call, open_row(call), len(call.envelope) + ROW_BYTES)
+
+
+def write_reply(call: DurableCall) -> WriteReply:
+    """The row gets the reply for its body."""
+    reply = call.reply or b""
+    return WriteReply(call, done_row(call.number, reply), len(reply) + ROW_BYTES)
+
+
+def write_mark(call: DurableCall) -> WriteMark:
+    """The row may be deleted, with others."""
+    return WriteMark(call, gone_row(call.number), ROW_BYTES)
+
+
+def tell(call: DurableCall, write: Write) -> None:
+    """Tell who put a call whether its row is on disk; once."""
+    saved, call.saved = call.saved, unheard  # it may know the call: no circle stays
+    saved(None if write.error is None else failure(call, write))
+
+
+def failure(call: DurableCall, write: Write | None) -> CallError:
+    """Why those who wait for a reply wait in vain."""
+    if write is None or write.error is None:
+        return CallError(Code.NOT_FOUND, f"{call.call_key!r} has been forgotten")
+    return CallError(
+        Code.RESOURCE_EXHAUSTED if is_full(write.error) else Code.UNAVAILABLE,
+        f"the outbox cannot store a durable call: {write.error}",
+        retryable=True,
+        retry_after=RETRY_AFTER,
+    )
