@@ -28,7 +28,6 @@ ELSEWHERE = {
         node/system.py                          service/node/test_node.py
         protocol/close_codes.py                 protocol/vectors/test_close_codes.py
         protocol/payload.py                     protocol/session/wires/test_policy.py
-        state/mailbox/stored.py                 service/state/mailbox/test_mailbox.py
         state/mailbox/tables.py                 service/state/mailbox/test_mailbox.py
         state/outbox/call.py                    service/state/outbox/test_outbox.py
         transport/link_view.py                  shell/transport/test_link.py

@@ -16,7 +16,7 @@ from actr_peer.actor.scheduler import Scheduler
 from actr_peer.actor.stream_handlers import StreamHandlers
 from actr_peer.actor.subscribers import MediaSubscribers, StreamSubscribers
 from actr_peer.errors import ClosedError, PeerError
-from actr_peer.node.config import Durability, NodeConfig
+from actr_peer.node.config import NodeConfig
 from actr_peer.node.network import Above, Network
 from actr_peer.node.sinks import HookRunner
 from actr_peer.protocol.identity import ActrId
@@ -33,7 +33,7 @@ from actr_peer.rpc.remote import Outbound, Scope
 from actr_peer.service import Caller, Service
 from actr_peer.state.mailbox.mailbox import Mailbox
 from actr_peer.state.outbox.outbox import Outbox
-from actr_peer.state.storage.database import real_path
+from actr_peer.state.storage.database import Durability, real_path
 from actr_peer.tasks import Tasks
 from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link

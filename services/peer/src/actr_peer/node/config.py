@@ -15,8 +15,8 @@ from actr_peer.protocol.mailbox.requests import CAPACITY, MAX_ATTEMPTS, MAX_BYTE
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.webrtc.candidates import DEFAULT_RULE, AddressRule
 from actr_peer.protocol.webrtc.negotiation import IceServer
-
-Durability = Literal["power", "process", "memory"]
+from actr_peer.state.storage.database import Durability
+from actr_peer.state.storage.witness import AfterLoss
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class NodeConfig:
     max_attempts: int = MAX_ATTEMPTS
     """Starts of one message before it becomes a dead letter."""
     durability: Durability = "power"
-    after_loss: Literal["refuse", "go-on"] = "refuse"
+    after_loss: AfterLoss = "refuse"
     """What a start does with a mailbox or outbox that has lost what was promised."""
     call_timeout: float = 30.0
     """Seconds a unary call may take where the caller gives no timeout."""

@@ -31,6 +31,8 @@ from actr_peer.errors import ConfigError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
 from actr_peer.protocol.websocket.upgrade import PATH
+from actr_peer.state.storage.database import Durability
+from actr_peer.state.storage.witness import AfterLoss
 
 DEFAULT_FILE: Final = Path("actr.toml")
 FILE_VARIABLE: Final = "ACTR_CONFIG"
@@ -152,9 +154,9 @@ class Mailbox(Section):
     """Starts of one message before it is a dead letter."""
     remember_s: float = Field(default=REMEMBER, gt=0)
     """Seconds for which a repeated call that is not durable gets the first one's reply."""
-    durability: Literal["power", "process", "memory"] = "power"
+    durability: Durability = "power"
     """power: fsync before acknowledging; process: survives kill -9 only."""
-    after_loss: Literal["refuse", "go-on"] = "refuse"
+    after_loss: AfterLoss = "refuse"
     """What a start does with a file that has lost what was promised; go-on is for one start."""
 
 
