@@ -89,6 +89,20 @@ def test_what_one_remote_gives_back_all_may_ask_for_where_room_is_tight() -> Non
     assert list(calls.free(them[1])) == [], "it is told once"
 
 
+def test_where_there_is_plenty_a_number_that_is_done_with_calls_only_its_own_remote() -> None:
+    calls: Calls[Call, str] = Calls(max_open=1)
+    them = [call("1", "a"), call("2", "b"), call("3", "c")]
+    for one in them:
+        assert calls.next_number(one) == calls.following
+        calls.put(one, SIZE)
+        calls.on(one, CallEvent.NOT_STORED)
+    calls.room("a", lambda: "room of a")
+    calls.room("b", lambda: "room of b")
+    assert list(calls.free(them[1])) == ["room of b"]
+    assert list(calls.free(them[2])) == []
+    assert list(calls.seal()) == ["room of a"]
+
+
 def test_what_a_start_finds_counts_and_holds_no_mark_back() -> None:
     calls: Calls[Call, str] = Calls(max_open=1)
     calls.start(8)
