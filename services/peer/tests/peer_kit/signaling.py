@@ -30,6 +30,7 @@ async def signaling_service() -> AsyncIterator[str]:
     finally:
         process.terminate()
         await process.wait()
+        process._transport.close()  # type: ignore[attr-defined]
 
 
 def config(name: str, url: str, **more: object) -> NodeConfig:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
-import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -29,6 +27,7 @@ from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.service import CallOptions
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient, ChatService
+from peer_kit.signaling import signaling_service
 
 pytestmark = pytest.mark.service
 
@@ -105,23 +104,8 @@ class Room(ChatService):
 @pytest.fixture
 async def signaling() -> AsyncIterator[str]:
     """The URL of a signaling service that runs as a process of its own."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "actr_signaling",
-        env={"ACTR_SIGNALING__LISTEN": "127.0.0.1:0", "PYTHONUNBUFFERED": "1"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(20):
-            ready = json.loads(await process.stdout.readline())
-        yield ready["url"]
-    finally:
-        process.terminate()
-        await process.wait()
-        process._transport.close()  # type: ignore[attr-defined]
+    async with signaling_service() as url:
+        yield url
 
 
 def config(name: str, url: str, prefer: tuple[WireKind, ...] = BOTH) -> NodeConfig:
