@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from actr_peer import ActrId, ActrRef, CallError, PeerError
-from actr_peer.protocol.rpc.chunks import Chunk
+from actr_peer.protocol.streams.chunks import Chunk
 from actr_peer.transport.streams import StreamWriter
 from actr_peer.wire.media.sources import TestPattern
 from demo import chat_pb2 as pb

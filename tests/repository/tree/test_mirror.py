@@ -26,7 +26,7 @@ ELSEWHERE = {
         node/config.py                          service/node/test_node.py
         node/hooks.py                           service/node/test_end.py
         node/system.py                          service/node/test_node.py
-        protocol/close_codes.py                 protocol/vectors/test_close_codes.py
+        protocol/wire/close_codes.py            protocol/vectors/test_close_codes.py
         protocol/payload.py                     protocol/session/wires/test_policy.py
         state/mailbox/tables.py                 service/state/mailbox/test_mailbox.py
         state/outbox/call.py                    service/state/outbox/test_outbox.py
@@ -41,6 +41,7 @@ ELSEWHERE = {
         actor/context.py                        shell/actor/test_handlers.py
         actor/inprocess.py                      service/node/test_node.py
         actor/outcomes.py                       shell/actor/test_scheduler.py
+        actor/subscribers/guarded.py            shell/actor/subscribers/test_media.py
         cli/codegen/__main__.py                 service/cli/codegen/test_tools.py
         cli/codegen/compatibility/changes.py    protocol/cli/codegen/test_compatibility.py
         cli/codegen/compatibility/services.py   protocol/cli/codegen/test_compatibility.py

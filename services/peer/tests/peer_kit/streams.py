@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from actr_peer.actor.subscribers import StreamSubscribers
+from actr_peer.actor.subscribers.streams import StreamSubscribers
 from actr_peer.errors import BrokenError, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.rpc.chunks import Credit, decode_chunk
 from actr_peer.protocol.rpc.envelopes import Envelope, decode_envelope
-from actr_peer.protocol.rpc.streams import FIRST
+from actr_peer.protocol.streams.chunks import Credit, decode_chunk
+from actr_peer.protocol.streams.halves import FIRST
 from actr_peer.tasks import Start
 from actr_peer.transport.channels import Streams
 from actr_peer.transport.streams import StreamReader, StreamWriter

@@ -8,11 +8,11 @@ from typing import Any
 
 from actr_peer.actor.turn import Outcome, Stopped, Turn
 from actr_peer.errors import CallError, Code
-from actr_peer.protocol.backoff import doubled
 from actr_peer.protocol.mailbox import turn as on
 from actr_peer.protocol.mailbox.requests import RETRY_AFTER, Request
 from actr_peer.protocol.mailbox.turn import Row, State
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
+from actr_peer.protocol.wire.backoff import doubled
 from actr_peer.state.mailbox.mailbox import Mailbox
 from actr_peer.state.mailbox.transaction import ConflictError
 from actr_peer.state.storage.database import is_full, is_locked

@@ -19,12 +19,8 @@ from actr_peer.service import Caller
 from actr_peer.wire.webrtc.source import guard
 
 if TYPE_CHECKING:
-    from actr_peer.actor.subscribers import (
-        MediaCallback,
-        MediaSubscribers,
-        StreamCallback,
-        StreamSubscribers,
-    )
+    from actr_peer.actor.subscribers.media import MediaCallback, MediaSubscribers
+    from actr_peer.actor.subscribers.streams import StreamCallback, StreamSubscribers
     from actr_peer.transport.channels import Streams
     from actr_peer.transport.publications import Publication
     from actr_peer.transport.remote import RemoteTransport

@@ -25,9 +25,9 @@ from actr_peer.actor.scheduler import Job, Scheduler, Turn
 from actr_peer.errors import BusyError, CallError, Code, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.rpc.chunks import Chunk, Credit, Kind, check_channel_id, encode_end
 from actr_peer.protocol.rpc.envelopes import MAX_ID_CHARS, Envelope, encode_error
 from actr_peer.protocol.rpc.shares import Room, Shares
+from actr_peer.protocol.streams.chunks import Chunk, Credit, Kind, check_channel_id, encode_end
 from actr_peer.rpc.answers import answer
 from actr_peer.service import Method, MethodKind
 from actr_peer.tasks import Start

@@ -14,7 +14,8 @@ from functools import partial
 from actr_peer.actor.handlers import Handlers, error_reply, sender_id
 from actr_peer.actor.scheduler import Scheduler
 from actr_peer.actor.stream_handlers import StreamHandlers
-from actr_peer.actor.subscribers import MediaSubscribers, StreamSubscribers
+from actr_peer.actor.subscribers.media import MediaSubscribers
+from actr_peer.actor.subscribers.streams import StreamSubscribers
 from actr_peer.errors import ClosedError, PeerError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.network import Above, Network
@@ -22,8 +23,8 @@ from actr_peer.node.sinks import HookRunner
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import Request
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.rpc.chunks import Chunk
 from actr_peer.protocol.rpc.envelopes import Envelope
+from actr_peer.protocol.streams.chunks import Chunk
 from actr_peer.rpc.answers import answer
 from actr_peer.rpc.calls import PendingCalls
 from actr_peer.rpc.dispatch import Dispatcher, Routes

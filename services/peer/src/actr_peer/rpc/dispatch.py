@@ -17,7 +17,6 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import STORED, Put, Refused, Repeated, Request
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.bounds import channel_of, request_id_of
-from actr_peer.protocol.rpc.chunks import Chunk, decode_chunk
 from actr_peer.protocol.rpc.envelopes import (
     CANCEL,
     RESPONSE,
@@ -27,6 +26,7 @@ from actr_peer.protocol.rpc.envelopes import (
     encode_error,
 )
 from actr_peer.protocol.session.receiver import UNNUMBERED
+from actr_peer.protocol.streams.chunks import Chunk, decode_chunk
 from actr_peer.rpc.answers import answer
 from actr_peer.rpc.stalled import StalledLanes
 from actr_peer.transport.link import Link

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 from actr_peer.errors import BusyError, CallError, Code, DeadlineError, LimitError, PeerError
-from actr_peer.protocol.backoff import doubled
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
 from actr_peer.protocol.rpc.envelopes import (
@@ -24,6 +23,7 @@ from actr_peer.protocol.rpc.envelopes import (
     encode_error,
     encode_request,
 )
+from actr_peer.protocol.wire.backoff import doubled
 from actr_peer.rpc.calls import expire, new_request_id
 from actr_peer.service import CallOptions, Method
 from actr_peer.state.outbox.call import DurableCall, Encode

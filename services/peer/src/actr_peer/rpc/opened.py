@@ -15,9 +15,9 @@ from typing import Any, Self
 
 from actr_peer.errors import CallError, Code, DeadlineError, PeerError
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.rpc.chunks import NO_CREDIT, Credit
 from actr_peer.protocol.rpc.envelopes import encode_cancel
-from actr_peer.protocol.rpc.streams import FIRST
+from actr_peer.protocol.streams.chunks import NO_CREDIT, Credit
+from actr_peer.protocol.streams.halves import FIRST
 from actr_peer.service import Method
 from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link

@@ -13,10 +13,8 @@ from math import inf
 from typing import Any
 
 from actr_peer.errors import BrokenError, CallError, Code, DeadlineError
-from actr_peer.protocol.backoff import doubled
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import TRAFFIC, PayloadType
-from actr_peer.protocol.rpc.chunks import NO_CREDIT, Credit
 from actr_peer.protocol.rpc.envelopes import (
     NO_EXTRAS,
     Envelope,
@@ -24,6 +22,8 @@ from actr_peer.protocol.rpc.envelopes import (
     encode_cancel,
     encode_request,
 )
+from actr_peer.protocol.streams.chunks import NO_CREDIT, Credit
+from actr_peer.protocol.wire.backoff import doubled
 from actr_peer.rpc.calls import PendingCall, PendingCalls, new_request_id
 from actr_peer.rpc.durable import DurableCalls
 from actr_peer.rpc.opened import Opened, as_error

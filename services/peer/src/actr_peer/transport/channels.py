@@ -10,15 +10,15 @@ from itertools import count
 from actr_peer.errors import BrokenError, CallError, Code, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.rpc.chunks import (
+from actr_peer.protocol.session.budget import Budget
+from actr_peer.protocol.streams.chunks import (
     Chunk,
     Credit,
     Kind,
     check_channel_id,
     encode_stream_cancel,
 )
-from actr_peer.protocol.rpc.streams import FIRST
-from actr_peer.protocol.session.budget import Budget
+from actr_peer.protocol.streams.halves import FIRST
 from actr_peer.transport.link import Link
 from actr_peer.transport.streams import StreamReader, StreamWriter, busy, is_metered, say
 

@@ -1,7 +1,7 @@
 """Streams: channels of items inside the stream lanes of a link (docs/protocol/streams.md).
 
-What a half counts and decides is :mod:`actr_peer.protocol.rpc.streams`; this waits, says and wakes.
-Items travel on the lane of the method's payload type; word about the channel (end, error,
+What a half counts and decides is :mod:`actr_peer.protocol.streams.halves`; this waits, says and
+wakes. Items travel on the lane of the method's payload type; word about the channel (end, error,
 credit, cancel) travels on ``STREAM_RELIABLE``, for a lost end would leave the reader waiting.
 
 Back-pressure is per channel: a writer spends credit and waits for more; the reader grants it as
@@ -24,7 +24,9 @@ from actr_peer.errors import (
     RemoteProtocolError,
 )
 from actr_peer.protocol.payload import TRAFFIC, Overflow, PayloadType
-from actr_peer.protocol.rpc.chunks import (
+from actr_peer.protocol.rpc.envelopes import EMPTY
+from actr_peer.protocol.session.budget import Budget, Holding
+from actr_peer.protocol.streams.chunks import (
     Chunk,
     Credit,
     Kind,
@@ -33,9 +35,7 @@ from actr_peer.protocol.rpc.chunks import (
     encode_item,
     encode_stream_cancel,
 )
-from actr_peer.protocol.rpc.envelopes import EMPTY
-from actr_peer.protocol.rpc.streams import OVER, ReadingHalf, State, WritingHalf
-from actr_peer.protocol.session.budget import Budget, Holding
+from actr_peer.protocol.streams.halves import OVER, ReadingHalf, State, WritingHalf
 from actr_peer.transport.link import Link
 
 log = logging.getLogger(__name__)

@@ -28,7 +28,6 @@ from actr_peer.protocol.rpc.bounds import (
     check,
     request_id_of,
 )
-from actr_peer.protocol.rpc.chunks import decode_chunk
 from actr_peer.protocol.rpc.envelopes import (
     Extras,
     decode_envelope,
@@ -36,6 +35,7 @@ from actr_peer.protocol.rpc.envelopes import (
     encode_reply,
     encode_request,
 )
+from actr_peer.protocol.streams.chunks import decode_chunk
 
 ID = "x" * MAX_ID_CHARS
 WIDE = "\N{SNOWMAN}" * MAX_ID_CHARS

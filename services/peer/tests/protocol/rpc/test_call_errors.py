@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from actr_peer.errors import CallError, Code
 from actr_peer.protocol.rpc.call_errors import MAX_DETAILS_BYTES, MAX_RETRY_AFTER, sendable
-from actr_peer.protocol.rpc.chunks import encode_end
 from actr_peer.protocol.rpc.envelopes import decode_envelope, encode_error
+from actr_peer.protocol.streams.chunks import encode_end
 
 
 class HalvedError(CallError):

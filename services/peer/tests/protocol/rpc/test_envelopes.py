@@ -9,15 +9,6 @@ from hypothesis import strategies as st
 
 from actr import envelope_pb2 as pb
 from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
-from actr_peer.protocol.rpc.chunks import (
-    Credit,
-    Kind,
-    decode_chunk,
-    encode_credit,
-    encode_end,
-    encode_item,
-    encode_stream_cancel,
-)
 from actr_peer.protocol.rpc.envelopes import (
     CANCEL,
     MAX_CALL_CHAIN,
@@ -33,6 +24,15 @@ from actr_peer.protocol.rpc.envelopes import (
     encode_error,
     encode_reply,
     encode_request,
+)
+from actr_peer.protocol.streams.chunks import (
+    Credit,
+    Kind,
+    decode_chunk,
+    encode_credit,
+    encode_end,
+    encode_item,
+    encode_stream_cancel,
 )
 
 

@@ -7,7 +7,15 @@ import pytest
 from actr import envelope_pb2 as pb
 from actr_peer.errors import CallError, Code
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.rpc.chunks import (
+from actr_peer.protocol.rpc.envelopes import (
+    Extras,
+    decode_envelope,
+    encode_cancel,
+    encode_error,
+    encode_reply,
+    encode_request,
+)
+from actr_peer.protocol.streams.chunks import (
     Chunk,
     Credit,
     Kind,
@@ -16,14 +24,6 @@ from actr_peer.protocol.rpc.chunks import (
     encode_end,
     encode_item,
     encode_stream_cancel,
-)
-from actr_peer.protocol.rpc.envelopes import (
-    Extras,
-    decode_envelope,
-    encode_cancel,
-    encode_error,
-    encode_reply,
-    encode_request,
 )
 from peer_kit import ROOT
 

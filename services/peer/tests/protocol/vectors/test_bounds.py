@@ -8,10 +8,11 @@ import pytest
 
 from actr_peer.node.process import startup
 from actr_peer.protocol import identity, payload
-from actr_peer.protocol.rpc import bounds, call_errors, envelopes, streams
+from actr_peer.protocol.rpc import bounds, call_errors, envelopes
 from actr_peer.protocol.session import frames, lanes, latency, receiver, sender, session
 from actr_peer.protocol.session.wires import ends
 from actr_peer.protocol.signaling import messages, reading
+from actr_peer.protocol.streams import halves as streams
 from actr_peer.protocol.webrtc import candidates, descriptions
 from actr_peer.protocol.websocket import door, handshake, lane_frames, upgrade
 from actr_peer.protocol.websocket import frames as odd_frames

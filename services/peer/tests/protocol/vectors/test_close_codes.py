@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from actr.envelope_pb2 import WireHandshake
-from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling.presence import Registration
 from actr_peer.protocol.signaling.session import ClientSession, Ending, Final, Lost
 from actr_peer.protocol.websocket.frames import FarClose, FramingError, OddFrames, Opcode
 from actr_peer.protocol.websocket.handshake import refuse
+from actr_peer.protocol.wire.close_codes import CloseCode
 from peer_kit.vectors import Vector, each, vectors
 
 LISTENER_ALONE = {"UNAUTHENTICATED", "FORBIDDEN", "NOT_HERE"}

@@ -8,7 +8,8 @@ import pytest
 
 from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol.rpc.bounds import channel_of
-from actr_peer.protocol.rpc.chunks import (
+from actr_peer.protocol.rpc.envelopes import decode_envelope
+from actr_peer.protocol.streams.chunks import (
     Chunk,
     Credit,
     Kind,
@@ -18,7 +19,6 @@ from actr_peer.protocol.rpc.chunks import (
     encode_item,
     encode_stream_cancel,
 )
-from actr_peer.protocol.rpc.envelopes import decode_envelope
 from peer_kit.vectors import Vector, each, envelopes
 
 

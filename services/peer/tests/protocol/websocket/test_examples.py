@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from actr_peer.errors import UnreachableError
-from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.websocket.handshake import (
     Accepted,
@@ -14,6 +13,7 @@ from actr_peer.protocol.websocket.handshake import (
     refuse,
 )
 from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, decode, encode
+from actr_peer.protocol.wire.close_codes import CloseCode
 from peer_kit import ROOT
 
 PAGE = ROOT / "docs" / "protocol.md"

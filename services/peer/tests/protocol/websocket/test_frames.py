@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from actr_peer.errors import LimitError, RemoteProtocolError
-from actr_peer.protocol.close_codes import is_sendable
 from actr_peer.protocol.websocket.frames import (
     MAX_BEFORE_HANDSHAKE,
     FarClose,
@@ -14,6 +13,7 @@ from actr_peer.protocol.websocket.frames import (
     Whole,
 )
 from actr_peer.protocol.websocket.lane_frames import MAX_FRAME_BYTES, MAX_PIECES
+from actr_peer.protocol.wire.close_codes import is_sendable
 
 
 def take(

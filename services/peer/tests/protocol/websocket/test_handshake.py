@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from actr.envelope_pb2 import WireChallenge, WireHandshake, WireProof, WireWelcome
 from actr_peer.errors import Code, RemoteProtocolError, UnreachableError
-from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.websocket.handshake import (
     MAX_STEP_BYTES,
@@ -20,6 +19,7 @@ from actr_peer.protocol.websocket.handshake import (
     Reply,
     State,
 )
+from actr_peer.protocol.wire.close_codes import CloseCode
 
 ALICE = ActrId("acme", "chat", "alice")
 BOB = ActrId("acme", "chat", "bob")

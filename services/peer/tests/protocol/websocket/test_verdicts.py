@@ -11,10 +11,10 @@ from actr_peer.errors import (
     RemoteProtocolError,
     UnreachableError,
 )
-from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.websocket import verdicts
 from actr_peer.protocol.websocket.frames import NO_CODE, FramingError
-from actr_peer.protocol.wire_life import CLEAN, Phase, Verdict
+from actr_peer.protocol.wire.close_codes import CloseCode
+from actr_peer.protocol.wire.life import CLEAN, Phase, Verdict
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from actr_peer.actor.stream_handlers import StreamHandlers
 from actr_peer.actor.turn import Job
 from actr_peer.errors import BrokenError, CallError, Code
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.rpc.chunks import Chunk, Credit, Kind, decode_chunk
 from actr_peer.protocol.rpc.envelopes import (
     RESPONSE,
     Envelope,
@@ -22,7 +21,8 @@ from actr_peer.protocol.rpc.envelopes import (
     encode_request,
 )
 from actr_peer.protocol.rpc.shares import Room
-from actr_peer.protocol.rpc.streams import WINDOW, WINDOW_BYTES
+from actr_peer.protocol.streams.chunks import Chunk, Credit, Kind, decode_chunk
+from actr_peer.protocol.streams.halves import WINDOW, WINDOW_BYTES
 from actr_peer.transport import channels
 from actr_peer.transport.channels import Streams
 from demo import chat_pb2 as pb

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from actr_peer.actor.subscribers import StreamSubscribers
+from actr_peer.actor.subscribers.streams import StreamSubscribers
 from actr_peer.errors import BusyError, PeerError
-from actr_peer.protocol.rpc.chunks import Chunk
+from actr_peer.protocol.streams.chunks import Chunk
 from actr_peer.transport.streams import StreamWriter
 from peer_kit.streams import Block, Pair, turns
 

@@ -1,1 +1,1 @@
-"""Requests, replies and streams as messages on lanes, and their bounds (docs/protocol/)."""
+"""Requests and replies as messages on lanes, and their bounds (docs/protocol/)."""

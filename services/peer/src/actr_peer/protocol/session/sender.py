@@ -18,9 +18,9 @@ from math import inf
 from typing import NamedTuple
 
 from actr_peer.errors import RemoteProtocolError
-from actr_peer.protocol.backoff import doubled
 from actr_peer.protocol.session.fragments import cut, frame_count
 from actr_peer.protocol.session.frames import FRAGMENT_BYTES, Ack, data_head
+from actr_peer.protocol.wire.backoff import doubled
 
 WINDOW_FRAMES = 1024
 WINDOW_BYTES = 4 * 1024 * 1024

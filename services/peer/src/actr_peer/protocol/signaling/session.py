@@ -29,10 +29,10 @@ from actr_peer.errors import (
     RemoteProtocolError,
     UnreachableError,
 )
-from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.signaling import messages
 from actr_peer.protocol.signaling.presence import Load, PresenceEvent, Registration
 from actr_peer.protocol.webrtc.negotiation import IceServer
+from actr_peer.protocol.wire.close_codes import CloseCode
 
 CONTEXT = b"actr/signaling/v1"
 MAX_OPEN = 1024

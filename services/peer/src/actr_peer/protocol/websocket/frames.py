@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from actr_peer.errors import LimitError, RemoteProtocolError
-from actr_peer.protocol.close_codes import is_sendable
 from actr_peer.protocol.websocket.lane_frames import Pieces
+from actr_peer.protocol.wire.close_codes import is_sendable
 
 MAX_BEFORE_HANDSHAKE = 32
 """Frames of these kinds that a stranger may send until its handshake is done."""

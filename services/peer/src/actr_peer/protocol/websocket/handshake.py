@@ -37,8 +37,8 @@ from actr.envelope_pb2 import (
     WireWelcome,
 )
 from actr_peer.errors import Code, RemoteProtocolError, UnreachableError
-from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.wire.close_codes import CloseCode
 
 VERSION = 1
 NONCE_BYTES = 32

@@ -9,9 +9,9 @@ from actr_peer.errors import (
     RemoteProtocolError,
     UnreachableError,
 )
-from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.websocket.frames import NO_CODE, FramingError
-from actr_peer.protocol.wire_life import Phase, Verdict
+from actr_peer.protocol.wire.close_codes import CloseCode
+from actr_peer.protocol.wire.life import Phase, Verdict
 
 _IN_GOOD_ORDER = (CloseCode.NORMAL, CloseCode.GOING_AWAY, NO_CODE)
 

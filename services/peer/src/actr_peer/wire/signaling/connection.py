@@ -15,7 +15,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from actr_peer.errors import BrokenError, RemoteProtocolError
-from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.signaling import messages
 from actr_peer.protocol.signaling.listing import LONG_BYTES
 from actr_peer.protocol.signaling.presence import Load, PresenceEvent
@@ -32,6 +31,7 @@ from actr_peer.protocol.signaling.session import (
     Told,
 )
 from actr_peer.protocol.webrtc.negotiation import IceServer
+from actr_peer.protocol.wire.close_codes import CloseCode
 from actr_peer.tasks import Tasks
 from actr_peer.wire import tcp
 

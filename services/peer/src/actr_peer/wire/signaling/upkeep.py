@@ -28,10 +28,10 @@ from actr_peer.errors import (
     PeerError,
     UnreachableError,
 )
-from actr_peer.protocol.backoff import Backoff
 from actr_peer.protocol.signaling import messages
 from actr_peer.protocol.signaling.presence import SignalingState
 from actr_peer.protocol.signaling.session import ClientSession, Ending, Final, Lost
+from actr_peer.protocol.wire.backoff import Backoff
 from actr_peer.tasks import Tasks
 from actr_peer.wire.signaling.connection import Connection, Listener, open_socket
 

@@ -1,6 +1,6 @@
 """One WebRTC connection as a wire.
 
-What each event means in each phase is ``protocol/wire_life.py``'s to say; what an act of its is,
+What each event means in each phase is ``protocol/wire/life.py``'s to say; what an act of its is,
 stands at the end here.
 """
 
@@ -27,7 +27,7 @@ from actr_peer.protocol.webrtc.negotiation import (
     Role,
     role_of,
 )
-from actr_peer.protocol.wire_life import CLEAN, WEBRTC, Act, Event, Phase, Verdict, WireLife
+from actr_peer.protocol.wire.life import CLEAN, WEBRTC, Act, Event, Phase, Verdict, WireLife
 from actr_peer.tasks import Tasks
 from actr_peer.wire.base import WireSink, next_wire_id
 from actr_peer.wire.parking import Parking, blame_sink

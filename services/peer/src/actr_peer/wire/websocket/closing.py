@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from picows import WSCloseCode, WSTransport
 
-from actr_peer.protocol.wire_life import Verdict
+from actr_peer.protocol.wire.life import Verdict
 
 CLOSE_SECONDS = 2.0
 """For the far side's answer, and for the end of its stream."""

@@ -2,7 +2,7 @@
 
 A picows listener: the library calls ``on_ws_frame`` while it reads, and a message goes from
 there to the sink with no queue and no task. What each event means in each phase is
-``protocol/wire_life.py``'s to say; what an act of its is, stands at the end here.
+``protocol/wire/life.py``'s to say; what an act of its is, stands at the end here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from actr_peer.errors import (
     RemoteProtocolError,
     UnreachableError,
 )
-from actr_peer.protocol.close_codes import CloseCode
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.websocket import frames, verdicts
@@ -34,7 +33,8 @@ from actr_peer.protocol.websocket.lane_frames import (
     decode,
     encode,
 )
-from actr_peer.protocol.wire_life import CLEAN, WEBSOCKET, Act, Event, Phase, Verdict, WireLife
+from actr_peer.protocol.wire.close_codes import CloseCode
+from actr_peer.protocol.wire.life import CLEAN, WEBSOCKET, Act, Event, Phase, Verdict, WireLife
 from actr_peer.wire.base import CHANNELS, WireSink, next_wire_id
 from actr_peer.wire.parking import Parking, blame_sink
 from actr_peer.wire.websocket.closing import Closing

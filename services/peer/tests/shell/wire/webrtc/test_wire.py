@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actr_peer.protocol.wire_life import WEBRTC
+from actr_peer.protocol.wire.life import WEBRTC
 from actr_peer.wire.webrtc.wire import ACTS
 
 

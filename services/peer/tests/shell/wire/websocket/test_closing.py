@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from actr_peer.errors import BrokenError, RemoteProtocolError
-from actr_peer.protocol.close_codes import CloseCode
-from actr_peer.protocol.wire_life import Verdict
+from actr_peer.protocol.wire.close_codes import CloseCode
+from actr_peer.protocol.wire.life import Verdict
 from actr_peer.wire.websocket import closing
 from actr_peer.wire.websocket.closing import Closing
 from peer_kit.fakes import turns

@@ -16,7 +16,7 @@ from picows.picows import _make_test_ws_frame as make_frame
 from actr_peer.errors import BrokenError, LimitError, PeerError, RemoteProtocolError
 from actr_peer.protocol.websocket.handshake import DiallerHandshake, ListenerHandshake
 from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, decode, encode
-from actr_peer.protocol.wire_life import WEBSOCKET
+from actr_peer.protocol.wire.life import WEBSOCKET
 from actr_peer.wire.parking import MAX_PARKED
 from actr_peer.wire.websocket.wire import ACTS, WebSocketWire
 from peer_kit.fakes import ALICE, BOB, Recorder, turns

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import inf
 
-from actr_peer.protocol.backoff import doubled
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session.wires.policy import WireView, superfluous
+from actr_peer.protocol.wire.backoff import doubled
 
 MAX_TRIES = 3
 """Dials in a row before a kind is left alone."""

@@ -7,7 +7,7 @@ import pytest
 from actr import envelope_pb2 as pb
 from actr_peer.errors import LimitError, LocalProtocolError, RemoteProtocolError
 from actr_peer.protocol.rpc.bounds import MAX_ID_CHARS
-from actr_peer.protocol.rpc.chunks import check_channel_id, decode_chunk
+from actr_peer.protocol.streams.chunks import check_channel_id, decode_chunk
 
 
 def test_the_name_of_a_channel_is_text_of_bounded_length() -> None:

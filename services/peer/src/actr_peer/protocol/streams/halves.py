@@ -23,7 +23,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from actr_peer.errors import LimitError, PeerError, RemoteProtocolError
-from actr_peer.protocol.rpc.chunks import NO_CREDIT, Chunk, Credit, Kind
+from actr_peer.protocol.streams.chunks import NO_CREDIT, Chunk, Credit, Kind
 
 WINDOW = 64
 """Items that a reader holds, and so the credit that it grants at first."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from actr_peer.actor.subscribers import MAX_TRACKS, QUEUE, QUEUE_BYTES, MediaSubscribers
+from actr_peer.actor.subscribers.media import MAX_TRACKS, QUEUE, QUEUE_BYTES, MediaSubscribers
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media import MediaFrame
 from actr_peer.tasks import Tasks

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.errors import BrokenError, CallError, Code, LimitError, RemoteProtocolError
-from actr_peer.protocol.rpc.chunks import NO_CREDIT, Chunk, Credit, Kind
-from actr_peer.protocol.rpc.streams import (
+from actr_peer.protocol.streams.chunks import NO_CREDIT, Chunk, Credit, Kind
+from actr_peer.protocol.streams.halves import (
     FIRST,
     OVER,
     READER,

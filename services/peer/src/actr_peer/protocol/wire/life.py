@@ -24,7 +24,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from actr_peer.errors import LimitError, PeerError, RemoteProtocolError
-from actr_peer.protocol.close_codes import CloseCode
+from actr_peer.protocol.wire.close_codes import CloseCode
 
 
 class Phase(Enum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actr_peer.protocol.backoff import Backoff, doubled
+from actr_peer.protocol.wire.backoff import Backoff, doubled
 
 
 def test_each_failure_doubles_the_wait_up_to_the_bound() -> None:

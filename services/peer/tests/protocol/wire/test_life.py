@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.errors import BrokenError, LimitError, PeerError, RemoteProtocolError
-from actr_peer.protocol.close_codes import CloseCode
-from actr_peer.protocol.wire_life import (
+from actr_peer.protocol.wire.close_codes import CloseCode
+from actr_peer.protocol.wire.life import (
     CLEAN,
     WEBRTC,
     WEBSOCKET,
