@@ -227,8 +227,9 @@ class Handlers:
         return CallError(Code.INTERNAL, f"{method.route_key} failed with {type(exc).__name__}")
 
 
-# Requests come from few senders, again and again: reading the text each time costs 4 µs.
-sender_id = lru_cache(maxsize=4096)(ActrId.parse)
+# Requests come from few senders, again and again: reading the text each time costs 4 µs. Those
+# that come once, and go, must not look like a leak for hours.
+sender_id = lru_cache(maxsize=128)(ActrId.parse)
 
 
 def deadline_of(request: Request, envelope: Envelope, now: float) -> float | None:
