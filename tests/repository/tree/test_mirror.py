@@ -39,7 +39,8 @@ ELSEWHERE = {
         __main__.py                             shell/cli/test_main.py
         actor/bodies.py                         shell/actor/test_handlers.py
         actor/context.py                        shell/actor/test_handlers.py
-        actor/inprocess.py                      service/node/test_node.py
+        actor/inprocess/bodies.py               service/rpc/test_local.py
+        actor/inprocess/serving.py              service/rpc/test_local.py
         actor/outcomes.py                       shell/actor/test_scheduler.py
         actor/subscribers/guarded.py            shell/actor/subscribers/test_media.py
         cli/codegen/__main__.py                 service/cli/codegen/test_tools.py
@@ -51,7 +52,6 @@ ELSEWHERE = {
         cli/codegen/rules.py                    protocol/cli/codegen/test_model.py
         cli/demo/file.py                        protocol/cli/demo/test_report.py
         protocol/signaling/reading.py           protocol/signaling/test_messages.py
-        rpc/local.py                            service/node/test_node.py
         rpc/opened.py                           service/node/test_streams.py
         rpc/remote.py                           service/node/test_node.py
         rpc/replies.py                          service/node/test_streams.py
@@ -59,6 +59,7 @@ ELSEWHERE = {
         rpc/stalled.py                          shell/rpc/test_dispatch.py
         testing/wires.py                        service/wire/test_conformance.py
         transport/bundle.py                     shell/transport/test_link.py
+        transport/local/lanes.py                shell/transport/local/test_loop.py
         transport/pool.py                       shell/transport/test_link.py
         transport/pump.py                       shell/transport/test_link.py
         wire/media/file.py                      shell/wire/media/test_sources.py

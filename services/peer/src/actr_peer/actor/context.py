@@ -165,6 +165,13 @@ class Context(Reach):
         """
         return self._actor.caller_to(id_of(remote), self._scope())
 
+    def to_self(self, *, durable: bool = False) -> Caller:
+        """A caller for the own workload by the mailbox; see ``ActrRef.to_self``.
+
+        A call that this handler waits for has to have another conflict key: it is a cycle else.
+        """
+        return self._actor.caller_to_self(self._scope(), durable=durable)
+
     @property
     def shell(self) -> Caller:
         """A caller for the code around the workload."""
@@ -179,8 +186,8 @@ class Context(Reach):
         """
         if self._turn is None:
             raise LocalProtocolError(
-                "only a request that is kept in the mailbox has a transaction: "
-                "not a stream, nor a call from inside the process"
+                "only a request that is kept in the mailbox has a transaction: not a stream, nor "
+                "a call from inside the process, unless it is made with to_self() or durable="
             )
         return self._turn.transaction()
 
@@ -192,5 +199,8 @@ class Context(Reach):
             LimitError: If too many replies are due already.
         """
         if self._turn is None or self._method is None:
-            raise LocalProtocolError("only a request that is kept in the mailbox can be deferred")
+            raise LocalProtocolError(
+                "only a request that is kept in the mailbox can be deferred: not a stream, nor a "
+                "call from inside the process, unless it is made with to_self() or durable="
+            )
         return DeferredReply(self._method, self.request_id, self._turn.defer())

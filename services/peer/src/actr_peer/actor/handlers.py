@@ -7,8 +7,8 @@ handler's failure becomes an error reply and the actor lives on.
 from __future__ import annotations
 
 import logging
-from asyncio import CancelledError
-from collections.abc import AsyncIterator, Callable, Sequence
+from asyncio import CancelledError, timeout
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -29,7 +29,7 @@ from actr_peer.protocol.rpc.envelopes import (
 )
 from actr_peer.service import Method, MethodKind, Service
 from actr_peer.tasks import is_asked, is_torn_down, note_failure
-from actr_peer.transport.local import LocalCall
+from actr_peer.transport.local.calls import LocalCall
 
 log = logging.getLogger(__name__)
 
@@ -97,14 +97,19 @@ class Handlers:
         if field == "sender":
             return f"sender={request.sender}"
         try:
-            message = method.request.FromString(decoded(request).payload)
-            # By the field's name, so that methods with the same key keep out of each other's way.
-            return f"{field}={getattr(message, field)}"
+            return _field_key(field, method.request.FromString(decoded(request).payload))
         except (DecodeError, PeerError):
             return None  # run() refuses it with the right words
         except Exception as exc:  # noqa: BLE001 - the boundary: it reads what others sent
             note_failure("scheduler", f"key/{request.route_key}", exc)
             return None
+
+    def key_of_call(self, call: LocalCall, sender: ActrId) -> str | None:
+        """The conflict key of a call from inside the process, as :meth:`key_of` of a request."""
+        field = self.method(call.method.route_key).conflict_key
+        if field is None or call.method.kind is not MethodKind.UNARY:
+            return None
+        return f"sender={sender}" if field == "sender" else _field_key(field, call.request)
 
     async def run(self, actor: Actor, request: Request, turn: Turn) -> Outcome | Deferred:
         """Run one request of the mailbox to its reply."""
@@ -166,47 +171,21 @@ class Handlers:
             )
 
     async def run_local(self, actor: Actor, call: LocalCall) -> None:
-        """Run one call from inside the process; its future gets the reply object or the error."""
+        """Run one call from inside the process that does not stream; its future gets the reply
+        object or the error."""
         method, handler = self._table[call.method.route_key]
         context = Context(actor, actor.id, call, deadline=call.deadline)
         try:
-            if method.kind.replies_stream:
-                # The caller's own task iterates: its pace is the handler's pace.
-                result: object = self._items(method, handler(call.request, context))
-            else:
-                result = checked(method, await handler(call.request, context))
+            async with timeout(method.handler_timeout):
+                call.succeed(checked(method, await handler(call.request, context)))
         except CancelledError as exc:
             if call.future.done() or is_asked():
                 raise
-            call.future.set_exception(self.error_of(method, exc))
+            call.fail(self.error_of(method, exc))
         except BaseException as exc:
             if is_torn_down(exc):
                 raise
-            if not call.future.done():
-                call.future.set_exception(self.error_of(method, exc))
-        else:
-            if not call.future.done():
-                call.future.set_result(result)
-
-    async def _items(
-        self, method: Method[Any, Any], items: AsyncIterator[Any]
-    ) -> AsyncIterator[Message]:
-        """What a handler gives to a caller in this process, and errors as a remote has them."""
-        try:
-            while True:
-                try:  # around the handler only: what comes of ``yield`` is the caller's
-                    item = checked(method, await anext(items))
-                except StopAsyncIteration:
-                    return
-                except BaseException as exc:
-                    if is_torn_down(exc) or (isinstance(exc, CancelledError) and is_asked()):
-                        raise
-                    raise self.error_of(method, exc) from exc
-                yield item
-        finally:
-            close = getattr(items, "aclose", None)
-            if close is not None:
-                await close()
+            call.fail(self.error_of(method, exc))
 
     def error_of(self, method: Method[Any, Any], exc: BaseException) -> CallError:
         """What the caller is told of a handler's exception: its class, never its inside.
@@ -227,9 +206,13 @@ class Handlers:
         return CallError(Code.INTERNAL, f"{method.route_key} failed with {type(exc).__name__}")
 
 
-# Requests come from few senders, again and again: reading the text each time costs 4 µs. Those
-# that come once, and go, must not look like a leak for hours.
-sender_id = lru_cache(maxsize=128)(ActrId.parse)
+def _field_key(field: str, message: Any) -> str:
+    # By the field's name, so that methods with the same key keep out of each other's way.
+    return f"{field}={getattr(message, field)}"
+
+
+# Requests come from few senders, again and again: reading the text each time costs 4 µs.
+sender_id = lru_cache(maxsize=4096)(ActrId.parse)
 
 
 def deadline_of(request: Request, envelope: Envelope, now: float) -> float | None:
@@ -238,10 +221,10 @@ def deadline_of(request: Request, envelope: Envelope, now: float) -> float | Non
     It counts from the request's arrival. One that waited through a restart has its time anew: it
     was accepted, so it runs (docs/mailbox.md).
     """
-    timeout = envelope.timeout
-    if timeout is None:
+    seconds = envelope.timeout
+    if seconds is None:
         return None
-    return timeout + (now if request.arrived_at is None else request.arrived_at)
+    return seconds + (now if request.arrived_at is None else request.arrived_at)
 
 
 def decoded(request: Request) -> Envelope:

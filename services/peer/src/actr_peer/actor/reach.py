@@ -63,6 +63,13 @@ class Actor(Protocol):
             ClosedError: If the actor ends.
         """
 
+    def caller_to_self(self, scope: Scope, *, durable: bool = False) -> Caller:
+        """A caller for the own workload by the mailbox.
+
+        Raises:
+            ClosedError: If the actor ends.
+        """
+
     def caller_to_shell(self, scope: Scope) -> Caller: ...
 
 

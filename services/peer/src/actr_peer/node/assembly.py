@@ -6,12 +6,14 @@ outbound stay apart.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from actr_peer.actor.handlers import Handlers, error_reply, sender_id
+from actr_peer.actor.inprocess.serving import Half
 from actr_peer.actor.scheduler import Scheduler
 from actr_peer.actor.stream_handlers import StreamHandlers
 from actr_peer.actor.subscribers.media import MediaSubscribers
@@ -27,6 +29,7 @@ from actr_peer.protocol.rpc.envelopes import Envelope
 from actr_peer.protocol.streams.chunks import Chunk
 from actr_peer.rpc.answers import answer
 from actr_peer.rpc.calls import PendingCalls
+from actr_peer.rpc.complete import CompleteGate
 from actr_peer.rpc.dispatch import Dispatcher, Routes
 from actr_peer.rpc.durable import DurableCalls
 from actr_peer.rpc.local import LocalGate
@@ -38,7 +41,7 @@ from actr_peer.state.storage.database import Durability, real_path
 from actr_peer.tasks import Tasks
 from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link
-from actr_peer.transport.local import LocalTransport
+from actr_peer.transport.local.calls import LocalTransport
 from actr_peer.transport.streams import StreamReader
 
 log = logging.getLogger(__name__)
@@ -118,6 +121,9 @@ class Assembly:
         self.stream_handlers = StreamHandlers(
             self, self.handlers, self.streams, self.scheduler, self._tasks.start
         )
+        start, local = self._tasks.start, self.local
+        self.workload = Half("workload", local.to_workload, self, self.handlers, start)
+        self.shell = Half("shell", local.to_shell, self, self.shell_handlers, start)
         self.dispatcher = Dispatcher(
             Routes(
                 put=self.mailbox.put,
@@ -169,11 +175,32 @@ class Assembly:
         if self._is_ending():
             raise ClosedError(f"{self.id} is closed")
         if remote == self.id:
-            return LocalGate(self.local.to_workload, default_timeout=self.call_timeout, scope=scope)
+            return self._direct(scope)
         return self.outbound.gate(remote, scope, wait_for_ready=wait_for_ready)
 
+    def caller_to_self(self, scope: Scope, *, durable: bool = False) -> Caller:
+        """A caller for the own workload by the mailbox.
+
+        Raises:
+            ClosedError: If the actor ends.
+        """
+        if self._is_ending():
+            raise ClosedError(f"{self.id} is closed")
+        end = self.local.to_workload
+        return CompleteGate(end, self.outbound, self.id, scope=scope, is_durable=durable)
+
     def caller_to_shell(self, scope: Scope) -> Caller:
-        return LocalGate(self.local.to_shell, default_timeout=self.call_timeout, scope=scope)
+        return LocalGate(self.local.to_shell, self.outbound, scope=scope)
+
+    def _direct(self, scope: Scope) -> LocalGate:
+        end = self.local.to_workload
+        return LocalGate(end, self.outbound, scope=scope, mailbox_of=self.id)
+
+    async def close_streams(self) -> None:
+        """Refuse new streams and end those that run, of remotes and of this process."""
+        await asyncio.gather(
+            self.stream_handlers.close(), self.workload.bodies.close(), self.shell.bodies.close()
+        )
 
     def refuse_calls(self) -> None:
         """The actor is closed: whoever waits for a call hears of it."""

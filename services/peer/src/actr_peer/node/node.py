@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from actr_peer.actor.inprocess import serve_shell, serve_workload
 from actr_peer.node.assembly import Assembly
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.ref import ActrRef
@@ -116,15 +115,8 @@ class Node:
         await stack.enter_async_context(assembly.network)
         await stack.enter_async_context(assembly.scheduler)
         stack.callback(assembly.refuse_calls)
-        self.tasks.start(
-            "workload",
-            serve_workload(
-                assembly.local.to_workload, assembly, assembly.handlers, assembly.scheduler
-            ),
-        )
-        self.tasks.start(
-            "shell", serve_shell(assembly.local.to_shell, assembly, assembly.shell_handlers)
-        )
+        self.tasks.start("workload", assembly.workload.serve_workload(assembly.scheduler))
+        self.tasks.start("shell", assembly.shell.serve_shell())
         assembly.durable.start()
         _spare_the_collector()
         assembly.hooks.post("on_ready", ref)
@@ -168,7 +160,7 @@ class Node:
         begun = asyncio.get_running_loop().time()
         half, most = begun + seconds / 2, begun + seconds * 3 / 4
         assembly = self.assembly
-        await self._phase("streams", assembly.stream_handlers.close(), half)
+        await self._phase("streams", assembly.close_streams(), half)
         await self._phase("requests", assembly.scheduler.drain(), half)
         assembly.refuse_calls()
         await self._phase("on_stop", assembly.hooks.call_guarded("on_stop"), most)

@@ -39,7 +39,8 @@ class ActrRef(LocalGate, Reach):
 
     It is itself a :class:`~actr_peer.service.Caller` for the own workload, so
     ``RoomClient(ref)`` calls the workload inside the process and ``RoomClient(ref.to(other))``
-    calls another actor. Awaiting it waits for the actor's end.
+    calls another actor. ``durable=`` and :meth:`to_self` call the own workload by its mailbox.
+    Awaiting it waits for the actor's end.
 
     Attributes:
         node: What looks inside: ``ref.node.view()``.
@@ -47,7 +48,8 @@ class ActrRef(LocalGate, Reach):
 
     def __init__(self, assembly: Assembly, node: Running) -> None:
         Reach.__init__(self, assembly)
-        LocalGate.__init__(self, assembly.local.to_workload, default_timeout=assembly.call_timeout)
+        end, out = assembly.local.to_workload, assembly.outbound
+        LocalGate.__init__(self, end, out, mailbox_of=assembly.id)
         self.node = node
         self._assembly = assembly
 
@@ -68,6 +70,22 @@ class ActrRef(LocalGate, Reach):
             ClosedError: If the actor is closed.
         """
         return self._assembly.caller_to(id_of(remote), ROOT, wait_for_ready=wait_for_ready)
+
+    def to_self(self, *, durable: bool = False) -> Caller:
+        """A caller for the own workload by the complete path, as a remote's calls come.
+
+        Its calls and tells are stored in the mailbox before they run: they survive a crash, have
+        a ``ctx.transaction()``, may be deferred, and run under their conflict keys. A tell
+        returns when it is stored. Streams go the direct way, which keeps nothing.
+
+        Args:
+            durable: As ``durable=True`` with each call: it is kept in the outbox too, until it
+                is answered. A call may name a key of its own.
+
+        Raises:
+            ClosedError: If the actor is closed.
+        """
+        return self._assembly.caller_to_self(ROOT, durable=durable)
 
     def serve(self, *services: Service) -> None:
         """Let the workload call these objects through ``ctx.shell``."""

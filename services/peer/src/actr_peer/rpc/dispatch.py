@@ -17,6 +17,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import STORED, Put, Refused, Repeated, Request
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.bounds import channel_of, request_id_of
+from actr_peer.protocol.rpc.call_errors import call_cycle
 from actr_peer.protocol.rpc.envelopes import (
     CANCEL,
     RESPONSE,
@@ -108,7 +109,8 @@ class Dispatcher:
             self._routes.open_stream(link, envelope)
         else:
             request = _request(link, payload_type, message, envelope)
-            if envelope.has_call_chain and self._routes.is_cycle(request, envelope.call_chain):
+            is_awaited = envelope.has_call_chain and not request.is_tell
+            if is_awaited and self._routes.is_cycle(request, envelope.call_chain):
                 self._refuse_cycle(link, payload_type, request)
                 link.acknowledge(payload_type, number)
                 return
@@ -190,12 +192,7 @@ class Dispatcher:
 
     def _refuse_cycle(self, link: Link, payload_type: PayloadType, request: Request) -> None:
         self.counts.refused += 1
-        error = CallError(
-            Code.FAILED_PRECONDITION,
-            f"call cycle: a handler here waits for this call of {request.route_key}; "
-            "answer it first, or give the methods conflict keys",
-        )
-        _refuse(link, payload_type, request, error)
+        _refuse(link, payload_type, request, call_cycle(request.route_key))
 
 
 def _tell(link: Link, payload_type: PayloadType, request_id: str, reply: bytes) -> None:

@@ -1,95 +1,189 @@
-"""The gate inside a process: the same calls as to a remote, with no serialization."""
+"""The gate inside a process: the same calls as to a remote, with no serialization.
+
+What holds for a remote holds here: deadlines and call chains are inherited, streams are bounded
+and flow beside the scheduler, leaving one ends its handler, and errors have the same classes.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from typing import Any
 
-from actr_peer.errors import CallError, Code, DeadlineError
+from actr_peer.errors import (
+    BrokenError,
+    CallError,
+    Code,
+    DeadlineError,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.rpc.call_errors import call_cycle
+from actr_peer.protocol.rpc.envelopes import check_chain, check_metadata, check_trace
 from actr_peer.rpc.calls import new_request_id
-from actr_peer.rpc.remote import ROOT, Scope
+from actr_peer.rpc.opened import as_error
+from actr_peer.rpc.remote import ROOT, Outbound, RemoteGate, Scope
 from actr_peer.rpc.replies import refuse_stream
 from actr_peer.rpc.requests import check_request, check_requests, checked_requests
 from actr_peer.service import CallOptions, Method, Req, Res
-from actr_peer.transport.local import LocalCall, LocalEnd
+from actr_peer.transport.local.calls import LocalCall, LocalEnd
+from actr_peer.transport.local.pipes import LocalPipe
 
 
 class LocalGate:
-    """A :class:`~actr_peer.service.Caller` for the other half of this process."""
+    """A :class:`~actr_peer.service.Caller` for the other half of this process.
 
-    def __init__(self, end: LocalEnd, *, default_timeout: float, scope: Scope = ROOT) -> None:
+    Args:
+        end: Who is called.
+        out: What all gates of the node share.
+        mailbox_of: The own id, whose mailbox keeps durable calls; None: nobody's does.
+    """
+
+    def __init__(
+        self, end: LocalEnd, out: Outbound, *, scope: Scope = ROOT, mailbox_of: ActrId | None = None
+    ) -> None:
         self._end = end
-        self._default_timeout = default_timeout
+        self._out = out
         self._scope = scope
+        self._mailbox_of = mailbox_of
 
     async def unary(self, method: Method[Req, Res], request: Req, options: CallOptions) -> Res:
         """Call and wait; the handler gets ``request`` itself and its reply object comes back.
 
+        A durable call goes by the outbox and the mailbox instead, as one to a remote.
+
         Raises:
             DeadlineError: If no reply came in time.
-            CallError: If the handler failed.
+            CallError: If the call was refused or its handler failed.
             ClosedError: If the node closes.
+            LimitError: If the metadata or the chain of calls is over its bound.
+            LocalProtocolError: If a durable call is for the shell, which keeps nothing.
         """
         check_request(method, request)
-        reply: Res = await self._call(method, request, options, self._default_timeout)
-        return reply
+        if options.durable:
+            return await self._kept().unary(method, request, options)
+        timeout = self._scope.within(options.timeout, self._out.default_timeout)
+        call = self._make(method, request, options, timeout)
+        return await self._answered(call, method, timeout)
 
     async def tell(self, method: Method[Req, Any], request: Req, options: CallOptions) -> None:
         """Send a request that has no reply.
 
         Raises:
-            LocalProtocolError: If the method is a stream.
+            DeadlineError: If there was no place for it in time.
+            LocalProtocolError: If the method is a stream, or as :meth:`unary`.
         """
         refuse_stream(method)
         check_request(method, request)
-        call = self._make(method, request, options, options.timeout, is_tell=True)
+        if options.durable:
+            await self._kept().tell(method, request, options)
+            return
+        call = self._make(method, request, options, None, is_tell=True)
         call.future.add_done_callback(_retrieve)
-        await self._end.lane(method.payload_type).send(call)
+        try:
+            async with asyncio.timeout(
+                self._scope.within(options.timeout, self._out.default_timeout)
+            ):
+                await self._end.lane(method.payload_type).send(call)
+        except TimeoutError as exc:
+            raise DeadlineError(f"{method.route_key}: no more tells are taken for now") from exc
 
     def server_stream(
         self, method: Method[Req, Res], request: Req, options: CallOptions
     ) -> AsyncIterator[Res]:
-        """Open a stream of replies; the handler makes each item when it is asked for."""
+        """Open a stream of replies; leaving the iteration early ends its handler."""
         check_request(method, request)
-        return self._replies(method, request, options)
+        return self._replies(method, request, None, options)
 
     async def client_stream(
         self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
     ) -> Res:
-        """Hand a stream of requests over and wait for the one reply."""
+        """Send a stream of requests and wait for the one reply."""
         check_requests(method, requests)
-        reply: Res = await self._call(method, requests, options, None)
-        return reply
+        timeout = self._scope.within(options.timeout, None)
+        pipe: LocalPipe[Any] = LocalPipe(method.payload_type)
+        call = self._make(method, pipe, options, timeout)
+        feeder = self._feed(call, requests, on_error=call.fail)
+        try:
+            return await self._answered(call, method, timeout)
+        finally:
+            feeder.cancel()
 
     def bidi_stream(
         self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
     ) -> AsyncIterator[Res]:
-        """Open a stream both ways."""
+        """Open a stream both ways; leaving the iteration early ends both halves."""
         check_requests(method, requests)
-        return self._replies(method, requests, options)
+        return self._replies(method, LocalPipe(method.payload_type), requests, options)
 
     async def _replies(
-        self, method: Method[Any, Res], request: object, options: CallOptions
+        self,
+        method: Method[Any, Res],
+        request: object,
+        requests: AsyncIterable[Any] | None,
+        options: CallOptions,
     ) -> AsyncIterator[Res]:
-        replies = await self._call(method, request, options, None)
-        try:
-            async for reply in replies:
-                yield reply
-        finally:
-            await replies.aclose()
-
-    async def _call(
-        self, method: Method[Any, Any], request: object, options: CallOptions, default: float | None
-    ) -> Any:
-        timeout = options.timeout if options.timeout is not None else default
+        timeout = self._scope.within(options.timeout, None)
         call = self._make(method, request, options, timeout)
+        replies: LocalPipe[Any] = LocalPipe(method.payload_type)
+        call.replies = replies
+        timer: asyncio.TimerHandle | None = None
+        feeder: asyncio.Task[None] | None = None
+        try:
+            if timeout is not None:
+                error = DeadlineError(f"{method.route_key} did not end in {timeout:g} s")
+                loop = asyncio.get_running_loop()
+                timer = loop.call_later(timeout, replies.fail, error)
+            await self._open(call, timeout)
+            if requests is not None:
+                feeder = self._feed(call, requests, on_error=replies.fail)
+            async for reply in replies:
+                yield _checked(method, reply)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if feeder is not None:
+                feeder.cancel()
+            replies.close()
+            call.future.cancel()
+
+    async def _open(self, call: LocalCall, timeout: float | None) -> None:
         try:
             async with asyncio.timeout(timeout):
-                await self._end.lane(method.payload_type).send(call)
-                return await call.future
+                await self._end.lane(call.method.payload_type).send(call)
         except TimeoutError as exc:
+            raise DeadlineError(
+                f"{call.method.route_key} was not opened in {timeout:g} s: too many calls wait here"
+            ) from exc
+
+    async def _answered(
+        self, call: LocalCall, method: Method[Any, Res], timeout: float | None
+    ) -> Res:
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                await self._end.lane(method.payload_type).send(call)
+                return _checked(method, await call.future)
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise  # the request stream's own
             raise DeadlineError(f"no reply to {method.route_key} in {timeout:g} s") from exc
+        finally:
+            call.future.cancel()
+
+    def _feed(
+        self,
+        call: LocalCall,
+        requests: AsyncIterable[Any],
+        *,
+        on_error: Callable[[Exception], None],
+    ) -> asyncio.Task[None]:
+        """Start what sends the requests of a stream, beside whoever waits for what comes of it."""
+        return self._out.start(
+            f"feed/{call.request_id}",
+            _feed(call, requests, on_error),
+            failed=lambda exc: on_error(as_error(exc)),
+        )
 
     def _make(
         self,
@@ -100,34 +194,70 @@ class LocalGate:
         *,
         is_tell: bool = False,
     ) -> LocalCall:
+        scope = self._scope
+        # No handler waits for a tell, so that it is no part of a chain.
+        call_chain = () if is_tell else scope.call_chain
+        if options.metadata:
+            check_metadata(options.metadata)
+        if call_chain:
+            check_chain(call_chain)
+            if self._end.running in call_chain:
+                raise call_cycle(method.route_key)
+        if scope.traceparent:
+            check_trace(scope.traceparent, scope.tracestate)
         loop = asyncio.get_running_loop()
-        call = LocalCall(
+        return LocalCall(
             method,
             request,
             loop.create_future(),
             metadata=options.metadata,
             deadline=None if timeout is None else loop.time() + timeout,
             request_id=new_request_id(),
-            call_chain=self._scope.call_chain,
-            traceparent=self._scope.traceparent,
-            tracestate=self._scope.tracestate,
+            call_chain=call_chain,
+            traceparent=scope.traceparent,
+            tracestate=scope.tracestate,
             is_tell=is_tell,
         )
-        if method.kind.requests_stream:
-            call.request = _fed(call, request)
-        return call
+
+    def _kept(self) -> RemoteGate:
+        """The gate by the own mailbox, as to a remote."""
+        if self._mailbox_of is None:
+            raise LocalProtocolError(
+                "the shell keeps no calls: only those of the workload can be durable"
+            )
+        return self._out.gate(self._mailbox_of, self._scope)
 
 
-async def _fed(call: LocalCall, requests: Any) -> AsyncIterator[Any]:
-    """The requests of a stream as the handler has them; an error of the caller's own iterable is
-    the caller's, as with a remote, and the handler hears that there was one."""
+async def _feed(
+    call: LocalCall, requests: AsyncIterable[Any], on_error: Callable[[Exception], None]
+) -> None:
+    """Send all requests and end their half; an error of the user's iterable is the caller's, and
+    the handler hears that there was one."""
+    pipe = call.request
     try:
         async for request in checked_requests(call.method, requests):
-            yield request
-    except Exception as exc:
-        if not call.future.done():
-            call.future.set_exception(exc)
-        raise CallError(Code.ABORTED, "the caller's request stream failed") from exc
+            await pipe.send(request)
+    except BrokenError:
+        return  # the handler takes no more: its reply says why
+    except Exception as exc:  # noqa: BLE001 - the iterable is the user's code
+        pipe.end(CallError(Code.ABORTED, "the caller's request stream failed"))
+        on_error(exc)
+    else:
+        pipe.end()
+
+
+def _checked(method: Method[Any, Res], reply: object) -> Res:
+    """What came, where it is of the type that this caller knows the method by.
+
+    Raises:
+        RemoteProtocolError: If it is not.
+    """
+    if not isinstance(reply, method.reply):
+        raise RemoteProtocolError(
+            f"{method.route_key}: a {type(reply).__name__} came, no {method.reply.__name__}; "
+            "compare the .proto files of both halves (actr proto check)"
+        )
+    return reply
 
 
 def _retrieve(future: asyncio.Future[Any]) -> None:

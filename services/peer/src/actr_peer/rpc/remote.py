@@ -52,6 +52,16 @@ class Scope:
     remaining: Callable[[], float | None] = field(default=lambda: None)
     """Seconds left of the handler's own deadline; None: it has none."""
 
+    def within(self, timeout: float | None, default: float | None) -> float | None:
+        """Seconds that a call may take: what its caller says, or ``default``, and no more than
+        its handler has left."""
+        if timeout is None:
+            timeout = default
+        left = self.remaining()
+        if left is None:
+            return timeout
+        return left if timeout is None else min(left, timeout)
+
 
 ROOT = Scope()
 
@@ -153,7 +163,7 @@ class RemoteGate:
             request.SerializeToString(),
             is_tell=True,
             metadata=options.metadata,
-            extras=self._extras(),
+            extras=self._extras(is_awaited=False),
         )
         link = self._out.transport.link(self.remote)
         try:
@@ -178,7 +188,7 @@ class RemoteGate:
         check_requests(method, requests)
         requests = checked_requests(method, requests)
         channel_id = new_request_id()
-        timeout = self._timeout(options, None)
+        timeout = self._scope.within(options.timeout, None)
         loop = asyncio.get_running_loop()
         call = self._out.calls.open(self.remote, channel_id, PayloadType.RPC_RELIABLE, loop)
         try:
@@ -235,7 +245,7 @@ class RemoteGate:
         channel_id: str = "",
     ) -> Opened:
         channel_id = channel_id or new_request_id()
-        timeout = self._timeout(options, None)
+        timeout = self._scope.within(options.timeout, None)
 
         def encode(credit: Credit) -> bytes:
             return encode_request(
@@ -320,20 +330,17 @@ class RemoteGate:
             link.lane(call.payload_type).cancel(encode_cancel(call.request_id))
 
     def _unary_timeout(self, options: CallOptions) -> float:
-        timeout = self._timeout(options, self._out.default_timeout)
+        timeout = self._scope.within(options.timeout, self._out.default_timeout)
         assert timeout is not None
         return timeout
 
-    def _timeout(self, options: CallOptions, default: float | None) -> float | None:
-        timeout = options.timeout if options.timeout is not None else default
-        left = self._scope.remaining()
-        if left is None:
-            return timeout
-        return left if timeout is None else min(left, timeout)
-
-    def _extras(self, *, channel_id: str = "", credit: Credit = NO_CREDIT) -> Extras:
+    def _extras(
+        self, *, channel_id: str = "", credit: Credit = NO_CREDIT, is_awaited: bool = True
+    ) -> Extras:
         scope = self._scope
-        if not (channel_id or scope.traceparent or scope.call_chain):
+        # No handler waits for a tell, so that it is no part of a chain.
+        call_chain = scope.call_chain if is_awaited else ()
+        if not (channel_id or scope.traceparent or call_chain):
             return NO_EXTRAS
         return Extras(
             traceparent=scope.traceparent,
@@ -341,5 +348,5 @@ class RemoteGate:
             channel_id=channel_id,
             credit=credit.items,
             credit_bytes=credit.size,
-            call_chain=scope.call_chain,
+            call_chain=call_chain,
         )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
-from actr_peer.errors import BrokenError, ClosedError, LocalProtocolError
+from actr_peer.errors import BrokenError, ClosedError, LocalProtocolError, PeerError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session.budget import Budget
 from actr_peer.protocol.session.session import Session
 from actr_peer.tasks import Tasks, note_failure
 from actr_peer.transport.link import Link, LinkSetup, LinkSink
+from actr_peer.transport.local.loop import LoopLink
 from actr_peer.wire.base import Wire
 
 HEALTH_INTERVAL = 10.0
@@ -60,6 +61,8 @@ class RemoteTransport:
         self._tasks = Tasks("transport")
         self._links: dict[str, Link] = {}
         """By the text of the remote's id, which is hashed once."""
+        self._loop: LoopLink | None = None
+        """To the own id, once it is asked for; no other is like it, so it is not among them."""
         self._is_closed = False
         self._setup = LinkSetup(
             self_id=self_id,
@@ -98,6 +101,8 @@ class RemoteTransport:
         """
         link = self._links.get(remote.text)
         if link is None:
+            if remote == self.self_id:
+                return self._to_self()
             link = self._make(remote)
             link.dial()
         return link
@@ -116,10 +121,13 @@ class RemoteTransport:
 
     def find(self, remote: ActrId) -> Link | None:
         """The link to ``remote``, if there is one."""
-        return self._links.get(remote.text)
+        link = self._links.get(remote.text)
+        if link is None and self._loop is not None and remote == self.self_id:
+            return self._to_self()
+        return link
 
     def links(self) -> list[Link]:
-        """All links, oldest first."""
+        """All links to others, oldest first."""
         return list(self._links.values())
 
     def network_changed(self, remote: ActrId | None = None) -> None:
@@ -132,16 +140,36 @@ class RemoteTransport:
         """Take all tracks away, then close all links at the same time. Twice is harmless."""
         await self._setup.tracks.close()
         self._is_closed = True
+        if self._loop is not None:
+            self._loop.close()
         await asyncio.gather(*(link.close() for link in self.links()))
 
     def _make(self, remote: ActrId) -> Link:
         if self._is_closed:
             raise ClosedError("the transport is closed")
         if remote == self.self_id:
-            raise LocalProtocolError(f"a link from {remote} to itself")
+            raise LocalProtocolError(f"a wire from {remote} to itself")
         session = Session(self._next_incarnation(), prefer=self._setup.prefer, budget=self.budget)
         link = self._links[remote.text] = Link(remote, self._setup, session)
         return link
+
+    def _to_self(self) -> Link:
+        """The link to the own id: as much of one as others are asked for."""
+        if self._loop is None:
+            if self._is_closed:
+                raise ClosedError("the transport is closed")
+            sink = self._setup.sink
+
+            def deliver(
+                link: LoopLink, payload_type: PayloadType, message: bytes, number: int
+            ) -> None:
+                sink.message(cast(Link, link), payload_type, message, number)
+
+            def gone(link: LoopLink, error: PeerError) -> None:
+                sink.gone(cast(Link, link), error)
+
+            self._loop = LoopLink(self.self_id, deliver, gone)
+        return cast(Link, self._loop)
 
     def _next_incarnation(self) -> int:
         # Each session has one of its own: after a link is gone, the far side must not take the

@@ -11,7 +11,7 @@ from actr_peer.protocol.payload import BYTE_LANES, PayloadType
 from actr_peer.protocol.session.sender import WINDOW_FRAMES
 from actr_peer.transport.lane import Lane
 from actr_peer.transport.link import Link
-from actr_peer.transport.local import LocalCall, LocalEnd
+from actr_peer.transport.local.calls import LocalCall, LocalEnd
 from actr_peer.wire.webrtc.engine import MediaSource
 from peer_kit.links import BOB, Pair, eventually, joined
 

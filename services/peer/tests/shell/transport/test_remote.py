@@ -16,7 +16,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import BYTE_LANES, PayloadType, WireKind
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.tasks import failures
-from actr_peer.testing.wires import MemoryWire
+from actr_peer.testing.wires import MemoryWire, join
 from actr_peer.transport.link import Link
 from actr_peer.wire.base import Wire
 from peer_kit.links import ADA, BOB, KINDS, Heard, Pair, eventually, joined
@@ -343,10 +343,23 @@ async def test_a_message_that_crosses_the_end_of_an_idle_link_is_not_lost(
         assert (pair.ada.heard.resets, pair.ada.heard.errors) == ([], [])
 
 
-async def test_an_actor_has_no_link_to_itself() -> None:
+async def test_what_is_sent_to_the_own_id_arrives_and_has_no_link_among_the_others() -> None:
+    async with joined() as pair:
+        transport = pair.ada.transport
+        link = transport.link(ADA)
+        assert transport.find(ADA) is transport.link(ADA) is link
+        await link.lane(PayloadType.RPC_RELIABLE).send(b"to myself")
+        assert pair.ada.heard.bodies() == [b"to myself"]
+        assert transport.links() == []
+    assert [type(error) for error in pair.ada.heard.errors] == [ClosedError]
+    with pytest.raises(ClosedError):
+        link.lane(PayloadType.RPC_RELIABLE).post(b"too late")
+
+
+async def test_a_wire_from_the_own_id_is_refused() -> None:
     async with joined() as pair:
         with pytest.raises(LocalProtocolError):
-            pair.ada.transport.link(ADA)
+            pair.ada.transport.accept(join(ADA, ADA)[0])
 
 
 async def test_an_idle_link_is_closed_when_one_side_asks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,15 @@ def sendable(error: CallError) -> CallError:
     return copy
 
 
+def call_cycle(route_key: str) -> CallError:
+    """Why a call is not taken that would wait for a handler that waits for it."""
+    return CallError(
+        Code.FAILED_PRECONDITION,
+        f"call cycle: a handler here waits for this call of {route_key}; "
+        "answer it first, or give the methods conflict keys",
+    )
+
+
 def _has(error: CallError, fields: tuple[object, ...]) -> bool:
     """Whether the fields of an error are what was read of them."""
     try:

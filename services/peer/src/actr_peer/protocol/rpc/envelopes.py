@@ -147,10 +147,10 @@ def _check_extras(message: pb.RpcEnvelope, envelope: Envelope) -> None:
     if message.metadata:
         check_metadata(message.metadata)
     if message.call_chain:
-        _check_chain(message.call_chain)
+        check_chain(message.call_chain)
         envelope.has_call_chain = True
     if message.traceparent:
-        _check_trace(message.traceparent, message.tracestate)
+        check_trace(message.traceparent, message.tracestate)
     if message.HasField("stream"):
         envelope.opens_stream = True
 
@@ -165,14 +165,24 @@ def check_chars(what: str, text: str, most: int) -> None:
         raise LimitError(f"characters of a {what}", limit=most, asked=len(text))
 
 
-def _check_chain(chain: Sequence[str]) -> None:
+def check_chain(chain: Sequence[str]) -> None:
+    """Hold a chain of calls to its bounds.
+
+    Raises:
+        LimitError: If it is too long, or one of its ids is.
+    """
     if len(chain) > MAX_CALL_CHAIN:
         raise LimitError("calls in a chain", limit=MAX_CALL_CHAIN, asked=len(chain))
     for request_id in chain:
         check_chars("request id", request_id, MAX_ID_CHARS)
 
 
-def _check_trace(traceparent: str, tracestate: str) -> None:
+def check_trace(traceparent: str, tracestate: str) -> None:
+    """Hold a trace context to its bounds.
+
+    Raises:
+        LimitError: If one of the two is too long.
+    """
     check_chars("traceparent", traceparent, MAX_TRACEPARENT_CHARS)
     check_chars("tracestate", tracestate, MAX_TRACESTATE_CHARS)
 
@@ -246,7 +256,7 @@ def encode_request(
 
 def _write_extras(message: pb.RpcEnvelope, extras: Extras) -> None:
     if extras.traceparent:
-        _check_trace(extras.traceparent, extras.tracestate)
+        check_trace(extras.traceparent, extras.tracestate)
         message.traceparent = extras.traceparent
         message.tracestate = extras.tracestate
     if extras.channel_id:
@@ -258,7 +268,7 @@ def _write_extras(message: pb.RpcEnvelope, extras: Extras) -> None:
         message.low_water = extras.low_water
         message.store_id = extras.store_id
     if extras.call_chain:
-        _check_chain(extras.call_chain)
+        check_chain(extras.call_chain)
         message.call_chain.extend(extras.call_chain)
 
 

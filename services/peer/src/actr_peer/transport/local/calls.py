@@ -1,7 +1,10 @@
-"""The in-process transport: shell and workload in one process, objects instead of bytes.
+"""Calls inside the process: shell and workload, objects instead of bytes.
 
 Each direction is a :class:`LocalEnd` with a lane for each of the two request types. The very object
-that was sent arrives. There is no wire layer below.
+that was sent arrives, and a stream's items one by one through a
+:class:`~actr_peer.transport.local.pipes.LocalPipe`. There is no wire layer below. Calls that the
+mailbox keeps, and named channels, go to the own id as they do to any other, by
+:class:`~actr_peer.transport.local.loop.LoopLink`.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from actr_peer.errors import ClosedError
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.envelopes import EMPTY
 from actr_peer.service import Method
+from actr_peer.transport.local.pipes import LocalPipe
 
 CAPACITY = 1024
 """Calls on one lane that wait or run; more makes the sender wait."""
@@ -23,12 +27,18 @@ CAPACITY = 1024
 
 @dataclass(slots=True, eq=False)
 class LocalCall:
-    """One call inside the process; ``future`` gets the reply object or the handler's error."""
+    """One call inside the process; ``future`` gets the reply object or the handler's error.
+
+    It is done when nobody waits any more: cancelled where the caller has left. Of a call whose
+    replies stream it has no error: ``replies`` has it.
+    """
 
     method: Method[Any, Any]
     request: Any
-    """The request object itself, or the async iterable of them."""
+    """The request object itself, or the pipe that they come by."""
     future: asyncio.Future[Any]
+    replies: LocalPipe[Any] | None = None
+    """Where the replies stream."""
     metadata: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     deadline: float | None = None
     """When its caller gives up, by the loop's clock; None: never."""
@@ -37,6 +47,19 @@ class LocalCall:
     traceparent: str = ""
     tracestate: str = ""
     is_tell: bool = False
+
+    def succeed(self, reply: object) -> None:
+        """The handler has given ``reply``; harmless when nobody waits."""
+        if not self.future.done():
+            self.future.set_result(reply)
+
+    def fail(self, error: Exception) -> None:
+        """The call ends with ``error``; harmless when nobody waits."""
+        if self.replies is not None:
+            self.replies.end(error)
+            self.succeed(None)
+        elif not self.future.done():
+            self.future.set_exception(error)
 
 
 class LocalLane:
@@ -57,6 +80,11 @@ class LocalLane:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call waits here, or runs."""
+        return bool(self._open)
 
     async def send(self, call: LocalCall) -> None:
         """Put one call; waits while there is no place, in order.
@@ -91,8 +119,7 @@ class LocalLane:
         self._error = error
         self._queue.clear()
         for call in tuple(self._open):
-            if not call.future.done():
-                call.future.set_exception(error)
+            call.fail(error)
             self.ended(call)
 
 
@@ -103,10 +130,12 @@ class LocalEnd:
         self._arrived = asyncio.Event()
         self._signal = LocalLane(PayloadType.RPC_SIGNAL, self._arrived)
         self._reliable = LocalLane(PayloadType.RPC_RELIABLE, self._arrived)
+        self.running: str | None = None
+        """The request that its receiver runs, where it runs one at a time."""
 
     def lane(self, payload_type: PayloadType) -> LocalLane:
-        """The lane for this payload type. There are two, for nothing is cut into items here: a
-        call hands its stream over as one object, on the lane of requests."""
+        """The lane for this payload type. There are two: a call that streams is opened on the lane
+        of requests, and its items have a pipe of their own."""
         return self._signal if payload_type is PayloadType.RPC_SIGNAL else self._reliable
 
     async def receive(self) -> LocalCall:
@@ -117,6 +146,11 @@ class LocalEnd:
                     return lane.take()
             self._arrived.clear()
             await self._arrived.wait()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call waits here, or runs."""
+        return self._signal.is_busy or self._reliable.is_busy
 
     def ended(self, call: LocalCall) -> None:
         """A call has run, or will not. Twice is harmless."""

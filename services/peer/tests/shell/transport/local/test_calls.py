@@ -9,7 +9,7 @@ import pytest
 from actr_peer.errors import ClosedError
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.transport.lane import Lane
-from actr_peer.transport.local import CAPACITY, LocalCall, LocalEnd
+from actr_peer.transport.local.calls import CAPACITY, LocalCall, LocalEnd
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatService
 

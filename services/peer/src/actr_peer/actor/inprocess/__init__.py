@@ -1,0 +1,1 @@
+"""Who serves calls from inside the process: the workload, and the shell."""

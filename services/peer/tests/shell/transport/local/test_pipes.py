@@ -1,0 +1,98 @@
+"""Streams of objects inside the process: who waits for whom, and who hears of an end."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from actr_peer.errors import BrokenError, CallError, Code
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.streams.pipe import WINDOW
+from actr_peer.transport.local.pipes import LocalPipe
+from demo import chat_pb2 as pb
+
+Line = pb.ChatMessage
+
+
+def pipe_of(payload_type: PayloadType = PayloadType.STREAM_RELIABLE) -> LocalPipe[Line]:
+    return LocalPipe(payload_type)
+
+
+async def fill(pipe: LocalPipe[Line], count: int = WINDOW) -> None:
+    for number in range(count):
+        await pipe.send(Line(number=number))
+
+
+async def test_the_very_objects_arrive_in_order() -> None:
+    pipe, lines = pipe_of(), [Line(number=number) for number in range(3)]
+    for line in lines:
+        await pipe.send(line)
+    pipe.end()
+    taken = [line async for line in pipe]
+    assert all(one is other for one, other in zip(taken, lines, strict=True))
+
+
+async def test_a_slow_reader_holds_up_its_writer() -> None:
+    pipe = pipe_of()
+    writing = asyncio.ensure_future(fill(pipe, WINDOW + 2))
+    await asyncio.sleep(0)
+    assert (len(pipe), writing.done()) == (WINDOW, False)
+    taken = [(await anext(pipe)).number for _ in range(WINDOW + 2)]
+    await writing
+    assert taken == list(range(WINDOW + 2))
+    assert pipe.dropped == 0
+
+
+async def test_a_latency_first_stream_drops_its_oldest_item_and_counts_it() -> None:
+    pipe = pipe_of(PayloadType.STREAM_LATENCY_FIRST)
+    await fill(pipe, WINDOW + 5)
+    pipe.end()
+    assert [line.number async for line in pipe] == list(range(5, WINDOW + 5))
+    assert pipe.dropped == 5
+
+
+async def test_a_writer_that_waits_hears_that_its_reader_has_left() -> None:
+    pipe, told = pipe_of(), []
+    pipe.on_stop = lambda: told.append("stop")
+    await fill(pipe)
+    writing = asyncio.ensure_future(pipe.send(Line()))
+    await asyncio.sleep(0)
+    pipe.close()
+    pipe.close()
+    with pytest.raises(BrokenError):
+        await writing
+    assert told == ["stop"]
+
+
+async def test_a_reader_that_waits_hears_of_an_error_after_the_items() -> None:
+    pipe = pipe_of()
+    await pipe.send(Line(number=7))
+    assert (await anext(pipe)).number == 7
+    reading = asyncio.ensure_future(anext(pipe))
+    await asyncio.sleep(0)
+    pipe.end(CallError(Code.ABORTED, "no more"))
+    with pytest.raises(CallError, match="no more"):
+        await reading
+
+
+async def test_a_reader_whose_time_is_over_stops_its_writer() -> None:
+    pipe, told = pipe_of(), []
+    pipe.on_stop = lambda: told.append("stop")
+    await pipe.send(Line(number=7))
+    pipe.fail(TimeoutError())
+    assert told == ["stop"]
+    assert (await anext(pipe)).number == 7
+    with pytest.raises(TimeoutError):
+        await anext(pipe)
+
+
+async def test_a_sender_that_is_cancelled_while_it_waits_sends_nothing() -> None:
+    pipe = pipe_of()
+    await fill(pipe)
+    writing = asyncio.ensure_future(pipe.send(Line(number=999)))
+    await asyncio.sleep(0)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    pipe.end()
+    assert [line.number async for line in pipe] == list(range(WINDOW))
