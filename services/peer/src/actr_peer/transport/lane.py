@@ -16,7 +16,7 @@ no task between a wire and the mailbox.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Future
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -85,23 +85,16 @@ class LaneOwner(Protocol):
         """Longest message that both sides take."""
 
 
-class _Waiter:
-    """One caller of ``send`` who waits for room."""
-
-    __slots__ = ("future", "size")
-
-    def __init__(self, size: int, future: Future[None]) -> None:
-        self.size = size
-        self.future = future
-
-
 class ByteLane:
     """Messages over wires; made by :meth:`Link.lane <actr_peer.transport.link.Link.lane>`.
 
     It owns nobody and is closed with its link.
     """
 
-    __slots__ = ("_link", "_replies", "_sender", "_waiters", "payload_type")
+    __slots__ = (
+        "_link", "_replies", "_sender", "_waiters", "_woken", "_woken_bytes", "_woken_frames",
+        "payload_type",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -115,8 +108,13 @@ class ByteLane:
         self._sender = sender
         self._replies = replies
         """Of what answers this lane's messages, RPC lanes only."""
-        self._waiters: deque[_Waiter] = deque()
-        """Oldest first; one that was woken stays until it has run."""
+        self._waiters: OrderedDict[Future[None], int] = OrderedDict()
+        """Who waits for room and was not woken yet, oldest first, each with the size of its
+        message. Any of them may leave, and there may be thousands: none is searched for."""
+        self._woken = 0
+        """Who was woken and has not run yet; room for these is taken."""
+        self._woken_bytes = 0
+        self._woken_frames = 0
 
     def __repr__(self) -> str:
         return f"<ByteLane {self.payload_type.name}: {self._sender.queued} queued>"
@@ -124,7 +122,7 @@ class ByteLane:
     @property
     def is_crowded(self) -> bool:
         """Whether someone waits for room."""
-        return bool(self._waiters)
+        return bool(self._waiters or self._woken)
 
     async def send(self, message: bytes, *, check: Callable[[], None] | None = None) -> None:
         """Take ``message`` for delivery; wait while the window is full.
@@ -156,7 +154,7 @@ class ByteLane:
         """
         sender = self._sender
         self._check(message)
-        if isinstance(sender, Sender) and (self._waiters or not sender.has_room(len(message))):
+        if isinstance(sender, Sender) and (self.is_crowded or not sender.has_room(len(message))):
             return False
         self._link.submit(sender, message)
         return True
@@ -221,40 +219,51 @@ class ByteLane:
             raise LimitError("bytes of a message", limit=limit, asked=len(message))
 
     async def _wait(self, sender: Sender, message: bytes, check: Callable[[], None] | None) -> None:
-        waiter = _Waiter(len(message), self._link.loop.create_future())
-        self._waiters.append(waiter)
+        size = len(message)
+        future = self._link.loop.create_future()
+        self._waiters[future] = size
+        has_left = True
         try:
-            await waiter.future
+            await future
             # Between waking and running, new callers queue behind: the order stays.
             self._check(message)
             if check is not None:
                 check()
             self._link.submit(sender, message)
+            has_left = False
         finally:
-            self._waiters.remove(waiter)
-            self.wake()
+            if self._waiters.pop(future, None) is None:
+                self._woken -= 1
+                self._woken_bytes -= size
+                self._woken_frames -= frame_count(size)
+            if has_left:  # its room is another's
+                self.wake()
 
     def wake(self) -> None:
         """Let as many go on as have room."""
         sender = self._sender
-        if not self._waiters or not isinstance(sender, Sender):
+        waiters = self._waiters
+        if not waiters or not isinstance(sender, Sender):
             return
-        frames = sender.next_seq - sender.acknowledged
-        held = sender.held_bytes
-        for waiter in self._waiters:
-            if not waiter.future.done() and frames:
-                if held + waiter.size > WINDOW_BYTES:
-                    return
-                if frames + frame_count(waiter.size) > WINDOW_FRAMES:
-                    return
-            frames += frame_count(waiter.size)
-            held += waiter.size
-            if not waiter.future.done():
-                waiter.future.set_result(None)
+        frames = sender.next_seq - sender.acknowledged + self._woken_frames
+        held = sender.held_bytes + self._woken_bytes
+        while waiters:
+            future, size = next(iter(waiters.items()))
+            count = frame_count(size)
+            if frames and (held + size > WINDOW_BYTES or frames + count > WINDOW_FRAMES):
+                return
+            del waiters[future]
+            frames += count
+            held += size
+            self._woken += 1
+            self._woken_frames += count
+            self._woken_bytes += size
+            if not future.done():  # one that was cancelled gives its room back when it runs
+                future.set_result(None)
 
     def fail(self) -> None:
         """The link is gone: so tell all who wait."""
-        for waiter in self._waiters:
+        for future in self._waiters:
             error = self._link.refusal()
-            if error is not None and not waiter.future.done():
-                waiter.future.set_exception(error)
+            if error is not None and not future.done():
+                future.set_exception(error)

@@ -8,8 +8,9 @@ import pytest
 
 from actr_peer.errors import BrokenError, ClosedError
 from actr_peer.protocol.payload import BYTE_LANES, PayloadType
+from actr_peer.protocol.session.fragments import frame_count
 from actr_peer.protocol.session.sender import WINDOW_FRAMES
-from actr_peer.transport.lane import Lane
+from actr_peer.transport.lane import ByteLane, Lane
 from actr_peer.transport.link import Link
 from actr_peer.transport.local.calls import LocalCall, LocalEnd
 from actr_peer.wire.webrtc.engine import MediaSource
@@ -85,6 +86,13 @@ def store(pair: Pair, count: int) -> None:
         far.acknowledge(lane, number)
 
 
+def wake_one(lane: ByteLane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make room for one, who does not run before the test waits."""
+    monkeypatch.setattr("actr_peer.transport.lane.WINDOW_FRAMES", WINDOW_FRAMES + 1)
+    lane.wake()
+    assert lane._woken == 1
+
+
 async def test_a_full_window_makes_senders_wait_and_keeps_their_order() -> None:
     async with joined() as pair:
         link = await full_lane(pair)
@@ -105,6 +113,45 @@ async def test_a_full_window_makes_senders_wait_and_keeps_their_order() -> None:
         assert not link.lane(RPC).is_crowded
 
 
+async def test_of_a_thousand_who_wait_none_is_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    def count(size: int) -> int:
+        nonlocal looks
+        looks += 1
+        return frame_count(size)
+
+    async with joined() as pair:
+        link = await full_lane(pair)
+        monkeypatch.setattr("actr_peer.transport.lane.frame_count", count)
+        waiting = [asyncio.create_task(link.lane(RPC).send(b"w%d" % n)) for n in range(1000)]
+        await asyncio.sleep(0)
+        store(pair, WINDOW_FRAMES)
+        await asyncio.gather(*waiting)
+        await pair.bob.heard.until(lambda: pair.bob.heard.bodies()[-1] == b"w999")
+        assert pair.bob.heard.bodies()[WINDOW_FRAMES:] == [b"w%d" % n for n in range(1000)]
+        assert looks <= 5 * 1000
+
+
+async def test_a_thousand_who_leave_make_room_for_the_one_behind_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with joined() as pair:
+        link = await full_lane(pair)
+        lane = link.lane(RPC)
+        waiting = [asyncio.create_task(lane.send(b"w")) for _ in range(1000)]
+        last = asyncio.create_task(lane.send(b"last"))
+        await asyncio.sleep(0)
+        wake_one(lane, monkeypatch)
+        for task in waiting:
+            task.cancel()
+        await last
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert not lane.is_crowded
+        store(pair, WINDOW_FRAMES)
+        await pair.bob.heard.until(lambda: pair.bob.heard.bodies()[-1] == b"last")
+
+
 async def test_posting_does_not_wait() -> None:
     async with joined() as pair:
         link = await full_lane(pair)
@@ -115,7 +162,9 @@ async def test_posting_does_not_wait() -> None:
 
 
 @pytest.mark.parametrize("phase", ["before it runs", "while it waits", "when it was woken"])
-async def test_cancelling_send_sends_nothing_and_blocks_nobody(phase: str) -> None:
+async def test_cancelling_send_sends_nothing_and_blocks_nobody(
+    phase: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with joined() as pair:
         link = await full_lane(pair)
         lane = link.lane(RPC)
@@ -130,8 +179,7 @@ async def test_cancelling_send_sends_nothing_and_blocks_nobody(phase: str) -> No
         else:
             lane.wake()
         if phase == "when it was woken":
-            for waiter in lane._waiters:
-                waiter.future.set_result(None)
+            wake_one(lane, monkeypatch)
             first.cancel()
         store(pair, WINDOW_FRAMES)
         with pytest.raises(asyncio.CancelledError):
@@ -155,14 +203,16 @@ async def test_cancelling_a_send_that_has_room_is_too_late_to_matter() -> None:
 
 
 @pytest.mark.parametrize("is_woken", [False, True])
-async def test_a_link_that_goes_fails_those_who_wait(is_woken: bool) -> None:
+async def test_a_link_that_goes_fails_those_who_wait(
+    is_woken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with joined() as pair:
         link = await full_lane(pair)
         lane = link.lane(RPC)
         waiting = [asyncio.create_task(lane.send(b"w")) for _ in range(3)]
         await asyncio.sleep(0)
         if is_woken:
-            lane._waiters[0].future.set_result(None)
+            wake_one(lane, monkeypatch)
         link.fail(BrokenError("a test"))
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert [type(result) for result in results] == [BrokenError] * 3
