@@ -147,14 +147,14 @@ class Bundle:
         self.states[kind], self._told[kind] = state, wire
         self._link.wire_changed(kind, state, wire)
 
-    def exhausted(self, error: PeerError | None) -> None:
+    def exhausted(self, why: str) -> None:
         """No wire is there or coming.
 
         A link that has worked waits for the health round: the far side may yet dial.
         """
         if not self.pool.slots.was_ready:
-            why = getattr(error, "why", None) or str(error or "there is no way to dial it")
-            self._link.fail(UnreachableError(str(self._link.remote), why))
+            text = why or "there is no way to dial it"
+            self._link.fail(UnreachableError(str(self._link.remote), text))
 
     # Wires in and out
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias
 
-from actr_peer.errors import PeerError
+from actr_peer.errors import PeerError, UnreachableError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session.budget import Budget
@@ -50,8 +50,8 @@ class PoolOwner(Protocol):
     def dialled(self, wire: Wire) -> None:
         """A dial has ended well."""
 
-    def exhausted(self, error: PeerError | None) -> None:
-        """No wire is there or coming; ``error`` is what the last dial said."""
+    def exhausted(self, why: str) -> None:
+        """No wire is there or coming; ``why`` is what the last dial said."""
 
     def slot_changed(self, kind: WireKind) -> None:
         """The state of a kind may be another one."""
@@ -83,7 +83,9 @@ class Pool:
         self._wires: dict[int, Wire] = {}
         """The open ones by id."""
         self._dials: dict[WireKind, Task[None]] = {}
-        self._last_error: PeerError | None = None
+        self._why = ""
+        """What the last dial or wire that failed said. Not the error: its traceback has the whole
+        connection, and would keep it for as long as the link has another."""
 
     # What there is
 
@@ -118,7 +120,7 @@ class Pool:
     def mend(self, now: float) -> None:
         """Dial what is not there; what is ready or coming is left alone. Twice is harmless."""
         if self.slots.is_dead:
-            self._owner.exhausted(self._last_error)
+            self._owner.exhausted(self._why)
         for kind in self.slots.dials(now):
             self._dials[kind] = self._setup.start(
                 f"dial/{kind.value}",
@@ -145,7 +147,7 @@ class Pool:
 
     def _failed(self, kind: WireKind, error: PeerError) -> None:
         self._dials.pop(kind, None)
-        self._last_error = error
+        self._why = _text(error)
         self.slots.failed(kind, self._now(), _dice())
         self._owner.attend()
 
@@ -185,7 +187,7 @@ class Pool:
             return
         self.slots.gone(wire.kind, wire.id, self._now(), _dice())
         if not self.slots.by_kind[wire.kind].wires:
-            self._last_error = error or self._last_error
+            self._why = _text(error) if error is not None else self._why
 
     def surplus(self) -> list[Wire]:
         """Wires that can be closed without loss, for a better one of their kind is there."""
@@ -206,3 +208,7 @@ class Pool:
 
 def _dice() -> float:
     return random.random()  # noqa: S311  spreads load, hides nothing
+
+
+def _text(error: PeerError) -> str:
+    return error.why if isinstance(error, UnreachableError) else str(error)

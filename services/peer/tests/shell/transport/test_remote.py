@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from functools import partial
 
 import pytest
@@ -96,6 +98,26 @@ async def test_a_remote_that_cannot_be_reached_fails_everybody_who_waits() -> No
         assert pair.ada.transport.find(EVE) is None
         with pytest.raises(UnreachableError, match="nobody listens"):
             link.lane(RPC).post(b"x")
+
+
+async def test_nothing_is_kept_of_a_connection_whose_dial_failed() -> None:
+    class Connection:
+        """What a dial has in its hands when it fails."""
+
+    async with joined() as pair:
+        made: list[weakref.ref[Connection]] = []
+
+        async def fails(remote: ActrId) -> Wire:
+            connection = Connection()
+            made.append(weakref.ref(connection))
+            raise UnreachableError(str(remote), "no such way") from BrokenError(repr(connection))
+
+        pair.ada.dialers[RTC] = fails
+        link = pair.ada.transport.link(BOB)
+        await link.lane(RPC).send(b"by the other wire")
+        await pair.bob.heard.until(lambda: bool(pair.bob.heard.bodies()))
+        gc.collect()
+        assert [connection() for connection in made] == [None]
 
 
 @pytest.mark.usefixtures("_soon")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from actr_peer.errors import PeerError, UnreachableError
+from actr_peer.errors import UnreachableError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session import frames
@@ -110,7 +110,7 @@ class Owner:
     def dialled(self, wire: Wire) -> None:
         self.wires.append(wire)
 
-    def exhausted(self, error: PeerError | None) -> None:
+    def exhausted(self, why: str) -> None:
         return
 
     def slot_changed(self, kind: WireKind) -> None:
