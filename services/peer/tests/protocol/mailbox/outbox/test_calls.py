@@ -89,6 +89,34 @@ def test_what_one_remote_gives_back_all_may_ask_for_where_room_is_tight() -> Non
     assert list(calls.free(them[1])) == [], "it is told once"
 
 
+@pytest.mark.parametrize(
+    ("bounds", "made", "wants"),
+    [
+        pytest.param({"max_in_all": 1}, [("1", "b", SIZE)], SIZE, id="one for all"),
+        pytest.param(
+            {"max_in_all": 5}, [("1", "a", SIZE), ("2", "a", SIZE), ("3", "b", SIZE)], SIZE,
+            id="an odd number for all",
+        ),
+        pytest.param(
+            {"max_bytes": 100}, [("1", "a", 10), ("2", "b", 20)], 65, id="a large one"
+        ),
+    ],
+)  # fmt: skip
+def test_whoever_can_be_helped_by_others_hears_of_what_they_give_back(
+    bounds: dict[str, int], made: list[tuple[str, str, int]], wants: int
+) -> None:
+    calls: Calls[Call, str] = Calls(**bounds)
+    them = [call(key, remote) for key, remote, _ in made]
+    for one, (_, _, size) in zip(them, made, strict=True):
+        calls.put(one, size)
+    assert not calls.has_room("a", wants)
+    calls.room("a", lambda: "room of a")
+    calls.on(them[-1], CallEvent.NOT_STORED)
+    assert calls.has_room("a", wants) is False
+    assert list(calls.free(them[-1])) == ["room of a"]
+    assert calls.has_room("a", wants)
+
+
 def test_where_there_is_plenty_a_number_that_is_done_with_calls_only_its_own_remote() -> None:
     calls: Calls[Call, str] = Calls(max_open=1)
     them = [call("1", "a"), call("2", "b"), call("3", "c")]

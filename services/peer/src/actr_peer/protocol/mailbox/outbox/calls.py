@@ -7,7 +7,12 @@ from typing import Generic, TypeVar
 
 from actr_peer.errors import BusyError, ClosedError, LocalProtocolError
 from actr_peer.protocol.mailbox.outbox.call import MOVES, PLACES, Call, CallEvent, Place, Steps
-from actr_peer.protocol.mailbox.outbox.owed import MAX_OPEN, MAX_WINDOW, Owed
+from actr_peer.protocol.mailbox.outbox.owed import (
+    MAX_OPEN,
+    MAX_OPEN_IN_ALL,
+    MAX_WINDOW,
+    Owed,
+)
 
 MAX_KEPT = 10_000
 """Replies that nobody has taken; the oldest are dropped for new ones, and counted."""
@@ -27,6 +32,7 @@ class Calls(Generic[C, Room]):
     Args:
         max_open: Calls without a saved reply, to one remote.
         max_window: Calls to one remote from its low-water mark on.
+        max_in_all: Calls without a saved reply, to all remotes.
         max_kept: Replies that nobody has taken.
         max_bytes: Of all calls without a saved reply.
     """
@@ -36,11 +42,14 @@ class Calls(Generic[C, Room]):
         *,
         max_open: int = MAX_OPEN,
         max_window: int = MAX_WINDOW,
+        max_in_all: int = MAX_OPEN_IN_ALL,
         max_kept: int = MAX_KEPT,
         max_bytes: int = 1 << 62,
     ) -> None:
         self._max_kept = max_kept
-        self._owed = Owed(max_open=max_open, max_window=max_window, max_bytes=max_bytes)
+        self._owed = Owed(
+            max_open=max_open, max_window=max_window, max_in_all=max_in_all, max_bytes=max_bytes
+        )
         self.following = 1
         """The next number: no other call of this file has, or had, it."""
         self.promised = 0
@@ -153,10 +162,9 @@ class Calls(Generic[C, Room]):
         remote = self._owed.done(call.number)
         if not self._rooms or remote is None:
             return ()
-        if self._owed.is_tight:  # what one gives back, all may share
-            return self._take_rooms()
-        room = self._rooms.pop(remote, None)
-        return () if room is None else (room,)
+        # What one gives back, all may share but those that are held up by themselves.
+        told = [each for each in self._rooms if each == remote or not self._owed.is_full(each)]
+        return [self._rooms.pop(each) for each in told]
 
     def seal(self) -> Collection[Room]:
         """Take no call any more; returns who waits for room in vain."""

@@ -65,10 +65,12 @@ class Owed:
     def __len__(self) -> int:
         return len(self._open)
 
-    @property
-    def is_tight(self) -> bool:
-        """Whether what all owe together may keep somebody from asking for more."""
-        return 2 * len(self._open) >= self._max_in_all or 2 * self._bytes >= self._max_bytes
+    def is_full(self, remote: str) -> bool:
+        """Whether only what ``remote`` itself gives back can make room for it."""
+        line = self._lines.get(remote)
+        return line is not None and (
+            line.open >= self._max_open or len(line.numbers) >= self._max_window
+        )
 
     def has_room(self, remote: str, size: int) -> bool:
         """Whether another call, of ``size`` bytes, may be made to ``remote`` now."""
@@ -77,8 +79,8 @@ class Owed:
         if line is None:  # nothing is owed: any one call may be made
             return left > 0
         return (
-            line.open < min(self._max_open, left)
-            and len(line.numbers) < self._max_window
+            not self.is_full(remote)
+            and line.open < left
             and line.bytes + size <= self._max_bytes - self._bytes
         )
 
