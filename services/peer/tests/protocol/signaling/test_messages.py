@@ -121,10 +121,10 @@ REPLIES: list[tuple[pb.ServerMessage, messages.Body]] = [
     (
         pb.ServerMessage(
             hello=pb.ServerHello(
-                nonce=b"n", server_id="s", proof_required=True, max_message_bytes=9
+                nonce=b"n" * 32, server_id="s", proof_required=True, max_message_bytes=9
             )
         ),
-        messages.Hello(b"n", "s", True, 9),
+        messages.Hello(b"n" * 32, "s", True, 9),
     ),
     (pb.ServerMessage(authenticated=pb.Authenticated()), messages.Authenticated()),
     (

@@ -99,7 +99,7 @@ def test_without_a_secret_the_proof_is_empty() -> None:
 
 def test_a_proof_that_is_required_and_cannot_be_given_is_final() -> None:
     session = ClientSession(REGISTRATION, None)
-    hello = pb.ServerMessage(hello=pb.ServerHello(proof_required=True))
+    hello = pb.ServerMessage(hello=pb.ServerHello(nonce=bytes(32), proof_required=True))
     with pytest.raises(RemoteProtocolError):
         say(session, hello)
     ending = session.lost(1000, "")
@@ -166,7 +166,7 @@ def test_fresh_ice_servers_come_with_a_heartbeat() -> None:
 
 def test_requests_are_bounded_in_bytes_and_number() -> None:
     session = ClientSession(REGISTRATION, None)
-    hello = pb.ServerHello(nonce=b"n", server_id="s", max_message_bytes=1000)
+    hello = pb.ServerHello(nonce=b"n" * 32, server_id="s", max_message_bytes=1000)
     say(session, pb.ServerMessage(hello=hello))
     say(session, AUTHENTICATED)
     say(session, REGISTERED)
@@ -308,7 +308,7 @@ def test_any_service_at_all_leaves_a_known_state_and_bounded_requests(
 
 def test_a_service_that_takes_too_little_for_the_greeting_is_refused() -> None:
     session = ClientSession(REGISTRATION, None)
-    hello = pb.ServerHello(nonce=b"n", server_id="s", max_message_bytes=1)
+    hello = pb.ServerHello(nonce=b"n" * 32, server_id="s", max_message_bytes=1)
     with pytest.raises(RemoteProtocolError, match="takes too little"):
         say(session, pb.ServerMessage(hello=hello))
 
@@ -320,10 +320,15 @@ def test_every_reason_why_a_relay_did_not_arrive_has_its_words(
     assert str(BOB) in str(undelivered(BOB, reason))
 
 
-@pytest.mark.parametrize("field", ["nonce", "server_id"])
-def test_a_greeting_with_a_field_that_is_too_long_is_refused(field: str) -> None:
-    text = "n" * (messages.MAX_TEXT + 1)
-    value = text.encode() if field == "nonce" else text
-    hello = pb.ServerHello(**{field: value})  # type: ignore[arg-type]
+def test_a_greeting_with_a_name_that_is_too_long_is_refused() -> None:
+    hello = pb.ServerHello(nonce=b"n" * 32, server_id="n" * (messages.MAX_TEXT + 1))
     with pytest.raises(RemoteProtocolError, match="too long"):
+        say(ClientSession(REGISTRATION, None), pb.ServerMessage(hello=hello))
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 33, 256])
+def test_a_greeting_whose_nonce_is_not_32_bytes_is_refused(size: int) -> None:
+    # With a nonce of any length its end could be read as the begin of an id: another's proof.
+    hello = pb.ServerHello(nonce=bytes(size), server_id="s")
+    with pytest.raises(RemoteProtocolError, match=f"a nonce of {size} bytes"):
         say(ClientSession(REGISTRATION, None), pb.ServerMessage(hello=hello))

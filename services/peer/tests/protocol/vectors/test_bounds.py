@@ -18,7 +18,7 @@ from actr_peer.protocol.websocket import door, handshake, lane_frames, upgrade
 from actr_peer.protocol.websocket import frames as odd_frames
 from actr_peer.transport import channels
 from actr_peer.transport import streams as open_streams
-from actr_peer.wire.signaling import client
+from actr_peer.wire.signaling import client, connection
 from actr_peer.wire.webrtc import source, wires
 from actr_peer.wire.webrtc.aiortc import bounds as data_channels
 from actr_peer.wire.webrtc.aiortc.media import sections
@@ -43,6 +43,8 @@ HELD: Mapping[str, Mapping[str, float]] = {
         "metadata_entries": reading.MAX_METADATA_ENTRIES,
         "metadata_entry": reading.MAX_METADATA_ENTRY_BYTES,
         "found": client.MAX_FOUND,
+        "nonce": messages.NONCE_BYTES,
+        "listing": connection.MAX_MESSAGE_BYTES,
     },
     "http": {
         "head": upgrade.MAX_HEAD_BYTES,

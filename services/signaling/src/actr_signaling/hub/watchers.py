@@ -6,7 +6,9 @@ What changes is told by the crier. Snapshots show what watchers know.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
+from actr_signaling.errors import Close
 from actr_signaling.hub.crier import Crier
 from actr_signaling.hub.peers import Peer
 from actr_signaling.protocol import json_form
@@ -18,6 +20,11 @@ from actr_signaling.protocol.presence.view import Moved, PresenceView
 
 MAX_SNAPSHOTS = 64
 """Bodies kept for who asks next."""
+_AROUND_BYTES = 64
+_BETWEEN_BYTES = 2
+"""What a listing has before and between its actors, in either form."""
+
+Form = TypeVar("Form", bytes, str)
 
 
 class Watchers:
@@ -35,15 +42,24 @@ class Watchers:
         self._snapshots_version = -1
 
     def watch(self, peer: Peer, actr_type: str, reply_to: int) -> None:
-        """Answer with a snapshot; events with higher versions follow."""
+        """Answer with a snapshot; events with higher versions follow.
+
+        Where no client takes a message as long as that, an error says so, and none follow.
+        """
         key = _realm(peer), actr_type
+        data: bytes | str
+        if peer.is_json:
+            data = json_form.snapshot(reply_to, self._snapshot_text(key))
+        else:
+            data = replies.snapshot(reply_to, self._snapshot(key))
+        if len(data) > replies.MAX_LISTING_BYTES:
+            peer.session.watches.discard(actr_type)
+            self.unwatch(peer, actr_type)
+            peer.send(replies.error(reply_to, Close.TOO_BIG, _too_many(len(data))))
+            return
         self._watchers.setdefault(key, {})[peer] = None
         self._crier.skip(peer, actr_type)  # the snapshot shows what is just being told
-        if peer.is_json:
-            text = self._snapshot_text(key)
-            peer.send(json_form.snapshot(reply_to, text))
-        else:
-            peer.send(replies.snapshot(reply_to, self._snapshot(key)))
+        peer.send(data)
 
     def unwatch(self, peer: Peer, actr_type: str) -> None:
         key = _realm(peer), actr_type
@@ -78,9 +94,11 @@ class Watchers:
             )
             found = rank(entries, query, asker=str(peer.session.id))
         if peer.is_json:
-            peer.send(json_form.discovered(reply_to, (entry.shown for entry in found)))
+            shown = _fitting([entry.shown for entry in found])
+            peer.send(json_form.discovered(reply_to, shown))
         else:
-            peer.send(replies.discovered(reply_to, found))
+            count = len(_fitting([entry.listed for entry in found]))
+            peer.send(replies.discovered(reply_to, found[:count]))
 
     def _hearers(self, moved: Moved) -> list[Peer]:
         hearers: dict[Peer, None] = {}
@@ -139,6 +157,23 @@ class Watchers:
             is_of_type = actr_type in ("", entry.registration.id.actr_type)
             if is_of_type and realm in entry.audience:
                 yield entry
+
+
+def _too_many(size: int) -> str:
+    return (
+        f"a snapshot of {size} bytes is over {replies.MAX_LISTING_BYTES}: subscribe to one type, "
+        "or discover the actors that are wanted"
+    )
+
+
+def _fitting(listed: list[Form]) -> list[Form]:
+    """As many as one message holds, the best first."""
+    left = replies.MAX_LISTING_BYTES - _AROUND_BYTES
+    for place, one in enumerate(listed):
+        left -= len(one) + _BETWEEN_BYTES
+        if left < 0:
+            return listed[:place]
+    return listed
 
 
 def _realm(peer: Peer) -> str:

@@ -107,6 +107,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
         messages.MAX_ALLOWED_REALMS,
         messages.MAX_PROOF_BYTES,
         messages.MAX_FOUND,
+        replies.MAX_LISTING_BYTES,
         Terms().max_watches,
         frames.MAX_FRAGMENTS,
         Terms().greeting_frames,

@@ -8,7 +8,7 @@ import pytest
 
 from actr_signaling import settings
 from actr_signaling.protocol import identity
-from actr_signaling.protocol.client import messages, proofs
+from actr_signaling.protocol.client import messages, proofs, replies
 from actr_signaling.protocol.client.limits import Terms
 from actr_signaling.protocol.websocket import frames, request_head
 from actr_signaling.web import websocket
@@ -29,6 +29,8 @@ HELD: Mapping[str, Mapping[str, int]] = {
         "metadata_entries": messages.MAX_METADATA_ENTRIES,
         "metadata_entry": messages.MAX_METADATA_ENTRY_BYTES,
         "found": messages.MAX_FOUND,
+        "nonce": proofs.NONCE_BYTES,
+        "listing": replies.MAX_LISTING_BYTES,
     },
     "signaling_service": {
         "service_name": identity.MAX_SERVICE_CHARACTERS,
@@ -36,7 +38,6 @@ HELD: Mapping[str, Mapping[str, int]] = {
         "allowed_realms": messages.MAX_ALLOWED_REALMS,
         "proof": messages.MAX_PROOF_BYTES,
         "default_found": messages.DEFAULT_FOUND,
-        "nonce": proofs.NONCE_BYTES,
         "fragments": frames.MAX_FRAGMENTS,
         "frames_before_proof": Terms().greeting_frames,
         "subscriptions": Terms().max_watches,

@@ -11,9 +11,10 @@ from google.protobuf import json_format
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import Close
 from actr_signaling.hub.watchers import Watchers
-from actr_signaling.protocol.client import messages
+from actr_signaling.protocol.client import messages, replies
 from actr_signaling.protocol.client.limits import Terms
 from actr_signaling.protocol.client.session import Challenge, Session
+from actr_signaling.protocol.presence.discovery import Query
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
 from actr_signaling.protocol.presence.view import PresenceView, Reason
 from signaling_kit.client import PATIENCE, actor, texts
@@ -95,6 +96,44 @@ async def test_a_lone_change_is_told_at_once(view: View) -> None:
     watcher = view.watching()
     view.put("a", 1)
     assert watcher.events() == [("JOIN", 102, 1)]
+
+
+@pytest.mark.parametrize("is_json", [False, True], ids=["binary", "JSON"])
+async def test_a_snapshot_that_no_client_takes_is_refused_and_nothing_is_told(
+    view: View, monkeypatch: pytest.MonkeyPatch, is_json: bool
+) -> None:
+    monkeypatch.setattr(replies, "MAX_LISTING_BYTES", 1_000)
+    watcher = Watcher()
+    watcher.is_json = is_json
+    other = view.watching("other")
+    for number in range(9):
+        view.put(f"a{number}", 1, metadata={"note": "x" * 100})
+    await other.hears(9)
+    watcher.session.watches.add("")
+    view.watchers.watch(watcher, "", 7)  # type: ignore[arg-type]
+    [refusal] = watcher.heard
+    assert (refusal.reply_to, refusal.error.code) == (7, Close.TOO_BIG)
+    assert "subscribe to one type" in refusal.error.message
+    assert watcher.session.watches == set()
+    view.put("b", 1)
+    await other.hears(10)
+    assert len(watcher.heard) == 1
+    view.watchers.watch(watcher, "acme:b", 8)  # type: ignore[arg-type]
+    assert watcher.heard[-1].HasField("snapshot"), "what fits is told"
+
+
+@pytest.mark.parametrize("is_json", [False, True], ids=["binary", "JSON"])
+async def test_a_discovery_finds_as_many_as_one_message_holds(
+    view: View, monkeypatch: pytest.MonkeyPatch, is_json: bool
+) -> None:
+    monkeypatch.setattr(replies, "MAX_LISTING_BYTES", 2_000)
+    watcher = Watcher()
+    watcher.is_json = is_json
+    for number in range(40):
+        view.put(f"a{number}", 1, services={"demo.Chat": ""}, metadata={"note": "x" * 100})
+    view.watchers.search(watcher, Query("", "demo.Chat", "", "", 40, None), 7)  # type: ignore[arg-type]
+    [found] = watcher.heard
+    assert 5 < len(found.discovered.found) < 20
 
 
 async def test_a_thousand_changes_of_one_actor_are_told_as_few(view: View) -> None:

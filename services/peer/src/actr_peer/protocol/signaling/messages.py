@@ -39,6 +39,9 @@ from actr_peer.protocol.webrtc.negotiation import IceServer, NegotiateMessage
 MAX_RELAYED_BYTES = 64 * 1024
 """Of one relay: the service takes no longer message from a peer."""
 
+NONCE_BYTES = 32
+"""Of the greeting. No other length: the proof has no mark where the nonce begins and ends."""
+
 # What the client says
 
 
@@ -284,8 +287,10 @@ def decode_long(data: bytes) -> Generator[None, None, tuple[int, Body | None]]:
 
 def _hello(message: pb.ServerMessage) -> Hello:
     body = message.hello
-    if len(body.server_id) > MAX_TEXT or len(body.nonce) > MAX_TEXT:
-        raise RemoteProtocolError("a greeting with a name or a nonce that is too long")
+    if len(body.nonce) != NONCE_BYTES:
+        raise RemoteProtocolError(f"a greeting with a nonce of {len(body.nonce)} bytes")
+    if len(body.server_id) > MAX_TEXT:
+        raise RemoteProtocolError("a greeting with a name that is too long")
     return Hello(body.nonce, body.server_id, body.proof_required, body.max_message_bytes)
 
 

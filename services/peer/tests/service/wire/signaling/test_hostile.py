@@ -116,7 +116,7 @@ async def test_only_a_newer_registration_replaces(service: Service) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        {"hello": pb.ServerHello(nonce=b"n", server_id="s", max_message_bytes=1)},
+        {"hello": pb.ServerHello(nonce=b"n" * 32, server_id="s", max_message_bytes=1)},
         {"hello": pb.ServerHello(nonce=bytes(4096), server_id="s" * 100_000)},
     ],
     ids=["a bound that nothing fits", "a name without end"],
@@ -278,7 +278,9 @@ def words() -> list[pb.ServerMessage]:
     offer = pb.SessionDescription(sdp="v=0\r\n", track_ids={"0": "t"})
     return [
         pb.ServerMessage(hello=pb.ServerHello(nonce=b"n" * 32, server_id="s")),
-        pb.ServerMessage(hello=pb.ServerHello(nonce=b"n", server_id="s", max_message_bytes=30)),
+        pb.ServerMessage(
+            hello=pb.ServerHello(nonce=b"n" * 32, server_id="s", max_message_bytes=30)
+        ),
         pb.ServerMessage(reply_to=1, authenticated=pb.Authenticated()),
         pb.ServerMessage(reply_to=2, registered=pb.Registered(epoch=4, ice_servers=[ice])),
         pb.ServerMessage(reply_to=3, snapshot=pb.PresenceSnapshot(present=[other], version=3)),

@@ -15,6 +15,9 @@ from actr_signaling.protocol.presence.records import Entry, varint
 from actr_signaling.protocol.presence.view import Kind, Reason, Told
 from actr_signaling.protocol.relay.routing import Undelivered
 
+MAX_LISTING_BYTES = 8 * 1024 * 1024
+"""Of a snapshot, or of what a discovery has found, in either form: a client takes no more."""
+
 _RELAYED_TAG = bytes([11 << 3 | 2])  # ServerMessage.relayed
 _SNAPSHOT_TAG = bytes([6 << 3 | 2])  # ServerMessage.snapshot
 _DISCOVERED_TAG = bytes([8 << 3 | 2])  # ServerMessage.discovered
