@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "proto" / "vectors").glob("*.json"))
 PAGES = (*(ROOT / "docs").glob("protocol*.md"), *(ROOT / "docs/protocol").glob("*.md"))
 EXAMPLES = {
+    "signaling.md": r"^\| (?:client|server) \| `\w+` \| `([0-9a-f]+)` \|$",
     "protocol.md": r"^(?:[^`|\n]*?)\s{2,}((?:[0-9a-f]{2,}[ ]?)+)$",
     "protocol/envelopes.md": r"^\S.*?\s{2,}([0-9a-f]{8,})$",
     "protocol/streams.md": r"^\S.*?\s{2,}([0-9a-f]{8,})$",

@@ -30,6 +30,8 @@ FULL = {
     f"{PEER}/state/mailbox": "one store and what is done to it",
     f"{PEER}/state/storage": "one file and its writer, down to the pages",
     f"{PEER}/transport": "a link, from remote down to lane",
+    "proto/vectors": "a file for each subject of the contract",
+    "services/peer/tests/protocol/vectors": "a file for each of proto/vectors",
     "services/peer/tests/peer_kit": "fakes by the layer that they stand for",
     "services/peer/tests/protocol": "the rooms of protocol/, and the pure parts of other layers",
     "services/peer/tests/protocol/session": "a file for each module, and whole sessions",
