@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 MAX_CONFLICTS = 10
 """Runs of one request whose reads no longer held at the commit; then it is ABORTED."""
 
+MAX_HINDRANCES = 10
+"""Runs of one tell that a full or locked file has kept from reading or writing, five seconds long;
+then it is a dead letter."""
+
 FIRST_BACKOFF = 0.05
 LAST_BACKOFF = 1.0
 """Seconds until a failed request runs again; doubled for each further failure."""
@@ -69,8 +73,8 @@ class Outcomes:
 
     def _conclude_failed(self, turn: Turn, request: Request, outcome: Outcome) -> Row:
         if outcome.hindrance is not None:
-            self._uncommitted(request, outcome.hindrance)
-        elif outcome.dead:
+            return self._uncommitted(turn, request, outcome.hindrance)
+        if outcome.dead:
             self.give_up(request, outcome.dead, outcome.reply)
         elif outcome.max_failures:
             return self._count_failure(turn, request, outcome)
@@ -90,7 +94,7 @@ class Outcomes:
             turn.pause = 0.0
             return on.AGAIN
         else:
-            self._uncommitted(request, error)
+            return self._uncommitted(turn, request, error)
         return on.END
 
     def of_failure(self, turn: Turn, exc: BaseException) -> Outcome:
@@ -152,15 +156,22 @@ class Outcomes:
         request.failures += 1
         request.attempts += 1
         if request.failures >= outcome.max_failures:
-            self.give_up(request, f"failed {request.failures} times", outcome.reply)
+            why = f"failed {request.failures} times"
+            if outcome.hindrance is not None:
+                why = f"{why}, the last time by no fault of its own: {outcome.hindrance}"
+            self.give_up(request, why, outcome.reply)
             return on.END
         self._mailbox.note_failure(request)
         turn.pause = doubled(FIRST_BACKOFF, request.failures, LAST_BACKOFF)
         return on.AGAIN
 
-    def _uncommitted(self, request: Request, error: Exception) -> None:
-        """Answer a request whose effects were not applied."""
+    def _uncommitted(self, turn: Turn, request: Request, error: Exception) -> Row:
+        """Answer a request whose effects were not applied; of a tell, try it again here."""
         if isinstance(error, ConflictError) or is_full(error) or is_locked(error):
+            if request.is_tell:  # its caller hears of nothing, and would not try it again
+                log.warning("tell runs again: route=%s: %s", request.route_key, error)
+                again = Outcome(failed=True, max_failures=MAX_HINDRANCES, hindrance=error)
+                return self._count_failure(turn, request, again)
             code = Code.RESOURCE_EXHAUSTED if is_full(error) else Code.UNAVAILABLE
             if isinstance(error, ConflictError):
                 code = Code.ABORTED
@@ -173,6 +184,7 @@ class Outcomes:
             reply = self.error(request, Code.INTERNAL, text)
             self._mailbox.complete(request, reply)
         self._send(request, reply)
+        return on.END
 
     def error(self, request: Request, code: Code, text: str, **more: Any) -> bytes | None:
         """An error as a reply."""

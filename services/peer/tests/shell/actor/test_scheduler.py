@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from actr_peer.actor import outcomes
 from actr_peer.actor.outcomes import FIRST_BACKOFF
 from actr_peer.actor.scheduler import (
     MAX_RIVALRY,
@@ -375,6 +377,31 @@ async def test_leaving_blames_none_of_two_requests_with_one_id(mailbox: Mailbox)
         put(mailbox, request("same", sender="acme:other@1:default"))
         await actor.until(lambda: len(actor.started) == 2)
     assert sorted(journal.left) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_LOCKED], ids=["full", "locked"]
+)
+async def test_a_tell_that_a_file_keeps_from_running_is_a_dead_letter_in_the_end(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr(outcomes, "FIRST_BACKOFF", 0.0)
+    error = sqlite3.OperationalError("the file")
+    error.sqlite_errorcode = code
+
+    async def handle(item: Request, turn: Turn) -> Outcome:
+        return Outcome(failed=item.is_tell, hindrance=error if item.is_tell else None)
+
+    actor = Actor(mailbox, handle)
+    async with actor.scheduler:
+        put(mailbox, request("a", tell=True))
+        put(mailbox, request("b"))
+        await actor.until(lambda: "b" in actor.ended)
+        assert actor.started == ["a"] * outcomes.MAX_HINDRANCES + ["b"]
+        [letter] = await mailbox.letters.find()
+        assert letter.request_id == "a"
+        assert "the file" in letter.reason
+    assert actor.replies == {}
 
 
 class Defers:

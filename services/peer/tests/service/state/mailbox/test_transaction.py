@@ -428,6 +428,35 @@ async def test_a_process_that_was_stopped_while_it_read_has_not_read_for_too_lon
     assert row == (300_000,)
 
 
+async def test_a_tell_whose_read_meets_a_locked_file_runs_again_when_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_MS", 1)
+    monkeypatch.setattr(batches, "BUSY_MS", 1)
+    monkeypatch.setattr(batches, "BUSY_AGAIN_MS", 1)
+    path = tmp_path / "box.db"
+    locked = asyncio.Event()
+    rows: list[object] = []
+
+    async def handle(item: Request, turn: Turn) -> None:
+        await locked.wait()
+        async with turn.transaction() as tx:
+            rows.append(await tx.fetch_one("SELECT 1"))
+
+    async with Mailbox(path) as mailbox:
+        actor = Actor(mailbox, handle)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            async with actor.scheduler:
+                await put(mailbox, request("a", tell=True))
+                other.execute("BEGIN IMMEDIATE")
+                locked.set()
+                await actor.until(lambda: len(actor.started) == 2)
+                other.execute("ROLLBACK")
+                await actor.until(lambda: bool(rows))
+        assert rows == [(1,)]
+        assert mailbox.letters.buried == 0
+
+
 async def test_a_read_of_a_locked_file_is_answered_and_may_be_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
