@@ -211,8 +211,9 @@ def _field_key(field: str, message: Any) -> str:
     return f"{field}={getattr(message, field)}"
 
 
-# Requests come from few senders, again and again: reading the text each time costs 4 µs.
-sender_id = lru_cache(maxsize=4096)(ActrId.parse)
+# Requests come from few senders, again and again: reading the text each time costs 4 µs. Those
+# that come once, and go, must not look like a leak for hours.
+sender_id = lru_cache(maxsize=128)(ActrId.parse)
 
 
 def deadline_of(request: Request, envelope: Envelope, now: float) -> float | None:

@@ -31,3 +31,11 @@ def test_the_one_that_came_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPa
     for who in "abac":
         door.admit(who, now=0.0)
     assert [door.admit(who, now=0.0) for who in "ab"] == [False, True]
+
+
+def test_those_who_have_waited_until_they_have_all_again_are_forgotten() -> None:
+    door: Newcomers[int] = Newcomers(at_once=4, per_second=2.0)
+    for who in range(900):
+        door.admit(who, now=float(who))
+    assert len(door) == 2
+    assert [door.admit(899, now=899.0) for _ in range(4)] == [True, True, True, False]
