@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actr_peer.node.ref import ActrRef
     from actr_peer.node.system import System
     from actr_peer.protocol.identity import ActrId
-    from actr_peer.protocol.media import MediaFrame
+    from actr_peer.protocol.media.frames import MediaFrame
     from actr_peer.protocol.payload import PayloadType, WireKind
     from actr_peer.service import Service
 
@@ -46,7 +46,7 @@ _HOMES = {
     "Code": "errors",
     "Context": "actor.context",
     "Hooks": "node.hooks",
-    "MediaFrame": "protocol.media",
+    "MediaFrame": "protocol.media.frames",
     "Node": "node.node",
     "NodeConfig": "node.config",
     "PayloadType": "protocol.payload",

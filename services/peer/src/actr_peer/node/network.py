@@ -15,7 +15,7 @@ from actr_peer.errors import PeerError, UnreachableError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.sinks import HookRunner, NodeLinkSink, NodeSignalingSink
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.media import MediaFrame
+from actr_peer.protocol.media.frames import MediaFrame
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import Load, Registration

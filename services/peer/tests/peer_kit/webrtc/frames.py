@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from itertools import pairwise
 
-from actr_peer.protocol.media import MediaFrame, Sample
+from actr_peer.protocol.media.frames import MediaFrame, Sample
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.wire.webrtc.wire import WebRtcWire
 

@@ -21,7 +21,7 @@ from actr_peer.errors import (
     UnreachableError,
 )
 from actr_peer.node.hooks import WireEvent
-from actr_peer.protocol.media import MediaFrame
+from actr_peer.protocol.media.frames import MediaFrame
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.service import CallOptions

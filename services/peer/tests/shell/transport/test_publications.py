@@ -16,7 +16,7 @@ from actr_peer.errors import (
     PeerError,
 )
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.media import Sample
+from actr_peer.protocol.media.frames import Sample
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.transport.publications import MediaWire, PublicationState, TrackLane, TrackLanes

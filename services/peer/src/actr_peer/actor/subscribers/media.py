@@ -14,7 +14,7 @@ from functools import partial
 from actr_peer.actor.subscribers.guarded import Guarded
 from actr_peer.errors import BusyError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.media import MediaFrame
+from actr_peer.protocol.media.frames import MediaFrame
 from actr_peer.tasks import Start
 
 QUEUE = 64

@@ -12,7 +12,7 @@ from typing import Final
 from actr_peer import ActrId, ActrRef, PayloadType
 from actr_peer.cli.demo.report import MediaSent, Plan, Progress, Row, RowDone, not_run, tell
 from actr_peer.errors import ConfigError, PeerError
-from actr_peer.protocol.media import Sample
+from actr_peer.protocol.media.frames import Sample
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.wire.media.file import open_media
 from actr_peer.wire.media.sources import TestPattern, Tone

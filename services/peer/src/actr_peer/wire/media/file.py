@@ -17,7 +17,7 @@ from av.audio.resampler import AudioResampler
 from av.bitstream import BitStreamFilterContext
 
 from actr_peer.errors import BrokenError, ConfigError
-from actr_peer.protocol.media import TIMESTAMPS, Sample
+from actr_peer.protocol.media.frames import TIMESTAMPS, Sample
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.wire.media.sources import (
     AUDIO_CLOCK,

@@ -19,7 +19,7 @@ from av.audio.codeccontext import AudioCodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
-from actr_peer.protocol.media import TIMESTAMPS, Sample
+from actr_peer.protocol.media.frames import TIMESTAMPS, Sample
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 
 VIDEO_CLOCK: Final = 90_000

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from actr_peer.errors import PeerError
-from actr_peer.protocol.media import MediaFrame, Sample, TrackStats
+from actr_peer.protocol.media.frames import MediaFrame, Sample, TrackStats
 from actr_peer.protocol.webrtc.candidates import DEFAULT_RULE, AddressRule
 from actr_peer.protocol.webrtc.negotiation import Answer, Candidate, IceServer, Offer, TrackKind
 from actr_peer.tasks import Tasks

@@ -7,7 +7,7 @@ import logging
 from typing import get_args
 
 from actr_peer.errors import BrokenError, ConfigError, LimitError, PeerError
-from actr_peer.protocol.media import Sample
+from actr_peer.protocol.media.frames import Sample
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.wire.webrtc.engine import MediaSource
 

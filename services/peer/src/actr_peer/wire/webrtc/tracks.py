@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from actr_peer.errors import BrokenError, PeerError, RemoteProtocolError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.media import MediaFrame, TrackStats
+from actr_peer.protocol.media.frames import MediaFrame, TrackStats
 from actr_peer.tasks import Tasks as BackgroundTasks
 from actr_peer.wire.webrtc.engine import MediaEngine, MediaSource, TrackSender
 from actr_peer.wire.webrtc.exchanges import Exchanges

@@ -18,7 +18,7 @@ from typing import Self
 
 from actr_peer.errors import BusyError, ConfigError, PeerError, UnreachableError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.media import MediaFrame
+from actr_peer.protocol.media.frames import MediaFrame
 from actr_peer.protocol.webrtc.candidates import EarlyCandidates
 from actr_peer.protocol.webrtc.negotiation import (
     Candidate,

@@ -20,7 +20,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 
 from actr_peer.errors import PeerError, RemoteProtocolError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.media import MediaFrame
+from actr_peer.protocol.media.frames import MediaFrame
 from actr_peer.protocol.webrtc.negotiation import Answer, Candidate, NegotiateMessage, Offer
 from actr_peer.tasks import failures
 from actr_peer.wire.base import Wire

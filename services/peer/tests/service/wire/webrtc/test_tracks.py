@@ -15,7 +15,7 @@ from actr_peer.errors import (
     LimitError,
     RemoteProtocolError,
 )
-from actr_peer.protocol.media import MediaFrame, Sample
+from actr_peer.protocol.media.frames import MediaFrame, Sample
 from actr_peer.protocol.webrtc.negotiation import (
     Answer,
     NegotiateMessage,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from actr_peer.errors import UnreachableError
-from actr_peer.protocol.media import MediaFrame
+from actr_peer.protocol.media.frames import MediaFrame
 from actr_peer.protocol.webrtc.negotiation import Candidate, IceServer, Offer
 from actr_peer.wire.media.sources import TestPattern
 from actr_peer.wire.webrtc.engine import EngineOptions

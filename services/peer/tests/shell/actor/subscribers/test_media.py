@@ -9,7 +9,7 @@ import pytest
 
 from actr_peer.actor.subscribers.media import MAX_TRACKS, QUEUE, QUEUE_BYTES, MediaSubscribers
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.media import MediaFrame
+from actr_peer.protocol.media.frames import MediaFrame
 from actr_peer.tasks import Tasks
 from peer_kit.fakes import ALICE, BOB, turns
 

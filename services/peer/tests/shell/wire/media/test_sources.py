@@ -8,7 +8,7 @@ import av
 import pytest
 
 from actr_peer.errors import BrokenError, ConfigError
-from actr_peer.protocol.media import Sample, is_keyframe
+from actr_peer.protocol.media.frames import Sample, is_keyframe
 from actr_peer.wire.media.file import open_media
 from actr_peer.wire.media.sources import (
     OPUS_FRAME,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actr_peer.errors import BrokenError, ConfigError, DeadlineError, LimitError
-from actr_peer.protocol.media import Sample
+from actr_peer.protocol.media.frames import Sample
 from actr_peer.wire.webrtc.source import MAX_TRACK_ID_CHARACTERS, guard
 
 

@@ -25,14 +25,9 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParamete
 from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci, unwrap_rtx
 
-from actr_peer.protocol.media import (
-    REQUEST_INTERVAL,
-    Assembler,
-    MediaFrame,
-    Missing,
-    Whole,
-    is_keyframe,
-)
+from actr_peer.protocol.media.assembly import Assembler, Whole
+from actr_peer.protocol.media.frames import MediaFrame, is_keyframe
+from actr_peer.protocol.media.missing import REQUEST_INTERVAL, Missing
 from actr_peer.wire.webrtc.aiortc.steps import run_now
 
 AUDIO_PATIENCE = 0.02

@@ -24,7 +24,7 @@ from actr_peer.errors import (
     LimitError,
     RemoteProtocolError,
 )
-from actr_peer.protocol.media import MediaFrame, TrackStats
+from actr_peer.protocol.media.frames import MediaFrame, TrackStats
 from actr_peer.protocol.webrtc.descriptions import Section
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.wire.webrtc.aiortc.media.codecs import takes

@@ -26,7 +26,7 @@ from aiortc.codecs import get_encoder
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import AnyRtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, RtpPacket, wrap_rtx
 
-from actr_peer.protocol.media import Sample
+from actr_peer.protocol.media.frames import Sample
 from actr_peer.wire.webrtc.aiortc.media.pace import Pace
 from actr_peer.wire.webrtc.aiortc.steps import run_now
 

@@ -1,0 +1,1 @@
+"""Encoded frames and their packets, without I/O; it may import what protocol/ may."""

@@ -1,0 +1,77 @@
+"""Sans-I/O: encoded frames, as they go out and as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from actr_peer.protocol.webrtc.negotiation import TrackKind
+
+TIMESTAMPS = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One encoded frame on its way out."""
+
+    data: bytes
+    timestamp: int
+    """In ticks of the codec's clock (video 90 000, Opus 48 000 a second), modulo 2³²."""
+    keyframe: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFrame:
+    """One encoded frame as it came."""
+
+    data: bytes
+    timestamp: int
+    """The sender's, in ticks of the codec's clock, modulo 2³²."""
+    codec: str
+    """``VP8``, ``H264``, ``opus`` …, as negotiated."""
+    kind: TrackKind
+    track_id: str
+    """The sender's."""
+    keyframe: bool
+    """Whether decoding can begin here; always true for audio."""
+    first_sequence: int
+    last_sequence: int
+    """RTP sequence numbers of its packets, modulo 2¹⁶: a gap to the next frame is a loss."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackStats:
+    """How one track of one wire fares."""
+
+    track_id: str
+    kind: TrackKind
+    is_outbound: bool
+    packets: int
+    lost: int
+    """Packets; of an outbound track as the far side reports it."""
+    jitter: float | None
+    """Seconds (RFC 3550, 6.4.1)."""
+    rtt: float | None
+    """Seconds, of outbound tracks, once the far side has reported."""
+    frames: int
+    dropped: int
+    """Frames lost here: inbound with holes in them, outbound that nobody could take."""
+
+
+def is_keyframe(codec: str, data: bytes) -> bool:
+    """Whether decoding can begin with ``data``: VP8 (RFC 6386, 9.1), H264 in Annex B form."""
+    match codec.upper():
+        case "VP8":
+            return bool(data) and not data[0] & 1
+        case "H264":
+            return any(unit in (5, 7) for unit in _unit_types(data))
+        case _:
+            return True
+
+
+def _unit_types(data: bytes) -> Iterator[int]:
+    """Types of the NAL units in ``data`` (ITU-T H.264, 7.3.1 and Annex B)."""
+    at = data.find(b"\0\0\1")
+    while 0 <= at < len(data) - 3:
+        yield data[at + 3] & 31
+        at = data.find(b"\0\0\1", at + 3)
