@@ -11,8 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PINNED = {
     "actr_peer": """
-        ActrId ActrRef CallError Code Context Hooks MediaFrame Node NodeConfig PayloadType
-        PeerError Service System WireKind
+        ActrId ActrRef AudioTrack CallError Code Context Hooks MediaFrame MediaSource Node
+        NodeConfig PayloadType PeerError Publication Sample SampleTrack Service System
+        TestPattern Tone TrackStats VideoTrack WireKind open_media
     """,
     "actr_peer.service": """
         CallOptions Caller Client DEFAULT_OPTIONS Method MethodKind PayloadType Service

@@ -62,7 +62,9 @@ ELSEWHERE = {
         transport/local/lanes.py                shell/transport/local/test_loop.py
         transport/pool.py                       shell/transport/test_link.py
         transport/pump.py                       shell/transport/test_link.py
+        wire/media/encoders.py                  shell/wire/media/test_pictures.py
         wire/media/file.py                      shell/wire/media/test_sources.py
+        wire/media/raw.py                       shell/wire/media/test_pictures.py
         wire/parking.py                         shell/wire/websocket/test_wire.py
         wire/webrtc/aiortc/steps.py             service/wire/webrtc/aiortc/test_private.py
         wire/webrtc/exchanges.py                shell/wire/webrtc/test_wires.py

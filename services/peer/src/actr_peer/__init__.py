@@ -1,4 +1,4 @@
-"""Actors over WebRTC: what a program needs, in fourteen names.
+"""Actors over WebRTC: what a program needs, in two dozen names.
 
 The names load when they are first used, for the WebRTC stack behind ``System`` takes half a
 second to import and generated code, ``protoc-gen-actr`` and most commands never need it.
@@ -18,42 +18,69 @@ if TYPE_CHECKING:
     from actr_peer.node.ref import ActrRef
     from actr_peer.node.system import System
     from actr_peer.protocol.identity import ActrId
-    from actr_peer.protocol.media.frames import MediaFrame
+    from actr_peer.protocol.media.frames import MediaFrame, Sample, TrackStats
     from actr_peer.protocol.payload import PayloadType, WireKind
     from actr_peer.service import Service
+    from actr_peer.transport.publications import Publication
+    from actr_peer.wire.media.file import open_media
+    from actr_peer.wire.media.pictures import VideoTrack
+    from actr_peer.wire.media.pushed import SampleTrack
+    from actr_peer.wire.media.sound import AudioTrack
+    from actr_peer.wire.media.sources import TestPattern, Tone
+    from actr_peer.wire.webrtc.engine import MediaSource
 
 __all__ = [
     "ActrId",
     "ActrRef",
+    "AudioTrack",
     "CallError",
     "Code",
     "Context",
     "Hooks",
     "MediaFrame",
+    "MediaSource",
     "Node",
     "NodeConfig",
     "PayloadType",
     "PeerError",
+    "Publication",
+    "Sample",
+    "SampleTrack",
     "Service",
     "System",
+    "TestPattern",
+    "Tone",
+    "TrackStats",
+    "VideoTrack",
     "WireKind",
+    "open_media",
 ]
 
 _HOMES = {
     "ActrId": "protocol.identity",
     "ActrRef": "node.ref",
+    "AudioTrack": "wire.media.sound",
     "CallError": "errors",
     "Code": "errors",
     "Context": "actor.context",
     "Hooks": "node.hooks",
     "MediaFrame": "protocol.media.frames",
+    "MediaSource": "wire.webrtc.engine",
     "Node": "node.node",
     "NodeConfig": "node.config",
     "PayloadType": "protocol.payload",
     "PeerError": "errors",
+    "Publication": "transport.publications",
+    "Sample": "protocol.media.frames",
+    "SampleTrack": "wire.media.pushed",
     "Service": "service",
     "System": "node.system",
+    "TestPattern": "wire.media.sources",
+    "Tone": "wire.media.sources",
+    "TrackStats": "protocol.media.frames",
+    "VideoTrack": "wire.media.pictures",
     "WireKind": "protocol.payload",
+    "open_media": "wire.media.file",
 }
 
 

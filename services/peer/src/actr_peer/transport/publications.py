@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol, runtime_checkable
+from weakref import WeakValueDictionary
 
 from actr_peer.errors import BrokenError, BusyError, CallError, ClosedError, Code, PeerError
 from actr_peer.protocol.identity import ActrId
@@ -146,12 +147,14 @@ class TrackLane:
 
     Args:
         remote: For the texts of errors.
+        busy: Where it is while it has tracks: who owns it then need not remember it otherwise.
     """
 
     payload_type = PayloadType.MEDIA_RTP
 
-    def __init__(self, remote: ActrId) -> None:
+    def __init__(self, remote: ActrId, busy: set[TrackLane] | None = None) -> None:
         self.remote = remote
+        self._busy = set() if busy is None else busy
         self._wire: MediaWire | None = None
         self._tracks: dict[str, Publication] = {}
         self._is_closed = False
@@ -183,6 +186,7 @@ class TrackLane:
             raise BusyError(f"track {source.track_id!r} is published to {self.remote} already")
         publication = Publication(source, self._forget)
         self._tracks[source.track_id] = publication
+        self._busy.add(self)
         if self._wire is not None:
             publication.move(self._wire)
         try:
@@ -237,17 +241,23 @@ class TrackLane:
     def _forget(self, publication: Publication) -> None:
         if self._tracks.get(publication.track_id) is publication:
             del self._tracks[publication.track_id]
+            if not self._tracks:
+                self._busy.discard(self)
 
 
 class TrackLanes:
-    """The track lanes of one transport, by remote. They outlive links."""
+    """The track lanes of one transport, by remote. They outlive links.
+
+    A lane without tracks is remembered for as long as somebody holds it, or a wire does.
+    """
 
     def __init__(self) -> None:
-        self._lanes: dict[ActrId, TrackLane] = {}
+        self._lanes: WeakValueDictionary[ActrId, TrackLane] = WeakValueDictionary()
+        self._busy: set[TrackLane] = set()
         self._is_closed = False
 
     def lane(self, remote: ActrId, wire: Wire | None) -> TrackLane:
-        """The lane to ``remote``, always the same one.
+        """The lane to ``remote``: the same one for as long as it is used.
 
         Args:
             remote: To whom.
@@ -260,7 +270,7 @@ class TrackLanes:
             raise ClosedError("the actor is leaving")
         lane = self._lanes.get(remote)
         if lane is None:
-            lane = self._lanes[remote] = TrackLane(remote)
+            lane = self._lanes[remote] = TrackLane(remote, self._busy)
             if wire is not None:
                 lane.wire_ready(wire)
         return lane

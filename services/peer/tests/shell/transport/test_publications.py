@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -360,3 +361,31 @@ async def test_closing_takes_all_tracks_away_and_no_lane_is_made_after_it() -> N
     for remote in (BOB, ActrId("acme", "ada", "1")):
         with pytest.raises(ClosedError):
             lanes.lane(remote, None)
+
+
+async def test_a_lane_is_forgotten_when_its_last_track_has_ended() -> None:
+    lanes, wire = TrackLanes(), FakeWire()
+    for number in range(20):
+        remote = ActrId("acme", "room", str(number), "default")
+        publication = await live(lanes.lane(remote, wire), wire)
+        assert lanes.has(remote)
+        await publication.stop()
+        wire.gone()
+        del publication
+        wire.asked.clear()
+        wire.gone = lambda: None
+    await turns()
+    gc.collect()
+    assert len(lanes._lanes) == 0
+    assert lanes._busy == set()
+
+
+async def test_a_lane_with_tracks_is_kept_while_nobody_holds_it() -> None:
+    lanes, wire = TrackLanes(), FakeWire()
+    await live(lanes.lane(BOB, wire), wire)
+    wire.gone()
+    wire.gone = lambda: None
+    gc.collect()
+    again = FakeWire()
+    lanes.follow(BOB, WireState.READY, again)
+    assert [source.track_id for source, _ in again.asked] == ["mic"]

@@ -12,7 +12,8 @@ from actr_peer import ActrId, ActrRef, PeerError
 from actr_peer.protocol.media.frames import TIMESTAMPS, Sample
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.transport.publications import Publication, PublicationState
-from actr_peer.wire.media.sources import VIDEO_CLOCK, TestPattern
+from actr_peer.wire.media.encoders import VIDEO_CLOCK
+from actr_peer.wire.media.sources import TestPattern
 
 FRAMES: Final = 10
 FPS: Final = 30

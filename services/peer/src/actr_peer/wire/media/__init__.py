@@ -1,1 +1,1 @@
-"""Where encoded frames come from."""
+"""Where encoded frames come from: made, read, pushed, or encoded here."""

@@ -19,14 +19,14 @@ from av.bitstream import BitStreamFilterContext
 from actr_peer.errors import BrokenError, ConfigError
 from actr_peer.protocol.media.frames import TIMESTAMPS, Sample
 from actr_peer.protocol.webrtc.negotiation import TrackKind
-from actr_peer.wire.media.sources import (
+from actr_peer.wire.media.encoders import (
     AUDIO_CLOCK,
     OPUS_FRAME,
     VIDEO_CLOCK,
-    PacedSource,
     VideoEncoder,
     opus_encoder,
 )
+from actr_peer.wire.media.sources import PacedSource
 
 MAX_BIT_RATE = 8_000_000
 BITS_PER_PIXEL = 0.1

@@ -12,20 +12,19 @@ import secrets
 from abc import ABC, abstractmethod
 from array import array
 from fractions import Fraction
-from typing import Any, Final
 
 import av
-from av.audio.codeccontext import AudioCodecContext
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import PictureType
 
 from actr_peer.protocol.media.frames import TIMESTAMPS, Sample
 from actr_peer.protocol.webrtc.negotiation import TrackKind
+from actr_peer.wire.media.encoders import (
+    AUDIO_CLOCK,
+    OPUS_FRAME,
+    VIDEO_CLOCK,
+    VideoEncoder,
+    opus_encoder,
+)
 
-VIDEO_CLOCK: Final = 90_000
-AUDIO_CLOCK: Final = 48_000
-OPUS_FRAME: Final = 960
-"""Samples in 20 ms."""
 MAX_LAG = 0.5
 """Seconds by which a source may be late before it gives up catching up."""
 
@@ -94,36 +93,11 @@ class PacedSource(ABC):
         """The next frame and its time in ticks since the start; in a thread."""
 
 
-class VideoEncoder:
-    """VP8 in real time, on libvpx; key frames on request.
-
-    Args:
-        bit_rate: Bits a second.
-    """
-
-    def __init__(self, width: int, height: int, rate: Fraction, bit_rate: int) -> None:
-        codec = av.CodecContext.create("libvpx", "w")
-        assert isinstance(codec, VideoCodecContext)
-        codec.width, codec.height = width, height
-        codec.pix_fmt = "yuv420p"
-        codec.time_base = Fraction(1, VIDEO_CLOCK)
-        codec.framerate = rate
-        codec.bit_rate = bit_rate
-        codec.gop_size = 3000  # key frames come when asked for
-        codec.options = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
-        self._codec = codec
-
-    def encode(self, frame: av.VideoFrame, *, keyframe: bool) -> av.Packet[Any] | None:
-        frame.pict_type = PictureType.I if keyframe else PictureType.NONE
-        packets = self._codec.encode(frame)
-        return packets[0] if packets else None
-
-
 class TestPattern(PacedSource):
     """VP8 video: a moving gradient with the number of the frame in large digits.
 
     Args:
-        frames: How many; None: no end.
+        frames: How many, late rather than never; None: no end, and what is late is left out.
         bit_rate: Bits a second.
     """
 
@@ -151,8 +125,6 @@ class TestPattern(PacedSource):
 
     def _make(self) -> tuple[int, Sample] | None:
         while self._left is None or self._left > 0:
-            if self._left is not None:
-                self._left -= 1
             number, self._number = self._number, self._number + 1
             ticks = number * VIDEO_CLOCK // self.fps
             frame = picture(self.width, self.height, number)
@@ -161,16 +133,17 @@ class TestPattern(PacedSource):
             wanted, self._is_keyframe_wanted = self._is_keyframe_wanted, False
             packet = self._encoder.encode(frame, keyframe=wanted or number == 0)
             if packet is not None:
+                if self._left is not None:
+                    self._left -= 1
                 sample = Sample(bytes(packet), ticks % TIMESTAMPS, packet.is_keyframe)
                 return ticks, sample
             self.dropped += 1  # the encoder may leave one out to keep its bit rate
         return None
 
     def _skip(self, ticks: int) -> None:
-        skipped = ticks * self.fps // VIDEO_CLOCK
         if self._left is not None:
-            skipped = min(skipped, self._left)
-            self._left -= skipped
+            return
+        skipped = ticks * self.fps // VIDEO_CLOCK
         self._number += skipped
         self.dropped += skipped
         self._origin = (self._origin or 0.0) - skipped / self.fps / self.speed
@@ -181,7 +154,7 @@ class Tone(PacedSource):
     """Opus sound: a sine of ``frequency`` Hz, in packets of 20 ms.
 
     Args:
-        frames: How many packets; None: no end.
+        frames: How many packets, as for ``TestPattern``.
     """
 
     kind: TrackKind = "audio"
@@ -204,34 +177,21 @@ class Tone(PacedSource):
 
     def _make(self) -> tuple[int, Sample] | None:
         while self._left is None or self._left > 0:
-            if self._left is not None:
-                self._left -= 1
             at, self._at = self._at, self._at + OPUS_FRAME
             packets = self._encoder.encode(sine(self.frequency, at))
             if packets:
+                if self._left is not None:
+                    self._left -= 1
                 return at, Sample(bytes(packets[0]), at % TIMESTAMPS)
         return None
 
     def _skip(self, ticks: int) -> None:
-        skipped = ticks // OPUS_FRAME
         if self._left is not None:
-            skipped = min(skipped, self._left)
-            self._left -= skipped
+            return
+        skipped = ticks // OPUS_FRAME
         self._at += skipped * OPUS_FRAME
         self.dropped += skipped
         self._origin = (self._origin or 0.0) - skipped * OPUS_FRAME / AUDIO_CLOCK / self.speed
-
-
-def opus_encoder() -> AudioCodecContext:
-    """Opus at 48 kHz in stereo, 20 ms a packet."""
-    codec = av.CodecContext.create("libopus", "w")
-    assert isinstance(codec, AudioCodecContext)
-    codec.format = "s16"
-    codec.layout = "stereo"
-    codec.sample_rate = AUDIO_CLOCK
-    codec.bit_rate = 64_000
-    codec.options = {"application": "audio", "frame_duration": "20"}
-    return codec
 
 
 def sine(frequency: float, at: int) -> av.AudioFrame:

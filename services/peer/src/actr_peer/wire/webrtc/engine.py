@@ -54,7 +54,7 @@ class EngineOptions:
     consent_failures: int = 4
     """Checks in a row without an answer after which the path is dead (RFC 7675)."""
     media_bytes_per_second: int = 12_000_000
-    """How fast one track's packets leave: a large frame at once overruns the far socket."""
+    """How fast the packets of all tracks leave: a large frame at once overruns the far socket."""
     high_water_bytes: int = 64 * 1024
     low_water_bytes: int = 16 * 1024
 

@@ -69,6 +69,15 @@ class GuardedSource:
         except Exception:
             log.exception("key-frame request failed: track=%s", self.track_id)
 
+    def bitrate_estimated(self, bits_per_second: float) -> None:
+        """Tell the source what the path carries, where it has a method of this name to hear it."""
+        try:
+            told = getattr(self.source, "bitrate_estimated", None)
+            if callable(told):
+                told(bits_per_second)
+        except Exception:
+            log.exception("estimate was not taken: track=%s", self.track_id)
+
 
 def guard(source: MediaSource) -> GuardedSource:
     """Fence ``source`` in, once.

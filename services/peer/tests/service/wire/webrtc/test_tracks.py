@@ -426,3 +426,86 @@ async def test_the_test_pattern_and_the_tone_arrive(pair: Pair) -> None:
     await frames.until(lambda: len(frames.of("pattern")) == 20 - pattern.dropped)
     assert frames.of("pattern")[0].keyframe
     assert {frame.codec for frame in frames.all} == {"VP8", "opus"}
+
+
+async def test_large_frames_arrive_whole_and_a_track_of_sound_beside_them_loses_nothing(
+    ends: Ends,
+) -> None:
+    near, far = ends
+    frames = Frames(far)
+    big = Listed("big", "VP8", samples("VP8", 10, 1_200_000), gap=0.05)
+    sound = Listed("mic", "opus", samples("opus", 100, 200), gap=0.02)
+    await near.publish(sound)
+    await near.publish(big)
+    await frames.expect(sound)
+    await frames.expect(big)
+
+
+async def test_a_small_frame_passes_a_large_one_of_another_track(ends: Ends) -> None:
+    near, far = ends
+    frames = Frames(far)
+    small = Listed("small", "VP8", samples("VP8", 400, 400), gap=0.002)
+    big = Listed("big", "VP8", samples("VP8", 3, 1_200_000))
+    await near.publish(small)
+    await near.publish(big)
+    await frames.until(lambda: len(frames.of("big")) == 3)
+    assert len(frames.of("small")) > 10, "not held up until the large ones had gone"
+
+
+async def test_sound_that_was_lost_is_asked_for_and_comes_again(ends: Ends) -> None:
+    near, far = ends
+    frames = Frames(far)
+    dice = random.Random(3)
+    path = far._engine._sctp.transport.transport
+    receive = path._recv
+
+    async def lossy() -> bytes:
+        while True:
+            data: bytes = await receive()
+            is_rtp = 128 <= data[0] < 192 and not 192 <= data[1] < 224
+            if not is_rtp or dice.random() > 0.2 or len(frames.all) < 3 or len(frames.all) > 50:
+                return data
+
+    path._recv = lossy
+    source = Listed("mic", "opus", samples("opus", 80, 200), gap=0.005)
+    await near.publish(source)
+    await frames.expect(source)
+
+
+async def test_the_estimate_of_the_path_reaches_the_source(ends: Ends) -> None:
+    near, far = ends
+    frames = Frames(far)
+    told: list[float] = []
+    source = Listed("cam", "VP8", samples("VP8", 3000), gap=0.002)
+    source.bitrate_estimated = told.append  # type: ignore[attr-defined]
+    await near.publish(source)
+    while not told:
+        count = len(frames.all)
+        await frames.until(lambda count=count: len(frames.all) > count)  # type: ignore[misc]
+    assert told[0] > 0
+
+
+async def test_a_thousand_tracks_leave_nothing_behind(pair: Pair) -> None:
+    near, far = await pair.connect()
+    frames = Frames(far)
+
+    def kept() -> list[int]:
+        counts = [len(asyncio.all_tasks())]
+        for wire in (near, far):
+            media = wire._engine.media
+            router = media._pc.sctp.transport._rtp_router
+            tables = (router.ssrc_table, router.mid_table, router.senders, router.receivers)
+            counts += [len(media._pc.getTransceivers()), len(media._tracks), len(wire.tracks._sent)]
+            counts += [len(table) for table in tables]
+        return counts
+
+    before: list[int] = []
+    for number in range(1000):
+        source = Listed(f"t{number}", "opus", samples("opus", 1, 20))
+        publication = await near.publish(source)
+        await frames.until(lambda: bool(frames.all))
+        frames.all.clear()
+        await publication.stop()
+        if number == 200:
+            before = kept()
+    assert kept() == before

@@ -115,7 +115,7 @@ async def test_frames_come_at_the_times_their_timestamps_say() -> None:
 async def test_a_live_source_leaves_out_what_nobody_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tone = Tone(frames=100)
+    tone = Tone()
     first = await tone.read()
     assert first is not None
     loop = asyncio.get_running_loop()
@@ -189,3 +189,18 @@ async def test_a_file_that_goes_away_fails_its_track(tmp_path: Path) -> None:
 
 def test_opus_is_stereo_at_48_khz() -> None:
     assert opus_encoder().sample_rate == 48_000
+
+
+@pytest.mark.parametrize("make", [TestPattern, Tone])
+async def test_a_source_with_a_number_of_frames_gives_that_many_however_late(
+    monkeypatch: pytest.MonkeyPatch, make: type[TestPattern] | type[Tone]
+) -> None:
+    source = make(frames=5, speed=100)
+    loop = asyncio.get_running_loop()
+    now, late = loop.time, 0.0
+    monkeypatch.setattr(loop, "time", lambda: now() + late)
+    got = 0
+    while await source.read() is not None:
+        got += 1
+        late += 1.0  # a second in which nobody read
+    assert (got, source.dropped) == (5, 0)

@@ -342,6 +342,7 @@ class AiortcEngine:
             await self._free()
 
     async def _free(self) -> None:
+        self.media.pace.end()
         if self._asking is not None:
             self._asking.cancel()  # its timers would send on closed sockets
         with suppress(TimeoutError, ConnectionError):

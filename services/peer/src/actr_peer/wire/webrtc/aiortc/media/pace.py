@@ -1,64 +1,95 @@
-"""How fast one track's packets leave: a large frame sent at once overruns the far side's socket."""
+"""The pace of all tracks of one connection: who waits for its budget, and what is sent meanwhile.
+
+What is decided is in ``protocol/media/pacing.py``; here are the clock, one timer and the futures
+of those who wait. There is no task: aiortc's sending never suspends.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from typing import Protocol
 
-BURST_BYTES = 32 * 1024
-MIN_RATE = 500_000
-SLOWER = 0.7
-"""By which the rate is multiplied when packets were lost, once in ``SLOWER_INTERVAL``."""
-SLOWER_INTERVAL = 0.02
-FASTER = 1.0
-"""Part of itself by which the rate grows in a second."""
+from actr_peer.protocol.media.pacing import Budget, Queue, deadline
+
+
+class Repeater(Protocol):
+    """A sender that can send a packet again."""
+
+    def repeat(self, sequence: int) -> int:
+        """Send the packet with this number again now; return its bytes, 0 where it is gone."""
 
 
 class Pace:
-    """Lets ``rate`` bytes go in a second, and ``BURST_BYTES`` at once; loss makes it slower.
+    """Shared by the senders of a connection.
 
     Args:
         rate: Bytes a second, where nothing is lost.
     """
 
     def __init__(self, rate: int) -> None:
-        self.max_rate = rate
-        self.rate = float(rate)
-        self._credit = float(BURST_BYTES)
-        self._at = self._slower_at = time.monotonic()
+        self.budget = Budget(rate, now=time.monotonic())
+        self.queue: Queue[asyncio.Future[None], tuple[Repeater, int]] = Queue()
+        self._timer: asyncio.TimerHandle | None = None
 
-    async def spend(self, count: int) -> bool:
-        """Take ``count`` bytes, waiting where that is too fast; True if it waited."""
-        self.charge(count)
-        if self._credit > -BURST_BYTES / 4:  # sleeping for less than a millisecond is not exact
+    def deadline(self, size_bytes: int) -> float:
+        """Of a frame of this size that is ready now."""
+        return deadline(size_bytes, self.budget.rate, now=time.monotonic())
+
+    async def begin(self, deadline: float) -> bool:
+        """Wait for the turn of a frame whose first packet is next; True if it waited."""
+        if not self.queue and not self.budget.is_overdrawn:
             return False
-        self._refill()
-        if self._credit > 0:
-            return False
-        await asyncio.sleep(-self._credit / self.rate)
-        self._refill()
+        await self._turn(deadline)
         return True
 
-    def charge(self, count: int) -> None:
-        """Take ``count`` bytes now; who spends next waits for them."""
-        self._credit -= count
+    async def spend(self, count: int, deadline: float) -> bool:
+        """``count`` bytes of a frame left: wait where that is too fast; True if it waited."""
+        self.budget.charge(count)
+        if not self.budget.is_overdrawn or not self.budget.wait(now=time.monotonic()):
+            return False
+        await self._turn(deadline)
+        return True
 
-    def may_repeat(self) -> bool:
-        """Whether something may be sent beside what is paced: not when a tenth of a second is
-        spent ahead already."""
-        self._refill()
-        return self._credit > -self.rate / 10
+    def repeat(self, sender: Repeater, sequence: int) -> None:
+        """Have ``sender`` send a packet again, before all that is new."""
+        self.queue.repeat((sender, sequence))
+        self._arm()
 
     def lost(self) -> None:
-        """Packets were lost: the path, or the far side's processor, takes no more than this."""
-        now = time.monotonic()
-        if now - self._slower_at > SLOWER_INTERVAL:
-            self._slower_at = now
-            self.rate = max(MIN_RATE, self.rate * SLOWER)
+        """The far side misses packets."""
+        self.budget.lost(now=time.monotonic())
 
-    def _refill(self) -> None:
-        now = time.monotonic()
-        passed = min(now - self._at, 1.0)
-        self._at = now
-        self._credit = min(self._credit + passed * self.rate, BURST_BYTES)
-        self.rate = min(self.max_rate, self.rate * (1 + passed * FASTER))
+    def end(self) -> None:
+        """Nothing is sent any longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _turn(self, deadline: float) -> None:
+        turn = asyncio.get_running_loop().create_future()
+        self.queue.push(deadline, turn)
+        self._arm()
+        await turn
+
+    def _arm(self) -> None:
+        if self._timer is None and self.queue:
+            delay = self.budget.wait(now=time.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._go_on)
+
+    def _go_on(self) -> None:
+        """Repeat what the budget allows; then it is one frame's turn, until it waits again."""
+        self._timer = None
+        while not self.budget.wait(now=time.monotonic()):
+            again = self.queue.next_repeat()
+            if again is not None:
+                sender, sequence = again
+                self.budget.charge(sender.repeat(sequence))
+                continue
+            turn = self.queue.pop()
+            if turn is None:
+                break
+            if not turn.done():  # one whose track was stopped meanwhile is cancelled
+                turn.set_result(None)
+                break
+        self._arm()

@@ -30,7 +30,8 @@ from actr_peer.protocol.media.frames import MediaFrame, is_keyframe
 from actr_peer.protocol.media.missing import REQUEST_INTERVAL, Missing
 from actr_peer.wire.webrtc.aiortc.steps import run_now
 
-AUDIO_PATIENCE = 0.02
+AUDIO_PATIENCE = 0.12
+"""Seconds for which sound waits for a packet that was lost and may come again."""
 KEYFRAME_INTERVAL = 0.3
 """Seconds between two requests for a key frame after losses."""
 SILENCE = 1.0
@@ -181,7 +182,7 @@ class EncodedReceiver(RTCRtpReceiver):
         now = time.monotonic()
         if not self._is_current(packet.ssrc, now):
             return
-        if self.kind == "video" and self._missing.add(packet.sequence_number, now=now):
+        if self._missing.add(packet.sequence_number, now=now):
             self._ask_for_missing()
         data = depayload(codec, packet.payload) if packet.payload else b""
         self._assemble(packet, codec, data, now)

@@ -28,6 +28,7 @@ from actr_peer.protocol.media.frames import MediaFrame, TrackStats
 from actr_peer.protocol.webrtc.descriptions import Section
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.wire.webrtc.aiortc.media.codecs import takes
+from actr_peer.wire.webrtc.aiortc.media.pace import Pace
 from actr_peer.wire.webrtc.aiortc.media.receivers import EncodedReceiver
 from actr_peer.wire.webrtc.aiortc.media.senders import EncodedSender
 from actr_peer.wire.webrtc.engine import MediaSource, TrackSender
@@ -58,7 +59,7 @@ class SectionTrack:
         wanted = _only(self.source.codec, self.section._codecs)
         if not wanted:
             raise RemoteProtocolError(f"the far side does not take {self.source.codec}")
-        await sender.ready(wanted, self.source.request_keyframe)
+        await sender.ready(wanted, self.source.request_keyframe, self.source.bitrate_estimated)
         while (sample := await self.source.read()) is not None:
             try:
                 await sender.transmit(sample)
@@ -86,7 +87,7 @@ class Sections:
         self.on_frame: Callable[[MediaFrame], None] | None = None
         self.unwanted = 0
         """Frames that came while nobody took them."""
-        self._rate = rate
+        self.pace = Pace(rate)
         self._pc: RTCPeerConnection
         self._tracks: dict[str, SectionTrack] = {}
         self._expected: Mapping[str, str] = {}
@@ -100,7 +101,7 @@ class Sections:
         sender.__class__, receiver.__class__ = EncodedSender, EncodedReceiver
         assert isinstance(sender, EncodedSender)
         assert isinstance(receiver, EncodedReceiver)
-        sender.adopt(self._rate)
+        sender.adopt(self.pace)
         receiver.adopt(self._arrived)
 
     def _arrived(self, frame: MediaFrame) -> None:

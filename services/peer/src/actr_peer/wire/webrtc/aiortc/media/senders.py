@@ -3,9 +3,9 @@
 The class of a transceiver's sender is swapped at its birth. What differs from aiortc 1.16:
 
 - samples go out as they are, with their own timestamps
-- a frame may have any number of packets: they leave at a bounded rate, and all of a large frame
-  can be asked for again
-- key-frame requests reach the source
+- a frame may have any number of packets: they leave at the pace of the connection, which all its
+  tracks share, and all of a large frame can be asked for again
+- key-frame requests and bandwidth estimates reach the source
 
 Source: RFC 3550 (RTP), RFC 4585 (feedback), RFC 7741 (VP8), RFC 6184 (H264), RFC 7587 (Opus).
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import struct
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -24,7 +25,15 @@ import av
 from aiortc import RTCRtpSender, clock
 from aiortc.codecs import get_encoder
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtp import AnyRtcpPacket, RtcpPsfbPacket, RtcpRtpfbPacket, RtpPacket, wrap_rtx
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    AnyRtcpPacket,
+    RtcpPsfbPacket,
+    RtcpRtpfbPacket,
+    RtpPacket,
+    unpack_remb_fci,
+    wrap_rtx,
+)
 
 from actr_peer.protocol.media.frames import Sample
 from actr_peer.wire.webrtc.aiortc.media.pace import Pace
@@ -39,6 +48,8 @@ KEYFRAME_PAUSE = 0.05
 READY_TIMEOUT = 0.5
 """Seconds for which a track waits until the far side says that it listens; ours always does."""
 PROBE_DELAY = 0.06
+SOUND_RATE = 1_000_000
+"""Bytes a second of one track of sound, above what any codec makes: it may come in a burst."""
 PACKETS_BETWEEN_CLOCKS = 16
 
 _S = "_RTCRtpSender__"
@@ -47,9 +58,11 @@ _S = "_RTCRtpSender__"
 class EncodedSender(RTCRtpSender):
     """Sends samples of one track at a time; made by :func:`adopt`, never constructed."""
 
-    def adopt(self, rate: int) -> None:
-        self._pace = Pace(rate)
+    def adopt(self, pace: Pace) -> None:
+        self._pace = pace
+        self._sound = Pace(SOUND_RATE)
         self._make_keyframe: Callable[[], None] | None = None
+        self._estimated: Callable[[float], None] | None = None
         self._keyframe_asked_at = -KEYFRAME_PAUSE
         self._keyframe: asyncio.TimerHandle | None = None
         self._is_up = asyncio.Event()
@@ -81,15 +94,20 @@ class EncodedSender(RTCRtpSender):
         self._is_wanted.set()
 
     async def ready(
-        self, codecs: list[RTCRtpCodecParameters], make_keyframe: Callable[[], None]
+        self,
+        codecs: list[RTCRtpCodecParameters],
+        make_keyframe: Callable[[], None],
+        estimated: Callable[[float], None],
     ) -> None:
         """Wait until packets arrive somewhere.
 
         Args:
             codecs: That of the track, and the one for repeating its packets if there is one.
             make_keyframe: Called when the far side asks for a key frame of the track.
+            estimated: Called with the bits a second that the far side thinks the path carries.
         """
         self._make_keyframe = make_keyframe
+        self._estimated = estimated
         codec, *repeating = codecs
         self._codec = codec
         self._rtx_payload_type = repeating[0].payloadType if repeating else None
@@ -112,13 +130,26 @@ class EncodedSender(RTCRtpSender):
         packet.pts = sample.timestamp
         packet.time_base = Fraction(1, self._codec.clockRate)
         payloads, timestamp = self._packer.pack(packet)
+        if self.kind == "audio":
+            await self._send_sound(payloads, timestamp)
+            return
+        deadline = self._pace.deadline(len(sample.data))
+        if await self._pace.begin(deadline):
+            self._clock_count = 0
         for index, payload in enumerate(payloads):
             data = self._pack(payload, timestamp, is_last=index == len(payloads) - 1)
             await self.transport._send_rtp(data)
-            if await self._pace.spend(len(data)):
+            if await self._pace.spend(len(data), deadline):
                 self._clock_count = 0
-        if self.kind == "video":
-            self._probe_later()
+        self._probe_later()
+
+    async def _send_sound(self, payloads: list[bytes], timestamp: int) -> None:
+        """Sound waits for no picture; only for sound itself, where too much comes at once."""
+        for index, payload in enumerate(payloads):
+            data = self._pack(payload, timestamp, is_last=index == len(payloads) - 1)
+            await self.transport._send_rtp(data)
+            await self._sound.spend(len(data), 0.0)
+            self._pace.budget.charge(len(data))
 
     def _probe_later(self) -> None:
         """If nothing follows, send the last packet once more: it shows that others were lost."""
@@ -126,15 +157,15 @@ class EncodedSender(RTCRtpSender):
             self._probe.cancel()
         last = (self._sequence - 1) & 0xFFFF
         self._probe = asyncio.get_running_loop().call_later(
-            PROBE_DELAY, lambda: run_now(self._send_again(last))
+            PROBE_DELAY, self._pace.repeat, self, last
         )
 
-    async def _send_again(self, sequence: int) -> None:
-        """Repeat a packet, as one of the repeating source (RFC 4588): with its old number the far
-        side's SRTP would refuse it, once a thousand others have passed (RFC 3711, 3.3.2)."""
+    def repeat(self, sequence: int) -> int:
+        """Send a packet again, as one of the repeating source (RFC 4588): with its old number the
+        far side's SRTP would refuse it, once a thousand others have passed (RFC 3711, 3.3.2)."""
         packet = self._history.get(sequence)
-        if packet is None or not self._pace.may_repeat():
-            return  # who asks for more than the path carries does not get it
+        if packet is None:
+            return 0
         if self._rtx_payload_type is not None:
             packet = wrap_rtx(
                 packet,
@@ -144,7 +175,10 @@ class EncodedSender(RTCRtpSender):
             )
             self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
         data = packet.serialize(self.__dict__[_S + "rtp_header_extensions_map"])
-        self._pace.charge(len(data))
+        run_now(self._send_packet(data))
+        return len(data)
+
+    async def _send_packet(self, data: bytes) -> None:
         try:
             await self.transport._send_rtp(data)
         except ConnectionError:
@@ -201,10 +235,22 @@ class EncodedSender(RTCRtpSender):
         if isinstance(packet, RtcpRtpfbPacket):
             self._pace.lost()
             del packet.lost[MAX_REPEATED:]
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
+            self._take_estimate(packet.fci)
         await super()._handle_rtcp_packet(packet)
 
+    def _take_estimate(self, fci: bytes) -> None:
+        try:
+            bits, sources = unpack_remb_fci(fci)
+        except (ValueError, struct.error):
+            return
+        if self._ssrc in sources and self._estimated is not None:
+            self._pace.budget.estimated(bits / 8)
+            self._estimated(float(bits))
+
     async def _retransmit(self, sequence_number: int) -> None:
-        await self._send_again(sequence_number)
+        if sequence_number in self._history:
+            self._pace.repeat(self, sequence_number)
 
     def _send_keyframe(self) -> None:
         if self._keyframe is not None:
