@@ -1,8 +1,8 @@
 """The way of a message has no stop that decides nothing, and none that is not to be seen.
 
 Slots: whoever is to be told is given when a thing is made. An attribute that a class sets to a
-function which does nothing, and that is assigned from outside of the class, hides who is called,
-and is silent where that was forgotten.
+function which does nothing, or says to be a function or None, and that is assigned from outside of
+the class, hides who is called, and is silent where that was forgotten.
 
 Forwarders: a function that only hands its parameters to one of the same name is a stop that a
 reader must pass. Whoever needs the other is given it. A method may forward where it is a promise,
@@ -49,6 +49,14 @@ ALLOWED = {
     "WebRtcWire.view": "its engine is its own",
 }
 """Class and method, and why it forwards. ``close`` may: to end what it owns is an owner's work."""
+
+
+LATE = {
+    "on_cancel": "a handler says it while it runs: there may be nothing to undo",
+    "on_frame": "a connection carries data before anybody wants its tracks",
+    "on_stop": "the handler that feeds a stream is started after its half is open",
+}
+"""Slots that others fill, and why they are none of those that hide who is called."""
 
 
 def trees(root: Path) -> Iterator[tuple[str, ast.Module]]:
@@ -102,12 +110,42 @@ def is_own(target: ast.Attribute) -> bool:
     return isinstance(target.value, ast.Name) and target.value.id == "self"
 
 
+def is_optional_function(node: ast.AST) -> bool:
+    """Whether it declares a function that may be missing: ``x: Callable[[], None] | None``."""
+    if not isinstance(node, ast.AnnAssign):
+        return False
+    said = ast.unparse(node.annotation)
+    return "Callable[" in said and "None" in said.rpartition("]")[2]
+
+
+def declared(tree: ast.Module, idle: set[str]) -> Iterator[str]:
+    """Attributes that the classes of a module declare as functions that may be missing."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            for part in node.body:
+                match part:
+                    case ast.AnnAssign(target=ast.Name(id=name), value=value) if (
+                        is_optional_function(part) or does_nothing(value, idle)
+                    ):
+                        yield name
+                    case _:
+                        pass
+        elif (
+            isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Attribute)
+            and is_own(node.target)
+            and is_optional_function(node)
+        ):
+            yield node.target.attr
+
+
 def slots(modules: list[tuple[str, ast.Module]]) -> dict[str, list[str]]:
     """Name of a slot to the places where others fill it."""
     made: set[str] = set()
     filled: dict[str, list[str]] = defaultdict(list)
     for where, tree in modules:
         idle = idle_functions(tree)
+        made |= set(declared(tree, idle))
         for node in ast.walk(tree):
             for target, value in assigned(node):
                 if not is_own(target):
@@ -118,7 +156,11 @@ def slots(modules: list[tuple[str, ast.Module]]) -> dict[str, list[str]]:
 
 
 def test_no_attribute_does_nothing_until_somebody_else_fills_it() -> None:
-    assert slots(list(trees(ROOT))) == {}
+    assert set(slots(list(trees(ROOT)))) - set(LATE) == set()
+
+
+def test_what_may_be_filled_late_is_filled_late() -> None:
+    assert set(LATE) - set(slots(list(trees(ROOT)))) == set(), "take its row away"
 
 
 SLOT = '''
@@ -144,7 +186,22 @@ def test_what_a_class_fills_itself_and_what_does_something_are_no_slots() -> Non
     assert slots(modules) == {}
     other = "def fill(bell):\n    bell.rings = print\n"
     modules = [("bell.py", ast.parse(SLOT.format(idle="None"))), ("door.py", ast.parse(other))]
-    assert slots(modules) == {}
+    assert slots(modules) == {}, "None may be any value, where nothing says that it is a function"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "class Bell:\n    rings: Callable[[], None] | None = None\n",
+        "class Bell:\n    rings: Callable[[], None] = lambda: None\n",
+        "class Bell:\n    def __init__(self):\n"
+        "        self.rings: Callable[[str], None] | None = None\n",
+    ],
+)
+def test_a_function_that_may_be_missing_and_is_filled_by_others_is_a_slot(made: str) -> None:
+    other = "def fill(bell):\n    bell.rings = print\n"
+    modules = [("bell.py", ast.parse(made)), ("door.py", ast.parse(other))]
+    assert slots(modules) == {"rings": ["door.py:2"]}
 
 
 # Forwarders
@@ -155,9 +212,22 @@ def call_of(function: Definition) -> ast.Call | None:
     body = function.body
     if ast.get_docstring(function) is not None:
         body = body[1:]
-    if len(body) != 1 or not isinstance(body[0], ast.Return | ast.Expr):
-        return None
-    value = body[0].value
+    match body:
+        case [ast.Return(value=value)] | [ast.Expr(value=value)]:
+            pass
+        case [
+            ast.Assign(targets=[ast.Name(id=kept)], value=value),
+            ast.Return(value=ast.Name(id=returned)),
+        ] if kept == returned:
+            pass
+        case [
+            ast.AsyncFor(target=ast.Name(id=item), iter=value, body=[only]),
+        ] | [ast.For(target=ast.Name(id=item), iter=value, body=[only])] if (
+            ast.unparse(only) == f"yield {item}"
+        ):
+            pass
+        case _:
+            return None
     if isinstance(value, ast.Await | ast.YieldFrom):
         value = value.value
     return value if isinstance(value, ast.Call) else None
@@ -213,6 +283,9 @@ def test_no_public_function_only_hands_on_what_it_was_given() -> None:
         ("def f(self, a, *, b): return self.x.f(a, b=b)", True),
         ("async def f(self, a):\n  'Says it.'\n  await self.x.y.f(a)", True),
         ("def f(self): self.x.f()", True),
+        ("def f(self, a):\n  b = self.x.f(a)\n  return b", True),
+        ("async def f(self, a):\n  async for b in self.x.f(a):\n    yield b", True),
+        ("async def f(self, a):\n  async for b in self.x.f(a):\n    yield str(b)", False),
         ("def f(self, a): return self.x.f(a, 1)", False),
         ("def f(self, a): return self.x.f(str(a))", False),
         ("def f(self, a): return self.x.g(a)", False),

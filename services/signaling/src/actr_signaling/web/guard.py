@@ -119,9 +119,7 @@ class GuardedProtocol(H11Protocol):
         super().handle_websocket_upgrade(event)
         socket = self.transport.get_protocol()
         assert isinstance(socket, Socket)
-        socket.turns = self.turns
-        socket.share = self.share
-        socket.on_lost = self._leave
+        socket.admit(self.turns, self.share, self._leave)
         self._stop_timer()
         if not self.transport.is_closing():
             self.transport.resume_reading()

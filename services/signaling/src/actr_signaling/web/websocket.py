@@ -84,9 +84,7 @@ class Socket(WebSocketsSansIOProtocol):
 
     turns: Turns
     share: Flow
-    """Both are set by whoever makes the upgrade."""
-    on_lost: Callable[[], None] | None = None
-    """Called once when the TCP connection is gone."""
+    _lost: Callable[[], None]
     is_slow = False
     """Whether the far side leaves unread what it was told."""
     _phase = Phase.OPEN
@@ -97,6 +95,14 @@ class Socket(WebSocketsSansIOProtocol):
     """Whether reading is paused."""
     _thrown_away = 0
     _linger_timer: asyncio.TimerHandle | None = None
+
+    def admit(self, turns: Turns, share: Flow, lost: Callable[[], None]) -> None:
+        """Let it take part, before anything else: uvicorn makes it, and knows none of these.
+
+        Args:
+            lost: Called once when the TCP connection is gone.
+        """
+        self.turns, self.share, self._lost = turns, share, lost
 
     def attach(self, receiver: Receiver) -> None:
         """Hand everything to ``receiver`` from now on, in place of ASGI's queue."""
@@ -258,8 +264,7 @@ class Socket(WebSocketsSansIOProtocol):
             self._linger_timer.cancel()
         super().connection_lost(exc)
         self._report_closed()
-        if self.on_lost is not None:
-            self.on_lost()
+        self._lost()
 
     def _leave(self, close_frame: bytes) -> None:
         """Say so, and take nothing more."""
