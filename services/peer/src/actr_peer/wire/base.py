@@ -45,8 +45,38 @@ class WireSink(Protocol):
         """
 
 
-class Wire(Protocol):
-    """One physical connection to a remote, open from birth until ``closed`` is reported."""
+class Carrier(Protocol):
+    """What takes whole messages for the far side: a wire, and the engine below a WebRTC wire."""
+
+    @property
+    def is_relayed(self) -> bool:
+        """True where a TURN server is between, on either side; known when open."""
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Largest message the far side takes; known when open."""
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes taken by :meth:`send` and not yet handed to the network, over all channels."""
+
+    @property
+    def is_full(self) -> bool:
+        """From when ``buffered_bytes`` passes the high-water mark until ``writable``."""
+
+    def send(self, channel: int, data: bytes) -> None:
+        """Hand one message over; never waits. Lost if the connection breaks.
+
+        Raises:
+            BrokenError: If the connection is not open.
+        """
+
+
+class Wire(Carrier, Protocol):
+    """One physical connection to a remote, open from birth until ``closed`` is reported.
+
+    Its ``send`` refuses a message over ``max_message_bytes`` with a ``LimitError``.
+    """
 
     @property
     def id(self) -> int:
@@ -62,32 +92,8 @@ class Wire(Protocol):
     def was_dialled(self) -> bool:
         """True where this side asked for the connection."""
 
-    @property
-    def is_relayed(self) -> bool:
-        """True where a TURN server is between."""
-
-    @property
-    def max_message_bytes(self) -> int:
-        """Largest message the far side takes."""
-
-    @property
-    def buffered_bytes(self) -> int:
-        """Bytes taken by :meth:`send` and not yet handed to the network, over all channels."""
-
-    @property
-    def is_full(self) -> bool:
-        """True while ``buffered_bytes`` is above the high-water mark: wait for ``writable``."""
-
     def attach(self, sink: WireSink) -> None:
         """Give all events to ``sink``, first those that waited (at most 64 messages)."""
-
-    def send(self, channel: int, data: bytes) -> None:
-        """Hand one message over; never waits. Lost if the wire breaks.
-
-        Raises:
-            BrokenError: If the wire is closed.
-            LimitError: If ``data`` is longer than ``max_message_bytes``.
-        """
 
     async def close(self) -> None:
         """Flush what was sent, within 2 s, and close; ``closed`` is reported before it returns.

@@ -17,6 +17,7 @@ from actr_peer.protocol.media.frames import MediaFrame, Sample, TrackStats
 from actr_peer.protocol.webrtc.candidates import DEFAULT_RULE, AddressRule
 from actr_peer.protocol.webrtc.negotiation import Answer, Candidate, IceServer, Offer, TrackKind
 from actr_peer.tasks import Tasks
+from actr_peer.wire.base import Carrier
 
 CHANNEL_PROTOCOL = "actr/1"
 """What each data channel names as its protocol; the ids are fixed, so nothing is negotiated."""
@@ -78,28 +79,14 @@ class EngineSink(Protocol):
         """The connection is gone, once; None: the far side closed it in good order."""
 
 
-class Engine(Protocol):
+class Engine(Carrier, Protocol):
     """One WebRTC connection: descriptions and candidates in and out, four channels.
+
+    Its ``send`` leaves ``max_message_bytes`` to the caller.
 
     Errors of all coroutines: ``RemoteProtocolError`` for what the far side sent,
     ``BrokenError`` when the connection is gone or the library fails.
     """
-
-    @property
-    def max_message_bytes(self) -> int:
-        """Largest message that the far side takes; known when open."""
-
-    @property
-    def buffered_bytes(self) -> int:
-        """Bytes taken by :meth:`send` and not yet handed to the network, over all channels."""
-
-    @property
-    def is_full(self) -> bool:
-        """From when ``buffered_bytes`` passes the high-water mark until ``writable``."""
-
-    @property
-    def is_relayed(self) -> bool:
-        """Whether a TURN server is between, on either side; known when open."""
 
     @property
     def address_rule(self) -> AddressRule:
@@ -127,13 +114,6 @@ class Engine(Protocol):
 
     async def add_candidate(self, candidate: Candidate) -> None:
         """Try one more way to reach the far side; an empty one says that there are no more."""
-
-    def send(self, channel: int, data: bytes) -> None:
-        """Hand one message over; never waits. The caller minds ``max_message_bytes``.
-
-        Raises:
-            BrokenError: If the connection is not open.
-        """
 
     async def close(self, flush_timeout: float) -> None:
         """Flush for at most so many seconds, then free everything. Harmless when repeated.
