@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.ledger import TABLE, Counts, Ledger, compare
+from tests.soak.notes import TABLE, Counts, Notes, compare
 from tests.soak.vitals import JUDGED_SECONDS, Life, slope, trends, windows
 
 
@@ -23,11 +23,11 @@ def judged(
     steady: Sequence[str] = ("a", "b"),
 ) -> Counts:
     """The counts of one kind of call of ``a`` to ``b``; effects are numbered from 1."""
-    ledger = Ledger(folder / "a.ledger")
+    written = Notes(folder / "a.notes")
     for number, outcome in notes:
-        ledger.write(kind, "b", number, "begun")
-        ledger.write(kind, "b", number, outcome)
-    ledger.close()
+        written.write(kind, "b", number, "begun")
+        written.write(kind, "b", number, outcome)
+    written.close()
     with closing(sqlite3.connect(folder / "b.db")) as database, database:
         database.execute(TABLE)
         for call in effects:

@@ -20,7 +20,7 @@ from bench.report import show, write_json
 from lab import netns
 from lab.hosts import network
 from tests.soak.faults import Faults
-from tests.soak.ledger import COUNTED, Counts, compare
+from tests.soak.notes import COUNTED, Counts, compare
 from tests.soak.stage import PEERS, PUBLISHERS, REPLICAS, STEADY, Stage, name_signaling
 from tests.soak.vitals import Trend, trends
 

@@ -20,7 +20,7 @@ import uvloop
 from actr_peer import ActrId, Context, MediaFrame, NodeConfig, System
 from demo import chat_pb2 as pb
 from lab.quiet import Quiet
-from tests.soak.ledger import TABLE, Ledger
+from tests.soak.notes import TABLE, Notes
 from tests.soak.vitals import sample
 from tests.soak.work import ITEMS, Arrivals, Work
 
@@ -91,7 +91,7 @@ async def main(name: str, url: str, folder: str, targets: str, media: str) -> No
     soaked = Soaked()
     async with System(config).attach(soaked) as node:
         node.ref.register_media(None, soaked.frame)
-        Arrivals(node.ref, Ledger(home / f"{name}.ledger"))
+        Arrivals(node.ref, Notes(home / f"{name}.notes"))
         work = Work(node.ref, name, home)
         say(event="ready", id=str(node.id))
         working = loop.create_task(work.run([to for to in targets.split(",") if to], media))

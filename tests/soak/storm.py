@@ -17,17 +17,17 @@ import uvloop
 from actr_peer import ActrId, NodeConfig, PeerError, System
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient
-from tests.soak.ledger import Ledger
+from tests.soak.notes import Notes
 from tests.soak.peer import Soaked
 from tests.soak.work import CALL_SECONDS, actor_id
 
 ACTORS = 20
 
 
-async def visit(name: str, number: int, url: str, target: str, ledger: Ledger) -> None:
+async def visit(name: str, number: int, url: str, target: str, notes: Notes) -> None:
     """One actor's life; that it cannot begin or call is an outcome, not a failure."""
     call = int(time.time() * 1000) + number
-    ledger.write("visit", target, call, "begun")
+    notes.write("visit", target, call, "begun")
     config = NodeConfig(
         id=ActrId("soak", f"{name}-{number}", "1"), signaling_url=url, listen="0.0.0.0:0"
     )
@@ -39,17 +39,17 @@ async def visit(name: str, number: int, url: str, target: str, ledger: Ledger) -
         outcome = f"answered {reply.number}"
     except PeerError as exc:
         outcome = f"refused {type(exc).__name__}"
-    ledger.write("visit", target, call, outcome)
+    notes.write("visit", target, call, outcome)
 
 
 async def main(name: str, url: str, folder: str, targets: str) -> None:
     """All twenty at once."""
-    ledger = Ledger(Path(folder) / f"{name}.ledger")
+    notes = Notes(Path(folder) / f"{name}.notes")
     names = targets.split(",")
     async with asyncio.TaskGroup() as group:
         for number in range(ACTORS):
             target = names[number % len(names)]
-            group.create_task(visit(name, number, url, target, ledger))
+            group.create_task(visit(name, number, url, target, notes))
 
 
 if __name__ == "__main__":

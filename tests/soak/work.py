@@ -15,7 +15,7 @@ from actr_peer.transport.streams import StreamWriter
 from actr_peer.wire.media.sources import TestPattern
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient, ChatService
-from tests.soak.ledger import Ledger, read
+from tests.soak.notes import Notes, read
 
 CALL_SECONDS = 20.0
 HUNG_SECONDS = 60.0
@@ -43,8 +43,8 @@ class Work:
         """Calls that have not ended."""
         self._ref = ref
         self._name = name
-        self._path = folder / f"{name}.ledger"
-        self._ledger = Ledger(self._path)
+        self._path = folder / f"{name}.notes"
+        self._notes = Notes(self._path)
         self._stopped = asyncio.Event()
         self._number = int(time.time() * 1000)  # those of a later process are larger
         self._answered: dict[str, int] = {}
@@ -106,7 +106,7 @@ class Work:
     ) -> None:
         """Make one call, and note how it ended."""
         self.open += 1
-        self._ledger.write(kind, target, number, "begun")
+        self._notes.write(kind, target, number, "begun")
         try:
             async with asyncio.timeout(HUNG_SECONDS):
                 outcome = await one(target, client, number)
@@ -117,7 +117,7 @@ class Work:
         finally:
             self.open -= 1
             places.release()
-        self._ledger.write(kind, target, number, outcome)
+        self._notes.write(kind, target, number, outcome)
 
     async def _call(self, target: str, client: ChatClient, number: int) -> str:
         request = pb.SayRequest(author=self._name, text=f"call {number}")
@@ -171,7 +171,7 @@ class Work:
         self.open += 1
         key = f"{target} {number}"
         request = pb.SayRequest(author=self._name, text=f"durable {number}")
-        self._ledger.write("durable", target, number, "begun")
+        self._notes.write("durable", target, number, "begun")
         try:
             while True:
                 try:
@@ -188,7 +188,7 @@ class Work:
                     outcome = f"answered {reply.number}"
                     break
                 await asyncio.sleep(0.2)
-            self._ledger.write("durable", target, number, outcome)
+            self._notes.write("durable", target, number, outcome)
             if outcome.startswith("answered"):
                 self._ref.forget_call(key)
         finally:
@@ -202,7 +202,7 @@ class Work:
         while await self._pause(kind):
             self._number += 1
             number = self._number
-            self._ledger.write(kind, target, number, "begun")
+            self._notes.write(kind, target, number, "begun")
             try:
                 if writer is None:
                     writer = self._ref.open_stream(
@@ -215,11 +215,11 @@ class Work:
                     with suppress(PeerError):  # the link may be gone with it
                         self._ref.close_stream(writer)
                 writer = None
-                self._ledger.write(kind, target, number, f"refused {type(exc).__name__}")
+                self._notes.write(kind, target, number, f"refused {type(exc).__name__}")
             except TimeoutError:
-                self._ledger.write(kind, target, number, "hung")
+                self._notes.write(kind, target, number, "hung")
             else:
-                self._ledger.write(kind, target, number, "accepted")
+                self._notes.write(kind, target, number, "accepted")
 
     async def _publish(self, target: str) -> None:
         """A small track to one neighbour, published again whenever it has ended."""
@@ -240,8 +240,8 @@ class Arrivals:
     Numbers of one sender grow, so a few of each are all that is kept in memory.
     """
 
-    def __init__(self, ref: ActrRef, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ref: ActrRef, notes: Notes) -> None:
+        self._notes = notes
         self._newest: dict[str, int] = {}
         self._late: dict[str, deque[int]] = {}
         ref.register_stream("items", self._take_item)
@@ -250,16 +250,16 @@ class Arrivals:
     def _take_item(self, chunk: Chunk, sender: ActrId) -> None:
         name, number = _parse(chunk)
         if number <= self._newest.get(name, 0):
-            self._ledger.write("taken-twice", name, number, f"wrong after {self._newest[name]}")
+            self._notes.write("taken-twice", name, number, f"wrong after {self._newest[name]}")
         self._newest[name] = number
-        self._ledger.write("taken", name, number, "taken")
+        self._notes.write("taken", name, number, "taken")
 
     def _take_late(self, chunk: Chunk, sender: ActrId) -> None:
         """Those may overtake each other, and be left out, but not come twice."""
         name, number = _parse(chunk)
         recent = self._late.setdefault(name, deque(maxlen=RECENT))
         if number in recent:
-            self._ledger.write("late-twice", name, number, "wrong came twice")
+            self._notes.write("late-twice", name, number, "wrong came twice")
         recent.append(number)
 
 

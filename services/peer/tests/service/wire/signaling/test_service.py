@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import socket
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 
@@ -26,6 +22,7 @@ from actr_peer.protocol.signaling.presence import (
 from actr_peer.protocol.webrtc.negotiation import Bye, Candidate, NegotiateMessage, Offer
 from actr_peer.wire.signaling.client import SignalingClient
 from peer_kit.fakes import SignalingRecorder
+from peer_kit.signaling import SignalingService
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(60)]
 
@@ -34,52 +31,11 @@ STEP = NegotiateMessage("c", 1, Bye("enough"))
 _numbers = count(1)
 
 
-class Service:
-    """The process; it can be killed and started again on its port."""
-
-    def __init__(self, secret: Path | None, port: int = 0) -> None:
-        self.url = ""
-        self._port = port
-        self._secret = secret
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        own = {name: value for name, value in os.environ.items() if "ACTR_" not in name}
-        more = {} if self._secret is None else {"REALM_SECRET_FILE": str(self._secret)}
-        settings = {"LISTEN": f"127.0.0.1:{self._port}", "DRAIN": "1", **more}
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "actr_signaling",
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=own | {f"ACTR_SIGNALING__{name}": value for name, value in settings.items()},
-        )
-        assert self._process.stdout is not None
-        self.url = json.loads(await self._process.stdout.readline())["url"]
-
-    async def stop(self, *, is_killed: bool = False) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill() if is_killed else process.terminate()
-            await process.communicate()
-
-
-@asynccontextmanager
-async def serving(secret: Path | None = None, port: int = 0) -> AsyncIterator[Service]:
-    service = Service(secret, port)
-    try:
-        await service.start()
-        yield service
-    finally:
-        await service.stop()
-
-
 @pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[Service]:
+async def service(tmp_path: Path) -> AsyncIterator[SignalingService]:
     path = tmp_path / "secret"
     path.write_bytes(SECRET)
-    async with serving(path) as running:
+    async with SignalingService(path) as running:
         yield running
 
 
@@ -88,7 +44,7 @@ def some_id(name: str) -> ActrId:
 
 
 def make_client(
-    service: Service,
+    service: SignalingService,
     who: ActrId,
     sink: SignalingRecorder | None = None,
     *,
@@ -115,7 +71,7 @@ def make_client(
     )
 
 
-async def test_two_peers_find_each_other_and_negotiate(service: Service) -> None:
+async def test_two_peers_find_each_other_and_negotiate(service: SignalingService) -> None:
     alice, bob = some_id("alice"), some_id("bob")
     at_alice, at_bob = SignalingRecorder(), SignalingRecorder()
     async with make_client(service, alice, at_alice, incarnation=5) as a:
@@ -145,13 +101,13 @@ async def test_two_peers_find_each_other_and_negotiate(service: Service) -> None
             await a.relay(bob, STEP)
 
 
-async def test_a_relay_to_nobody_is_said(service: Service) -> None:
+async def test_a_relay_to_nobody_is_said(service: SignalingService) -> None:
     async with make_client(service, some_id("alice")) as client:
         with pytest.raises(UnreachableError, match="knows no such actor"):
             await client.relay(some_id("nobody"), STEP)
 
 
-async def test_a_relay_that_is_too_long_is_refused_alone(service: Service) -> None:
+async def test_a_relay_that_is_too_long_is_refused_alone(service: SignalingService) -> None:
     alice = some_id("alice")
     async with make_client(service, alice) as client:
         with pytest.raises(LimitError, match="SDP"):  # never sent
@@ -161,7 +117,7 @@ async def test_a_relay_that_is_too_long_is_refused_alone(service: Service) -> No
         await client.relay(alice, STEP)
 
 
-async def test_a_hidden_actor_is_reached_by_who_knows_it(service: Service) -> None:
+async def test_a_hidden_actor_is_reached_by_who_knows_it(service: SignalingService) -> None:
     hidden = some_id("hidden")
     sink = SignalingRecorder()
     async with (
@@ -175,18 +131,21 @@ async def test_a_hidden_actor_is_reached_by_who_knows_it(service: Service) -> No
 
 @pytest.mark.parametrize("secret", [None, b"another secret, also long"])
 async def test_without_the_realm_secret_nobody_gets_in(
-    service: Service, secret: bytes | None
+    service: SignalingService, secret: bytes | None
 ) -> None:
     with pytest.raises(ConfigError, match="realm secret"):
         await make_client(service, some_id("eve"), secret=secret).__aenter__()
 
 
 async def test_in_development_mode_no_secret_is_asked_for() -> None:
-    async with serving() as open_service, make_client(open_service, some_id("a"), secret=None):
+    async with (
+        SignalingService() as open_service,
+        make_client(open_service, some_id("a"), secret=None),
+    ):
         pass
 
 
-async def test_a_newer_process_takes_the_identity(service: Service) -> None:
+async def test_a_newer_process_takes_the_identity(service: SignalingService) -> None:
     alice = some_id("alice")
     sink = SignalingRecorder()
     async with (
@@ -206,7 +165,7 @@ async def test_a_service_that_is_killed_and_comes_back_finds_all_as_it_was(
     alice, bob = some_id("alice"), some_id("bob")
     at_alice, at_bob = SignalingRecorder(), SignalingRecorder()
     async with (
-        serving(port=port) as service,
+        SignalingService(port=port) as service,
         make_client(service, alice, at_alice, secret=None) as a,
         make_client(service, bob, at_bob, secret=None) as b,
     ):
@@ -236,7 +195,7 @@ async def test_a_service_that_drains_moves_its_peers_before_it_closes(tmp_path: 
         port = sock.getsockname()[1]
     sink = SignalingRecorder()
     async with (
-        serving(port=port) as service,
+        SignalingService(port=port) as service,
         make_client(service, some_id("alice"), sink, secret=None),
     ):
         await service.stop()

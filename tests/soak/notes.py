@@ -25,7 +25,7 @@ TABLE = (
 )
 
 
-class Ledger:
+class Notes:
     """The file of one peer, over all its processes; each record is one write."""
 
     def __init__(self, path: Path) -> None:
@@ -102,7 +102,7 @@ def compare(
 
     Args:
         names: Peers with a table of effects.
-        callers: Whose ledgers are compared.
+        callers: Whose notes are compared.
         steady: Peers whose process never ended: what it accepted must arrive. Tells that an ended
             process had accepted may have ended with it.
     """
@@ -110,7 +110,7 @@ def compare(
     totals: dict[str, Counts] = defaultdict(Counts)
     for caller in callers:
         notes: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
-        for kind, target, number, outcome in read(folder / f"{caller}.ledger"):
+        for kind, target, number, outcome in read(folder / f"{caller}.notes"):
             totals[kind].begun += outcome == "begun"
             notes[kind, target][number] = outcome
         for (kind, target), outcomes in notes.items():
@@ -122,7 +122,7 @@ def compare(
                 must_arrive = kind != "tell" or (caller in steady and target in steady)
                 _judge(counts, outcomes, happened, where, must_arrive=must_arrive)
             if kind == "items" and caller in steady and target in steady:
-                _judge_items(counts, outcomes, folder / f"{target}.ledger", caller, where)
+                _judge_items(counts, outcomes, folder / f"{target}.notes", caller, where)
             if kind == "durable":
                 _judge_durable(counts, outcomes, done[target].get((caller, kind), []), where)
     return dict(totals)
@@ -183,10 +183,10 @@ def _judge_durable(
 
 
 def _judge_items(
-    counts: Counts, outcomes: dict[int, str], ledger: Path, sender: str, where: str
+    counts: Counts, outcomes: dict[int, str], notes: Path, sender: str, where: str
 ) -> None:
     """Items between two processes that lived all the time: none that was accepted is missing."""
-    taken = {number for kind, by, number, _ in read(ledger) if kind == "taken" and by == sender}
+    taken = {number for kind, by, number, _ in read(notes) if kind == "taken" and by == sender}
     for number, outcome in outcomes.items():
         if outcome == "accepted" and number not in taken:
             counts.fail("lost", f"{where} {number} was accepted and never came")
