@@ -56,7 +56,14 @@ def starts() -> Iterator[tuple[str, str, bool]]:
                     args=[first, ast.Call() | ast.Name()],
                     keywords=keywords,
                 ) if (name := task_name(first)) is not None:
-                    yield module, name, any(word.arg == "failed" for word in keywords)
+                    yield (
+                        module,
+                        name,
+                        any(
+                            word.arg == "failed" and ast.unparse(word.value) != "None"
+                            for word in keywords
+                        ),
+                    )
                 case _:
                     pass
 

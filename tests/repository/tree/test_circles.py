@@ -29,23 +29,40 @@ def names_of_modules(sources: Path, package: str) -> dict[str, Path]:
     return found
 
 
-def imported(tree: ast.Module, modules: Mapping[str, Path]) -> Iterator[str]:
-    """The modules of the package that one module names in its imports, wherever they stand."""
+def imported(tree: ast.Module, modules: Mapping[str, Path], folder: str) -> Iterator[str]:
+    """The modules of the package that one module names in its imports, wherever they stand.
+
+    Args:
+        folder: The package that the module is in, for ``from . import``.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in modules)
-        if isinstance(node, ast.ImportFrom) and node.module in modules:
+        if isinstance(node, ast.ImportFrom) and (base := source_of(node, folder)) in modules:
             for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                yield inner if inner in modules else node.module
+                inner = f"{base}.{alias.name}"
+                yield inner if inner in modules else base
+
+
+def source_of(node: ast.ImportFrom, folder: str) -> str:
+    """Where it imports from, by its whole name."""
+    if not node.level:
+        return node.module or ""
+    parts = folder.split(".")
+    return ".".join([*parts[: len(parts) - node.level + 1], *filter(None, [node.module])])
 
 
 def graph(sources: Path, package: str) -> dict[str, set[str]]:
     modules = names_of_modules(sources, package)
     return {
-        name: set(imported(ast.parse(path.read_text("utf-8")), modules)) - {name}
+        name: set(imported(ast.parse(path.read_text("utf-8")), modules, folder_of(name, path)))
+        - {name}
         for name, path in modules.items()
     }
+
+
+def folder_of(name: str, path: Path) -> str:
+    return name if path.name == "__init__.py" else name.rpartition(".")[0]
 
 
 def reached(start: str, edges: Mapping[str, set[str]]) -> set[str]:
@@ -88,8 +105,10 @@ def test_no_two_modules_of_a_service_name_each_other() -> None:
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from package.a import A",
         "def f():\n    from package import a",
         "import package.c",
+        "from .a import A",
+        "from . import a",
     ],
-    ids=["plain", "for types", "inside a function", "over a third"],
+    ids=["plain", "for types", "inside a function", "over a third", "relative", "of the folder"],
 )
 def test_a_circle_is_found_wherever_the_import_stands(tmp_path: Path, back: str) -> None:
     folder = tmp_path / "package"

@@ -7,6 +7,8 @@ why it has none of its own. ``tests/protocol/vectors`` mirrors ``proto/vectors``
 
 from __future__ import annotations
 
+import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -66,7 +68,7 @@ ELSEWHERE = {
         wire/media/file.py                      shell/wire/media/test_sources.py
         wire/media/raw.py                       shell/wire/media/test_pictures.py
         wire/parking.py                         shell/wire/websocket/test_wire.py
-        wire/webrtc/aiortc/steps.py             service/wire/webrtc/aiortc/test_private.py
+        wire/webrtc/aiortc/steps.py             service/wire/webrtc/aiortc/test_hostile_transport.py
         wire/webrtc/exchanges.py                shell/wire/webrtc/test_wires.py
         wire/websocket/dialling.py              service/wire/websocket/test_wires.py
         wire/websocket/framing.py               service/wire/websocket/test_arrivals.py
@@ -103,8 +105,8 @@ ELSEWHERE = {
         state/storage/journal.py                service/state/storage/test_storage.py
         state/storage/operations.py             service/state/storage/test_storage.py
         state/storage/pages.py                  service/state/storage/test_storage.py
-        state/storage/state_file.py             service/state/storage/test_storage.py
-        state/storage/store.py                  service/state/storage/test_storage.py
+        state/storage/state_file.py             service/state/mailbox/test_faults.py
+        state/storage/store.py                  service/state/mailbox/test_faults.py
         state/storage/watch.py                  service/state/storage/test_loss.py
         state/storage/witness.py                service/state/storage/test_loss.py
         state/storage/words.py                  service/state/storage/test_storage.py
@@ -155,6 +157,9 @@ ELSEWHERE = {
     },
 }
 """Modules by why they have no test of their own, each with the file that would fail without it."""
+
+PROCESSES = ("__main__", "cli/", "node/process/serving", "web/health")
+"""What tests start as a process, or ask by HTTP, and do not import."""
 
 
 def rows(service: str) -> dict[str, str]:
@@ -219,6 +224,72 @@ def test_every_module_has_a_test_of_its_name_or_a_row_that_says_why_not(service:
 @pytest.mark.parametrize("service", ELSEWHERE)
 def test_every_row_names_a_test_that_is_there(service: str) -> None:
     assert [test for test in rows(service).values() if not (kept(service) / test).is_file()] == []
+
+
+# Whether a test has to do with the module that it stands for.
+
+
+def imports(path: Path) -> set[str]:
+    """All that a file imports, wherever it stands."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@cache
+def edges(service: str) -> dict[str, set[str]]:
+    """What each module of a package and of its tests imports."""
+    roots = (package(service).parent, kept(service))
+    return {
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): imports(
+            path
+        )
+        for root in roots
+        for path in root.rglob("*.py")
+    }
+
+
+def reaches(service: str, test: str, module: str) -> bool:
+    """Whether a test imports a module, itself or by what it imports."""
+    wanted = f"actr_{service}." + module.removesuffix(".py").replace("/", ".")
+    seen = imports(kept(service) / test)
+    waiting = list(seen)
+    while waiting:
+        new = edges(service).get(waiting.pop(), set()) - seen
+        seen |= new
+        waiting += new
+    return wanted in seen
+
+
+@pytest.mark.parametrize("service", ELSEWHERE)
+def test_every_row_names_a_test_that_has_to_do_with_its_module(service: str) -> None:
+    strangers = {
+        module: test
+        for module, test in rows(service).items()
+        if not module.startswith(PROCESSES) and not reaches(service, test, module)
+    }
+    assert strangers == {}, "name a test that would fail without it"
+
+
+@pytest.mark.parametrize("service", ELSEWHERE)
+def test_every_test_of_a_module_imports_it_and_tests_something(service: str) -> None:
+    idle = [
+        str(place)
+        for module in modules(package(service))
+        for place in mirrors(module)
+        if (kept(service) / place).is_file()
+        and not str(module).startswith(PROCESSES)
+        and not (has_tests(kept(service) / place) and reaches(service, str(place), str(module)))
+    ]
+    assert idle == []
+
+
+def has_tests(path: Path) -> bool:
+    return "\ndef test_" in (text := path.read_text("utf-8")) or "\nasync def test_" in text
 
 
 @pytest.mark.parametrize("service", ELSEWHERE)

@@ -121,8 +121,8 @@ def writable(error: CallError) -> pb.RpcError:
     """``error`` as its message; where a handler put into it what no message holds, another."""
     try:
         return write_error(error)
-    # Made to fit before it is written; still, the far side must hear of the end.
-    except (ValueError, TypeError, OverflowError, DecodeError) as exc:  # pragma: no cover
+    # Still, the far side must hear of the end.
+    except (ValueError, TypeError, OverflowError, DecodeError) as exc:  # pragma: no cover - it fits
         text = f"an error of {error.code.name} that cannot be sent: {type(exc).__name__}"
         return write_error(CallError(Code.INTERNAL, text))
 
