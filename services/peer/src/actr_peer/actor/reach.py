@@ -100,7 +100,8 @@ class Reach:
     def open_stream(
         self, remote: ActrId | str, channel_id: str, *, latency_first: bool = False
     ) -> StreamWriter:
-        """The sending half of a channel that ``remote`` has registered a callback for."""
+        """The sending half of a channel that ``remote`` has registered a callback for; the own id
+        is one too."""
         payload_type = (
             PayloadType.STREAM_LATENCY_FIRST if latency_first else PayloadType.STREAM_RELIABLE
         )
@@ -128,7 +129,7 @@ class Reach:
     async def publish(
         self, remote: ActrId | str, source: Any, *, timeout: float | None = None
     ) -> Publication:
-        """Send a track of encoded samples to ``remote`` as native RTP.
+        """Send a track of encoded samples to ``remote`` as native RTP; to the own id, as objects.
 
         Raises:
             CallError: FAILED_PRECONDITION if no WebRTC wire came up in time: media needs one.

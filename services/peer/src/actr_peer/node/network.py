@@ -108,6 +108,7 @@ class Network:
             prefer=config.prefer,
             health_interval=config.health_interval,
             in_use=lambda link: above.is_awaited(link.remote),
+            own_frame=partial(above.frame, config.id),
         )
 
     async def __aenter__(self) -> Self:
@@ -132,6 +133,9 @@ class Network:
 
     def request_keyframe(self, remote: ActrId, track_id: str) -> None:
         """Ask ``remote`` for a key frame of a track that it sends; does nothing without it."""
+        if remote == self._config.id:
+            self.transport.own_tracks.request_keyframe(track_id)
+            return
         link = self.transport.find(remote)
         wire = link.wire(WireKind.WEBRTC) if link is not None else None
         if wire is not None:

@@ -9,12 +9,15 @@ from typing import Self, cast
 
 from actr_peer.errors import BrokenError, ClosedError, LocalProtocolError, PeerError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.media.frames import MediaFrame
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session.budget import Budget
 from actr_peer.protocol.session.session import Session
 from actr_peer.tasks import Tasks, note_failure
 from actr_peer.transport.link import Link, LinkSetup, LinkSink
 from actr_peer.transport.local.loop import LoopLink
+from actr_peer.transport.local.media import LoopTracks
+from actr_peer.transport.publications import TrackLane
 from actr_peer.wire.base import Wire
 
 HEALTH_INTERVAL = 10.0
@@ -36,6 +39,7 @@ class RemoteTransport:
         idle_after: Seconds after which a link without use or contents is closed.
         in_use: Whether something above still needs a link that has nothing to send.
         budget: What all links together may hold for their far sides.
+        own_frame: Given each frame of the tracks that are published to the own id.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class RemoteTransport:
         idle_after: float = IDLE_AFTER,
         in_use: Callable[[Link], bool] = lambda _: False,
         budget: Budget | None = None,
+        own_frame: Callable[[MediaFrame], None] = lambda _: None,
     ) -> None:
         self.self_id = self_id
         self.health_interval = health_interval
@@ -59,6 +64,7 @@ class RemoteTransport:
         """What waits in all links for the far sides to acknowledge it."""
         self._incarnation = incarnation % _INCARNATIONS
         self._tasks = Tasks("transport")
+        self.own_tracks = LoopTracks(self._tasks, own_frame)
         self._links: dict[str, Link] = {}
         """By the text of the remote's id, which is hashed once."""
         self._loop: LoopLink | None = None
@@ -123,7 +129,7 @@ class RemoteTransport:
         """The link to ``remote``, if there is one."""
         link = self._links.get(remote.text)
         if link is None and self._loop is not None and remote == self.self_id:
-            return self._to_self()
+            return cast(Link, self._loop)
         return link
 
     def links(self) -> list[Link]:
@@ -140,6 +146,7 @@ class RemoteTransport:
         """Take all tracks away, then close all links at the same time. Twice is harmless."""
         await self._setup.tracks.close()
         self._is_closed = True
+        self.own_tracks.close()
         if self._loop is not None:
             self._loop.close()
         await asyncio.gather(*(link.close() for link in self.links()))
@@ -155,9 +162,9 @@ class RemoteTransport:
 
     def _to_self(self) -> Link:
         """The link to the own id: as much of one as others are asked for."""
+        if self._is_closed:
+            raise ClosedError("the transport is closed")
         if self._loop is None:
-            if self._is_closed:
-                raise ClosedError("the transport is closed")
             sink = self._setup.sink
 
             def deliver(
@@ -168,8 +175,11 @@ class RemoteTransport:
             def gone(link: LoopLink, error: PeerError) -> None:
                 sink.gone(cast(Link, link), error)
 
-            self._loop = LoopLink(self.self_id, deliver, gone)
+            self._loop = LoopLink(self.self_id, deliver, gone, self._own_lane)
         return cast(Link, self._loop)
+
+    def _own_lane(self) -> TrackLane:
+        return self._setup.tracks.lane(self.self_id, cast(Wire, self.own_tracks))
 
     def _next_incarnation(self) -> int:
         # Each session has one of its own: after a link is gone, the far side must not take the

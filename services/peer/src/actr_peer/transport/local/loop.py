@@ -13,12 +13,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from actr_peer.errors import CallError, ClosedError, Code, PeerError
+from actr_peer.errors import ClosedError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
 from actr_peer.protocol.session.receiver import UNNUMBERED
 from actr_peer.tasks import note_failure
 from actr_peer.transport.local.lanes import LoopLane
+from actr_peer.transport.publications import TrackLane
 
 if TYPE_CHECKING:
     from actr_peer.wire.base import Wire
@@ -37,6 +38,7 @@ class LoopLink:
     Args:
         delivered: Given each message: this link, lane, message, and its number.
         gone: Told of the end.
+        track_lane: Gives the lane of tracks to the own id.
 
     Attributes:
         used_at: When a message was last sent, by the loop's clock.
@@ -47,7 +49,11 @@ class LoopLink:
     was_ready = is_ready = True
 
     def __init__(
-        self, self_id: ActrId, delivered: Delivered, gone: Callable[[LoopLink, PeerError], None]
+        self,
+        self_id: ActrId,
+        delivered: Delivered,
+        gone: Callable[[LoopLink, PeerError], None],
+        track_lane: Callable[[], TrackLane],
     ) -> None:
         self.remote = self_id
         self.loop = asyncio.get_running_loop()
@@ -55,6 +61,7 @@ class LoopLink:
         self.is_shut = False
         self._delivered = delivered
         self._gone = gone
+        self._track_lane = track_lane
         self._lanes = {kind: LoopLane(self, kind) for kind in _ORDER}
         self._replies: deque[tuple[PayloadType, bytes]] = deque()
         self._is_kicked = False
@@ -64,16 +71,14 @@ class LoopLink:
         """Whether the link is gone."""
         return self.is_shut
 
-    def lane(self, payload_type: PayloadType) -> LoopLane:
+    def lane(self, payload_type: PayloadType) -> LoopLane | TrackLane:
         """The lane for this payload type, always the same one.
 
         Raises:
-            CallError: For media, which goes to others only.
+            ClosedError: For tracks, if this side leaves.
         """
         lane = self._lanes.get(payload_type)
-        if lane is None:
-            raise CallError(Code.FAILED_PRECONDITION, "media goes to other actors only")
-        return lane
+        return self._track_lane() if lane is None else lane
 
     def wire(self, kind: object) -> Wire | None:
         """There is none."""

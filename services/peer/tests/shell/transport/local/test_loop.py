@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from actr_peer.errors import CallError, ClosedError, LimitError, PeerError
+from actr_peer.errors import ClosedError, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType, WireKind
 from actr_peer.protocol.session.receiver import UNNUMBERED
@@ -14,6 +14,7 @@ from actr_peer.tasks import failures
 from actr_peer.transport.local import lanes
 from actr_peer.transport.local.lanes import WINDOW_MESSAGES
 from actr_peer.transport.local.loop import LoopLink
+from actr_peer.transport.publications import TrackLane
 
 ME = ActrId("acme", "ada", "1")
 RELIABLE, SIGNAL = PayloadType.RPC_RELIABLE, PayloadType.RPC_SIGNAL
@@ -27,7 +28,10 @@ class Above:
         self.stores = stores
         self.heard: list[tuple[PayloadType, bytes, int]] = []
         self.gone: list[PeerError] = []
-        self.link = LoopLink(ME, self.message, lambda link, error: self.gone.append(error))
+        self.tracks = TrackLane(ME)
+        self.link = LoopLink(
+            ME, self.message, lambda link, error: self.gone.append(error), lambda: self.tracks
+        )
 
     def message(self, link: LoopLink, kind: PayloadType, message: bytes, number: int) -> None:
         self.heard.append((kind, message, number))
@@ -122,8 +126,7 @@ async def test_what_is_too_long_or_too_much_is_refused(monkeypatch: pytest.Monke
     above.link.lane(STREAM).post(b"x" * 11)
     with pytest.raises(LimitError):
         above.link.lane(STREAM).post(b"x")
-    with pytest.raises(CallError):
-        above.link.lane(PayloadType.MEDIA_RTP)
+    assert above.link.lane(PayloadType.MEDIA_RTP) is above.tracks
     assert above.link.wire(WireKind.WEBRTC) is None
 
 

@@ -1,0 +1,126 @@
+"""Tracks to the own id: frames as objects, with no RTP and no connection below.
+
+They reach the callbacks that are registered for media as frames of a remote do, and are dropped
+there as those are, the oldest first. What asks for a key frame reaches the source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from actr_peer.errors import BrokenError, PeerError
+from actr_peer.protocol.media.frames import TIMESTAMPS, MediaFrame, is_keyframe
+from actr_peer.tasks import Tasks
+from actr_peer.wire.webrtc.engine import MediaSource, TrackSender
+from actr_peer.wire.webrtc.tracks import SentTrack
+from actr_peer.wire.webrtc.tracks import Tracks as WireTracks
+
+_SEQUENCES = 1 << 16
+
+
+class LoopSender:
+    """One track: reads its source, and gives each frame to ``frame``; ``over`` hears of the end."""
+
+    is_negotiated = True
+
+    def __init__(
+        self,
+        source: MediaSource,
+        frame: Callable[[MediaFrame], None],
+        over: Callable[[LoopSender], None],
+    ) -> None:
+        self.source = source
+        self.frames = 0
+        self._frame = frame
+        self._over = over
+
+    async def run(self) -> bool:
+        """Send frames until the source ends.
+
+        Raises:
+            PeerError: If the source fails.
+        """
+        try:
+            while (sample := await self.source.read()) is not None:
+                self._frame(self._frame_of(bytes(sample.data), sample.timestamp))
+                self.frames += 1
+                await asyncio.sleep(0)  # a source may have them all at hand
+        finally:
+            self._over(self)
+        return True
+
+    def _frame_of(self, data: bytes, timestamp: int) -> MediaFrame:
+        source, sequence = self.source, self.frames % _SEQUENCES
+        return MediaFrame(
+            data=data,
+            timestamp=timestamp % TIMESTAMPS,
+            codec=source.codec,
+            kind=source.kind,
+            track_id=source.track_id,
+            keyframe=source.kind == "audio" or is_keyframe(source.codec, data),
+            first_sequence=sequence,
+            last_sequence=sequence,
+        )
+
+
+class LoopTracks:
+    """All tracks to the own id, in the place of a WebRTC wire; owned by the transport.
+
+    Args:
+        background: Where the tracks' tasks run.
+        frame: Given each frame.
+    """
+
+    def __init__(self, background: Tasks, frame: Callable[[MediaFrame], None]) -> None:
+        self._background = background
+        self._frame = frame
+        self._senders: dict[str, TrackSender] = {}
+        """By track id."""
+        self._is_gone = False
+        self._told: Callable[[], None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._senders)
+
+    def publish_soon(
+        self, source: MediaSource, settled: Callable[[SentTrack | PeerError], None]
+    ) -> None:
+        """Send ``source``, from now on; ``settled`` is told at once."""
+        if self._is_gone:
+            settled(BrokenError("the actor is leaving"))
+            return
+        sender = self._senders[source.track_id] = LoopSender(source, self._frame, self.withdraw)
+        sent = SentTrack(cast(WireTracks, self), sender)
+        sent.start(self._background, f"rtp/self/{source.track_id}")
+        settled(sent)
+
+    def when_gone(self, told: Callable[[], None]) -> None:
+        """Call ``told`` once when nothing is carried any more, in place of one before."""
+        self._told = told
+
+    def close(self) -> None:
+        """Carry nothing any more. Twice is harmless."""
+        self._is_gone = True
+        told, self._told = self._told, None
+        if told is not None:
+            told()
+
+    def request_keyframe(self, track_id: str) -> None:
+        """Ask the source of a track for a key frame; does nothing if there is none."""
+        sender = self._senders.get(track_id)
+        if sender is not None:
+            sender.source.request_keyframe()
+
+    # What a sent track asks of its wire's
+
+    def withdraw(self, track: TrackSender) -> None:
+        """A track is over: forget it. Harmless when repeated."""
+        track_id = track.source.track_id
+        if self._senders.get(track_id) is track:
+            del self._senders[track_id]
+
+    async def unpublish(self, track: TrackSender) -> None:
+        """As :meth:`withdraw`; nobody has to agree."""
+        self.withdraw(track)
