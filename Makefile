@@ -117,6 +117,10 @@ bench-failover: setup  ## cut wires under traffic: lost, doubled, gap (CUTS=numb
 bench-priority: setup  ## an urgent call behind a bulk transfer (MB=number)
 	@$(BIN)/python -m bench.priority $(mb) $(json) $(ARGS)
 
+.PHONY: bench-stream
+bench-stream: setup  ## items a second of 1, 200 and 5,000 streams, beside grpc.aio, websockets, picows, aiortc
+	@$(BIN)/python -m bench.stream $(json) $(ARGS)
+
 .PHONY: bench-state
 bench-state: setup  ## durable calls per second, beside grpc.aio and raw SQLite (SECONDS=number ROUNDS=number)
 	@$(BIN)/python -m bench.state $(seconds) $(rounds) $(json) $(ARGS)
