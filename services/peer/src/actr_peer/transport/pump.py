@@ -36,7 +36,8 @@ class Pump:
     """
 
     __slots__ = (
-        "_armed_at", "_failed", "_is_held", "_loop", "_on_time", "_session", "_timer", "_wires",
+        "_armed_at", "_failed", "_is_held", "_is_wanted", "_loop", "_on_time", "_session",
+        "_timer", "_wires",
     )  # fmt: skip
 
     def __init__(
@@ -57,10 +58,13 @@ class Pump:
         self._armed_at = inf
         self._is_held = False
         """A flush comes later in this turn: there is no need for one now."""
+        self._is_wanted = False
+        """Whether that one has anything to do."""
 
     def kick(self) -> None:
         """Something may go out: now if it is the first in this turn, else at its end."""
         if self._is_held:
+            self._is_wanted = True
             return
         self._is_held = True
         self._loop.call_soon(self._end_turn)
@@ -68,7 +72,8 @@ class Pump:
 
     def _end_turn(self) -> None:
         self._is_held = False
-        self.flush()
+        if self._is_wanted:
+            self.flush()
 
     def hold(self) -> bool:
         """Put off flushing until :meth:`release`; return what to give to it."""
@@ -76,13 +81,14 @@ class Pump:
         return before
 
     def release(self, before: bool) -> None:  # noqa: FBT001  what `hold` returned
-        """Undo one :meth:`hold`: flush, unless an outer one does so later."""
+        """Undo one :meth:`hold`, and then as :meth:`kick`: of all that arrives in one turn the
+        first is answered at once, and the others together."""
         self._is_held = before
-        if not before:
-            self.flush()
+        self.kick()
 
     def flush(self) -> None:
         """Hand over what the wires take; nothing is raised."""
+        self._is_wanted = False
         try:
             self._flush()
         except Exception as exc:  # noqa: BLE001  decision 6
@@ -105,6 +111,7 @@ class Pump:
         if room <= 0 and not self._is_held:
             self._is_held = True
             self._loop.call_soon(self._end_turn)
+        self._is_wanted = self._is_wanted or room <= 0
         due = session.deadlines.next
         if due < self._armed_at:
             self.arm(due)

@@ -199,6 +199,7 @@ class Lanes:
         held = self._parked_bytes + self.latency_receiver.all_bytes
         for receiver in self.receivers:
             receiver.counted = receiver.all_bytes
+            receiver.counted_since = receiver.since
             receiver.is_heavy = receiver.counted > 0
             held += receiver.counted
         self._note(held, self._since())
@@ -212,9 +213,12 @@ class Lanes:
         held, before = receiver.all_bytes, receiver.counted
         receiver.counted = held
         receiver.is_heavy = held > 0
-        account = self._account
-        is_whole = account.since == inf and receiver.since == inf
-        self._note(account.held_bytes + held - before, inf if is_whole else self._since())
+        account, since = self._account, receiver.since
+        is_as_before = since == receiver.counted_since  # in the midst of one message
+        receiver.counted_since = since
+        self._note(
+            account.held_bytes + held - before, account.since if is_as_before else self._since()
+        )
 
     def _since(self) -> float:
         return min(self.latency_receiver.since, *(r.since for r in self.receivers))

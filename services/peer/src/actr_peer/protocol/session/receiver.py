@@ -48,9 +48,9 @@ class Receiver:
 
     __slots__ = (
         "_done", "_joiner", "_offset", "_waiting", "ack_at", "acknowledged", "counted",
-        "duplicates", "expected", "has_news", "held", "held_bytes", "held_since", "is_heavy",
-        "is_reply", "lane", "messages", "payload_type", "pending", "waiting_bytes", "waits",
-        "was_repeated",
+        "counted_since", "duplicates", "expected", "has_news", "held", "held_bytes", "held_since",
+        "is_heavy", "is_reply", "lane", "messages", "payload_type", "pending", "waiting_bytes",
+        "waits", "was_repeated",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +86,8 @@ class Receiver:
         """It holds so much that each change is counted; who counts resets it."""
         self.counted = 0
         """Bytes of it in the account of the session: who counts sets it."""
+        self.counted_since = inf
+        """Likewise: when what was not whole then began."""
         self._waiting: deque[tuple[int, int]] = deque()
         """Number and size of each message delivered and not acknowledged, in order."""
         self.waiting_bytes = 0
