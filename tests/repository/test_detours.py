@@ -36,8 +36,6 @@ ALLOWED = {
     "Link.wire": "its bundle of wires is its own",
     "Mailbox.put": "what comes in is its intake's, which is not shown",
     "Orders.clear": "what waits is its own",
-    "Outbox.find": "what it decides by is its own",
-    "Outbox.low_water": "likewise",
     "Recorder.request_keyframe": "it is a source around a source",
     "Replica.leave": "the web server is not shown",
     "Scheduler.bound": "its tasks are its own",

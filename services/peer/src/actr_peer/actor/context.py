@@ -39,7 +39,8 @@ def checked(method: Method[Any, Any], reply: object) -> Message:
 
 def serialize(method: Method[Any, Any], reply: object) -> bytes:
     """The bytes of what a handler gave; raises as :func:`checked`."""
-    return checked(method, reply).SerializeToString()
+    message: Message = reply if isinstance(reply, method.reply) else checked(method, reply)
+    return message.SerializeToString()
 
 
 class DeferredReply:
@@ -114,7 +115,7 @@ class Context(Reach):
         method: Method[Any, Any] | None = None,
         turn: Turn | None = None,
     ) -> None:
-        super().__init__(actor)
+        self._actor = actor  # one is made for each request: its class above is not asked
         self._origin = origin
         self._turn = turn
         self._method = method

@@ -113,7 +113,7 @@ class Handlers:
 
     async def run(self, actor: Actor, request: Request, turn: Turn) -> Outcome | Deferred:
         """Run one request of the mailbox to its reply."""
-        envelope = decoded(request)
+        envelope: Envelope = request.decoded or decoded(request)
         read = self._read(request, envelope)
         if isinstance(read, CallError):
             return Outcome(error_reply(request, read))

@@ -200,8 +200,12 @@ class Scheduler:
             self._running.pop(turn, None)
         if do & _SELDOM:
             self._do_seldom(turn, do, error)
-        if do & _RELEASE:
-            self._release(turn)
+        if do & _RELEASE:  # others have their turn
+            self._turns.finish(turn)
+            if not self._is_taking:
+                self._note_idle()
+            elif not self._is_scheduled:
+                self._wake()
         if do & _LEAVE and turn.slot:
             self.mailbox.journal.leave(turn.slot)
             turn.slot = 0
@@ -251,14 +255,6 @@ class Scheduler:
             self.mailbox.complete(turn.request, None)
         if do & Do.BURY and turn.request is not None and error is not None:
             self._outcomes.abandon(turn.request, error)
-
-    def _release(self, turn: Turn) -> None:
-        """Let others have their turn."""
-        self._turns.finish(turn)
-        if not self._is_taking:
-            self._note_idle()
-        elif not self._is_scheduled:
-            self._wake()
 
     def _note_idle(self) -> None:
         if not self._turns.active and not self.deferred:

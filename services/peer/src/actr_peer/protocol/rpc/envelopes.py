@@ -235,8 +235,9 @@ def encode_request(
         LimitError: If the far side would not take it: an id, the route key, the metadata, the
             chain of calls or the trace context is over its bound.
     """
-    check_chars("request id", request_id, MAX_ID_CHARS)
-    check_chars("route key", route_key, MAX_ROUTE_CHARS)
+    if len(request_id) > MAX_ID_CHARS or len(route_key) > MAX_ROUTE_CHARS:
+        check_chars("request id", request_id, MAX_ID_CHARS)
+        check_chars("route key", route_key, MAX_ROUTE_CHARS)
     message = pb.RpcEnvelope()
     message.request_id = request_id
     message.route_key = route_key

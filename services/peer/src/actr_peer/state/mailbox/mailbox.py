@@ -33,7 +33,7 @@ from actr_peer.protocol.mailbox.requests import (
 )
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.state.mailbox.dead_letters import Letter, Letters
-from actr_peer.state.mailbox.duplicates import Done, Duplicates
+from actr_peer.state.mailbox.duplicates import Done, Duplicates, Entry
 from actr_peer.state.mailbox.intake import Intake
 from actr_peer.state.mailbox.letterbox import Letterbox
 from actr_peer.state.mailbox.store import Found, MailboxStore
@@ -41,9 +41,9 @@ from actr_peer.state.mailbox.tables import UPSERT, done_row
 from actr_peer.state.mailbox.transaction import Transaction
 from actr_peer.state.storage.database import Connect, Connection, Durability, connect, real_path
 from actr_peer.state.storage.journal import Journal, NoJournal
-from actr_peer.state.storage.operations import Finish, Insert, Operation, Task
+from actr_peer.state.storage.operations import Finish, Insert, Operation, Task, UrgentInsert
 from actr_peer.state.storage.pages import URGENT, VITAL
-from actr_peer.state.storage.state_file import StateFile, tell_each
+from actr_peer.state.storage.state_file import StateFile, Tellers, tell_each, tell_task
 from actr_peer.state.storage.witness import AfterLoss
 
 
@@ -118,6 +118,15 @@ class Mailbox:
         """The highest sequence number that somebody has heard of."""
         self._sink: Callable[[list[Request]], None] | None = None
         self._undelivered: list[Request] = []
+        self._tellers = self._make_tellers()
+
+    def _make_tellers(self) -> Tellers:
+        return {
+            Insert: self._inserted,
+            UrgentInsert: self._inserted,
+            Finish: self._duplicates.saved,
+            Task: tell_task,
+        }
 
     async def __aenter__(self) -> Self:
         self._now = asyncio.get_running_loop().time
@@ -148,9 +157,7 @@ class Mailbox:
     def attach(self, sink: Callable[[list[Request]], None]) -> None:
         """Deliver to ``sink``, in order of arrival; first what the start has recovered."""
         self._sink = sink
-        waiting, self._undelivered = self._undelivered, []
-        if waiting:
-            sink(waiting)
+        self._deliver()
 
     @property
     def depth(self) -> int:
@@ -293,38 +300,32 @@ class Mailbox:
     def _committed(self, batch: list[Operation]) -> None:
         """One batch is safe; on the loop."""
         self.counts.commits += 1
-        ready: list[Request] = []
-
-        def tell(operation: Operation) -> None:
-            if isinstance(operation, Insert):
-                self._inserted(operation, ready)
-            elif type(operation) is Finish:
-                self._duplicates.saved(operation)
-            elif isinstance(operation, Task):
-                operation.done(operation)
-
         try:
-            tell_each(batch, tell, self._committed)
+            tell_each(batch, self._tellers, self._committed)
         finally:
             if self._store.witness is not None:
                 self._store.witness.note(self._promised)
-            if ready:
-                self.deliver(ready)
+            self._deliver()  # when all have heard of theirs
 
-    def _inserted(self, operation: Insert, ready: list[Request]) -> None:
+    def _inserted(self, operation: Insert) -> None:
         request = self._intake.inserted(operation)
         if request is None:
             return
-        self._promised = max(self._promised, request.sequence)
-        if operation.owner.is_cancelled:
+        if request.sequence > self._promised:
+            self._promised = request.sequence
+        entry: Entry = operation.owner
+        if entry.is_cancelled:
             self.complete(request, None)
         else:
-            ready.append(request)
-        operation.owner.answer(STORED)
+            self._undelivered.append(request)
+        entry.answer(STORED)
 
     def deliver(self, requests: list[Request]) -> None:
         """Hand over requests that are stored, or keep them until somebody attaches."""
-        if self._sink is None:
-            self._undelivered.extend(requests)
-        else:
+        self._undelivered.extend(requests)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        if self._undelivered and self._sink is not None:
+            requests, self._undelivered = self._undelivered, []
             self._sink(requests)

@@ -22,11 +22,11 @@ from actr_peer.protocol.mailbox.outbox.owed import MAX_OPEN, MAX_WINDOW
 from actr_peer.protocol.mailbox.requests import ROW_BYTES
 from actr_peer.state.outbox.call import DurableCall, Encode, Saved
 from actr_peer.state.outbox.store import Found, OutboxStore, kept_reply, sweep
-from actr_peer.state.outbox.writes import WRITES, failure, tell, write_call, write_mark, write_reply
+from actr_peer.state.outbox.writes import WRITES, WriteCall, WriteMark, WriteReply, failure, tell
 from actr_peer.state.storage.database import Connect, Durability, connect, real_path
 from actr_peer.state.storage.operations import Operation, Task
 from actr_peer.state.storage.pages import VITAL
-from actr_peer.state.storage.state_file import StateFile, tell_each
+from actr_peer.state.storage.state_file import StateFile, Tellers, tell_each, tell_task
 from actr_peer.state.storage.witness import AfterLoss
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -92,19 +92,27 @@ class Outbox:
         )
         self._results: dict[str, asyncio.Future[bytes]] = {}
         """Replies that somebody waits for, by call key."""
-        self._doers: dict[Step, Callable[[DurableCall, Any], None]] = {
+        self.find: Callable[[str], DurableCall | None] = self._calls.find
+        """The call of this id that has no reply."""
+        self.low_water: Callable[[str], int] = self._calls.low_water
+        self._doers = self._make_doers()
+        self._tellers: Tellers = {**dict.fromkeys(WRITES, self._written), Task: tell_task}
+        self._gone = 0
+        """Rows that were needed no more, since the start: a lot of them is deleted at once."""
+
+    def _make_doers(self) -> tuple[Callable[[DurableCall, Any], None], ...]:
+        """What is done for a call, by step; the second is what was written for it, or not."""
+        doers: dict[Step, Callable[[DurableCall, Any], None]] = {
             Step.TELL: tell,
-            Step.ANSWER: lambda call, _: self._settle(call.call_key, call.reply or b""),
-            Step.FAIL: lambda call, write: self._settle(call.call_key, failure(call, write)),
-            Step.KEEP: lambda call, _: self.state_file.ride(write_reply(call)),
-            Step.LET_GO: lambda call, _: self.state_file.ride(write_mark(call)),
+            Step.ANSWER: self._answer,
+            Step.FAIL: lambda call, write: self._fail(call.call_key, failure(call, write)),
+            Step.KEEP: lambda call, _: self.state_file.ride(WriteReply(call)),
+            Step.LET_GO: lambda call, _: self.state_file.ride(WriteMark(call)),
             Step.REPEAT: lambda _, write: self.state_file.keep(write),
             Step.FREE: self._free,
             Step.DELETE: self._delete,
         }
-        """What is done for a call; the second is what was written for it, or could not be."""
-        self._gone = 0
-        """Rows that were needed no more, since the start: a lot of them is deleted at once."""
+        return tuple(doers[step] for step in Step)
 
     async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
@@ -122,15 +130,11 @@ class Outbox:
         for room in self._calls.seal():
             room.set()
         for key in list(self._results):
-            self._settle(key, ClosedError(_KEPT))
+            self._fail(key, ClosedError(_KEPT))
         try:
             await self.state_file.close()
         finally:
             self._store.close_notes()
-
-    def low_water(self, remote: str) -> int:
-        """See :meth:`Calls.low_water`."""
-        return self._calls.low_water(remote)
 
     def open_calls(self) -> list[DurableCall]:
         """Calls without a reply, in order of their numbers: a start sends them again."""
@@ -139,10 +143,6 @@ class Outbox:
     def completed(self) -> list[str]:
         """Call keys whose reply waits to be taken, oldest first."""
         return [call.call_key for call in self._calls.replied()]
-
-    def find(self, request_id: str) -> DurableCall | None:
-        """The open call of this id."""
-        return self._calls.find(request_id)
 
     async def add(
         self, call: DurableCall, encode: Encode, saved: Saved = lambda error: None
@@ -189,7 +189,7 @@ class Outbox:
         call.envelope = encode(number, self.low_water(call.remote), self.store_id)
         call.saved = saved
         self._calls.put(call, len(call.envelope) + ROW_BYTES)
-        self.state_file.write(write_call(call))
+        self.state_file.write(WriteCall(call))
 
     async def room(self, call: DurableCall) -> None:
         """Wait until there may be room for ``call``: look again.
@@ -218,6 +218,8 @@ class Outbox:
         is_taken = future is not None and not future.done() and call.call_key == request_id
         for step in self._calls.on(call, _TAKEN if is_taken else _REPLIED):
             self._doers[step](call, None)
+        if is_taken:
+            return True
         for oldest in self._calls.too_many():
             self.dropped += 1
             self.forget(oldest.call_key)
@@ -267,32 +269,30 @@ class Outbox:
         if self._gone % LOT == 0:
             self.state_file.ride(Task(sweep, self.state_file.keep_if_failed, reserve=VITAL))
 
-    def _settle(self, call_key: str, outcome: bytes | PeerError) -> None:
-        """Whoever waits for the reply gets it, or waits in vain."""
+    def _answer(self, call: DurableCall, write: object) -> None:
+        future = self._results.pop(call.call_key, None)
+        if future is not None and not future.done():
+            future.set_result(call.reply or b"")
+
+    def _fail(self, call_key: str, error: PeerError) -> None:
+        """Whoever waits for the reply waits in vain."""
         future = self._results.pop(call_key, None)
-        if future is None or future.done():
-            return
-        if isinstance(outcome, bytes):
-            future.set_result(outcome)
-        else:
-            future.set_exception(outcome)
+        if future is not None and not future.done():
+            future.set_exception(error)
             future.exception()  # retrieved: its caller may have left
 
     def _committed(self, batch: list[Operation]) -> None:
         try:
-            tell_each(batch, self._written, self._committed)
+            tell_each(batch, self._tellers, self._committed)
         finally:
             if self._store.witness is not None:
                 self._store.witness.note(self._calls.promised)
 
-    def _written(self, operation: Operation) -> None:
-        if isinstance(operation, WRITES):
-            call: DurableCall = operation.owner
-            done, failed = operation.outcomes
-            event = done if operation.error is None else failed
-            for step in self._calls.on(call, event):
-                self._doers[step](call, operation)
-            if event is _REPLY_SAVED:
-                call.reply = None
-        elif isinstance(operation, Task):
-            operation.done(operation)
+    def _written(self, operation: WriteCall | WriteReply | WriteMark) -> None:
+        call: DurableCall = operation.owner
+        done, failed = operation.outcomes
+        event = done if operation.error is None else failed
+        for step in self._calls.on(call, event):
+            self._doers[step](call, operation)
+        if event is _REPLY_SAVED:
+            call.reply = None

@@ -17,44 +17,44 @@ RETRY_AFTER = 1.0
 
 
 class WriteCall(Insert):
-    """Its row."""
+    """A new row."""
 
     __slots__ = ()
     outcomes: ClassVar = (CallEvent.STORED, CallEvent.NOT_STORED)
 
+    def __init__(self, call: DurableCall) -> None:
+        self.size = len(call.envelope) + ROW_BYTES
+        self.error = None
+        self.owner = call
+        self.row = open_row(call)
+
 
 class WriteReply(Finish):
-    """Its reply, which is kept."""
+    """Its reply, which is kept: the row gets it for its body."""
 
     __slots__ = ()
     outcomes: ClassVar = (CallEvent.REPLY_SAVED, CallEvent.REPLY_NOT_SAVED)
 
+    def __init__(self, call: DurableCall) -> None:
+        reply = call.reply or b""
+        super().__init__(call, done_row(call.number, reply), len(reply) + ROW_BYTES)
+
 
 class WriteMark(Finish):
-    """That its row is needed no more."""
+    """That its row is needed no more: it may be deleted, with others."""
 
     __slots__ = ()
     outcomes: ClassVar = (CallEvent.MARKED, CallEvent.NOT_MARKED)
 
+    def __init__(self, call: DurableCall) -> None:
+        self.size = ROW_BYTES
+        self.error = None
+        self.owner = call
+        self.row = gone_row(call.number)
+
 
 Write = WriteCall | WriteReply | WriteMark
 WRITES = (WriteCall, WriteReply, WriteMark)
-
-
-def write_call(call: DurableCall) -> WriteCall:
-    """A new row."""
-    return WriteCall(call, open_row(call), len(call.envelope) + ROW_BYTES)
-
-
-def write_reply(call: DurableCall) -> WriteReply:
-    """The row gets the reply for its body."""
-    reply = call.reply or b""
-    return WriteReply(call, done_row(call.number, reply), len(reply) + ROW_BYTES)
-
-
-def write_mark(call: DurableCall) -> WriteMark:
-    """The row may be deleted, with others."""
-    return WriteMark(call, gone_row(call.number), ROW_BYTES)
 
 
 def tell(call: DurableCall, write: Write) -> None:

@@ -8,8 +8,8 @@ a request that runs again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
 
 from actr_peer.errors import ClosedError
 from actr_peer.state.storage.database import Connection, Durability, FileLock
@@ -167,12 +167,23 @@ class StateFile(Generic[Found]):
         return await future
 
 
+Tellers = Mapping[type[Operation], Callable[[Any], object]]
+
+
+def tell_task(task: Task) -> None:
+    """Tell who handed a task in."""
+    task.done(task)
+
+
 def tell_each(
     batch: list[Operation],
-    tell: Callable[[Operation], None],
+    tellers: Tellers,
     tell_rest: Callable[[list[Operation]], None],
 ) -> None:
     """Tell of each operation of a batch that is committed, in order.
+
+    Args:
+        tellers: Who is told, for each kind that the owner of the file writes.
 
     A bug in what is told goes to the loop's handler; the others are told in another turn, by
     ``tell_rest``.
@@ -180,7 +191,7 @@ def tell_each(
     operations = iter(batch)
     try:
         for operation in operations:
-            tell(operation)
+            tellers[type(operation)](operation)
     except BaseException:
         if rest := list(operations):
             asyncio.get_running_loop().call_soon(tell_rest, rest)

@@ -21,7 +21,7 @@ from enum import Enum, IntEnum, auto
 class CallState(IntEnum):
     """Where a call stands. An ``IntEnum``, for it is hashed in C: a call takes four events."""
 
-    WAITING = auto()
+    WAITING = 0
     """Made, without a number: there may be no room for it yet."""
     STORING = auto()
     """Numbered; its row is being written."""
@@ -44,7 +44,7 @@ class CallState(IntEnum):
 class CallEvent(IntEnum):
     """What happens to a call."""
 
-    PUT = auto()
+    PUT = 0
     """There is room: it gets its number, and its row is written."""
     STORED = auto()
     NOT_STORED = auto()
@@ -65,7 +65,7 @@ class CallEvent(IntEnum):
 class Step(IntEnum):
     """What is to be done, in order."""
 
-    TELL = auto()
+    TELL = 0
     """Who put it hears whether that is on disk."""
     ANSWER = auto()
     """Whoever waits for the reply gets it."""
@@ -126,8 +126,24 @@ _PLACE_OF = {
     _S.ANSWERED: Place.REPLIED,
     _S.KEPT: Place.REPLIED,
 }
-PLACES = (Place.NOWHERE, *(_PLACE_OF.get(state, Place.NOWHERE) for state in _S))
-"""The place of each state; states count from 1."""
+PLACES = tuple(_PLACE_OF.get(state, Place.NOWHERE) for state in _S)
+"""The place of each state."""
+
+Move = tuple[CallState, Steps, Place, Place]
+"""Where an event leads, what is to be done, and the places before and after."""
+
+
+def _row(event: CallEvent) -> tuple[Move | None, ...]:
+    moves = {state: move for (state, of), move in MOVES.items() if of is event}
+    return tuple(
+        (*moves[state], PLACES[state], PLACES[moves[state][0]]) if state in moves else None
+        for state in _S
+    )
+
+
+ROWS = tuple(_row(event) for event in _E)
+"""The same as :data:`MOVES` by event and state, for whoever asks often: a dictionary of pairs
+costs four times as much. None where an event cannot happen."""
 ON_DISK = frozenset({_S.OPEN, _S.ANSWERED, _S.KEPT, _S.LEAVING, _S.GONE})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Generic, TypeVar
 
 from actr_peer.errors import BusyError, ClosedError, LocalProtocolError
-from actr_peer.protocol.mailbox.outbox.call import MOVES, PLACES, Call, CallEvent, Place, Steps
+from actr_peer.protocol.mailbox.outbox.call import PLACES, ROWS, Call, CallEvent, Place, Steps
 from actr_peer.protocol.mailbox.outbox.owed import (
     MAX_OPEN,
     MAX_OPEN_IN_ALL,
@@ -59,6 +59,8 @@ class Calls(Generic[C, Room]):
         """By call key."""
         self._unanswered: dict[str, C] = {}
         """By request id, in order of their numbers."""
+        self.find: Callable[[str], C | None] = self._unanswered.get
+        """The call of this id that has no reply."""
         self._replied: dict[int, C] = {}
         """By number, in order of their replies."""
         self._rooms: dict[str, Room] = {}
@@ -111,13 +113,10 @@ class Calls(Generic[C, Room]):
         Raises:
             LocalProtocolError: If it cannot happen now; nothing is changed.
         """
-        was = call.state
-        try:
-            call.state, steps = MOVES[was, event]
-        except KeyError:
-            text = f"{event.name} of a durable call that is {was.name}"
-            raise LocalProtocolError(text) from None
-        place, was_in = PLACES[call.state], PLACES[was]
+        move = ROWS[event][call.state]
+        if move is None:
+            raise LocalProtocolError(f"{event.name} of a durable call that is {call.state.name}")
+        call.state, steps, was_in, place = move
         if place is not was_in:
             if was_in is _UNANSWERED:
                 del self._unanswered[call.request_id]
@@ -185,10 +184,6 @@ class Calls(Generic[C, Room]):
     def named(self, call_key: str) -> C | None:
         """The call of this key."""
         return self._named.get(call_key)
-
-    def find(self, request_id: str) -> C | None:
-        """The call of this id that has no reply."""
-        return self._unanswered.get(request_id)
 
     def unanswered(self) -> Collection[C]:
         """Calls without a reply, in order of their numbers."""
