@@ -150,8 +150,8 @@ class Scheduler:
 
     def _deliver(self, requests: list[Request]) -> None:
         for request in requests:
-            is_signal = request.payload_type is _SIGNAL
-            turn = Turn(self, request, None, self._key_of(request), is_signal)
+            key, is_signal = self._key_of(request), request.payload_type is _SIGNAL
+            turn = Turn(self, request, None, key, is_signal)
             self._requests[request.sequence] = turn
             self._turns.add(turn)
         self._wake()
@@ -161,8 +161,7 @@ class Scheduler:
 
         Its bound is the submitter's: what may be open inside the process.
         """
-        is_signal = job.payload_type is _SIGNAL
-        turn = Turn(self, None, job, job.key, is_signal)
+        turn = Turn(self, None, job, job.key, job.payload_type is _SIGNAL)
         self._turns.add(turn)
         self._wake()
         return turn
@@ -228,9 +227,9 @@ class Scheduler:
     def _do_rare(self, turn: Turn, do: int) -> None:
         if do & Do.BEGIN:
             self._begin(turn)
+            self.mailbox.journal.settle()
         if do & Do.REMOVE:
             self._turns.remove(turn)
-            self._wake()
         if do & Do.RELENT:
             self._turns.relent(turn)
         if do & (Do.REST | Do.INSIST):
@@ -239,10 +238,10 @@ class Scheduler:
             turn.rest(self._rested)
         if do & Do.INSIST:
             self._turns.insist(turn)
-            self._wake()
         if do & Do.QUEUE:
             turn.stopped = None
             self._turns.add(turn)
+        if do & (Do.REMOVE | Do.INSIST | Do.QUEUE):
             self._wake()
 
     def _do_last(self, turn: Turn, do: int, error: BaseException | None) -> None:
@@ -272,28 +271,32 @@ class Scheduler:
         self._is_scheduled = False
         take, time = self._turns.take, self.loop.time
         until = time() + TURN_SECONDS
-        for _ in range(MAX_STARTS):
-            if not self._is_taking or (turn := take()) is None:
-                return
-            move = on.START[turn.state]
-            assert move is not None
-            turn.state, _ = move
-            self._begin(turn)  # all that this row says; each call less shows
-            if time() > until:
-                break
+        try:
+            for _ in range(MAX_STARTS):
+                if not self._is_taking or (turn := take()) is None:
+                    return
+                move = on.START[turn.state]
+                assert move is not None
+                turn.state, _ = move
+                self._begin(turn)  # all that this row says; each call less shows
+                if time() > until:
+                    break
+        finally:
+            self.mailbox.journal.settle()
         self._wake()
 
     def _begin(self, turn: Turn) -> None:
-        """Step the handler; it ends here, or goes on in a task."""
-        request = turn.request
+        """Step the handler; it ends here, or goes on in a task. Settle the run journal after it."""
+        request, journal = turn.request, self.mailbox.journal
         turn.stand_in = StandIn(self)
         try:
             if request is not None:
                 self._running[turn] = request.request_id
-                turn.slot = self.mailbox.journal.enter(request.sequence)
+                turn.slot = journal.enter(request.sequence)
                 coro: Coroutine[Any, Any, Any] = self._run(request, turn)
             else:
                 assert turn.job is not None
+                journal.settle()  # what a job does is not the last request's doing
                 self._running[turn] = turn.job.request_id
                 coro = turn.job.run()
             context = copy_context()
@@ -302,6 +305,7 @@ class Scheduler:
             except BaseException as exc:  # noqa: BLE001 - the boundary
                 result = self._outcomes.of_failure(turn, exc)
             if type(result) is not Suspended:
+                journal.lingers = True  # no handler runs from here to the next one's start
                 self._finish(turn, result)
                 return
             # The owner's task is the handler's own: cancelling one cancels the other.
@@ -314,6 +318,8 @@ class Scheduler:
             self._move(turn, on.WAIT)
         except Exception as exc:  # noqa: BLE001 - the boundary of one turn
             self._contain(turn, exc)
+        finally:
+            journal.lingers = False
 
     async def _finish_later(
         self, turn: Turn, coro: Coroutine[Any, Any, Any], suspended: Suspended

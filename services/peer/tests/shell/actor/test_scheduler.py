@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from actr_peer.protocol.mailbox.turn import State
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
 from actr_peer.state.mailbox.mailbox import Mailbox
 from actr_peer.state.mailbox.transaction import ConflictError
-from actr_peer.state.storage.journal import NoJournal
+from actr_peer.state.storage.journal import NoJournal, RunJournal
 from actr_peer.tasks import Tasks
 from peer_kit.state.requests import ROOM, Actor, put, request, settled
 
@@ -506,6 +507,43 @@ async def test_jobs_take_their_turn_among_requests_and_are_not_kept(mailbox: Mai
         gates.open("a", "b")
         await actor.reply_to("b")
     assert order == ["a", "job", "job", "b"]
+
+
+async def test_while_something_runs_nobody_is_blamed_who_has_ended(
+    mailbox: Mailbox, tmp_path: Path
+) -> None:
+    mailbox.journal = journal = RunJournal(str(tmp_path / "run"))
+    defers = Defers()
+    seen: list[set[int]] = []
+
+    async def handle(item: Request, turn: Turn) -> bytes | Deferred | Outcome:
+        seen.append(set(journal.interrupted()))
+        if item.request_id == "put off":
+            return await defers.handle(item, turn)
+        if item.request_id == "gives it":
+            defers.deferred["put off"].finish(Outcome(b"later"))
+            seen.append(set(journal.interrupted()))
+            actor.scheduler.submit(Job(job))  # begins in the turn in which this ends
+        if item.request_id == "fails once" and not item.failures:
+            return Outcome(failed=True, max_failures=2)
+        return b"ok"
+
+    async def job() -> None:
+        seen.append(set(journal.interrupted()))
+
+    actor = Actor(mailbox, handle)
+    async with actor.scheduler:
+        names = ("first", "second", "put off", "gives it")
+        for name in names:
+            put(mailbox, request(name))
+        await actor.reply_to("gives it")
+        await actor.until(lambda: len(seen) == 6)
+        assert seen == [{1}, {2}, {3}, {3, 4}, {4}, set()]
+        for name in ("alone", "fails once"):
+            put(mailbox, request(name))
+            await actor.reply_to(name)
+            assert journal.interrupted() == {}
+    journal.close()
 
 
 async def test_a_job_that_fails_is_logged_and_the_actor_lives_on(

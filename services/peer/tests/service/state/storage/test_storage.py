@@ -94,6 +94,25 @@ def test_the_journal_has_room_for_all_that_may_run(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_the_next_request_writes_over_the_word_of_the_last_that_lingers(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    journal = open_journal(path)
+    first, second = journal.enter(7), journal.enter(8)
+    journal.lingers = True
+    journal.leave(second)
+    assert read_running(str(path)) == {7, 8}
+    assert journal.enter(9) == second
+    assert read_running(str(path)) == {7, 9}
+    journal.settle()
+    assert read_running(str(path)) == {7, 9}, "what has been written over is nobody's to settle"
+    journal.leave(second)
+    journal.leave(first)
+    assert read_running(str(path)) == {7}, "one word at most lingers"
+    journal.settle()
+    assert read_running(str(path)) == frozenset()
+    journal.close()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
