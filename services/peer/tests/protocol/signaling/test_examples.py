@@ -6,7 +6,7 @@ import re
 
 from actr import signaling_pb2 as pb
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling import requests
 from actr_peer.protocol.signaling.presence import Load, Registration
 from actr_peer.protocol.signaling.session import (
     Answered,
@@ -32,13 +32,13 @@ def test_the_session_on_the_page_is_the_client_s() -> None:
     session = ClientSession(registration, b"0123456789abcdef")
     asks = iter(
         [
-            messages.Subscribe("acme:b"),
-            messages.Relay(BOB, NegotiateMessage("c1", 1, Offer("v=0"))),
-            messages.Discover(service="demo.Chat"),
-            messages.Relay(BOB, NegotiateMessage("c1", 1, Bye(""))),
-            messages.Unsubscribe("acme:b"),
-            messages.Heartbeat(Load(0, 0.0)),
-            messages.Unregister(),
+            requests.Subscribe("acme:b"),
+            requests.Relay(BOB, NegotiateMessage("c1", 1, Offer("v=0"))),
+            requests.Discover(service="demo.Chat"),
+            requests.Relay(BOB, NegotiateMessage("c1", 1, Bye(""))),
+            requests.Unsubscribe("acme:b"),
+            requests.Heartbeat(Load(0, 0.0)),
+            requests.Unregister(),
         ]
     )
     due: list[bytes] = []

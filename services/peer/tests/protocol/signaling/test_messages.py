@@ -16,8 +16,6 @@ from actr_peer.protocol.signaling.presence import (
     Presence,
     PresenceEvent,
     Reason,
-    Registration,
-    Visibility,
 )
 from actr_peer.protocol.webrtc.messages import pack_negotiate, unpack_negotiate
 from actr_peer.protocol.webrtc.negotiation import (
@@ -54,47 +52,6 @@ def test_a_negotiation_step_comes_back_as_it_was(message: NegotiateMessage) -> N
 def test_a_step_without_a_body_is_a_violation() -> None:
     with pytest.raises(RemoteProtocolError):
         unpack_negotiate(pb.Negotiate(connection_id="x"))
-
-
-REGISTRATION = Registration(
-    id=ALICE,
-    incarnation=2**64 - 1,
-    ws_address="ws://10.0.0.1:9100/v1/wire",
-    services=(("demo.Chat", "ab12"),),
-    metadata={"colour": "blue"},
-    visibility=Visibility.HIDDEN,
-    allowed_realms=("guests",),
-)
-REQUESTS: list[tuple[messages.Request, str]] = [
-    (messages.Authenticate(ALICE, b"mac"), "authenticate"),
-    (messages.Register(REGISTRATION), "register"),
-    (messages.Heartbeat(Load(2**40, 0.5)), "heartbeat"),
-    (messages.Subscribe(""), "subscribe"),
-    (messages.Unsubscribe(""), "unsubscribe"),
-    (messages.Discover(service="demo.Chat", limit=3), "discover"),
-    (messages.Relay(BOB, NegotiateMessage("c", 1, Bye("enough"))), "relay"),
-    (messages.Unregister(), "unregister"),
-]
-
-
-@pytest.mark.parametrize(("request_", "body"), REQUESTS, ids=[body for _, body in REQUESTS])
-def test_a_request_has_its_number_and_its_body(request_: messages.Request, body: str) -> None:
-    message = pb.ClientMessage.FromString(messages.encode(7, request_))
-    assert message.id == 7
-    assert message.WhichOneof("body") == body
-
-
-def test_a_registration_says_all_of_itself() -> None:
-    data = messages.encode(1, messages.Register(REGISTRATION))
-    register = pb.ClientMessage.FromString(data).register
-    assert register.ws_address == REGISTRATION.ws_address
-    assert register.incarnation == REGISTRATION.incarnation
-    assert [(item.service, item.fingerprint) for item in register.services] == [
-        ("demo.Chat", "ab12")
-    ]
-    assert dict(register.metadata) == {"colour": "blue"}
-    assert register.visibility == pb.HIDDEN
-    assert list(register.allowed_realms) == ["guests"]
 
 
 PRESENCE = pb.Presence(

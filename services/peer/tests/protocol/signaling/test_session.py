@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actr import signaling_pb2 as pb
 from actr_peer.errors import BusyError, ConfigError, LimitError, RemoteProtocolError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling import messages, requests
 from actr_peer.protocol.signaling.presence import Load, PresenceEvent, Registration
 from actr_peer.protocol.signaling.session import (
     MAX_OPEN,
@@ -110,19 +110,19 @@ def test_a_proof_that_is_required_and_cannot_be_given_is_final() -> None:
 @pytest.mark.parametrize(
     ("request_", "reply"),
     [
-        (messages.Relay(BOB, NegotiateMessage("c", 1, Bye("x"))), {"receipt": pb.Receipt()}),
+        (requests.Relay(BOB, NegotiateMessage("c", 1, Bye("x"))), {"receipt": pb.Receipt()}),
         (
-            messages.Relay(BOB, NegotiateMessage("c", 1, Bye("x"))),
+            requests.Relay(BOB, NegotiateMessage("c", 1, Bye("x"))),
             {"undelivered": pb.Undelivered()},
         ),
-        (messages.Discover(service="a.B"), {"discovered": pb.Discovered()}),
-        (messages.Unsubscribe(""), {"done": pb.Done()}),
-        (messages.Unregister(), {"receipt": pb.Receipt()}),
-        (messages.Subscribe(""), {"error": pb.SignalingError(code=4429)}),
+        (requests.Discover(service="a.B"), {"discovered": pb.Discovered()}),
+        (requests.Unsubscribe(""), {"done": pb.Done()}),
+        (requests.Unregister(), {"receipt": pb.Receipt()}),
+        (requests.Subscribe(""), {"error": pb.SignalingError(code=4429)}),
     ],
 )
 def test_an_answer_comes_with_the_number_of_its_request(
-    request_: messages.Request, reply: dict[str, object]
+    request_: requests.Request, reply: dict[str, object]
 ) -> None:
     session = registered()
     number, _ = session.ask(request_)
@@ -135,7 +135,7 @@ def test_an_answer_comes_with_the_number_of_its_request(
 
 def test_a_snapshot_is_told_before_it_is_answered() -> None:
     session = registered()
-    number, _ = session.ask(messages.Subscribe("a:b"))
+    number, _ = session.ask(requests.Subscribe("a:b"))
     snapshot = pb.PresenceSnapshot(actr_type="a:b", version=3)
     told, answered = say(session, pb.ServerMessage(reply_to=number, snapshot=snapshot))
     assert told == Told(messages.Snapshot("a:b", 3, ()))
@@ -144,14 +144,14 @@ def test_a_snapshot_is_told_before_it_is_answered() -> None:
 
 def test_an_answer_that_nobody_waits_for_is_dropped() -> None:
     session = registered()
-    number, _ = session.ask(messages.Discover(service="a.B"))
+    number, _ = session.ask(requests.Discover(service="a.B"))
     session.forget(number)
     assert say(session, pb.ServerMessage(reply_to=number, discovered=pb.Discovered())) == ()
 
 
 def test_an_answer_of_the_wrong_kind_is_a_violation() -> None:
     session = registered()
-    number, _ = session.ask(messages.Discover(service="a.B"))
+    number, _ = session.ask(requests.Discover(service="a.B"))
     with pytest.raises(RemoteProtocolError, match="Receipt in answer to Discover"):
         say(session, pb.ServerMessage(reply_to=number, receipt=pb.Receipt()))
 
@@ -171,11 +171,11 @@ def test_requests_are_bounded_in_bytes_and_number() -> None:
     say(session, AUTHENTICATED)
     say(session, REGISTERED)
     with pytest.raises(LimitError):
-        session.ask(messages.Relay(BOB, NegotiateMessage("c", 1, Offer("x" * 1000))))
+        session.ask(requests.Relay(BOB, NegotiateMessage("c", 1, Offer("x" * 1000))))
     for _ in range(MAX_OPEN):
-        session.ask(messages.Unregister())
+        session.ask(requests.Unregister())
     with pytest.raises(LimitError):
-        session.ask(messages.Unregister())
+        session.ask(requests.Unregister())
     assert pb.ClientMessage.FromString(session.beat(Load())).WhichOneof("body") == "heartbeat"
 
 
@@ -294,7 +294,7 @@ def test_any_service_at_all_leaves_a_known_state_and_bounded_requests(
     answered: list[int] = []
     for item in script:
         if isinstance(item, str):
-            asked.add(session.ask(messages.Discover(service="a.B"))[0])
+            asked.add(session.ask(requests.Discover(service="a.B"))[0])
             continue
         try:
             effects = say(session, item)

@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from actr import signaling_pb2 as pb
 from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling import messages, requests
 from actr_peer.protocol.signaling.presence import (
     Change,
     Load,
@@ -25,16 +25,16 @@ from actr_peer.protocol.webrtc.negotiation import IceServer
 from peer_kit.vectors import Vector, each
 
 
-def request_of(wire: pb.ClientMessage) -> messages.Request:
+def request_of(wire: pb.ClientMessage) -> requests.Request:
     """The client's own value for what a vector says."""
     match wire.WhichOneof("body"):
         case "authenticate":
-            return messages.Authenticate(
+            return requests.Authenticate(
                 ActrId.from_message(wire.authenticate.id), wire.authenticate.mac
             )
         case "register":
             said = wire.register
-            return messages.Register(
+            return requests.Register(
                 Registration(
                     id=ActrId.from_message(said.id),
                     incarnation=said.incarnation,
@@ -46,14 +46,14 @@ def request_of(wire: pb.ClientMessage) -> messages.Request:
                 )
             )
         case "heartbeat":
-            return messages.Heartbeat(load_of(wire.heartbeat.load))
+            return requests.Heartbeat(load_of(wire.heartbeat.load))
         case "subscribe":
-            return messages.Subscribe(wire.subscribe.actr_type)
+            return requests.Subscribe(wire.subscribe.actr_type)
         case "unsubscribe":
-            return messages.Unsubscribe(wire.unsubscribe.actr_type)
+            return requests.Unsubscribe(wire.unsubscribe.actr_type)
         case "discover":
             asked = wire.discover
-            return messages.Discover(
+            return requests.Discover(
                 actr_type=asked.actr_type,
                 service=asked.service,
                 fingerprint=asked.fingerprint,
@@ -63,9 +63,9 @@ def request_of(wire: pb.ClientMessage) -> messages.Request:
             )
         case "relay":
             to = ActrId.from_message(wire.relay.to)
-            return messages.Relay(to, unpack_negotiate(wire.relay.negotiate))
+            return requests.Relay(to, unpack_negotiate(wire.relay.negotiate))
         case _:
-            return messages.Unregister()
+            return requests.Unregister()
 
 
 def load_of(wire: pb.Load) -> Load:
@@ -154,7 +154,7 @@ def body_of(wire: pb.ServerMessage) -> messages.Body:
 def test_what_a_client_says_is_these_bytes(vector: Vector) -> None:
     wire = json_format.Parse(json.dumps(vector["json"]), pb.ClientMessage())
     expected = bytes.fromhex(vector["hex"])
-    said = pb.ClientMessage.FromString(messages.encode(wire.id, request_of(wire)))
+    said = pb.ClientMessage.FromString(requests.encode(wire.id, request_of(wire)))
     if wire.WhichOneof("body") == "heartbeat" and not wire.heartbeat.HasField("load"):
         said.heartbeat.ClearField("load")  # a client always says it
     assert said == wire

@@ -1,4 +1,4 @@
-"""Sans-I/O: ``actr/signaling.proto`` to dataclasses and back, on the client's side.
+"""Sans-I/O: what the service says, from bytes to dataclasses.
 
 What the service sends is bounded by the socket and checked here: a message that cannot be used
 is a :class:`RemoteProtocolError`, not a crash. Bodies of a later version are unknown, not wrong.
@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import assert_never
 
 from google.protobuf.message import DecodeError
 
@@ -20,12 +19,9 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling.listing import LONG_BYTES, exhaust, read_listing
 from actr_peer.protocol.signaling.presence import (
     Change,
-    Load,
     Presence,
     PresenceEvent,
     Reason,
-    Registration,
-    Visibility,
 )
 from actr_peer.protocol.signaling.reading import (
     MAX_TEXT,
@@ -33,7 +29,7 @@ from actr_peer.protocol.signaling.reading import (
     read_presence,
     read_present,
 )
-from actr_peer.protocol.webrtc.messages import pack_negotiate, unpack_negotiate
+from actr_peer.protocol.webrtc.messages import unpack_negotiate
 from actr_peer.protocol.webrtc.negotiation import IceServer, NegotiateMessage
 
 MAX_RELAYED_BYTES = 64 * 1024
@@ -41,63 +37,6 @@ MAX_RELAYED_BYTES = 64 * 1024
 
 NONCE_BYTES = 32
 """Of the greeting. No other length: the proof has no mark where the nonce begins and ends."""
-
-# What the client says
-
-
-@dataclass(frozen=True, slots=True)
-class Authenticate:
-    id: ActrId
-    mac: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Register:
-    registration: Registration
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    load: Load
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribe:
-    actr_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unsubscribe:
-    actr_type: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Discover:
-    actr_type: str = ""
-    service: str = ""
-    fingerprint: str = ""
-    stickiness: str = ""
-    limit: int = 0
-    id: ActrId | None = None
-    """Only this actor, where the service knows the question."""
-
-
-@dataclass(frozen=True, slots=True)
-class Relay:
-    to: ActrId
-    negotiate: NegotiateMessage
-
-
-@dataclass(frozen=True, slots=True)
-class Unregister:
-    pass
-
-
-Request = (
-    Authenticate | Register | Heartbeat | Subscribe | Unsubscribe | Discover | Relay | Unregister
-)
-
-# What the service says
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,47 +150,6 @@ Body = (
 )
 
 
-def encode(number: int, request: Request) -> bytes:
-    """Return the binary frame of one client message.
-
-    Args:
-        number: From 1, rising; the reply carries it.
-    """
-    message = pb.ClientMessage(id=number)
-    match request:
-        case Authenticate(actr_id, mac):
-            message.authenticate.CopyFrom(pb.Authenticate(id=actr_id.to_message(), mac=mac))
-        case Register(registration):
-            message.register.CopyFrom(_pack_registration(registration))
-        case Heartbeat(load):
-            message.heartbeat.load.CopyFrom(_pack_load(load))
-        case Subscribe(actr_type):
-            message.subscribe.actr_type = actr_type
-            message.subscribe.SetInParent()
-        case Unsubscribe(actr_type):
-            message.unsubscribe.actr_type = actr_type
-            message.unsubscribe.SetInParent()
-        case Discover():
-            message.discover.CopyFrom(
-                pb.Discover(
-                    actr_type=request.actr_type,
-                    service=request.service,
-                    fingerprint=request.fingerprint,
-                    stickiness=request.stickiness,
-                    limit=request.limit,
-                    id=None if request.id is None else request.id.to_message(),
-                )
-            )
-        case Relay(to, negotiate):
-            relay = pb.Relay(to=to.to_message(), negotiate=pack_negotiate(negotiate))
-            message.relay.CopyFrom(relay)
-        case Unregister():
-            message.unregister.SetInParent()
-        case _:
-            assert_never(request)
-    return message.SerializeToString()
-
-
 def decode(data: bytes) -> tuple[int, Body | None]:
     """Read one server message: the number it answers (0: none), and its body.
 
@@ -357,24 +255,3 @@ _READERS: Mapping[str, Callable[[pb.ServerMessage], Body | None]] = MappingProxy
         "done": lambda message: Done(),
     }
 )
-
-
-def _pack_load(load: Load) -> pb.Load:
-    backlog = min(load.mailbox_backlog, 0xFFFF_FFFF)
-    return pb.Load(mailbox_backlog=backlog, power_reserve=load.power_reserve)
-
-
-def _pack_registration(registration: Registration) -> pb.Register:
-    hidden = registration.visibility is Visibility.HIDDEN
-    return pb.Register(
-        id=registration.id.to_message(),
-        ws_address=registration.ws_address,
-        services=[
-            pb.ServiceFingerprint(service=service, fingerprint=fingerprint)
-            for service, fingerprint in registration.services
-        ],
-        incarnation=registration.incarnation,
-        metadata=registration.metadata,
-        visibility=pb.HIDDEN if hidden else pb.REALM,
-        allowed_realms=registration.allowed_realms,
-    )

@@ -29,7 +29,7 @@ from actr_peer.errors import (
     RemoteProtocolError,
     UnreachableError,
 )
-from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling import messages, requests
 from actr_peer.protocol.signaling.presence import Load, PresenceEvent, Registration
 from actr_peer.protocol.webrtc.negotiation import IceServer
 from actr_peer.protocol.wire.close_codes import CloseCode
@@ -120,12 +120,12 @@ Ending = Lost | Final
 
 _ANSWERS: Mapping[type, tuple[type, ...]] = MappingProxyType(
     {
-        messages.Heartbeat: (messages.HeartbeatAck,),
-        messages.Subscribe: (messages.Snapshot,),
-        messages.Unsubscribe: (messages.Done,),
-        messages.Discover: (messages.Discovered,),
-        messages.Relay: (messages.Receipt, messages.Undelivered),
-        messages.Unregister: (messages.Receipt, messages.Done),
+        requests.Heartbeat: (messages.HeartbeatAck,),
+        requests.Subscribe: (messages.Snapshot,),
+        requests.Unsubscribe: (messages.Done,),
+        requests.Discover: (messages.Discovered,),
+        requests.Relay: (messages.Receipt, messages.Undelivered),
+        requests.Unregister: (messages.Receipt, messages.Done),
     }
 )
 _ANY_ANSWER = tuple({kind for kinds in _ANSWERS.values() for kind in kinds})
@@ -158,7 +158,7 @@ class ClientSession:
         self._final: PeerError | None = None
         self._was_moved = False
 
-    def ask(self, request: messages.Request) -> tuple[int, bytes]:
+    def ask(self, request: requests.Request) -> tuple[int, bytes]:
         """Return the number of a new request and what to send for it.
 
         Raises:
@@ -177,10 +177,10 @@ class ClientSession:
         Raises:
             LimitError: If the service takes no message as long as this.
         """
-        return self._encode(messages.Heartbeat(load))
+        return self._encode(requests.Heartbeat(load))
 
-    def _encode(self, request: messages.Request) -> bytes:
-        data = messages.encode(self._last + 1, request)
+    def _encode(self, request: requests.Request) -> bytes:
+        data = requests.encode(self._last + 1, request)
         if 0 < self._max_bytes < len(data):
             raise LimitError("bytes of a signaling message", limit=self._max_bytes, asked=len(data))
         self._last += 1
@@ -247,18 +247,18 @@ class ClientSession:
         self._max_bytes = body.max_message_bytes
         who = self._registration.id
         mac = make_mac(self._secret, body.server_id, body.nonce, str(who))
-        return (Send(self.ask(messages.Authenticate(who, mac))[1]),)
+        return (Send(self.ask(requests.Authenticate(who, mac))[1]),)
 
     def _proven(self, number: int, body: messages.Authenticated) -> Effects:
         self.forget(number)
         self.state = State.REGISTERING
-        return (Send(self.ask(messages.Register(self._registration))[1]),)
+        return (Send(self.ask(requests.Register(self._registration))[1]),)
 
     def _enrolled(self, number: int, body: messages.Registered) -> Effects:
         self.forget(number)
         self.state = State.REGISTERED
         self._epoch = body.epoch
-        asks = (self.ask(messages.Subscribe(actr_type)) for actr_type in self._subscriptions)
+        asks = (self.ask(requests.Subscribe(actr_type)) for actr_type in self._subscriptions)
         heartbeat = min(max(body.heartbeat, MIN_HEARTBEAT), MAX_HEARTBEAT)
         enrolled = Enrolled(body.epoch, heartbeat, body.ice_servers)
         return (enrolled, *(Send(data) for _, data in asks))

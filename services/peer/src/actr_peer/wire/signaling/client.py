@@ -17,7 +17,7 @@ from typing import Protocol, Self
 
 from actr_peer.errors import ConfigError, LocalProtocolError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling import messages, requests
 from actr_peer.protocol.signaling.presence import (
     Load,
     Presence,
@@ -146,7 +146,7 @@ class SignalingClient:
             UnreachableError: If it is not delivered within ``timeout`` seconds; the text says why.
             LimitError: If it is longer than the service takes.
         """
-        answer = await self._upkeep.ask(messages.Relay(to, negotiate), timeout, str(to))
+        answer = await self._upkeep.ask(requests.Relay(to, negotiate), timeout, str(to))
         if isinstance(answer, messages.Undelivered):
             raise undelivered(to, answer.reason)
 
@@ -164,7 +164,7 @@ class SignalingClient:
             self._subscriptions[actr_type] = None
             self._subscribing[actr_type] += 1
             try:
-                await self._upkeep.ask(messages.Subscribe(actr_type), timeout)
+                await self._upkeep.ask(requests.Subscribe(actr_type), timeout)
             finally:
                 self._subscribing[actr_type] -= 1
                 if not self._subscribing[actr_type]:
@@ -179,7 +179,7 @@ class SignalingClient:
             del self._subscriptions[actr_type]
             self._filled.discard(actr_type)
             self._view.forget(actr_type, self._subscriptions)
-            await self._upkeep.ask(messages.Unsubscribe(actr_type), timeout)
+            await self._upkeep.ask(requests.Unsubscribe(actr_type), timeout)
 
     async def discover(
         self,
@@ -204,7 +204,7 @@ class SignalingClient:
         """
         if not actr_type and not service:
             raise LocalProtocolError("discover needs an actor type or a service")
-        query = messages.Discover(
+        query = requests.Discover(
             actr_type=actr_type,
             service=service,
             fingerprint=fingerprint,
@@ -234,7 +234,7 @@ class SignalingClient:
         if found is None:
             self._recent.pop(actr_id, None)  # it may have left
             # A service that does not know the id in the question answers with the best of the type.
-            query = messages.Discover(actr_type=actr_id.actr_type, id=actr_id, limit=MAX_FOUND)
+            query = requests.Discover(actr_type=actr_id.actr_type, id=actr_id, limit=MAX_FOUND)
             answer = await self._upkeep.ask(query, timeout)
             assert isinstance(answer, messages.Discovered)
             self._remember(answer.found)

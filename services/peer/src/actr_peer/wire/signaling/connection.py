@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from actr_peer.errors import BrokenError, RemoteProtocolError
-from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling import messages, requests
 from actr_peer.protocol.signaling.listing import LONG_BYTES
 from actr_peer.protocol.signaling.presence import Load, PresenceEvent
 from actr_peer.protocol.signaling.session import (
@@ -160,7 +160,7 @@ class Connection:
             # Also when cancelled: nothing is left to wait for.
             self._socket.transport.abort()
 
-    async def ask(self, request: messages.Request) -> messages.Body:
+    async def ask(self, request: requests.Request) -> messages.Body:
         """Send a request and wait for its answer; cancelling forgets it.
 
         Raises:

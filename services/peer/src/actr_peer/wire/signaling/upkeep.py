@@ -28,7 +28,7 @@ from actr_peer.errors import (
     PeerError,
     UnreachableError,
 )
-from actr_peer.protocol.signaling import messages
+from actr_peer.protocol.signaling import messages, requests
 from actr_peer.protocol.signaling.presence import SignalingState
 from actr_peer.protocol.signaling.session import ClientSession, Ending, Final, Lost
 from actr_peer.protocol.wire.backoff import Backoff
@@ -116,7 +116,7 @@ class Upkeep:
         if connection is not None:
             with suppress(TimeoutError, PeerError):
                 async with timeout(LEAVE_SECONDS):
-                    await connection.ask(messages.Unregister())
+                    await connection.ask(requests.Unregister())
                     await connection.close()
 
     async def stop(self) -> None:
@@ -124,7 +124,7 @@ class Upkeep:
         await self._tasks.__aexit__(None, None, None)
 
     async def ask(
-        self, request: messages.Request, seconds: float, what: str = "signaling"
+        self, request: requests.Request, seconds: float, what: str = "signaling"
     ) -> messages.Body:
         """Ask on the live connection, or on the next one, until the answer or the deadline.
 
