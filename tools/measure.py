@@ -18,7 +18,7 @@ GENERATED = ("_pb2.py", "_actr.py")
 
 MODULE_LINES_SOFT = 300
 MODULE_LINES_HARD = 400
-LONG_MODULES = 28
+LONG_MODULES = 27
 """How many may be between the two: who shortens one makes this less, and nobody makes it more."""
 FUNCTION_LINES = 50
 POSITIONAL_PARAMETERS = 5
