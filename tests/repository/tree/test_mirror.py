@@ -55,7 +55,6 @@ ELSEWHERE = {
         cli/demo/file.py                        protocol/cli/demo/test_report.py
         protocol/signaling/reading.py           protocol/signaling/test_messages.py
         rpc/opened.py                           service/node/test_streams.py
-        rpc/remote.py                           service/node/test_node.py
         rpc/replies.py                          service/node/test_streams.py
         rpc/requests.py                         service/node/test_boundaries.py
         rpc/stalled.py                          shell/rpc/test_dispatch.py

@@ -176,8 +176,11 @@ class Handlers:
         method, handler = self._table[call.method.route_key]
         context = Context(actor, actor.id, call, deadline=call.deadline)
         try:
-            async with timeout(method.handler_timeout):
+            if method.handler_timeout is None:  # nearly always
                 call.succeed(checked(method, await handler(call.request, context)))
+            else:
+                async with timeout(method.handler_timeout):
+                    call.succeed(checked(method, await handler(call.request, context)))
         except CancelledError as exc:
             if call.future.done() or is_asked():
                 raise

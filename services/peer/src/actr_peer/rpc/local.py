@@ -81,13 +81,7 @@ class LocalGate:
             return
         call = self._make(method, request, options, None, is_tell=True)
         call.future.add_done_callback(_retrieve)
-        try:
-            async with asyncio.timeout(
-                self._scope.within(options.timeout, self._out.default_timeout)
-            ):
-                await self._end.lane(method.payload_type).send(call)
-        except TimeoutError as exc:
-            raise DeadlineError(f"{method.route_key}: no more tells are taken for now") from exc
+        await self._open(call, self._scope.within(options.timeout, self._out.default_timeout))
 
     def server_stream(
         self, method: Method[Req, Res], request: Req, options: CallOptions
@@ -149,27 +143,32 @@ class LocalGate:
             call.future.cancel()
 
     async def _open(self, call: LocalCall, timeout: float | None) -> None:
+        lane = self._end.lane(call.method.payload_type)
+        if not lane.is_full:  # nearly always
+            await lane.send(call)
+            return
         try:
             async with asyncio.timeout(timeout):
-                await self._end.lane(call.method.payload_type).send(call)
+                await lane.send(call)
         except TimeoutError as exc:
             raise DeadlineError(
-                f"{call.method.route_key} was not opened in {timeout:g} s: too many calls wait here"
+                f"{call.method.route_key} found no place in {timeout:g} s: too many calls wait here"
             ) from exc
 
     async def _answered(
         self, call: LocalCall, method: Method[Any, Res], timeout: float | None
     ) -> Res:
+        await self._open(call, timeout)
+        timer: asyncio.TimerHandle | None = None
+        if timeout is not None:
+            # One timer on the call: asyncio.timeout costs a tenth of all of it.
+            assert call.deadline is not None
+            timer = call.future.get_loop().call_at(call.deadline, call.expire, timeout)
         try:
-            async with asyncio.timeout(timeout) as limit:
-                await self._end.lane(method.payload_type).send(call)
-                return _checked(method, await call.future)
-        except TimeoutError as exc:
-            if not limit.expired():
-                raise  # the request stream's own
-            raise DeadlineError(f"no reply to {method.route_key} in {timeout:g} s") from exc
+            return _checked(method, await call.future)
         finally:
-            call.future.cancel()
+            if timer is not None:
+                timer.cancel()
 
     def _feed(
         self,

@@ -456,6 +456,17 @@ async def test_a_method_that_nobody_has_is_unimplemented(met: Met) -> None:
     assert caught.value.code is Code.UNIMPLEMENTED
 
 
+async def test_a_slow_caller_loses_the_oldest_of_a_latency_first_stream(met: Met) -> None:
+    numbers: list[int] = []
+    async for line in met.client.messages(pb.MessagesRequest(test_lines=500)):
+        numbers.append(line.number)
+        if len(numbers) == 1:
+            await asyncio.sleep(SHORT)
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) < 500
+    assert numbers[-1] == 499
+
+
 async def test_a_stream_does_not_hold_up_the_actor(met: Met) -> None:
     upload = asyncio.ensure_future(met.client.upload(never()))
     async with asyncio.timeout(PATIENCE):

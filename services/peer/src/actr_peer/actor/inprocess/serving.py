@@ -110,7 +110,7 @@ class Half:
         is_waited_for = True
 
         def stop(future: asyncio.Future[object]) -> None:
-            if future.cancelled() and is_waited_for:
+            if is_waited_for and call.is_given_up:
                 task.cancel()
 
         try:
@@ -122,7 +122,7 @@ class Half:
                 call.future.add_done_callback(stop)
                 await self._handlers.run_local(self._actor, call)
         except asyncio.CancelledError:
-            if not call.future.cancelled() or task.uncancel() > 0:
+            if not call.is_given_up or task.uncancel() > 0:
                 raise
             # The caller gave up, not the owner of this task.
         finally:

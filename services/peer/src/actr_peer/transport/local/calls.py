@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from actr_peer.errors import ClosedError
+from actr_peer.errors import ClosedError, DeadlineError
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.envelopes import EMPTY
 from actr_peer.service import Method
@@ -53,6 +53,20 @@ class LocalCall:
         if not self.future.done():
             self.future.set_result(reply)
 
+    def expire(self, timeout: float) -> None:
+        """Its caller has waited ``timeout`` seconds; harmless when nobody waits."""
+        text = f"no reply to {self.method.route_key} in {timeout:g} s"
+        if not self.future.done():
+            self.future.set_exception(DeadlineError(text))
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether its caller has left, or has waited long enough: nobody needs the handler."""
+        future = self.future
+        return future.cancelled() or (
+            future.done() and isinstance(future.exception(), DeadlineError)
+        )
+
     def fail(self, error: Exception) -> None:
         """The call ends with ``error``; harmless when nobody waits."""
         if self.replies is not None:
@@ -85,6 +99,11 @@ class LocalLane:
     def is_busy(self) -> bool:
         """Whether a call waits here, or runs."""
         return bool(self._open)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether who sends now waits for a place."""
+        return self._places.locked()
 
     async def send(self, call: LocalCall) -> None:
         """Put one call; waits while there is no place, in order.

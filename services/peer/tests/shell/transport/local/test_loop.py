@@ -16,6 +16,7 @@ from actr_peer.transport.local.lanes import WINDOW_MESSAGES
 from actr_peer.transport.local.loop import LoopLink
 from actr_peer.transport.publications import TrackLane
 
+PATIENCE = 5.0
 ME = ActrId("acme", "ada", "1")
 RELIABLE, SIGNAL = PayloadType.RPC_RELIABLE, PayloadType.RPC_SIGNAL
 STREAM, LATENCY_FIRST = PayloadType.STREAM_RELIABLE, PayloadType.STREAM_LATENCY_FIRST
@@ -114,7 +115,7 @@ async def test_what_has_waited_is_looked_at_again_before_it_goes() -> None:
     await turns(40)
     above.link.acknowledge(*(above.heard[0][0], above.heard[0][2]))
     with pytest.raises(ClosedError, match="meanwhile"):
-        await waiting
+        await asyncio.wait_for(waiting, PATIENCE)
     assert lane.offer(b"its place is free")
 
 
