@@ -24,10 +24,10 @@ def answer(link: Link, payload_type: PayloadType, request_id: str, reply: bytes)
             because the caller takes nothing.
     """
     lane = link.lane(payload_type)
-    limit = link.max_message_bytes
     try:
         lane.answer(reply)
     except LimitError:
+        limit = link.max_message_bytes
         if len(reply) <= limit or link.is_shut:
             raise
         log.warning("reply too long: caller=%s bytes=%d limit=%d", link.remote, len(reply), limit)

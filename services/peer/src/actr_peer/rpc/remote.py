@@ -330,6 +330,8 @@ class RemoteGate:
             link.lane(call.payload_type).cancel(encode_cancel(call.request_id))
 
     def _unary_timeout(self, options: CallOptions) -> float:
+        if self._scope is ROOT:
+            return self._out.default_timeout if options.timeout is None else options.timeout
         timeout = self._scope.within(options.timeout, self._out.default_timeout)
         assert timeout is not None
         return timeout

@@ -119,7 +119,8 @@ def decode_envelope(data: bytes) -> Envelope:
     Raises:
         RemoteProtocolError: If it is not one, or breaks a bound of ``bounds``.
     """
-    bounds.check(data, bounds.ENVELOPE)
+    if len(data) > bounds.UNSCANNED_BYTES:
+        bounds.check(data, bounds.ENVELOPE)
     try:
         message = pb.RpcEnvelope.FromString(data)
     except DecodeError as exc:
@@ -132,10 +133,11 @@ def decode_envelope(data: bytes) -> Envelope:
     if direction > CANCEL:
         raise RemoteProtocolError(f"direction {direction}")
     envelope = Envelope(message, direction, request_id, route_key)
-    try:
-        _check_extras(message, envelope)
-    except LimitError as exc:
-        raise RemoteProtocolError(str(exc)) from exc
+    if message.metadata or message.call_chain or message.traceparent or message.HasField("stream"):
+        try:
+            _check_extras(message, envelope)
+        except LimitError as exc:
+            raise RemoteProtocolError(str(exc)) from exc
     number = message.call_number
     if number and not message.low_water <= number <= MAX_CALL_NUMBER:
         raise RemoteProtocolError(f"call number {number}, smallest open one {message.low_water}")

@@ -218,7 +218,8 @@ class Mailbox:
         if effects is None:
             finished = self._duplicates.finish(request, reply, self._now())
             self.state_file.ride(Finish(finished, row, size))
-            self._free(request)
+            self.counts.completed += 1
+            self._intake.leave(request)
             return
         apply = effects.seal(validate=validate)
 
