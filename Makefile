@@ -121,6 +121,10 @@ bench-priority: setup  ## an urgent call behind a bulk transfer (MB=number)
 bench-stream: setup  ## items a second of 1, 200 and 5,000 streams, beside grpc.aio, websockets, picows, aiortc
 	@$(BIN)/python -m bench.stream $(json) $(ARGS)
 
+.PHONY: bench-media
+bench-media: setup  ## video of 5 to 50 Mbit/s, frames of 1.2 MB, and adding a track (SECONDS=number)
+	@$(BIN)/python -m bench.media $(seconds) $(json) $(ARGS)
+
 .PHONY: bench-state
 bench-state: setup  ## durable calls per second, beside grpc.aio and raw SQLite (SECONDS=number ROUNDS=number)
 	@$(BIN)/python -m bench.state $(seconds) $(rounds) $(json) $(ARGS)

@@ -19,6 +19,7 @@ MANY = 9
 MOST = 12
 PEER = "services/peer/src/actr_peer"
 FULL = {
+    "bench": "a program for each verb that measures, and what they share",
     "lab": "peers that tests start as processes, and the network between them",
     PEER: "the layers, and three modules below all of them",
     f"{PEER}/actor": "a handler's turn from queue to outcome",

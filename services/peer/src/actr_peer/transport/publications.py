@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from actr_peer.errors import BrokenError, BusyError, CallError, ClosedError, Code, PeerError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.media.frames import TrackStats
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.wire.base import Wire
@@ -77,6 +78,10 @@ class Publication:
     @property
     def track_id(self) -> str:
         return self.source.track_id
+
+    def stats(self) -> TrackStats | None:
+        """How it fares on the wire that carries it, or did when it ended; None: on none."""
+        return self._current.stats() if self._current is not None else None
 
     async def stop(self) -> None:
         """Send no more and take the track away; returns when the far side has agreed.
@@ -260,7 +265,6 @@ class TrackLanes:
         """The lane to ``remote``: the same one for as long as it is used.
 
         Args:
-            remote: To whom.
             wire: The WebRTC wire that is there, if any.
 
         Raises:

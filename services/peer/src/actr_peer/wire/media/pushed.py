@@ -134,7 +134,7 @@ class SampleTrack(PushedTrack):
             self._is_broken = True
             self.request_keyframe()
             return False
-        while len(self._waiting) >= self.max_waiting:
+        if is_full:
             self._waiting.popleft()
             self.dropped += 1
         if is_full and self.kind == "video":

@@ -17,6 +17,10 @@ from actr_peer.wire.webrtc.source import guard
 MAX_EXCHANGES = 3
 """Until a track is in the description: an offer that was on its way does not have it yet."""
 
+LINGER = 0.5
+"""Seconds after the end of a source in which the far side may ask for what it misses; then the
+track leaves the description."""
+
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +54,11 @@ class SentTrack:
     def when_finished(self, told: Callable[[PeerError | None], None]) -> None:
         """Call ``told`` once when the source has ended, with why it failed if so."""
         self._when_finished = told
+
+    def stats(self) -> TrackStats | None:
+        """How it fares; None where the wire is gone, or the track was taken out."""
+        own = (s for s in self._tracks.stats() if s.is_outbound)
+        return next((s for s in own if s.track_id == self.source.track_id), None)
 
     async def stop(self) -> None:
         """Send no more, and take the track out of the description. Harmless when repeated.
@@ -90,6 +99,8 @@ class SentTrack:
             self.ended.set()
         if self.is_finished:
             self._tell_finished()
+            await asyncio.sleep(LINGER)
+            self._tracks.withdraw(self._track)
 
     def _tell_finished(self) -> None:
         if self._when_finished is not None:
@@ -137,6 +148,9 @@ class Tracks:
         source = guard(source)
         if self._media is None:
             raise BrokenError("this WebRTC engine carries no media")
+        for ended in tuple(self._sent.values()):
+            if ended.is_finished and ended.source.track_id == source.track_id:
+                ended.withdraw()  # its name is free
         track = self._media.publish(source)
         sent = SentTrack(self, track)
         self._sent[track] = sent

@@ -323,7 +323,7 @@ async def test_a_publication_that_is_cancelled_leaves_nothing_behind(pair: Pair)
 
 async def test_what_cannot_be_published_is_refused_with_a_reason(pair: Pair) -> None:
     near, far = await pair.connect()
-    await near.publish(Listed("cam", "VP8", []))
+    await near.publish(Listed("cam", "VP8", samples("VP8", 1), gap=60))
     with pytest.raises(BusyError):
         await near.publish(Listed("cam", "VP8", []))
     odd = Listed("odd", "VP8", [])
@@ -333,7 +333,7 @@ async def test_what_cannot_be_published_is_refused_with_a_reason(pair: Pair) -> 
     with pytest.raises(LimitError):
         await near.publish(Listed("x" * 500, "VP8", []))
     for number in range(MAX_TRACKS - 1):
-        await near.publish(Listed(f"mic {number}", "opus", []))
+        await near.publish(Listed(f"mic {number}", "opus", samples("opus", 1), gap=60))
     with pytest.raises(LimitError):
         await near.publish(Listed("one more", "opus", []))
     await near.close()
@@ -509,3 +509,28 @@ async def test_a_thousand_tracks_leave_nothing_behind(pair: Pair) -> None:
         if number == 200:
             before = kept()
     assert kept() == before
+
+
+async def test_a_track_whose_source_ends_leaves_the_description_by_itself(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actr_peer.wire.webrtc.tracks.LINGER", 0.02)
+    near, far = await pair.connect()
+    Frames(far)
+    for number in range(5):
+        await near.publish(Listed(f"t{number}", "opus", samples("opus", 1, 20)))
+    while near.tracks.stats() or far.tracks.stats():
+        await turns(1)  # nothing is told of a track that ended well
+    assert near.tracks._sent == {}
+
+
+async def test_the_name_of_a_track_that_ended_is_free_at_once(pair: Pair) -> None:
+    near, far = await pair.connect()
+    frames = Frames(far)
+    for _ in range(3):
+        source = Listed("cam", "VP8", samples("VP8", 3))
+        sent = await near.publish(source)
+        await frames.expect(source)
+        await sent.ended.wait()
+        frames.all.clear()
+    assert len(near.tracks._sent) == 1

@@ -1,0 +1,191 @@
+"""``actr publish``: the tracks of a media file to an actor, as native RTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from actr_peer import ActrId, NodeConfig, Publication, Sample, Service, System
+from actr_peer.node.process import settings
+from actr_peer.node.process.settings import Actor, Mailbox, Settings
+from actr_peer.node.process.startup import configure_logs, node_config, run_loop
+from actr_peer.protocol.media.frames import TIMESTAMPS
+from actr_peer.wire.media.encoders import AUDIO_CLOCK, VIDEO_CLOCK
+from actr_peer.wire.media.file import FileTrack, open_media
+
+CLOCKS: Final = {"video": VIDEO_CLOCK, "audio": AUDIO_CLOCK}
+LINGER: Final = 0.3
+"""Seconds after the last frame in which the far side may ask for what it misses."""
+SHOW_INTERVAL: Final = 0.25
+
+app = typer.Typer()
+
+
+@app.command()
+def publish(
+    file: Annotated[Path, typer.Argument(help="Its first video and its first sound are sent.")],
+    actor: Annotated[str, typer.Argument(help="To whom, as acme:room@2:default.")],
+    *,
+    loops: Annotated[int, typer.Option(min=0, help="How often; 0: until interrupted.")] = 1,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds for a WebRTC wire.")] = 10.0,
+    as_json: Annotated[bool, typer.Option("--json", help="What was sent, as JSON.")] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="Read this file, not ./actr.toml or what ACTR_CONFIG names.")
+    ] = None,
+) -> None:
+    """Send a media file to an actor at the pace at which it plays.
+
+    VP8, H264 without B-frames and Opus pass as they are; all else becomes VP8 and Opus.
+    """
+    loaded = settings.load(config).settings
+    configure_logs(loaded.log.model_copy(update={"level": "warning"}))
+    target = ActrId.parse(actor)
+    sending = _publish(_sender_config(loaded, target), target, file, loops, timeout)
+    run_loop(_tell(sending) if as_json else _quietly(sending))
+
+
+async def _tell(sending: Coroutine[Any, Any, dict[str, Any]]) -> None:
+    print(json.dumps(await sending, indent=2))
+
+
+async def _quietly(sending: Coroutine[Any, Any, dict[str, Any]]) -> None:
+    await sending
+
+
+def _sender_config(loaded: Settings, target: ActrId) -> NodeConfig:
+    """An actor for one file: its own identity, nothing kept, no listener."""
+    own = ActrId("actr", "publish", secrets.token_hex(4), target.realm)
+    update: dict[str, Any] = {
+        "actor": Actor(id=str(own)),
+        "mailbox": Mailbox(path=""),
+        "wires": loaded.wires.model_copy(update={"listen": "", "advertise": ""}),
+    }
+    return node_config(loaded.model_copy(update=update))
+
+
+class Rounds:
+    """When the next round of a file begins: for all of its tracks when the last has ended."""
+
+    def __init__(self, tracks: int, loops: int) -> None:
+        self.loops = loops
+        self.number = 1
+        self.began = 0.0
+        """Seconds of media before this round."""
+        self._longest = 0.0
+        self._barrier = asyncio.Barrier(tracks)
+
+    async def another(self, seconds: float) -> bool:
+        """Whether there is one more, for a track that was ``seconds`` long in this one."""
+        self._longest = max(self._longest, seconds)
+        if await self._barrier.wait() == 0:
+            self.number += 1
+            self.began += self._longest
+            self._longest = 0.0
+        await self._barrier.wait()
+        return self.loops == 0 or self.number <= self.loops
+
+
+class Looped:
+    """One track of a file, as often as wanted; its time goes on from round to round."""
+
+    def __init__(self, track: FileTrack, rounds: Rounds) -> None:
+        self.track_id, self.kind, self.codec = track.track_id, track.kind, track.codec
+        self.frames = self.bytes = 0
+        self._take(track)
+        self._rounds = rounds
+        self._last = self._step = 0
+
+    def _take(self, track: FileTrack) -> None:
+        self._track = track
+        # Of a file that is passed on as it is none can be made: the next one comes.
+        self.request_keyframe = track.request_keyframe
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were never made because their time had passed."""
+        return self._track.dropped
+
+    async def read(self) -> Sample | None:
+        """The next frame; None after the last round."""
+        while (sample := await self._track.read()) is None:
+            clock = CLOCKS[self.kind]
+            if not await self._rounds.another((self._last + self._step) / clock):
+                return None
+            self._last = self._step = 0
+            tracks = await open_media(self._track.path)
+            self._take(next(each for each in tracks if each.kind == self.kind))
+        self._step = sample.timestamp - self._last or self._step
+        self._last = sample.timestamp
+        self.frames += 1
+        self.bytes += len(sample.data)
+        began = int(self._rounds.began * CLOCKS[self.kind])
+        return Sample(sample.data, (began + sample.timestamp) % TIMESTAMPS, sample.keyframe)
+
+
+async def _publish(
+    config: NodeConfig, target: ActrId, file: Path, loops: int, timeout: float
+) -> dict[str, Any]:
+    tracks = await open_media(file)
+    rounds = Rounds(len(tracks), loops)
+    sources = [Looped(track, rounds) for track in tracks]
+    began = time.monotonic()
+    async with System(config).attach(Service()) as node:
+        sent = [(each, await node.ref.publish(target, each, timeout=timeout)) for each in sources]
+        await _shown([publication for _, publication in sent], sources)
+        await asyncio.sleep(LINGER)
+        told = [_told(source, publication) for source, publication in sent]
+        for _, publication in sent:
+            await publication.stop()
+    return {
+        "file": str(file),
+        "actor": str(target),
+        "seconds": round(time.monotonic() - began, 3),
+        "tracks": told,
+    }
+
+
+async def _shown(publications: list[Publication], sources: list[Looped]) -> None:
+    """Wait for the end of all of them, or the failure of one; a line of progress meanwhile.
+
+    Raises:
+        PeerError: Why one failed.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bars = [progress.add_task(each.track_id, total=None) for each in sources]
+        for publication in publications:
+            while not publication.ended.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(SHOW_INTERVAL):
+                        await publication.ended.wait()
+                for bar, source in zip(bars, sources, strict=True):
+                    shown = f"{source.track_id}: {source.frames} frames, {source.bytes:,} bytes"
+                    progress.update(bar, description=shown)
+                failed = next((each.error for each in publications if each.error), None)
+                if failed is not None:
+                    raise failed
+
+
+def _told(source: Looped, publication: Publication) -> dict[str, Any]:
+    stats = publication.stats()
+    return {
+        "track_id": source.track_id,
+        "kind": source.kind,
+        "codec": source.codec,
+        "frames": source.frames,
+        "bytes": source.bytes,
+        "dropped": source.dropped,
+        "packets": stats.packets if stats is not None else 0,
+        "packets_lost": stats.lost if stats is not None else 0,
+        "rtt_ms": round(stats.rtt * 1e3, 2) if stats is not None and stats.rtt else None,
+    }
