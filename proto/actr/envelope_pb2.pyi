@@ -275,6 +275,7 @@ class StreamChunk(_message.Message):
     CANCEL_FIELD_NUMBER: _builtins.int
     CREDIT_FIELD_NUMBER: _builtins.int
     OPENING_FIELD_NUMBER: _builtins.int
+    SENT_AT_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
     sequence: _builtins.int
     """From 0, per channel and direction; counts items only."""
@@ -286,6 +287,10 @@ class StreamChunk(_message.Message):
     opening: _builtins.int
     """Which opening of a named channel this is of: its writer counts them, and words of the reader
     repeat the number. 0: not said, as on the channels of methods, whose ids are used once.
+    """
+    sent_at: _builtins.int
+    """Of an item on the latency-first lane: when its writer took it, microseconds of a clock that
+    starts anywhere and does not jump. 0: not said. The reader tells its age from it.
     """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
@@ -309,10 +314,11 @@ class StreamChunk(_message.Message):
         cancel: _builtins.bool = ...,
         credit: Global___StreamCredit | None = ...,
         opening: _builtins.int = ...,
+        sent_at: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "control", b"control", "credit", b"credit", "end", b"end", "error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "channel_id", b"channel_id", "control", b"control", "credit", b"credit", "data", b"data", "end", b"end", "error", b"error", "metadata", b"metadata", "opening", b"opening", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "channel_id", b"channel_id", "control", b"control", "credit", b"credit", "data", b"data", "end", b"end", "error", b"error", "metadata", b"metadata", "opening", b"opening", "sent_at", b"sent_at", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_control: _TypeAlias = _typing.Literal["end", "error", "cancel", "credit"]  # noqa: Y015
     _WhichOneofArgType_control: _TypeAlias = _typing.Literal["control", b"control"]  # noqa: Y015

@@ -11,9 +11,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PINNED = {
     "actr_peer": """
-        ActrId ActrRef AudioTrack CallError Code Context Hooks MediaFrame MediaSource Node
-        NodeConfig PayloadType PeerError Publication Sample SampleTrack Service System
-        TestPattern Tone TrackStats VideoTrack WireKind open_media
+        ActrId ActrRef AudioTrack CallError Chunk Code Context Hooks IncomingStream MediaFrame
+        MediaSource Node NodeConfig PayloadType PeerError Publication Sample SampleTrack Service
+        StreamEnd StreamFailedError System TestPattern Tone TrackStats VideoTrack WireKind
+        open_media
     """,
     "actr_peer.service": """
         CallOptions Caller Client DEFAULT_OPTIONS Method MethodKind PayloadType Service

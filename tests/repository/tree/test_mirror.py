@@ -63,6 +63,7 @@ ELSEWHERE = {
         transport/local/lanes.py                shell/transport/local/test_loop.py
         transport/pool.py                       shell/transport/test_link.py
         transport/pump.py                       shell/transport/test_link.py
+        transport/stream_reader.py              shell/transport/test_streams.py
         wire/media/encoders.py                  shell/wire/media/test_pictures.py
         wire/media/file.py                      shell/wire/media/test_sources.py
         wire/media/raw.py                       shell/wire/media/test_pictures.py

@@ -1,4 +1,4 @@
-"""Actors over WebRTC: what a program needs, in two dozen names.
+"""Actors over WebRTC: what a program needs, in some thirty names.
 
 The names load when they are first used, for the WebRTC stack behind ``System`` takes half a
 second to import and generated code, ``protoc-gen-actr`` and most commands never need it.
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actr_peer.actor.context import Context
-    from actr_peer.errors import CallError, Code, PeerError
+    from actr_peer.actor.subscribers.incoming import IncomingStream
+    from actr_peer.actor.subscribers.streams import StreamEnd
+    from actr_peer.errors import CallError, Code, PeerError, StreamFailedError
     from actr_peer.node.config import NodeConfig
     from actr_peer.node.hooks import Hooks
     from actr_peer.node.node import Node
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from actr_peer.protocol.identity import ActrId
     from actr_peer.protocol.media.frames import MediaFrame, Sample, TrackStats
     from actr_peer.protocol.payload import PayloadType, WireKind
+    from actr_peer.protocol.streams.chunks import Chunk
     from actr_peer.service import Service
     from actr_peer.transport.publications import Publication
     from actr_peer.wire.media.file import open_media
@@ -34,9 +37,11 @@ __all__ = [
     "ActrRef",
     "AudioTrack",
     "CallError",
+    "Chunk",
     "Code",
     "Context",
     "Hooks",
+    "IncomingStream",
     "MediaFrame",
     "MediaSource",
     "Node",
@@ -47,6 +52,8 @@ __all__ = [
     "Sample",
     "SampleTrack",
     "Service",
+    "StreamEnd",
+    "StreamFailedError",
     "System",
     "TestPattern",
     "Tone",
@@ -61,9 +68,11 @@ _HOMES = {
     "ActrRef": "node.ref",
     "AudioTrack": "wire.media.sound",
     "CallError": "errors",
+    "Chunk": "protocol.streams.chunks",
     "Code": "errors",
     "Context": "actor.context",
     "Hooks": "node.hooks",
+    "IncomingStream": "actor.subscribers.incoming",
     "MediaFrame": "protocol.media.frames",
     "MediaSource": "wire.webrtc.engine",
     "Node": "node.node",
@@ -74,6 +83,8 @@ _HOMES = {
     "Sample": "protocol.media.frames",
     "SampleTrack": "wire.media.pushed",
     "Service": "service",
+    "StreamEnd": "actor.subscribers.streams",
+    "StreamFailedError": "errors",
     "System": "node.system",
     "TestPattern": "wire.media.sources",
     "Tone": "wire.media.sources",

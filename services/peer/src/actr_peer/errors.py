@@ -5,6 +5,7 @@ Catch the narrowest that you can act on::
     PeerError
     ├── ClosedError              this side closed it
     ├── BrokenError              the far side or the network took it away
+    │   └── StreamFailedError    a stream that came in did not end well; says after which item
     ├── UnreachableError         no such actor, or no wire to it could be made
     ├── BusyError                a second user where only one is allowed (a port, an identity)
     ├── LimitError               a bound set here was reached (bytes, fragments, depth)
@@ -57,6 +58,24 @@ class BrokenError(PeerError):
 
     ``__cause__`` holds the error of the library underneath, when there is one.
     """
+
+
+class StreamFailedError(BrokenError):
+    """A stream that came in ended with an error of its sender, or was taken away (a reset: its
+    sender's process restarted, or the link is gone). All items before that were handed over.
+
+    Attributes:
+        channel_id: Of the stream.
+        last_sequence: Number of the last item that was handed over; -1: none was.
+        reason: The sender's own :class:`CallError`, or what took the stream away.
+    """
+
+    def __init__(self, channel_id: str, last_sequence: int, reason: PeerError) -> None:
+        after = f"after item {last_sequence}" if last_sequence >= 0 else "before its first item"
+        super().__init__(f"stream {channel_id!r} failed {after}: {reason}")
+        self.channel_id = channel_id
+        self.last_sequence = last_sequence
+        self.reason = reason
 
 
 class UnreachableError(PeerError):

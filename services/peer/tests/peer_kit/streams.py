@@ -16,7 +16,8 @@ from actr_peer.protocol.streams.chunks import Credit, decode_chunk
 from actr_peer.protocol.streams.halves import FIRST
 from actr_peer.tasks import Start
 from actr_peer.transport.channels import Streams
-from actr_peer.transport.streams import StreamReader, StreamWriter
+from actr_peer.transport.stream_reader import StreamReader
+from actr_peer.transport.streams import StreamWriter
 
 HERE = ActrId("acme", "caller", "1")
 THERE = ActrId("acme", "room", "1")

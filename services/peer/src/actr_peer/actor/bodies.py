@@ -18,7 +18,8 @@ from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
 from actr_peer.protocol.rpc.envelopes import Envelope, encode_reply
 from actr_peer.service import Method
 from actr_peer.transport.link import Link
-from actr_peer.transport.streams import StreamReader, StreamWriter
+from actr_peer.transport.stream_reader import StreamReader
+from actr_peer.transport.streams import StreamWriter
 
 
 async def run_body(

@@ -7,8 +7,11 @@ each a :class:`Reach`, and go straight from here to the part that does it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from actr_peer.actor.subscribers.incoming import IncomingStreams
 from actr_peer.errors import ConfigError, LocalProtocolError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
@@ -20,12 +23,17 @@ from actr_peer.wire.webrtc.source import guard
 
 if TYPE_CHECKING:
     from actr_peer.actor.subscribers.media import MediaCallback, MediaSubscribers
-    from actr_peer.actor.subscribers.streams import StreamCallback, StreamSubscribers
+    from actr_peer.actor.subscribers.streams import EndCallback, StreamCallback, StreamSubscribers
     from actr_peer.transport.channels import Streams
     from actr_peer.transport.publications import Publication
     from actr_peer.transport.remote import RemoteTransport
     from actr_peer.transport.streams import StreamWriter
     from actr_peer.wire.signaling.client import SignalingClient
+
+_LANES = {
+    False: PayloadType.STREAM_RELIABLE,
+    True: PayloadType.STREAM_LATENCY_FIRST,
+}
 
 
 class Actor(Protocol):
@@ -102,9 +110,7 @@ class Reach:
     ) -> StreamWriter:
         """The sending half of a channel that ``remote`` has registered a callback for; the own id
         is one too."""
-        payload_type = (
-            PayloadType.STREAM_LATENCY_FIRST if latency_first else PayloadType.STREAM_RELIABLE
-        )
+        payload_type = _LANES[latency_first]
         link = self._actor.transport.link(id_of(remote))
         return self._actor.streams.open_named(link, channel_id, payload_type)
 
@@ -113,10 +119,35 @@ class Reach:
         writer.end()
         self._actor.streams.forget_writer(writer)
 
-    def register_stream(self, channel_id: str, callback: StreamCallback) -> Callable[[], None]:
-        """Have ``callback(chunk, sender)`` called for each item; returns what unregisters it."""
+    def stream(
+        self, remote: ActrId | str, channel_id: str, *, latency_first: bool = False
+    ) -> AbstractAsyncContextManager[StreamWriter]:
+        """A block in which a channel to ``remote`` is open: ``await s.send(data, metadata)``.
+
+        Leaving it ends the stream behind its items; an error that leaves it is the stream's end.
+
+        Raises:
+            BusyError: On entering, if the channel to this remote is open already.
+            BrokenError: On sending and leaving, if the far side takes no more or is gone.
+        """
+        payload_type = _LANES[latency_first]
+        link = self._actor.transport.link(id_of(remote))
+        return self._actor.streams.sending(link, channel_id, payload_type)
+
+    def incoming(self, channel_id: str) -> IncomingStreams:
+        """A block in which streams on ``channel_id`` come in, to be iterated over: each has a
+        ``sender``, and is itself iterated over for its items."""
+        return IncomingStreams(partial(self._actor.stream_subscribers.admit, channel_id))
+
+    def register_stream(
+        self, channel_id: str, callback: StreamCallback, *, on_end: EndCallback | None = None
+    ) -> Callable[[], None]:
+        """Have ``callback(chunk, sender)`` called for each item, and ``on_end(end, sender)`` behind
+        the last of each stream, however it ended; returns what unregisters both, at once."""
         _check_callback(callback)
-        return self._actor.stream_subscribers.register(channel_id, callback)
+        if on_end is not None:
+            _check_callback(on_end)
+        return self._actor.stream_subscribers.register(channel_id, callback, on_end)
 
     def register_media(self, track_id: str | None, callback: MediaCallback) -> Callable[[], None]:
         """Have ``callback(frame, sender)`` called for each frame; None is any track.

@@ -33,15 +33,16 @@ from actr_peer.service import Method, MethodKind
 from actr_peer.tasks import Start
 from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link
-from actr_peer.transport.streams import StreamReader, StreamWriter, say
+from actr_peer.transport.stream_reader import StreamReader
+from actr_peer.transport.streams import StreamWriter, say
 
-MAX_BODIES = 1024
+MAX_BODIES = 16 * 1024
 """Stream handlers that run at once, over all remotes."""
-MAX_BODIES_EACH = 512
+MAX_BODIES_EACH = 8 * 1024
 """The same, of one remote: half is left to others, whatever one does."""
-WAITING_EACH = Room(256, 4 * 1024 * 1024)
+WAITING_EACH = Room(8 * 1024, 16 * 1024 * 1024)
 """Openings of one remote that wait for their turn."""
-WAITING_TOTAL = Room(1024, 32 * 1024 * 1024)
+WAITING_TOTAL = Room(16 * 1024, 32 * 1024 * 1024)
 """Openings of all remotes likewise."""
 COST = 1024
 """Bytes that an opening is counted for beside its payload."""

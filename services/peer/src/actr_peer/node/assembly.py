@@ -42,7 +42,7 @@ from actr_peer.tasks import Tasks
 from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link
 from actr_peer.transport.local.calls import LocalTransport
-from actr_peer.transport.streams import StreamReader
+from actr_peer.transport.stream_reader import StreamReader
 
 log = logging.getLogger(__name__)
 

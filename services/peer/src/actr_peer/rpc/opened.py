@@ -21,7 +21,8 @@ from actr_peer.protocol.streams.halves import FIRST
 from actr_peer.service import Method
 from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link
-from actr_peer.transport.streams import StreamReader, StreamWriter
+from actr_peer.transport.stream_reader import StreamReader
+from actr_peer.transport.streams import StreamWriter
 
 
 class Opened:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 
@@ -11,6 +12,7 @@ from actr_peer.errors import BrokenError, CallError, Code, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.session.budget import Budget
+from actr_peer.protocol.streams.age import Clock
 from actr_peer.protocol.streams.chunks import (
     Chunk,
     Credit,
@@ -20,11 +22,12 @@ from actr_peer.protocol.streams.chunks import (
 )
 from actr_peer.protocol.streams.halves import FIRST
 from actr_peer.transport.link import Link
-from actr_peer.transport.streams import StreamReader, StreamWriter, busy, is_metered, say
+from actr_peer.transport.stream_reader import StreamReader
+from actr_peer.transport.streams import StreamWriter, busy, is_metered, say
 
-MAX_STREAMS_PER_REMOTE = 1024
-"""Halves, of both directions."""
-MAX_REMEMBERED = 1024
+MAX_STREAMS_PER_REMOTE = 16 * 1024
+"""Halves, of both directions; each costs about 4 KiB, and what they hold has one bound for all."""
+MAX_REMEMBERED = 16 * 1024
 """Channels of one remote of which it is known that they were refused, and as many of which it is
 known which opening was the last; oldest forgotten first."""
 
@@ -47,6 +50,10 @@ class StreamCounts:
     """Items of channels that nobody reads."""
     refused: int = 0
     """Named channels that were one too many."""
+    stale: int = 0
+    """Latency-first items that were too old when their turn came, of streams that are over."""
+    dropped: int = 0
+    """Latency-first items that slow consumers lost, of streams that are over."""
     broken: int = 0
     """Streams whose items or end did not come as they must."""
 
@@ -80,6 +87,8 @@ class Streams:
         """Whose items came to nobody, by remote, newest last."""
         self._begun: dict[ActrId, OrderedDict[str, int]] = {}
         """The last opening of latency-first channels, whose late items begin no other."""
+        self._clocks: dict[ActrId, Clock] = {}
+        """Of remotes that have sent latency-first items."""
 
     def open_reader(
         self, link: Link, channel_id: str, payload_type: PayloadType, *, opening: int = 0
@@ -101,6 +110,7 @@ class Streams:
             over=self._unroute_reader,
             opening=opening,
             budget=self.budget,
+            clock=None if is_metered(payload_type) else self._clock(link.remote),
         )
         self._count_up(reader)
         self._readers[key] = reader
@@ -140,6 +150,27 @@ class Streams:
         self._writers[name] = writer
         return writer
 
+    @asynccontextmanager
+    async def sending(
+        self, link: Link, channel_id: str, payload_type: PayloadType
+    ) -> AsyncIterator[StreamWriter]:
+        """A block in which a named channel is open. Leaving it ends the stream behind all of its
+        items; an error that leaves it ends the stream with that error.
+
+        Raises:
+            LimitError, BusyError: As :meth:`open_writer`.
+            BrokenError: On leaving, if the far side took no more, or the link broke.
+        """
+        writer = self.open_named(link, channel_id, payload_type)
+        try:
+            yield writer
+            await writer.finish()
+        except Exception as exc:
+            writer.end(_as_call_error(exc))
+            raise
+        finally:
+            self.forget_writer(writer)
+
     def open_named(self, link: Link, channel_id: str, payload_type: PayloadType) -> StreamWriter:
         """Make the sending half of a channel that needs no opening.
 
@@ -152,6 +183,9 @@ class Streams:
 
     def forget_reader(self, reader: StreamReader) -> None:
         """Drop the receiving half; the far half is told if it still sends."""
+        if reader in self._open:
+            self.counts.stale += reader.stale
+            self.counts.dropped += reader.dropped
         reader.close()
         self._count_down(reader)
 
@@ -202,6 +236,7 @@ class Streams:
                 half.lose(error)
             else:
                 half.stop(error)
+        self._clocks.pop(link.remote, None)  # a new process has a clock of its own
         self._refused.pop(link.remote, None)
         self._begun.pop(link.remote, None)  # a new process counts from 1 again
 
@@ -269,6 +304,12 @@ class Streams:
         if len(begun) > MAX_REMEMBERED:
             begun.popitem(last=False)
 
+    def _clock(self, remote: ActrId) -> Clock:
+        clock = self._clocks.get(remote)
+        if clock is None:
+            clock = self._clocks[remote] = Clock()
+        return clock
+
     def _unroute_reader(self, reader: StreamReader) -> None:
         """Nothing more is heard: the next item of its name begins another channel."""
         key = (reader.remote, reader.channel_id, reader.opening)
@@ -297,3 +338,11 @@ class Streams:
         self._per_remote[remote] -= 1
         if not self._per_remote[remote]:
             del self._per_remote[remote]
+
+
+def _as_call_error(exc: Exception) -> CallError:
+    """What the far side is told of an error that left the block of a stream: its own words only
+    where they were meant for others."""
+    if isinstance(exc, CallError):
+        return exc
+    return CallError(Code.ABORTED, f"the sender failed with {type(exc).__name__}")

@@ -13,39 +13,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Self
 
 from actr_peer.errors import (
     BusyError,
     CallError,
     ClosedError,
-    LimitError,
     PeerError,
-    RemoteProtocolError,
 )
 from actr_peer.protocol.payload import TRAFFIC, Overflow, PayloadType
 from actr_peer.protocol.rpc.envelopes import EMPTY
-from actr_peer.protocol.session.budget import Budget, Holding
+from actr_peer.protocol.streams.age import MICROSECONDS
 from actr_peer.protocol.streams.chunks import (
-    Chunk,
     Credit,
     Kind,
-    encode_credit,
     encode_end,
     encode_item,
-    encode_stream_cancel,
 )
-from actr_peer.protocol.streams.halves import OVER, ReadingHalf, State, WritingHalf
+from actr_peer.protocol.streams.halves import WritingHalf
+from actr_peer.protocol.streams.states import State
 from actr_peer.transport.link import Link
 
 log = logging.getLogger(__name__)
-
-LINGER = 0.25
-"""Seconds that the end of a latency-first channel waits for items that it overtook:
-their life of 0.1 s and a margin for the path."""
-
-LIGHT_BYTES = 64 * 1024
-"""What a stream may hold without being counted among all streams."""
 
 RELIABLE = PayloadType.STREAM_RELIABLE
 _ITEM = Kind.ITEM  # looked up once: it is on the path of every item
@@ -92,7 +80,8 @@ class StreamWriter:
         """Called once when the far side cancels or the link breaks."""
         self._over = over
         self._lane = link.lane(payload_type)
-        self._credit = WritingHalf(credit, is_metered=is_metered(payload_type))
+        self._is_timed = not is_metered(payload_type)
+        self._credit = WritingHalf(credit, is_metered=not self._is_timed)
         self._sending = asyncio.Lock()
         self._granted: asyncio.Future[None] | None = None
         self._last_word: CallError | None = None
@@ -119,15 +108,28 @@ class StreamWriter:
         """
         half = self._credit
         if half.may_send and not self._sending.locked():
-            message = encode_item(self.channel_id, half.sent, data, metadata, opening=self.opening)
+            message = self._encode(data, metadata)
             if self._lane.offer(message):
                 half.spend(len(message))
                 return
         async with self._sending:
             await self._wait_for_credit()
-            message = encode_item(self.channel_id, half.sent, data, metadata, opening=self.opening)
+            message = self._encode(data, metadata)
             await self._lane.send(message, check=self._check)
             half.spend(len(message))
+
+    def _encode(self, data: bytes, metadata: Mapping[str, str]) -> bytes:
+        sent_at = 0
+        if self._is_timed:
+            sent_at = int(asyncio.get_running_loop().time() * MICROSECONDS)
+        return encode_item(
+            self.channel_id,
+            self._credit.sent,
+            data,
+            metadata,
+            opening=self.opening,
+            sent_at=sent_at,
+        )
 
     def _check(self) -> None:
         """An item that waited for room does not go behind the end, nor to another process."""
@@ -145,6 +147,19 @@ class StreamWriter:
     def _refusal(self) -> PeerError:
         error = self._credit.error
         return error or ClosedError(f"stream {self.channel_id} was ended on this side")
+
+    async def finish(self) -> None:
+        """End this half well, behind the items of all who are sending; harmless when it has ended.
+
+        Returning means handed over: the end goes to the far side as surely as the items.
+
+        Raises:
+            BrokenError: If the far side takes no more, or the link broke: it has not all items.
+        """
+        async with self._sending:
+            if self._credit.error is not None:
+                raise self._refusal()
+            self.end()
 
     def end(self, error: CallError | None = None) -> None:
         """End this half, well or with an error; harmless when it has ended. Never raises."""
@@ -180,152 +195,8 @@ class StreamWriter:
             self._granted.set_result(None)
 
 
-class StreamReader:
-    """The receiving half of one channel: an async iterator of :class:`Chunk` items.
-
-    Made by :class:`~actr_peer.transport.channels.Streams`. One task iterates. A clean end ends
-    the iteration; an error of the far side or of the link is raised after the items that came
-    before it.
-
-    Args:
-        over: Told that nothing more is heard; what is held may still be taken.
-    """
-
-    def __init__(
-        self,
-        link: Link,
-        channel_id: str,
-        payload_type: PayloadType,
-        *,
-        over: Callable[[StreamReader], None],
-        opening: int = 0,
-        budget: Budget | None = None,
-    ) -> None:
-        self.link = link
-        self.remote = link.remote
-        self.channel_id = channel_id
-        self.opening = opening
-        self.has_heard_end = False
-        """Whether the far side has ended its half, well or with an error."""
-        self._over = over
-        self._half = ReadingHalf(is_metered=is_metered(payload_type))
-        self._items = self._half.held
-        self._holding = Holding(budget or Budget(), self._drop)
-        self._arrived: asyncio.Future[None] | None = None
-
-    @property
-    def dropped(self) -> int:
-        """Latency-first items that a slow consumer lost."""
-        return self._half.dropped
-
-    @property
-    def held_bytes(self) -> int:
-        """Bytes of items that wait to be taken."""
-        return self._half.held_bytes
-
-    def listen(self) -> Credit:
-        """Take a window of items, of which the far side knows."""
-        return self._half.listen()
-
-    def grant_first(self) -> None:
-        """Take a window of items, and tell the far side."""
-        self._say(encode_credit(self.channel_id, self._half.listen(), opening=self.opening))
-
-    def deliver(self, chunk: Chunk) -> bool:
-        """Take one item, the end or the error of the far half; False if it broke the rules, so
-        that this half has failed and the far one is told to stop."""
-        half = self._half
-        try:
-            half.receive(chunk)
-        except (RemoteProtocolError, LimitError) as exc:
-            log.warning("stream broken: remote=%s cause=%r", self.remote, str(exc))
-            self._say(encode_stream_cancel(self.channel_id, opening=self.opening))
-            self._finish()
-            return False
-        if half.held_bytes > LIGHT_BYTES:
-            self._weigh()
-        if chunk.kind is not _ITEM:
-            self.has_heard_end = True
-            if half.is_short:
-                asyncio.get_running_loop().call_later(LINGER, self._give_up_on_late)
-            else:
-                self._finish()
-        if self._arrived is not None:
-            self._wake()
-        return True
-
-    def fail(self, error: Exception) -> None:
-        """End with ``error`` once the items that are here have been taken."""
-        if self._half.fail(error):
-            if not self.has_heard_end:
-                self._say(encode_stream_cancel(self.channel_id, opening=self.opening))
-            self._finish()
-
-    def lose(self, error: Exception) -> None:
-        """The far half is gone: as :meth:`fail`, and nothing is said.
-
-        Another process may be at the far side now, and have an opening of the same number.
-        """
-        if self._half.fail(error):
-            self._finish()
-
-    def close(self) -> None:
-        """Take no more: the far half is told to stop. Harmless when it has ended."""
-        if self._half.close():
-            self._say(encode_stream_cancel(self.channel_id, opening=self.opening))
-        self._holding.close()
-        self._finish()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Chunk:
-        half = self._half
-        while not self._items:
-            if half.state in OVER:
-                if half.error is not None:
-                    raise half.error
-                raise StopAsyncIteration
-            self._arrived = asyncio.get_running_loop().create_future()
-            try:
-                await self._arrived
-            finally:
-                self._arrived = None
-        chunk = half.take()
-        if self._holding:
-            self._weigh()
-        credit = half.due()
-        if credit is not None:
-            self._say(encode_credit(self.channel_id, credit, opening=self.opening))
-        return chunk
-
-    def _give_up_on_late(self) -> None:
-        self._half.give_up_on_late()
-        self._finish()
-
-    def _weigh(self) -> None:
-        self._holding.weigh(self._half.held_bytes, asyncio.get_running_loop().time())
-
-    def _drop(self, error: LimitError) -> None:
-        """Too much is held by all streams, and of this one nothing was taken for longest."""
-        log.warning("stream dropped: remote=%s cause=%s", self.remote, error)
-        if not self.has_heard_end:
-            self._say(encode_stream_cancel(self.channel_id, opening=self.opening))
-        self._half.give_up(error)
-        self._finish()
-
-    def _finish(self) -> None:
-        self._wake()
-        self._over(self)
-
-    def _wake(self) -> None:
-        if self._arrived is not None and not self._arrived.done():
-            self._arrived.set_result(None)
-
-    def _say(self, word: bytes) -> None:
-        say(self.link, word)
-
-
 def busy(channel_id: str) -> BusyError:
     """Two streams cannot have one channel."""
-    return BusyError(f"channel {channel_id!r} is open already")
+    return BusyError(
+        f"channel {channel_id!r} is open already: send with what opened it, or end that first"
+    )

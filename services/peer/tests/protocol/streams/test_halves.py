@@ -12,19 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.errors import BrokenError, CallError, Code, LimitError, RemoteProtocolError
+from actr_peer.protocol.streams.age import LIFETIME
 from actr_peer.protocol.streams.chunks import NO_CREDIT, Chunk, Credit, Kind
 from actr_peer.protocol.streams.halves import (
     FIRST,
-    OVER,
-    READER,
     WINDOW,
     WINDOW_BYTES,
-    WRITER,
-    Input,
     ReadingHalf,
-    State,
     WritingHalf,
 )
+from actr_peer.protocol.streams.states import OVER, TABLE, Input, Side, State
 
 ABORTED = CallError(Code.ABORTED, "no more")
 
@@ -47,16 +44,10 @@ def reading(*, is_metered: bool = True) -> ReadingHalf:
 @pytest.mark.parametrize(("state", "event"), list(product(State, Input)))
 def test_every_pair_is_a_row_or_changes_nothing(half_of: type, state: State, event: Input):
     half = WritingHalf(None, is_metered=True) if half_of is WritingHalf else reading()
-    table = WRITER if half_of is WritingHalf else READER
+    side = Side.WRITER if half_of is WritingHalf else Side.READER
     half.state = state
-    assert half.step(event) is ((state, event) in table)
-    assert half.state is table.get((state, event), state)
-
-
-@pytest.mark.parametrize("table", [WRITER, READER])
-def test_what_is_over_stays_over_and_the_rest_can_fail(table: dict[tuple[State, Input], State]):
-    assert not [pair for pair in table if pair[0] in OVER]
-    assert {state for state, event in table if event is Input.FAIL} == set(State) - OVER
+    assert half.step(event) is ((side, state, event) in TABLE)
+    assert half.state is TABLE.get((side, state, event), state)
 
 
 # The writer
@@ -269,7 +260,10 @@ class Joined:
             step
             for step, may in (
                 (self.send, self.waiting and self.writer.may_send),
-                (self.end, not self.waiting and (self.writer.state, Input.END) in WRITER),
+                (
+                    self.end,
+                    not self.waiting and (Side.WRITER, self.writer.state, Input.END) in TABLE,
+                ),
                 (self.carry, self.forth),
                 (self.grant, self.back),
                 (self.take, self.reader.held),
@@ -353,3 +347,33 @@ def test_giving_up_drops_what_is_held_and_keeps_the_newest_error():
     assert (list(half.held), half.held_bytes, half.error) == ([], 0, first)
     half.give_up(second)
     assert half.error is second
+
+
+def test_what_is_past_its_life_is_not_handed_over_and_is_counted():
+    half = reading(is_metered=False)
+    for sequence, born_at in enumerate((1.0, 1.2, 1.3)):
+        chunk = item(sequence)
+        chunk.born_at = born_at
+        half.receive(chunk)
+    half.drop_stale(1.15 + LIFETIME)
+    assert (half.stale, half.dropped) == (1, 0)
+    assert [half.take().sequence, half.take().sequence] == [1, 2]
+
+
+def test_what_has_no_age_is_never_too_old():
+    half = reading(is_metered=False)
+    half.receive(item(0))
+    half.drop_stale(1e9)
+    assert half.take().sequence == 0
+
+
+def test_a_half_whose_last_items_are_too_old_has_ended():
+    half = reading(is_metered=False)
+    chunk = item(0)
+    chunk.born_at = 0.0
+    half.receive(chunk)
+    half.receive(end(1))
+    assert half.state is State.HALF_CLOSED
+    half.drop_stale(1.0)
+    assert half.state is State.ENDED
+    assert half.held_bytes == 0

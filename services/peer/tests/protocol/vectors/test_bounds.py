@@ -17,7 +17,7 @@ from actr_peer.protocol.webrtc import candidates, descriptions
 from actr_peer.protocol.websocket import door, handshake, lane_frames, upgrade
 from actr_peer.protocol.websocket import frames as odd_frames
 from actr_peer.transport import channels
-from actr_peer.transport import streams as open_streams
+from actr_peer.transport import stream_reader as open_streams
 from actr_peer.wire.signaling import client, connection
 from actr_peer.wire.webrtc import source, wires
 from actr_peer.wire.webrtc.aiortc import bounds as data_channels

@@ -8,10 +8,20 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from actr_peer import Context, System
-from actr_peer.errors import BrokenError, CallError, Code, DeadlineError, LimitError, PeerError
+from actr_peer import Chunk, Context, StreamEnd, StreamFailedError, System
+from actr_peer.actor import stream_handlers
+from actr_peer.errors import (
+    BrokenError,
+    BusyError,
+    CallError,
+    Code,
+    DeadlineError,
+    LimitError,
+    PeerError,
+)
 from actr_peer.node.node import Node
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
+from actr_peer.protocol.rpc.shares import Room as Places
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient
 from lab.quiet import Quiet
@@ -237,7 +247,10 @@ async def test_the_timeout_of_a_stream_covers_its_opening(method: str):
         assert m.here.assembly.streams.open_count == 0
 
 
-async def test_openings_that_wait_are_bounded_and_the_others_are_refused():
+async def test_openings_that_wait_are_bounded_and_the_others_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(stream_handlers, "WAITING_EACH", Places(256, 1 << 20))
     async with met() as m:
         async with busy(m):
             uploads = [asyncio.create_task(m.client.upload(never())) for _ in range(300)]
@@ -308,3 +321,115 @@ async def test_streams_that_end_in_every_way_leave_no_half_on_either_side():
             assert not node.assembly.streams._per_remote
         await until(lambda: len(m.there.assembly.stream_handlers) == 0)
         assert len(m.here.assembly.calls) == 0
+
+
+# By hand: a block that sends, a block that takes
+
+
+async def test_a_stream_is_sent_in_one_block_and_taken_in_another():
+    async with met() as m:
+        taken: list[Chunk] = []
+        senders: set[str] = set()
+
+        async def take() -> None:
+            async with m.there.ref.incoming("telemetry") as streams:
+                async for stream in streams:
+                    senders.add(str(stream.sender))
+                    taken.extend([chunk async for chunk in stream])
+                    if len(taken) == 200:
+                        return
+
+        taking = asyncio.create_task(take())
+        await asyncio.sleep(0)
+        for part in range(2):
+            async with m.here.ref.stream(ROOM, "telemetry") as s:
+                for number in range(100):
+                    await s.send(b"%d" % (100 * part + number), {"part": str(part)})
+        await taking
+        assert [chunk.data for chunk in taken] == [b"%d" % number for number in range(200)]
+        assert senders == {str(m.here.id)}
+        assert taken[-1].metadata == {"part": "1"}
+        await until(lambda: m.here.assembly.streams.open_count == 0)
+        assert m.there.assembly.streams.open_count == 0
+
+
+async def test_an_error_in_the_block_of_the_sender_is_the_end_of_the_stream():
+    async with met() as m:
+        ends: asyncio.Queue[tuple[StreamEnd, object]] = asyncio.Queue()
+        m.there.ref.register_stream(
+            "c",
+            lambda chunk, sender: None,
+            on_end=lambda end, sender: ends.put_nowait((end, sender)),
+        )
+        with suppress(ZeroDivisionError):
+            async with m.here.ref.stream(ROOM, "c") as s:
+                await s.send(b"0")
+                await s.send(b"1")
+                raise ZeroDivisionError
+        end, sender = await ends.get()
+        assert (end.channel_id, end.last_sequence, sender) == ("c", 1, m.here.id)
+        assert isinstance(end.error, CallError)
+        assert end.error.code is Code.ABORTED
+
+
+async def test_a_sender_that_goes_away_is_told_with_the_last_item_of_its_stream():
+    async with met() as m:
+        came: asyncio.Queue[Chunk] = asyncio.Queue()
+
+        async def take() -> None:
+            async with m.there.ref.incoming("c") as streams:
+                async for chunk in await anext(streams):
+                    came.put_nowait(chunk)
+
+        taking = asyncio.create_task(take())
+        await asyncio.sleep(0)
+        writer = m.here.ref.open_stream(ROOM, "c")
+        for number in range(3):
+            await writer.send(b"%d" % number)
+        for _ in range(3):
+            await came.get()
+        m.there.assembly.streams.fail_link(
+            m.there.assembly.transport.link(m.here.id), BrokenError("its process has restarted")
+        )
+        with pytest.raises(StreamFailedError) as failure:
+            await taking
+        assert failure.value.last_sequence == 2
+        assert isinstance(failure.value.reason, BrokenError)
+
+
+async def test_who_registers_behind_one_that_has_left_gets_what_is_opened_next_at_once():
+    async with met() as m:
+        old: list[bytes] = []
+        new: asyncio.Queue[bytes] = asyncio.Queue()
+        came = asyncio.Event()
+
+        async def stuck(chunk: Chunk, sender: object) -> None:
+            old.append(chunk.data)
+            came.set()
+            await asyncio.Event().wait()
+
+        unregister = m.there.ref.register_stream("c", stuck)
+        writer = m.here.ref.open_stream(ROOM, "c")
+        for number in range(20):
+            await writer.send(b"%d" % number)
+        await came.wait()
+        unregister()
+        m.there.ref.register_stream("c", lambda chunk, sender: new.put_nowait(chunk.data))
+        await until(lambda: writer.is_stopped)
+        with pytest.raises(BrokenError):
+            await writer.send(b"more")
+        async with m.here.ref.stream(ROOM, "c") as s:
+            await s.send(b"next")
+        assert await new.get() == b"next"
+        assert old == [b"0"]
+
+
+async def test_two_senders_on_one_channel_of_one_remote_are_told_apart_at_once():
+    async with met() as m:
+        m.there.ref.register_stream("c", lambda chunk, sender: None)
+        async with m.here.ref.stream(ROOM, "c"):
+            with pytest.raises(BusyError, match="end that first"):
+                async with m.here.ref.stream(ROOM, "c"):
+                    pass
+        async with m.here.ref.stream(ROOM, "c") as s:
+            await s.send(b"x")

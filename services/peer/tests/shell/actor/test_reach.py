@@ -121,7 +121,7 @@ def test_closing_a_stream_ends_it_and_forgets_it(node: Node, reach: Reach) -> No
 def test_only_what_can_be_called_is_registered(node: Node, reach: Reach) -> None:
     reach.register_stream("telemetry", print)
     reach.register_media(None, print)
-    assert node.stream_subscribers.asked == [("register", ("telemetry", print), {})]
+    assert node.stream_subscribers.asked == [("register", ("telemetry", print, None), {})]
     assert node.media_subscribers.asked == [("register", (None, print), {})]
     for register in (reach.register_stream, reach.register_media):
         with pytest.raises(LocalProtocolError, match="callback"):

@@ -20,7 +20,7 @@ from actr_peer.protocol.rpc.envelopes import (
     decode_envelope,
     encode_request,
 )
-from actr_peer.protocol.rpc.shares import Room
+from actr_peer.protocol.rpc.shares import Room, Shares
 from actr_peer.protocol.streams.chunks import Chunk, Credit, Kind, decode_chunk
 from actr_peer.protocol.streams.halves import WINDOW, WINDOW_BYTES
 from actr_peer.transport import channels
@@ -314,7 +314,8 @@ async def test_openings_that_wait_are_bounded(
 async def test_one_opening_is_taken_however_long_it_is(
     callee: Callee, monkeypatch: pytest.MonkeyPatch
 ):
-    callee.open(payload=bytes(5 << 20))
+    monkeypatch.setattr(callee.handlers, "_room", Shares(each=Room(9, 2048), total=Room(9, 2048)))
+    callee.open(payload=bytes(4096))
     assert callee.handlers.waiting == 1
     callee.open(channel="d")
     assert callee.refusal().code is Code.RESOURCE_EXHAUSTED

@@ -26,8 +26,8 @@ from actr_peer.protocol.streams.chunks import (
 )
 from actr_peer.protocol.streams.halves import FIRST, WINDOW
 from actr_peer.transport import channels
-from actr_peer.transport import streams as module
-from actr_peer.transport.streams import StreamReader
+from actr_peer.transport import stream_reader as module
+from actr_peer.transport.stream_reader import StreamReader
 from peer_kit.streams import HERE, LATENCY_FIRST, RELIABLE, THERE, FakeLink, Pair, turns
 
 
@@ -369,7 +369,7 @@ async def test_refusals_of_one_remote_push_out_none_of_another(pair: Pair):
     other = FakeLink(ActrId("acme", "other", "1"), is_prompt=False)
     link.is_prompt = False
     streams.receive(link, RELIABLE, Chunk("c", 0, b"x"))
-    for number in range(5000):
+    for number in range(channels.MAX_REMEMBERED + 1):
         streams.receive(other, RELIABLE, Chunk(f"c{number}", 0, b"x"))
     streams.receive(link, RELIABLE, Chunk("c", 1, b"x"))
     assert len(link.queue) == 1
@@ -416,3 +416,65 @@ async def test_who_takes_nothing_for_longest_loses_its_stream_when_all_hold_too_
     pair.far.forget_reader(stands)
     pair.far.forget_reader(moves)
     assert pair.far.budget.held_bytes == 0
+
+
+# A block that sends
+
+
+async def test_leaving_the_block_ends_the_stream_behind_items_that_wait(pair: Pair):
+    pair.near_link.room.clear()
+    reader = pair.far.open_reader(pair.far_link, "c", RELIABLE, opening=1)  # type: ignore[arg-type]
+    reader.listen()
+
+    async def fill() -> None:
+        async with pair.near.sending(pair.near_link, "c", RELIABLE) as s:  # type: ignore[arg-type]
+            others = [asyncio.create_task(s.send(b"%d" % number)) for number in range(3)]
+            await turns()
+        await asyncio.gather(*others)
+
+    filling = asyncio.create_task(fill())
+    await turns()
+    assert not filling.done()
+    pair.near_link.room.set()
+    await filling
+    assert [chunk.data async for chunk in reader] == [b"0", b"1", b"2"]
+    assert pair.near.open_count == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ValueError("none of theirs"), Code.ABORTED),
+        (CallError(Code.OUT_OF_RANGE, "for you"), Code.OUT_OF_RANGE),
+        (asyncio.CancelledError(), Code.CANCELLED),
+    ],
+)
+async def test_an_error_that_leaves_the_block_is_the_end_of_the_stream(
+    pair: Pair, error: BaseException, code: Code
+):
+    reader = pair.far.open_reader(pair.far_link, "c", RELIABLE, opening=1)  # type: ignore[arg-type]
+    reader.listen()
+
+    async def fill() -> None:
+        async with pair.near.sending(pair.near_link, "c", RELIABLE) as s:  # type: ignore[arg-type]
+            await s.send(b"0")
+            raise error
+
+    with pytest.raises(type(error)):
+        await fill()
+    assert (await anext(reader)).data == b"0"
+    with pytest.raises(CallError) as failure:
+        await anext(reader)
+    assert failure.value.code is code
+    assert "theirs" not in str(failure.value)
+    assert pair.near.open_count == 0
+
+
+async def test_leaving_the_block_of_a_stream_that_was_taken_away_is_no_clean_end(pair: Pair):
+    async def fill() -> None:
+        async with pair.near.sending(pair.near_link, "c", RELIABLE):  # type: ignore[arg-type]
+            pair.cut()
+
+    with pytest.raises(BrokenError):
+        await fill()
+    assert pair.near.open_count == 0

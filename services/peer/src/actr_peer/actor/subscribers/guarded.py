@@ -24,20 +24,39 @@ class Guarded(Generic[Item]):
 
     async def __call__(self, item: Item, sender: ActrId) -> None:
         """Run the callback to its end; an error of its own is logged and counted."""
+        rest = self.begin(item, sender)
+        if rest is not None:
+            await rest
+
+    def begin(self, item: Item, sender: ActrId) -> Awaitable[None] | None:
+        """Call the callback; returns what is left to be awaited, None where nothing is."""
         try:
             result = self._callback(item, sender)
-            if isawaitable(result):
-                await result
-        except asyncio.CancelledError as exc:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            self._note(sender, exc)  # of something of its own that it cancelled, and awaited
         except BaseException as exc:  # the user's code: an exit that it raises is none of ours
-            if isinstance(exc, GeneratorExit):
+            if not _is_its_own(exc):
+                raise
+            self._note(sender, exc)
+            return None
+        if result is None:  # nearly always, of one that is no coroutine function
+            return None
+        return self._finish(result, sender) if isawaitable(result) else None
+
+    async def _finish(self, result: Awaitable[None], sender: ActrId) -> None:
+        try:
+            await result
+        except BaseException as exc:  # likewise
+            if not _is_its_own(exc):
                 raise
             self._note(sender, exc)
 
     def _note(self, sender: ActrId, exc: BaseException) -> None:
         self.failed += 1
         note_failure(f"callback for {sender}", self.name, exc)
+
+
+def _is_its_own(exc: BaseException) -> bool:
+    """Whether the callback failed, and not its task is being ended."""
+    if isinstance(exc, asyncio.CancelledError):  # of something that it cancelled, and awaited
+        task = asyncio.current_task()
+        return task is not None and not task.cancelling()
+    return not isinstance(exc, GeneratorExit)

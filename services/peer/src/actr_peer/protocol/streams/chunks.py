@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from math import inf
 from types import MappingProxyType
 
 from google.protobuf.message import DecodeError
@@ -63,6 +64,13 @@ class Chunk:
     """Which opening of a named channel it is of; 0: not said."""
     size: int = 0
     """Bytes of the whole message."""
+    sent_at: int = 0
+    """Of a latency-first item: when its writer took it, microseconds of the clock there; 0: not
+    said."""
+    born_at: float = inf
+    """The same by the loop's clock here, seconds; inf: not known."""
+    age: float | None = None
+    """Of a latency-first item: its seconds when it was handed over, at least; None: not known."""
 
     @property
     def is_item(self) -> bool:
@@ -89,6 +97,7 @@ def encode_item(
     metadata: Mapping[str, str] = EMPTY,
     *,
     opening: int = 0,
+    sent_at: int = 0,
 ) -> bytes:
     """Write one item of a stream.
 
@@ -98,6 +107,8 @@ def encode_item(
     message = pb.StreamChunk(channel_id=channel_id, sequence=sequence, data=data)
     if opening:
         message.opening = opening
+    if sent_at:
+        message.sent_at = sent_at
     if metadata:
         check_metadata(metadata)
         message.metadata.update(metadata)
@@ -158,6 +169,7 @@ def decode_chunk(data: bytes) -> Chunk:
     chunk = Chunk(channel_id, message.sequence, message.data, EMPTY)
     chunk.size = len(data)
     chunk.opening = message.opening
+    chunk.sent_at = message.sent_at
     if message.metadata:
         try:
             check_metadata(message.metadata)

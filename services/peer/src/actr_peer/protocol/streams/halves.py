@@ -7,23 +7,23 @@ A half is written at one side and read at the other::
 
     reader   WAITING ─ grants ─▶ OPEN ─ end ─▶ HALF_CLOSED ─ all taken ─▶ ENDED
 
-and FAILED from wherever it is not over. What the tables do not hold changes nothing: it is word
-that comes late. Items change no state; whether one may be sent or has come in its turn is
-counted beside the state: a writer sends while it has credit of both kinds, items and bytes, so
-that the last item may take the bytes below zero, and no item is too long for the window.
+and FAILED from wherever it is not over (:mod:`~actr_peer.protocol.streams.states`). Items change no
+state; whether one may be sent or has come in its turn is counted beside the state: a writer sends
+while it has credit of both kinds, items and bytes, so that the last item may take the bytes below
+zero, and no item is too long for the window.
 
-Latency-first streams spend no credit and have no order: of theirs the oldest is dropped.
+Latency-first streams spend no credit and have no order: of theirs the oldest is dropped, and what
+is older than its life is not handed over.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from enum import Enum, auto
-from types import MappingProxyType
 
 from actr_peer.errors import LimitError, PeerError, RemoteProtocolError
+from actr_peer.protocol.streams.age import LIFETIME
 from actr_peer.protocol.streams.chunks import NO_CREDIT, Chunk, Credit, Kind
+from actr_peer.protocol.streams.states import OVER, TABLE, Input, Side, State
 
 WINDOW = 64
 """Items that a reader holds, and so the credit that it grants at first."""
@@ -39,59 +39,8 @@ GRANT_EVERY_BYTES = WINDOW_BYTES // 2
 """Taken before the next grant: one message of credit for many of data."""
 
 
-class State(Enum):
-    """Where a half is."""
-
-    WAITING = auto()
-    """The reader has not said yet that it listens: nothing may be sent."""
-    OPEN = auto()
-    HALF_CLOSED = auto()
-    """The writer has ended it; the end, or items before it, are still on their way."""
-    ENDED = auto()
-    FAILED = auto()
-    """The far side, the network, or a broken rule took it away."""
-
-
-class Input(Enum):
-    """What moves a half."""
-
-    GRANT = auto()
-    END = auto()
-    DRAINED = auto()
-    """The end has come and all items before it were taken."""
-    CLOSE = auto()
-    """The reader takes no more."""
-    FAIL = auto()
-
-
 # Looked up once: they are on the path of every item.
 _OPEN, _HALF_CLOSED, _ITEM = State.OPEN, State.HALF_CLOSED, Kind.ITEM
-
-_LIVE = (State.WAITING, State.OPEN, State.HALF_CLOSED)
-_FAILING = {(state, Input.FAIL): State.FAILED for state in _LIVE}
-
-WRITER: Mapping[tuple[State, Input], State] = MappingProxyType(
-    {
-        (State.WAITING, Input.GRANT): State.OPEN,
-        (State.OPEN, Input.GRANT): State.OPEN,
-        (State.WAITING, Input.END): State.HALF_CLOSED,
-        (State.HALF_CLOSED, Input.GRANT): State.ENDED,
-        (State.OPEN, Input.END): State.ENDED,
-        **_FAILING,
-    }
-)
-READER: Mapping[tuple[State, Input], State] = MappingProxyType(
-    {
-        (State.WAITING, Input.GRANT): State.OPEN,
-        (State.OPEN, Input.GRANT): State.OPEN,
-        (State.OPEN, Input.END): State.HALF_CLOSED,
-        (State.HALF_CLOSED, Input.DRAINED): State.ENDED,
-        **{(state, Input.CLOSE): State.ENDED for state in _LIVE},
-        **_FAILING,
-    }
-)
-
-OVER = frozenset({State.ENDED, State.FAILED})
 
 
 class WritingHalf:
@@ -131,7 +80,7 @@ class WritingHalf:
 
     def step(self, event: Input) -> bool:
         """Take one input; False if it comes too late to change anything."""
-        state = WRITER.get((self.state, event))
+        state = TABLE.get((Side.WRITER, self.state, event))
         if state is None:
             return False
         self.state = state
@@ -202,6 +151,7 @@ class ReadingHalf:
         "held_bytes",
         "is_metered",
         "received",
+        "stale",
         "state",
     )
 
@@ -214,6 +164,8 @@ class ReadingHalf:
         self.received = 0
         self.dropped = 0
         """Of a latency-first half: items that a slow consumer lost."""
+        self.stale = 0
+        """Likewise: items that were too old when their turn came."""
         self.error: Exception | None = None
         self._count: int | None = None
         """Items that the far side has sent in all, once it says so."""
@@ -226,7 +178,7 @@ class ReadingHalf:
 
     def step(self, event: Input) -> bool:
         """Take one input; False if it comes too late to change anything."""
-        state = READER.get((self.state, event))
+        state = TABLE.get((Side.READER, self.state, event))
         if state is None:
             return False
         self.state = state
@@ -288,6 +240,16 @@ class ReadingHalf:
         if self.state is _HALF_CLOSED:
             self._settle()
         return chunk
+
+    def drop_stale(self, now: float) -> None:
+        """Of a latency-first half: drop the oldest items while they are past their life.
+
+        What has no age, from a writer that says none, stays.
+        """
+        held = self.held
+        while held and now - held[0].born_at > LIFETIME:
+            self.take()
+            self.stale += 1
 
     def due(self) -> Credit | None:
         """The grant that is to be said now: one for a part of the window, not one an item."""

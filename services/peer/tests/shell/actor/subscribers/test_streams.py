@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
-from actr_peer.actor.subscribers.streams import MAX_OPENINGS
-from actr_peer.errors import (
-    BrokenError,
-    BusyError,
-    LimitError,
-)
+from actr_peer.actor.subscribers.streams import MAX_OPENINGS, StreamEnd
+from actr_peer.errors import BrokenError, BusyError, CallError, Code, LimitError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.streams.chunks import (
     Chunk,
@@ -22,8 +19,7 @@ from actr_peer.protocol.streams.chunks import (
 )
 from actr_peer.protocol.streams.halves import WINDOW
 from actr_peer.transport import channels
-from actr_peer.transport import streams as module
-from actr_peer.transport.channels import MAX_STREAMS_PER_REMOTE
+from actr_peer.transport import stream_reader as module
 from peer_kit.streams import LATENCY_FIRST, RELIABLE, Block, FakeLink, Pair, turns
 
 
@@ -159,7 +155,7 @@ async def test_an_opening_that_was_left_without_an_end_does_not_hold_up_the_next
 async def test_ended_channels_do_not_use_up_the_bound(pair: Pair):
     subscribers = pair.subscribe(Block().start)
     subscribers.register("c", lambda chunk, sender: None)
-    for _ in range(MAX_STREAMS_PER_REMOTE + 1):
+    for _ in range(10_000):
         writer = pair.named()
         await writer.send(b"one")
         writer.end()
@@ -273,3 +269,145 @@ async def test_openings_of_one_remote_push_out_none_of_another(pair: Pair):
         streams.receive(other, RELIABLE, Chunk(f"c{number}", 1, kind=Kind.END, opening=7))
     streams.receive(link, LATENCY_FIRST, Chunk("c", 0, b"late", opening=7))
     assert streams.open_count == 0
+
+
+# How it ended
+
+
+class Ends:
+    """A callback that hears of items and ends, in the order in which it does."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.block = Block()
+        self.heard: list[bytes | StreamEnd] = []
+        self.unregister = pair.subscribe(self.block.start).register(
+            "c",
+            lambda chunk, sender: self.heard.append(chunk.data),
+            lambda end, sender: self.heard.append(end),
+        )
+
+
+async def test_a_clean_end_is_told_behind_the_last_item(pair: Pair):
+    ends = Ends(pair)
+    for text in (b"1", b"2"):
+        writer = pair.named()
+        await writer.send(text)
+        writer.end()
+    await turns(20)
+    assert ends.heard == [b"1", StreamEnd("c", 0), b"2", StreamEnd("c", 0)]
+
+
+async def test_an_error_of_the_sender_is_told_with_the_last_sequence(pair: Pair):
+    ends = Ends(pair)
+    writer = pair.named()
+    await writer.send(b"0")
+    await writer.send(b"1")
+    writer.end(CallError(Code.ABORTED, "enough"))
+    await turns(20)
+    last = ends.heard[-1]
+    assert isinstance(last, StreamEnd)
+    assert (ends.heard[:2], last.last_sequence) == ([b"0", b"1"], 1)
+    assert isinstance(last.error, CallError)
+    assert last.error.code is Code.ABORTED
+
+
+async def test_a_reset_is_told_with_the_last_sequence_behind_all_that_came(pair: Pair):
+    ends = Ends(pair)
+    writer = pair.named()
+    for number in range(5):
+        await writer.send(b"%d" % number)
+    while pair.near_link.queue:
+        pair.near_link.deliver()
+    pair.restart_near()
+    await turns(20)
+    last = ends.heard[-1]
+    assert isinstance(last, StreamEnd)
+    assert last.last_sequence == 4
+    assert isinstance(last.error, BrokenError)
+    assert ends.heard[:5] == [b"%d" % number for number in range(5)]
+
+
+async def test_what_unregistered_hears_neither_of_items_that_wait_nor_of_the_end(pair: Pair):
+    ends = Ends(pair)
+    writer = pair.named()
+    await writer.send(b"1")
+    await turns(20)
+    for _ in range(3):
+        await writer.send(b"held")
+    pair.near_link.deliver()
+    ends.unregister()
+    ends.unregister()
+    writer.end()
+    await turns(20)
+    assert ends.heard == [b"1"]
+    assert not ends.block.tasks
+    assert pair.far.open_count == 0
+
+
+async def test_who_registers_next_does_not_wait_for_a_call_of_the_last(pair: Pair):
+    listener = Listener(pair)
+    listener.may_go.clear()
+    writer = pair.named()
+    await writer.send(b"stuck")
+    await writer.send(b"held")
+    await turns(20)
+    listener.unregister()
+    heard: list[bytes] = []
+    listener.subscribers.register("c", lambda chunk, sender: heard.append(chunk.data))
+    await turns(20)
+    assert writer.is_stopped
+    await pair.named().send(b"next")
+    await turns(20)
+    assert heard == [b"next"]
+    listener.may_go.set()
+    await turns(20)
+    assert listener.heard == [b"stuck"]
+
+
+async def test_ten_thousand_streams_opened_and_ended_leave_nothing(pair: Pair):
+    subscribers = pair.subscribe(Block().start)
+    before = len(asyncio.all_tasks())
+    for number in range(10_000):
+        name = f"c{number % 100}"
+        unregister = subscribers.register(name, lambda chunk, sender: None)
+        writer = pair.named(LATENCY_FIRST if number % 2 else RELIABLE, name=name)
+        await writer.send(b"x")
+        writer.end()
+        await turns(5)
+        unregister()
+    await turns(20)
+    for streams in (pair.near, pair.far):
+        sizes = {
+            name: len(each) for name, each in vars(streams).items() if hasattr(each, "__len__")
+        }
+        assert {name for name, size in sizes.items() if size} <= {"_begun", "_clocks"}
+        assert all(len(each) <= 100 for each in streams._begun.values())
+        assert streams.budget.held_bytes == 0
+        assert not streams.budget._accounts
+    assert not subscribers._takers
+    assert len(asyncio.all_tasks()) == before
+
+
+async def test_no_stream_waits_for_another(pair: Pair):
+    pair.subscribe(Block().start)
+    assert pair.subscribers is not None
+    taken: Counter[str] = Counter()
+    count = 500
+    for number in range(count):
+        name = f"c{number}"
+        pair.subscribers.register(name, lambda chunk, sender: taken.update((chunk.channel_id,)))
+
+    async def produce(name: str) -> None:
+        writer = pair.named(name=name)
+        while True:
+            await writer.send(b"x")
+
+    producers = [asyncio.create_task(produce(f"c{number}")) for number in range(count)]
+    while taken.total() < 40 * count:
+        await turns()
+    counts = sorted(taken.values())
+    assert len(counts) == count
+    assert counts[0] * 4 >= counts[count // 2]
+    for producer in producers:
+        producer.cancel()
+    await asyncio.gather(*producers, return_exceptions=True)
