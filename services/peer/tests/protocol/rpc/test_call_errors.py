@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.errors import CallError, Code
-from actr_peer.protocol.rpc.call_errors import MAX_DETAILS_BYTES, MAX_RETRY_AFTER, sendable
+from actr_peer.protocol.rpc.call_errors import (
+    MAX_DETAILS_BYTES,
+    MAX_RETRY_AFTER,
+    call_cycle,
+    sendable,
+)
 from actr_peer.protocol.rpc.envelopes import decode_envelope, encode_error
 from actr_peer.protocol.streams.chunks import encode_end
 
@@ -100,3 +105,11 @@ def test_an_error_that_can_be_sent_is_sent_as_it_is() -> None:
 def test_any_fields_encode(code: object, text: object, pause: object, details: object) -> None:
     bad = error(code=code, message=text, retry_after=pause, details=details, domain=text)
     assert decode_envelope(encode_error("r1", bad)).error is not None
+
+
+def test_a_call_cycle_says_which_call_and_what_to_do() -> None:
+    error = call_cycle("demo.Chat.Say")
+    assert error.code is Code.FAILED_PRECONDITION
+    assert not error.retryable
+    assert "demo.Chat.Say" in error.message
+    assert "conflict keys" in error.message

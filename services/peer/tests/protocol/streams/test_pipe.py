@@ -80,6 +80,31 @@ def test_a_reader_that_leaves_drops_what_is_held() -> None:
     assert (len(pipe), pipe.held_bytes, pipe.state) == (0, 0, ENDED)
 
 
+@pytest.mark.parametrize(("size", "holds"), [(1, WINDOW), (WINDOW_BYTES // 4, 4)])
+def test_a_full_pipe_has_no_room_and_drops_its_oldest_where_nobody_waits(
+    size: int, holds: int
+) -> None:
+    pipe: Pipe[int] = Pipe(is_metered=False)
+    for number in range(holds):
+        assert pipe.has_room
+        pipe.put(number, size)
+    assert not pipe.has_room
+    pipe.put(holds, size)
+    assert (pipe.dropped, len(pipe), pipe.take()) == (1, holds, 1)
+
+
+def test_what_is_too_old_goes_and_is_counted() -> None:
+    pipe: Pipe[int] = Pipe(is_metered=False)
+    for number in range(3):
+        pipe.put(number, 10, at=float(number))
+    pipe.drop_older(1.0)
+    assert (pipe.stale, pipe.dropped, pipe.held_bytes) == (1, 0, 20)
+    assert pipe.take() == 1
+    pipe.end()
+    pipe.drop_older(9.0)
+    assert (pipe.stale, pipe.state) == (2, ENDED)
+
+
 @given(
     st.booleans(),
     st.lists(

@@ -71,9 +71,10 @@ class Pipe(Generic[Item]):
 
     Attributes:
         dropped: Latency-first items that a slow reader lost.
+        stale: Likewise, that it came for too late.
     """
 
-    __slots__ = ("_held", "_is_metered", "dropped", "error", "held_bytes", "state")
+    __slots__ = ("_held", "_is_metered", "dropped", "error", "held_bytes", "stale", "state")
 
     def __init__(self, *, is_metered: bool) -> None:
         self.state = PipeState.OPEN
@@ -81,7 +82,8 @@ class Pipe(Generic[Item]):
         """What the reader gets after the items that are held."""
         self.held_bytes = 0
         self.dropped = 0
-        self._held: deque[tuple[Item, int]] = deque()
+        self.stale = 0
+        self._held: deque[tuple[Item, int, float]] = deque()
         self._is_metered = is_metered
 
     def __len__(self) -> int:
@@ -105,9 +107,13 @@ class Pipe(Generic[Item]):
         self.state = state
         return True
 
-    def put(self, item: Item, size: int) -> None:
+    def put(self, item: Item, size: int, at: float = 0.0) -> None:
         """Hold an item of ``size`` bytes, where it :attr:`is_open`, and has room or is not
-        metered."""
+        metered.
+
+        Args:
+            at: When, for :meth:`drop_older`.
+        """
         assert self.state is _OPEN, "who writes looks first"
         if not self._is_metered:
             while self._held and (
@@ -115,7 +121,7 @@ class Pipe(Generic[Item]):
             ):
                 self.held_bytes -= self._held.popleft()[1]
                 self.dropped += 1
-        self._held.append((item, size))
+        self._held.append((item, size, at))
         self.held_bytes += size
 
     def take(self) -> Item:
@@ -124,10 +130,17 @@ class Pipe(Generic[Item]):
         Raises:
             IndexError: If none is held.
         """
-        item, size = self._held.popleft()
+        item, size, _ = self._held.popleft()
         self.held_bytes -= size
         self._settle()
         return item
+
+    def drop_older(self, than: float) -> None:
+        """Drop the items that were put before this time: late ones are worth nothing."""
+        while self._held and self._held[0][2] < than:
+            self.held_bytes -= self._held.popleft()[1]
+            self.stale += 1
+        self._settle()
 
     def end(self, error: Exception | None = None) -> bool:
         """The writer has ended it, well or with an error; False if it was over."""

@@ -27,10 +27,12 @@ class LocalPipe(Generic[Item]):
         on_stop: Called once, where the reader takes no more before the writer has ended it.
     """
 
-    __slots__ = ("_arrived", "_core", "_is_metered", "_room", "on_stop")
+    __slots__ = ("_arrived", "_core", "_is_metered", "_lifetime", "_room", "on_stop")
 
     def __init__(self, payload_type: PayloadType) -> None:
-        self._is_metered = TRAFFIC[payload_type].overflow is Overflow.WAIT
+        traffic = TRAFFIC[payload_type]
+        self._is_metered = traffic.overflow is Overflow.WAIT
+        self._lifetime = traffic.lifetime
         self._core: Pipe[Item] = Pipe(is_metered=self._is_metered)
         self._arrived: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
@@ -41,8 +43,8 @@ class LocalPipe(Generic[Item]):
 
     @property
     def dropped(self) -> int:
-        """Latency-first items that a slow reader lost."""
-        return self._core.dropped
+        """Latency-first items that a slow reader lost, or came for too late."""
+        return self._core.dropped + self._core.stale
 
     # The writer's
 
@@ -61,7 +63,10 @@ class LocalPipe(Generic[Item]):
             await self._until_room()
         if not core.is_open:
             raise BrokenError("the reader takes no more of the stream")
-        core.put(item, item.ByteSize())
+        if self._lifetime is None:
+            core.put(item, item.ByteSize())
+        else:
+            core.put(item, item.ByteSize(), asyncio.get_running_loop().time())
         _wake(self._arrived)
 
     async def _until_room(self) -> None:
@@ -106,6 +111,8 @@ class LocalPipe(Generic[Item]):
 
     async def __anext__(self) -> Item:
         core = self._core
+        if core and self._lifetime is not None:
+            core.drop_older(asyncio.get_running_loop().time() - self._lifetime)
         while not core:
             if not core.is_open:
                 if core.error is not None:

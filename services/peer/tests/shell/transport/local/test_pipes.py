@@ -52,6 +52,20 @@ async def test_a_latency_first_stream_drops_its_oldest_item_and_counts_it() -> N
     assert pipe.dropped == 5
 
 
+async def test_a_latency_first_item_that_is_too_old_is_not_handed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pipe, loop = pipe_of(PayloadType.STREAM_LATENCY_FIRST), asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)
+    await fill(pipe, 3)
+    now += 0.11
+    await pipe.send(Line(number=9))
+    pipe.end()
+    assert [line.number async for line in pipe] == [9]
+    assert pipe.dropped == 3
+
+
 async def test_a_writer_that_waits_hears_that_its_reader_has_left() -> None:
     pipe, told = pipe_of(), []
     pipe.on_stop = lambda: told.append("stop")
