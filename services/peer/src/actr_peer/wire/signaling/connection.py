@@ -213,6 +213,8 @@ class Connection:
                 future = self._waiting.get(number)
                 if future is not None and not future.done():
                     future.set_result(body)
+                elif isinstance(body, messages.Refusal):  # a subscription that was restored
+                    log.warning("signaling refuses: %d %s", body.code, body.message)
             case Told(body):
                 self._listener.told(body)
             case Enrolled():

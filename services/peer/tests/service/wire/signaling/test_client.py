@@ -315,6 +315,27 @@ async def test_subscriptions_are_restored_and_what_was_missed_is_told(service: S
         }
 
 
+async def test_a_subscription_that_is_refused_when_it_is_restored_is_said(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with started(service) as (client, played):
+        subscribing = asyncio.create_task(client.subscribe())
+        message = await played.heard()
+        await played.say(reply_to=message.id, snapshot=pb.PresenceSnapshot(version=5))
+        await subscribing
+        played.drop()
+        again = await service.next()
+        await again.register()
+        message = await again.heard()
+        error = pb.SignalingError(code=4413, message="a snapshot over 8388608 bytes")
+        await again.say(reply_to=message.id, error=error)
+        relaying = asyncio.create_task(client.relay(BOB, STEP))
+        message = await again.heard()
+        await again.say(reply_to=message.id, receipt=pb.Receipt())
+        await relaying
+    assert "a snapshot over 8388608 bytes" in caplog.text
+
+
 async def test_a_subscription_that_ends_is_not_restored(service: Service) -> None:
     async with started(service) as (client, played):
         subscribing = asyncio.create_task(client.subscribe("acme:chat"))
