@@ -97,7 +97,7 @@ class DurableCalls:
         call, encode = _make(remote, method, payload, options)
         wait = self._call_once if options.durable is True else self._call_by_key
         try:
-            reply = await wait(remote, call, encode, timeout)
+            return await wait(remote, call, encode, timeout)
         except _NotAccepted as exc:
             raise DeadlineError(
                 f"{method.route_key}: no durable call was accepted in {timeout:g} s: too many "
@@ -108,18 +108,17 @@ class DurableCalls:
                 f"no reply to {method.route_key} from {remote} in {timeout:g} s; the call is kept "
                 f"and will be answered, unless forget_call({call.call_key!r}) ends it"
             ) from exc
-        return decode_envelope(reply)
 
     async def _call_by_key(
         self, remote: ActrId, call: DurableCall, encode: Encode, timeout: float
-    ) -> bytes:
+    ) -> Envelope:
         is_accepted = False
         try:
             async with asyncio.timeout(timeout):
                 with suppress(BusyError):  # the application asks again for a call that it made
                     await self.outbox.add(call, encode, partial(self._saved, remote, call))
                 is_accepted = True
-                return await self.outbox.result(call.call_key)
+                return decode_envelope(await self.outbox.result(call.call_key))
         except TimeoutError as exc:
             if is_accepted or call.is_saved:
                 raise
@@ -127,7 +126,7 @@ class DurableCalls:
 
     async def _call_once(
         self, remote: ActrId, call: DurableCall, encode: Encode, timeout: float
-    ) -> bytes:
+    ) -> Envelope:
         """A call that nobody else can ask for: one future and one timer."""
         outbox = self.outbox
         loop = outbox.loop
@@ -142,7 +141,8 @@ class DurableCalls:
         future = outbox.expect(call.call_key)
         timer = loop.call_at(deadline, expire, future)
         try:
-            return await future
+            reply = await future
+            return call.decoded or decode_envelope(reply)
         except (TimeoutError, asyncio.CancelledError) as exc:
             if not call.is_saved:
                 outbox.forget(call.call_key)
@@ -193,6 +193,7 @@ class DurableCalls:
         if error is not None and error.retryable:
             self._later(call, error.retry_after or FIRST_REDIAL)
             return True
+        call.decoded = reply
         self._answer(call, message)
         self._failures.pop(remote, None)
         return True

@@ -344,3 +344,25 @@ async def test_a_call_without_a_key_can_be_forgotten_by_the_one_that_its_error_n
     assert f"forget_call({key!r})" in str(caught.value)
     bench.durable.forget(key)
     assert bench.durable.keys() == []
+
+
+async def test_a_reply_that_only_its_caller_can_ask_for_is_read_once(bench: Bench) -> None:
+    waiting = bench.call(b"1")
+    call = await bench.arrived()
+    message = encode_reply(call.request_id, b"reply")
+    reply = decode_envelope(message)
+    assert bench.durable.resolve(ROOM, reply, message)
+    assert await waiting is reply
+
+
+async def test_nothing_of_a_reply_that_is_kept_stays_in_memory(bench: Bench) -> None:
+    waiting = bench.call(b"1", key="k")
+    asked = await bench.arrived()
+    call = bench.outbox.find(asked.request_id)
+    assert call is not None
+    assert bench.answer(asked)
+    assert (await waiting).payload == b"reply"
+    assert call.reply is not None
+    await bench.saved()
+    assert (call.reply, call.decoded) == (None, None)
+    assert (await bench.call(b"1", key="k")).payload == b"reply"

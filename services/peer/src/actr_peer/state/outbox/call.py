@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from actr_peer.errors import CallError
 from actr_peer.protocol.mailbox.outbox.call import Call
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.envelopes import Envelope
 
 Encode = Callable[[int, int, int], bytes]
 """Makes the envelope from call number, low-water mark and store id."""
@@ -33,6 +34,8 @@ class DurableCall(Call):
     """As sent, and to be sent again; until there is a reply."""
     reply: bytes | None = field(default=None, compare=False)
     """Until it is saved; after that it is read back from the table."""
+    decoded: Envelope | None = field(default=None, compare=False, repr=False)
+    """The reply as it was read when it came, for the one who waits for it; until it is saved."""
     saved: Saved = field(default=unheard, compare=False, repr=False)
     """Told once."""
 

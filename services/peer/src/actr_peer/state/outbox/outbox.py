@@ -295,4 +295,4 @@ class Outbox:
         for step in self._calls.on(call, event):
             self._doers[step](call, operation)
         if event is _REPLY_SAVED:
-            call.reply = None
+            call.reply = call.decoded = None
