@@ -21,7 +21,7 @@ from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.wire.base import Wire
 from actr_peer.wire.webrtc.engine import MediaSource
-from actr_peer.wire.webrtc.source import guard
+from actr_peer.wire.webrtc.source import GuardedSource, guard
 from actr_peer.wire.webrtc.tracks import SentTrack
 
 CLOSE_TIMEOUT = 1.0
@@ -59,7 +59,7 @@ class Publication:
         resumed: How often the track went on over another wire.
     """
 
-    def __init__(self, source: MediaSource, forget: Callable[[Publication], None]) -> None:
+    def __init__(self, source: GuardedSource, forget: Callable[[Publication], None]) -> None:
         self.source = source
         self.state = PublicationState.SUSPENDED
         self.ended = asyncio.Event()
@@ -142,6 +142,7 @@ class Publication:
             return
         self.state = PublicationState.ENDED
         self.error = error
+        self.source.unpublished()
         self._forget(self)
         self._live.set()
         self.ended.set()
@@ -152,7 +153,7 @@ class TrackLane:
 
     Args:
         remote: For the texts of errors.
-        busy: Where it is while it has tracks: who owns it then need not remember it otherwise.
+        busy: Where it is while it has tracks.
     """
 
     payload_type = PayloadType.MEDIA_RTP
@@ -192,6 +193,7 @@ class TrackLane:
         publication = Publication(source, self._forget)
         self._tracks[source.track_id] = publication
         self._busy.add(self)
+        source.published()
         if self._wire is not None:
             publication.move(self._wire)
         try:
@@ -234,8 +236,7 @@ class TrackLane:
             publication.move(None)
 
     async def close(self) -> None:
-        """Stop all tracks, and take no more; returns when the far side has agreed, or in
-        ``CLOSE_TIMEOUT`` seconds."""
+        """Stop all tracks, and take no more; waits ``CLOSE_TIMEOUT`` for the far side."""
         self._is_closed = True
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):
@@ -266,7 +267,6 @@ class TrackLanes:
 
         Args:
             wire: The WebRTC wire that is there, if any.
-
         Raises:
             ClosedError: If this side leaves.
         """

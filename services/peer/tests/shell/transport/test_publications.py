@@ -21,6 +21,7 @@ from actr_peer.protocol.media.frames import Sample
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.transport.publications import MediaWire, PublicationState, TrackLane, TrackLanes
+from actr_peer.wire.media.pushed import SampleTrack
 from actr_peer.wire.webrtc.tracks import SentTrack
 from peer_kit.fakes import BOB, ScriptedWire, turns
 
@@ -389,3 +390,17 @@ async def test_a_lane_with_tracks_is_kept_while_nobody_holds_it() -> None:
     again = FakeWire()
     lanes.follow(BOB, WireState.READY, again)
     assert [source.track_id for source, _ in again.asked] == ["mic"]
+
+
+async def test_a_pushed_track_learns_that_it_is_published_no_longer() -> None:
+    lane, wire = TrackLane(BOB), FakeWire()
+    lane.wire_ready(wire)
+    track = SampleTrack("cam")
+    publishing = asyncio.gather(lane.send(track, timeout=5))
+    await turns()
+    wire.agree()
+    (publication,) = await publishing
+    await track.send(Sample(b"x", 0))
+    await publication.stop()
+    with pytest.raises(ClosedError):
+        await track.send(Sample(b"x", 0))

@@ -37,9 +37,35 @@ class PushedTrack:
         self.on_keyframe: Callable[[], None] | None = None
         self.on_bitrate: Callable[[float], None] | None = None
         self.dropped = 0
+        self._is_ended = self._is_stopped = False
+        self._changed = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.track_id} {self.codec}>"
+
+    def end(self) -> None:
+        """No more follows: the publication ends when what waits is sent."""
+        self._is_ended = True
+        self._tell()
+
+    def published(self) -> None:
+        """The runtime's: there is a publication that takes what is sent, or will."""
+        self._is_stopped = False
+
+    def unpublished(self) -> None:
+        """The runtime's: the publication has ended."""
+        self._is_stopped = True
+        self._tell()
+
+    def _check_open(self) -> None:
+        if self._is_ended:
+            raise ClosedError(f"track {self.track_id} has ended")
+        if self._is_stopped:
+            raise ClosedError(f"track {self.track_id} is published no longer")
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def request_keyframe(self) -> None:
         """The runtime's: the far side wants a key frame."""
@@ -83,10 +109,8 @@ class SampleTrack(PushedTrack):
         self.live = live
         self.max_waiting = max_waiting
         self._waiting: deque[Sample] = deque()
-        self._is_ended = False
         self._is_broken = False
         """Whether samples were dropped on which those before the next key frame depend."""
-        self._changed = asyncio.Event()
 
     async def send(self, sample: Sample) -> bool:
         """Send one sample; False where it, or an older one in its place, was dropped.
@@ -94,29 +118,24 @@ class SampleTrack(PushedTrack):
         Cancelling while it waits sends nothing.
 
         Raises:
-            ClosedError: If the track has ended.
+            ClosedError: If the track has ended, or its publication has.
         """
         self._check_open()
         if self.live:
             return self._push(sample)
         while len(self._waiting) >= self.max_waiting:
-            await self._change()
+            await self._changed.wait()
             self._check_open()
         self._waiting.append(sample)
         self._tell()
         return True
-
-    def end(self) -> None:
-        """No sample follows: the publication ends when those that wait are sent."""
-        self._is_ended = True
-        self._tell()
 
     async def read(self) -> Sample | None:
         """The runtime's: the next sample, None at the end. Cancelling loses none."""
         while not self._waiting:
             if self._is_ended:
                 return None
-            await self._change()
+            await self._changed.wait()
         sample = self._waiting.popleft()
         self._tell()
         return sample
@@ -143,15 +162,3 @@ class SampleTrack(PushedTrack):
         self._waiting.append(sample)
         self._tell()
         return not is_full
-
-    def _check_open(self) -> None:
-        if self._is_ended:
-            raise ClosedError(f"track {self.track_id} has ended")
-
-    async def _change(self) -> None:
-        changed = self._changed
-        await changed.wait()
-
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()

@@ -15,7 +15,7 @@ from typing import Any
 
 import av
 
-from actr_peer.errors import BrokenError, ClosedError
+from actr_peer.errors import BrokenError
 from actr_peer.protocol.media.frames import Sample
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.wire.media.pushed import PushedTrack
@@ -42,14 +42,8 @@ class RawTrack(PushedTrack):
         self._raw: deque[Any] = deque()
         self._ready: deque[Sample] = deque()
         self._encoding: asyncio.Future[list[Sample]] | None = None
-        self._is_ended = self._is_flushed = False
-        self._changed = asyncio.Event()
+        self._is_flushed = False
         self._thread = ThreadPoolExecutor(1, f"encode/{track_id}")
-
-    def end(self) -> None:
-        """No frame follows: the publication ends when those that wait are sent."""
-        self._is_ended = True
-        self._tell()
 
     async def read(self) -> Sample | None:
         """The runtime's: the next sample, None at the end. Cancelling loses none.
@@ -98,14 +92,6 @@ class RawTrack(PushedTrack):
         self._raw.append(raw)
         self._tell()
         return not is_full
-
-    def _check_open(self) -> None:
-        if self._is_ended:
-            raise ClosedError(f"track {self.track_id} has ended")
-
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
 
     def _encoded(self, raw: Any) -> list[Sample]:
         try:

@@ -71,12 +71,23 @@ class GuardedSource:
 
     def bitrate_estimated(self, bits_per_second: float) -> None:
         """Tell the source what the path carries, where it has a method of this name to hear it."""
+        self._tell("bitrate_estimated", bits_per_second)
+
+    def published(self) -> None:
+        """Tell the source that it is published, where it has a method of this name."""
+        self._tell("published")
+
+    def unpublished(self) -> None:
+        """Tell the source that its publication has ended, where it has a method of this name."""
+        self._tell("unpublished")
+
+    def _tell(self, name: str, *values: object) -> None:
         try:
-            told = getattr(self.source, "bitrate_estimated", None)
+            told = getattr(self.source, name, None)
             if callable(told):
-                told(bits_per_second)
+                told(*values)
         except Exception:
-            log.exception("estimate was not taken: track=%s", self.track_id)
+            log.exception("source failed when told: track=%s what=%s", self.track_id, name)
 
 
 def guard(source: MediaSource) -> GuardedSource:

@@ -114,3 +114,18 @@ async def test_the_estimate_reaches_the_producer_and_who_fails_on_it_harms_nothi
 def test_at_least_one_sample_waits() -> None:
     with pytest.raises(ConfigError):
         SampleTrack("cam", max_waiting=0)
+
+
+async def test_who_sends_learns_that_the_publication_was_stopped_and_may_publish_again() -> None:
+    track = SampleTrack("cam", max_waiting=1)
+    guarded = guard(track)
+    await track.send(sample(0))
+    sending = asyncio.gather(track.send(sample(1)))
+    await turns(3)
+    guarded.unpublished()
+    with pytest.raises(ClosedError, match="published no longer"):
+        await sending
+    with pytest.raises(ClosedError):
+        await track.send(sample(1))
+    guarded.published()
+    assert await drained(track) == [0]
