@@ -120,6 +120,9 @@ bench-priority: setup  ## an urgent call behind a bulk transfer (MB=number)
 .PHONY: bench-stream
 bench-stream: setup  ## items a second of 1, 200 and 5,000 streams, beside grpc.aio, websockets, picows, aiortc
 	@$(BIN)/python -m bench.stream $(json) $(ARGS)
+.PHONY: bench-files
+bench-files: setup  ## a file under cuts and restarts: hash equal (MB=number)
+	@$(BIN)/python -m bench.files $(mb) $(json) $(ARGS)
 
 .PHONY: bench-media
 bench-media: setup  ## video of 5 to 50 Mbit/s, frames of 1.2 MB, and adding a track (SECONDS=number)

@@ -11,10 +11,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PINNED = {
     "actr_peer": """
-        ActrId ActrRef AudioTrack CallError Chunk Code Context Hooks IncomingStream MediaFrame
-        MediaSource Node NodeConfig PayloadType PeerError Publication Sample SampleTrack Service
-        StreamEnd StreamFailedError System TestPattern Tone TrackStats VideoTrack WireKind
-        open_media
+        ActrId ActrRef AudioTrack CallError Chunk Code Context ExistingFile FileOffer
+        FileProgress FileQuota FileRules Hooks IncomingStream MediaFrame MediaSource
+        Node NodeConfig PayloadType PeerError Publication ReceivedFile Sample
+        SampleTrack SentFile Service StreamEnd StreamFailedError System TestPattern Tone
+        TrackStats VideoTrack WireKind open_media
     """,
     "actr_peer.service": """
         CallOptions Caller Client DEFAULT_OPTIONS Method MethodKind PayloadType Service
@@ -24,7 +25,11 @@ PINNED = {
 }
 """What a program imports, what generated code stands on, and a service that nobody imports."""
 
-GENERATED = ("proto/demo/chat_actr.py", "services/peer/tests/golden/everything_actr.py")
+GENERATED = (
+    "proto/demo/chat_actr.py",
+    "proto/actr/services/files_actr.py",
+    "services/peer/tests/golden/everything_actr.py",
+)
 
 
 @pytest.mark.parametrize("module", PINNED)

@@ -25,9 +25,12 @@ ELSEWHERE = {
     "peer": {
         DECLARES: """
         errors.py                               protocol/rpc/test_call_errors.py
+        actor/files/rules.py                    shell/actor/files/test_receiving.py
+        actor/files/told.py                     shell/actor/files/test_receiving.py
         node/config.py                          service/node/test_node.py
         node/hooks.py                           service/node/test_end.py
         node/system.py                          service/node/test_node.py
+        protocol/identity.py                    protocol/vectors/test_ids.py
         protocol/wire/close_codes.py            protocol/vectors/test_close_codes.py
         protocol/payload.py                     protocol/session/wires/test_policy.py
         state/mailbox/tables.py                 service/state/mailbox/test_mailbox.py
@@ -39,6 +42,10 @@ ELSEWHERE = {
         """,
         PART: """
         __main__.py                             shell/cli/test_main.py
+        actor/files/folder.py                   shell/actor/files/test_receiving.py
+        actor/files/partial.py                  shell/actor/files/test_receiving.py
+        actor/files/service.py                  shell/actor/files/test_receiving.py
+        actor/files/worker.py                   shell/actor/files/test_receiving.py
         actor/bodies.py                         shell/actor/test_handlers.py
         actor/context.py                        shell/actor/test_handlers.py
         actor/inprocess/bodies.py               service/rpc/test_local.py
@@ -74,6 +81,7 @@ ELSEWHERE = {
         wire/websocket/framing.py               service/wire/websocket/test_arrivals.py
         """,
         REAL: """
+        cli/callers.py                          service/test_readme.py
         cli/demo/caller.py                      service/cli/demo/test_command.py
         cli/demo/media.py                       service/cli/demo/test_command.py
         cli/demo/process.py                     service/cli/demo/test_command.py
@@ -86,6 +94,7 @@ ELSEWHERE = {
         cli/verbs/config.py                     shell/cli/test_main.py
         cli/verbs/gen.py                        service/test_readme.py
         cli/verbs/health.py                     service/cli/exchange/test_command.py
+        cli/verbs/receive.py                    service/cli/verbs/test_send.py
         cli/verbs/proto_check.py                service/cli/codegen/test_tools.py
         node/assembly.py                        service/node/test_node.py
         node/network.py                         service/node/test_node.py
@@ -122,6 +131,7 @@ ELSEWHERE = {
         wire/webrtc/aiortc/sctp/lane_queue.py   service/wire/webrtc/test_wire.py
         """,
         SPOKEN: """
+        actor/files/sending.py                  shell/actor/files/test_receiving.py
         wire/signaling/connection.py            service/wire/signaling/test_client.py
         wire/signaling/upkeep.py                service/wire/signaling/test_client.py
         """,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actr_peer.actor.context import Context
+    from actr_peer.actor.files.rules import FileRules
+    from actr_peer.actor.files.told import FileProgress, ReceivedFile, SentFile
     from actr_peer.actor.subscribers.incoming import IncomingStream
     from actr_peer.actor.subscribers.streams import StreamEnd
     from actr_peer.errors import CallError, Code, PeerError, StreamFailedError
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from actr_peer.node.node import Node
     from actr_peer.node.ref import ActrRef
     from actr_peer.node.system import System
+    from actr_peer.protocol.files.bounds import ExistingFile, FileQuota
+    from actr_peer.protocol.files.manifest import FileOffer
     from actr_peer.protocol.identity import ActrId
     from actr_peer.protocol.media.frames import MediaFrame, Sample, TrackStats
     from actr_peer.protocol.payload import PayloadType, WireKind
@@ -40,6 +44,11 @@ __all__ = [
     "Chunk",
     "Code",
     "Context",
+    "ExistingFile",
+    "FileOffer",
+    "FileProgress",
+    "FileQuota",
+    "FileRules",
     "Hooks",
     "IncomingStream",
     "MediaFrame",
@@ -49,8 +58,10 @@ __all__ = [
     "PayloadType",
     "PeerError",
     "Publication",
+    "ReceivedFile",
     "Sample",
     "SampleTrack",
+    "SentFile",
     "Service",
     "StreamEnd",
     "StreamFailedError",
@@ -71,6 +82,11 @@ _HOMES = {
     "Chunk": "protocol.streams.chunks",
     "Code": "errors",
     "Context": "actor.context",
+    "ExistingFile": "protocol.files.bounds",
+    "FileOffer": "protocol.files.manifest",
+    "FileProgress": "actor.files.told",
+    "FileQuota": "protocol.files.bounds",
+    "FileRules": "actor.files.rules",
     "Hooks": "node.hooks",
     "IncomingStream": "actor.subscribers.incoming",
     "MediaFrame": "protocol.media.frames",
@@ -80,8 +96,10 @@ _HOMES = {
     "PayloadType": "protocol.payload",
     "PeerError": "errors",
     "Publication": "transport.publications",
+    "ReceivedFile": "actor.files.told",
     "Sample": "protocol.media.frames",
     "SampleTrack": "wire.media.pushed",
+    "SentFile": "actor.files.told",
     "Service": "service",
     "StreamEnd": "actor.subscribers.streams",
     "StreamFailedError": "errors",

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from actr_peer.actor.files.sending import PATIENCE, send_file
 from actr_peer.actor.subscribers.incoming import IncomingStreams
 from actr_peer.errors import ConfigError, LocalProtocolError
 from actr_peer.protocol.identity import ActrId
@@ -22,6 +23,12 @@ from actr_peer.service import Caller
 from actr_peer.wire.webrtc.source import guard
 
 if TYPE_CHECKING:
+    from os import PathLike
+
+    from actr_peer.actor.files.receiving import Receiving
+    from actr_peer.actor.files.rules import FileRules
+    from actr_peer.actor.files.service import FilesHere
+    from actr_peer.actor.files.told import FileProgress, SentFile
     from actr_peer.actor.subscribers.media import MediaCallback, MediaSubscribers
     from actr_peer.actor.subscribers.streams import EndCallback, StreamCallback, StreamSubscribers
     from actr_peer.transport.channels import Streams
@@ -62,6 +69,9 @@ class Actor(Protocol):
     def media_subscribers(self) -> MediaSubscribers: ...
 
     @property
+    def files(self) -> FilesHere: ...
+
+    @property
     def request_keyframe(self) -> Callable[[ActrId, str], None]: ...
 
     def caller_to(self, remote: ActrId, scope: Scope, *, wait_for_ready: bool = True) -> Caller:
@@ -88,6 +98,11 @@ class Reach:
 
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
+
+    if TYPE_CHECKING:  # contexts and refs each have their own
+
+        def to(self, remote: ActrId | str) -> Caller:
+            """A caller for ``remote``."""
 
     async def discover(
         self, actr_type: str = "", *, service: str = "", limit: int = 16
@@ -156,6 +171,51 @@ class Reach:
         """
         _check_callback(callback)
         return self._actor.media_subscribers.register(track_id, callback)
+
+    async def send_file(
+        self,
+        path: str | PathLike[str],
+        to: ActrId | str,
+        *,
+        progress: Callable[[FileProgress], None] | None = None,
+        name: str | None = None,
+        timeout: float | None = None,
+        patience: float = PATIENCE,
+    ) -> SentFile:
+        """Send a file, or a directory as a whole, to an actor that receives files.
+
+        It goes on by itself where a link breaks or the receiver restarts; called again after a
+        restart of this side, it goes on from what the receiver has (docs/files.md). Cancelling it
+        leaves that there, too.
+
+        Args:
+            progress: Called on the loop for each block that the receiver has written down.
+            name: What it is called there; None: as it is here.
+            timeout: Seconds for all of it; None: no limit.
+            patience: Seconds without progress after which it is given up.
+
+        Raises:
+            ConfigError: If it cannot be read, or holds links or devices.
+            CallError: What the receiver says: UNIMPLEMENTED, PERMISSION_DENIED, INVALID_ARGUMENT
+                (a name), ALREADY_EXISTS, RESOURCE_EXHAUSTED; or FAILED_PRECONDITION, if the file
+                changed meanwhile.
+            DeadlineError: If one of the two times is over.
+        """
+        caller = self.to(to)
+        return await send_file(
+            caller, path, progress=progress, name=name, timeout=timeout, patience=patience
+        )
+
+    def receive_files(
+        self, folder: str | PathLike[str], rules: FileRules | None = None
+    ) -> Receiving:
+        """Take files into ``folder`` until what this returns is closed; ``async with`` does that.
+
+        Raises:
+            BusyError: If files are received into another folder already.
+            ConfigError: If the folder cannot be made or written.
+        """
+        return self._actor.files.open(folder, rules)
 
     async def publish(
         self, remote: ActrId | str, source: Any, *, timeout: float | None = None

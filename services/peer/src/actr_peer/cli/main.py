@@ -25,6 +25,8 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "run": ("actr_peer.cli.verbs.run", "Run a workload as an actor."),
         "call": ("actr_peer.cli.verbs.call", "Call a method: JSON in, JSON out."),
         "publish": ("actr_peer.cli.verbs.publish", "Send a media file's tracks to an actor."),
+        "send": ("actr_peer.cli.verbs.send", "Send a file or a directory to an actor."),
+        "receive": ("actr_peer.cli.verbs.receive", "Receive files into a folder."),
         "ps": ("actr_peer.cli.verbs.ps", "Actors, wires, lanes and mailbox of a running peer."),
         "mailbox": ("actr_peer.cli.verbs.mailbox", "List, show, replay and drop stored requests."),
         "config": ("actr_peer.cli.verbs.config", "Each configured value and where it came from."),

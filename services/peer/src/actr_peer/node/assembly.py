@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from actr_peer.actor.files.service import FilesHere
 from actr_peer.actor.handlers import Handlers, error_reply, sender_id
 from actr_peer.actor.inprocess.serving import Half
 from actr_peer.actor.scheduler import Scheduler
@@ -75,6 +76,8 @@ class Assembly:
         self._is_ending = is_ending
         self.hooks = HookRunner(services)
         self.handlers = Handlers(services, failed=partial(self.hooks.post, "on_error"))
+        self.files = FilesHere()
+        self.handlers.add((self.files,))
         self.shell_handlers = Handlers(())
         self.local = LocalTransport()
         self.calls = PendingCalls()

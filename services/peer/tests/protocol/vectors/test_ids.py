@@ -9,6 +9,8 @@ from actr_peer.errors import ConfigError, RemoteProtocolError
 from actr_peer.protocol.identity import ActrId
 from peer_kit.vectors import Vector, each
 
+ROOM = ActrId("acme", "room", "1")
+
 
 @each("ids", "texts")
 def test_an_id_has_one_text_and_one_message(vector: Vector) -> None:
@@ -45,3 +47,15 @@ def test_the_smaller_id_is_the_one_whose_text_comes_first(vector: Vector) -> Non
     smaller, larger = ActrId.parse(vector["smaller"]), ActrId.parse(vector["larger"])
     assert smaller < larger
     assert not larger < smaller
+
+
+def test_ids_are_ordered_and_equal_by_their_text() -> None:
+    assert sorted([ActrId("acme", "room", "2"), ROOM]) == [ROOM, ActrId("acme", "room", "2")]
+    assert ActrId.parse(str(ROOM)) == ROOM
+    assert hash(ActrId.parse(str(ROOM))) == hash(ROOM)
+    assert str(ROOM) != ROOM
+
+
+def test_an_id_has_no_order_with_what_is_none() -> None:
+    with pytest.raises(TypeError):
+        assert ROOM < "acme:room@1:default"  # type: ignore[operator]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
 import stat
 import sys
 from collections.abc import AsyncIterator
@@ -17,11 +16,11 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from actr_peer import ActrId, Service, System
+from actr_peer.cli.callers import caller_config
 from actr_peer.cli.workloads import find_method, parse_request
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.process import settings
-from actr_peer.node.process.settings import Actor, Mailbox, Settings
-from actr_peer.node.process.startup import configure_logs, node_config, run_loop
+from actr_peer.node.process.startup import configure_logs, run_loop
 from actr_peer.service import Method, MethodKind, call_options
 
 STDIN: Final = "-"
@@ -56,7 +55,7 @@ def call(
         requests: AsyncIterator[Message] | Message = _requests(row, request)
     else:
         requests = parse_request(row, sys.stdin.read() if request == STDIN else request)
-    run_loop(_call(_caller_config(loaded, target), target, row, requests, timeout))
+    run_loop(_call(caller_config(loaded, target, "call"), target, row, requests, timeout))
 
 
 async def _requests(method: Method[Any, Any], request: str) -> AsyncIterator[Message]:
@@ -82,17 +81,6 @@ async def _stdin_lines() -> AsyncIterator[str]:
     )
     async for data in reader:
         yield data.decode(errors="replace")
-
-
-def _caller_config(loaded: Settings, target: ActrId) -> NodeConfig:
-    """An actor for one call: its own identity, nothing kept, no listener."""
-    own = ActrId("actr", "call", secrets.token_hex(4), target.realm)
-    update: dict[str, Any] = {
-        "actor": Actor(id=str(own)),
-        "mailbox": Mailbox(path=""),
-        "wires": loaded.wires.model_copy(update={"listen": "", "advertise": ""}),
-    }
-    return node_config(loaded.model_copy(update=update))
 
 
 async def _call(

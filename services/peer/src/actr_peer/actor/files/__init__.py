@@ -1,0 +1,1 @@
+"""Files between actors, done: reading, writing, the sidecar, and the talk between both sides."""

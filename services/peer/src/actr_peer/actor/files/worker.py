@@ -1,0 +1,35 @@
+"""One thread for the disk work of one transfer: in order, off the loop, and closed in its turn.
+
+What a cancelled transfer has begun to write goes on to its end; closing is queued behind it, so
+that no descriptor is closed under a write, and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Worker:
+    """The thread; made with the first thing it is to do."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="files")
+        self._closed: asyncio.Future[None] | None = None
+
+    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        """Do it behind what was given before; cancelling the future does not stop it."""
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._pool, lambda: function(*args, **kwargs))
+
+    def close(self, function: Callable[[], None]) -> asyncio.Future[None]:
+        """Do this last, and nothing after it; harmless when it is closed."""
+        if self._closed is None:
+            self._closed = self.run(function)
+            self._pool.shutdown(wait=False)
+        return self._closed

@@ -1,0 +1,495 @@
+"""A sender and a receiver over a path that breaks, lies and comes again; real files."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path as FilePath
+from typing import Any
+
+import pytest
+
+from actr.services.files_pb2 import FilesEntries, FilesEntry, FilesOffer, FilesPiece, FilesWord
+from actr_peer.actor.files.folder import HOLD
+from actr_peer.actor.files.partial import Partial
+from actr_peer.actor.files.rules import FileRules
+from actr_peer.actor.files.sending import PATIENCE, send_file
+from actr_peer.actor.files.service import FilesHere
+from actr_peer.actor.files.told import FileProgress, ReceivedFile, SentFile
+from actr_peer.errors import BusyError, CallError, ClosedError, Code, ConfigError
+from actr_peer.protocol.files import bounds, order
+from actr_peer.protocol.files.bounds import ExistingFile, FileQuota
+from actr_peer.protocol.files.manifest import BLOCK_BYTES, PIECE_BYTES
+from actr_peer.protocol.identity import ActrId
+from peer_kit.state.files import Path
+
+pytestmark = pytest.mark.service  # it reads and writes files
+PIECES_EACH = BLOCK_BYTES // PIECE_BYTES
+
+
+class Met:
+    """A receiver, the path to it, and a folder of each side."""
+
+    def __init__(self, tmp_path: FilePath) -> None:
+        self.here = FilesHere()
+        self.path = Path(self.here)
+        self.folder = tmp_path / "in"
+        self.out = tmp_path / "out"
+        self.out.mkdir()
+        self.progress: list[FileProgress] = []
+
+    def receive(self, **rules: Any) -> None:
+        self.receiving = self.here.open(self.folder, FileRules(**rules))
+
+    def restart(self, **rules: Any) -> None:
+        """Another process of the receiver, on the same folder."""
+        self.here = FilesHere()
+        self.path.here = self.here
+        self.receive(**rules)
+
+    def make(self, name: str = "a.bin", blocks: float = 3.5) -> FilePath:
+        path = self.out / name
+        path.write_bytes(os.urandom(int(blocks * BLOCK_BYTES)))
+        return path
+
+    async def send(self, path: FilePath, by: Path | None = None, **more: Any) -> SentFile:
+        options = {"progress": self.progress.append, "name": None, "timeout": None}
+        options |= {"patience": PATIENCE, **more}
+        return await send_file(by or self.path, path, **options)  # type: ignore[arg-type]
+
+    def names(self) -> set[str]:
+        return set(os.listdir(self.folder)) - {HOLD}
+
+
+@pytest.fixture
+def met(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> Met:
+    monkeypatch.setattr(order, "FIRST_DELAY", 0.0)
+    return Met(tmp_path)
+
+
+async def refused(work: Any, code: Code, words: str = ".") -> None:
+    with pytest.raises(CallError, match=words) as caught:
+        await work
+    assert caught.value.code is code
+
+
+async def test_an_actor_that_receives_nothing_says_so(met: Met) -> None:
+    await refused(met.send(met.make()), Code.UNIMPLEMENTED, "receive_files")
+
+
+@pytest.mark.parametrize("blocks", [0, 0.5, 1, 2, 3.5])
+async def test_a_file_arrives_as_it_is(met: Met, blocks: float) -> None:
+    came: list[ReceivedFile] = []
+    met.receive(on_received=came.append)
+    path = met.make(blocks=blocks)
+    sent = await met.send(path)
+    there = met.folder / "a.bin"
+    assert there.read_bytes() == path.read_bytes()
+    assert there.stat().st_mtime_ns == path.stat().st_mtime_ns
+    assert (sent.sent_bytes, sent.tries, sent.was_there) == (path.stat().st_size, 1, False)
+    assert [(each.path, each.digest) for each in came] == [(str(there), sent.digest)]
+    assert met.progress[-1].done_bytes == path.stat().st_size
+    await met.receiving.idle()
+
+
+async def test_a_directory_arrives_as_one_name_with_all_that_is_in_it(met: Met) -> None:
+    met.receive()
+    tree = met.out / "tree"
+    (tree / "a" / "empty").mkdir(parents=True)
+    (tree / "a" / "big").write_bytes(os.urandom(BLOCK_BYTES + 5))
+    (tree / "nothing").write_bytes(b"")
+    sent = await met.send(tree)
+    there = met.folder / "tree"
+    assert sent.files == 2
+    assert (there / "a" / "empty").is_dir()
+    assert (there / "a" / "big").read_bytes() == (tree / "a" / "big").read_bytes()
+    assert (there / "nothing").stat().st_size == 0
+
+
+async def test_a_break_costs_no_more_than_the_blocks_under_way(met: Met) -> None:
+    met.receive()
+    path = met.make(blocks=6)
+    met.path.breaks = [PIECES_EACH * 4 + 3]
+    sent = await met.send(path)
+    assert (met.folder / "a.bin").read_bytes() == path.read_bytes()
+    assert sent.tries == 2
+    assert met.path.pieces <= PIECES_EACH * 6 + 2 * PIECES_EACH
+
+
+async def test_a_restarted_receiver_goes_on_from_its_last_verified_block(met: Met) -> None:
+    met.receive()
+    path = met.make(blocks=6)
+    await broken_off(met, path)
+    met.restart()
+    sent = await met.send(path)
+    assert (met.folder / "a.bin").read_bytes() == path.read_bytes()
+    assert met.path.pieces <= 3 * PIECES_EACH
+    assert sent.sent_bytes == met.path.pieces * PIECE_BYTES
+
+
+async def broken_off(met: Met, path: FilePath, pieces: int = PIECES_EACH * 4 + 3) -> FilePath:
+    """A transfer that ended in its fifth block; the folder of what is there."""
+    met.path.breaks = [pieces]
+    met.path.error = ClosedError("closed")
+    with pytest.raises(ClosedError):
+        await met.send(path)
+    (partial,) = (each for each in (met.folder / HOLD).iterdir() if each.is_dir())
+    met.path.pieces = 0
+    return partial
+
+
+async def test_a_kept_block_that_has_changed_on_the_disk_is_sent_again(met: Met) -> None:
+    met.receive()
+    path = met.make(blocks=6)
+    partial = await broken_off(met, path)
+    with (partial / "0").open("r+b") as file:
+        file.seek(BLOCK_BYTES + 5)
+        file.write(b"flipped")
+    met.restart()
+    await met.send(path)
+    assert (met.folder / "a.bin").read_bytes() == path.read_bytes()
+    assert met.path.pieces == 5 * PIECES_EACH
+
+
+async def test_kept_blocks_of_another_file_of_the_same_size_and_time_are_not_used(
+    met: Met,
+) -> None:
+    met.receive()
+    path = met.make(blocks=6)
+    await broken_off(met, path)
+    found = path.stat()
+    path.write_bytes(os.urandom(found.st_size))
+    os.utime(path, ns=(found.st_mtime_ns, found.st_mtime_ns))
+    await met.send(path)
+    assert (met.folder / "a.bin").read_bytes() == path.read_bytes()
+    assert met.path.pieces == 6 * PIECES_EACH
+
+
+async def test_nothing_is_seen_under_the_name_before_the_end(met: Met) -> None:
+    seen: list[set[str]] = []
+    met.receive(on_progress=lambda _: seen.append(met.names()))
+    await met.send(met.make())
+    assert seen
+    assert set().union(*seen) == set()
+
+
+async def test_what_does_not_arrive_as_it_was_read_is_refused(met: Met) -> None:
+    def flip(word: FilesWord) -> FilesWord:
+        if word.WhichOneof("word") == "piece":
+            data = bytes([word.piece.data[0] ^ 1]) + word.piece.data[1:]
+            return FilesWord(piece=FilesPiece(data=data, digest=word.piece.digest))
+        return word
+
+    met.receive()
+    met.path.change = flip
+    await refused(met.send(met.make()), Code.DATA_LOSS, "block 0")
+    assert met.names() == set()
+
+
+async def test_a_whole_with_another_digest_is_refused(met: Met) -> None:
+    def lie(word: FilesWord) -> FilesWord:
+        if word.WhichOneof("word") == "end":
+            word.end.digest = bytes(32)
+        return word
+
+    met.receive()
+    met.path.change = lie
+    await refused(met.send(met.make()), Code.DATA_LOSS, "whole")
+    assert met.names() == set()
+
+
+async def test_an_end_before_the_last_block_is_refused(met: Met) -> None:
+    def hurry(word: FilesWord) -> FilesWord:
+        if word.WhichOneof("word") == "piece":
+            return FilesWord(end={"digest": bytes(32)})
+        return word
+
+    met.receive()
+    met.path.change = hurry
+    await refused(met.send(met.make()), Code.DATA_LOSS)
+
+
+async def test_words_out_of_order_are_refused(met: Met) -> None:
+    met.receive()
+    met.path.change = lambda word: FilesWord(piece=FilesPiece(data=b"x"))
+    await refused(met.send(met.make()), Code.INVALID_ARGUMENT, "piece while new")
+    assert met.receiving.refused == 1
+
+
+@pytest.mark.parametrize("name", ["../a", "/etc/cron.d/a", "a\\b", ".bashrc", "nul", ".."])
+async def test_a_name_out_of_the_folder_is_refused(met: Met, name: str) -> None:
+    met.receive()
+    await refused(met.send(met.make(), name=name), Code.INVALID_ARGUMENT)
+    assert met.names() == set()
+
+
+async def test_a_path_out_of_a_directory_is_refused(met: Met, tmp_path: FilePath) -> None:
+    def climb(word: FilesWord) -> FilesWord:
+        match word.WhichOneof("word"):
+            case "offer":
+                offer = FilesOffer(
+                    name="d", is_directory=True, entries=1, size_bytes=5, block_bytes=BLOCK_BYTES
+                )
+                return FilesWord(offer=offer)
+            case "entries":
+                row = FilesEntry(path="../../evil", size_bytes=5)
+                return FilesWord(entries=FilesEntries(entries=[row]))
+        return word
+
+    met.receive()
+    met.path.change = climb
+    await refused(met.send(met.make()), Code.INVALID_ARGUMENT)
+    assert not (tmp_path / "evil").exists()
+
+
+async def test_a_link_in_the_folder_is_not_followed(met: Met, tmp_path: FilePath) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    met.receive(existing=ExistingFile.REPLACE)
+    (met.folder / "a.bin").symlink_to(outside)
+    path = met.make()
+    await met.send(path)
+    assert outside.read_text() == "mine"
+    assert not (met.folder / "a.bin").is_symlink()
+    assert (met.folder / "a.bin").read_bytes() == path.read_bytes()
+
+
+async def test_a_link_in_place_of_a_partial_file_is_not_followed(
+    met: Met, tmp_path: FilePath
+) -> None:
+    met.receive()
+    path = met.make()
+    partial = await broken_off(met, path, 0)
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    (partial / "0").symlink_to(outside)
+    await met.send(path)  # the link is taken away with what does not count
+    assert outside.read_text() == "mine"
+
+
+async def test_the_rule_for_a_name_that_is_there(met: Met) -> None:
+    path = met.make()
+    met.receive(existing=ExistingFile.REFUSE)
+    (met.folder / "A.bin").write_text("other")
+    await refused(met.send(path), Code.ALREADY_EXISTS)
+    met.restart(existing=ExistingFile.NUMBER)
+    assert (await met.send(path)).name == "a (2).bin"
+    assert (met.folder / "A.bin").read_text() == "other"
+
+
+async def test_a_directory_takes_the_place_of_another_by_rule(met: Met) -> None:
+    tree = met.out / "tree"
+    tree.mkdir()
+    (tree / "new").write_text("new")
+    met.receive(existing=ExistingFile.REPLACE)
+    (met.folder / "tree").mkdir()
+    (met.folder / "tree" / "old").write_text("old")
+    await met.send(tree)
+    assert os.listdir(met.folder / "tree") == ["new"]
+
+
+async def test_two_senders_of_one_name_get_two_names(met: Met) -> None:
+    met.receive()
+    other = Path(met.here, ActrId.parse("acme:other@1:default"))
+    one, two = met.make("a.bin", 2), met.out / "b.bin"
+    two.write_bytes(os.urandom(2 * BLOCK_BYTES))
+    sent = await asyncio.gather(met.send(one), met.send(two, other, name="a.bin"))
+    assert {each.name for each in sent} == {"a.bin", "a (2).bin"}
+    assert (met.folder / sent[0].name).read_bytes() == one.read_bytes()
+    assert (met.folder / sent[1].name).read_bytes() == two.read_bytes()
+
+
+async def test_what_is_there_whole_and_equal_is_not_sent_again(met: Met) -> None:
+    met.receive()
+    path = met.make()
+    await met.send(path)
+    met.path.pieces = 0
+    met.restart()
+    sent = await met.send(path)
+    assert (sent.was_there, sent.name, met.path.pieces) == (True, "a.bin", 0)
+
+
+async def test_who_may_send_is_asked(met: Met) -> None:
+    met.receive(allow=lambda sender, offer: offer.name != "a.bin")
+    await refused(met.send(met.make()), Code.PERMISSION_DENIED, "acme:caller")
+
+
+@pytest.mark.parametrize("quota", [FileQuota(BLOCK_BYTES), FileQuota(files=0)])
+async def test_more_than_the_quota_is_refused(met: Met, quota: FileQuota) -> None:
+    met.receive(quota=quota)
+    await refused(met.send(met.make()), Code.RESOURCE_EXHAUSTED, "quota")
+
+
+async def test_a_quota_counts_what_is_there_and_not_the_own_partial(met: Met) -> None:
+    met.receive()
+    path = met.make(blocks=6)
+    await broken_off(met, path)
+    met.restart(quota=FileQuota(7 * BLOCK_BYTES))
+    await met.send(path)
+    await refused(met.send(met.make("b", 2)), Code.RESOURCE_EXHAUSTED, "quota")
+
+
+async def test_a_full_disk_is_said_and_what_is_there_stays(
+    met: Met, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pwrite: Callable[..., int] = os.pwrite
+    room = [4 * BLOCK_BYTES]
+
+    def full(file: int, data: Any, offset: int) -> int:
+        room[0] -= len(data)
+        if room[0] < 0:
+            raise OSError(28, "No space left on device")
+        return pwrite(file, data, offset)
+
+    met.receive()
+    path = met.make(blocks=6)
+    monkeypatch.setattr(os, "pwrite", full)
+    await refused(met.send(path), Code.RESOURCE_EXHAUSTED, "disk is full")
+    assert met.names() == set()
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    met.path.pieces = 0
+    await met.send(path)
+    assert met.path.pieces <= 3 * PIECES_EACH
+    assert (met.folder / "a.bin").read_bytes() == path.read_bytes()
+
+
+async def test_a_file_that_changes_while_it_is_sent_is_refused(met: Met) -> None:
+    path = met.make(blocks=6)
+
+    def grow(progress: FileProgress) -> None:
+        if progress.done_bytes == BLOCK_BYTES:
+            with path.open("ab") as file:
+                file.write(b"more")
+
+    met.receive()
+    await refused(met.send(path, progress=grow), Code.FAILED_PRECONDITION, "changed")
+    assert met.names() == set()
+
+
+async def test_places_are_bounded(met: Met, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MAX_TRANSFERS", 0)
+    met.receive()
+    with pytest.raises(CallError, match="at most 0") as caught:
+        await met.send(met.make(), patience=0.5)
+    assert caught.value.retryable
+
+
+async def test_a_silent_transfer_gives_its_place_and_one_that_moves_does_not(
+    met: Met, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung, other = asyncio.Event(), Path(met.here)
+    progress: list[FileProgress] = []
+
+    async def hang() -> None:
+        await met.send(path, other, progress=lambda _: hung.set())
+
+    met.receive()
+    path = met.make(blocks=6)
+    checked = asyncio.Event()
+    words = other.bidi_stream
+
+    def stuck(method: object, requests: Any, options: object) -> Any:
+        async def some() -> Any:
+            count = 0
+            async for word in requests:
+                count += word.WhichOneof("word") == "piece"
+                if count > 2 * PIECES_EACH:
+                    checked.set()
+                    await asyncio.Event().wait()
+                yield word
+
+        return words(method, some(), options)
+
+    monkeypatch.setattr(other, "bidi_stream", stuck)
+    task = asyncio.create_task(hang())
+    await checked.wait()
+    with pytest.raises(CallError, match="being received already"):
+        await met.send(path, patience=0.5)
+    monkeypatch.setattr(bounds, "SILENT_SECONDS", 0.0)
+    await met.send(path, progress=progress.append)
+    assert (met.folder / "a.bin").read_bytes() == path.read_bytes()
+    assert progress[0].resumed_bytes > 0
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_stale_partials_go_and_others_stay(met: Met) -> None:
+    met.receive()
+    partial = await broken_off(met, met.make(blocks=6))
+    met.restart()
+    await met.send(met.make("b", 1))
+    assert partial.exists()
+    met.restart(keep_seconds=-1.0)
+    await met.send(met.make("c", 1))
+    assert not partial.exists()
+
+
+async def test_only_one_folder_receives_and_closing_ends_it(met: Met) -> None:
+    met.receive()
+    with pytest.raises(BusyError, match="already"):
+        met.receive()
+    async with met.receiving:
+        pass
+    await refused(met.send(met.make()), Code.UNIMPLEMENTED)
+
+
+async def test_a_folder_that_cannot_be_made_is_a_matter_of_configuration(met: Met) -> None:
+    met.folder.write_text("a file")
+    with pytest.raises(ConfigError, match="cannot receive"):
+        met.receive()
+
+
+async def test_a_link_in_place_of_the_hidden_folder_is_refused(
+    met: Met, tmp_path: FilePath
+) -> None:
+    met.folder.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (met.folder / HOLD).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="no folder of ours"):
+        met.receive()
+
+
+async def test_an_end_that_was_interrupted_is_taken_up_again(
+    met: Met, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = met.out / "tree"
+    tree.mkdir()
+    (tree / "big").write_bytes(os.urandom(3 * BLOCK_BYTES))
+    (tree / "small").write_text("x")
+    met.receive()
+
+    def fail(*_: object, **__: object) -> str:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(met.receiving.folder, "place", fail)
+        await refused(met.send(tree), Code.INTERNAL, "cannot write")
+    met.restart()
+    met.path.pieces = 0
+    await met.send(tree)
+    assert met.path.pieces == 0
+    assert (met.folder / "tree" / "big").read_bytes() == (tree / "big").read_bytes()
+
+
+async def test_a_cancelled_transfer_leaves_no_open_file(
+    met: Met, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    close = Partial.close
+
+    def told(partial: Partial) -> None:
+        close(partial)
+        loop.call_soon_threadsafe(closed.set)
+
+    monkeypatch.setattr(Partial, "close", told)
+    met.receive()
+    moved = asyncio.Event()
+    task = asyncio.create_task(met.send(met.make(blocks=30), progress=lambda _: moved.set()))
+    await moved.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(10):
+        await closed.wait()
+        await met.receiving.idle()
