@@ -16,6 +16,7 @@ WIRE ?=
 SIZE ?=
 CUTS ?=
 MB ?=
+ITEM ?=
 KILLS ?=
 SECONDS ?=
 ROUNDS ?=
@@ -31,6 +32,7 @@ wire := $(if $(WIRE),--wire "$(WIRE)")
 size := $(if $(SIZE),--size "$(SIZE)")
 cuts := $(if $(CUTS),--cuts "$(CUTS)")
 mb := $(if $(MB),--mb "$(MB)")
+item := $(if $(ITEM),--item $(ITEM))
 kills := $(if $(KILLS),--kills "$(KILLS)")
 seconds := $(if $(SECONDS),--seconds "$(SECONDS)")
 only := $(if $(ONLY),--only "$(ONLY)")
@@ -114,8 +116,8 @@ bench-failover: setup  ## cut wires under traffic: lost, doubled, gap (CUTS=numb
 	@$(BIN)/python -m bench.failover $(cuts) $(json) $(ARGS)
 
 .PHONY: bench-priority
-bench-priority: setup  ## an urgent call behind a bulk transfer (MB=number)
-	@$(BIN)/python -m bench.priority $(mb) $(json) $(ARGS)
+bench-priority: setup  ## an urgent call behind a bulk transfer (MB=number ITEM=bytes)
+	@$(BIN)/python -m bench.priority $(mb) $(item) $(json) $(ARGS)
 
 .PHONY: bench-stream
 bench-stream: setup  ## items a second of 1, 200 and 5,000 streams, beside grpc.aio, websockets, picows, aiortc
