@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from actr_peer import Context, System
+from actr_peer import Code, Context, StreamFailedError, System
 from actr_peer.actor.reach import Reach
 from actr_peer.errors import BrokenError, BusyError, CallError, PeerError
 from actr_peer.node.node import Node
@@ -162,6 +162,58 @@ async def test_nobody_there_ends_a_reliable_writer(met: Met) -> None:
 
     with pytest.raises(BrokenError):
         await send_all()
+
+
+async def test_a_block_that_sends_meets_a_block_that_takes_and_each_end_is_told(met: Met) -> None:
+    taken: list[list[bytes]] = []
+    failures: list[StreamFailedError] = []
+    is_open = asyncio.Event()
+
+    async def take() -> None:
+        async with met.there.ref.incoming("blocks") as streams:
+            is_open.set()
+            async for stream in streams:
+                assert stream.sender == met.sender_id
+                taken.append([])
+                try:
+                    async for chunk in stream:
+                        taken[-1].append(chunk.data)
+                except StreamFailedError as exc:
+                    failures.append(exc)
+                    return
+
+    async def send(count: int, error: Exception | None = None) -> None:
+        async with met.sender.stream(ROOM, "blocks") as s:
+            for number in range(count):
+                await s.send(str(number).encode())
+            if error is not None:
+                raise error
+
+    taking = asyncio.ensure_future(take())
+    await is_open.wait()
+    await send(200)
+    with pytest.raises(CallError):
+        await send(2, CallError(Code.ABORTED, "enough"))
+    async with asyncio.timeout(PATIENCE):
+        await taking
+    assert [len(part) for part in taken] == [200, 2]
+    assert [failure.last_sequence for failure in failures] == [1]
+    assert isinstance(failures[0].reason, CallError)
+    assert failures[0].reason.message == "enough"
+
+
+async def test_a_callback_is_told_of_the_end_behind_the_last_item(met: Met) -> None:
+    heard: list[Any] = []
+    met.there.ref.register_stream(
+        "told",
+        lambda chunk, sender: heard.append(chunk.sequence),
+        on_end=lambda end, sender: heard.append((end.last_sequence, end.error, sender)),
+    )
+    async with met.sender.stream(ROOM, "told") as s:
+        for _ in range(3):
+            await s.send(b"x")
+    await until(lambda: len(heard) == 4)
+    assert heard == [0, 1, 2, (2, None, met.sender_id)]
 
 
 async def test_who_unregisters_ends_what_flows(met: Met) -> None:
