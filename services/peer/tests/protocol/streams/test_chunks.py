@@ -7,7 +7,7 @@ import pytest
 from actr import envelope_pb2 as pb
 from actr_peer.errors import LimitError, LocalProtocolError, RemoteProtocolError
 from actr_peer.protocol.rpc.bounds import MAX_ID_CHARS
-from actr_peer.protocol.streams.chunks import check_channel_id, decode_chunk
+from actr_peer.protocol.streams.chunks import check_channel_id, decode_chunk, encode_item
 
 
 def test_the_name_of_a_channel_is_text_of_bounded_length() -> None:
@@ -32,3 +32,9 @@ def test_the_name_of_a_channel_is_text_of_bounded_length() -> None:
 def test_what_is_no_chunk_is_refused(data: bytes, why: str) -> None:
     with pytest.raises(RemoteProtocolError, match=why):
         decode_chunk(data)
+
+
+def test_an_item_says_when_it_was_sent_where_that_matters() -> None:
+    timed = decode_chunk(encode_item("c", 7, b"late?", sent_at=1_700_000_000))
+    assert timed.sent_at == 1_700_000_000
+    assert decode_chunk(encode_item("c", 7, b"whenever")).sent_at == 0

@@ -39,3 +39,9 @@ def test_those_who_have_waited_until_they_have_all_again_are_forgotten() -> None
         door.admit(who, now=float(who))
     assert len(door) == 2
     assert [door.admit(899, now=899.0) for _ in range(4)] == [True, True, True, False]
+
+
+def test_where_nobody_is_let_in_nobody_is_remembered() -> None:
+    door: Newcomers[str] = Newcomers(at_once=0, per_second=1.0)
+    assert [door.admit("a", now=now) for now in (0.0, 9.0)] == [False, False]
+    assert len(door) == 0
