@@ -52,6 +52,7 @@ ALLOWED = {
 LATE = {
     "on_cancel": "a handler says it while it runs: there may be nothing to undo",
     "on_frame": "a connection carries data before anybody wants its tracks",
+    "on_tracks": "as on_frame: which tracks there are is told after each exchange",
     "on_stop": "the handler that feeds a stream is started after its half is open",
 }
 """Slots that others fill, and why they are none of those that hide who is called."""

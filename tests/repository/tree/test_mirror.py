@@ -51,6 +51,7 @@ ELSEWHERE = {
         actor/inprocess/bodies.py               service/rpc/test_local.py
         actor/inprocess/serving.py              service/rpc/test_local.py
         actor/outcomes.py                       shell/actor/test_scheduler.py
+        actor/subscribers/callbacks.py          shell/actor/subscribers/test_media.py
         actor/subscribers/guarded.py            shell/actor/subscribers/test_media.py
         cli/codegen/__main__.py                 service/cli/codegen/test_tools.py
         cli/codegen/compatibility/changes.py    protocol/cli/codegen/test_compatibility.py
@@ -71,6 +72,7 @@ ELSEWHERE = {
         transport/pool.py                       shell/transport/test_link.py
         transport/pump.py                       shell/transport/test_link.py
         transport/stream_reader.py              shell/transport/test_streams.py
+        wire/media/decoding.py                  service/actor/subscribers/test_tracks.py
         wire/media/encoders.py                  shell/wire/media/test_pictures.py
         wire/media/file.py                      shell/wire/media/test_sources.py
         wire/media/raw.py                       shell/wire/media/test_pictures.py
@@ -125,6 +127,7 @@ ELSEWHERE = {
         wire/webrtc/aiortc/ice.py               service/wire/webrtc/test_turn.py
         wire/webrtc/aiortc/media/codecs.py      service/wire/webrtc/test_tracks.py
         wire/webrtc/aiortc/media/receivers.py   service/wire/webrtc/aiortc/test_media_garbage.py
+        wire/webrtc/aiortc/media/reports.py     service/actor/subscribers/test_tracks.py
         wire/webrtc/aiortc/media/sections.py    service/wire/webrtc/test_browser_sections.py
         wire/webrtc/aiortc/media/senders.py     service/wire/webrtc/aiortc/test_media_garbage.py
         wire/webrtc/aiortc/sctp/guarded.py      service/wire/webrtc/aiortc/test_hostile_transport.py

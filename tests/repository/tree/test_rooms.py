@@ -34,6 +34,7 @@ FULL = {
     "proto/actr": "the wire contract: three files to each subject, and the services of every actor",
     "proto/vectors": "a file for each subject of the contract",
     "services/peer/tests/protocol/vectors": "a file for each of proto/vectors",
+    "services/peer/tests/service": "a room for each layer, and what stands for other programs",
     "services/peer/tests/peer_kit": "fakes by the layer that they stand for",
     "services/peer/tests/protocol": "the rooms of protocol/, and the pure parts of other layers",
     "services/peer/tests/protocol/session": "a file for each module, and whole sessions",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from actr_peer.actor.files.told import FileProgress, ReceivedFile, SentFile
     from actr_peer.actor.subscribers.incoming import IncomingStream
     from actr_peer.actor.subscribers.streams import StreamEnd
+    from actr_peer.actor.subscribers.tracks import RemoteTrack, RemoteTrackStats
     from actr_peer.errors import CallError, Code, PeerError, StreamFailedError
     from actr_peer.node.config import NodeConfig
     from actr_peer.node.hooks import Hooks
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from actr_peer.protocol.files.manifest import FileOffer
     from actr_peer.protocol.identity import ActrId
     from actr_peer.protocol.media.frames import MediaFrame, Sample, TrackStats
+    from actr_peer.protocol.media.incoming import TrackEvent, TrackState
     from actr_peer.protocol.payload import PayloadType, WireKind
     from actr_peer.protocol.streams.chunks import Chunk
     from actr_peer.service import Service
@@ -59,6 +61,8 @@ __all__ = [
     "PeerError",
     "Publication",
     "ReceivedFile",
+    "RemoteTrack",
+    "RemoteTrackStats",
     "Sample",
     "SampleTrack",
     "SentFile",
@@ -68,6 +72,8 @@ __all__ = [
     "System",
     "TestPattern",
     "Tone",
+    "TrackEvent",
+    "TrackState",
     "TrackStats",
     "VideoTrack",
     "WireKind",
@@ -97,6 +103,8 @@ _HOMES = {
     "PeerError": "errors",
     "Publication": "transport.publications",
     "ReceivedFile": "actor.files.told",
+    "RemoteTrack": "actor.subscribers.tracks",
+    "RemoteTrackStats": "actor.subscribers.tracks",
     "Sample": "protocol.media.frames",
     "SampleTrack": "wire.media.pushed",
     "SentFile": "actor.files.told",
@@ -106,6 +114,8 @@ _HOMES = {
     "System": "node.system",
     "TestPattern": "wire.media.sources",
     "Tone": "wire.media.sources",
+    "TrackEvent": "protocol.media.incoming",
+    "TrackState": "protocol.media.incoming",
     "TrackStats": "protocol.media.frames",
     "VideoTrack": "wire.media.pictures",
     "WireKind": "protocol.payload",

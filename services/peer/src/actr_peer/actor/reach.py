@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from actr_peer.actor.files.rules import FileRules
     from actr_peer.actor.files.service import FilesHere
     from actr_peer.actor.files.told import FileProgress, SentFile
-    from actr_peer.actor.subscribers.media import MediaCallback, MediaSubscribers
+    from actr_peer.actor.subscribers.media import EventCallback, MediaCallback, MediaSubscribers
     from actr_peer.actor.subscribers.streams import EndCallback, StreamCallback, StreamSubscribers
+    from actr_peer.actor.subscribers.tracks import RemoteTrack
     from actr_peer.transport.channels import Streams
     from actr_peer.transport.publications import Publication
     from actr_peer.transport.remote import RemoteTransport
@@ -164,13 +165,25 @@ class Reach:
             _check_callback(on_end)
         return self._actor.stream_subscribers.register(channel_id, callback, on_end)
 
-    def register_media(self, track_id: str | None, callback: MediaCallback) -> Callable[[], None]:
+    def register_media(
+        self,
+        track_id: str | None,
+        callback: MediaCallback,
+        *,
+        on_event: EventCallback | None = None,
+    ) -> Callable[[], None]:
         """Have ``callback(frame, sender)`` called for each frame; None is any track.
 
-        Returns what unregisters it.
+        ``on_event(event, sender)`` hears when a track begins, is suspended, resumes and ends.
+        Returns what unregisters both, at once.
         """
-        _check_callback(callback)
-        return self._actor.media_subscribers.register(track_id, callback)
+        for each in (callback, on_event) if on_event is not None else (callback,):
+            _check_callback(each)
+        return self._actor.media_subscribers.register(track_id, callback, on_event)
+
+    def track(self, remote: ActrId | str, track_id: str) -> RemoteTrack:
+        """A track of ``remote``, there or not: iterate over it for its frames."""
+        return self._actor.media_subscribers.track(id_of(remote), track_id)
 
     async def send_file(
         self,

@@ -25,6 +25,7 @@ from actr_peer.node.network import Above, Network
 from actr_peer.node.sinks import HookRunner
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import Request
+from actr_peer.protocol.media.frames import TrackStats
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.envelopes import Envelope
 from actr_peer.protocol.streams.chunks import Chunk
@@ -83,7 +84,11 @@ class Assembly:
         self.calls = PendingCalls()
         self.streams = Streams(unknown=self._unknown_channel, early=self._early_chunk)
         self.stream_subscribers = StreamSubscribers(self.streams, tasks.start)
-        self.media_subscribers = MediaSubscribers(tasks.start)
+        self.media_subscribers = MediaSubscribers(
+            tasks.start,
+            self._ask_keyframe,
+            self._media_stats,
+        )
         self._make_state()
         self._make_actor()
         self._make_network(services, replaced)
@@ -148,6 +153,7 @@ class Assembly:
             gone=self._remote_gone,
             replaced=replaced,
             frame=self.media_subscribers.receive,
+            tracks=self.media_subscribers.described,
             backlog=lambda: self.mailbox.depth,
             is_awaited=self._is_awaited,
         )
@@ -210,6 +216,7 @@ class Assembly:
         error = ClosedError(f"{self.id} is closed")
         self.local.close(error)
         self.calls.fail_all(error)
+        self.media_subscribers.close(error)
 
     # What the parts tell each other
 
@@ -233,6 +240,12 @@ class Assembly:
         self.scheduler.cancel(str(remote), request_id)
         self.stream_handlers.cancel(remote, request_id)
 
+    def _ask_keyframe(self, remote: ActrId, track_id: str) -> None:
+        self.network.request_keyframe(remote, track_id)
+
+    def _media_stats(self, remote: ActrId) -> tuple[list[TrackStats], float | None]:
+        return self.network.media_stats(remote)
+
     def _is_awaited(self, remote: ActrId) -> bool:
         return self.calls.waits_for(remote) or self.streams.is_open_to(remote)
 
@@ -248,6 +261,7 @@ class Assembly:
         remote = link.remote
         self.streams.fail_link(link, error)
         self.stream_handlers.cancel_link(link)
+        self.media_subscribers.forget_remote(remote, error)
         self.outbound.resend(remote)
         self.durable.remote_reset(remote)
 
@@ -258,5 +272,5 @@ class Assembly:
         self.streams.fail_link(link, error)
         self.stream_handlers.cancel_link(link)
         if self.transport.find(remote) is None:
-            self.media_subscribers.forget_remote(remote)
+            self.media_subscribers.forget_remote(remote, error)
         self.durable.link_gone(link)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +15,11 @@ from actr_peer.errors import PeerError, UnreachableError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.sinks import HookRunner, NodeLinkSink, NodeSignalingSink
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.media.frames import MediaFrame
+from actr_peer.protocol.media.frames import MediaFrame, TrackStats
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import Load, Registration
-from actr_peer.protocol.webrtc.negotiation import IceServer, NegotiateMessage
+from actr_peer.protocol.webrtc.negotiation import IceServer, NegotiateMessage, TrackKind
 from actr_peer.service import Service
 from actr_peer.transport.link import Link
 from actr_peer.transport.remote import RemoteTransport
@@ -48,6 +48,8 @@ class Above:
     """A newer process has this identity."""
     frame: Callable[[ActrId, MediaFrame], None]
     """Given each frame of a remote's tracks."""
+    tracks: Callable[[ActrId, int, Mapping[str, TrackKind] | None], None]
+    """Told which tracks of a remote a wire of it carries; None: the wire is gone."""
     backlog: Callable[[], int]
     """Requests that wait here."""
     is_awaited: Callable[[ActrId], bool]
@@ -141,11 +143,18 @@ class Network:
         if wire is not None:
             self.webrtc.request_keyframe(wire, track_id)
 
+    def media_stats(self, remote: ActrId) -> tuple[list[TrackStats], float | None]:
+        """How the tracks to and from ``remote`` fare, and the round trip; empty without a wire."""
+        link = self.transport.find(remote)
+        wire = link.wire(WireKind.WEBRTC) if link is not None else None
+        return self.webrtc.media_stats(wire) if wire is not None else ([], None)
+
     def _wire_changed(
         self, link: Link, kind: WireKind, state: WireState, wire: Wire | None
     ) -> None:
         if kind is WireKind.WEBRTC and state is WireState.READY and wire is not None:
-            self.webrtc.on_frame_of(wire, partial(self._above.frame, link.remote))
+            told = partial(self._above.tracks, link.remote, wire.id)
+            self.webrtc.receive_media(wire, partial(self._above.frame, link.remote), told)
 
     def _accept(self, wire: Wire) -> None:
         self.transport.accept(wire)

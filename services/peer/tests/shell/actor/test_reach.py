@@ -122,7 +122,7 @@ def test_only_what_can_be_called_is_registered(node: Node, reach: Reach) -> None
     reach.register_stream("telemetry", print)
     reach.register_media(None, print)
     assert node.stream_subscribers.asked == [("register", ("telemetry", print, None), {})]
-    assert node.media_subscribers.asked == [("register", (None, print), {})]
+    assert node.media_subscribers.asked == [("register", (None, print, None), {})]
     for register in (reach.register_stream, reach.register_media):
         with pytest.raises(LocalProtocolError, match="callback"):
             register("telemetry", None)  # type: ignore[operator]

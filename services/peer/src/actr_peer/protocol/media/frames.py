@@ -37,6 +37,9 @@ class MediaFrame:
     first_sequence: int
     last_sequence: int
     """RTP sequence numbers of its packets, modulo 2¹⁶: a gap to the next frame is a loss."""
+    sent_at: float | None = None
+    """When it was sent, by its sender's clock, in seconds since 1970: one clock for all its tracks.
+    None until the track's first sender report, which comes within a second or so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,8 @@ class TrackStats:
     frames: int
     dropped: int
     """Frames lost here: inbound with holes in them, outbound that nobody could take."""
+    keyframe_requests: int = 0
+    """How often a key frame was asked for; 0 where that is not counted."""
 
 
 def is_keyframe(codec: str, data: bytes) -> bool:

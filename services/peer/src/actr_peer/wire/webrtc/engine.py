@@ -175,6 +175,8 @@ class MediaEngine(Protocol):
 
     on_frame: Callable[[MediaFrame], None] | None
     """Given each frame that arrives; it must not raise, and what it does costs all lanes."""
+    on_tracks: Callable[[Mapping[str, TrackKind]], None] | None
+    """Told after each exchange which tracks of the far side the connection carries."""
 
     def publish(self, source: MediaSource) -> TrackSender:
         """Have a track in the next description.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from actr_peer.errors import BrokenError, PeerError, RemoteProtocolError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media.frames import MediaFrame, TrackStats
+from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.tasks import Tasks as BackgroundTasks
 from actr_peer.wire.webrtc.engine import MediaEngine, MediaSource, TrackSender
 from actr_peer.wire.webrtc.exchanges import Exchanges
@@ -112,6 +113,7 @@ class Tracks:
 
     Attributes:
         on_frame: Given each frame that arrives; None: they are dropped and counted.
+        received: Id and kind of the far side's tracks that the connection carries.
     """
 
     def __init__(
@@ -124,6 +126,8 @@ class Tracks:
         self.on_frame: Callable[[MediaFrame], None] | None = None
         self.unwanted = 0
         """Frames that nobody took."""
+        self.received: Mapping[str, TrackKind] = {}
+        self._on_tracks: Callable[[Mapping[str, TrackKind] | None], None] | None = None
         self._when_gone: Callable[[], None] | None = None
         self._remote = remote
         self._media = media
@@ -132,6 +136,7 @@ class Tracks:
         self._sent: dict[TrackSender, SentTrack] = {}
         if media is not None:
             media.on_frame = self._arrived
+            media.on_tracks = self._settled
 
     async def publish(self, source: MediaSource) -> SentTrack:
         """Send ``source`` to the far side, by a new exchange on the live connection.
@@ -222,10 +227,24 @@ class Tracks:
         told, self._when_gone = self._when_gone, None
         if told is not None:
             told()
+        follows, self._on_tracks = self._on_tracks, None
+        if follows is not None:
+            follows(None)
 
     def when_gone(self, told: Callable[[], None]) -> None:
         """Call ``told`` once when the wire is gone, in place of one before."""
         self._when_gone = told
+
+    def follow(self, told: Callable[[Mapping[str, TrackKind] | None], None]) -> None:
+        """Tell which tracks of the far side there are, now and after each exchange; None when
+        the wire is gone, once."""
+        self._on_tracks = told
+        told(self.received)
+
+    def _settled(self, tracks: Mapping[str, TrackKind]) -> None:
+        self.received = tracks
+        if self._on_tracks is not None:
+            self._on_tracks(tracks)
 
     def _arrived(self, frame: MediaFrame) -> None:
         if self.on_frame is None:

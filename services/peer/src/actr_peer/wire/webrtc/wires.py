@@ -11,14 +11,14 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from actr_peer.errors import BusyError, ConfigError, PeerError, UnreachableError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.media.frames import MediaFrame
+from actr_peer.protocol.media.frames import MediaFrame, TrackStats
 from actr_peer.protocol.webrtc.candidates import EarlyCandidates
 from actr_peer.protocol.webrtc.negotiation import (
     Candidate,
@@ -28,6 +28,7 @@ from actr_peer.protocol.webrtc.negotiation import (
     RequestCause,
     RequestOffer,
     Role,
+    TrackKind,
     role_of,
 )
 from actr_peer.protocol.webrtc.newcomers import Newcomers
@@ -134,14 +135,27 @@ class WebRtcWires:
         """Connections that are not gone, open or not, oldest first."""
         return list(self._wires.values())
 
-    def on_frame_of(self, wire: Wire, on_frame: Callable[[MediaFrame], None] | None) -> None:
+    def receive_media(
+        self,
+        wire: Wire,
+        on_frame: Callable[[MediaFrame], None],
+        on_tracks: Callable[[Mapping[str, TrackKind] | None], None],
+    ) -> None:
         """Give the media that arrives on ``wire``, where that is one of ours, to ``on_frame``.
 
         It runs beside the data of the same connection and must be quick; a failure in it is
-        shown and the frame is lost.
+        shown and the frame is lost. ``on_tracks`` is told which tracks of the far side there are,
+        now and whenever that changes, and None when the wire is gone.
         """
         if isinstance(wire, WebRtcWire):
             wire.tracks.on_frame = on_frame
+            wire.tracks.follow(on_tracks)
+
+    def media_stats(self, wire: Wire) -> tuple[list[TrackStats], float | None]:
+        """How the tracks of ``wire`` fare, and its round trip in seconds, where it is known."""
+        if isinstance(wire, WebRtcWire):
+            return wire.tracks.stats(), wire.view()["rtt"]
+        return [], None
 
     def request_keyframe(self, wire: Wire, track_id: str) -> None:
         """Ask the far side of ``wire`` for a key frame of its track; nothing without one."""

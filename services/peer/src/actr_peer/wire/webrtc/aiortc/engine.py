@@ -223,6 +223,7 @@ class AiortcEngine:
             self.media.answer()
             self.media.received({**described.msids(), **offer.track_ids})
             await self._pc.setLocalDescription()
+        self.media.settled()
         sdp = self._pc.localDescription.sdp
         tracks = self.media.sent(sdp)
         sdp = lean(sdp) if self._is_described else self._described()
@@ -241,6 +242,7 @@ class AiortcEngine:
             await self._pc.setRemoteDescription(RTCSessionDescription(shown, "answer"))
         self.media.received({**described.msids(), **answer.track_ids})
         self.media.agreed()
+        self.media.settled()
 
     def _described(self) -> str:
         """The first description, with what is known now; the rest is asked for."""

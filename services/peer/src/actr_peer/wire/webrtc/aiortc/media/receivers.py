@@ -23,11 +23,20 @@ from aiortc import RTCRtpReceiver
 from aiortc.codecs import depayload, is_rtx
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpReceiveParameters
 from aiortc.rtcrtpreceiver import StreamStatistics
-from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, RtpPacket, pack_remb_fci, unwrap_rtx
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    AnyRtcpPacket,
+    RtcpPsfbPacket,
+    RtcpSrPacket,
+    RtpPacket,
+    pack_remb_fci,
+    unwrap_rtx,
+)
 
 from actr_peer.protocol.media.assembly import Assembler, Whole
 from actr_peer.protocol.media.frames import MediaFrame, is_keyframe
 from actr_peer.protocol.media.missing import REQUEST_INTERVAL, Missing
+from actr_peer.wire.webrtc.aiortc.media.reports import SenderClock
 from actr_peer.wire.webrtc.aiortc.steps import run_now
 
 AUDIO_PATIENCE = 0.12
@@ -59,6 +68,8 @@ class EncodedReceiver(RTCRtpReceiver):
         self.track_id = ""
         self.frames = 0
         self.malformed = 0
+        self.keyframe_requests = 0
+        self._sender_clock = SenderClock()
         self._on_frame = on_frame
         self._source = 0
         self._heard_at = 0.0
@@ -147,7 +158,14 @@ class EncodedReceiver(RTCRtpReceiver):
         """Ask for a key frame now (PLI, RFC 4585, 6.3.1)."""
         if self._source:
             self._asked_at = time.monotonic()
+            self.keyframe_requests += 1
             run_now(self._send_rtcp_pli(self._source))
+
+    async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
+        """aiortc's; a sender's report says when a timestamp was (RFC 3550, 6.4.1)."""
+        if isinstance(packet, RtcpSrPacket):
+            self._sender_clock.report(packet)
+        await super()._handle_rtcp_packet(packet)
 
     def _handle_disconnect(self) -> None:
         """aiortc ends a decoder here; there is none."""
@@ -238,6 +256,7 @@ class EncodedReceiver(RTCRtpReceiver):
                     keyframe=is_keyframe(self._codec.name, whole.data),
                     first_sequence=whole.first_sequence,
                     last_sequence=whole.last_sequence,
+                    sent_at=self._sender_clock.when(self._source, whole.timestamp, self._codec),
                 )
             )
         if self._assembler.lost_frames > self._lost_before and self.kind == "video":

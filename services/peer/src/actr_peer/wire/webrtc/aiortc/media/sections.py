@@ -85,6 +85,7 @@ class Sections:
 
     def __init__(self, rate: int) -> None:
         self.on_frame: Callable[[MediaFrame], None] | None = None
+        self.on_tracks: Callable[[Mapping[str, TrackKind]], None] | None = None
         self.unwanted = 0
         """Frames that came while nobody took them."""
         self.pace = Pace(rate)
@@ -258,6 +259,18 @@ class Sections:
             if track_id is not None and isinstance(section.receiver, EncodedReceiver):
                 section.receiver.track_id = track_id[:MAX_TRACK_ID_CHARACTERS]
 
+    def settled(self) -> None:
+        """An exchange is done: tell which tracks of the far side there are now."""
+        if self.on_tracks is None:
+            return
+        tracks: dict[str, TrackKind] = {}
+        for section in self._pc.getTransceivers():
+            receiver = section.receiver
+            if section.currentDirection == "recvonly" and isinstance(receiver, EncodedReceiver):
+                tracks[receiver.track_id] = receiver.kind
+        tracks.pop("", None)
+        self.on_tracks(tracks)
+
     def _bind(self, track: SectionTrack, section: RTCRtpTransceiver) -> None:
         track.section = section
         assert isinstance(section.sender, EncodedSender)
@@ -314,6 +327,7 @@ class Sections:
             rtt=None,
             frames=receiver.frames,
             dropped=receiver.lost_frames,
+            keyframe_requests=receiver.keyframe_requests,
         )
 
 
