@@ -13,9 +13,10 @@ PINNED = {
     "actr_peer": """
         ActrId ActrRef AudioTrack CallError Chunk Code Context ExistingFile FileOffer
         FileProgress FileQuota FileRules Hooks IncomingStream MediaFrame MediaSource Node
-        NodeConfig PayloadType PeerError Publication ReceivedFile RemoteTrack RemoteTrackStats
-        Sample SampleTrack SentFile Service StreamEnd StreamFailedError System TestPattern Tone
-        TrackEvent TrackState TrackStats VideoTrack WireKind open_media
+        NodeConfig PayloadType PeerError Publication ReceivedFile Recording RecordingReport
+        RemoteTrack RemoteTrackStats Sample SampleTrack SentFile Service StreamEnd
+        StreamFailedError System TestPattern Tone TrackEvent TrackState TrackStats VideoTrack
+        WireKind open_media
     """,
     "actr_peer.service": """
         CallOptions Caller Client DEFAULT_OPTIONS Method MethodKind PayloadType Service

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from actr_peer.actor.files.rules import FileRules
     from actr_peer.actor.files.told import FileProgress, ReceivedFile, SentFile
     from actr_peer.actor.subscribers.incoming import IncomingStream
+    from actr_peer.actor.subscribers.recording import Recording, RecordingReport
     from actr_peer.actor.subscribers.streams import StreamEnd
     from actr_peer.actor.subscribers.tracks import RemoteTrack, RemoteTrackStats
     from actr_peer.errors import CallError, Code, PeerError, StreamFailedError
@@ -61,6 +62,8 @@ __all__ = [
     "PeerError",
     "Publication",
     "ReceivedFile",
+    "Recording",
+    "RecordingReport",
     "RemoteTrack",
     "RemoteTrackStats",
     "Sample",
@@ -103,6 +106,8 @@ _HOMES = {
     "PeerError": "errors",
     "Publication": "transport.publications",
     "ReceivedFile": "actor.files.told",
+    "Recording": "actor.subscribers.recording",
+    "RecordingReport": "actor.subscribers.recording",
     "RemoteTrack": "actor.subscribers.tracks",
     "RemoteTrackStats": "actor.subscribers.tracks",
     "Sample": "protocol.media.frames",

@@ -6,13 +6,15 @@ each a :class:`Reach`, and go straight from here to the part that does it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actr_peer.actor.files.sending import PATIENCE, send_file
 from actr_peer.actor.subscribers.incoming import IncomingStreams
+from actr_peer.actor.subscribers.recording import Recording, RecordingReport
 from actr_peer.errors import ConfigError, LocalProtocolError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
@@ -184,6 +186,22 @@ class Reach:
     def track(self, remote: ActrId | str, track_id: str) -> RemoteTrack:
         """A track of ``remote``, there or not: iterate over it for its frames."""
         return self._actor.media_subscribers.track(id_of(remote), track_id)
+
+    async def record(
+        self, remote: ActrId | str, track_ids: Sequence[str], path: Path | str
+    ) -> RecordingReport:
+        """Record tracks of ``remote`` into a file until all have ended; see :class:`Recording`.
+
+        Cancelling ends it too: what was written plays.
+
+        Raises:
+            ConfigError: If the file's suffix is no container, or that takes a track's codec not.
+            PeerError: What went wrong with a track or the file; what was written plays.
+        """
+        async with Recording(path) as recording:
+            for track_id in track_ids:
+                recording.add(self.track(remote, track_id))
+            return await recording.finished()
 
     async def send_file(
         self,

@@ -24,6 +24,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "demo": ("actr_peer.cli.demo.command", "Five payload types between two processes."),
         "run": ("actr_peer.cli.verbs.run", "Run a workload as an actor."),
         "call": ("actr_peer.cli.verbs.call", "Call a method: JSON in, JSON out."),
+        "record": ("actr_peer.cli.verbs.record", "Record tracks of an actor into a file."),
         "publish": ("actr_peer.cli.verbs.publish", "Send a media file's tracks to an actor."),
         "send": ("actr_peer.cli.verbs.send", "Send a file or a directory to an actor."),
         "receive": ("actr_peer.cli.verbs.receive", "Receive files into a folder."),
