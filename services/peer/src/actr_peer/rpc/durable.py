@@ -17,6 +17,7 @@ from actr_peer.errors import BusyError, CallError, Code, DeadlineError, LimitErr
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
 from actr_peer.protocol.rpc.envelopes import (
+    NO_EXTRAS,
     Envelope,
     Extras,
     decode_envelope,
@@ -83,6 +84,8 @@ class DurableCalls:
         payload: bytes,
         options: CallOptions,
         timeout: float,
+        *,
+        inherited: Extras = NO_EXTRAS,
     ) -> Envelope:
         """Accept a call and wait for its reply; a key that is known gives that call's reply.
 
@@ -90,11 +93,15 @@ class DurableCalls:
         reply again. The reply of a call with a key stays until :meth:`forget`, so that a crash
         between taking it and acting on it loses nothing.
 
+        Args:
+            inherited: The trace context and the chain of calls that it is made in. They are kept
+                with the call; of one that is known, those of the first time hold.
+
         Raises:
             DeadlineError: If there was no reply in time.
             CallError: RESOURCE_EXHAUSTED if the disk has no room for the call.
         """
-        call, encode = _make(remote, method, payload, options)
+        call, encode = _make(remote, method, payload, options, inherited)
         wait = self._call_once if options.durable is True else self._call_by_key
         try:
             return await wait(remote, call, encode, timeout)
@@ -160,10 +167,16 @@ class DurableCalls:
             self._send(remote, call)
 
     async def tell(
-        self, remote: ActrId, method: Method[Any, Any], payload: bytes, options: CallOptions
+        self,
+        remote: ActrId,
+        method: Method[Any, Any],
+        payload: bytes,
+        options: CallOptions,
+        *,
+        inherited: Extras = NO_EXTRAS,
     ) -> None:
         """Accept a call whose reply nobody takes; returns when it is on disk."""
-        call, encode = _make(remote, method, payload, options)
+        call, encode = _make(remote, method, payload, options, inherited)
         call.is_tell = True
         if call.call_key in self._unwanted:
             return  # the application has made it before
@@ -295,7 +308,11 @@ class DurableCalls:
 
 
 def _make(
-    remote: ActrId, method: Method[Any, Any], payload: bytes, options: CallOptions
+    remote: ActrId,
+    method: Method[Any, Any],
+    payload: bytes,
+    options: CallOptions,
+    inherited: Extras,
 ) -> tuple[DurableCall, Encode]:
     """A call for the outbox; without a key of the application's, its request id is the key.
 
@@ -315,7 +332,14 @@ def _make(
     )
 
     def encode(number: int, low_water: int, store_id: int) -> bytes:
-        extras = Extras(call_number=number, low_water=low_water, store_id=store_id)
+        extras = Extras(
+            traceparent=inherited.traceparent,
+            tracestate=inherited.tracestate,
+            call_chain=inherited.call_chain,
+            call_number=number,
+            low_water=low_water,
+            store_id=store_id,
+        )
         # No deadline travels: what is accepted runs, whenever the callee is back.
         return encode_request(
             request_id, method.route_key, payload, metadata=options.metadata, extras=extras

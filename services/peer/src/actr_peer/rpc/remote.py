@@ -120,10 +120,10 @@ class RemoteGate:
         timeout = self._unary_timeout(options)
         if options.durable:
             payload = request.SerializeToString()
-            durable = self._out.durable
-            return read_reply(
-                method, await durable.call(self.remote, method, payload, options, timeout)
+            kept = self._out.durable.call(
+                self.remote, method, payload, options, timeout, inherited=self._extras()
             )
+            return read_reply(method, await kept)
         loop = asyncio.get_running_loop()
         request_id = new_request_id()
         call = self._out.calls.open(self.remote, request_id, method.payload_type, loop)
@@ -155,7 +155,9 @@ class RemoteGate:
         check_request(method, request)
         if options.durable:
             payload = request.SerializeToString()
-            await self._out.durable.tell(self.remote, method, payload, options)
+            extras = self._extras(is_awaited=False)
+            tell = self._out.durable.tell
+            await tell(self.remote, method, payload, options, inherited=extras)
             return
         message = encode_request(
             new_request_id(),

@@ -13,7 +13,7 @@ import pytest
 from actr_peer.errors import CallError, ClosedError, Code, DeadlineError, LimitError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.rpc.envelopes import Envelope, decode_envelope, encode_reply
+from actr_peer.protocol.rpc.envelopes import Envelope, Extras, decode_envelope, encode_reply
 from actr_peer.rpc.durable import DurableCalls
 from actr_peer.service import CallOptions, Method, MethodKind
 from actr_peer.state.outbox.call import DurableCall
@@ -130,6 +130,29 @@ async def test_nothing_is_sent_before_it_is_on_disk(bench: Bench) -> None:
     await bench.saved()
     assert (await bench.call(b"second", "key")).payload == b"reply"
     assert bench.transport.sent.empty()
+
+
+async def test_what_a_call_is_made_in_is_kept_with_it_and_goes_out_again_after_a_restart(
+    bench: Bench, tmp_path: Path
+) -> None:
+    made_in = Extras(traceparent="00-trace", tracestate="a=b", call_chain=("first", "second"))
+    options, durable = CallOptions(durable="key"), bench.durable
+    waiting = asyncio.create_task(
+        durable.call(ROOM, SAY, b"1", options, timeout=5, inherited=made_in)
+    )
+    await durable.tell(ROOM, SAY, b"2", CallOptions(durable=True), inherited=made_in)
+    arrived = [await bench.arrived(), await bench.arrived()]
+    copy = tmp_path / "copy"
+    kill(tmp_path, copy)
+    async with Outbox(str(copy / "out.db")) as outbox:
+        again = Bench(outbox)
+        again.durable.start()
+        arrived += [await again.arrived(), await again.arrived()]
+        again.durable.close()
+    waiting.cancel()
+    for call in arrived:
+        assert (call.traceparent, call.tracestate) == ("00-trace", "a=b")
+        assert call.call_chain == ("first", "second")
 
 
 def kill(folder: Path, copy: Path) -> None:

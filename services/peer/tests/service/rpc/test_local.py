@@ -411,6 +411,16 @@ async def test_a_call_cycle_is_named(met: Met) -> None:
     assert "call cycle: a handler here waits for this call of demo.Chat.Say" in said[0].message
 
 
+async def test_a_cycle_of_durable_calls_is_named(met: Met) -> None:
+    async def act(ctx: Context) -> Any:
+        return await ChatClient(ctx.to(ROOM)).say(pb.SayRequest(), timeout=5, durable=True)
+
+    met.room.act = act
+    with pytest.raises(CallError, match="call cycle") as caught:
+        await unary(met.client)
+    assert caught.value.code is Code.FAILED_PRECONDITION
+
+
 async def test_a_tell_to_who_waits_is_no_cycle_and_arrives(met: Met) -> None:
     async def act(ctx: Context) -> Any:
         for again in (ctx.to(ROOM), ctx.to_self()):
