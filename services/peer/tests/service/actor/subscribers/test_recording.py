@@ -57,10 +57,10 @@ async def test_picture_and_sound_are_recorded_in_step(tmp_path: Path, suffix: st
     assert pictures == sorted(pictures)
     assert report.is_in_step
     assert report.left_out == []
-    # The picture began first; the sound was taken away when the picture's end was told, which may
+    # The sound was taken away when the picture's end was told, which may
     # be a second after its last frame.
     assert -0.5 < sounds[-1] - pictures[-1] < 2.0
-    assert pictures[0] == 0.0 < sounds[0]
+    assert min(pictures[0], sounds[0]) < 0.1  # the picture waits for its key frame
     assert abs(len(sounds) * 0.02 - (sounds[-1] - sounds[0])) < 0.5
 
 
