@@ -101,6 +101,13 @@ def test_two_wires_that_carry_a_track_carry_it_once() -> None:
     assert tracks.lost("new", 5.0) == []
 
 
+def test_a_lost_wire_suspends_nothing_that_another_carries() -> None:
+    tracks = IncomingTracks(ALICE)
+    tracks.carried("old", BOTH, 0.0)
+    tracks.carried("new", CAM, 1.0)
+    assert told(tracks.lost("old", 2.0)) == [("mic", Kind.SUSPENDED)]
+
+
 def test_all_tracks_end_with_their_remote() -> None:
     tracks = IncomingTracks(ALICE)
     tracks.carried(1, CAM, 0.0)
