@@ -73,6 +73,41 @@ class Method(Generic[Req, Res]):
     """Seconds a handler may run."""
 
 
+_KNOWN: dict[type[Message], dict[str, tuple[str, Method[Any, Any]]]] = {}
+"""By type of request, then by route key: the typed client's name, and the method."""
+
+
+def method_taking(request: type[Req], *, replies_stream: bool) -> Method[Req, Any]:
+    """The one known method that takes one message of this type.
+
+    Args:
+        replies_stream: Whether it gives a stream of replies, or one.
+
+    Raises:
+        LocalProtocolError: If there is none, or more than one.
+    """
+    known = _KNOWN.get(request, {}).values()
+    unary = [each for each in known if not each[1].kind.requests_stream]
+    fitting = [each for each in unary if each[1].kind.replies_stream == replies_stream]
+    if len(fitting) == 1:
+        return fitting[0][1]
+    name = request.DESCRIPTOR.full_name
+    if fitting:
+        routes = " and ".join(sorted(method.route_key for _, method in fitting))
+        clients = " or ".join(sorted({client for client, _ in fitting}))
+        raise LocalProtocolError(f"{name} is taken by {routes}: give method=, or use {clients}")
+    for client, method in known:
+        kind = method.kind.value
+        raise LocalProtocolError(
+            f"{name} is taken by {method.route_key}, which is {kind}: use {client}, or "
+            + ("stream()" if method.kind.replies_stream else "call()")
+            + (" with method=" if method.kind.requests_stream else "")
+        )
+    raise LocalProtocolError(
+        f"no known method takes {name}: import the generated module of its service, or give method="
+    )
+
+
 class Service:
     """Base of generated service classes; a workload subclasses one or several of them.
 
@@ -86,6 +121,14 @@ class Service:
     FINGERPRINT: ClassVar[str] = ""
     """SHA-256 of the service's canonical descriptor, 64 hex digits (docs/codegen.md)."""
     METHODS: ClassVar[tuple[Method[Any, Any], ...]] = ()
+
+    def __init_subclass__(cls, **named: Any) -> None:
+        """Have the methods of a generated service known by the types of their requests."""
+        super().__init_subclass__(**named)
+        if "SERVICE_NAME" in cls.__dict__:  # generated: what derives from it adds none
+            client = f"{cls.__name__.removesuffix('Service')}Client"
+            for method in cls.__dict__.get("METHODS", ()):
+                _KNOWN.setdefault(method.request, {})[method.route_key] = client, method
 
     @classmethod
     def fingerprints(cls) -> Mapping[str, str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast, get_type_hints
 
 import pytest
 
+from actr_peer.errors import LocalProtocolError
 from actr_peer.service import (
     DEFAULT_OPTIONS,
     CallOptions,
@@ -18,6 +20,7 @@ from actr_peer.service import (
     Req,
     Res,
     Service,
+    method_taking,
 )
 from demo import chat_actr, chat_pb2
 from demo.chat_actr import ChatClient, ChatService
@@ -213,3 +216,41 @@ def test_a_generated_module_exports_its_classes_alone() -> None:
 
 def test_annotations_of_clients_are_real_types() -> None:
     assert get_type_hints(ChatClient.say)["return"] is chat_pb2.SayReply
+
+
+def test_a_method_is_known_by_its_request() -> None:
+    assert method_taking(chat_pb2.SayRequest, replies_stream=False) is ChatService.SAY
+    assert method_taking(chat_pb2.PresenceRequest, replies_stream=True) is ChatService.PRESENCE
+
+
+@pytest.mark.parametrize(
+    ("request_type", "replies_stream", "sentence"),
+    [
+        (chat_pb2.SayReply, False, "no known method takes demo.SayReply"),
+        (chat_pb2.SayRequest, True, r"demo.Chat.Say, which is unary: use ChatClient, or call\(\)"),
+        (chat_pb2.MessagesRequest, False, r"server_stream: use ChatClient, or stream\(\)"),
+        (chat_pb2.FilePiece, False, r"client_stream: use ChatClient, or call\(\) with method="),
+    ],
+)
+def test_a_request_that_tells_no_method_is_refused_in_a_sentence(
+    request_type: Any, replies_stream: bool, sentence: str
+) -> None:
+    with pytest.raises(LocalProtocolError, match=sentence):
+        method_taking(request_type, replies_stream=replies_stream)
+
+
+def test_a_request_of_several_methods_names_them_and_their_clients() -> None:
+    rows = [
+        replace(ChatService.SAY, route_key=f"demo.Two.{name}", request=chat_pb2.UploadReply)
+        for name in ("Read", "Drop")
+    ]
+    type("TwoService", (Service,), {"SERVICE_NAME": "demo.Two", "METHODS": tuple(rows)})
+    sentence = "demo.UploadReply is taken by demo.Two.Drop and demo.Two.Read: .*method=.*TwoClient"
+    with pytest.raises(LocalProtocolError, match=sentence):
+        method_taking(chat_pb2.UploadReply, replies_stream=False)
+
+
+def test_a_workload_makes_no_method_known_a_second_time() -> None:
+    row = replace(ChatService.KICK, handler_timeout=1.0)
+    type("Strict", (Room,), {"METHODS": (row,)})
+    assert method_taking(chat_pb2.KickRequest, replies_stream=False) is ChatService.KICK

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from google.protobuf.message import Message
 
-from actr_peer.actor.reach import Actor, Reach, id_of
+from actr_peer.actor.reach import Actor, Reach
 from actr_peer.actor.turn import Deferred, Outcome, Turn
 from actr_peer.errors import CallError, LocalProtocolError
 from actr_peer.protocol.identity import ActrId
@@ -161,10 +161,12 @@ class Context(Reach):
     def to(self, remote: ActrId | str) -> Caller:
         """A caller for ``remote``; its calls keep this request's deadline and trace.
 
+        ``remote`` is as for :meth:`ActrRef.to`, and may be ``"shell"``.
+
         Raises:
-            ConfigError: If the text is no actor id.
+            ConfigError: If the text is no destination.
         """
-        return self._actor.caller_to(id_of(remote), self._scope())
+        return self._caller(remote, self._scope())
 
     def to_self(self, *, durable: bool = False) -> Caller:
         """A caller for the own workload by the mailbox; see ``ActrRef.to_self``.

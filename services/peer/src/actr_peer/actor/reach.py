@@ -16,10 +16,12 @@ from actr_peer.actor.files.sending import PATIENCE, send_file
 from actr_peer.actor.subscribers.incoming import IncomingStreams
 from actr_peer.actor.subscribers.recording import Recording, RecordingReport
 from actr_peer.errors import ConfigError, LocalProtocolError
-from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity import ActrId, ActrType, Place, parse_destination
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.bounds import is_utf8
 from actr_peer.protocol.signaling.presence import Presence
+from actr_peer.rpc.destinations.discovered import DiscoveredGate
+from actr_peer.rpc.destinations.verbs import Verbs
 from actr_peer.rpc.remote import Scope
 from actr_peer.service import Caller
 from actr_peer.wire.webrtc.source import guard
@@ -94,7 +96,7 @@ class Actor(Protocol):
     def caller_to_shell(self, scope: Scope) -> Caller: ...
 
 
-class Reach:
+class Reach(Verbs):
     """What an actor reaches; made where something of it is handed to the user."""
 
     __slots__ = ("_actor",)
@@ -102,10 +104,21 @@ class Reach:
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
 
-    if TYPE_CHECKING:  # contexts and refs each have their own
+    def _id_of(self, remote: ActrId | str) -> ActrId:
+        return id_of(remote, self._actor.id)
 
-        def to(self, remote: ActrId | str) -> Caller:
-            """A caller for ``remote``."""
+    def _caller(self, remote: ActrId | str, scope: Scope, *, waits: bool = True) -> Caller:
+        """A caller for whoever ``remote`` names; what is no text is checked by :func:`id_of`."""
+        actor = self._actor
+        target = parse_destination(remote) if isinstance(remote, str) else id_of(remote)
+        if target is Place.SHELL:
+            return actor.caller_to_shell(scope)
+        if isinstance(target, ActrType):
+            find = partial(actor.signaling.discover, target.text)
+            gate = partial(actor.caller_to, scope=scope, wait_for_ready=waits)
+            return DiscoveredGate(target, actor, discover=find, gate=gate, scope=scope)
+        own_or_other = actor.id if target is Place.SELF else id_of(target)
+        return actor.caller_to(own_or_other, scope, wait_for_ready=waits)
 
     async def discover(
         self, actr_type: str = "", *, service: str = "", limit: int = 16
@@ -129,7 +142,7 @@ class Reach:
         """The sending half of a channel that ``remote`` has registered a callback for; the own id
         is one too."""
         payload_type = _LANES[latency_first]
-        link = self._actor.transport.link(id_of(remote))
+        link = self._actor.transport.link(self._id_of(remote))
         return self._actor.streams.open_named(link, channel_id, payload_type)
 
     def close_stream(self, writer: StreamWriter) -> None:
@@ -137,20 +150,11 @@ class Reach:
         writer.end()
         self._actor.streams.forget_writer(writer)
 
-    def stream(
-        self, remote: ActrId | str, channel_id: str, *, latency_first: bool = False
+    def _channel(
+        self, remote: ActrId | str, channel_id: str, *, latency_first: bool
     ) -> AbstractAsyncContextManager[StreamWriter]:
-        """A block in which a channel to ``remote`` is open: ``await s.send(data, metadata)``.
-
-        Leaving it ends the stream behind its items; an error that leaves it is the stream's end.
-
-        Raises:
-            BusyError: On entering, if the channel to this remote is open already.
-            BrokenError: On sending and leaving, if the far side takes no more or is gone.
-        """
-        payload_type = _LANES[latency_first]
-        link = self._actor.transport.link(id_of(remote))
-        return self._actor.streams.sending(link, channel_id, payload_type)
+        link = self._actor.transport.link(self._id_of(remote))
+        return self._actor.streams.sending(link, channel_id, _LANES[latency_first])
 
     def incoming(self, channel_id: str) -> IncomingStreams:
         """A block in which streams on ``channel_id`` come in, to be iterated over: each has a
@@ -185,7 +189,7 @@ class Reach:
 
     def track(self, remote: ActrId | str, track_id: str) -> RemoteTrack:
         """A track of ``remote``, there or not: iterate over it for its frames."""
-        return self._actor.media_subscribers.track(id_of(remote), track_id)
+        return self._actor.media_subscribers.track(self._id_of(remote), track_id)
 
     async def record(
         self, remote: ActrId | str, track_ids: Sequence[str], path: Path | str
@@ -256,7 +260,7 @@ class Reach:
         Raises:
             CallError: FAILED_PRECONDITION if no WebRTC wire came up in time: media needs one.
         """
-        target, source = id_of(remote), guard(source)
+        target, source = self._id_of(remote), guard(source)
         if timeout is None:
             timeout = self._actor.call_timeout
         lane = self._actor.transport.link(target).lane(PayloadType.MEDIA_RTP)
@@ -267,20 +271,26 @@ class Reach:
 
         After a loss the runtime asks by itself.
         """
-        self._actor.request_keyframe(id_of(remote), track_id)
+        self._actor.request_keyframe(self._id_of(remote), track_id)
 
 
-def id_of(remote: object) -> ActrId:
-    """An actor's id, from itself or from its text form.
+def id_of(remote: object, own: ActrId | None = None) -> ActrId:
+    """An actor's id, from itself, its text form, its URI, or ``self`` where ``own`` is given.
 
     Raises:
-        ConfigError: If ``remote`` is neither.
+        ConfigError: If ``remote`` is none of them: a type may be many actors, the shell is none.
     """
     if isinstance(remote, ActrId):
         return remote
-    if isinstance(remote, str):
-        return ActrId.parse(remote)
-    raise ConfigError(f"{remote!r} is no actor id: give an ActrId, or its text form")
+    target = parse_destination(remote) if isinstance(remote, str) else None
+    if isinstance(target, ActrId):
+        return target
+    if target is Place.SELF and own is not None:
+        return own
+    raise ConfigError(
+        f"{remote!r} is no actor id: give an ActrId, its text form or its URI; discover() finds "
+        "the actors of a type"
+    )
 
 
 def _check_callback(callback: object) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from typing import Any, Protocol
+from collections.abc import Coroutine, Generator, Mapping
+from typing import Any, Protocol, overload
 
-from actr_peer.actor.reach import Reach, id_of
+from actr_peer.actor.reach import Reach
+from actr_peer.errors import ConfigError
 from actr_peer.node.assembly import Assembly
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.view import NodeView
-from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity import ActrId, Place
 from actr_peer.protocol.signaling.presence import Presence
 from actr_peer.rpc.local import LocalGate
 from actr_peer.rpc.remote import ROOT
-from actr_peer.service import Caller, Service
+from actr_peer.service import Caller, CallOptions, Method, Req, Service
 
 
 class Running(Protocol):
@@ -58,18 +59,48 @@ class ActrRef(LocalGate, Reach):
         return self._assembly.id
 
     def to(self, remote: ActrId | str, *, wait_for_ready: bool = True) -> Caller:
-        """A caller for ``remote``, an :class:`ActrId` or its text form.
+        """A caller for ``remote``.
 
         Args:
+            remote: An :class:`ActrId`, its text or its URI; ``"self"``, the workload; or an actor
+                type (``acme:room``): the caller chooses the best other actor that is online at
+                its first call and stays with it, until that one is gone.
             wait_for_ready: As gRPC's: False makes new calls fail at once with UNAVAILABLE and a
                 retry-after while a link that worked is being mended; True lets them wait for a
                 wire within their deadline.
 
         Raises:
-            ConfigError: If the text is no actor id.
+            ConfigError: If the text is no destination, or the shell, which this is.
             ClosedError: If the actor is closed.
         """
-        return self._assembly.caller_to(id_of(remote), ROOT, wait_for_ready=wait_for_ready)
+        if remote == Place.SHELL.value:
+            raise ConfigError("destination 'shell': this is the shell; handlers call it by ctx")
+        return self._caller(remote, ROOT, waits=wait_for_ready)
+
+    @overload
+    def tell(
+        self, method: Method[Req, Any], request: Req, options: CallOptions
+    ) -> Coroutine[Any, Any, None]: ...
+
+    @overload
+    def tell(
+        self,
+        remote: ActrId | str,
+        request: Req,
+        *,
+        method: Method[Req, Any] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        durable: bool | str = False,
+    ) -> Coroutine[Any, Any, None]: ...
+
+    def tell(self, *given: Any, **named: Any) -> Any:
+        """Send a request without waiting for a reply: see :meth:`Context.tell`.
+
+        With a method first it is the :class:`Caller`'s, by which a typed client tells.
+        """
+        if given and isinstance(given[0], Method):
+            return LocalGate.tell(self, *given, **named)
+        return Reach.tell(self, *given, **named)
 
     def to_self(self, *, durable: bool = False) -> Caller:
         """A caller for the own workload by the complete path, as a remote's calls come.

@@ -3,12 +3,17 @@
 Text form::
 
     manufacturer:name@instance:realm        acme:room@2:default
+
+URI::
+
+    actr://realm/manufacturer:name@instance     actr://default/acme:room@2
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import total_ordering
 from typing import Self
 
@@ -22,6 +27,11 @@ _TEXT = re.compile(
     rf"(?P<manufacturer>{PART.pattern}):(?P<name>{PART.pattern})"
     rf"@(?P<instance>{PART.pattern}):(?P<realm>{PART.pattern})"
 )
+_URI = re.compile(
+    rf"actr://(?P<realm>{PART.pattern})/(?P<manufacturer>{PART.pattern}):(?P<name>{PART.pattern})"
+    rf"@(?P<instance>{PART.pattern})"
+)
+_TYPE = re.compile(rf"{PART.pattern}:{PART.pattern}")
 
 
 @total_ordering
@@ -70,6 +80,26 @@ class ActrId:
             )
         return cls(**match.groupdict())
 
+    @property
+    def uri(self) -> str:
+        """``actr://realm/manufacturer:name@instance``."""
+        return f"actr://{self.realm}/{self.actr_type}@{self.instance}"
+
+    @classmethod
+    def parse_uri(cls, uri: str) -> Self:
+        """Read the URI; it has one form: no escapes, no query, ``actr`` in small letters.
+
+        Raises:
+            ConfigError: If ``uri`` is not ``actr://realm/manufacturer:name@instance``.
+        """
+        match = _URI.fullmatch(uri)
+        if match is None:
+            raise ConfigError(
+                f"actor URI {uri!r}: write actr://realm/manufacturer:name@instance, for example "
+                "actr://default/acme:room@2; parts are 1 to 63 letters, digits, '.', '-' or '_'"
+            )
+        return cls(**match.groupdict())
+
     @classmethod
     def from_message(cls, message: ActrIdMessage) -> Self:
         """Read the protobuf form.
@@ -97,3 +127,45 @@ class ActrId:
         if not isinstance(other, ActrId):
             return NotImplemented
         return self.text < other.text
+
+
+@dataclass(frozen=True, slots=True)
+class ActrType:
+    """What several actors have in common: ``manufacturer:name``."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Place(Enum):
+    """The two halves of the own process."""
+
+    SELF = "self"
+    """The workload."""
+    SHELL = "shell"
+    """The code around it."""
+
+
+def parse_destination(text: str) -> ActrId | ActrType | Place:
+    """Whom a text names: an id, its URI, an actor type, ``self`` or ``shell``.
+
+    No text is two of them: the two words have no colon, a type has no ``@``.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    match = _TEXT.fullmatch(text)
+    if match is not None:
+        return ActrId(**match.groupdict())
+    if text.startswith("actr://"):
+        return ActrId.parse_uri(text)
+    if text in ("self", "shell"):
+        return Place(text)
+    if _TYPE.fullmatch(text) is not None:
+        return ActrType(text)
+    raise ConfigError(
+        f"destination {text!r}: write an actor id (acme:room@2:default), its URI "
+        "(actr://default/acme:room@2), an actor type (acme:room), self, or shell"
+    )

@@ -6,7 +6,7 @@ import pytest
 
 from actr.envelope_pb2 import ActrId as ActrIdMessage
 from actr_peer.errors import ConfigError, RemoteProtocolError
-from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity import ActrId, ActrType, Place, parse_destination
 from peer_kit.vectors import Vector, each
 
 ROOM = ActrId("acme", "room", "1")
@@ -27,6 +27,32 @@ def test_an_id_has_one_text_and_one_message(vector: Vector) -> None:
 def test_a_text_that_is_no_id_is_refused(vector: Vector) -> None:
     with pytest.raises(ConfigError):
         ActrId.parse(vector["text"])
+
+
+@each("ids", "uris")
+def test_an_id_has_one_uri(vector: Vector) -> None:
+    assert ActrId.parse_uri(vector["uri"]).text == vector["text"]
+    assert ActrId.parse(vector["text"]).uri == vector["uri"]
+
+
+@each("ids", "malformed_uris")
+def test_what_is_no_uri_of_an_actor_is_refused(vector: Vector) -> None:
+    with pytest.raises(ConfigError, match="actor URI"):
+        ActrId.parse_uri(vector["uri"])
+
+
+@each("ids", "destinations")
+def test_a_destination_is_an_id_a_type_or_a_half_of_the_own_process(vector: Vector) -> None:
+    kinds = {"id": ActrId, "type": ActrType, "place": Place}
+    target = parse_destination(vector["text"])
+    assert isinstance(target, kinds[vector["kind"]])
+    assert (target.value if isinstance(target, Place) else str(target)) == vector["names"]
+
+
+@each("ids", "malformed_destinations")
+def test_a_text_that_names_nobody_is_refused(vector: Vector) -> None:
+    with pytest.raises(ConfigError):
+        parse_destination(vector["text"])
 
 
 @each("ids", "messages")

@@ -76,8 +76,21 @@ def test_handlers_and_the_shell_reach_others_by_the_same_functions(kind: type) -
 def test_a_remote_is_an_id_or_its_text() -> None:
     assert id_of(ROOM) is ROOM
     assert id_of(str(ROOM)) == ROOM
+    assert id_of(ROOM.uri) == ROOM
+    assert id_of("self", ROOM) is ROOM
     with pytest.raises(ConfigError, match="no actor id"):
         id_of(7)
+
+
+@pytest.mark.parametrize("text", ["acme:room", "shell", "self"])
+def test_what_may_be_nobody_or_many_is_no_id(text: str) -> None:
+    with pytest.raises(ConfigError, match="discover"):
+        id_of(text)
+
+
+def test_a_channel_to_self_is_one_to_the_own_id(node: Node, reach: Reach) -> None:
+    reach.open_stream("self", "telemetry")
+    assert node.transport.asked == [("link", (node.id,), {})]
 
 
 async def test_publishing_waits_for_as_long_as_a_call_where_nothing_is_said(
