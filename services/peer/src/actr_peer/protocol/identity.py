@@ -101,6 +101,15 @@ class ActrId:
         return cls(**match.groupdict())
 
     @classmethod
+    def read(cls, text: str) -> Self:
+        """Read either form, as people write them.
+
+        Raises:
+            ConfigError: If ``text`` is neither.
+        """
+        return cls.parse_uri(text) if text.startswith("actr://") else cls.parse(text)
+
+    @classmethod
     def from_message(cls, message: ActrIdMessage) -> Self:
         """Read the protobuf form.
 

@@ -33,6 +33,7 @@ def test_a_text_that_is_no_id_is_refused(vector: Vector) -> None:
 def test_an_id_has_one_uri(vector: Vector) -> None:
     assert ActrId.parse_uri(vector["uri"]).text == vector["text"]
     assert ActrId.parse(vector["text"]).uri == vector["uri"]
+    assert ActrId.read(vector["uri"]) == ActrId.read(vector["text"])
 
 
 @each("ids", "malformed_uris")

@@ -49,7 +49,7 @@ def call(
     """
     loaded = settings.load(config).settings
     configure_logs(loaded.log.model_copy(update={"level": "warning"}))
-    target = ActrId.parse(actor)
+    target = ActrId.read(actor)
     row = find_method(module, method)
     if row.kind.requests_stream:
         requests: AsyncIterator[Message] | Message = _requests(row, request)

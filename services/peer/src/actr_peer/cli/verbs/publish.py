@@ -49,7 +49,7 @@ def publish(
     """
     loaded = settings.load(config).settings
     configure_logs(loaded.log.model_copy(update={"level": "warning"}))
-    target = ActrId.parse(actor)
+    target = ActrId.read(actor)
     sending = _publish(_sender_config(loaded, target), target, file, loops, timeout)
     run_loop(_tell(sending) if as_json else _quietly(sending))
 

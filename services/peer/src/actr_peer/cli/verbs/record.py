@@ -46,7 +46,7 @@ def record(
     """
     loaded = settings.load(config).settings
     configure_logs(loaded.log.model_copy(update={"level": "warning"}))
-    sender = ActrId.parse(actor)
+    sender = ActrId.read(actor)
     chosen = ActrId.parse(own) if own else _new_id(sender)
     wanted = [each for each in tracks.split(",") if each]
     run_loop(

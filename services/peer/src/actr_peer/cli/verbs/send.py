@@ -52,7 +52,7 @@ def send(
     """
     loaded = settings.load(config).settings
     configure_logs(loaded.log.model_copy(update={"level": "warning"}))
-    target = ActrId.parse(actor)
+    target = ActrId.read(actor)
     node = caller_config(loaded, target, "send")
     options = (name, timeout, patience)
     run_loop(_send(node, path, target, options, as_json=as_json))

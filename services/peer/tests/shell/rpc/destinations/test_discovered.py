@@ -103,7 +103,12 @@ async def test_all_calls_go_to_the_one_that_the_first_has_chosen(lab: Lab) -> No
 
 async def test_calls_at_one_time_choose_once(lab: Lab) -> None:
     client = ChatClient(lab.gate)
-    await asyncio.gather(*(client.say(pb.SayRequest()) for _ in range(5)))
+    lab.let.clear()
+    async with asyncio.TaskGroup() as calls:
+        for _ in range(5):
+            calls.create_task(client.say(pb.SayRequest()))
+        await asyncio.sleep(0)
+        lab.let.set()
     assert (lab.discovered, lab.asked) == (1, [FIRST] * 5)
 
 
