@@ -23,6 +23,7 @@ HOMES = {
     "av": "peer: wire/media wire/webrtc/aiortc/media",
     "sqlite3 aiosqlite apsw": "peer: state cli/exchange",
     "redis": "signaling: ledger/redis",
+    "opentelemetry": "peer: rpc",
     "uvicorn fastapi starlette": "signaling: web",
 }
 """Libraries to the folders that may import them; an exchange's handler catches what SQLite says."""

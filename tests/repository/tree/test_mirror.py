@@ -62,9 +62,8 @@ ELSEWHERE = {
         cli/codegen/rules.py                    protocol/cli/codegen/test_model.py
         cli/demo/file.py                        protocol/cli/demo/test_report.py
         protocol/signaling/reading.py           protocol/signaling/test_messages.py
+        rpc/messages.py                         service/node/test_boundaries.py
         rpc/opened.py                           service/node/test_streams.py
-        rpc/replies.py                          service/node/test_streams.py
-        rpc/requests.py                         service/node/test_boundaries.py
         rpc/stalled.py                          shell/rpc/test_dispatch.py
         testing/wires.py                        service/wire/test_conformance.py
         transport/bundle.py                     shell/transport/test_link.py

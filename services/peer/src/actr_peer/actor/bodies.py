@@ -16,6 +16,7 @@ from actr_peer.actor.handlers import Handlers
 from actr_peer.actor.reach import Actor
 from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
 from actr_peer.protocol.rpc.envelopes import Envelope, encode_reply
+from actr_peer.rpc.tracing import arrive
 from actr_peer.service import Method
 from actr_peer.transport.link import Link
 from actr_peer.transport.stream_reader import StreamReader
@@ -42,6 +43,7 @@ async def run_body(
     method, handler = handlers.bound(envelope.route_key)
     reader, writer = halves
     context = Context(actor, link.remote, envelope, deadline=deadline)
+    arrive(envelope)
     try:
         async with asyncio.timeout_at(deadline):
             if reader is None:

@@ -27,6 +27,7 @@ from actr_peer.protocol.rpc.envelopes import (
     encode_error,
     encode_reply,
 )
+from actr_peer.rpc.tracing import arrive
 from actr_peer.service import Method, MethodKind, Service
 from actr_peer.tasks import is_asked, is_torn_down, note_failure
 from actr_peer.transport.local.calls import LocalCall
@@ -131,6 +132,7 @@ class Handlers:
         context = Context(
             actor, sender_id(request.sender), envelope, deadline=deadline, turn=turn, method=method
         )
+        arrive(envelope)
         try:
             reply = await handler(message, context)
             if reply is LATER and turn.deferred is not None:
@@ -175,6 +177,7 @@ class Handlers:
         object or the error."""
         method, handler = self._table[call.method.route_key]
         context = Context(actor, actor.id, call, deadline=call.deadline)
+        arrive(call)
         try:
             if method.handler_timeout is None:  # nearly always
                 call.succeed(checked(method, await handler(call.request, context)))

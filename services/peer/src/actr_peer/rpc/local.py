@@ -22,10 +22,15 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.rpc.call_errors import call_cycle
 from actr_peer.protocol.rpc.envelopes import check_chain, check_metadata, check_trace
 from actr_peer.rpc.calls import new_request_id
+from actr_peer.rpc.messages import (
+    check_request,
+    check_requests,
+    checked_requests,
+    refuse_stream,
+)
 from actr_peer.rpc.opened import as_error
 from actr_peer.rpc.remote import ROOT, Outbound, RemoteGate, Scope
-from actr_peer.rpc.replies import refuse_stream
-from actr_peer.rpc.requests import check_request, check_requests, checked_requests
+from actr_peer.rpc.tracing import departing
 from actr_peer.service import CallOptions, Method, Req, Res
 from actr_peer.transport.local.calls import LocalCall, LocalEnd
 from actr_peer.transport.local.pipes import LocalPipe
@@ -202,8 +207,9 @@ class LocalGate:
             check_chain(call_chain)
             if self._end.running in call_chain:
                 raise call_cycle(method.route_key)
-        if scope.traceparent:
-            check_trace(scope.traceparent, scope.tracestate)
+        traceparent, tracestate = departing(scope.traceparent, scope.tracestate)
+        if traceparent:
+            check_trace(traceparent, tracestate)
         loop = asyncio.get_running_loop()
         return LocalCall(
             method,
@@ -213,8 +219,8 @@ class LocalGate:
             deadline=None if timeout is None else loop.time() + timeout,
             request_id=new_request_id(),
             call_chain=call_chain,
-            traceparent=scope.traceparent,
-            tracestate=scope.tracestate,
+            traceparent=traceparent,
+            tracestate=tracestate,
             is_tell=is_tell,
         )
 

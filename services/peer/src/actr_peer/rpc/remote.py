@@ -26,9 +26,18 @@ from actr_peer.protocol.streams.chunks import NO_CREDIT, Credit
 from actr_peer.protocol.wire.backoff import doubled
 from actr_peer.rpc.calls import PendingCall, PendingCalls, new_request_id
 from actr_peer.rpc.durable import DurableCalls
+from actr_peer.rpc.messages import (
+    call_fails,
+    check_request,
+    check_requests,
+    checked_requests,
+    feed,
+    parse,
+    read_reply,
+    refuse_stream,
+)
 from actr_peer.rpc.opened import Opened, as_error
-from actr_peer.rpc.replies import call_fails, feed, parse, read_reply, refuse_stream
-from actr_peer.rpc.requests import check_request, check_requests, checked_requests
+from actr_peer.rpc.tracing import departing
 from actr_peer.service import CallOptions, Method, Req, Res
 from actr_peer.tasks import Start
 from actr_peer.transport.channels import Streams
@@ -344,11 +353,12 @@ class RemoteGate:
         scope = self._scope
         # No handler waits for a tell, so that it is no part of a chain.
         call_chain = scope.call_chain if is_awaited else ()
-        if not (channel_id or scope.traceparent or call_chain):
+        traceparent, tracestate = departing(scope.traceparent, scope.tracestate)
+        if not (channel_id or traceparent or call_chain):
             return NO_EXTRAS
         return Extras(
-            traceparent=scope.traceparent,
-            tracestate=scope.tracestate,
+            traceparent=traceparent,
+            tracestate=tracestate,
             channel_id=channel_id,
             credit=credit.items,
             credit_bytes=credit.size,

@@ -18,6 +18,7 @@ from actr_peer.actor.handlers import Handlers
 from actr_peer.actor.reach import Actor
 from actr_peer.actor.stream_handlers import MAX_BODIES, RETRY_AFTER
 from actr_peer.errors import CallError, ClosedError, Code
+from actr_peer.rpc.tracing import arrive
 from actr_peer.service import Method
 from actr_peer.tasks import Start
 from actr_peer.transport.local.calls import LocalCall
@@ -78,6 +79,7 @@ class LocalBodies:
     async def _run(self, call: LocalCall) -> None:
         method, handler = self._handlers.bound(call.method.route_key)
         context = Context(self._actor, self._actor.id, call, deadline=call.deadline)
+        arrive(call)
         requests = call.request
         if isinstance(requests, LocalPipe):
             requests = _requests(requests, method)

@@ -11,6 +11,7 @@ from actr_peer.actor.subscribers.guarded import Guarded
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media.frames import MediaFrame
 from actr_peer.protocol.media.incoming import TrackEvent
+from actr_peer.rpc.tracing import arrive_alone
 from actr_peer.tasks import Start
 
 MAX_TRACKS: Final = 64
@@ -65,6 +66,7 @@ class Subscription:
                 line.worker.cancel()
 
     async def _work(self, sender: ActrId, track_id: str, line: _Line) -> None:
+        arrive_alone()
         while line.queue:
             item = line.queue.take()
             if isinstance(item, MediaFrame):

@@ -19,6 +19,7 @@ from actr_peer.errors import BrokenError, BusyError, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.streams.chunks import Chunk, check_channel_id
+from actr_peer.rpc.tracing import arrive_alone
 from actr_peer.tasks import Start
 from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link
@@ -172,6 +173,7 @@ class StreamSubscribers:
         line.worker.add_done_callback(lambda _: self._over(taker, first.remote, line))
 
     async def _work(self, taker: _Taker, line: _Line) -> None:
+        arrive_alone()
         while line.readers and not taker.is_over:
             reader = line.readers[0]
             end = await self._hand_over(taker, reader)
