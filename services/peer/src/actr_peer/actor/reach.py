@@ -110,15 +110,17 @@ class Reach(Verbs):
     def _caller(self, remote: ActrId | str, scope: Scope, *, waits: bool = True) -> Caller:
         """A caller for whoever ``remote`` names; what is no text is checked by :func:`id_of`."""
         actor = self._actor
-        target = parse_destination(remote) if isinstance(remote, str) else id_of(remote)
+        if not isinstance(remote, str):  # nothing to decide
+            return actor.caller_to(id_of(remote), scope, wait_for_ready=waits)
+        target = parse_destination(remote)
         if target is Place.SHELL:
             return actor.caller_to_shell(scope)
         if isinstance(target, ActrType):
             find = partial(actor.signaling.discover, target.text)
             gate = partial(actor.caller_to, scope=scope, wait_for_ready=waits)
             return DiscoveredGate(target, actor, discover=find, gate=gate, scope=scope)
-        own_or_other = actor.id if target is Place.SELF else id_of(target)
-        return actor.caller_to(own_or_other, scope, wait_for_ready=waits)
+        known = target if isinstance(target, ActrId) else actor.id
+        return actor.caller_to(known, scope, wait_for_ready=waits)
 
     async def discover(
         self, actr_type: str = "", *, service: str = "", limit: int = 16
