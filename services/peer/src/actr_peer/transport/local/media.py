@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import cast
 
 from actr_peer.errors import BrokenError, PeerError
-from actr_peer.protocol.media.frames import TIMESTAMPS, MediaFrame, is_keyframe
+from actr_peer.protocol.media.frames import TIMESTAMPS, MediaFrame, TrackStats, is_keyframe
 from actr_peer.tasks import Tasks
 from actr_peer.wire.webrtc.engine import MediaSource, TrackSender
 from actr_peer.wire.webrtc.tracks import SentTrack
@@ -92,7 +92,8 @@ class LoopTracks:
             settled(BrokenError("the actor is leaving"))
             return
         sender = self._senders[source.track_id] = LoopSender(source, self._frame, self.withdraw)
-        sent = SentTrack(cast(WireTracks, self), sender)
+        # Nothing is lost on the way: nobody asks for anything once the source has ended.
+        sent = SentTrack(cast(WireTracks, self), sender, linger=0)
         sent.start(self._background, f"rtp/self/{source.track_id}")
         settled(sent)
 
@@ -114,6 +115,10 @@ class LoopTracks:
             sender.source.request_keyframe()
 
     # What a sent track asks of its wire's
+
+    def stats(self) -> list[TrackStats]:
+        """None: there are no packets here to count."""
+        return []
 
     def withdraw(self, track: TrackSender) -> None:
         """A track is over: forget it. Harmless when repeated."""

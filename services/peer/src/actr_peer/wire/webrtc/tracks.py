@@ -38,13 +38,14 @@ class SentTrack:
         error: Why the source failed, if it did.
     """
 
-    def __init__(self, tracks: Tracks, track: TrackSender) -> None:
+    def __init__(self, tracks: Tracks, track: TrackSender, *, linger: float = LINGER) -> None:
         self.source = track.source
         self.ended = asyncio.Event()
         self.is_finished = False
         self.error: PeerError | None = None
         self._tracks = tracks
         self._track = track
+        self._linger = linger
         self._sending: asyncio.Task[None] | None = None
         self._when_finished: Callable[[PeerError | None], None] | None = None
 
@@ -100,7 +101,8 @@ class SentTrack:
             self.ended.set()
         if self.is_finished:
             self._tell_finished()
-            await asyncio.sleep(LINGER)
+            if self._linger:
+                await asyncio.sleep(self._linger)
             self._tracks.withdraw(self._track)
 
     def _tell_finished(self) -> None:

@@ -101,6 +101,12 @@ async def test_at_the_end_of_the_actor_tracks_end_and_none_begins(own: Own) -> N
     assert [type(outcome) for outcome in settled] == [BrokenError]
 
 
+async def test_a_track_to_the_own_id_has_no_packets_to_count(own: Own) -> None:
+    publication = await own.lane.send(Source(KEY))
+    assert publication.stats() is None
+    await publication.ended.wait()
+
+
 async def test_tracks_that_come_and_go_leave_nothing(own: Own) -> None:
     before = len(asyncio.all_tasks())
     for _ in range(1000):
