@@ -307,6 +307,22 @@ async def test_word_of_another_link_of_the_same_remote_is_not_taken(pair: Pair):
     assert (await anext(reader)).data == b"x"
 
 
+async def test_late_word_about_an_earlier_opening_is_not_taken(pair: Pair):
+    earlier = pair.named()
+    earlier.end()
+    writer = pair.named()
+    late = [
+        Chunk("c", kind=Kind.CREDIT, credit=Credit(1000, 1000), opening=earlier.opening),
+        Chunk("c", kind=Kind.CANCEL, opening=earlier.opening),
+    ]
+    for word in late:
+        pair.near.receive(pair.near_link, RELIABLE, word)
+    for _ in range(WINDOW):
+        await writer.send(b"x")
+    assert not writer._credit.may_send
+    assert writer.opening > earlier.opening
+
+
 async def test_a_channel_has_one_half_of_each_kind_to_one_remote(pair: Pair):
     pair.channel()
     with pytest.raises(BusyError):
