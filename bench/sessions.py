@@ -21,7 +21,12 @@ from typing import Any
 from actr_peer.actor.subscribers.streams import StreamSubscribers
 from actr_peer.errors import PeerError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.payload import RPC_LANES, PayloadType, WireKind
+from actr_peer.protocol.payload import (
+    MAX_WIRE_MESSAGE_BYTES,
+    RPC_LANES,
+    PayloadType,
+    WireKind,
+)
 from actr_peer.protocol.session.session import Session
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.streams.chunks import Chunk, encode_item
@@ -85,6 +90,7 @@ class CallWire:
     kind = WireKind.WEBSOCKET
     is_relayed = False
     max_message_bytes = 1 << 18
+    pack_bytes = MAX_WIRE_MESSAGE_BYTES[kind]
     buffered_bytes = 0
     is_full = False
 

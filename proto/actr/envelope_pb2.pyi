@@ -397,11 +397,14 @@ class WireHello(_message.Message):
     TO_FIELD_NUMBER: _builtins.int
     NONCE_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
+    WIRE_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     nonce: _builtins.bytes
     """32 random bytes."""
     certificate: _builtins.bytes
     """Room for keys and certificates: a later version authenticates with them."""
+    wire_message_bytes: _builtins.int
+    """Longest wire message of a session that the dialler takes, in bytes; 0: 16384."""
     @_builtins.property
     def to(self) -> Global___ActrId: ...
     def __init__(
@@ -411,10 +414,11 @@ class WireHello(_message.Message):
         to: Global___ActrId | None = ...,
         nonce: _builtins.bytes = ...,
         certificate: _builtins.bytes = ...,
+        wire_message_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "from", b"from", "nonce", b"nonce", "to", b"to", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "from", b"from", "nonce", b"nonce", "to", b"to", "version", b"version", "wire_message_bytes", b"wire_message_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -473,8 +477,11 @@ class WireWelcome(_message.Message):
 
     MAC_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    WIRE_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
     mac: _builtins.bytes
     """HMAC-SHA256 likewise; empty without a secret."""
+    wire_message_bytes: _builtins.int
+    """As in WireHello, of the listener."""
     @_builtins.property
     def error(self) -> Global___RpcError:
         """Set when the listener refuses; it closes the socket after."""
@@ -484,10 +491,11 @@ class WireWelcome(_message.Message):
         *,
         mac: _builtins.bytes = ...,
         error: Global___RpcError | None = ...,
+        wire_message_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "mac", b"mac"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "mac", b"mac", "wire_message_bytes", b"wire_message_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

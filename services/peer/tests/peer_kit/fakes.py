@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from actr_peer.errors import BrokenError, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.payload import MAX_WIRE_MESSAGE_BYTES, WireKind
 from actr_peer.protocol.signaling.presence import PresenceEvent, SignalingState
 from actr_peer.protocol.webrtc.negotiation import NegotiateMessage
 from actr_peer.testing.wires import Item
@@ -108,6 +108,7 @@ class ScriptedWire:
         self.was_dialled = was_dialled
         self.is_relayed = is_relayed
         self.max_message_bytes = max_message_bytes
+        self.pack_bytes = MAX_WIRE_MESSAGE_BYTES[kind]
         self.sent: list[Item] = []
         self.buffered_bytes = 0
         self.is_full = False

@@ -20,7 +20,7 @@ from actr_peer.errors import (
     UnreachableError,
 )
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.payload import MAX_WIRE_MESSAGE_BYTES, WireKind
 from actr_peer.wire.base import CHANNELS, Wire, WireSink, next_wire_id
 from actr_peer.wire.parking import Parking, blame_sink
 
@@ -58,6 +58,7 @@ class MemoryWire:
         self.remote = remote
         self.was_dialled = was_dialled
         self.max_message_bytes = max_message_bytes
+        self.pack_bytes = min(max_message_bytes, MAX_WIRE_MESSAGE_BYTES[kind])
         self.buffered_bytes = 0
         self.is_full = False
         self.is_open = True

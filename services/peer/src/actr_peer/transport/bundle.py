@@ -15,8 +15,8 @@ from actr_peer.errors import (
     UnreachableError,
 )
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.payload import PayloadType, WireKind
-from actr_peer.protocol.session.frames import WIRE_MESSAGE_BYTES, ByeReason
+from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES, PayloadType, WireKind
+from actr_peer.protocol.session.frames import ByeReason
 from actr_peer.protocol.session.session import Session
 from actr_peer.protocol.session.wires.ends import Changed, Left, News, Refused, Restarted
 from actr_peer.protocol.session.wires.policy import WireState

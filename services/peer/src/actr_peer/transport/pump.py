@@ -105,7 +105,8 @@ class Pump:
         for wire in tuple(self._wires.values()):
             try:
                 while not wire.is_full or wire.buffered_bytes < STUCK_BYTES:
-                    item = session.take(wire.id, now, is_full=room <= 0 or wire.is_full)
+                    is_full = room <= 0 or wire.is_full
+                    item = session.take(wire.id, now, is_full=is_full, size=wire.pack_bytes)
                     if item is None:
                         break
                     room -= len(item[1])

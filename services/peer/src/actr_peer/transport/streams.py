@@ -107,14 +107,16 @@ class StreamWriter:
             LimitError: If the item is longer than a message may be.
         """
         half = self._credit
+        message, number = b"", -1
         if half.may_send and not self._sending.locked():
-            message = self._encode(data, metadata)
+            message, number = self._encode(data, metadata), half.sent
             if self._lane.offer(message):
                 half.spend(len(message))
                 return
         async with self._sending:
             await self._wait_for_credit()
-            message = self._encode(data, metadata)
+            if number != half.sent:  # else it is written already
+                message = self._encode(data, metadata)
             await self._lane.send(message, check=self._check)
             half.spend(len(message))
 

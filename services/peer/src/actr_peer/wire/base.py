@@ -89,6 +89,11 @@ class Wire(Carrier, Protocol):
     def remote(self) -> ActrId: ...
 
     @property
+    def pack_bytes(self) -> int:
+        """Up to how many bytes small messages are to be packed into one of :meth:`send` now: what
+        the far side takes, and less while the network is so slow that urgent ones would wait."""
+
+    @property
     def was_dialled(self) -> bool:
         """True where this side asked for the connection."""
 

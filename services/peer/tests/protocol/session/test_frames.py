@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.errors import RemoteProtocolError
+from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES
 from actr_peer.protocol.session import frames
 from actr_peer.protocol.session.frames import (
     FRAGMENT_BYTES,
@@ -159,7 +160,7 @@ def test_a_full_frame_and_all_acknowledgements_fit_one_wire_message() -> None:
     acks_of_all = b"".join(
         frames.encode_ack(Ack(lane, 1, 1, 1, 1)) for lane in frames.RELIABLE_LANES
     )
-    assert len(frame + acks_of_all) == frames.WIRE_MESSAGE_BYTES
+    assert len(frame + acks_of_all) == WIRE_MESSAGE_BYTES
 
 
 def test_a_fragment_longer_than_what_came_is_refused() -> None:

@@ -9,11 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actr_peer.errors import LimitError, RemoteProtocolError
-from actr_peer.protocol.payload import PayloadType, WireKind
+from actr_peer.protocol.payload import (
+    MAX_WIRE_MESSAGE_BYTES,
+    WIRE_MESSAGE_BYTES,
+    PayloadType,
+    WireKind,
+)
 from actr_peer.protocol.session import frames
 from actr_peer.protocol.session.deadlines import Deadline
 from actr_peer.protocol.session.frames import (
-    WIRE_MESSAGE_BYTES,
     Ack,
     ByeReason,
     Data,
@@ -180,7 +184,7 @@ def test_no_wire_message_is_longer_than_its_bound() -> None:
     for _ in range(40):
         for source, target in ((near, far), (far, near)):
             sizes = [len(data) for _, data in carry(source, target, 1)]
-            assert max(sizes, default=0) <= frames.WIRE_MESSAGE_BYTES
+            assert max(sizes, default=0) <= WIRE_MESSAGE_BYTES
 
 
 def test_acknowledgements_ride_with_traffic_going_back() -> None:
@@ -641,9 +645,13 @@ def test_many_acknowledgements_in_one_wire_message_break_the_rules() -> None:
 
 
 def test_a_wire_message_longer_than_any_breaks_the_rules() -> None:
-    near, _ = joined(WS)
-    with pytest.raises(RemoteProtocolError):
-        near.receive(1, STREAM, frames.data_head(0, WIRE_MESSAGE_BYTES) + bytes(WIRE_MESSAGE_BYTES))
+    for kind, most in MAX_WIRE_MESSAGE_BYTES.items():
+        near, _ = joined(kind)
+        head = frames.data_head(0, most - 13)
+        near.receive(1, STREAM, head + bytes(most - 13))
+        assert len(near.bodies) == 1
+        with pytest.raises(RemoteProtocolError):
+            near.receive(1, STREAM, frames.data_head(1, most - 12) + bytes(most - 12))
 
 
 def test_what_comes_before_a_hello_is_counted_until_it_is_read_or_its_wire_is_gone() -> None:
@@ -779,3 +787,26 @@ def test_a_wire_that_missed_a_ping_is_alive_when_what_went_over_it_is_acknowledg
         if any(isinstance(frame, Ack) for frame in decode(data)):
             near.receive(1, channel, data, now + 0.05)
     assert near.session.ends[1].heart.missed == 0
+
+
+def test_what_one_long_wire_message_carried_and_lost_goes_again_in_short_ones() -> None:
+    near, far = joined(WS)
+    message = Random(1).randbytes(65_536)
+    near.post(STREAM, b"before")
+    near.post(STREAM, message)
+    near.post(STREAM, b"behind")
+    most = MAX_WIRE_MESSAGE_BYTES[WS]
+    lost = near.session.take(1, 0.0, is_full=False, size=most)
+    assert lost is not None
+    assert WIRE_MESSAGE_BYTES < len(lost[1]) <= most
+    assert near.session.take(1, 0.0, is_full=False, size=most) is None, "all of it is in one"
+    far.receive(1, lost[0], frames.data_head(0, 6) + b"before")
+    open_wire(near, far, 2, RTC)
+    settle(near, far, 2)
+    near.session.close(1)
+    again = carry(near, far, 2, 0.1)
+    assert len(again) > 4
+    assert max(len(data) for _, data in again) <= WIRE_MESSAGE_BYTES
+    assert far.bodies == [b"before", message, b"behind"]
+    far.receive(1, *lost)  # it was late and not lost
+    assert far.bodies == [b"before", message, b"behind"]

@@ -54,7 +54,8 @@ HELD: Mapping[str, Mapping[str, float]] = {
     "session": {
         "version": frames.VERSION,
         "lanes": frames.LANES,
-        "wire_message": frames.WIRE_MESSAGE_BYTES,
+        "wire_message": payload.WIRE_MESSAGE_BYTES,
+        "wire_message_websocket": payload.MAX_WIRE_MESSAGE_BYTES[payload.WireKind.WEBSOCKET],
         "fragment": frames.FRAGMENT_BYTES,
         "fragments": frames.MAX_FRAGMENTS,
         "message": payload.MAX_MESSAGE_BYTES,

@@ -66,8 +66,10 @@ def test_each_step_is_the_answer_to_the_one_before(vector: Vector) -> None:
     assert here.start() == steps["hello"]
     assert there.receive(steps["hello"]) == Reply(steps["challenge"])
     assert here.receive(steps["challenge"]) == Reply(steps["proof"])
-    assert there.receive(steps["proof"]) == Accepted(ActrId.parse(vector["dialler"]), welcome)
-    assert here.receive(welcome) == Accepted(ActrId.parse(vector["listener"]))
+    size = vector["wire_message_bytes"]
+    from_there = Accepted(ActrId.parse(vector["dialler"]), welcome, size)
+    assert there.receive(steps["proof"]) == from_there
+    assert here.receive(welcome) == Accepted(ActrId.parse(vector["listener"]), b"", size)
 
 
 @each("handshakes", "refused_diallers")

@@ -41,7 +41,8 @@ def test_the_handshake_on_the_page_is_the_one_that_is_spoken() -> None:
     ):
         _, step = decode(page[asked])
         assert encode(HANDSHAKE, side.receive(step).step) == page[answered]
-    assert dialler.receive(decode(page["welcome"])[1]) == Accepted(BOB)
+    accepted = Accepted(BOB, message_bytes=81_920)
+    assert dialler.receive(decode(page["welcome"])[1]) == accepted
 
 
 def test_the_message_on_the_page_decodes() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from actr.envelope_pb2 import WireChallenge, WireHandshake, WireProof, WireWelcome
 from actr_peer.errors import Code, RemoteProtocolError, UnreachableError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES
 from actr_peer.protocol.websocket.handshake import (
     MAX_STEP_BYTES,
     Accepted,
@@ -19,6 +20,7 @@ from actr_peer.protocol.websocket.handshake import (
     Reply,
     State,
 )
+from actr_peer.protocol.websocket.lane_frames import MESSAGE_BYTES
 from actr_peer.protocol.wire.close_codes import CloseCode
 
 ALICE = ActrId("acme", "chat", "alice")
@@ -205,3 +207,28 @@ def test_a_flipped_byte_anywhere_in_the_proof_is_refused(noise: bytes, at: int) 
     index = at % len(proof)
     proof[index] ^= noise[0] or 1
     assert isinstance(listener.receive(bytes(proof)), Refused)
+
+
+@pytest.mark.parametrize(
+    ("said", "agreed"),
+    [
+        (0, WIRE_MESSAGE_BYTES),
+        (1, WIRE_MESSAGE_BYTES),
+        (40_000, 40_000),
+        (MESSAGE_BYTES, MESSAGE_BYTES),
+        (1 << 31, MESSAGE_BYTES),
+    ],
+    ids=["an older side says nothing", "too short", "shorter", "the same", "longer"],
+)
+def test_wire_messages_are_no_longer_than_both_sides_take(said: int, agreed: int) -> None:
+    dialler, listener = make_dialler(), make_listener()
+    first = WireHandshake.FromString(dialler.start())
+    first.hello.wire_message_bytes = said
+    challenge = listener.receive(first.SerializeToString())
+    proof = dialler.receive(challenge.step)
+    assert isinstance(proof, Reply)
+    at_listener = listener.receive(proof.step)
+    assert at_listener == Accepted(ALICE, at_listener.step, agreed)
+    last = WireHandshake.FromString(at_listener.step)
+    last.welcome.wire_message_bytes = said
+    assert dialler.receive(last.SerializeToString()) == Accepted(BOB, b"", agreed)

@@ -89,21 +89,27 @@ def is_utf8(value: object) -> bool:
         return False
 
 
-def check(data: bytes, bounds: Mapping[int, Bound]) -> None:
+def check(data: bytes, bounds: Mapping[int, Bound]) -> list[tuple[int, int, int]]:
     """Hold a serialized message to its bounds, without decoding it.
+
+    Returns:
+        Number, and where the value begins and ends, of each field; none of a message so short
+        that it was not read over.
 
     Raises:
         RemoteProtocolError: If it breaks one, or is no protobuf message.
     """
     if len(data) <= UNSCANNED_BYTES:
-        return
+        return []
     seen: dict[int, tuple[int, int]] = {}
-    for number, start, end in _fields(data):
+    fields = _fields(data)
+    for number, start, end in fields:
         count, size = seen.get(number, (0, 0))
         count, size = seen[number] = count + 1, size + end - start
         bound = bounds.get(number, _OTHER)
         if count > bound.times or size > bound.size:
             raise RemoteProtocolError(f"field {number} of a message: {count} of {size} bytes")
+    return fields
 
 
 def request_id_of(data: bytes) -> str:

@@ -55,15 +55,19 @@ class Joiner:
         max_bytes: Longest message.
     """
 
-    __slots__ = ("_count", "_parts", "held_bytes", "max_bytes", "since")
+    __slots__ = ("_buffer", "_count", "_owned", "_parts", "held_bytes", "max_bytes", "since")
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.held_bytes = 0
         self.since = inf
         """When the unfinished message began, seconds; inf: there is none."""
-        self._parts: list[bytes] = []
+        self._parts: list[bytes | memoryview] = []
         self._count = 1
+        self._owned = 0
+        """Parts that are no views of a wire message."""
+        self._buffer: object = None
+        """The wire message that the others are views of."""
 
     @property
     def is_empty(self) -> bool:
@@ -87,15 +91,29 @@ class Joiner:
         self.held_bytes += len(frame.payload)
         if self.held_bytes > self.max_bytes:
             raise LimitError("bytes of a message", limit=self.max_bytes, asked=self.held_bytes)
-        parts.append(frame.payload)
+        payload = frame.payload
+        buffer = payload.obj if type(payload) is memoryview else None
+        if buffer is not self._buffer:
+            self._own()
+            self._buffer = buffer
+        parts.append(payload)
         if len(parts) < frame.parts:
             return None
         message = b"".join(parts)
         self.clear()
         return message
 
+    def _own(self) -> None:
+        """Let go of the wire message before: it may be far longer than what is kept of it."""
+        parts = self._parts
+        for index in range(self._owned, len(parts)):
+            parts[index] = bytes(parts[index])
+        self._owned = len(parts)
+
     def clear(self) -> None:
         """Forget what was held."""
+        self._buffer = None
+        self._owned = 0
         self._parts = []
         self._count = 1
         self.held_bytes = 0
@@ -159,7 +177,7 @@ class Reassembler:
             raise RemoteProtocolError(f"message {key} of {partial.count} and {frame.parts} parts")
         elif frame.part in partial.parts:
             return None
-        partial.parts[frame.part] = frame.payload
+        partial.parts[frame.part] = bytes(frame.payload)
         partial.size += len(frame.payload)
         self.held_bytes += len(frame.payload)
         if len(partial.parts) == partial.count:

@@ -21,6 +21,7 @@ from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
 from actr_peer.errors import RemoteProtocolError
+from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES
 
 VERSION = 2
 LANES = 6
@@ -30,9 +31,6 @@ LATENCY_LANE = 3
 RELIABLE_LANES = (0, 1, 2, 4, 5)
 FIRST_REPLY_LANE = 4
 
-WIRE_MESSAGE_BYTES = 16 * 1024
-"""Frames are packed up to this size: small enough that an urgent message overtakes."""
-
 _DATA = struct.Struct("!BQI")
 _FRAGMENT = struct.Struct("!BQIHH")
 _ACK = struct.Struct("!BBQQHI")
@@ -40,9 +38,11 @@ _HELLO = struct.Struct("!BBQQ6QI")
 _NUMBER = struct.Struct("!BI")
 _BYTE = struct.Struct("!BB")
 
-FRAGMENT_BYTES = WIRE_MESSAGE_BYTES - _FRAGMENT.size - len(RELIABLE_LANES) * _ACK.size
-"""Longest payload of one DATA frame: with its header, and the acknowledgements of all lanes
-beside it, it fills one wire message."""
+BESIDE_BYTES = _FRAGMENT.size + len(RELIABLE_LANES) * _ACK.size
+"""What a wire message has room for beside payloads: one header, acknowledgements of all lanes."""
+FRAGMENT_BYTES = WIRE_MESSAGE_BYTES - BESIDE_BYTES
+"""Longest payload of one DATA frame: with what is beside it, it fills the shortest wire message,
+so that it can go out again on any wire."""
 MAX_FRAGMENTS = 0xFFFF
 
 DATA_HEAD_BYTES = _FRAGMENT.size
@@ -89,7 +89,8 @@ class Data(NamedTuple):
     """Index of this fragment, from 0."""
     parts: int
     """Fragments of the message; 1: it is whole."""
-    payload: bytes
+    payload: bytes | memoryview
+    """Of a fragment, a view of its wire message: who keeps it for longer makes bytes of it."""
 
 
 class Reply(Data):
@@ -195,7 +196,7 @@ def _fragment(data: bytes | memoryview, offset: int) -> tuple[Data, int]:
     if not (count > 1 and index < count and 0 < length <= FRAGMENT_BYTES and seq >= index):
         raise RemoteProtocolError(f"fragment {index} of {count}, {length} bytes, number {seq}")
     frame_type = Data if kind == Kind.FRAGMENT else Reply
-    return _new(frame_type, (seq, index, count, bytes(data[start:end]))), end
+    return _new(frame_type, (seq, index, count, memoryview(data)[start:end])), end
 
 
 def _ack(data: bytes | memoryview, offset: int) -> Ack:

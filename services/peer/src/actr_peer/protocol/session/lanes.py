@@ -25,9 +25,9 @@ from actr_peer.protocol.payload import (
 from actr_peer.protocol.session.budget import Account
 from actr_peer.protocol.session.deadlines import Deadline, Deadlines
 from actr_peer.protocol.session.frames import (
+    BESIDE_BYTES,
     DATA_HEAD_BYTES,
     FIRST_REPLY_LANE,
-    FRAGMENT_BYTES,
     LATENCY_LANE,
     REPLY_FLAG,
     Ack,
@@ -309,7 +309,7 @@ class Lanes:
         return [encode_ack(r.ack()) for r in self.receivers if lanes & 1 << r.lane]
 
     def pack(
-        self, wire: int, now: float, *, is_active: bool, is_brisk: bool
+        self, wire: int, now: float, size: int, *, is_active: bool, is_brisk: bool
     ) -> tuple[PayloadType, list[bytes | memoryview]] | None:
         """The first lane by rank that has something for this wire, and heads and payloads of its
         frames, as many as fill one wire message.
@@ -317,6 +317,7 @@ class Lanes:
         Args:
             wire: Id of the wire.
             now: Seconds.
+            size: Bytes of a wire message.
             is_active: Whether new frames of reliable lanes take it.
             is_brisk: Whether latency-first frames do.
         """
@@ -330,7 +331,7 @@ class Lanes:
             if not sender.has_work(wire, is_active=is_mine):
                 continue
             parts: list[bytes | memoryview] = []
-            room = FRAGMENT_BYTES
+            room = size - BESIDE_BYTES
             while room > 0:
                 frame = sender.take(wire, now, room, is_active=is_mine)
                 if frame is None:

@@ -202,9 +202,7 @@ class LatencyReceiver:
         if self._is_repeated(frame.seq):
             self.duplicates += 1
             return
-        message: bytes | None = frame.payload
-        if frame.parts > 1:
-            message = self._parts.add(frame, now)
+        message = self._parts.add(frame, now) if frame.parts > 1 else bytes(frame.payload)
         if message is None:
             self._deadlines.hasten(EXPIRY, self.due(now))
         else:

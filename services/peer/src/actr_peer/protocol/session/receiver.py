@@ -132,7 +132,7 @@ class Receiver:
             return
         if frame.parts == 1 and not self._joiner.held_bytes:  # nearly always
             self.expected = frame.seq + 1
-            self._deliver(frame.seq, frame.payload, out)
+            self._deliver(frame.seq, bytes(frame.payload), out)
         else:
             self._advance(frame, now, out)
         while self.held and self.expected in self.held:
@@ -152,22 +152,22 @@ class Receiver:
             self.held_since = now
         self.is_heavy = True
         self.held_bytes += len(frame.payload)
-        self.held[seq] = frame
+        self.held[seq] = frame._replace(payload=bytes(frame.payload))
         if self.held_bytes > WINDOW_BYTES:
             raise LimitError("bytes held back", limit=WINDOW_BYTES, asked=self.held_bytes)
 
     def _advance(self, frame: Data, now: float, out: list[Delivery]) -> None:
         seq = frame.seq
         self.expected = seq + 1
-        message: bytes | None = frame.payload
-        if frame.parts > 1 or self._joiner.held_bytes:
-            message = self._joiner.add(frame, now)
-            if message is None:
-                self.is_heavy = True
-                self.pending += 1
-                return
-        assert message is not None
-        self._deliver(seq, message, out)
+        if frame.parts == 1 and not self._joiner.held_bytes:
+            self._deliver(seq, bytes(frame.payload), out)
+            return
+        message = self._joiner.add(frame, now)
+        if message is None:
+            self.is_heavy = True
+            self.pending += 1
+        else:
+            self._deliver(seq, message, out)
 
     def _deliver(self, seq: int, message: bytes, out: list[Delivery]) -> None:
         self.messages += 1

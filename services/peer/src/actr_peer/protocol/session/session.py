@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from actr_peer.errors import RemoteProtocolError
-from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, WireKind
+from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, WIRE_MESSAGE_BYTES, WireKind
 from actr_peer.protocol.session import frames
 from actr_peer.protocol.session.budget import Budget
 from actr_peer.protocol.session.deadlines import Deadline, Deadlines
@@ -157,11 +157,11 @@ class Session:
             return ()
         out: list[Delivery] = []
         if end.is_greeted:
-            if len(data) > frames.WIRE_MESSAGE_BYTES:
+            if len(data) > end.max_message_bytes:
                 raise RemoteProtocolError(f"a wire message of {len(data)} bytes")
             self._read(end, channel, data, now, out)
             end.is_heard = end.is_heard or data[0] != 0x03
-        elif data and data[0] == 0x03 and len(data) <= frames.WIRE_MESSAGE_BYTES:
+        elif data and data[0] == 0x03 and len(data) <= WIRE_MESSAGE_BYTES:
             self._read(end, channel, data, now, out)
             if end.is_greeted:
                 self.lanes.park(-end.parked_bytes)
@@ -305,15 +305,16 @@ class Session:
 
     # Out
 
-    def take(self, wire: int, now: float, *, is_full: bool) -> tuple[int, bytes] | None:
-        """The next message for this wire as channel and data, or None; it counts as sent.
-
-        Lanes have strict priority by rank; frames of one lane are packed together.
+    def take(
+        self, wire: int, now: float, *, is_full: bool, size: int = WIRE_MESSAGE_BYTES
+    ) -> tuple[int, bytes] | None:
+        """The next message for this wire as channel and data, or None; it counts as sent. Lanes
+        have strict priority by rank; frames of one lane are packed together.
 
         Args:
             wire: Id of an open wire.
-            now: Seconds.
             is_full: Whether the wire takes no more data now; control still goes.
+            size: Bytes up to which frames are packed together.
         """
         end = self.ends.get(wire)
         if end is None:
@@ -322,10 +323,9 @@ class Session:
             return end.take_control(self.lanes)
         if not end.is_greeted:
             return None
-        choice = self._choice
-        is_active, is_brisk = end is choice.active, end is choice.brisk
+        is_active, is_brisk = end is self._choice.active, end is self._choice.brisk
         if not is_full and (is_active or is_brisk or self.lanes.has_repeats):
-            packed = self.lanes.pack(wire, now, is_active=is_active, is_brisk=is_brisk)
+            packed = self.lanes.pack(wire, now, size, is_active=is_active, is_brisk=is_brisk)
             if packed is not None:
                 lane, parts = packed
                 if is_active and self.deadlines.at[ACK] != inf:

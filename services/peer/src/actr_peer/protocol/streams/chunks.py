@@ -21,6 +21,7 @@ from actr_peer.protocol.rpc.envelopes import (
     read_error,
     write_error,
 )
+from actr_peer.protocol.streams import bulk
 
 
 class Kind(Enum):
@@ -104,7 +105,10 @@ def encode_item(
     Raises:
         LimitError: If the metadata is over its bounds.
     """
-    message = pb.StreamChunk(channel_id=channel_id, sequence=sequence, data=data)
+    message = pb.StreamChunk(channel_id=channel_id, sequence=sequence)
+    is_bulk = bulk.is_bulk(data)
+    if not is_bulk:
+        message.data = data
     if opening:
         message.opening = opening
     if sent_at:
@@ -112,7 +116,8 @@ def encode_item(
     if metadata:
         check_metadata(metadata)
         message.metadata.update(metadata)
-    return message.SerializeToString()
+    head = message.SerializeToString()
+    return bulk.append(head, data) if is_bulk else head
 
 
 def encode_end(
@@ -158,15 +163,16 @@ def decode_chunk(data: bytes) -> Chunk:
     Raises:
         RemoteProtocolError: If it is not one, or breaks a bound of ``bounds``.
     """
-    bounds.check(data, bounds.CHUNK)
+    fields = bounds.check(data, bounds.CHUNK)
     try:
-        message = pb.StreamChunk.FromString(data)
+        rest, payload = bulk.cut_out(data, fields)
+        message = pb.StreamChunk.FromString(rest)
     except DecodeError as exc:
         raise RemoteProtocolError(f"undecodable stream chunk of {len(data)} bytes") from exc
     channel_id = message.channel_id
     if not 0 < len(channel_id) <= MAX_ID_CHARS:
         raise RemoteProtocolError(f"channel id of {len(channel_id)} characters")
-    chunk = Chunk(channel_id, message.sequence, message.data, EMPTY)
+    chunk = Chunk(channel_id, message.sequence, payload or message.data, EMPTY)
     chunk.size = len(data)
     chunk.opening = message.opening
     chunk.sent_at = message.sent_at

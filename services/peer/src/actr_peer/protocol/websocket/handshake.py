@@ -38,6 +38,8 @@ from actr.envelope_pb2 import (
 )
 from actr_peer.errors import Code, RemoteProtocolError, UnreachableError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES
+from actr_peer.protocol.websocket.lane_frames import MESSAGE_BYTES, agreed
 from actr_peer.protocol.wire.close_codes import CloseCode
 
 VERSION = 1
@@ -70,6 +72,8 @@ class Accepted:
 
     remote: ActrId
     step: bytes = b""
+    message_bytes: int = WIRE_MESSAGE_BYTES
+    """Longest wire message of a session to send: both sides take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,7 @@ class DiallerHandshake:
             version=VERSION,
             to=self._remote.to_message(),
             nonce=self._nonce,
+            wire_message_bytes=MESSAGE_BYTES,
             **{"from": self._local.to_message()},  # type: ignore[arg-type]  # a keyword
         )
         return WireHandshake(hello=hello).SerializeToString()
@@ -157,7 +162,7 @@ class DiallerHandshake:
                     raise RemoteProtocolError(
                         f"{self._remote} does not prove that it has the realm secret"
                     )
-                outcome = Accepted(self._remote)
+                outcome = Accepted(self._remote, b"", agreed(step.welcome.wire_message_bytes))
                 self.state = State.DONE
             case _, kind:  # pragma: no branch - every pair is one
                 raise RemoteProtocolError(f"handshake step {kind} where {expected.name} is due")
@@ -201,6 +206,7 @@ class ListenerHandshake:
         self._realms = {local.realm, *allowed_realms}
         self._remote: ActrId | None = None
         self._nonces = b""
+        self._message_bytes = WIRE_MESSAGE_BYTES
 
     def receive(self, data: bytes) -> Outcome:
         """Take the dialler's next step; never raises for what the dialler sends."""
@@ -244,6 +250,7 @@ class ListenerHandshake:
             )
         self._remote = dialler
         self._nonces = hello.nonce + self._nonce
+        self._message_bytes = agreed(hello.wire_message_bytes)
         challenge = WireChallenge(nonce=self._nonce, proof_required=bool(self._secret))
         return Reply(WireHandshake(challenge=challenge).SerializeToString())
 
@@ -257,8 +264,11 @@ class ListenerHandshake:
                 CloseCode.UNAUTHENTICATED,
                 f"{self._remote} does not prove that it has the realm secret",
             )
-        welcome = WireWelcome(mac=make_mac(self._secret, State.WELCOME, *ends))
-        return Accepted(self._remote, WireHandshake(welcome=welcome).SerializeToString())
+        welcome = WireWelcome(
+            mac=make_mac(self._secret, State.WELCOME, *ends), wire_message_bytes=MESSAGE_BYTES
+        )
+        step = WireHandshake(welcome=welcome).SerializeToString()
+        return Accepted(self._remote, step, self._message_bytes)
 
 
 _CODES = {

@@ -14,12 +14,15 @@ from __future__ import annotations
 from struct import Struct
 
 from actr_peer.errors import LimitError, RemoteProtocolError
+from actr_peer.protocol.payload import MAX_WIRE_MESSAGE_BYTES, WIRE_MESSAGE_BYTES, WireKind
 
 HEADER = Struct(">BI")
 HEADER_BYTES = HEADER.size
 HANDSHAKE = 255
 MAX_DATA_BYTES = 256 * 1024
-"""Largest ``data``; the session above makes fragments far smaller than this."""
+"""Largest ``data``; the session above makes smaller ones."""
+MESSAGE_BYTES = MAX_WIRE_MESSAGE_BYTES[WireKind.WEBSOCKET]
+"""Longest wire message that the session above takes."""
 MAX_FRAME_BYTES = HEADER_BYTES + MAX_DATA_BYTES
 
 MAX_PIECES = 1024
@@ -40,8 +43,8 @@ def encode(frame_type: int, data: bytes) -> bytes:
     return _pack(frame_type, size) + data
 
 
-def decode(frame: bytes) -> tuple[int, bytes]:
-    """Split one whole frame into its type and data.
+def decode(frame: bytes | memoryview) -> tuple[int, bytes]:
+    """Split one whole frame into its type and a copy of its data.
 
     Raises:
         RemoteProtocolError: If the frame is shorter than its header, or its length differs
@@ -56,7 +59,12 @@ def decode(frame: bytes) -> tuple[int, bytes]:
     frame_type, length = _unpack_from(frame)
     if length != size:
         raise RemoteProtocolError(f"a frame that says {length} bytes and holds {size}")
-    return frame_type, frame[HEADER_BYTES:]
+    return frame_type, bytes(frame[HEADER_BYTES:])
+
+
+def agreed(far_bytes: int) -> int:
+    """Longest wire message to send to a side that says it takes these; 0: it says nothing."""
+    return min(max(far_bytes, WIRE_MESSAGE_BYTES), MESSAGE_BYTES)
 
 
 class Pieces:

@@ -19,7 +19,7 @@ from actr_peer.errors import (
     RemoteProtocolError,
 )
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES, WireKind
 from actr_peer.protocol.webrtc.negotiation import (
     Bye,
     Candidate,
@@ -91,6 +91,7 @@ class WebRtcWire:
         self.remote = remote
         self.was_dialled = False
         self.max_message_bytes = 0  # known when open
+        self.pack_bytes = WIRE_MESSAGE_BYTES
         self._life = WireLife(WEBRTC)
         self._owner = owner
         self._ends = ends

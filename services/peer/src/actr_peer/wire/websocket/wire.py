@@ -23,7 +23,7 @@ from actr_peer.errors import (
     UnreachableError,
 )
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES, WireKind
 from actr_peer.protocol.websocket import frames, verdicts
 from actr_peer.protocol.websocket.handshake import Accepted, Handshake, Refused
 from actr_peer.protocol.websocket.lane_frames import (
@@ -44,6 +44,8 @@ HANDSHAKE_SECONDS = 5.0
 # behind them takes 0.6 ms (p99). On 10 Mbit/s this and the kernel's share are 50 ms.
 HIGH_WATER_BYTES = 32 * 1024
 LOW_WATER_BYTES = 8 * 1024
+SLOW_SECONDS = 0.01
+"""A socket that takes longer to have room again gets short messages: an urgent one overtakes."""
 # Room for the longest WebSocket header, so that the library writes it in place.
 _ROOM = bytes(14)
 # Below this, one copy more is cheaper than a bytearray.
@@ -95,6 +97,9 @@ class WebSocketWire(WSListener):
         self.id = next_wire_id()
         self.was_dialled = remote is not None
         self.is_full = False
+        self.pack_bytes = WIRE_MESSAGE_BYTES
+        self._far_bytes = WIRE_MESSAGE_BYTES  # what the far side takes
+        self._full_since = 0.0
         self.frames = 0  # since the library last read (framing.py)
         self.is_deaf = False  # of who broke a rule only the end of its stream is waited for
         self._handshake = handshake
@@ -183,7 +188,7 @@ class WebSocketWire(WSListener):
             and not self._odd.is_inside
             and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
         ):
-            self._frame(frame.get_payload_as_bytes())
+            self._frame(frame.get_payload_as_memoryview())
         elif self._life.phase is not Phase.CLOSED and not self.is_deaf:
             self._odd_frame(frame)
 
@@ -197,15 +202,18 @@ class WebSocketWire(WSListener):
 
     def pause_writing(self) -> None:
         self.is_full = True
+        self._full_since = self._loop.time()
 
     def resume_writing(self) -> None:
         self.is_full = False
+        is_slow = self._loop.time() - self._full_since > SLOW_SECONDS
+        self.pack_bytes = WIRE_MESSAGE_BYTES if is_slow else self._far_bytes
         if self._life.phase is _OPEN:
             self._parking.writable(self)
 
     # Frames
 
-    def _frame(self, frame: bytes) -> None:
+    def _frame(self, frame: bytes | memoryview) -> None:
         try:
             phase = self._life.phase
             if phase is _OPEN:
@@ -265,7 +273,7 @@ class WebSocketWire(WSListener):
 
     # The handshake
 
-    def _greet(self, frame: bytes) -> None:
+    def _greet(self, frame: bytes | memoryview) -> None:
         assert self._transport is not None
         kind, data = decode(frame)
         if kind != HANDSHAKE:
@@ -279,6 +287,7 @@ class WebSocketWire(WSListener):
             self._send_step(outcome.step)
         if isinstance(outcome, Accepted):
             self._remote = outcome.remote
+            self.pack_bytes = self._far_bytes = outcome.message_bytes
             self._take(Event.OPENED)
         elif isinstance(outcome, Refused):
             refusal = RemoteProtocolError(outcome.why)

@@ -14,8 +14,12 @@ from picows import WSMsgType
 from picows.picows import _make_test_ws_frame as make_frame
 
 from actr_peer.errors import BrokenError, LimitError, PeerError, RemoteProtocolError
-from actr_peer.protocol.websocket.handshake import DiallerHandshake, ListenerHandshake
-from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, decode, encode
+from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES
+from actr_peer.protocol.websocket.handshake import (
+    DiallerHandshake,
+    ListenerHandshake,
+)
+from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, MESSAGE_BYTES, decode, encode
 from actr_peer.protocol.wire.life import WEBSOCKET
 from actr_peer.wire.parking import MAX_PARKED
 from actr_peer.wire.websocket.wire import ACTS, WebSocketWire
@@ -112,6 +116,24 @@ class Bench:
             return  # taken for the rest of a message whose first piece came before
         _, challenge = decode(self.library.sent[-1])
         self.frame(encode(HANDSHAKE, self._dialler.receive(challenge).step))
+
+
+async def test_a_slow_socket_gets_short_messages_until_it_is_fast_again() -> None:
+    bench = Bench()
+    clock = SimpleNamespace(now=0.0)
+    bench.wire._loop = SimpleNamespace(time=lambda: clock.now)  # type: ignore[assignment]
+    assert bench.wire.pack_bytes == WIRE_MESSAGE_BYTES, "before the far side says what it takes"
+    bench.shake()
+    assert bench.wire.pack_bytes == MESSAGE_BYTES
+    for seconds, expected in (
+        (0.001, MESSAGE_BYTES),
+        (0.2, WIRE_MESSAGE_BYTES),
+        (0.001, MESSAGE_BYTES),
+    ):
+        bench.wire.pause_writing()
+        clock.now += seconds
+        bench.wire.resume_writing()
+        assert bench.wire.pack_bytes == expected
 
 
 async def test_until_a_sink_comes_reading_is_paused() -> None:

@@ -9,7 +9,7 @@ from math import inf
 from typing import TypeAlias
 
 from actr_peer.errors import RemoteProtocolError
-from actr_peer.protocol.payload import PayloadType, WireKind
+from actr_peer.protocol.payload import MAX_WIRE_MESSAGE_BYTES, PayloadType, WireKind
 from actr_peer.protocol.session.frames import ByeReason, encode_ping, encode_pong
 from actr_peer.protocol.session.lanes import Lanes
 from actr_peer.protocol.session.sender import Timing
@@ -50,8 +50,8 @@ class End:
 
     __slots__ = (
         "_words", "_words_since", "answered_at", "control", "heart", "hello_at", "id", "is_greeted",
-        "is_heard", "kind", "opened_at", "order", "owed", "parked", "parked_bytes", "pong",
-        "was_dialled",
+        "is_heard", "kind", "max_message_bytes", "opened_at", "order", "owed", "parked",
+        "parked_bytes", "pong", "was_dialled",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,8 @@ class End:
     ) -> None:
         self.id = wire
         self.kind = kind
+        self.max_message_bytes = MAX_WIRE_MESSAGE_BYTES[kind]
+        """Longest wire message taken from the far side."""
         self.was_dialled = was_dialled
         self.opened_at = now
         self.order = order
