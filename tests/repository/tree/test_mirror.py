@@ -127,7 +127,6 @@ ELSEWHERE = {
         wire/webrtc/aiortc/ice.py               service/wire/webrtc/test_turn.py
         wire/webrtc/aiortc/media/codecs.py      service/wire/webrtc/test_tracks.py
         wire/webrtc/aiortc/media/receivers.py   service/wire/webrtc/aiortc/test_media_garbage.py
-        wire/webrtc/aiortc/media/reports.py     service/actor/subscribers/test_tracks.py
         wire/webrtc/aiortc/media/sections.py    service/wire/webrtc/test_browser_sections.py
         wire/webrtc/aiortc/media/senders.py     service/wire/webrtc/aiortc/test_media_garbage.py
         wire/webrtc/aiortc/sctp/guarded.py      service/wire/webrtc/aiortc/test_hostile_transport.py

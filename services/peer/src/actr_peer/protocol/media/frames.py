@@ -18,6 +18,9 @@ class Sample:
     timestamp: int
     """In ticks of the codec's clock (video 90 000, Opus 48 000 a second), modulo 2³²."""
     keyframe: bool = True
+    captured_at: float | None = None
+    """When it was taken, in seconds since 1970; None: when the runtime reads it. It puts the
+    tracks of one sender in step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,8 @@ class MediaFrame:
     last_sequence: int
     """RTP sequence numbers of its packets, modulo 2¹⁶: a gap to the next frame is a loss."""
     sent_at: float | None = None
-    """When it was sent, by its sender's clock, in seconds since 1970: one clock for all its tracks.
-    None until the track's first sender report, which comes within a second or so."""
+    """When it was taken, by its sender's clock, in seconds since 1970: one clock for all its
+    tracks. None until the track's first sender report, which comes with its first frame or so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -342,9 +342,9 @@ async def test_a_source_that_changes_without_an_exchange_goes_on_under_its_id(
     sender = near._engine.media._pc.getTransceivers()[0].sender
     requests = source.requests
     router = sender.transport._rtp_router
-    sender._ssrc = (sender._ssrc + 1) % 2**32
+    sender._ssrc = sender._packets.ssrc = (sender._ssrc + 1) % 2**32
     router.register_sender(sender, ssrc=sender._ssrc)
-    sender._sequence = (sender._sequence + 20_000) % 2**16
+    sender._packets.sequence = (sender._packets.sequence + 20_000) % 2**16
     seen = len(frames.all)
     await frames.until(lambda: len(frames.all) >= seen + 20)
     assert {frame.track_id for frame in frames.all} == {"cam"}

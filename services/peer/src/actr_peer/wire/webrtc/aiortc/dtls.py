@@ -6,6 +6,7 @@ connection's transport is swapped (:func:`upgrade`). What differs from aiortc 1.
 - an RTP or RTCP packet that cannot be read costs that packet
 - a packet of an unknown source goes to the section that it names (RFC 9143, 9.2)
 - a datagram may hold several records
+- packets of media that leave at the same time are sent together
 - synchronization sources have a bound: SRTP keeps a state for each
 """
 
@@ -13,13 +14,18 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
-from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpReceiver, RtpRouter
+from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpReceiver, RtpRouter, State
 from aiortc.rtp import RtpPacket
+
+from actr_peer.wire.webrtc.aiortc import datagrams
 
 MAX_SOURCES = 128
 """Of one connection, each way of the far side's; the one not heard for longest goes."""
+
+_D: Final = "_RTCDtlsTransport__"
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +95,29 @@ class GuardedDtls(RTCDtlsTransport):
     def adopt(self) -> None:
         self.malformed = 0
         """Packets of media that could not be read."""
+        self._sends_together = datagrams.is_here
         self._rtp_router.__class__ = Router
+
+    def send_packets(self, packets: Sequence[bytes]) -> None:
+        """Encrypt RTP packets, and send them at once, with as few system calls as can be.
+
+        Raises:
+            ConnectionError: If the connection is gone.
+        """
+        if self._state != State.CONNECTED:
+            raise ConnectionError("Cannot send encrypted RTP, not connected")
+        pair = self.transport._connection._nominated.get(1)
+        if pair is None:
+            raise ConnectionError("Cannot send encrypted RTP, there is no path")
+        path, address = pair.protocol.transport, pair.remote_addr
+        protected = [self._tx_srtp.protect(packet) for packet in packets]
+        if self._sends_together and len(protected) > 1:
+            self._sends_together = datagrams.send_together(path, protected, address)
+        else:
+            for packet in protected:
+                path.sendto(packet, address)
+        self.__dict__[_D + "tx_bytes"] += sum(map(len, protected))
+        self.__dict__[_D + "tx_packets"] += len(protected)
 
     def _setup_srtp(self) -> None:
         super()._setup_srtp()

@@ -56,6 +56,7 @@ METHODS: Mapping[type, list[str]] = {
         "_run_rtcp",
         "_run_rtp",
         "_send_keyframe",
+        "_send_rtcp",
     ],
     RTCRtpReceiver: [
         "_handle_disconnect",

@@ -61,17 +61,24 @@ SENDER = [
     "_enabled",
     "_rtx_ssrc",
     "_ssrc",
+    "_RTCRtpSender__cname",
     "_RTCRtpSender__mid",
-    "_RTCRtpSender__ntp_timestamp",
-    "_RTCRtpSender__octet_count",
     "_RTCRtpSender__packet_count",
     "_RTCRtpSender__rtp_exited",
     "_RTCRtpSender__rtp_header_extensions_map",
     "_RTCRtpSender__rtp_started",
-    "_RTCRtpSender__rtp_timestamp",
+    "_RTCRtpSender__rtcp_exited",
+    "_RTCRtpSender__rtcp_started",
     "_RTCRtpSender__rtt",
     "_RTCRtpSender__stats",
     "_track_id",
+]
+DTLS = [
+    "_RTCDtlsTransport__tx_bytes",
+    "_RTCDtlsTransport__tx_packets",
+    "_rtp_router",
+    "_state",
+    "_tx_srtp",
 ]
 RECEIVER = [
     "_enabled",
@@ -180,7 +187,9 @@ async def test_every_attribute_is_where_it_was() -> None:
         section = pc.addTransceiver("video", "sendonly")
         assert pc.sctp is not None
         agent = pc.sctp.transport.transport.iceGatherer._connection
+        assert pc.sctp.transport.transport._connection is agent
         owners = [
+            (pc.sctp.transport, DTLS),
             (pc.sctp, SCTP),
             (section.sender, SENDER),
             (section.receiver, RECEIVER),

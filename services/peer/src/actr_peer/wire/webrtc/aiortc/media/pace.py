@@ -12,6 +12,9 @@ from typing import Protocol
 
 from actr_peer.protocol.media.pacing import Budget, Queue, deadline
 
+LEAST_WAIT = 0.001
+"""Seconds: a loop that knows milliseconds only would come back at once, again and again."""
+
 
 class Repeater(Protocol):
     """A sender that can send a packet again."""
@@ -43,13 +46,15 @@ class Pace:
         await self._turn(deadline)
         return True
 
-    async def spend(self, count: int, deadline: float) -> bool:
-        """``count`` bytes of a frame left: wait where that is too fast; True if it waited."""
+    def charge(self, count: int) -> bool:
+        """``count`` bytes leave; True where that is too fast: wait for a :meth:`turn`."""
         self.budget.charge(count)
-        if not self.budget.is_overdrawn or not self.budget.wait(now=time.monotonic()):
-            return False
-        await self._turn(deadline)
-        return True
+        return self.budget.is_overdrawn
+
+    async def turn(self, deadline: float) -> None:
+        """Wait until more of a frame may leave."""
+        if self.budget.wait(now=time.monotonic()):
+            await self._turn(deadline)
 
     def repeat(self, sender: Repeater, sequence: int) -> None:
         """Have ``sender`` send a packet again, before all that is new."""
@@ -75,6 +80,7 @@ class Pace:
     def _arm(self) -> None:
         if self._timer is None and self.queue:
             delay = self.budget.wait(now=time.monotonic())
+            delay = max(delay, LEAST_WAIT) if delay else 0.0
             self._timer = asyncio.get_running_loop().call_later(delay, self._go_on)
 
     def _go_on(self) -> None:

@@ -4,7 +4,8 @@ The class of a transceiver's sender is swapped at its birth. What differs from a
 
 - samples go out as they are, with their own timestamps
 - a frame may have any number of packets: they leave at the pace of the connection, which all its
-  tracks share, and all of a large frame can be asked for again
+  tracks share, many in one system call, and all of a large frame can be asked for again
+- reports say when a timestamp was taken, and the first comes with the first frame
 - key-frame requests and bandwidth estimates reach the source
 
 Source: RFC 3550 (RTP), RFC 4585 (feedback), RFC 7741 (VP8), RFC 6184 (H264), RFC 7587 (Opus).
@@ -22,25 +23,25 @@ from fractions import Fraction
 from typing import Any
 
 import av
-from aiortc import RTCRtpSender, clock
+from aiortc import RTCRtpSender
 from aiortc.codecs import get_encoder
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     AnyRtcpPacket,
+    HeaderExtensions,
+    RtcpByePacket,
     RtcpPsfbPacket,
     RtcpRtpfbPacket,
-    RtpPacket,
     unpack_remb_fci,
-    wrap_rtx,
 )
 
 from actr_peer.protocol.media.frames import Sample
+from actr_peer.protocol.media.packets import PacketWriter, repeating
+from actr_peer.wire.webrtc.aiortc.dtls import GuardedDtls
 from actr_peer.wire.webrtc.aiortc.media.pace import Pace
-from actr_peer.wire.webrtc.aiortc.steps import run_now
+from actr_peer.wire.webrtc.aiortc.media.reports import OwnReports, abs_send_time
 
-HISTORY_PACKETS = 4096
-"""Sent packets kept for requests: a frame of 1 MB has 870."""
 MAX_REPEATED = 512
 """Packets that one message may ask for; ours asks for 64."""
 KEYFRAME_PAUSE = 0.05
@@ -50,7 +51,6 @@ READY_TIMEOUT = 0.5
 PROBE_DELAY = 0.06
 SOUND_RATE = 1_000_000
 """Bytes a second of one track of sound, above what any codec makes: it may come in a burst."""
-PACKETS_BETWEEN_CLOCKS = 16
 
 _S = "_RTCRtpSender__"
 
@@ -67,15 +67,13 @@ class EncodedSender(RTCRtpSender):
         self._keyframe: asyncio.TimerHandle | None = None
         self._is_up = asyncio.Event()
         self._is_wanted = asyncio.Event()
-        self._history: dict[int, RtpPacket] = {}
-        self._sequence = random.getrandbits(15)
+        self._packets = PacketWriter(self._ssrc, sequence=random.getrandbits(15))
+        self._reports = OwnReports()
         self._probe: asyncio.TimerHandle | None = None
         self._packer: Any = None
         self._codec: RTCRtpCodecParameters | None = None
         self._rtx_payload_type: int | None = None
         self._rtx_sequence = random.getrandbits(15)
-        self._clock_count = 0
-        self._send_time = 0
 
     def begin(self, track_id: str) -> None:
         """Be the sender of another track from now on, with a synchronization source of its own."""
@@ -85,9 +83,10 @@ class EncodedSender(RTCRtpSender):
             self._ssrc = secrets.randbits(32)
             self._rtx_ssrc = secrets.randbits(32)
             router.register_sender(self, ssrc=self._ssrc)
+        self._packets = PacketWriter(self._ssrc, sequence=random.getrandbits(15))
+        self._reports.begin()
         self._track_id = track_id
         self._is_wanted.clear()
-        self._history.clear()
 
     def go(self) -> None:
         """The far side is known to listen."""
@@ -112,6 +111,7 @@ class EncodedSender(RTCRtpSender):
         self._codec = codec
         self._rtx_payload_type = repeating[0].payloadType if repeating else None
         self._packer = get_encoder(codec)
+        self._packets.payload_type = codec.payloadType or 0
         await self._is_up.wait()
         try:
             async with asyncio.timeout(READY_TIMEOUT):
@@ -129,60 +129,81 @@ class EncodedSender(RTCRtpSender):
         packet = av.Packet(sample.data)
         packet.pts = sample.timestamp
         packet.time_base = Fraction(1, self._codec.clockRate)
-        payloads, timestamp = self._packer.pack(packet)
+        payloads, _ = self._packer.pack(packet)
+        timestamp = sample.timestamp & 0xFFFFFFFF
+        taken_at = time.time() if sample.captured_at is None else sample.captured_at
+        self._reports.note(timestamp, taken_at, self._codec.clockRate)
         if self.kind == "audio":
             await self._send_sound(payloads, timestamp)
-            return
-        deadline = self._pace.deadline(len(sample.data))
-        if await self._pace.begin(deadline):
-            self._clock_count = 0
+        else:
+            await self._send_picture(payloads, timestamp, len(sample.data))
+            self._probe_later()
+
+    async def _send_picture(self, payloads: list[bytes], timestamp: int, size: int) -> None:
+        """Packets that the budget allows leave together."""
+        pace, write, last = self._pace, self._packets.write, len(payloads) - 1
+        deadline = pace.deadline(size)
+        await pace.begin(deadline)
+        self._stamp()
+        ready: list[bytes] = []
         for index, payload in enumerate(payloads):
-            data = self._pack(payload, timestamp, is_last=index == len(payloads) - 1)
-            await self.transport._send_rtp(data)
-            if await self._pace.spend(len(data), deadline):
-                self._clock_count = 0
-        self._probe_later()
+            data = write(payload, timestamp, is_last=index == last)
+            ready.append(data)
+            if pace.charge(len(data)):
+                self._transport.send_packets(ready)
+                ready = []
+                await pace.turn(deadline)
+                self._stamp()
+        if ready:
+            self._transport.send_packets(ready)
 
     async def _send_sound(self, payloads: list[bytes], timestamp: int) -> None:
         """Sound waits for no picture; only for sound itself, where too much comes at once."""
+        self._stamp()
         for index, payload in enumerate(payloads):
-            data = self._pack(payload, timestamp, is_last=index == len(payloads) - 1)
-            await self.transport._send_rtp(data)
-            await self._sound.spend(len(data), 0.0)
-            self._pace.budget.charge(len(data))
+            data = self._packets.write(payload, timestamp, is_last=index == len(payloads) - 1)
+            self._transport.send_packets((data,))
+            self._pace.charge(len(data))
+            if self._sound.charge(len(data)):
+                await self._sound.turn(0.0)
+                self._stamp()
+
+    @property
+    def _transport(self) -> GuardedDtls:
+        assert isinstance(self.transport, GuardedDtls)
+        return self.transport
+
+    def _stamp(self) -> None:
+        """Put the time and the section's name into the packets that follow."""
+        known = self.__dict__[_S + "rtp_header_extensions_map"]
+        values = HeaderExtensions(
+            abs_send_time=abs_send_time(time.time()), mid=self.__dict__[_S + "mid"]
+        )
+        self._packets.extend(*known.set(values))
 
     def _probe_later(self) -> None:
         """If nothing follows, send the last packet once more: it shows that others were lost."""
         if self._probe is not None:
             self._probe.cancel()
-        last = (self._sequence - 1) & 0xFFFF
         self._probe = asyncio.get_running_loop().call_later(
-            PROBE_DELAY, self._pace.repeat, self, last
+            PROBE_DELAY, self._pace.repeat, self, self._packets.last
         )
 
     def repeat(self, sequence: int) -> int:
         """Send a packet again, as one of the repeating source (RFC 4588): with its old number the
         far side's SRTP would refuse it, once a thousand others have passed (RFC 3711, 3.3.2)."""
-        packet = self._history.get(sequence)
+        packet = self._packets.find(sequence)
         if packet is None:
             return 0
         if self._rtx_payload_type is not None:
-            packet = wrap_rtx(
-                packet,
-                payload_type=self._rtx_payload_type,
-                sequence_number=self._rtx_sequence,
-                ssrc=self._rtx_ssrc,
-            )
+            kind, number, source = self._rtx_payload_type, self._rtx_sequence, self._rtx_ssrc
+            packet = repeating(packet, kind, sequence=number, ssrc=source)
             self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
-        data = packet.serialize(self.__dict__[_S + "rtp_header_extensions_map"])
-        run_now(self._send_packet(data))
-        return len(data)
-
-    async def _send_packet(self, data: bytes) -> None:
         try:
-            await self.transport._send_rtp(data)
+            self._transport.send_packets((packet,))
         except ConnectionError:
-            return  # it is gone, and says so elsewhere
+            return 0  # it is gone, and says so elsewhere
+        return len(packet)
 
     async def stop(self) -> None:
         """aiortc's; nothing is sent any longer."""
@@ -190,33 +211,6 @@ class EncodedSender(RTCRtpSender):
             if timer is not None:
                 timer.cancel()
         await super().stop()
-
-    def _pack(self, payload: bytes, timestamp: int, *, is_last: bool) -> bytes:
-        assert self._codec is not None
-        packet = RtpPacket(
-            payload_type=self._codec.payloadType or 0,
-            marker=int(is_last),
-            sequence_number=self._sequence,
-            timestamp=timestamp & 0xFFFFFFFF,
-            ssrc=self._ssrc,
-            payload=payload,
-        )
-        if self._clock_count % PACKETS_BETWEEN_CLOCKS == 0:
-            now = clock.current_ntp_time()
-            self._send_time = (now >> 14) & 0x00FFFFFF
-            self.__dict__[_S + "ntp_timestamp"] = now
-            self.__dict__[_S + "rtp_timestamp"] = packet.timestamp
-        self._clock_count += 1
-        packet.extensions.abs_send_time = self._send_time
-        packet.extensions.mid = self.__dict__[_S + "mid"]
-        data = packet.serialize(self.__dict__[_S + "rtp_header_extensions_map"])
-        self._history[self._sequence] = packet
-        if len(self._history) > HISTORY_PACKETS:
-            del self._history[next(iter(self._history))]
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        self.__dict__[_S + "octet_count"] += len(payload)
-        self.__dict__[_S + "packet_count"] += 1
-        return data
 
     # What aiortc calls
 
@@ -228,6 +222,26 @@ class EncodedSender(RTCRtpSender):
             await asyncio.Event().wait()
         finally:
             self.__dict__[_S + "rtp_exited"].set()
+
+    async def _run_rtcp(self) -> None:
+        """aiortc's task for reports: none goes out before there is something to tell."""
+        self.__dict__[_S + "rtcp_started"].set()
+        try:
+            while True:
+                await self._reports.due()
+                await self._report()
+        except asyncio.CancelledError:
+            pass
+        await self._send_rtcp([RtcpByePacket(sources=[self._ssrc])])
+        self.__dict__[_S + "rtcp_exited"].set()
+
+    async def _report(self) -> None:
+        made = self._reports.make(self._packets, self.__dict__[_S + "cname"])
+        if made is not None:
+            # The round trip is told by when the far side's own report names this one.
+            self.__dict__[_S + "lsr"], self.__dict__[_S + "lsr_time"] = made.middle, time.time()
+            self.__dict__[_S + "packet_count"] = self._packets.packets
+            await self._send_rtcp(made.packets)
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpPsfbPacket | RtcpRtpfbPacket):
@@ -249,7 +263,7 @@ class EncodedSender(RTCRtpSender):
             self._estimated(float(bits))
 
     async def _retransmit(self, sequence_number: int) -> None:
-        if sequence_number in self._history:
+        if self._packets.find(sequence_number) is not None:
             self._pace.repeat(self, sequence_number)
 
     def _send_keyframe(self) -> None:
@@ -271,7 +285,7 @@ class EncodedSender(RTCRtpSender):
 
     @property
     def packets(self) -> int:
-        return int(self.__dict__[_S + "packet_count"])
+        return self._packets.packets
 
     @property
     def rtt(self) -> float | None:

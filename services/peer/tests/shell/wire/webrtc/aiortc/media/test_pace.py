@@ -44,7 +44,7 @@ class Sender:
 async def test_a_burst_goes_at_once(clock: Clock) -> None:
     made = Pace(1_000_000)
     assert not await made.begin(0)
-    assert not await made.spend(BURST_BYTES, 0)
+    assert not made.charge(BURST_BYTES)
     assert made._timer is None
 
 
