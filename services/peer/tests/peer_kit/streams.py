@@ -13,6 +13,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.envelopes import Envelope, decode_envelope
 from actr_peer.protocol.streams.chunks import Credit, decode_chunk
+from actr_peer.protocol.streams.fair_queue import Quantum
 from actr_peer.protocol.streams.halves import FIRST
 from actr_peer.tasks import Start
 from actr_peer.transport.channels import Streams
@@ -73,14 +74,20 @@ class FakeLane:
         self.link = link
         self.payload_type = payload_type
 
-    async def send(self, message: bytes, *, check: Callable[[], None] | None = None) -> None:
-        if not self.offer(message):
+    async def send(
+        self,
+        message: bytes,
+        *,
+        quantum: Quantum | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> None:
+        if not self.offer(message, quantum):
             await self.link.room.wait()
             if check is not None:
                 check()
             self.link.take(self.payload_type, message)
 
-    def offer(self, message: bytes) -> bool:
+    def offer(self, message: bytes, quantum: Quantum | None = None) -> bool:
         if len(message) <= self.link.max_message_bytes and not self.link.room.is_set():
             return False
         self.link.take(self.payload_type, message)

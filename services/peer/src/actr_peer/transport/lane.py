@@ -16,7 +16,6 @@ no task between a wire and the mailbox.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Future
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -26,6 +25,7 @@ from actr_peer.protocol.session.fragments import frame_count
 from actr_peer.protocol.session.frames import FRAGMENT_BYTES
 from actr_peer.protocol.session.lanes import AnySender
 from actr_peer.protocol.session.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender
+from actr_peer.protocol.streams.fair_queue import FairQueue, Quantum, Waiter
 
 MAX_POSTED_BYTES = 64 * 1024 * 1024
 MAX_POSTED_FRAMES = 64 * 1024
@@ -92,8 +92,7 @@ class ByteLane:
     """
 
     __slots__ = (
-        "_link", "_replies", "_sender", "_waiters", "_woken", "_woken_bytes", "_woken_frames",
-        "payload_type",
+        "_is_recalling", "_link", "_replies", "_sender", "_waiters", "payload_type",
     )  # fmt: skip
 
     def __init__(
@@ -108,13 +107,9 @@ class ByteLane:
         self._sender = sender
         self._replies = replies
         """Of what answers this lane's messages, RPC lanes only."""
-        self._waiters: OrderedDict[Future[None], int] = OrderedDict()
-        """Who waits for room and was not woken yet, oldest first, each with the size of its
-        message. Any of them may leave, and there may be thousands: none is searched for."""
-        self._woken = 0
-        """Who was woken and has not run yet; room for these is taken."""
-        self._woken_bytes = 0
-        self._woken_frames = 0
+        self._waiters: FairQueue[Future[None]] = FairQueue()
+        """Who waits for room."""
+        self._is_recalling = False
 
     def __repr__(self) -> str:
         return f"<ByteLane {self.payload_type.name}: {self._sender.queued} queued>"
@@ -122,9 +117,15 @@ class ByteLane:
     @property
     def is_crowded(self) -> bool:
         """Whether someone waits for room."""
-        return bool(self._waiters or self._woken)
+        return self._waiters.count > 0
 
-    async def send(self, message: bytes, *, check: Callable[[], None] | None = None) -> None:
+    async def send(
+        self,
+        message: bytes,
+        *,
+        quantum: Quantum | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         """Take ``message`` for delivery; wait while the window is full.
 
         Returning means accepted: it is sent on the first wire there is, and again until the far
@@ -133,6 +134,7 @@ class ByteLane:
 
         Args:
             message: Whole.
+            quantum: Of its writer, who sends several in one turn where it has waited.
             check: Called where the message has waited, before it goes: what it raises is raised
                 here, and nothing was sent.
 
@@ -142,11 +144,11 @@ class ByteLane:
             BrokenError: If the link is gone.
             ClosedError: If this side closed it.
         """
-        if not self.offer(message):
+        if not self.offer(message, quantum):
             assert isinstance(self._sender, Sender)
-            await self._wait(self._sender, message, check)
+            await self._wait(self._sender, message, quantum, check)
 
-    def offer(self, message: bytes) -> bool:
+    def offer(self, message: bytes, quantum: Quantum | None = None) -> bool:
         """Take ``message`` if the window has room now, as :meth:`send` would; else do nothing.
 
         Raises:
@@ -154,8 +156,17 @@ class ByteLane:
         """
         sender = self._sender
         self._check(message)
-        if isinstance(sender, Sender) and (self.is_crowded or not sender.has_room(len(message))):
-            return False
+        if isinstance(sender, Sender):
+            size = len(message)
+            if not self._waiters.count:  # nearly always
+                if not sender.has_room(size):
+                    return False
+            elif quantum is None or not self._waiters.may_pass(
+                quantum, size, frame_count(size), *_free(sender)
+            ):
+                return False
+            else:
+                quantum.spend(size)
         self._link.submit(sender, message)
         return True
 
@@ -218,52 +229,62 @@ class ByteLane:
         if len(message) > limit:
             raise LimitError("bytes of a message", limit=limit, asked=len(message))
 
-    async def _wait(self, sender: Sender, message: bytes, check: Callable[[], None] | None) -> None:
+    async def _wait(
+        self,
+        sender: Sender,
+        message: bytes,
+        quantum: Quantum | None,
+        check: Callable[[], None] | None,
+    ) -> None:
         size = len(message)
-        future = self._link.loop.create_future()
-        self._waiters[future] = size
+        waiter = Waiter(self._link.loop.create_future(), size, frame_count(size), quantum)
+        self._waiters.join(waiter)
         has_left = True
         try:
-            await future
+            await waiter.who
             # Between waking and running, new callers queue behind: the order stays.
             self._check(message)
             if check is not None:
                 check()
+            if quantum is not None:
+                quantum.spend(size)
             self._link.submit(sender, message)
             has_left = False
         finally:
-            if self._waiters.pop(future, None) is None:
-                self._woken -= 1
-                self._woken_bytes -= size
-                self._woken_frames -= frame_count(size)
+            self._waiters.leave(waiter)
             if has_left:  # its room is another's
                 self.wake()
 
     def wake(self) -> None:
         """Let as many go on as have room."""
         sender = self._sender
-        waiters = self._waiters
-        if not waiters or not isinstance(sender, Sender):
+        queue = self._waiters
+        if not queue.count or not isinstance(sender, Sender):
             return
-        frames = sender.next_seq - sender.acknowledged + self._woken_frames
-        held = sender.held_bytes + self._woken_bytes
-        while waiters:
-            future, size = next(iter(waiters.items()))
-            count = frame_count(size)
-            if frames and (held + size > WINDOW_BYTES or frames + count > WINDOW_FRAMES):
-                return
-            del waiters[future]
-            frames += count
-            held += size
-            self._woken += 1
-            self._woken_frames += count
-            self._woken_bytes += size
-            if not future.done():  # one that was cancelled gives its room back when it runs
-                future.set_result(None)
+        free, is_empty = _free(sender), sender.is_empty
+        may_leave_room = False
+        while (waiter := queue.call(*free, is_empty=is_empty)) is not None:
+            if not waiter.who.done():  # one that was cancelled gives its room back when it runs
+                waiter.who.set_result(None)
+            may_leave_room = may_leave_room or waiter.quantum is not None
+        if may_leave_room and not self._is_recalling:
+            self._is_recalling = True
+            self._link.loop.call_soon(self._recall)  # behind those who were just called
+
+    def _recall(self) -> None:
+        """Those who were called have run: what room they have left over is others'."""
+        self._is_recalling = False
+        self.wake()
 
     def fail(self) -> None:
         """The link is gone: so tell all who wait."""
-        for future in self._waiters:
+        for future in self._waiters.waiting():
             error = self._link.refusal()
             if error is not None and not future.done():
                 future.set_exception(error)
+
+
+def _free(sender: Sender) -> tuple[int, int]:
+    """What the window has left, in bytes and frames; less than nothing after what was posted."""
+    frames = sender.next_seq - sender.acknowledged
+    return WINDOW_BYTES - sender.held_bytes, WINDOW_FRAMES - frames

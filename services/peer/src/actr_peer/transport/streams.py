@@ -29,6 +29,7 @@ from actr_peer.protocol.streams.chunks import (
     encode_end,
     encode_item,
 )
+from actr_peer.protocol.streams.fair_queue import Quantum
 from actr_peer.protocol.streams.halves import WritingHalf
 from actr_peer.protocol.streams.states import State
 from actr_peer.transport.link import Link
@@ -82,6 +83,7 @@ class StreamWriter:
         self._lane = link.lane(payload_type)
         self._is_timed = not is_metered(payload_type)
         self._credit = WritingHalf(credit, is_metered=not self._is_timed)
+        self._quantum = Quantum()
         self._sending = asyncio.Lock()
         self._granted: asyncio.Future[None] | None = None
         self._last_word: CallError | None = None
@@ -110,14 +112,14 @@ class StreamWriter:
         message, number = b"", -1
         if half.may_send and not self._sending.locked():
             message, number = self._encode(data, metadata), half.sent
-            if self._lane.offer(message):
+            if self._lane.offer(message, self._quantum):
                 half.spend(len(message))
                 return
         async with self._sending:
             await self._wait_for_credit()
             if number != half.sent:  # else it is written already
                 message = self._encode(data, metadata)
-            await self._lane.send(message, check=self._check)
+            await self._lane.send(message, quantum=self._quantum, check=self._check)
             half.spend(len(message))
 
     def _encode(self, data: bytes, metadata: Mapping[str, str]) -> bytes:

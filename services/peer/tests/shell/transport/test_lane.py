@@ -10,6 +10,7 @@ from actr_peer.errors import BrokenError, ClosedError
 from actr_peer.protocol.payload import BYTE_LANES, PayloadType
 from actr_peer.protocol.session.fragments import frame_count
 from actr_peer.protocol.session.sender import WINDOW_FRAMES
+from actr_peer.protocol.streams.fair_queue import COST, QUANTUM, Quantum
 from actr_peer.transport.lane import ByteLane, Lane
 from actr_peer.transport.link import Link
 from actr_peer.transport.local.calls import LocalCall, LocalEnd
@@ -17,6 +18,8 @@ from actr_peer.wire.webrtc.engine import MediaSource
 from peer_kit.links import BOB, Pair, eventually, joined
 
 RPC = PayloadType.RPC_RELIABLE
+SEVERAL = -(-QUANTUM // (100 + COST))
+"""Messages of 100 bytes that one turn has."""
 
 
 async def test_each_payload_type_has_a_lane_always_the_same_one() -> None:
@@ -90,7 +93,7 @@ def wake_one(lane: ByteLane, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make room for one, who does not run before the test waits."""
     monkeypatch.setattr("actr_peer.transport.lane.WINDOW_FRAMES", WINDOW_FRAMES + 1)
     lane.wake()
-    assert lane._woken == 1
+    assert lane._waiters.frames_kept == 1
 
 
 async def test_a_full_window_makes_senders_wait_and_keeps_their_order() -> None:
@@ -152,6 +155,57 @@ async def test_a_thousand_who_leave_make_room_for_the_one_behind_them(
         assert not lane.is_crowded
         store(pair, WINDOW_FRAMES)
         await pair.bob.heard.until(lambda: pair.bob.heard.bodies()[-1] == b"last")
+
+
+async def test_a_writer_that_has_waited_sends_some_in_one_turn_and_then_it_is_another_s() -> None:
+    async with joined() as pair:
+        link = await full_lane(pair)
+        lane = link.lane(RPC)
+
+        async def write(name: str) -> None:
+            quantum = Quantum()
+            for n in range(2 * SEVERAL):
+                await lane.send(f"{name}{n:03}".encode().ljust(100), quantum=quantum)
+
+        writers = [asyncio.create_task(write(name)) for name in "abcd"]
+        await asyncio.sleep(0)
+        assert lane.is_crowded
+        store(pair, WINDOW_FRAMES)
+        await asyncio.gather(*writers)
+        total = WINDOW_FRAMES + 4 * 2 * SEVERAL
+        await pair.bob.heard.until(lambda: len(pair.bob.heard.messages) == total)
+        bodies = [body.decode() for body in pair.bob.heard.bodies()[WINDOW_FRAMES:]]
+        assert [body[0] for body in bodies] == [
+            name for _ in range(2) for name in "abcd" for _ in range(SEVERAL)
+        ]
+        for name in "abcd":
+            mine = [body for body in bodies if body[0] == name]
+            assert mine == sorted(mine)
+        assert not lane.is_crowded
+
+
+async def test_room_that_a_writer_has_not_used_in_its_turn_is_the_next_one_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with joined() as pair:
+        link = await full_lane(pair)
+        lane = link.lane(RPC)
+        waiting = [
+            asyncio.create_task(lane.send(bytes(100), quantum=Quantum())) for _ in range(100)
+        ]
+        await asyncio.sleep(0)
+        monkeypatch.setattr("actr_peer.transport.lane.WINDOW_FRAMES", WINDOW_FRAMES + 2 * SEVERAL)
+        lane.wake()
+        # No word of anything comes in these turns of the loop: what goes on does so by itself.
+        for _ in range(2 * SEVERAL):
+            await asyncio.sleep(0)
+        assert sum(task.done() for task in waiting) == SEVERAL + 1
+        store(pair, WINDOW_FRAMES)
+        pair.bob.heard.acknowledges = True
+        await pair.bob.heard.until(lambda: len(pair.bob.heard.messages) > WINDOW_FRAMES + SEVERAL)
+        store(pair, len(pair.bob.heard.messages))
+        await asyncio.gather(*waiting)
+        assert not lane.is_crowded
 
 
 async def test_posting_does_not_wait() -> None:

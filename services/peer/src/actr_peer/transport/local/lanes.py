@@ -9,6 +9,7 @@ from typing import Protocol
 
 from actr_peer.errors import ClosedError, LimitError, PeerError
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, RPC_LANES, PayloadType
+from actr_peer.protocol.streams.fair_queue import Quantum
 
 WINDOW_MESSAGES = 1024
 WINDOW_BYTES = 4 * 1024 * 1024
@@ -66,11 +67,18 @@ class LoopLane:
         """Whether all that was taken has arrived, and is stored if it must be."""
         return not self._unsettled and not self._queue
 
-    async def send(self, message: bytes, *, check: Callable[[], None] | None = None) -> None:
+    async def send(
+        self,
+        message: bytes,
+        *,
+        quantum: Quantum | None = None,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         """Take ``message``; wait while there is no room, and for a request until it is stored.
 
         Args:
             message: Whole.
+            quantum: Of its writer, who sends several in one turn where it has waited.
             check: Called where the message has waited, before it goes: what it raises is raised
                 here, and nothing was sent.
 
@@ -79,8 +87,11 @@ class LoopLane:
             ClosedError: If this side closed it.
         """
         self._check(message)
-        if not self._has_room or self._waiting:
+        if not self._may_go(message, quantum):
             await self._until_room(message, check)
+            if quantum is not None:
+                quantum.renew()
+                quantum.spend(len(message))
         number = self._put(message)
         if self._is_stored:
             stored = self._storing[number] = self._link.loop.create_future()
@@ -89,14 +100,14 @@ class LoopLane:
             finally:
                 self._storing.pop(number, None)
 
-    def offer(self, message: bytes) -> bool:
+    def offer(self, message: bytes, quantum: Quantum | None = None) -> bool:
         """Take ``message`` if there is room now; else do nothing.
 
         Raises:
             LimitError, ClosedError: As :meth:`send`.
         """
         self._check(message)
-        if not self._has_room or self._waiting:
+        if not self._may_go(message, quantum):
             return False
         self._put(message)
         return True
@@ -166,6 +177,15 @@ class LoopLane:
         return not self._waits or (
             len(self._unsettled) < WINDOW_MESSAGES and self._unsettled_bytes < WINDOW_BYTES
         )
+
+    def _may_go(self, message: bytes, quantum: Quantum | None) -> bool:
+        if not self._has_room:
+            return False
+        if self._waiting:
+            if quantum is None or quantum.left <= 0:
+                return False
+            quantum.spend(len(message))
+        return True
 
     def _check(self, message: bytes) -> None:
         refusal = self._link.refusal()
