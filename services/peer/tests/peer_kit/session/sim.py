@@ -14,8 +14,10 @@ from random import Random
 
 from actr_peer.protocol.payload import (
     BYTE_LANES,
+    MAX_WIRE_MESSAGE_BYTES,
     RELIABLE_LANES,
     RPC_LANES,
+    WIRE_MESSAGE_BYTES,
     PayloadType,
     WireKind,
 )
@@ -184,7 +186,10 @@ class Host:
         self.hear()
         for wire, strand in tuple(self.wires.items()):
             while True:
-                item = self.session.take(wire, self.world.now, is_full=strand.is_full)
+                size = MAX_WIRE_MESSAGE_BYTES[strand.kind]
+                if self.world.random.random() < 0.1:  # it is slow at the moment
+                    size = WIRE_MESSAGE_BYTES
+                item = self.session.take(wire, self.world.now, is_full=strand.is_full, size=size)
                 if item is None:
                     break
                 strand.carry(self.side, *item)

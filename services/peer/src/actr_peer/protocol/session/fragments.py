@@ -55,66 +55,61 @@ class Joiner:
         max_bytes: Longest message.
     """
 
-    __slots__ = ("_buffer", "_count", "_owned", "_parts", "held_bytes", "max_bytes", "since")
+    __slots__ = ("_count", "_parts", "_taken", "held_bytes", "max_bytes", "since")
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.held_bytes = 0
         self.since = inf
         """When the unfinished message began, seconds; inf: there is none."""
-        self._parts: list[bytes | memoryview] = []
+        self._parts: list[bytes] = []
+        self._taken = 0
+        """Fragments that have come."""
         self._count = 1
-        self._owned = 0
-        """Parts that are no views of a wire message."""
-        self._buffer: object = None
-        """The wire message that the others are views of."""
 
     @property
     def is_empty(self) -> bool:
         return not self._parts
 
-    def add(self, frame: Data, now: float = 0.0) -> bytes | None:
+    def add(self, frame: Data, now: float = 0.0, *, fragments: int = 1) -> bytes | None:
         """Take the next frame of the lane; return the message that it completes.
+
+        Args:
+            frame: Which stands for ``fragments``.
+            now: Seconds.
 
         Raises:
             RemoteProtocolError: If it is not the fragment that must come now.
             LimitError: If the message becomes longer than ``max_bytes``.
         """
-        parts = self._parts
-        if frame.part != len(parts) or (parts and frame.parts != self._count):
+        parts, taken, payload = self._parts, self._taken, frame.payload
+        if frame.part != taken or (taken and frame.parts != self._count):
             raise RemoteProtocolError(
-                f"fragment {frame.part} of {frame.parts} after {len(parts)} of {self._count}"
+                f"fragment {frame.part} of {frame.parts} after {taken} of {self._count}"
             )
-        if not parts:
-            self.since = now
-        self._count = frame.parts
-        self.held_bytes += len(frame.payload)
-        if self.held_bytes > self.max_bytes:
-            raise LimitError("bytes of a message", limit=self.max_bytes, asked=self.held_bytes)
-        payload = frame.payload
-        buffer = payload.obj if type(payload) is memoryview else None
-        if buffer is not self._buffer:
-            self._own()
-            self._buffer = buffer
-        parts.append(payload)
-        if len(parts) < frame.parts:
+        size = self.held_bytes + len(payload)
+        if size > self.max_bytes:
+            raise LimitError("bytes of a message", limit=self.max_bytes, asked=size)
+        taken += fragments
+        if taken < frame.parts:
+            if not parts:
+                self.since = now
+            self._count = frame.parts
+            self._taken = taken
+            self.held_bytes = size
+            # Its wire message may be far longer than what is kept of it.
+            parts.append(bytes(payload))
             return None
-        message = b"".join(parts)
+        if not parts:
+            return bytes(payload)
+        message = b"".join((*parts, payload))
         self.clear()
         return message
 
-    def _own(self) -> None:
-        """Let go of the wire message before: it may be far longer than what is kept of it."""
-        parts = self._parts
-        for index in range(self._owned, len(parts)):
-            parts[index] = bytes(parts[index])
-        self._owned = len(parts)
-
     def clear(self) -> None:
         """Forget what was held."""
-        self._buffer = None
-        self._owned = 0
         self._parts = []
+        self._taken = 0
         self._count = 1
         self.held_bytes = 0
         self.since = inf

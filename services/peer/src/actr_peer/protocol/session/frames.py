@@ -86,7 +86,7 @@ class Data(NamedTuple):
     seq: int
     """Of this frame, from 0, without gaps in each lane."""
     part: int
-    """Index of this fragment, from 0."""
+    """Index of this fragment, from 0; of a longer payload than a fragment has, of its first."""
     parts: int
     """Fragments of the message; 1: it is whole."""
     payload: bytes | memoryview
@@ -193,8 +193,12 @@ def _fragment(data: bytes | memoryview, offset: int) -> tuple[Data, int]:
     end = start + length
     if end > len(data):
         raise RemoteProtocolError(f"fragment of {length} bytes has {len(data) - start}")
-    if not (count > 1 and index < count and 0 < length <= FRAGMENT_BYTES and seq >= index):
+    if not (count > 1 and index < count and length > 0 and seq >= index):
         raise RemoteProtocolError(f"fragment {index} of {count}, {length} bytes, number {seq}")
+    if length > FRAGMENT_BYTES:
+        left = count - index - -(-length // FRAGMENT_BYTES)
+        if left < 0 or (left and length % FRAGMENT_BYTES):
+            raise RemoteProtocolError(f"{length} bytes as fragments from {index} on, of {count}")
     frame_type = Data if kind == Kind.FRAGMENT else Reply
     return _new(frame_type, (seq, index, count, memoryview(data)[start:end])), end
 

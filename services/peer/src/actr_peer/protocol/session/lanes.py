@@ -20,6 +20,7 @@ from actr_peer.protocol.payload import (
     RELIABLE_LANES,
     RPC_LANES,
     TRAFFIC,
+    WIRE_MESSAGE_BYTES,
     PayloadType,
 )
 from actr_peer.protocol.session.budget import Account
@@ -36,6 +37,7 @@ from actr_peer.protocol.session.frames import (
 )
 from actr_peer.protocol.session.latency import LatencyReceiver, LatencySender
 from actr_peer.protocol.session.receiver import ACK_EVERY, Delivery, Receiver
+from actr_peer.protocol.session.runs import extend
 from actr_peer.protocol.session.sender import Outgoing, Sender, Timing
 
 HELD_BYTES = 96 * 1024 * 1024
@@ -311,8 +313,7 @@ class Lanes:
     def pack(
         self, wire: int, now: float, size: int, *, is_active: bool, is_brisk: bool
     ) -> tuple[PayloadType, list[bytes | memoryview]] | None:
-        """The first lane by rank that has something for this wire, and heads and payloads of its
-        frames, as many as fill one wire message.
+        """The first lane by rank that has something for this wire, and one wire message of it.
 
         Args:
             wire: Id of the wire.
@@ -321,6 +322,7 @@ class Lanes:
             is_active: Whether new frames of reliable lanes take it.
             is_brisk: Whether latency-first frames do.
         """
+        takes_runs = size > WIRE_MESSAGE_BYTES
         for turn, (lane, sender) in enumerate(self._by_rank):
             if isinstance(sender, LatencySender):
                 is_mine = is_brisk
@@ -336,8 +338,11 @@ class Lanes:
                 frame = sender.take(wire, now, room, is_active=is_mine)
                 if frame is None:
                     break
-                parts += (frame.head, frame.data)
-                room -= frame.size + DATA_HEAD_BYTES
+                head, data = frame.head, frame.data
+                if takes_runs and type(data) is memoryview and isinstance(sender, Sender):
+                    head, data = extend(sender, frame, room - frame.size)
+                parts += (head, data)
+                room -= len(data) + DATA_HEAD_BYTES
             if parts:
                 if turn == 0 or turn == 2:
                     self._had_turn(turn)

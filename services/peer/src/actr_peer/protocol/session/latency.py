@@ -14,6 +14,7 @@ from actr_peer.protocol.session.deadlines import Deadline, Deadlines
 from actr_peer.protocol.session.fragments import Reassembler, cut
 from actr_peer.protocol.session.frames import FRAGMENT_BYTES, Data
 from actr_peer.protocol.session.receiver import Delivery
+from actr_peer.protocol.session.runs import is_run, singles
 from actr_peer.protocol.session.sender import Outgoing
 
 MAX_QUEUED = 256
@@ -199,6 +200,10 @@ class LatencyReceiver:
         Raises:
             RemoteProtocolError: If it contradicts another fragment of its message.
         """
+        if is_run(frame):
+            for single in singles(frame):
+                self.receive(single, now, out)
+            return
         if self._is_repeated(frame.seq):
             self.duplicates += 1
             return

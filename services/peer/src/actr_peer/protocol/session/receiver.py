@@ -13,8 +13,9 @@ from typing import TypeAlias
 
 from actr_peer.errors import LimitError, RemoteProtocolError
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.session.fragments import Joiner
+from actr_peer.protocol.session.fragments import Joiner, frame_count
 from actr_peer.protocol.session.frames import FIRST_REPLY_LANE, FRAGMENT_BYTES, Ack, Data
+from actr_peer.protocol.session.runs import is_run, singles
 from actr_peer.protocol.session.sender import WINDOW_BYTES, WINDOW_FRAMES
 
 ACK_EVERY = 8
@@ -128,17 +129,27 @@ class Receiver:
             self.has_news = True
             self.ack_at = now + ACK_WITHIN
         if frame.seq != self.expected:
-            self._hold(frame, now)
+            if is_run(frame):
+                self._receive_singly(frame, now, out)
+            else:
+                self._hold(frame, now)
             return
         if frame.parts == 1 and not self._joiner.held_bytes:  # nearly always
             self.expected = frame.seq + 1
             self._deliver(frame.seq, bytes(frame.payload), out)
+        elif self.held and is_run(frame):
+            self._receive_singly(frame, now, out)
         else:
             self._advance(frame, now, out)
         while self.held and self.expected in self.held:
             frame = self.held.pop(self.expected)
             self.held_bytes -= len(frame.payload)
             self._advance(frame, now, out)
+
+    def _receive_singly(self, run: Data, now: float, out: list[Delivery]) -> None:
+        """Some of it may have come before, or be beyond what has credit."""
+        for frame in singles(run):
+            self.receive(frame, now, out)
 
     def _hold(self, frame: Data, now: float) -> None:
         seq = frame.seq
@@ -157,17 +168,14 @@ class Receiver:
             raise LimitError("bytes held back", limit=WINDOW_BYTES, asked=self.held_bytes)
 
     def _advance(self, frame: Data, now: float, out: list[Delivery]) -> None:
-        seq = frame.seq
-        self.expected = seq + 1
-        if frame.parts == 1 and not self._joiner.held_bytes:
-            self._deliver(seq, bytes(frame.payload), out)
-            return
-        message = self._joiner.add(frame, now)
+        count = frame_count(len(frame.payload)) if is_run(frame) else 1
+        self.expected = frame.seq + count
+        message = self._joiner.add(frame, now, fragments=count)
         if message is None:
             self.is_heavy = True
             self.pending += 1
         else:
-            self._deliver(seq, message, out)
+            self._deliver(self.expected - 1, message, out)
 
     def _deliver(self, seq: int, message: bytes, out: list[Delivery]) -> None:
         self.messages += 1
