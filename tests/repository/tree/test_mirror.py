@@ -27,6 +27,7 @@ ELSEWHERE = {
         errors.py                               protocol/rpc/test_call_errors.py
         actor/files/rules.py                    shell/actor/files/test_receiving.py
         actor/files/told.py                     shell/actor/files/test_receiving.py
+        cli/options.py                          service/cli/verbs/test_call.py
         node/config.py                          service/node/test_node.py
         node/hooks.py                           service/node/test_end.py
         node/system.py                          service/node/test_node.py
@@ -57,10 +58,10 @@ ELSEWHERE = {
         cli/codegen/compatibility/changes.py    protocol/cli/codegen/test_compatibility.py
         cli/codegen/compatibility/services.py   protocol/cli/codegen/test_compatibility.py
         cli/codegen/compatibility/shapes.py     protocol/cli/codegen/test_compatibility.py
-        cli/codegen/fields.py                   protocol/cli/codegen/test_fingerprint.py
         cli/codegen/generate.py                 protocol/cli/codegen/test_render.py
         cli/codegen/rules.py                    protocol/cli/codegen/test_model.py
         cli/demo/file.py                        protocol/cli/demo/test_report.py
+        protocol/rpc/contracts/fields.py        protocol/rpc/contracts/test_fingerprint.py
         protocol/signaling/reading.py           protocol/signaling/test_messages.py
         rpc/messages.py                         service/node/test_boundaries.py
         rpc/opened.py                           service/node/test_streams.py
@@ -83,7 +84,6 @@ ELSEWHERE = {
         wire/websocket/framing.py               service/wire/websocket/test_arrivals.py
         """,
         REAL: """
-        cli/callers.py                          service/test_readme.py
         cli/demo/caller.py                      service/cli/demo/test_command.py
         cli/demo/media.py                       service/cli/demo/test_command.py
         cli/demo/process.py                     service/cli/demo/test_command.py
@@ -92,12 +92,11 @@ ELSEWHERE = {
         cli/exchange/room.py                    service/cli/exchange/test_command.py
         cli/exchange/rounds.py                  service/cli/exchange/test_command.py
         cli/exchange/steps.py                   service/cli/exchange/test_command.py
-        cli/verbs/call.py                       service/test_readme.py
         cli/verbs/config.py                     shell/cli/test_main.py
-        cli/verbs/gen.py                        service/test_readme.py
+        cli/verbs/contract/gen.py                service/test_readme.py
         cli/verbs/health.py                     service/cli/exchange/test_command.py
         cli/verbs/receive.py                    service/cli/verbs/test_send.py
-        cli/verbs/proto_check.py                service/cli/codegen/test_tools.py
+        cli/verbs/contract/proto_check.py        service/cli/codegen/test_tools.py
         node/assembly.py                        service/node/test_node.py
         node/network.py                         service/node/test_node.py
         node/process/probe.py                   shell/node/process/test_socket.py

@@ -51,6 +51,8 @@ class Handlers:
         self._table: dict[str, Bound] = {}
         self.knows: Callable[[str], bool] = self._table.__contains__
         """Whether a route key has a handler."""
+        self.services: list[type[Service]] = []
+        """Those of the objects that were added, in that order."""
         self.add(services)
 
     def add(self, services: Sequence[Service]) -> None:
@@ -64,6 +66,7 @@ class Handlers:
                 raise ConfigError(
                     f"{service!r} is no object of a service class; attach an instance, as Room()"
                 )
+            self.services.append(type(service))
             names: set[str] = set()
             for route_key, method in type(service).method_table().items():
                 if route_key in self._table:

@@ -2,21 +2,105 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import secrets
-from typing import Any
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
 
 from actr_peer import ActrId
+from actr_peer.errors import ConfigError, DeadlineError
 from actr_peer.node.config import NodeConfig
+from actr_peer.node.node import Node
 from actr_peer.node.process.settings import Actor, Mailbox, Settings
 from actr_peer.node.process.startup import node_config
+from actr_peer.node.sinks import WireEvent
+from actr_peer.node.system import System
+from actr_peer.protocol.session.wires.policy import WireState
+from actr_peer.service import Service
+
+KEPT: Final = Path(".actr", "calls")
+"""Where durable calls of the command line are kept, a file for each key."""
 
 
-def caller_config(loaded: Settings, target: ActrId, verb: str) -> NodeConfig:
-    """An actor ``actr:<verb>`` in the realm of ``target``, for as long as the verb runs."""
-    own = ActrId("actr", verb, secrets.token_hex(4), target.realm)
+def caller_config(loaded: Settings, realm: str, verb: str) -> NodeConfig:
+    """An actor ``actr:<verb>`` in ``realm``, for as long as the verb runs."""
+    own = ActrId("actr", verb, secrets.token_hex(4), realm)
     update: dict[str, Any] = {
-        "actor": Actor(id=str(own)),
+        "actor": Actor(id=str(own), reflection=False),
         "mailbox": Mailbox(path=""),
         "wires": loaded.wires.model_copy(update={"listen": "", "advertise": ""}),
     }
     return node_config(loaded.model_copy(update=update))
+
+
+def durable_config(config: NodeConfig, key: str) -> NodeConfig:
+    """The same with what a durable call needs to be known again: an identity and a file that
+    follow from its key.
+
+    Raises:
+        ConfigError: If the folder cannot be made.
+    """
+    instance = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    path = KEPT / f"{instance}.db"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(f"--durable keeps its call in {path.parent}: {exc.strerror}") from exc
+    own = ActrId("actr", config.id.name, instance, config.id.realm)
+    return replace(config, id=own, mailbox_path=path)
+
+
+class Visit(Service):
+    """What a verb does at others, with its times; attached as the workload that nobody calls.
+
+    Args:
+        timeout: Seconds for all of it, the start included; None: no limit.
+    """
+
+    def __init__(self, timeout: float | None) -> None:
+        self._timeout = timeout
+        self._began = time.monotonic()
+        self.started = 0.0
+        """Seconds until it was registered at signaling."""
+        self.connected: float | None = None
+        """Seconds until the first wire was ready."""
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self._began
+
+    def left(self, most: float | None = None) -> float | None:
+        """Seconds that are left, of ``most`` at the most; None: no limit."""
+        if self._timeout is None:
+            return most
+        rest = max(0.001, self._timeout - self.seconds)
+        return rest if most is None else min(rest, most)
+
+    async def on_wire(self, event: WireEvent) -> None:
+        if event.state is WireState.READY and self.connected is None:
+            self.connected = self.seconds
+
+    @asynccontextmanager
+    async def running(self, config: NodeConfig) -> AsyncIterator[Node]:
+        """The actor, from its start to its end.
+
+        Raises:
+            DeadlineError: If it does not start in time.
+        """
+        try:
+            async with asyncio.timeout(self.left()) as limit, System(config).attach(self) as node:
+                limit.reschedule(None)
+                self.started = self.seconds
+                yield node
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise
+            raise DeadlineError(
+                f"not registered at {config.signaling_url} in {self._timeout:g} s"
+            ) from exc

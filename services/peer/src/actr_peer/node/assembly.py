@@ -22,6 +22,7 @@ from actr_peer.actor.subscribers.streams import StreamSubscribers
 from actr_peer.errors import ClosedError, PeerError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.network import Above, Network
+from actr_peer.node.reflection import ReflectionHere
 from actr_peer.node.sinks import HookRunner
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import Request
@@ -79,6 +80,7 @@ class Assembly:
         self.handlers = Handlers(services, failed=partial(self.hooks.post, "on_error"))
         self.files = FilesHere()
         self.handlers.add((self.files,))
+        self.handlers.add((ReflectionHere(self.handlers.services, is_on=config.reflection),))
         self.shell_handlers = Handlers(())
         self.local = LocalTransport()
         self.calls = PendingCalls()

@@ -55,6 +55,8 @@ class NodeConfig:
     durability: Durability = "power"
     after_loss: AfterLoss = "refuse"
     """What a start does with a mailbox or outbox that has lost what was promised."""
+    reflection: bool = True
+    """Whether ``actr describe`` and ``actr call`` may ask it for its services and messages."""
     call_timeout: float = 30.0
     """Seconds a unary call may take where the caller gives no timeout."""
     close_timeout: float = 8.0

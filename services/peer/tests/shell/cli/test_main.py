@@ -6,13 +6,16 @@ import inspect
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from actr_peer import errors
 from actr_peer.cli import exits
 from actr_peer.cli.exits import Exit
+from actr_peer.cli.main import VERBS, app
 from actr_peer.errors import (
     CallError,
     Code,
@@ -88,7 +91,57 @@ def test_a_wrong_setting_ends_with_2_and_one_sentence(tmp_path: Path) -> None:
 def test_an_unknown_verb_ends_with_2(tmp_path: Path) -> None:
     ended = actr("dmeo", cwd=tmp_path)
     assert ended.returncode == Exit.USAGE
-    assert "dmeo" in ended.stderr
+    assert ended.stderr == "actr: no verb 'dmeo'; did you mean demo?\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("call",), "missing argument 'actor' (see 'actr call -h')"),
+        (("call", "--tiemout", "3"), "no such option: --tiemout; did you mean --timeout?"),
+        (("mailbox", "lst"), "no such command 'lst'; did you mean 'list'? (see 'actr mailbox -h')"),
+        (("ls", "--timeout", "soon"), "invalid value for '--timeout'"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_ends_with_2_and_one_sentence(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    ended = actr(*arguments, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (Exit.USAGE, "")
+    assert ended.stderr.startswith(f"actr: {said}")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    ended = actr("--version", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (Exit.OK, f"actr {version('actr-peer')}\n")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_tells_its_usage_to_h(verb: str) -> None:
+    told = CliRunner().invoke(app, [verb, "-h"], prog_name="actr")
+    assert told.exit_code == Exit.OK
+    assert f"Usage: actr {verb}" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("actr de", ["demo", "describe"]),
+        ("actr call --ti", ["--timeout"]),
+        ("actr mailbox l", ["list"]),
+    ],
+)
+def test_a_shell_is_offered_verbs_and_options(
+    tmp_path: Path, words: str, offered: list[str]
+) -> None:
+    ended = actr(
+        cwd=tmp_path,
+        COMP_WORDS=words,
+        COMP_CWORD=str(words.count(" ")),
+        _ACTR_COMPLETE="complete_bash",
+    )
+    assert ended.stdout.split() == offered
 
 
 def test_config_show_gives_json(tmp_path: Path) -> None:
@@ -112,4 +165,5 @@ def test_help_lists_the_verbs_and_loads_no_webrtc_stack(tmp_path: Path) -> None:
         check=True,
     )
     assert "config" in ended.stdout
+    assert "health" not in ended.stdout  # a container's, not a person's
     assert ended.stdout.endswith("False\n")

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from actr_peer.cli.workloads import find_method, load_workload, parse_request
+from actr_peer.cli.workloads import load_workload
 from actr_peer.errors import ConfigError
-from demo.chat_actr import ChatService
-from demo.chat_pb2 import SayRequest
 
 SOURCE = """
 from actr_peer.service import Service
@@ -62,24 +60,3 @@ def test_a_workload_that_cannot_be_used_is_refused_with_a_reason(spec: str, word
 def test_an_import_that_fails_inside_a_module_is_not_taken_for_a_missing_module() -> None:
     with pytest.raises(ModuleNotFoundError, match="nowhere_to_be_found"):
         load_workload("workload_broken:x")
-
-
-@pytest.mark.parametrize("name", ["demo.Chat.Say", "Chat.Say", "Say"])
-def test_a_method_is_found_by_its_route_key_or_a_unique_end_of_it(name: str) -> None:
-    assert find_method("demo.chat_actr", name) is ChatService.SAY
-
-
-def test_a_method_that_is_not_there_is_told_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"did you mean demo\.Chat\.Kick"):
-        find_method("demo.chat_actr", "demo.Chat.Kik")
-
-
-def test_a_request_is_read_from_json() -> None:
-    request = parse_request(ChatService.SAY, '{"author": "ann", "text": "hello"}')
-    assert request == SayRequest(author="ann", text="hello")
-
-
-@pytest.mark.parametrize("text", ['{"auther": "ann"}', "hello"], ids=["unknown field", "no JSON"])
-def test_a_request_that_is_none_is_refused_with_the_fields_there_are(text: str) -> None:
-    with pytest.raises(ConfigError, match="SayRequest has author, text"):
-        parse_request(ChatService.SAY, text)

@@ -14,8 +14,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, SourceCodeInfo
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from actr_peer.cli.codegen import names, rules
-from actr_peer.cli.codegen.fingerprint import Signature, fingerprint
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.contracts.fingerprint import Signature, fingerprint
 from actr_peer.service import MethodKind
 
 # Field numbers in descriptor.proto: the path to a declaration in SourceCodeInfo.
@@ -202,7 +202,7 @@ class _FileReader:
     def _signature(self, method: RpcMethod) -> Signature:
         return Signature(
             method.name,
-            method.kind,
+            method.kind.value,
             method.payload_type,
             self._pool.FindMessageTypeByName(method.request.full_name),
             self._pool.FindMessageTypeByName(method.reply.full_name),

@@ -12,8 +12,8 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pb2 import MethodOptions, ServiceOptions
 
 from actr import options_pb2
-from actr_peer.cli.codegen.fields import is_scalar
 from actr_peer.protocol.payload import RPC_LANES, STREAM_LANES, PayloadType
+from actr_peer.protocol.rpc.contracts.fields import is_scalar
 from actr_peer.service import MethodKind
 
 Refuse = Callable[[str], None]

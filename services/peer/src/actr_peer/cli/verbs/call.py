@@ -2,113 +2,255 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import stat
 import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Annotated, Any, Final
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
 
 import typer
 from google.protobuf import json_format
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
-from actr_peer import ActrId, Service, System
-from actr_peer.cli.callers import caller_config
-from actr_peer.cli.workloads import find_method, parse_request
+from actr_peer import ActrId
+from actr_peer.cli.callers import Visit, caller_config, durable_config
+from actr_peer.cli.contracts.asked import ask
+from actr_peer.cli.contracts.methods import find_method, methods_of
+from actr_peer.cli.contracts.requests import Requests, read_metadata
+from actr_peer.cli.exits import explain
+from actr_peer.cli.options import ActorArgument, AsJson, ConfigFile, Timeout
+from actr_peer.errors import ConfigError, PeerError
 from actr_peer.node.config import NodeConfig
+from actr_peer.node.node import Node
 from actr_peer.node.process import settings
 from actr_peer.node.process.startup import configure_logs, run_loop
-from actr_peer.service import Method, MethodKind, call_options
+from actr_peer.service import Caller, CallOptions, Method, MethodKind, call_options
+from actr_peer.tasks import first_cause
 
-STDIN: Final = "-"
+MethodArgument: TypeAlias = Annotated[
+    str, typer.Argument(help="package.Service/Method, or a unique end of it, as Say.")
+]
+RequestArguments: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="JSON",
+        help="The request; several for a method that takes a stream. @FILE: those of a file; "
+        "-: one a line from standard input.",
+    ),
+]
+Module: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--module", "-m", help="A module that 'actr gen' wrote: ask no contract."),
+]
+Metadata: TypeAlias = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="Sent along; repeatable.")
+]
+Durable: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY",
+        help="Keep the call below .actr/calls until it is answered: the same KEY again asks for "
+        "the same call's reply, and runs nothing twice.",
+    ),
+]
+Verbose: TypeAlias = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say wire and times on standard error.")
+]
 
 app = typer.Typer()
 
 
 @app.command()
 def call(
-    actor: Annotated[str, typer.Argument(help="Whom to call, as acme:room@2:default.")],
-    method: Annotated[str, typer.Argument(help="package.Service.Method, or a unique end of it.")],
-    request: Annotated[
-        str, typer.Argument(help="The request as JSON; - reads one request a line from stdin.")
-    ] = "{}",
+    actor: ActorArgument,
+    method: MethodArgument,
+    requests: RequestArguments = None,
     *,
-    module: Annotated[str, typer.Option("--module", "-m", help="Module that 'actr gen' wrote.")],
-    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds for all of it.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Read this file, not ./actr.toml or what ACTR_CONFIG names.")
-    ] = None,
+    module: Module = None,
+    timeout: Timeout = None,
+    metadata: Metadata = None,
+    durable: Durable = None,
+    is_verbose: Verbose = False,
+    is_json: AsJson = False,
+    config: ConfigFile = None,
 ) -> None:
     """Call a method and print each reply as a line of JSON.
 
-    A method that takes a stream takes one request a line; one that answers with a stream
-    prints its items as they come.
+    The actor is asked what its methods and messages are. A method that takes
+    a stream takes each JSON as it comes; one that answers with a stream prints
+    its items as they come.
     """
     loaded = settings.load(config).settings
     configure_logs(loaded.log.model_copy(update={"level": "warning"}))
     target = ActrId.read(actor)
-    row = find_method(module, method)
-    if row.kind.requests_stream:
-        requests: AsyncIterator[Message] | Message = _requests(row, request)
-    else:
-        requests = parse_request(row, sys.stdin.read() if request == STDIN else request)
-    run_loop(_call(caller_config(loaded, target, "call"), target, row, requests, timeout))
+    options = call_options(None, read_metadata(metadata or ()), durable=durable or False)
+    own = caller_config(loaded, target.realm, "call")
+    if durable is not None:
+        own = durable_config(own, durable)
+    row = find_method(methods_of(module), method, module) if module else None
+    order = Order(target=target, name=method, row=row, requests=Requests(requests or ()))
+    printer = _Document(target) if is_json else _Lines()
+    visit = Visit(timeout)
+    try:
+        run_loop(_call(own, order, options, visit, printer))
+    except BaseException as exc:
+        printer.failed(exc)
+        raise
+    if is_verbose:
+        _tell(order, visit, printer)
 
 
-async def _requests(method: Method[Any, Any], request: str) -> AsyncIterator[Message]:
-    """The requests of a stream: the one that was given, or one a line from standard input."""
-    if request != STDIN:
-        yield parse_request(method, request)
-        return
-    async for line in _stdin_lines():
-        if line.strip():
-            yield parse_request(method, line)
+@dataclass(slots=True, kw_only=True)
+class Order:
+    """What is to be called."""
 
-
-async def _stdin_lines() -> AsyncIterator[str]:
-    """Lines as they come, with the loop running on; a file is read as it is."""
-    mode = os.fstat(sys.stdin.fileno()).st_mode
-    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or sys.stdin.isatty()):
-        for line in sys.stdin:
-            yield line
-        return
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer
-    )
-    async for data in reader:
-        yield data.decode(errors="replace")
+    target: ActrId
+    name: str
+    row: Method[Any, Any] | None
+    """The method; None: the actor is asked for it."""
+    requests: Requests
+    pool: DescriptorPool | None = None
 
 
 async def _call(
-    config: NodeConfig,
-    target: ActrId,
-    method: Method[Any, Any],
-    requests: Any,
-    timeout: float | None,
+    config: NodeConfig, order: Order, options: CallOptions, visit: Visit, printer: _Lines
 ) -> None:
-    options = call_options(timeout, None)
-    async with System(config).attach(Service()) as node:
-        caller = node.ref.to(target)
-        match method.kind:
-            case MethodKind.UNARY:
-                _print(await caller.unary(method, requests, options))
-            case MethodKind.CLIENT_STREAM:
-                _print(await caller.client_stream(method, requests, options))
-            case MethodKind.SERVER_STREAM:
-                await _print_all(caller.server_stream(method, requests, options))
-            case MethodKind.BIDI_STREAM:
-                await _print_all(caller.bidi_stream(method, requests, options))
+    if order.row is not None:
+        _check(order, order.row, options)
+    async with visit.running(config) as node:
+        caller = node.ref.to(order.target)
+        if order.row is None:
+            patience = visit.left(config.call_timeout)
+            assert patience is not None
+            contract = await ask(caller, order.target, patience)
+            where = str(order.target)
+            order.row, order.pool = find_method(contract.methods, order.name, where), contract.pool
+            _check(order, order.row, options)
+        printer.pool = order.pool
+        printer.began = visit.seconds
+        spoken = call_options(visit.left(), options.metadata, durable=options.durable)
+        replies = _replies(caller, order.row, order, spoken)
+        async with aclosing(replies):
+            async for reply in replies:
+                printer.reply(reply)
+        printer.done(node, order, visit)
 
 
-async def _print_all(replies: AsyncIterator[Message]) -> None:
-    async for reply in replies:
-        _print(reply)
+def _check(order: Order, row: Method[Any, Any], options: CallOptions) -> None:
+    """Tell what is wrong before anything is sent."""
+    if options.durable and row.kind is not MethodKind.UNARY:
+        raise ConfigError(f"--durable: {row.route_key} is a stream, and only calls are kept")
+    if row.kind.requests_stream:
+        order.requests.check(row, order.pool)
 
 
-def _print(reply: Message) -> None:
-    shown = json_format.MessageToDict(reply, always_print_fields_with_no_presence=True)
-    print(json.dumps(shown), flush=True)
+async def _replies(
+    caller: Caller, row: Method[Any, Any], order: Order, options: CallOptions
+) -> AsyncGenerator[Message, None]:
+    """The replies, one or many."""
+    requests, pool = order.requests, order.pool
+    match row.kind:
+        case MethodKind.UNARY:
+            yield await caller.unary(row, requests.one(row, pool), options)
+        case MethodKind.CLIENT_STREAM:
+            yield await caller.client_stream(row, requests.all(row, pool), options)
+        case MethodKind.SERVER_STREAM:
+            async for reply in caller.server_stream(row, requests.one(row, pool), options):
+                yield reply
+        case MethodKind.BIDI_STREAM:
+            async for reply in caller.bidi_stream(row, requests.all(row, pool), options):
+                yield reply
+
+
+class _Lines:
+    """Each reply as a line of JSON."""
+
+    def __init__(self) -> None:
+        self.pool: DescriptorPool | None = None
+        self.began = 0.0
+        """When the call began, in seconds of the visit."""
+        self.count = 0
+        self.wire = ""
+        """What the replies came by."""
+        self.seconds = 0.0
+        """That the call took, without connecting."""
+
+    def reply(self, reply: Message) -> None:
+        self.count += 1
+        self._print(
+            json.dumps(
+                json_format.MessageToDict(
+                    reply, always_print_fields_with_no_presence=True, descriptor_pool=self.pool
+                )
+            )
+        )
+
+    def _print(self, text: str) -> None:
+        print(text, flush=True)
+
+    def done(self, node: Node, order: Order, visit: Visit) -> None:
+        """All replies have come."""
+        link = node.view().link(order.target)
+        self.wire = link.active.value if link is not None and link.active is not None else ""
+        self.seconds = visit.seconds - max(self.began, visit.connected or 0.0)
+
+    def failed(self, exc: BaseException) -> None:
+        """It came to nothing, or was interrupted."""
+
+
+class _Document(_Lines):
+    """One JSON document, written as the replies come, so that an endless stream does not grow."""
+
+    def __init__(self, target: ActrId) -> None:
+        super().__init__()
+        self._is_ended = False
+        print(f'{{"actor": {json.dumps(str(target))}, "replies": [', end="", flush=True)
+
+    def _print(self, text: str) -> None:
+        print(f"{', ' if self.count > 1 else ''}{text}", end="", flush=True)
+
+    def done(self, node: Node, order: Order, visit: Visit) -> None:
+        super().done(node, order, visit)
+        assert order.row is not None
+        self._end(
+            {
+                "method": order.row.route_key,
+                "wire": self.wire,
+                "start_ms": _ms(visit.started),
+                "connect_ms": _ms(max(0.0, (visit.connected or visit.started) - visit.started)),
+                "call_ms": _ms(self.seconds),
+                "error": None,
+            }
+        )
+
+    def failed(self, exc: BaseException) -> None:
+        cause = first_cause(exc)
+        said: dict[str, object] = {"class": type(cause).__name__}
+        if isinstance(cause, PeerError):
+            code, said["text"] = explain(cause)
+            said["exit"] = int(code)
+        self._end({"error": said})
+
+    def _end(self, rest: Mapping[str, object]) -> None:
+        if not self._is_ended:
+            self._is_ended = True
+            print("], " + json.dumps(rest)[1:], flush=True)
+
+
+def _tell(order: Order, visit: Visit, printer: _Lines) -> None:
+    """Say on standard error what it took."""
+    row = order.row
+    assert row is not None
+    connect = (visit.connected or visit.started) - visit.started
+    for line in (
+        f"{row.route_key}: {row.kind.value}, {row.payload_type.name}, to {order.target}",
+        f"registered in {_ms(visit.started)} ms, connected in {_ms(max(0.0, connect))} ms",
+        f"replies: {printer.count} in {_ms(printer.seconds)} ms by {printer.wire or 'no wire'}",
+    ):
+        print(f"actr: {line}", file=sys.stderr)
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)

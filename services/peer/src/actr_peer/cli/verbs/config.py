@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Column, Table
 
+from actr_peer.cli.tables import console
 from actr_peer.node.process import settings
 
 app = typer.Typer()
@@ -45,4 +45,4 @@ def show(
     )
     for entry in loaded.entries:
         table.add_row(entry.key, json.dumps(entry.value), entry.origin)
-    Console().print(table)
+    console().print(table)

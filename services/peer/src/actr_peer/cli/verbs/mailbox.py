@@ -9,19 +9,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from actr_peer.cli.exits import Exit
+from actr_peer.cli.tables import console
 from actr_peer.errors import BusyError, ConfigError, PeerError, UnreachableError
 from actr_peer.node.process import settings
 from actr_peer.node.process.startup import own_id
@@ -32,9 +31,6 @@ from actr_peer.state.mailbox.inspection import look
 from actr_peer.state.mailbox.inspection import show as read
 from actr_peer.state.mailbox.letterbox import ask
 from actr_peer.state.mailbox.mailbox import Mailbox
-
-PLAIN_WIDTH: Final = 140
-"""Columns where the output is no terminal."""
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -88,7 +84,7 @@ def list_(
         tries = f"{one.attempts} ({one.crashes} crashed, {one.failures} failed)"
         cells = (one.sender, one.route_key, one.payload_type.name, str(one.size), tries)
         table.add_row(str(one.sequence), *cells, _time(one.died_at), one.reason)
-    _console().print(table)
+    console().print(table)
 
 
 @app.command()
@@ -109,7 +105,7 @@ def show(
     table = Table(show_header=False)
     for key, value in document.items():
         table.add_row(key, value if isinstance(value, str) else json.dumps(value))
-    _console().print(table)
+    console().print(table)
 
 
 @app.command()
@@ -247,7 +243,3 @@ def _time(seconds: float) -> str:
 
 def _text(numbers: Iterable[int]) -> str:
     return ", ".join(map(str, numbers))
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)

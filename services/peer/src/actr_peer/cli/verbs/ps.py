@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from actr_peer.cli.tables import console, table
 from actr_peer.errors import ConfigError, UnreachableError
 from actr_peer.node.process.probe import ask
 from actr_peer.node.process.settings import load
 from actr_peer.node.process.startup import control_path
-
-PLAIN_WIDTH: Final = 140
-"""Columns where the output is no terminal."""
 
 
 def ps(
@@ -35,15 +31,14 @@ def ps(
     if as_json:
         print(json.dumps(status, indent=2))
         return
-    console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-    for table in tables(status):
-        console.print(table)
+    for shown in tables(status):
+        console().print(shown)
 
 
 def tables(status: Mapping[str, Any]) -> list[Table]:
     """The status document as tables."""
     found = [
-        _table(
+        table(
             f"actors (this one is {status['id']}, signaling {status['signaling']})",
             ("actor", "type", "address", "waiting"),
             [
@@ -51,7 +46,7 @@ def tables(status: Mapping[str, Any]) -> list[Table]:
                 for actor in status["actors"]
             ],
         ),
-        _table(
+        table(
             "wires",
             ("remote", "wire", "state", "rtt", "relayed", "in use"),
             [
@@ -66,7 +61,7 @@ def tables(status: Mapping[str, Any]) -> list[Table]:
                 for wire in status["wires"]
             ],
         ),
-        _table(
+        table(
             "lanes",
             ("remote", "lane", *_COUNTS),
             [
@@ -74,7 +69,7 @@ def tables(status: Mapping[str, Any]) -> list[Table]:
                 for lane in status["lanes"]
             ],
         ),
-        _table("mailbox", ("", ""), list(status["mailbox"].items())),
+        table("mailbox", ("", ""), list(status["mailbox"].items())),
     ]
     if "exchange" in status:
         found.append(_exchange(status["exchange"]))
@@ -86,15 +81,8 @@ _COUNTS = ("sent", "received", "resent", "duplicates", "dropped", "queued")
 
 def _exchange(links: Sequence[Mapping[str, Any]]) -> Table:
     names = ("remote", "rounds", "failed", "said", "answered", "heard", "missing", "repeated")
-    return _table("exchange", names, [tuple(link[name] for name in names) for link in links])
+    return table("exchange", names, [tuple(link[name] for name in names) for link in links])
 
 
 def _mark(is_so: bool) -> str:  # noqa: FBT001  # a cell's text
     return "yes" if is_so else ""
-
-
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    table = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    return table

@@ -53,7 +53,7 @@ def send(
     loaded = settings.load(config).settings
     configure_logs(loaded.log.model_copy(update={"level": "warning"}))
     target = ActrId.read(actor)
-    node = caller_config(loaded, target, "send")
+    node = caller_config(loaded, target.realm, "send")
     options = (name, timeout, patience)
     run_loop(_send(node, path, target, options, as_json=as_json))
 

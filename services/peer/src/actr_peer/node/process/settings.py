@@ -96,6 +96,8 @@ class Actor(Section):
     """Who this process is."""
 
     id: Annotated[str, AfterValidator(_actor_id)] = "acme:room@auto:default"
+    reflection: bool = True
+    """Whether others may ask it for its services and messages, as ``actr describe`` does."""
 
 
 class Realm(Section):

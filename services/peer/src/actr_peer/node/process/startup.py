@@ -67,6 +67,7 @@ def node_config(settings: Settings) -> NodeConfig:
         max_attempts=settings.mailbox.max_attempts,
         durability=settings.mailbox.durability,
         after_loss=settings.mailbox.after_loss,
+        reflection=settings.actor.reflection,
         call_timeout=settings.calls.timeout_s,
     )
 

@@ -8,7 +8,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto
 
 from actr_peer.cli.codegen.compatibility.changes import Changes, Rule
-from actr_peer.cli.codegen.fields import TYPE_NAMES, cardinality, real_oneof, type_of
+from actr_peer.protocol.rpc.contracts.fields import TYPE_NAMES, cardinality, real_oneof, type_of
 
 # Types that share a form on the wire (protobuf.dev, "Updating A Message Type").
 _SAME_FORM = (

@@ -14,16 +14,16 @@ from typing import NamedTuple
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
 
-from actr_peer.cli.codegen.fields import cardinality, reachable, real_oneof, type_of
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.service import MethodKind
+from actr_peer.protocol.rpc.contracts.fields import cardinality, reachable, real_oneof, type_of
 
 
 class Signature(NamedTuple):
     """What a caller relies on in one method."""
 
     name: str
-    kind: MethodKind
+    kind: str
+    """``unary``, ``server_stream``, ``client_stream`` or ``bidi_stream``."""
     payload_type: PayloadType
     request: Descriptor
     reply: Descriptor
@@ -36,7 +36,7 @@ def canonical(service: str, methods: Iterable[Signature]) -> str:
     form = {
         "service": service,
         "methods": [
-            [m.name, m.kind.value, m.payload_type.name, m.request.full_name, m.reply.full_name]
+            [m.name, m.kind, m.payload_type.name, m.request.full_name, m.reply.full_name]
             for m in ordered
         ],
         "messages": {message.full_name: _fields(message) for message in messages},

@@ -1,0 +1,1 @@
+"""What a verb knows of a contract: from a generated module, or told by an actor."""

@@ -1,0 +1,151 @@
+"""Methods by the names that people write, and requests from JSON."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+
+from actr_peer.cli.workloads import import_module, near
+from actr_peer.errors import ConfigError
+from actr_peer.service import Method, Service
+
+_UNKNOWN_FIELD = re.compile(r'Message type "([^"]+)" has no field named "([^"]+)"')
+
+
+def methods_of(module_name: str) -> Mapping[str, Method[Any, Any]]:
+    """The methods of a generated module, by route key.
+
+    Raises:
+        ConfigError: If there is no such module.
+    """
+    return {
+        method.route_key: method
+        for service in _services(import_module(module_name))
+        for method in service.METHODS
+    }
+
+
+def find_method(known: Mapping[str, Method[Any, Any]], name: str, where: str) -> Method[Any, Any]:
+    """Find a method by ``package.Service.Method`` or ``package.Service/Method``, or a unique end
+    of it.
+
+    Args:
+        where: Whose methods they are, for the sentence.
+
+    Raises:
+        ConfigError: If there is no such method, or there are several.
+    """
+    wanted = name.replace("/", ".")
+    found = [key for key in known if key == wanted or key.endswith(f".{wanted}")]
+    if len(found) != 1 and wanted not in known:
+        why = f"is one of {', '.join(found)}: write more of it" if found else "is not there"
+        raise ConfigError(
+            f"method {name!r} of {where} {why}{'' if found else near_end(wanted, known)}"
+        )
+    return known[wanted if wanted in known else found[0]]
+
+
+def near_end(name: str, known: Iterable[str]) -> str:
+    """What is said beside a dotted name that is not there: the nearest that is, or all."""
+    parts = name.count(".") + 1
+    ends = {".".join(key.split(".")[-parts:]): key for key in known}
+    close = difflib.get_close_matches(name, ends, n=1)
+    return f"; did you mean {ends[close[0]]}?" if close else near(name, [*ends.values()])
+
+
+def parse_request(
+    method: Method[Any, Any], text: str, pool: DescriptorPool | None = None
+) -> Message:
+    """Read one request from protobuf's JSON form.
+
+    Args:
+        pool: What ``google.protobuf.Any`` may hold; None: what is loaded.
+
+    Raises:
+        ConfigError: If it is no request of the method.
+    """
+    try:
+        parsed: Message = json_format.Parse(text, method.request(), descriptor_pool=pool)
+    except (json_format.ParseError, RecursionError) as exc:
+        raise ConfigError(f"request {_cut(text.strip())}: {_why(method, exc)}") from exc
+    return parsed
+
+
+def read_requests(argument: str) -> Iterator[str]:
+    """The JSON texts of one argument: itself, or for ``@path`` all that the file holds.
+
+    Raises:
+        ConfigError: If the file cannot be read, or holds something else than JSON objects.
+    """
+    if not argument.startswith("@"):
+        yield argument
+        return
+    path = Path(argument[1:])
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else exc
+        raise ConfigError(f"cannot read {path}: {why}") from exc
+    decoder, at = json.JSONDecoder(), 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        try:
+            _, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as exc:
+            line = text.count("\n", 0, at) + 1
+            raise ConfigError(f"{path}: no JSON object at line {line}: {exc}") from exc
+        yield text[at:end]
+        at = end
+
+
+def _why(method: Method[Any, Any], exc: Exception) -> str:
+    """One clause for JSON that is no request: it names the message that it is about."""
+    message: Descriptor = method.request.DESCRIPTOR
+    said = str(exc).partition("\n")[0].rstrip(".")
+    unknown = _UNKNOWN_FIELD.search(said)
+    if unknown is not None:
+        message = _held(message, unknown[1]) or message
+        said = f"{unknown[1]} has no field {unknown[2]!r}"
+        names = [field.json_name for field in message.fields]
+        close = difflib.get_close_matches(unknown[2], names, n=1)
+        said += f", did you mean {close[0]}?" if close else ""
+    fields = ", ".join(field.json_name for field in message.fields)
+    return f"{said}; {message.full_name} has {fields or 'no fields'}"
+
+
+def _held(root: Descriptor, name: str) -> Descriptor | None:
+    """The message of this name that ``root`` holds at any depth, or is."""
+    seen, waiting = {root.full_name}, [root]
+    while waiting:
+        message = waiting.pop()
+        if message.full_name == name:
+            return message
+        for field in message.fields:
+            held = field.message_type
+            if held is not None and held.full_name not in seen:
+                seen.add(held.full_name)
+                waiting.append(held)
+    return None
+
+
+def _cut(text: str, most: int = 120) -> str:
+    return repr(text) if len(text) <= most else f"{text[:most]!r}…"
+
+
+def _services(module: ModuleType) -> Iterator[type[Service]]:
+    for _, found in inspect.getmembers(module, inspect.isclass):
+        if issubclass(found, Service) and found.__dict__.get("SERVICE_NAME"):
+            yield found

@@ -1,0 +1,27 @@
+"""Tables of all verbs: as wide as the terminal; in a pipe, as wide as what they hold."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.table import Column, Table
+
+PIPE_COLUMNS: Final = 4096
+"""Where the output is no terminal: nothing is cut, for a program reads it."""
+
+
+def console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, soft_wrap=False)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table whose cells are folded, never cut, where the terminal is too narrow."""
+    made = Table(
+        *(Column(name, overflow="fold") for name in columns), title=title, title_justify="left"
+    )
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    return made

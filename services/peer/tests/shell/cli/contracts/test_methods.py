@@ -1,0 +1,97 @@
+"""Methods by the names that people write, and requests from JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from actr_peer.cli.contracts.methods import (
+    find_method,
+    methods_of,
+    parse_request,
+    read_requests,
+)
+from actr_peer.errors import ConfigError
+from demo.chat_actr import ChatService
+from demo.chat_pb2 import SayRequest
+
+KNOWN = methods_of("demo.chat_actr")
+
+
+@pytest.mark.parametrize("name", ["demo.Chat.Say", "demo.Chat/Say", "Chat.Say", "Chat/Say", "Say"])
+def test_a_method_is_found_by_its_route_key_or_a_unique_end_of_it(name: str) -> None:
+    assert find_method(KNOWN, name, "demo.chat_actr") is ChatService.SAY
+
+
+@pytest.mark.parametrize("name", ["demo.Chat.Kik", "Chat/Kik", "Kik"])
+def test_a_method_that_is_not_there_is_told_with_the_nearest(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"did you mean demo\.Chat\.Kick\?"):
+        find_method(KNOWN, name, "demo.chat_actr")
+
+
+def test_a_method_that_is_near_to_none_is_told_with_all_that_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"there are demo\.Chat\.Say, "):
+        find_method(KNOWN, "Whatever", "demo.chat_actr")
+
+
+def test_an_end_of_two_methods_is_not_enough() -> None:
+    known = {"a.One.Say": ChatService.SAY, "a.Two.Say": ChatService.SAY}
+    with pytest.raises(ConfigError, match=r"is one of a\.One\.Say, a\.Two\.Say"):
+        find_method(known, "Say", "acme:room@1:default")
+
+
+def test_a_whole_name_that_is_the_end_of_another_is_enough() -> None:
+    known = {"a.One.Say": ChatService.SAY, "One.Say": ChatService.KICK}
+    assert find_method(known, "One.Say", "acme:room@1:default") is ChatService.KICK
+
+
+def test_a_request_is_read_from_json() -> None:
+    request = parse_request(ChatService.SAY, '{"author": "ann", "text": "hello"}')
+    assert request == SayRequest(author="ann", text="hello")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"auther": "ann"}', "no field 'auther', did you mean author.*SayRequest has author, tex"),
+        ("hello", "SayRequest has author, text"),
+        ('{"author": 3}', "author.*SayRequest has author, text"),
+        ("[" * 5000, "SayRequest has author, text"),
+    ],
+    ids=["unknown field", "no JSON", "another type", "very deep"],
+)
+def test_a_request_that_is_none_is_refused_with_the_fields_there_are(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as raised:
+        parse_request(ChatService.SAY, text)
+    assert len(str(raised.value)) < 500
+
+
+def test_a_wrong_field_of_a_message_within_is_told_with_the_fields_of_that_one() -> None:
+    with pytest.raises(ConfigError, match=r"demo\.FileHeader has no field 'nam'.*has name, sizeB"):
+        parse_request(ChatService.UPLOAD, '{"header": {"nam": "x"}}')
+
+
+def test_a_file_holds_requests_one_behind_the_other(tmp_path: Path) -> None:
+    file = tmp_path / "requests.json"
+    file.write_text('{"a": 1}\n{"b":\n 2}{"c": 3}\n\n', encoding="utf-8")
+    assert list(read_requests(f"@{file}")) == ['{"a": 1}', '{"b":\n 2}', '{"c": 3}']
+
+
+def test_an_argument_that_names_no_file_is_the_request_itself() -> None:
+    assert list(read_requests('{"a": 1}')) == ['{"a": 1}']
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "No such file"), (b"\xff", "cannot read"), (b'{}\n{"a"', "no JSON object at line 2")],
+    ids=["not there", "no text", "no JSON"],
+)
+def test_a_file_that_holds_no_requests_is_refused(
+    tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    file = tmp_path / "requests.json"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match=words):
+        list(read_requests(f"@{file}"))

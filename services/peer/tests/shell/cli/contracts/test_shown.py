@@ -1,0 +1,93 @@
+"""A contract as .proto-like text, and as one JSON document."""
+
+from __future__ import annotations
+
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
+
+from actr.services.reflection_pb2 import MethodDescription, ServiceDescription
+from actr_peer.cli.contracts.asked import Contract
+from actr_peer.cli.contracts.shown import document_of, text_of
+from actr_peer.protocol.payload import PayloadType
+from actr_peer.service import Method, MethodKind
+from peer_kit.contracts import compiled
+
+SOURCE = """
+syntax = "proto3";
+package chat;
+enum Mood { CALM = 0; LOUD = 1; }
+message Line {
+  message Part { bytes data = 1; }
+  string text = 1;
+  optional Mood mood = 2;
+  repeated Part parts = 3;
+  map<string, Part> named = 4;
+  oneof to { string one = 5; bool all = 6; }
+  uint64 number = 7;
+}
+"""
+TEXT = """// fingerprint aa
+service chat.Room {
+  rpc Say(stream chat.Line) returns (chat.Line);  // STREAM_RELIABLE, conflict_key sender, \
+max_failures 2, handler_timeout 1.5 s
+}
+
+message chat.Line {
+  string text = 1;
+  optional chat.Mood mood = 2;
+  repeated chat.Line.Part parts = 3;
+  map<string, chat.Line.Part> named = 4;
+  oneof to {
+    string one = 5;
+    bool all = 6;
+  }
+  uint64 number = 7;
+}
+
+message chat.Line.Part {
+  bytes data = 1;
+}
+
+enum chat.Mood {
+  CALM = 0;
+  LOUD = 1;
+}"""
+
+
+def room() -> Contract:
+    pool = DescriptorPool()
+    for file in compiled({"chat.proto": SOURCE}).proto_file:
+        pool.AddSerializedFile(file.SerializeToString())
+    line = GetMessageClass(pool.FindMessageTypeByName("chat.Line"))
+    method = Method(
+        route_key="chat.Room.Say",
+        handler="say",
+        kind=MethodKind.CLIENT_STREAM,
+        payload_type=PayloadType.STREAM_RELIABLE,
+        request=line,
+        reply=line,
+        conflict_key="sender",
+        max_failures=2,
+        handler_timeout=1.5,
+    )
+    service = ServiceDescription(
+        name="chat.Room", fingerprint="aa", methods=[MethodDescription(name="Say")]
+    )
+    return Contract(services=(service,), methods={method.route_key: method}, pool=pool)
+
+
+def test_a_contract_is_shown_as_it_is_written() -> None:
+    contract = room()
+    assert "\n\n".join(text_of(contract.services, contract)) == TEXT
+
+
+def test_the_document_has_services_messages_and_enums() -> None:
+    contract = room()
+    document = document_of(contract.services, contract)
+    (method,) = document["services"][0]["methods"]
+    assert method["route_key"] == "chat.Room.Say"
+    assert (method["kind"], method["payload_type"]) == ("client_stream", "STREAM_RELIABLE")
+    assert [message["name"] for message in document["messages"]] == ["chat.Line", "chat.Line.Part"]
+    mood = document["messages"][0]["fields"][1]
+    assert (mood["type"], mood["cardinality"], mood["oneof"]) == ("enum chat.Mood", "single", None)
+    assert document["enums"] == [{"name": "chat.Mood", "values": {"CALM": 0, "LOUD": 1}}]
