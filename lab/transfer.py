@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from actr_peer.actor.files.folder import HOLD
 from actr_peer.protocol.files.manifest import BLOCK_BYTES, DIGEST_BYTES
+from actr_peer.protocol.files.names import HOLD
 
 RECEIVER = "acme:shelf@1:default"
 LOOK_SECONDS = 0.02

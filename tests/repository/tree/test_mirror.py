@@ -43,9 +43,9 @@ ELSEWHERE = {
         """,
         PART: """
         __main__.py                             shell/cli/test_main.py
-        actor/files/folder.py                   shell/actor/files/test_receiving.py
-        actor/files/partial.py                  shell/actor/files/test_receiving.py
         actor/files/service.py                  shell/actor/files/test_receiving.py
+        actor/files/transfer.py                 shell/actor/files/test_receiving.py
+        actor/files/tree.py                     shell/actor/files/test_source.py
         actor/files/worker.py                   shell/actor/files/test_receiving.py
         actor/bodies.py                         shell/actor/test_handlers.py
         actor/context.py                        shell/actor/test_handlers.py
@@ -132,7 +132,6 @@ ELSEWHERE = {
         wire/webrtc/aiortc/sctp/lane_queue.py   service/wire/webrtc/test_wire.py
         """,
         SPOKEN: """
-        actor/files/sending.py                  shell/actor/files/test_receiving.py
         wire/signaling/connection.py            service/wire/signaling/test_client.py
         wire/signaling/upkeep.py                service/wire/signaling/test_client.py
         """,

@@ -23,6 +23,7 @@ FULL = {
     "lab": "peers that tests start as processes, and the network between them",
     PEER: "the layers, and three modules below all of them",
     f"{PEER}/actor": "a handler's turn from queue to outcome",
+    f"{PEER}/actor/files": "one conversation: its two sides, and what each reads and writes",
     f"{PEER}/cli": "the command itself, what its verbs share, and a room for each large verb",
     f"{PEER}/cli/demo": "one verb: its processes, its traffic, its report",
     f"{PEER}/cli/verbs": "a file for each verb",

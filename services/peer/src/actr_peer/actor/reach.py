@@ -249,7 +249,7 @@ class Reach(Verbs):
         """Take files into ``folder`` until what this returns is closed; ``async with`` does that.
 
         Raises:
-            BusyError: If files are received into another folder already.
+            BusyError: If files are received into another folder, or into this one by another.
             ConfigError: If the folder cannot be made or written.
         """
         return self._actor.files.open(folder, rules)

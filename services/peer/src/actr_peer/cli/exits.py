@@ -67,6 +67,14 @@ _ADVICE: Mapping[type[PeerError], tuple[Exit, str]] = MappingProxyType(
 )
 
 
+def printable(text: str) -> str:
+    """``text`` for a terminal: what is not seen, and codes that turn it about, as escapes."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else ascii(character)[1:-1]
+        for character in text
+    )
+
+
 def explain(error: PeerError) -> tuple[Exit, str]:
     """The exit code for ``error``, and one line that says what happened and what to do."""
     for kind in type(error).__mro__:

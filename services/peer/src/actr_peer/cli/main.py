@@ -17,7 +17,7 @@ import typer
 import typer.core
 import typer.main
 
-from actr_peer.cli.exits import Exit, explain
+from actr_peer.cli.exits import Exit, explain, printable
 from actr_peer.cli.workloads import near
 from actr_peer.errors import ConfigError, PeerError
 from actr_peer.tasks import first_cause
@@ -157,5 +157,5 @@ def _misused(error: Any) -> NoReturn:
 
 def _end(error: PeerError) -> NoReturn:
     code, text = explain(error)
-    print(f"actr: {text}", file=sys.stderr)
+    print(f"actr: {printable(text)}", file=sys.stderr)
     sys.exit(code)

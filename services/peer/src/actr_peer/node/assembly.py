@@ -217,6 +217,7 @@ class Assembly:
         """The actor is closed: whoever waits for a call hears of it."""
         error = ClosedError(f"{self.id} is closed")
         self.local.close(error)
+        self.files.close()
         self.calls.fail_all(error)
         self.media_subscribers.close(error)
 

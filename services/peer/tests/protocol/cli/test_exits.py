@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actr_peer import errors
-from actr_peer.cli.exits import Exit, explain
+from actr_peer.cli.exits import Exit, explain, printable
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,8 @@ def test_an_error_ends_with_its_code_and_what_to_do(
     assert sentence.startswith(str(error))
     assert (sentence == str(error)) is (not advice)
     assert advice in sentence
+
+
+def test_what_others_say_cannot_command_a_terminal() -> None:
+    assert printable("a\x1b[2J\x07\u202e\udcff.txt") == "a\\x1b[2J\\x07\\u202e\\udcff.txt"
+    assert printable("one, é 日本\ntwo") == "one, é 日本\ntwo"

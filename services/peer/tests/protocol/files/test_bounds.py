@@ -17,6 +17,12 @@ from actr_peer.protocol.files.bounds import (
 )
 
 
+def test_a_quota_has_a_bound_or_none() -> None:
+    assert FileQuota(1).is_bounded
+    assert FileQuota(files=1).is_bounded
+    assert not FileQuota().is_bounded
+
+
 @pytest.mark.parametrize(
     ("quota", "asked", "why"),
     [

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.errors import CallError, Code
+from actr_peer.protocol.files import manifest as manifests
 from actr_peer.protocol.files.manifest import (
     BLOCK_BYTES,
     MAX_ENTRIES,
@@ -18,6 +19,7 @@ from actr_peer.protocol.files.manifest import (
     Manifest,
     digest_of,
 )
+from actr_peer.protocol.files.names import MAX_DEPTH
 from actr_peer.protocol.identity import ActrId
 
 SENDER = ActrId.parse("acme:room@1:default")
@@ -80,6 +82,10 @@ def test_a_file_by_itself_has_no_path() -> None:
     [
         pytest.param(offer(2), [entry("../a"), entry("b")], id="traversal"),
         pytest.param(offer(1), [entry("/etc/passwd")], id="absolute"),
+        pytest.param(offer(1), [entry("/a")], id="absolute, one part"),
+        pytest.param(
+            offer(2), [entry("a", is_directory=True), entry("a//b")], id="a part of nothing"
+        ),
         pytest.param(offer(1), [entry("a/b")], id="no directory above"),
         pytest.param(offer(2), [entry("a"), entry("a/b")], id="a file above"),
         pytest.param(offer(2), [entry("a"), entry("A")], id="case collision"),
@@ -103,6 +109,21 @@ def test_a_hostile_manifest_is_refused(told: FileOffer, entries: list[Entry]) ->
     with pytest.raises(CallError) as caught:
         listing.add(entries)
     assert caught.value.code is Code.INVALID_ARGUMENT
+
+
+def test_the_paths_of_a_transfer_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "MAX_PATHS_BYTES", 3)
+    listing = Listing(offer(2), hidden=False)
+    listing.add([entry("ab")])
+    with pytest.raises(CallError, match="over 3 bytes"):
+        listing.add([entry("cd")])
+
+
+def test_a_path_of_too_many_parts_is_refused() -> None:
+    paths = ["/".join("a" * depth) for depth in range(1, MAX_DEPTH + 2)]
+    listing = Listing(offer(len(paths)), hidden=False)
+    with pytest.raises(CallError, match=f"over {MAX_DEPTH} parts"):
+        listing.add([entry(path, is_directory=True) for path in paths])
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from actr_peer.errors import CallError, Code
 from actr_peer.protocol.files.names import (
+    HOLD,
     MAX_DEPTH,
     MAX_NAME_BYTES,
     MAX_NUMBER,
@@ -60,8 +61,9 @@ def test_a_plain_name_is_taken(name: str) -> None:
 
 def test_hidden_names_are_taken_where_they_are_allowed() -> None:
     check_name(".git", hidden=True)
-    with pytest.raises(CallError):
-        check_name("..", hidden=True)
+    for name in ("..", HOLD, HOLD.upper()):
+        with pytest.raises(CallError):
+            check_name(name, hidden=True)
 
 
 @given(st.text())

@@ -12,30 +12,36 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Container
+import threading
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from actr_peer.errors import CallError, Code, ConfigError
+from actr_peer.actor.files.came import Came
+from actr_peer.errors import BusyError, CallError, Code, ConfigError
 from actr_peer.protocol.files.bounds import ExistingFile, Usage, is_stale
 from actr_peer.protocol.files.manifest import Manifest
-from actr_peer.protocol.files.names import folded, numbered
+from actr_peer.protocol.files.names import HOLD, folded, numbered
 
-HOLD = ".actr-receiving"
-DONE = ".done"
+DONE, NEW, OLD = ".done", ".new", ".old"
+SIDECAR = "digests"
 _NO_LINKS = frozenset([errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK])
+_TAKEN = frozenset([errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR])
 
 
 class Folder:
     """Where a receiver puts what comes; every method works on the disk and may take long.
 
     Raises:
+        BusyError: If another receiver has it.
         ConfigError: If it cannot be made or written.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.hold = root / HOLD
+        self._naming = threading.Lock()
+        """Of two transfers that end at once, one chooses its name first."""
         try:
             root.mkdir(parents=True, exist_ok=True)
             with suppress(FileExistsError):
@@ -45,25 +51,31 @@ class Folder:
             raise ConfigError(f"cannot receive into {root}: {exc.strerror}; name another") from exc
         if not is_folder or not os.access(self.hold, os.W_OK | os.X_OK):
             raise ConfigError(f"cannot receive into {root}: {HOLD} there is no folder of ours")
+        if not os.access(root, os.W_OK | os.X_OK):
+            raise ConfigError(f"cannot receive into {root}: it may not be written; name another")
+        self._lock = _lock(self.hold)
+        self._restore()
+
+    def close(self) -> None:
+        """Let others receive into it; harmless when it is closed."""
+        if self._lock >= 0:
+            os.close(self._lock)
+        self._lock = -1
 
     # How much is there
 
     def usage(self, without: Container[str]) -> Usage:
-        """What is here, whole and partial, but for the transfers of these keys."""
-        used = Usage()
-        for entry in os.scandir(self.root):
-            if entry.name != HOLD:
-                used += _usage(entry)
+        """What is here, whole and partial, but for the transfers of these keys; what this module
+        keeps beside them does not count."""
+        used = _usage(entry for entry in os.scandir(self.root) if entry.name != HOLD)
         for entry in os.scandir(self.hold):
-            if entry.name not in without:
-                used += _usage(entry)
+            if entry.name not in without and entry.is_dir(follow_symlinks=False):
+                used += _held(Path(entry.path))
         return used
 
     def held_bytes(self, key: str) -> int:
         """What is here of one partial transfer."""
-        with suppress(OSError):
-            return sum(_usage(entry).size_bytes for entry in os.scandir(self.hold / key))
-        return 0
+        return _held(self.hold / key).size_bytes
 
     def free_bytes(self) -> int:
         found = os.statvfs(self.root)
@@ -95,18 +107,27 @@ class Folder:
     def record(self, key: str, name: str, root: bytes) -> None:
         """Write down what a transfer is called, before it is."""
         path = self.hold / f"{key}{DONE}"
-        new = path.with_suffix(".new")
+        new = path.with_suffix(NEW)
         with new.open("w", encoding="utf-8") as file:
             json.dump({"name": name, "digest": root.hex()}, file)
+            file.flush()
+            os.fsync(file.fileno())
         new.replace(path)
 
-    def came(self, key: str, manifest: Manifest) -> tuple[str, bytes] | None:
-        """The name and digest of a transfer that is here whole, as its sender has it now."""
+    def recorded(self, key: str) -> tuple[str, bytes] | None:
+        """The name and digest of a transfer that ended well here once."""
         try:
             found = json.loads((self.hold / f"{key}{DONE}").read_text("utf-8"))
-            name, root = str(found["name"]), bytes.fromhex(found["digest"])
+            return str(found["name"]), bytes.fromhex(found["digest"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def came(self, key: str, manifest: Manifest) -> Came | None:
+        """A transfer that seems to be here whole; it is to be read over before it counts."""
+        found = self.recorded(key)
+        if found is None:
+            return None
+        name, root = found
         for entry in manifest.entries:
             try:
                 there = (self.root / name / entry.path).lstat()
@@ -119,7 +140,19 @@ class Folder:
                 is_equal = stat.S_ISREG(there.st_mode) and same
             if not is_equal:
                 return None
-        return name, root
+        return Came(self.root / name, root, manifest)
+
+    def forget(self, key: str) -> None:
+        """Remove a partial transfer of what is here whole."""
+        shutil.rmtree(self.hold / key, ignore_errors=True)
+
+    def _restore(self) -> None:
+        """Give a directory its name again, whose place another was to take when all ended."""
+        for old in self.hold.glob(f"*{OLD}"):
+            found = self.recorded(old.stem)
+            if found is not None and not os.path.lexists(self.root / found[0]):
+                with suppress(OSError):
+                    old.rename(self.root / found[0])
 
     # How a name appears
 
@@ -144,19 +177,17 @@ class Folder:
         """
         is_directory = made.is_dir()
         while True:
-            final = self._name(name, existing, is_directory=is_directory)
-            told(final)
-            path = self.root / final
-            try:
-                if existing is ExistingFile.REPLACE and os.path.lexists(path):
-                    self._replace(made, path)
-                elif is_directory:
-                    path.mkdir()  # claims the name: of two, one fails
-                    made.rename(path)
-                else:
-                    _claim(made, path)
-            except FileExistsError:
-                continue  # somebody was faster
+            with self._naming:
+                final = self._name(name, existing, is_directory=is_directory)
+                told(final)
+                path = self.root / final
+                try:
+                    if existing is ExistingFile.REPLACE and os.path.lexists(path):
+                        self._replace(made, path)
+                    else:
+                        _claim(made, path, is_directory=is_directory)
+                except FileExistsError:
+                    continue  # another process was faster
             _sync(self.root)
             return final
 
@@ -177,19 +208,53 @@ class Folder:
         if not made.is_dir():
             made.replace(path)
             return
-        old = self.hold / f"{made.parent.name}.old"
+        old = self.hold / f"{made.parent.name}{OLD}"
         _remove(old)
         path.rename(old)
-        made.rename(path)
+        try:
+            _claim(made, path, is_directory=True)
+        except OSError:
+            old.rename(path)
+            raise
         _remove(old)
 
 
-def _claim(made: Path, path: Path) -> None:
-    """Give a file a name that nothing has; as one step where the file system has links."""
+def _lock(hold: Path) -> int:
+    """Have a folder to oneself, until the descriptor is closed.
+
+    Raises:
+        BusyError: If another has it.
+    """
+    import fcntl
+
+    number = os.open(hold, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        os.close(number)
+        raise BusyError(
+            f"another receiver has {hold.parent}; name another folder, or end that one"
+        ) from exc
+    return number
+
+
+def _claim(made: Path, path: Path, *, is_directory: bool) -> None:
+    """Give what is made a name that nothing has; as one step where the file system has links.
+
+    Raises:
+        FileExistsError: If something has it.
+    """
+    try:
+        if is_directory:
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, "it is there already", str(path))
+            made.rename(path)  # takes the place of nothing, or of a directory without content
+            return
         os.link(made, path)
     except OSError as exc:
-        if exc.errno not in _NO_LINKS:
+        if exc.errno in _TAKEN:
+            raise FileExistsError(errno.EEXIST, "it is there already", str(path)) from exc
+        if is_directory or exc.errno not in _NO_LINKS:
             raise
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         made.replace(path)
@@ -197,16 +262,26 @@ def _claim(made: Path, path: Path) -> None:
         made.unlink()
 
 
-def _usage(entry: os.DirEntry[str]) -> Usage:
-    try:
-        if not entry.is_dir(follow_symlinks=False):
-            return Usage(entry.stat(follow_symlinks=False).st_size, 1)
-        used = Usage()
-        for inner in os.scandir(entry.path):
-            used += _usage(inner)
-    except FileNotFoundError:  # it went meanwhile
-        return Usage()
-    return used
+def _usage(entries: Iterable[os.DirEntry[str]]) -> Usage:
+    """Of all these, and what is below them."""
+    size = files = 0
+    waiting = list(entries)
+    while waiting:
+        entry = waiting.pop()
+        files += 1
+        with suppress(FileNotFoundError):  # it went meanwhile
+            if entry.is_dir(follow_symlinks=False):
+                waiting += os.scandir(entry.path)
+            else:
+                size += entry.stat(follow_symlinks=False).st_size
+    return Usage(size, files)
+
+
+def _held(partial: Path) -> Usage:
+    """Of a partial transfer, or what waits there to be removed."""
+    with suppress(FileNotFoundError):
+        return _usage(entry for entry in os.scandir(partial) if entry.name != SIDECAR)
+    return Usage()
 
 
 def _remove(path: Path) -> None:

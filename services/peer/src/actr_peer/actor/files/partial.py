@@ -8,20 +8,17 @@ is believed and not there.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from actr_peer.actor.files.folder import Folder
-from actr_peer.actor.files.worker import Worker
+from actr_peer.actor.files.folder import SIDECAR, Folder
+from actr_peer.actor.files.tree import read_at
 from actr_peer.errors import CallError, Code
-from actr_peer.protocol.files.bounds import ExistingFile, Usage
-from actr_peer.protocol.files.manifest import DIGEST_BYTES, Digests, FileOffer, Manifest, digest_of
-from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.files.bounds import ExistingFile
+from actr_peer.protocol.files.manifest import DIGEST_BYTES, Digests, Entry, Manifest, digest_of
 
 CHECKED_EACH = 64
 """Blocks that are read over in one go, or written before the disk is asked to have them."""
@@ -48,9 +45,9 @@ class Partial:
         self._path.mkdir(mode=0o700, exist_ok=True)
         self._take_apart()
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._sidecar = os.open(self._path / "digests", flags, 0o600)
-        size = self._manifest.blocks * DIGEST_BYTES
-        self.digests = Digests(_read(self._sidecar, size, 0))
+        self._sidecar = os.open(self._path / SIDECAR, flags, 0o600)
+        size = min(self._manifest.blocks * DIGEST_BYTES, os.fstat(self._sidecar).st_size)
+        self.digests = Digests(read_at(self._sidecar, size, 0))
         return len(self.digests)
 
     def check(self, first: int) -> int:
@@ -64,7 +61,7 @@ class Partial:
             block = self._manifest.block(number)
             try:
                 self._switch(block.entry)
-                data = _read(self._file, block.size_bytes, block.offset)
+                data = read_at(self._file, block.size_bytes, block.offset)
             except OSError:
                 data = b""
             if len(data) != block.size_bytes or digest_of(data) != self.digests[number]:
@@ -101,11 +98,13 @@ class Partial:
         try:
             self._switch(block.entry)
             _write(self._file, data, block.offset)
+            if block.is_last:
+                self._end_file(block.entry)
             if block.is_last or number % CHECKED_EACH == CHECKED_EACH - 1:
                 os.fsync(self._file)
             _write(self._sidecar, digest, number * DIGEST_BYTES)
         except OSError as exc:
-            raise _failed(exc) from exc
+            raise failed(exc) from exc
         self.digests.add(digest)
         return number + 1
 
@@ -128,7 +127,7 @@ class Partial:
                 told=lambda name: self._folder.record(self._key, name, root),
             )
         except OSError as exc:
-            raise _failed(exc) from exc
+            raise failed(exc) from exc
         shutil.rmtree(self._path, ignore_errors=True)
         return name
 
@@ -147,6 +146,12 @@ class Partial:
             self._file = os.open(self._path / str(entry), flags, 0o666)
             self._entry = entry
 
+    def _end_file(self, number: int) -> None:
+        """Give the open file its length and time."""
+        entry = self._manifest.entries[number]
+        os.ftruncate(self._file, entry.size_bytes)
+        os.utime(self._file, ns=(entry.mtime_ns, entry.mtime_ns))
+
     def _leave(self) -> None:
         if self._file >= 0:
             os.close(self._file)
@@ -158,12 +163,15 @@ class Partial:
         for number, entry in enumerate(manifest.entries):
             if entry.is_directory:
                 continue
-            if not entry.size_bytes:
-                self._switch(number)
-                self._leave()
             path = self._path / str(number)
-            os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
-            _sync(path)
+            found = path.lstat() if entry.size_bytes else None
+            if found is not None and found.st_size < entry.size_bytes:
+                raise CallError(Code.DATA_LOSS, f"{entry.path!r} is not there as it arrived")
+            if found is None or (found.st_size, found.st_mtime_ns) != _of(entry):
+                self._switch(number)
+                self._end_file(number)
+                os.fsync(self._file)
+                self._leave()
         if not manifest.offer.is_directory:
             return self._path / "0"
         self._tree.mkdir()
@@ -191,33 +199,7 @@ class Partial:
         shutil.rmtree(self._tree)
 
 
-@dataclass(slots=True, eq=False)
-class Transfer:
-    """One that goes on."""
-
-    sender: ActrId
-    offer: FileOffer
-    touched: float
-    """When something came of it last, by the loop's clock."""
-    worker: Worker = field(default_factory=Worker)
-    partial: Partial | None = None
-    is_over: bool = False
-    """Another try has its place."""
-
-    @property
-    def asked(self) -> Usage:
-        return Usage(self.offer.size_bytes, max(1, self.offer.entries))
-
-    def close(self) -> asyncio.Future[None]:
-        """Give back what it holds, behind what it has begun; what is there waits for its sender."""
-        return self.worker.close(self.partial.close if self.partial is not None else _nothing)
-
-
-def _nothing() -> None:
-    """There is nothing to close."""
-
-
-def _failed(exc: OSError) -> CallError:
+def failed(exc: OSError) -> CallError:
     """What the sender is told of the disk here."""
     if exc.errno in _FULL:
         text = "the receiver's disk is full; send it again when there is room, and it goes on"
@@ -225,15 +207,8 @@ def _failed(exc: OSError) -> CallError:
     return CallError(Code.INTERNAL, f"the receiver cannot write: {exc.strerror}")
 
 
-def _read(file: int, size: int, offset: int) -> bytes:
-    """So many bytes, or those that are there."""
-    data = os.pread(file, size, offset)
-    while 0 < len(data) < size:
-        more = os.pread(file, size - len(data), offset + len(data))
-        if not more:
-            break
-        data += more
-    return data
+def _of(entry: Entry) -> tuple[int, int]:
+    return entry.size_bytes, entry.mtime_ns
 
 
 def _write(file: int, data: bytes | bytearray, offset: int) -> None:

@@ -8,29 +8,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, suppress
-from typing import Self
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Self, TypeVar
 
+from actr_peer.actor.files.came import Came
 from actr_peer.actor.files.folder import Folder
-from actr_peer.actor.files.partial import Partial, Transfer
+from actr_peer.actor.files.partial import Partial, failed
 from actr_peer.actor.files.rules import FileRules
 from actr_peer.actor.files.told import FileProgress, ReceivedFile
-from actr_peer.errors import CallError, Code, PeerError, RemoteProtocolError
+from actr_peer.actor.files.transfer import Transfer, Words
+from actr_peer.errors import CallError, Code, RemoteProtocolError
 from actr_peer.protocol.files import bounds, messages
 from actr_peer.protocol.files.manifest import Listing, Manifest
-from actr_peer.protocol.files.messages import FilesReply, FilesWord
-from actr_peer.protocol.files.order import RECEIVING, Event, Order, State
+from actr_peer.protocol.files.messages import FilesReply
 from actr_peer.protocol.identity import ActrId
 
 log = logging.getLogger(__name__)
-
-Words = AsyncIterator[FilesWord]
-FAREWELL_SECONDS = 5.0
+T = TypeVar("T")
 
 
 class Receiving:
-    """A folder that takes files, until it is closed; ``async with`` closes it.
+    """A folder that takes files, until it is closed; ``async with`` closes it, and waits until
+    nothing of it goes on.
 
     Attributes:
         received: Transfers that ended well.
@@ -51,13 +51,20 @@ class Receiving:
         self._here: list[Transfer] = []
         """In the order in which they came."""
         self._active: dict[str, Transfer] = {}
-        """By key, from when their entries have come."""
+        """By key, from when their entries have come until their files are closed."""
+        self._closing: set[Transfer] = set()
 
     def close(self) -> None:
-        """Take nothing more; what goes on ends, and may go on later. Harmless when closed."""
+        """Take nothing more; what goes on ends, and may go on later. Harmless when closed.
+
+        The folder is free for another receiver once this is :meth:`idle`.
+        """
         if not self._is_closed:
             self._is_closed = True
             self._over(self)
+            for transfer in self._here:
+                transfer.end("files are not taken any more")
+            self._check_idle()
 
     async def idle(self) -> None:
         """Wait until no transfer goes on, and their senders know how they ended."""
@@ -68,6 +75,7 @@ class Receiving:
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
+        await self.idle()
 
     async def take(self, words: Words, sender: ActrId) -> AsyncGenerator[FilesReply, None]:
         """Take one transfer, from its offer to its end."""
@@ -75,37 +83,36 @@ class Receiving:
             async with aclosing(self._take(words, sender)) as replies:
                 async for reply in replies:
                     yield reply
-        except RemoteProtocolError as exc:
+        except (RemoteProtocolError, CallError, OSError) as exc:
             self.refused += 1
-            raise CallError(Code.INVALID_ARGUMENT, str(exc)) from exc
-        except CallError as exc:
-            self.refused += 1
-            log.info("transfer ended: sender=%s cause=%s", sender, exc)
-            raise
+            told = _told(exc)
+            log.info("transfer ended: sender=%s cause=%s", sender, told)
+            raise told from exc
 
     async def _take(self, words: Words, sender: ActrId) -> AsyncGenerator[FilesReply, None]:
-        order = Order(RECEIVING)
-        word = await _next(words, order, bounds.IDLE_SECONDS)
-        offer = messages.offer_of(word)
+        transfer = Transfer(words, sender)
+        offer = transfer.offer = messages.offer_of(await transfer.next())
         listing = Listing(offer, hidden=self.rules.hidden)
         if not self.rules.allow(sender, offer):
             raise CallError(Code.PERMISSION_DENIED, f"{sender} may not send {offer.name!r} here")
+        if self._is_closed:
+            raise CallError(Code.UNAVAILABLE, "files are not taken any more", retryable=True)
         mine = sum(each.sender == sender for each in self._here)
         bounds.check_places(mine, len(self._here))
-        transfer = Transfer(sender, offer, asyncio.get_running_loop().time())
         self._here.append(transfer)
         self._is_idle.clear()
         key = ""
         try:
             while not listing.is_whole:
-                listing.add(messages.entries_of(await self._next(words, order, transfer)))
-            order.hear(Event.LISTED)
-            manifest = listing.manifest()
-            key = manifest.key(sender)
+                listing.add(messages.entries_of(await transfer.next()))
+            transfer.listed()
+            manifest = await transfer.run(listing.manifest)
+            key = await transfer.run(manifest.key, sender)
             await self._enter(key, transfer)
-            async for reply in self._receive(words, order, transfer, (key, manifest)):
-                yield reply
-            await _farewell(words)
+            async with aclosing(self._receive(transfer, key, manifest)) as replies:
+                async for reply in replies:
+                    yield reply
+            await transfer.farewell()
         finally:
             self._leave(key, transfer)
 
@@ -116,44 +123,52 @@ class Receiving:
             silent = asyncio.get_running_loop().time() - old.touched
             if old in self._here and not bounds.may_take_over(silent_seconds=silent):
                 raise bounds.in_progress(transfer.offer.name)
-            old.is_over = True
+            old.end("another try goes on")
             self._active[key] = transfer
             await asyncio.shield(old.close())
         self._active[key] = transfer
 
     def _leave(self, key: str, transfer: Transfer) -> None:
         self._here.remove(transfer)
-        if not self._here:
-            self._is_idle.set()
+        self._closing.add(transfer)
 
         def gone(_: object) -> None:
             if self._active.get(key) is transfer:
                 del self._active[key]
+            self._closing.discard(transfer)
+            self._check_idle()
 
         transfer.close().add_done_callback(gone)
 
+    def _check_idle(self) -> None:
+        if not self._here and not self._closing:
+            self._is_idle.set()
+            if self._is_closed:
+                self.folder.close()
+
     async def _receive(
-        self, words: Words, order: Order, transfer: Transfer, what: tuple[str, Manifest]
+        self, transfer: Transfer, key: str, manifest: Manifest
     ) -> AsyncGenerator[FilesReply, None]:
-        key, manifest = what
-        run = transfer.worker.run
+        run = transfer.run
+        partial = Partial(self.folder, key, manifest)
+        transfer.closing(partial.close)
         came = await run(self.folder.came, key, manifest)
-        kept, root = manifest.blocks, b""
-        partial = transfer.partial = Partial(self.folder, key, manifest)
+        async for reply in _read_over(came, transfer, manifest):
+            yield reply
+        if came is not None and not came.is_as_it_was:
+            came = None
+        kept, root = manifest.blocks, came.root if came is not None else b""
         if came is None:
             await self._check_room(key, transfer)
             kept = 0
             await run(partial.open)
             while kept < len(partial.digests):  # a block that does not count ends it
                 kept = await run(partial.check, kept)
-                transfer.touched = asyncio.get_running_loop().time()
+                transfer.touch()
                 yield messages.verified(kept)
             root = partial.digests.root(kept)
-        else:
-            name, root = came
         yield messages.kept(kept)
-        said = await self._next(words, order, transfer, bounds.PROOF_SECONDS)
-        is_proven = said.proof.digest == root
+        is_proven = (await transfer.next(bounds.PROOF_SECONDS)).proof.digest == root
         if came is not None and not is_proven:  # another content, by the same name and time
             await self._check_room(key, transfer)
             await run(partial.open)
@@ -162,27 +177,26 @@ class Receiving:
         if came is None:
             await run(partial.begin, start)
         yield messages.begin(start)
-        if came is not None:
-            said = await self._next(words, order, transfer)
-            if order.state is not State.OVER or said.end.digest != root:
+        if came is None:
+            async for reply in self._blocks(transfer, partial, manifest, start):
+                yield reply
+        else:
+            said = await transfer.next()
+            if not transfer.is_at_end or said.end.digest != root:
                 raise CallError(Code.INVALID_ARGUMENT, "pieces of what is here whole")
-            yield self._done(transfer, manifest, name, root, was_there=True)
-            return
-        async for reply in self._blocks(words, order, transfer, (manifest, start)):
-            yield reply
+            await run(self.folder.forget, key)
+            yield self._done(transfer, manifest, came.name, root, was_there=True)
 
     async def _blocks(
-        self, words: Words, order: Order, transfer: Transfer, what: tuple[Manifest, int]
+        self, transfer: Transfer, partial: Partial, manifest: Manifest, start: int
     ) -> AsyncGenerator[FilesReply, None]:
         """Blocks from one on, each written while the next one comes; then the end."""
-        manifest, start = what
         pieces = messages.Pieces(manifest, start)
-        partial, run = transfer.partial, transfer.worker.run
-        assert partial is not None, "blocks without a place to write them"
+        run = transfer.run
         writing: asyncio.Future[int] | None = None
         while True:
-            word = await self._next(words, order, transfer)
-            if order.state is State.OVER:
+            word = await transfer.next()
+            if transfer.is_at_end:
                 break
             block = pieces.take(word)
             if block is None:
@@ -190,6 +204,7 @@ class Receiving:
             if writing is not None:
                 yield self._verified(transfer, manifest, await writing, start)
             writing = run(partial.write, *block)
+            writing.add_done_callback(_heard)
         if writing is not None:
             yield self._verified(transfer, manifest, await writing, start)
         root = word.end.digest
@@ -199,11 +214,13 @@ class Receiving:
     async def _check_room(self, key: str, transfer: Transfer) -> None:
         """Whether name and quota let it in, with what goes on and came before it."""
         rules, folder = self.rules, self.folder
-        run = transfer.worker.run
+        run = transfer.run
         now = time.time()
         await run(folder.clean, set(self._active), now=now, keep_seconds=rules.keep_seconds)
         await run(folder.check, transfer.offer.name, rules.existing)
-        used = await run(folder.usage, set(self._active))
+        used = bounds.Usage()
+        if rules.quota.is_bounded:
+            used = await run(folder.usage, set(self._active))
         for other in self._here[: self._here.index(transfer)]:
             if not other.is_over:
                 used += other.asked
@@ -213,63 +230,67 @@ class Receiving:
     def _verified(
         self, transfer: Transfer, manifest: Manifest, blocks: int, start: int
     ) -> FilesReply:
-        if self.rules.on_progress is not None:
-            progress = FileProgress(
-                name=transfer.offer.name,
-                done_bytes=manifest.bytes_of(blocks),
-                total_bytes=transfer.offer.size_bytes,
-                resumed_bytes=manifest.bytes_of(start),
-            )
-            self.rules.on_progress(progress)
+        progress = FileProgress(
+            name=transfer.offer.name,
+            done_bytes=manifest.bytes_of(blocks),
+            total_bytes=transfer.offer.size_bytes,
+            resumed_bytes=manifest.bytes_of(start),
+        )
+        _tell(self.rules.on_progress, progress)
         return messages.verified(blocks)
 
     def _done(
         self, transfer: Transfer, manifest: Manifest, name: str, root: bytes, *, was_there: bool
     ) -> FilesReply:
         self.received += 1
-        if self.rules.on_received is not None:
-            received = ReceivedFile(
-                sender=transfer.sender,
-                path=str(self.folder.root / name),
-                is_directory=transfer.offer.is_directory,
-                size_bytes=transfer.offer.size_bytes,
-                files=manifest.files,
-                digest=root.hex(),
-                was_there=was_there,
-            )
-            self.rules.on_received(received)
+        received = ReceivedFile(
+            sender=transfer.sender,
+            path=str(self.folder.root / name),
+            is_directory=transfer.offer.is_directory,
+            size_bytes=transfer.offer.size_bytes,
+            files=manifest.files,
+            digest=root.hex(),
+            was_there=was_there,
+        )
+        _tell(self.rules.on_received, received)
         return messages.done(name, was_there=was_there)
 
-    async def _next(
-        self,
-        words: Words,
-        order: Order,
-        transfer: Transfer,
-        seconds: float = bounds.IDLE_SECONDS,
-    ) -> FilesWord:
-        word = await _next(words, order, seconds)
-        if self._is_closed or transfer.is_over:
-            text = "another try goes on" if transfer.is_over else "files are not taken any more"
-            raise CallError(Code.UNAVAILABLE, text, retryable=True)
-        transfer.touched = asyncio.get_running_loop().time()
-        return word
+
+async def _read_over(
+    came: Came | None, transfer: Transfer, manifest: Manifest
+) -> AsyncGenerator[FilesReply, None]:
+    """Read what is there over, and say so."""
+    if came is None:
+        return
+    transfer.closing(came.close)
+    while len(came.digests) < manifest.blocks:
+        try:
+            blocks = await transfer.run(came.read)
+        except OSError:
+            return
+        transfer.touch()
+        yield messages.verified(blocks)
 
 
-async def _next(words: Words, order: Order, seconds: float) -> FilesWord:
-    """The next word, where it may come."""
-    try:
-        async with asyncio.timeout(seconds):
-            word = await anext(words)
-    except StopAsyncIteration:
-        raise CallError(Code.ABORTED, "the sender left before the end", retryable=True) from None
-    except TimeoutError as exc:
-        raise bounds.idle() from exc
-    order.hear(messages.event_of(word))
-    return word
+def _tell(tell: Callable[[T], None] | None, what: T) -> None:
+    """A callback that fails ends no transfer: what is written is written."""
+    if tell is not None:
+        try:
+            tell(what)
+        except Exception:
+            log.exception("a callback of a receiver of files failed")
 
 
-async def _farewell(words: Words) -> None:
-    """Wait until the sender has heard that all is done, so that this side may go."""
-    with suppress(StopAsyncIteration, TimeoutError, PeerError):
-        async with asyncio.timeout(FAREWELL_SECONDS):
-            await anext(words)
+def _heard(writing: asyncio.Future[int]) -> None:
+    """A block that is written while a transfer ends is nobody's; its error neither."""
+    if not writing.cancelled():
+        writing.exception()
+
+
+def _told(error: RemoteProtocolError | CallError | OSError) -> CallError:
+    """What the sender hears of it."""
+    if isinstance(error, OSError):
+        return failed(error)
+    if isinstance(error, RemoteProtocolError):
+        return CallError(Code.INVALID_ARGUMENT, str(error))
+    return error

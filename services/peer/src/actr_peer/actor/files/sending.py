@@ -13,10 +13,11 @@ from actr.services.files_actr import FilesClient
 from actr_peer.actor.files.source import Source
 from actr_peer.actor.files.told import FileProgress, SentFile
 from actr_peer.actor.files.worker import Worker
-from actr_peer.errors import DeadlineError, PeerError, RemoteProtocolError
+from actr_peer.errors import DeadlineError, PeerError, RemoteProtocolError, UnreachableError
 from actr_peer.protocol.files import messages
 from actr_peer.protocol.files.messages import FilesReply, FilesWord
-from actr_peer.protocol.files.order import SENDING, Event, Order, State, next_try
+from actr_peer.protocol.files.order import Event, next_try
+from actr_peer.protocol.files.replies import Replies
 from actr_peer.service import Caller
 
 log = logging.getLogger(__name__)
@@ -68,14 +69,17 @@ class Sending:
         self._progress = progress
         self._failures = 0
         self._was_accepted = False
+        self._last: PeerError | None = None
+        """What ended the last try."""
         self._moved_at = 0.0
-        """When the receiver had written something down last, by the loop's clock."""
+        """When something went on last, at either side, by the loop's clock."""
 
     async def run(self, timeout: float | None, patience: float) -> SentFile:
         """Try until it is done.
 
         Raises:
             DeadlineError: If there was no progress for ``patience`` seconds, or no end in all.
+            UnreachableError: The same, where the receiver was never there.
             PeerError: What ended the last try, if another would not do better.
         """
         loop = asyncio.get_running_loop()
@@ -94,12 +98,9 @@ class Sending:
             except TimeoutError as exc:
                 if not limit.expired():
                     raise
-                name = self._source.manifest.offer.name
-                raise DeadlineError(
-                    f"{name!r} was not sent: no progress for {loop.time() - self._moved_at:.0f} s "
-                    f"after {self.tries} tries; what arrived is kept, send it again to go on"
-                ) from exc
+                raise self._given_up(loop.time() - self._moved_at) from exc
             except PeerError as error:
+                self._last = error
                 self._failures += 1
                 delay = next_try(
                     error,
@@ -112,23 +113,34 @@ class Sending:
                 log.info("transfer goes on soon: seconds=%g cause=%s", delay, error)
                 await asyncio.sleep(delay)
 
+    def _given_up(self, seconds: float) -> PeerError:
+        if isinstance(self._last, UnreachableError) and not self._was_accepted:
+            return self._last
+        last = f"; the last try: {self._last}" if self._last is not None else ""
+        return DeadlineError(
+            f"{self._source.manifest.offer.name!r} was not sent: no progress for {seconds:.0f} s "
+            f"after {self.tries} tries; what arrived is kept, send it again to go on{last}"
+        )
+
     def _end(self, began: float, timeout: float | None, patience: float) -> float:
         end = self._moved_at + patience
         return end if timeout is None else min(end, began + timeout)
 
     async def _try(self, move: Callable[[], None]) -> SentFile:
-        talk = _Talk()
-        order = Order(SENDING)
+        talk = _Talk(Replies(self._source.manifest.blocks), move)
         found: SentFile | None = None
         try:
             async with aclosing(self._replies(talk)) as replies:
                 async for reply in replies:
-                    order.hear(messages.event_of(reply))
-                    move()
-                    found = self._hear(reply, talk, order.state)
+                    event, is_progress = talk.replies.hear(reply)
+                    if is_progress:
+                        move()
+                    found = self._hear(event, reply, talk)
         except PeerError:
             if found is None:
                 raise
+        finally:
+            talk.is_over = True
         if found is None:
             raise RemoteProtocolError("a transfer of files: it ended before it was done")
         return found
@@ -143,20 +155,16 @@ class Sending:
             if close is not None:
                 await close()
 
-    def _hear(self, reply: FilesReply, talk: _Talk, state: State) -> SentFile | None:
+    def _hear(self, event: Event, reply: FilesReply, talk: _Talk) -> SentFile | None:
         manifest = self._source.manifest
-        match messages.event_of(reply):
+        match event:
             case Event.KEPT:
-                if reply.kept.blocks > manifest.blocks:
-                    raise RemoteProtocolError("a transfer of files: more is kept than there is")
                 self._was_accepted = True
                 talk.kept.set_result(reply.kept.blocks)
             case Event.BEGIN:
-                if reply.begin.block not in (0, talk.kept.result()):
-                    raise RemoteProtocolError("a transfer of files: it begins where nothing is")
                 talk.begin.set_result(reply.begin.block)
                 self._tell(reply.begin.block, talk)
-            case Event.VERIFIED if state is State.MOVING:
+            case Event.VERIFIED if talk.replies.is_moving:
                 self._failures = 0
                 self._tell(reply.verified.blocks, talk)
             case Event.DONE:
@@ -194,6 +202,7 @@ class Sending:
         kept = await talk.kept
         for first in range(len(source.digests), kept, LEARNT_EACH):
             await self._run(source.learn, first, min(first + LEARNT_EACH, kept))
+            talk.go_on()  # long files are read over for longer than anybody has patience
         yield messages.proof(source.digests.root(kept))
         number = await talk.begin
         ahead = self._read(number)
@@ -201,9 +210,11 @@ class Sending:
             data, digest = await ahead
             number += 1
             ahead = self._read(number)
+            talk.replies.sent = number
             for word in messages.pieces(data, digest):
                 yield word
             self.sent_bytes += len(data)
+        talk.replies.is_said = True
         yield messages.end(source.digests.root(manifest.blocks))
         await talk.is_done.wait()  # the end of this half tells the receiver that its word was heard
 
@@ -216,13 +227,25 @@ class Sending:
 
 
 class _Talk:
-    """What one try has heard."""
+    """What one try has said and heard.
 
-    def __init__(self) -> None:
+    Args:
+        move: Told when this side goes on.
+    """
+
+    def __init__(self, replies: Replies, move: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
+        self.replies = replies
         self.kept: asyncio.Future[int] = loop.create_future()
         self.begin: asyncio.Future[int] = loop.create_future()
         self.is_done = asyncio.Event()
+        self.is_over = False
+        self._move = move
+
+    def go_on(self) -> None:
+        """Something is done that the receiver waits for."""
+        if not self.is_over:
+            self._move()
 
 
 def _heard(ahead: asyncio.Future[tuple[bytes, bytes]]) -> None:

@@ -10,8 +10,9 @@ from typing import Protocol
 
 from actr.services.files_actr import FilesService
 from actr_peer.actor.files.folder import Folder
-from actr_peer.actor.files.receiving import Receiving, Words
+from actr_peer.actor.files.receiving import Receiving
 from actr_peer.actor.files.rules import FileRules
+from actr_peer.actor.files.transfer import Words
 from actr_peer.errors import BusyError, CallError, Code
 from actr_peer.protocol.files.messages import FilesReply
 from actr_peer.protocol.identity import ActrId
@@ -36,7 +37,7 @@ class FilesHere(FilesService):
         """Take files into ``folder`` from now on.
 
         Raises:
-            BusyError: If another folder takes them.
+            BusyError: If another folder takes them, or another receiver has this one.
             ConfigError: If the folder cannot be made or written.
         """
         if self._receiving is not None:
@@ -45,6 +46,11 @@ class FilesHere(FilesService):
             )
         self._receiving = Receiving(Folder(Path(folder)), rules or FileRules(), over=self._closed)
         return self._receiving
+
+    def close(self) -> None:
+        """The actor ends: take nothing more, and let the folder go."""
+        if self._receiving is not None:
+            self._receiving.close()
 
     def _closed(self, _: Receiving) -> None:
         self._receiving = None

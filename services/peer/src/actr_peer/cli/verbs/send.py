@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -21,6 +22,7 @@ from rich.progress import (
 
 from actr_peer import ActrId, FileProgress, SentFile, Service, System
 from actr_peer.cli.callers import caller_config
+from actr_peer.cli.exits import printable
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.process import settings
 from actr_peer.node.process.startup import configure_logs, run_loop
@@ -73,7 +75,7 @@ class Bar:
             disable=not console.is_terminal,
         )
         self._name = name
-        self._task = self._bar.add_task(name, total=None)
+        self._task = self._bar.add_task(escape(printable(name)), total=None)
 
     def __enter__(self) -> Callable[[FileProgress], None]:
         self._bar.start()
@@ -102,7 +104,7 @@ async def _send(
 ) -> None:
     name, timeout, patience = options
     async with System(config).attach(Service()) as node:
-        with Bar(path.name) as bar:
+        with Bar(name or path.name) as bar:
             sent = await node.ref.send_file(
                 path, target, progress=bar, name=name, timeout=timeout, patience=patience
             )

@@ -35,7 +35,7 @@ class ExistingFile(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Bytes and files: what is there, or what is asked for."""
+    """Bytes and files, a directory counted as one: what is there, or what is asked for."""
 
     size_bytes: int = 0
     files: int = 0
@@ -46,10 +46,17 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class FileQuota:
-    """The most that a folder may hold, whole and partial files together; None: no bound."""
+    """The most that a folder may hold, whole and partial files together; None: no bound.
+
+    A directory counts as a file: what is counted is names.
+    """
 
     size_bytes: int | None = None
     files: int | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        return self.size_bytes is not None or self.files is not None
 
     def check(self, used: Usage, asked: Usage, *, free_bytes: int) -> None:
         """Whether a transfer fits.

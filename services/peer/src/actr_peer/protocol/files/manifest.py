@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from actr_peer.errors import CallError, Code
-from actr_peer.protocol.files.names import check_name, check_path, folded
+from actr_peer.protocol.files.names import check_length, check_name, check_path, folded
 from actr_peer.protocol.identity import ActrId
 
 BLOCK_BYTES = 1024 * 1024
@@ -22,6 +22,8 @@ PIECE_BYTES = 64 * 1024
 """Of one item of the stream: cheap, and short enough for an urgent call to overtake."""
 MAX_ENTRIES = 65536
 """Files and directories of one transfer."""
+MAX_PATHS_BYTES = 16 * 1024 * 1024
+"""Of the paths of one transfer together: both sides keep them until its end."""
 ENTRIES_EACH = 256
 """In one message, so that none takes long to read."""
 MAX_TIME = (1 << 63) - 1
@@ -122,9 +124,11 @@ class Listing:
         self.offer = offer
         self._hidden = hidden
         self._entries: list[Entry] = []
-        self._kinds: dict[str, bool] = {"": True}
-        """Folded path to whether it is a directory, of all that came."""
-        self._names: dict[str, str] = {"": ""}
+        self._folders: dict[str, str] = {"": ""}
+        """Of each directory that came, its path and that path folded."""
+        self._names: dict[str, str] = {}
+        """Folded path to path, of all that came."""
+        self._paths_left = MAX_PATHS_BYTES
         self._left = offer.size_bytes
 
     @property
@@ -159,16 +163,22 @@ class Listing:
             if entry.path or entry.is_directory:
                 raise _bad("a file that is sent by itself has no path")
             return
-        parts = check_path(entry.path, hidden=self._hidden)
-        parent = "/".join(parts[:-1])
-        above = folded(parent)
-        if not self._kinds.get(above) or self._names[above] != parent:
+        parent, slash, name = entry.path.rpartition("/")
+        above = self._folders.get(parent)
+        if above is None or (slash and not parent):
+            check_path(entry.path, hidden=self._hidden)
             raise _bad(f"{entry.path[:80]!r} comes before its directory")
-        own = folded(entry.path)
-        if own in self._kinds:
+        check_name(name, hidden=self._hidden)
+        check_length(entry.path)
+        own = f"{above}/{folded(name)}"
+        if own in self._names:
             raise _bad(f"{entry.path[:80]!r} and {self._names[own][:80]!r} are one name")
-        self._kinds[own] = entry.is_directory
+        self._paths_left -= len(entry.path.encode())
+        if self._paths_left < 0:
+            raise _bad(f"its paths have over {MAX_PATHS_BYTES} bytes")
         self._names[own] = entry.path
+        if entry.is_directory:
+            self._folders[entry.path] = own
 
 
 class Digests:

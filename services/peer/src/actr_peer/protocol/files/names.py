@@ -17,6 +17,8 @@ MAX_PATH_BYTES = 1024
 """Of a path inside a directory."""
 MAX_DEPTH = 32
 """Parts of a path inside a directory."""
+HOLD = ".actr-receiving"
+"""The one folder inside of a receiver's where all is that is not whole."""
 MAX_NUMBER = 9999
 """Of the numbers that tell files of one name apart."""
 
@@ -56,6 +58,8 @@ def _why_not(name: str, *, hidden: bool) -> str:
         return f"it has one of {' '.join(sorted(_FORBIDDEN))}"
     if name.startswith(".") and not hidden:
         return "it is hidden"
+    if folded(name) == HOLD:
+        return "what is half there is kept under it"
     if name != name.strip() or name.endswith("."):
         return "it begins or ends with a space, or ends with a dot"
     if name.partition(".")[0].strip().casefold() in _DEVICES:
@@ -72,17 +76,28 @@ def check_path(path: str, *, hidden: bool) -> tuple[str, ...]:
     parts = tuple(path.split("/"))
     for part in parts:
         check_name(part, hidden=hidden)
-    if len(parts) > MAX_DEPTH or len(path.encode()) > MAX_PATH_BYTES:
+    check_length(path)
+    return parts
+
+
+def check_length(path: str) -> None:
+    """Hold a path inside a directory to its bounds.
+
+    Raises:
+        CallError: INVALID_ARGUMENT.
+    """
+    if path.count("/") >= MAX_DEPTH or len(path.encode()) > MAX_PATH_BYTES:
         raise CallError(
             Code.INVALID_ARGUMENT,
             f"the path {path[:80]!r} is not taken here: over {MAX_DEPTH} parts "
             f"or {MAX_PATH_BYTES} bytes",
         )
-    return parts
 
 
 def folded(name: str) -> str:
     """What two names have in common that some file system takes for one."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 

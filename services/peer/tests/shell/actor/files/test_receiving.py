@@ -11,67 +11,23 @@ from typing import Any
 import pytest
 
 from actr.services.files_pb2 import FilesEntries, FilesEntry, FilesOffer, FilesPiece, FilesWord
-from actr_peer.actor.files.folder import HOLD
 from actr_peer.actor.files.partial import Partial
-from actr_peer.actor.files.rules import FileRules
-from actr_peer.actor.files.sending import PATIENCE, send_file
-from actr_peer.actor.files.service import FilesHere
-from actr_peer.actor.files.told import FileProgress, ReceivedFile, SentFile
-from actr_peer.errors import BusyError, CallError, ClosedError, Code, ConfigError
+from actr_peer.actor.files.told import FileProgress, ReceivedFile
+from actr_peer.errors import BusyError, CallError, Code, ConfigError
 from actr_peer.protocol.files import bounds, order
 from actr_peer.protocol.files.bounds import ExistingFile, FileQuota
 from actr_peer.protocol.files.manifest import BLOCK_BYTES, PIECE_BYTES
+from actr_peer.protocol.files.names import HOLD
 from actr_peer.protocol.identity import ActrId
-from peer_kit.state.files import Path
+from peer_kit.state.files import PIECES_EACH, Met, Path, broken_off, refused
 
 pytestmark = pytest.mark.service  # it reads and writes files
-PIECES_EACH = BLOCK_BYTES // PIECE_BYTES
-
-
-class Met:
-    """A receiver, the path to it, and a folder of each side."""
-
-    def __init__(self, tmp_path: FilePath) -> None:
-        self.here = FilesHere()
-        self.path = Path(self.here)
-        self.folder = tmp_path / "in"
-        self.out = tmp_path / "out"
-        self.out.mkdir()
-        self.progress: list[FileProgress] = []
-
-    def receive(self, **rules: Any) -> None:
-        self.receiving = self.here.open(self.folder, FileRules(**rules))
-
-    def restart(self, **rules: Any) -> None:
-        """Another process of the receiver, on the same folder."""
-        self.here = FilesHere()
-        self.path.here = self.here
-        self.receive(**rules)
-
-    def make(self, name: str = "a.bin", blocks: float = 3.5) -> FilePath:
-        path = self.out / name
-        path.write_bytes(os.urandom(int(blocks * BLOCK_BYTES)))
-        return path
-
-    async def send(self, path: FilePath, by: Path | None = None, **more: Any) -> SentFile:
-        options = {"progress": self.progress.append, "name": None, "timeout": None}
-        options |= {"patience": PATIENCE, **more}
-        return await send_file(by or self.path, path, **options)  # type: ignore[arg-type]
-
-    def names(self) -> set[str]:
-        return set(os.listdir(self.folder)) - {HOLD}
 
 
 @pytest.fixture
 def met(tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch) -> Met:
     monkeypatch.setattr(order, "FIRST_DELAY", 0.0)
     return Met(tmp_path)
-
-
-async def refused(work: Any, code: Code, words: str = ".") -> None:
-    with pytest.raises(CallError, match=words) as caught:
-        await work
-    assert caught.value.code is code
 
 
 async def test_an_actor_that_receives_nothing_says_so(met: Met) -> None:
@@ -126,17 +82,6 @@ async def test_a_restarted_receiver_goes_on_from_its_last_verified_block(met: Me
     assert (met.folder / "a.bin").read_bytes() == path.read_bytes()
     assert met.path.pieces <= 3 * PIECES_EACH
     assert sent.sent_bytes == met.path.pieces * PIECE_BYTES
-
-
-async def broken_off(met: Met, path: FilePath, pieces: int = PIECES_EACH * 4 + 3) -> FilePath:
-    """A transfer that ended in its fifth block; the folder of what is there."""
-    met.path.breaks = [pieces]
-    met.path.error = ClosedError("closed")
-    with pytest.raises(ClosedError):
-        await met.send(path)
-    (partial,) = (each for each in (met.folder / HOLD).iterdir() if each.is_dir())
-    met.path.pieces = 0
-    return partial
 
 
 async def test_a_kept_block_that_has_changed_on_the_disk_is_sent_again(met: Met) -> None:
@@ -493,3 +438,50 @@ async def test_a_cancelled_transfer_leaves_no_open_file(
     async with asyncio.timeout(10):
         await closed.wait()
         await met.receiving.idle()
+
+
+@pytest.mark.parametrize("name", ["on_received", "on_progress"])
+async def test_a_callback_that_fails_ends_no_transfer(met: Met, name: str) -> None:
+    def fail(_: object) -> None:
+        raise ValueError("a bug of the user")
+
+    met.receive(**{name: fail})
+    path = met.make()
+    sent = await met.send(path)
+    assert (sent.tries, met.receiving.received, met.receiving.refused) == (1, 1, 0)
+    assert (met.folder / "a.bin").read_bytes() == path.read_bytes()
+
+
+async def test_closing_ends_what_waits_for_its_sender_and_frees_the_folder(met: Met) -> None:
+    met.receive()
+    reached, as_it_is = asyncio.Event(), met.path.wait
+
+    async def stop(word: FilesWord) -> FilesWord:
+        if word.WhichOneof("word") == "piece":
+            reached.set()
+            await asyncio.Event().wait()
+        return word
+
+    met.path.wait = stop
+    task = asyncio.create_task(met.send(met.make()))
+    await reached.wait()
+    met.path.wait = as_it_is
+    async with asyncio.timeout(10):
+        async with met.receiving:
+            pass
+        met.receive()
+        sent = await task
+    assert sent.tries > 1
+
+
+async def test_the_name_of_what_is_half_there_is_refused(met: Met) -> None:
+    met.receive(hidden=True, existing=ExistingFile.REPLACE)
+    path = met.make()
+    await refused(met.send(path, name=HOLD), Code.INVALID_ARGUMENT, "half there")
+
+
+async def test_what_a_folder_held_is_free_when_its_actor_has_ended(met: Met) -> None:
+    met.here.close()
+    met.receive()
+    met.here.close()
+    met.receive()
