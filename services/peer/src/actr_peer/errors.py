@@ -5,6 +5,7 @@ Catch the narrowest that you can act on::
     PeerError
     ├── ClosedError              this side closed it
     ├── BrokenError              the far side or the network took it away
+    │   ├── LeftError            its process left in good order
     │   └── StreamFailedError    a stream that came in did not end well; says after which item
     ├── UnreachableError         no such actor, or no wire to it could be made
     ├── BusyError                a second user where only one is allowed (a port, an identity)
@@ -58,6 +59,10 @@ class BrokenError(PeerError):
 
     ``__cause__`` holds the error of the library underneath, when there is one.
     """
+
+
+class LeftError(BrokenError):
+    """The far side's actor left in good order, and said so: what it gave has ended, not failed."""
 
 
 class StreamFailedError(BrokenError):

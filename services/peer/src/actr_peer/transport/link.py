@@ -17,6 +17,7 @@ from functools import partial
 from math import inf
 from typing import Literal, Protocol, assert_never, overload
 
+from actr_peer import errors
 from actr_peer.errors import BrokenError, ClosedError, LimitError, PeerError, UnreachableError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import (
@@ -326,7 +327,7 @@ class Link:
 
     def _far_side_closed(self) -> None:
         if self.loop.time() - self._asked_at > LULL:
-            self.fail(BrokenError(f"{self.remote} closed the link"))
+            self.fail(errors.LeftError(f"{self.remote} closed the link"))
         elif self._session.lanes.is_empty:
             self.fail(ClosedError(f"the link to {self.remote} was idle"))
         else:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actr_peer.errors import BrokenError
+from actr_peer.errors import BrokenError, LeftError
 from actr_peer.protocol.media import incoming
 from actr_peer.protocol.media.incoming import (
     RESUME_SECONDS,
@@ -117,6 +117,13 @@ def test_all_tracks_end_with_their_remote() -> None:
     assert told(ends) == [("cam", Kind.ENDED), ("mic", Kind.ENDED)]
     assert {str(each.error) for each in ends} == {"it restarted"}
     assert not tracks
+
+
+def test_tracks_of_one_that_left_in_good_order_end_without_an_error() -> None:
+    tracks = IncomingTracks(ALICE)
+    tracks.carried(1, CAM, 0.0)
+    (end,) = tracks.gone(LeftError("it left"))
+    assert (end.kind, end.reason, end.error) == (Kind.ENDED, "it left", None)
 
 
 def test_tracks_of_one_remote_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 from actr.services.files_actr import FilesClient
 from actr_peer.actor.files.source import Source
 from actr_peer.actor.files.told import FileProgress, SentFile
-from actr_peer.actor.files.worker import Worker
 from actr_peer.errors import DeadlineError, PeerError, RemoteProtocolError, UnreachableError
 from actr_peer.protocol.files import messages
 from actr_peer.protocol.files.messages import FilesReply, FilesWord
 from actr_peer.protocol.files.order import Event, next_try
 from actr_peer.protocol.files.replies import Replies
 from actr_peer.service import Caller
+from actr_peer.state.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
-from actr_peer.actor.files.worker import Worker
 from actr_peer.errors import CallError, Code, PeerError
 from actr_peer.protocol.files import bounds, messages
 from actr_peer.protocol.files.bounds import Usage
@@ -15,6 +14,7 @@ from actr_peer.protocol.files.manifest import FileOffer
 from actr_peer.protocol.files.messages import FilesWord
 from actr_peer.protocol.files.order import RECEIVING, Event, Order, State
 from actr_peer.protocol.identity import ActrId
+from actr_peer.state.worker import Worker
 
 Words = AsyncIterator[FilesWord]
 FAREWELL_SECONDS = 5.0

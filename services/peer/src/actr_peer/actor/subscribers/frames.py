@@ -17,6 +17,8 @@ QUEUE_EVENTS: Final = 32
 """Events that wait; more drop the oldest."""
 ASK_EVERY: Final = 30
 """Frames that go by without a key frame until one is asked for again."""
+LEAST_SECONDS: Final = 0.5
+"""Within which nothing can be said of a track's rate."""
 
 
 class FrameQueue:
@@ -168,12 +170,14 @@ class ReadTrack:
         self.dropped = 0
         self.since = 0.0
         self.frames = self.bytes = 0
-        self.last = (0.0, 0.0)
-        """Frames and bits a second, in the last whole second."""
+        self.last: tuple[float, float] | None = None
+        """Frames and bits a second, in the last whole second; None in the first one."""
 
     def count(self, size: int, now: float) -> None:
         seconds = now - self.since
-        if seconds >= 1.0:
+        if not self.since:
+            self.since = now
+        elif seconds >= 1.0:
             self.last = (self.frames / seconds, self.bytes * 8 / seconds)
             self.since, self.frames, self.bytes = now, 0, 0
         self.frames += 1
@@ -181,6 +185,8 @@ class ReadTrack:
 
     def rates(self, now: float) -> tuple[float, float]:
         seconds = now - self.since
-        if seconds < 1.0:
+        if not self.since or (self.last is None and seconds < LEAST_SECONDS):
+            return 0.0, 0.0
+        if seconds < 1.0 and self.last is not None:
             return self.last
         return self.frames / seconds, self.bytes * 8 / seconds

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,7 +19,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from actr_peer import ActrId, NodeConfig, Publication, Sample, Service, System
 from actr_peer.node.process import settings
 from actr_peer.node.process.settings import Actor, Mailbox, Settings
-from actr_peer.node.process.startup import configure_logs, node_config, run_loop
+from actr_peer.node.process.startup import (
+    configure_logs,
+    interruptible,
+    node_config,
+    run_loop,
+)
 from actr_peer.protocol.media.frames import TIMESTAMPS
 from actr_peer.wire.media.encoders import AUDIO_CLOCK, VIDEO_CLOCK
 from actr_peer.wire.media.file import FileTrack, open_media
@@ -55,11 +61,13 @@ def publish(
 
 
 async def _tell(sending: Coroutine[Any, Any, dict[str, Any]]) -> None:
-    print(json.dumps(await sending, indent=2))
+    with interruptible():
+        print(json.dumps(await sending, indent=2))
 
 
 async def _quietly(sending: Coroutine[Any, Any, dict[str, Any]]) -> None:
-    await sending
+    with interruptible():
+        await sending
 
 
 def _sender_config(loaded: Settings, target: ActrId) -> NodeConfig:
@@ -74,21 +82,26 @@ def _sender_config(loaded: Settings, target: ActrId) -> NodeConfig:
 
 
 class Rounds:
-    """When the next round of a file begins: for all of its tracks when the last has ended."""
+    """When the next round of a file begins: for all of its tracks when the last has ended.
 
-    def __init__(self, tracks: int, loops: int) -> None:
+    Its tracks are opened together, for those of one opening are in step.
+    """
+
+    def __init__(self, tracks: list[FileTrack], loops: int) -> None:
         self.loops = loops
+        self.tracks = tracks
         self.number = 1
         self.began = 0.0
         """Seconds of media before this round."""
         self._longest = 0.0
-        self._barrier = asyncio.Barrier(tracks)
+        self._barrier = asyncio.Barrier(len(tracks))
 
     async def another(self, seconds: float) -> bool:
         """Whether there is one more, for a track that was ``seconds`` long in this one."""
         self._longest = max(self._longest, seconds)
         if await self._barrier.wait() == 0:
             self.number += 1
+            self.tracks = await open_media(self.tracks[0].path)
             self.began += self._longest
             self._longest = 0.0
         await self._barrier.wait()
@@ -122,21 +135,20 @@ class Looped:
             if not await self._rounds.another((self._last + self._step) / clock):
                 return None
             self._last = self._step = 0
-            tracks = await open_media(self._track.path)
-            self._take(next(each for each in tracks if each.kind == self.kind))
+            self._take(next(each for each in self._rounds.tracks if each.kind == self.kind))
         self._step = sample.timestamp - self._last or self._step
         self._last = sample.timestamp
         self.frames += 1
         self.bytes += len(sample.data)
         began = int(self._rounds.began * CLOCKS[self.kind])
-        return Sample(sample.data, (began + sample.timestamp) % TIMESTAMPS, sample.keyframe)
+        return replace(sample, timestamp=(began + sample.timestamp) % TIMESTAMPS)
 
 
 async def _publish(
     config: NodeConfig, target: ActrId, file: Path, loops: int, timeout: float
 ) -> dict[str, Any]:
     tracks = await open_media(file)
-    rounds = Rounds(len(tracks), loops)
+    rounds = Rounds(tracks, loops)
     sources = [Looped(track, rounds) for track in tracks]
     began = time.monotonic()
     async with System(config).attach(Service()) as node:

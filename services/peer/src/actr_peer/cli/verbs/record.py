@@ -18,7 +18,12 @@ from actr_peer import ActrId, NodeConfig, Service, System
 from actr_peer.actor.subscribers.recording import Recording, RecordingReport
 from actr_peer.node.process import settings
 from actr_peer.node.process.settings import Actor, Mailbox, Settings
-from actr_peer.node.process.startup import configure_logs, node_config, run_loop
+from actr_peer.node.process.startup import (
+    configure_logs,
+    interruptible,
+    node_config,
+    run_loop,
+)
 
 SHOW_INTERVAL: Final = 0.25
 
@@ -78,14 +83,17 @@ async def _record(
     as_json: bool,
 ) -> None:
     recording = Recording(file)
-    async with System(config).attach(Service()) as node, recording:
-        for track_id in tracks:
-            recording.add(node.ref.track(sender, track_id))
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await _shown(recording, str(config.id))
-    if as_json:
-        print(json.dumps({**asdict(recording.report), "path": str(file)}, indent=2))
+    with interruptible():
+        try:
+            async with System(config).attach(Service()) as node, recording:
+                for track_id in tracks:
+                    recording.add(node.ref.track(sender, track_id))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await _shown(recording, str(config.id))
+        finally:
+            if as_json and recording.error is None:
+                print(json.dumps({**asdict(recording.report), "path": str(file)}, indent=2))
 
 
 async def _shown(recording: Recording, own: str) -> RecordingReport:

@@ -8,7 +8,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -144,6 +145,24 @@ async def until_asked_to_stop(ref: ActrRef, ready: Callable[[], object]) -> None
                 )
     finally:
         for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM and SIGHUP cancel the task of this block, as Ctrl-C does; out of it comes
+    ``KeyboardInterrupt``, when the blocks inside have ended in good order."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        yield
+    except asyncio.CancelledError as exc:
+        raise KeyboardInterrupt from exc
+    finally:
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 

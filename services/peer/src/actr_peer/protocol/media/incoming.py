@@ -12,7 +12,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from actr_peer.errors import PeerError
+from actr_peer.errors import LeftError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 
@@ -154,12 +154,14 @@ class IncomingTracks:
         return [event for key in late for event in self._step(key, Happening.OVERDUE, why)]
 
     def gone(self, error: PeerError) -> list[TrackEvent]:
-        """The remote is gone, or another process: all its tracks end with ``error``."""
+        """The remote is gone, or another process: all its tracks end with ``error``; without one,
+        if it left in good order."""
         self._wires.clear()
+        failure = None if isinstance(error, LeftError) else error
         return [
             event
             for track_id in list(self._tracks)
-            for event in self._step(track_id, Happening.GONE, str(error), error)
+            for event in self._step(track_id, Happening.GONE, str(error), failure)
         ]
 
     def _is_carried(self, track_id: str) -> bool:

@@ -7,7 +7,9 @@ Opus. Each stream has the file open for itself, so one that is slow holds up no 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from av.bitstream import BitStreamFilterContext
 
 from actr_peer.errors import BrokenError, ConfigError
 from actr_peer.protocol.media.frames import TIMESTAMPS, Sample
+from actr_peer.protocol.media.playback import Place, Playback
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.wire.media.encoders import (
     AUDIO_CLOCK,
@@ -36,17 +39,62 @@ BITS_PER_PIXEL = 0.1
 class FileTrack(PacedSource):
     """One stream of a media file; made by :func:`open_media`.
 
-    When nobody reads, it stops where it is and goes on from there.
+    The tracks of one file stay in step: when none is read, the file stands still where it is; one
+    that is read later than another, or again, hurries after it, and leaves out what is more than
+    5 s behind.
+
+    Args:
+        start: Seconds at which the file's first track begins.
+        playback: The time that the tracks of the file share.
     """
 
-    def __init__(self, path: Path, stream: Any, *, track_id: str, speed: float, codec: str) -> None:
+    def __init__(
+        self, path: Path, stream: Any, *, track_id: str, start: Fraction, playback: Playback
+    ) -> None:
         self.kind: TrackKind = stream.type
-        self.codec = codec
+        self.codec = _codec(stream)
+        speed = playback.speed
         self.clock_rate = VIDEO_CLOCK if stream.type == "video" else AUDIO_CLOCK
         super().__init__(track_id=track_id, speed=speed)
         self.path = path
         self._stream_index: int = stream.index
+        self._start = _ticks(1, start, self.clock_rate)
+        self._place = Place(playback)
+        self._leaves_out = False
         self._samples: Iterator[tuple[int, Sample]] | None = None
+
+    async def read(self) -> Sample | None:
+        """Wait for the next frame's time; None at the end. Cancelling loses no frame.
+
+        Raises:
+            BrokenError: If the file cannot be read any more.
+        """
+        if self.speed <= 0:
+            return await super().read()
+        now = asyncio.get_running_loop().time
+        self._place.enter(now())
+        try:
+            while (made := await self._made()) is not None:
+                ticks, sample = made
+                at = ticks / self.clock_rate
+                if not self._is_left_out(at, sample, now()):
+                    await asyncio.sleep(max(0.0, self._place.wait(at, now())))
+                    self._making = None
+                    due = self._place.playback.due(at)
+                    return replace(sample, captured_at=time.time() + due - now())
+                self.dropped += 1
+                self._making = None
+            return None
+        finally:
+            self._place.leave(now())
+
+    def _is_left_out(self, at: float, sample: Sample, now: float) -> bool:
+        """Whether the others are too far ahead; a picture goes on with a key frame."""
+        if self._place.is_past(at, now):
+            self._leaves_out = self._is_keyframe_wanted = True
+        elif sample.keyframe:
+            self._leaves_out = False
+        return self._leaves_out
 
     def _make(self) -> tuple[int, Sample] | None:
         if self._samples is None:
@@ -60,10 +108,9 @@ class FileTrack(PacedSource):
         with av.open(str(self.path)) as container:
             stream = container.streams[self._stream_index]
             make = self._choose(stream)
-            first: int | None = None
             for ticks, data, keyframe in make(container, stream):
-                first = ticks if first is None else first
-                yield ticks - first, Sample(data, (ticks - first) % TIMESTAMPS, keyframe)
+                at = ticks - self._start
+                yield at, Sample(data, at % TIMESTAMPS, keyframe)
 
     def _choose(self, stream: Any) -> Callable[[Any, Any], Iterator[tuple[int, bytes, bool]]]:
         if can_pass(stream):
@@ -103,8 +150,10 @@ class FileTrack(PacedSource):
     def _encode_audio(self, container: Any, stream: Any) -> Iterator[tuple[int, bytes, bool]]:
         resampler = AudioResampler("s16", "stereo", AUDIO_CLOCK, frame_size=OPUS_FRAME)
         encoder = opus_encoder()
-        at = 0
+        at: int | None = None
         for frame in container.decode(stream):
+            if at is None:
+                at = _ticks(frame.pts or 0, frame.time_base, self.clock_rate)
             frame.pts = None
             for part in resampler.resample(frame):
                 part.pts, part.time_base = at, Fraction(1, AUDIO_CLOCK)
@@ -132,7 +181,7 @@ def _ticks(pts: int, time_base: Fraction, clock_rate: int) -> int:
 
 
 async def open_media(path: Path | str, *, speed: float = 1.0) -> list[FileTrack]:
-    """Sources for the first video and the first audio stream of a file, in this order.
+    """Sources for the first video and the first audio stream of a file, in this order, in step.
 
     Their track ids are the file's name and the kind. ``speed`` is that of ``PacedSource``.
 
@@ -146,13 +195,15 @@ def _open(path: Path, speed: float) -> list[FileTrack]:
     try:
         with av.open(str(path)) as container:
             streams = [*container.streams.video[:1], *container.streams.audio[:1]]
+            start = min((_start_of(each) for each in streams), default=Fraction(0))
+            playback = Playback(speed)
             tracks = [
                 FileTrack(
                     path,
                     stream,
                     track_id=f"{path.name}/{stream.type}",
-                    speed=speed,
-                    codec=_codec(stream),
+                    start=start,
+                    playback=playback,
                 )
                 for stream in streams
             ]
@@ -161,6 +212,11 @@ def _open(path: Path, speed: float) -> list[FileTrack]:
     if not tracks:
         raise ConfigError(f"media file {path}: it has neither video nor sound")
     return tracks
+
+
+def _start_of(stream: Any) -> Fraction:
+    """Seconds at which a stream begins."""
+    return Fraction((stream.start_time or 0) * stream.time_base)
 
 
 def _codec(stream: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from fractions import Fraction
 from typing import Any, Final
 
@@ -98,7 +99,7 @@ class VideoTrack(RawTrack):
             ConfigError: If it is no picture.
         """
         frame = _frame(picture, width, height, format)
-        return await self._push((frame, self._ticks(frame)))
+        return await self._push((frame, self._ticks(frame), time.time()))
 
     def _ticks(self, frame: av.VideoFrame) -> int:
         if frame.pts is not None and frame.time_base:
@@ -110,10 +111,10 @@ class VideoTrack(RawTrack):
         self._last = max(self._last + 1, int((at - self._first[0]) * VIDEO_CLOCK))
         return self._last
 
-    def _encode(self, raw: tuple[av.VideoFrame, int] | None) -> list[Sample]:
+    def _encode(self, raw: tuple[av.VideoFrame, int, float] | None) -> list[Sample]:
         if raw is None:
             return []
-        frame, ticks = raw
+        frame, ticks, pushed_at = raw
         width, height = frame.width & ~1, frame.height & ~1
         encoder = self._encoder
         if encoder is None or (encoder.width, encoder.height) != (width, height):
@@ -130,7 +131,7 @@ class VideoTrack(RawTrack):
             self.dropped += 1  # the encoder may leave one out to keep its bit rate
             self._is_keyframe_wanted |= wanted
             return []
-        return [Sample(bytes(packet), ticks % TIMESTAMPS, bool(packet.is_keyframe))]
+        return [Sample(bytes(packet), ticks % TIMESTAMPS, bool(packet.is_keyframe), pushed_at)]
 
 
 def _frame(picture: Any, width: int, height: int, form: str) -> av.VideoFrame:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import av
@@ -18,6 +17,7 @@ import av
 from actr_peer.errors import BrokenError
 from actr_peer.protocol.media.frames import Sample
 from actr_peer.protocol.webrtc.negotiation import TrackKind
+from actr_peer.state.worker import Worker
 from actr_peer.wire.media.pushed import PushedTrack
 
 
@@ -43,7 +43,7 @@ class RawTrack(PushedTrack):
         self._ready: deque[Sample] = deque()
         self._encoding: asyncio.Future[list[Sample]] | None = None
         self._is_flushed = False
-        self._thread = ThreadPoolExecutor(1, f"encode/{track_id}")
+        self._worker = Worker(f"encode/{track_id}")
 
     async def read(self) -> Sample | None:
         """The runtime's: the next sample, None at the end. Cancelling loses none.
@@ -57,8 +57,7 @@ class RawTrack(PushedTrack):
                 if raw is None and self._is_flushed:
                     return None
                 self._is_flushed = raw is None
-                loop = asyncio.get_running_loop()
-                self._encoding = loop.run_in_executor(self._thread, self._encoded, raw)
+                self._encoding = self._worker.run(self._encoded, raw)
             encoding = self._encoding
             try:
                 made = await asyncio.shield(encoding)
@@ -67,7 +66,7 @@ class RawTrack(PushedTrack):
                     self._encoding = None
             self._ready.extend(made)
             if self._is_flushed:
-                self._thread.shutdown(wait=False)
+                self._worker.close(lambda: None)
         return self._ready.popleft()
 
     async def _next_raw(self) -> Any:
@@ -86,12 +85,15 @@ class RawTrack(PushedTrack):
             await self._changed.wait()
             self._check_open()
         is_full = len(self._raw) >= self.max_waiting
-        if is_full:
-            self._raw.popleft()
-            self.dropped += 1
         self._raw.append(raw)
+        if is_full:
+            self._drop(self._raw.popleft())
         self._tell()
         return not is_full
+
+    def _drop(self, raw: Any) -> None:
+        """``raw`` is not encoded: others have come meanwhile."""
+        self.dropped += 1
 
     def _encoded(self, raw: Any) -> list[Sample]:
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
@@ -16,6 +18,18 @@ from actr_peer.wire.media.raw import RawTrack
 MAX_BLOCKS: Final = 10
 """Blocks of PCM that wait for the encoder."""
 MAX_BLOCK_SECONDS: Final = 10
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """Sound that waits for the encoder."""
+
+    frame: av.AudioFrame
+    seconds: float
+    taken_at: float
+    """When its first sample was taken, in seconds since 1970."""
+    skipped: float = 0.0
+    """Seconds of sound that was dropped before it."""
 
 
 class AudioTrack(RawTrack):
@@ -50,6 +64,9 @@ class AudioTrack(RawTrack):
         self._resampler = AudioResampler("s16", "stereo", AUDIO_CLOCK, frame_size=OPUS_FRAME)
         self._encoder = opus_encoder(bitrate)
         self._at = 0
+        """Samples at 48 kHz before the next packet."""
+        self._taken = 0
+        """Likewise, before the next block."""
 
     async def send(self, pcm: Any) -> bool:
         """Send a block of sound, of any length up to 10 s; False where an older one was dropped.
@@ -62,9 +79,16 @@ class AudioTrack(RawTrack):
             ClosedError: If the track has ended.
             ConfigError: If it is no PCM.
         """
-        return await self._push(self._block(pcm))
+        frame = self._frame(pcm)
+        seconds = frame.samples / (frame.sample_rate or AUDIO_CLOCK)
+        return await self._push(Block(frame, seconds, time.time() - seconds))
 
-    def _block(self, pcm: Any) -> av.AudioFrame:
+    def _drop(self, raw: Block) -> None:
+        """What comes next is as much later."""
+        super()._drop(raw)
+        self._raw[0].skipped += raw.skipped + raw.seconds
+
+    def _frame(self, pcm: Any) -> av.AudioFrame:
         if isinstance(pcm, av.AudioFrame):
             return pcm
         if getattr(pcm, "dtype", "int16") != "int16":
@@ -83,17 +107,25 @@ class AudioTrack(RawTrack):
         frame.sample_rate = self.sample_rate
         return frame
 
-    def _encode(self, raw: av.AudioFrame | None) -> list[Sample]:
+    def _encode(self, raw: Block | None) -> list[Sample]:
+        taken_at = None
         if raw is not None:
-            raw.pts = None
+            raw.frame.pts = None
+            skipped = round(raw.skipped * AUDIO_CLOCK)
+            self._at += skipped
+            self._taken += skipped
+            taken_at = raw.taken_at - self._taken / AUDIO_CLOCK
+            self._taken += round(raw.seconds * AUDIO_CLOCK)
         made = []
-        for part in self._resampler.resample(raw):
+        for part in self._resampler.resample(raw.frame if raw is not None else None):
             if part.samples < OPUS_FRAME:
                 continue  # the rest of the last block: less than 20 ms
-            part.pts, part.time_base = self._at, Fraction(1, AUDIO_CLOCK)
+            at = self._at
+            self._at += part.samples
+            part.pts, part.time_base = at, Fraction(1, AUDIO_CLOCK)
+            when = taken_at + at / AUDIO_CLOCK if taken_at is not None else None
             made += [
-                Sample(bytes(packet), self._at % TIMESTAMPS)
+                Sample(bytes(packet), at % TIMESTAMPS, captured_at=when)
                 for packet in self._encoder.encode(part)
             ]
-            self._at += part.samples
         return made

@@ -16,6 +16,7 @@ from fractions import Fraction
 import av
 
 from actr_peer.protocol.media.frames import TIMESTAMPS, Sample
+from actr_peer.protocol.media.playback import MAX_LAG
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.wire.media.encoders import (
     AUDIO_CLOCK,
@@ -24,9 +25,6 @@ from actr_peer.wire.media.encoders import (
     VideoEncoder,
     opus_encoder,
 )
-
-MAX_LAG = 0.5
-"""Seconds by which a source may be late before it gives up catching up."""
 
 
 class PacedSource(ABC):
@@ -57,15 +55,19 @@ class PacedSource(ABC):
 
     async def read(self) -> Sample | None:
         """Wait for the next frame's time; None at the end. Cancelling loses no frame."""
-        if self._making is None:
-            self._making = asyncio.get_running_loop().run_in_executor(None, self._make)
-        made = await asyncio.shield(self._making)
+        made = await self._made()
         if made is None:
             return None
         ticks, sample = made
         await self._wait_until(ticks)
         self._making = None
         return sample
+
+    async def _made(self) -> tuple[int, Sample] | None:
+        """What is next, made in a thread; the same again until ``_making`` is None."""
+        if self._making is None:
+            self._making = asyncio.get_running_loop().run_in_executor(None, self._make)
+        return await asyncio.shield(self._making)
 
     async def _wait_until(self, ticks: int) -> None:
         if self.speed <= 0:

@@ -5,17 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
 
-from actr_peer import ActrId, ActrRef, NodeConfig, Service, System
+from actr_peer import (
+    ActrId,
+    ActrRef,
+    AudioTrack,
+    NodeConfig,
+    Service,
+    System,
+    VideoTrack,
+    open_media,
+)
 from actr_peer.actor.subscribers.recording import Recording
 from actr_peer.errors import ConfigError
+from actr_peer.protocol.payload import WireKind
 from actr_peer.wire.media.sources import TestPattern, Tone
 from peer_kit.signaling import signaling_service
+from peer_kit.webrtc.flashes import FPS, beeps_of, film, flashes_of, perform
 
 pytestmark = pytest.mark.service
 
@@ -62,6 +74,87 @@ async def test_picture_and_sound_are_recorded_in_step(tmp_path: Path, suffix: st
     assert -0.5 < sounds[-1] - pictures[-1] < 2.0
     assert min(pictures[0], sounds[0]) < 0.1  # the picture waits for its key frame
     assert abs(len(sounds) * 0.02 - (sounds[-1] - sounds[0])) < 0.5
+
+
+def offsets(path: Path) -> list[float]:
+    """Seconds from each flash of a file to its beep."""
+    flashes, beeps = flashes_of(path), beeps_of(path)
+    assert len(flashes) == len(beeps)
+    return [beep - flash for flash, beep in zip(flashes, beeps, strict=True)]
+
+
+IN_STEP = 0.04
+"""Seconds; who looks and listens notices more."""
+
+
+@pytest.mark.parametrize(
+    ("codecs", "name"),
+    [
+        (("libvpx", "libopus"), "film.webm"),
+        (("libx264", "libopus"), "film.mp4"),
+        (("libx264", "libopus"), "film.mkv"),
+    ],
+)
+async def test_a_film_that_is_recorded_flashes_and_beeps_as_the_film_did(
+    tmp_path: Path, codecs: tuple[str, str], name: str
+) -> None:
+    path = tmp_path / name
+    source = film(tmp_path / f"source{path.suffix}", codecs, 4.0, [1.5, 2.5, 3.5])
+    assert all(abs(each) < IN_STEP for each in offsets(source))
+    async with meeting() as (here, there):
+        tracks = await open_media(source)
+        ids = [each.track_id for each in tracks]
+        recording = asyncio.create_task(there.record(HERE, ids, path))
+        published = [await here.publish(THERE, each, timeout=20) for each in tracks]
+        for each in published:
+            await each.ended.wait()
+        report = await recording
+    assert report.is_in_step
+    assert (report.left_out, report.skipped) == ([], 0)
+    found = offsets(path)
+    assert len(found) == 3
+    assert all(abs(each) < IN_STEP for each in found), found
+    pictures, sounds = read(path, "video"), read(path, "audio")
+    assert [len(pictures), len(sounds)] == [report.frames[each] for each in ids]
+    assert len(pictures) == len(read(source, "video")) == 100
+    assert len(sounds) == len(read(source, "audio"))
+    assert pictures[-1] - pictures[0] == pytest.approx(99 / FPS, abs=0.02)
+    assert sounds[-1] - sounds[0] == pytest.approx((len(sounds) - 1) / 50, abs=0.02)
+    assert report.seconds == pytest.approx(pictures[-1], abs=0.05)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("H264", ".mp4"), ("VP8", ".webm")])
+async def test_what_goes_on_after_a_lost_wire_is_recorded_in_step(
+    tmp_path: Path, codec: str, suffix: str
+) -> None:
+    path = tmp_path / f"cut{suffix}"
+    flashes = [1.5, 5.5, 7.0]
+    async with meeting() as (here, there):
+        recording = asyncio.create_task(there.record(HERE, ["camera", "mic"], path))
+        camera, mic = VideoTrack("camera", codec=codec), AudioTrack("mic")
+        for each in (camera, mic):
+            await here.publish(THERE, each, timeout=20)
+        events = there.track(HERE, "camera").events()
+        playing = asyncio.create_task(perform(camera, mic, 8.0, flashes))
+        async for frame in there.track(HERE, "camera"):
+            if frame.timestamp > 2.2 * 90_000:
+                break
+        link = there._assembly.transport.find(HERE)
+        assert link is not None
+        wire = link.wire(WireKind.WEBRTC)
+        assert wire is not None
+        wire.abort()
+        kinds = [(await anext(events)).kind.name for _ in range(3)]
+        assert kinds == ["BEGAN", "SUSPENDED", "RESUMED"]
+        await events.aclose()
+        await playing
+        camera.end()
+        mic.end()
+        report = await recording
+    assert report.is_in_step
+    found, seen = offsets(path), flashes_of(path)
+    assert all(abs(each) < IN_STEP for each in found), found
+    assert [b - a for a, b in pairwise(seen)] == pytest.approx([4.0, 1.5], abs=2 * IN_STEP)
 
 
 async def test_a_recording_that_is_cancelled_plays(tmp_path: Path) -> None:

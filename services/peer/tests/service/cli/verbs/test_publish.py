@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import av
 import pytest
 
+from actr_peer import ActrId, MediaFrame, NodeConfig, Service, System, TrackEvent
 from actr_peer.cli.exits import Exit
 from actr_peer.wire.media.sources import picture
 from peer_kit.place import ROOM, Place
@@ -61,3 +64,31 @@ def test_an_actor_that_is_not_there_is_said(place: Place) -> None:
     done = place.run("publish", str(path), ROOM, "--timeout", "1")
     assert done.returncode not in (Exit.OK, Exit.USAGE)
     assert done.stderr.splitlines()[-1].startswith("actr: ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_file_that_is_interrupted_is_taken_away_in_good_order(
+    place: Place, number: signal.Signals
+) -> None:
+    path = clip(place.folder / "clip.webm")
+    own = ActrId("acme", "viewer", "1")
+    config = NodeConfig(id=own, signaling_url=place.environment["ACTR_SIGNALING__URL"])
+    events: asyncio.Queue[TrackEvent] = asyncio.Queue()
+    frames: asyncio.Queue[MediaFrame] = asyncio.Queue()
+    async with System(config).attach(Service()) as node, asyncio.timeout(60):
+        node.ref.register_media(
+            None,
+            lambda frame, sender: frames.put_nowait(frame),
+            on_event=lambda event, sender: events.put_nowait(event),
+        )
+        command = ("actr_peer", "publish", str(path), str(own), "--loops", "0")
+        with place.process(*command) as publishing:
+            for _ in range(25):
+                await frames.get()
+            publishing.send_signal(number)
+            _, err = await asyncio.to_thread(publishing.communicate, timeout=30)
+        assert publishing.returncode == Exit.INTERRUPTED, err
+        assert "Traceback" not in err
+        told = [await events.get() for _ in range(2)]
+    assert [event.kind.name for event in told] == ["BEGAN", "ENDED"]
+    assert told[-1].error is None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import pytest
 
-from actr_peer import ActrId, NodeConfig, Service, System
+from actr_peer import ActrId, AudioTrack, NodeConfig, Service, System, VideoTrack
 from actr_peer.cli.exits import Exit
 from actr_peer.wire.media.sources import TestPattern
 from peer_kit.place import Place
+from peer_kit.webrtc.flashes import perform
 
 pytestmark = pytest.mark.service
 
@@ -60,3 +62,36 @@ async def test_tracks_are_recorded_for_as_long_as_wanted_and_told_of(place: Plac
         pictures = [frame.time for frame in film.decode(video=0)]
     assert len(pictures) == told["frames"]["camera"] > 10
     assert told["left_out"] == []
+
+
+@pytest.mark.parametrize(
+    ("number", "codec", "name"),
+    [(signal.SIGINT, "VP8", "film.webm"), (signal.SIGTERM, "H264", "film.mp4")],
+)
+async def test_a_recording_that_is_interrupted_plays(
+    place: Place, number: signal.Signals, codec: str, name: str
+) -> None:
+    config = NodeConfig(
+        id=ActrId.parse(SENDER), signaling_url=place.environment["ACTR_SIGNALING__URL"]
+    )
+    command = ("actr_peer", "record", SENDER, "camera,mic", name, "--as", OWN, "--json")
+    with place.process(*command) as recording:
+        async with System(config).attach(Service()) as node:
+            while not await node.ref.discover("acme:recorder"):
+                assert recording.poll() is None
+            camera, mic = VideoTrack("camera", codec=codec), AudioTrack("mic")
+            for each in (camera, mic):
+                await node.ref.publish(OWN, each, timeout=20)
+            await perform(camera, mic, 3.0, [])
+            recording.send_signal(number)
+            out, err = await asyncio.to_thread(recording.communicate, timeout=30)
+    assert recording.returncode == Exit.INTERRUPTED, err
+    assert "Traceback" not in err
+    with av.open(str(place.folder / name)) as film:
+        pictures = [frame.time for frame in film.decode(video=0)]
+    with av.open(str(place.folder / name)) as film:
+        sounds = [frame.time for frame in film.decode(audio=0)]
+    assert len(pictures) > 40
+    assert len(sounds) > 80
+    told = json.loads(out)
+    assert told["frames"] == {"camera": len(pictures), "mic": len(sounds)}

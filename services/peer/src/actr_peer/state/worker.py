@@ -1,7 +1,8 @@
-"""One thread for the disk work of one transfer: in order, off the loop, and closed in its turn.
+"""One thread for the blocking work of one owner: in order, off the loop, and closed in its turn.
 
-What a cancelled transfer has begun to write goes on to its end; closing is queued behind it, so
-that no descriptor is closed under a write, and nobody waits for it.
+A transfer, a recording and an encoder have one each. What a cancelled owner has begun goes on to
+its end; closing is queued behind it, so that no file is closed under a write, and nobody waits for
+it who does not want to.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ T = TypeVar("T")
 
 
 class Worker:
-    """The thread; made with the first thing it is to do."""
+    """The thread; made with the first thing it is to do, and gone after :meth:`close`.
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="files")
+    Args:
+        name: The thread's.
+    """
+
+    def __init__(self, name: str = "files") -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._closed: asyncio.Future[None] | None = None
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
