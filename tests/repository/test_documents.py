@@ -13,7 +13,7 @@ import pytest
 
 from actr_peer.cli.exits import Exit
 from actr_peer.cli.main import VERBS
-from actr_peer.node.process import settings
+from actr_peer.node.config import loading, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (ROOT / "services/peer/src/actr_peer", ROOT / "services/signaling/src/actr_signaling")
@@ -150,21 +150,21 @@ def test_every_verb_of_actr_has_its_module() -> None:
     assert missing == []
 
 
-def test_the_readme_lists_every_variable_with_its_default() -> None:
-    text = (ROOT / "README.md").read_text("utf-8")
+def test_the_page_on_configuration_lists_every_variable_with_its_default() -> None:
+    text = (ROOT / "docs/configuration.md").read_text("utf-8")
     listed = dict(re.findall(r"^\| `(ACTR_\w+__\w+)` \| (?:`([^`]*)`|none) \|", text, flags=re.M))
     defaults = settings.Settings.model_construct().model_dump(mode="json")
     expected = {}
-    for key in settings.known_keys():
+    for key in loading.known_keys():
         section, name = key.split(".")
-        expected[settings.variable(key)] = as_variable(defaults[section][name])
+        expected[loading.variable(key)] = as_variable(defaults[section][name])
     assert listed == expected
 
 
 def as_variable(value: object) -> str:
     """A default as one would write it in the environment; empty for none."""
     match value:
-        case None | "" | []:
+        case None | "" | [] | {}:
             return ""
         case bool():
             return str(value).lower()

@@ -11,12 +11,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PINNED = {
     "actr_peer": """
-        ActrId ActrRef AudioTrack CallError Chunk Code Context ExistingFile FileOffer
-        FileProgress FileQuota FileRules Hooks IncomingStream MediaFrame MediaSource Node
-        NodeConfig PayloadType PeerError Publication ReceivedFile Recording RecordingReport
-        RemoteTrack RemoteTrackStats Sample SampleTrack SentFile Service StreamEnd
-        StreamFailedError System TestPattern Tone TrackEvent TrackState TrackStats VideoTrack
-        WireKind open_media
+        ActrId ActrRef AddressRule AudioTrack BrokenError BusyError CallError CallOptions
+        Caller Chunk Client ClosedError Code ConfigError Context DeadlineError ExistingFile
+        FileOffer FileProgress FileQuota FileRules Hooks IceServer IncomingStream LimitError
+        LinkEvent LocalProtocolError MediaFrame MediaSource Node NodeConfig NodeView
+        PayloadType PeerError Presence PresenceEvent Pressure ProtocolError Publication
+        ReceivedFile Recording RecordingReport RemoteProtocolError RemoteTrack
+        RemoteTrackStats Sample SampleTrack SentFile Service SignalingState StreamEnd
+        StreamFailedError System TestPattern Tone TrackEvent TrackState TrackStats
+        UnreachableError VideoTrack Visibility WireEvent WireKind connect open_media run
     """,
     "actr_peer.service": """
         CallOptions Caller Client DEFAULT_OPTIONS Method MethodKind PayloadType Service

@@ -28,12 +28,12 @@ ELSEWHERE = {
         actor/files/rules.py                    shell/actor/files/test_receiving.py
         actor/files/told.py                     shell/actor/files/test_receiving.py
         cli/options.py                          service/cli/verbs/test_call.py
-        node/config.py                          service/node/test_node.py
+        node/config/settings.py                 shell/node/config/test_loading.py
         node/hooks.py                           service/node/test_end.py
-        node/system.py                          service/node/test_node.py
         protocol/identity.py                    protocol/vectors/test_ids.py
         protocol/wire/close_codes.py            protocol/vectors/test_close_codes.py
         protocol/payload.py                     protocol/session/wires/test_policy.py
+        state/folder.py                         shell/state/test_file_lock.py
         state/mailbox/tables.py                 service/state/mailbox/test_mailbox.py
         state/outbox/call.py                    service/state/outbox/test_outbox.py
         transport/link_view.py                  shell/transport/test_link.py
@@ -114,6 +114,7 @@ ELSEWHERE = {
         state/storage/journal.py                service/state/storage/test_storage.py
         state/storage/operations.py             service/state/storage/test_storage.py
         state/storage/pages.py                  service/state/storage/test_storage.py
+        state/storage/late_writer.py            service/state/outbox/test_outbox.py
         state/storage/state_file.py             service/state/mailbox/test_faults.py
         state/storage/store.py                  service/state/mailbox/test_faults.py
         state/storage/watch.py                  service/state/storage/test_loss.py

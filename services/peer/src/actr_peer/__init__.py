@@ -1,4 +1,4 @@
-"""Actors over WebRTC: what a program needs, in some thirty names.
+"""Actors over WebRTC: all that a program needs, under one name each.
 
 The names load when they are first used, for the WebRTC stack behind ``System`` takes half a
 second to import and generated code, ``protoc-gen-actr`` and most commands never need it.
@@ -17,20 +17,46 @@ if TYPE_CHECKING:
     from actr_peer.actor.subscribers.recording import Recording, RecordingReport
     from actr_peer.actor.subscribers.streams import StreamEnd
     from actr_peer.actor.subscribers.tracks import RemoteTrack, RemoteTrackStats
-    from actr_peer.errors import CallError, Code, PeerError, StreamFailedError
+    from actr_peer.cli.program import run
+    from actr_peer.errors import (
+        BrokenError,
+        BusyError,
+        CallError,
+        ClosedError,
+        Code,
+        ConfigError,
+        DeadlineError,
+        LimitError,
+        LocalProtocolError,
+        PeerError,
+        ProtocolError,
+        RemoteProtocolError,
+        StreamFailedError,
+        UnreachableError,
+    )
     from actr_peer.node.config import NodeConfig
-    from actr_peer.node.hooks import Hooks
+    from actr_peer.node.hooks import Hooks, LinkEvent, WireEvent
     from actr_peer.node.node import Node
     from actr_peer.node.ref import ActrRef
-    from actr_peer.node.system import System
+    from actr_peer.node.system import System, connect
+    from actr_peer.node.view import NodeView
     from actr_peer.protocol.files.bounds import ExistingFile, FileQuota
     from actr_peer.protocol.files.manifest import FileOffer
     from actr_peer.protocol.identity import ActrId
+    from actr_peer.protocol.mailbox.requests import Pressure
     from actr_peer.protocol.media.frames import MediaFrame, Sample, TrackStats
     from actr_peer.protocol.media.incoming import TrackEvent, TrackState
     from actr_peer.protocol.payload import PayloadType, WireKind
+    from actr_peer.protocol.signaling.presence import (
+        Presence,
+        PresenceEvent,
+        SignalingState,
+        Visibility,
+    )
     from actr_peer.protocol.streams.chunks import Chunk
-    from actr_peer.service import Service
+    from actr_peer.protocol.webrtc.candidates import AddressRule
+    from actr_peer.protocol.webrtc.negotiation import IceServer
+    from actr_peer.service import Caller, CallOptions, Client, Service
     from actr_peer.transport.publications import Publication
     from actr_peer.wire.media.file import open_media
     from actr_peer.wire.media.pictures import VideoTrack
@@ -42,34 +68,54 @@ if TYPE_CHECKING:
 __all__ = [
     "ActrId",
     "ActrRef",
+    "AddressRule",
     "AudioTrack",
+    "BrokenError",
+    "BusyError",
     "CallError",
+    "CallOptions",
+    "Caller",
     "Chunk",
+    "Client",
+    "ClosedError",
     "Code",
+    "ConfigError",
     "Context",
+    "DeadlineError",
     "ExistingFile",
     "FileOffer",
     "FileProgress",
     "FileQuota",
     "FileRules",
     "Hooks",
+    "IceServer",
     "IncomingStream",
+    "LimitError",
+    "LinkEvent",
+    "LocalProtocolError",
     "MediaFrame",
     "MediaSource",
     "Node",
     "NodeConfig",
+    "NodeView",
     "PayloadType",
     "PeerError",
+    "Presence",
+    "PresenceEvent",
+    "Pressure",
+    "ProtocolError",
     "Publication",
     "ReceivedFile",
     "Recording",
     "RecordingReport",
+    "RemoteProtocolError",
     "RemoteTrack",
     "RemoteTrackStats",
     "Sample",
     "SampleTrack",
     "SentFile",
     "Service",
+    "SignalingState",
     "StreamEnd",
     "StreamFailedError",
     "System",
@@ -78,42 +124,67 @@ __all__ = [
     "TrackEvent",
     "TrackState",
     "TrackStats",
+    "UnreachableError",
     "VideoTrack",
+    "Visibility",
+    "WireEvent",
     "WireKind",
+    "connect",
     "open_media",
+    "run",
 ]
 
 _HOMES = {
     "ActrId": "protocol.identity",
     "ActrRef": "node.ref",
+    "AddressRule": "protocol.webrtc.candidates",
     "AudioTrack": "wire.media.sound",
+    "BrokenError": "errors",
+    "BusyError": "errors",
     "CallError": "errors",
+    "CallOptions": "service",
+    "Caller": "service",
     "Chunk": "protocol.streams.chunks",
+    "Client": "service",
+    "ClosedError": "errors",
     "Code": "errors",
+    "ConfigError": "errors",
     "Context": "actor.context",
+    "DeadlineError": "errors",
     "ExistingFile": "protocol.files.bounds",
     "FileOffer": "protocol.files.manifest",
     "FileProgress": "actor.files.told",
     "FileQuota": "protocol.files.bounds",
     "FileRules": "actor.files.rules",
     "Hooks": "node.hooks",
+    "IceServer": "protocol.webrtc.negotiation",
     "IncomingStream": "actor.subscribers.incoming",
+    "LimitError": "errors",
+    "LinkEvent": "node.hooks",
+    "LocalProtocolError": "errors",
     "MediaFrame": "protocol.media.frames",
     "MediaSource": "wire.webrtc.engine",
     "Node": "node.node",
     "NodeConfig": "node.config",
+    "NodeView": "node.view",
     "PayloadType": "protocol.payload",
     "PeerError": "errors",
+    "Presence": "protocol.signaling.presence",
+    "PresenceEvent": "protocol.signaling.presence",
+    "Pressure": "protocol.mailbox.requests",
+    "ProtocolError": "errors",
     "Publication": "transport.publications",
     "ReceivedFile": "actor.files.told",
     "Recording": "actor.subscribers.recording",
     "RecordingReport": "actor.subscribers.recording",
+    "RemoteProtocolError": "errors",
     "RemoteTrack": "actor.subscribers.tracks",
     "RemoteTrackStats": "actor.subscribers.tracks",
     "Sample": "protocol.media.frames",
     "SampleTrack": "wire.media.pushed",
     "SentFile": "actor.files.told",
     "Service": "service",
+    "SignalingState": "protocol.signaling.presence",
     "StreamEnd": "actor.subscribers.streams",
     "StreamFailedError": "errors",
     "System": "node.system",
@@ -122,9 +193,14 @@ _HOMES = {
     "TrackEvent": "protocol.media.incoming",
     "TrackState": "protocol.media.incoming",
     "TrackStats": "protocol.media.frames",
+    "UnreachableError": "errors",
     "VideoTrack": "wire.media.pictures",
+    "Visibility": "protocol.signaling.presence",
+    "WireEvent": "node.hooks",
     "WireKind": "protocol.payload",
+    "connect": "node.system",
     "open_media": "wire.media.file",
+    "run": "cli.program",
 }
 
 

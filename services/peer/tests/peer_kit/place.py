@@ -54,8 +54,11 @@ class Place:
     def room(self, **environment: str) -> Iterator[subprocess.Popen[str]]:
         command = ("actr_peer", "run", "workload:Room")
         with self.process(*command, ACTR_ACTOR__ID=ROOM, **environment) as room:
-            line_of(room.stderr, "actor ready")
+            self.wait_until_ready(room)
             yield room
+
+    def wait_until_ready(self, actor: subprocess.Popen[str]) -> None:
+        line_of(actor.stderr, "actor ready")
 
     def call(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         return self.run("call", *arguments, "-m", "demo.chat_actr", stdin=stdin)

@@ -18,8 +18,6 @@ from peer_kit import ROOT
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
-URL = "ws://127.0.0.1:8080/v1/ws"
-
 
 def blocks(language: str) -> list[str]:
     """Blocks of code of the section on the exchange, in order."""
@@ -30,13 +28,11 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Free ports in place of the usual ones; the scripts of the environment first."""
+    """A free port in place of the usual one; the scripts of the environment first."""
     return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
         "ACTR_SIGNALING__LISTEN": "127.0.0.1:0",
-        "ACTR_WIRES__LISTEN": "127.0.0.1:0",
-        "ACTR_CONTROL__SOCKET": str(tmp_path / "{instance}.sock"),
         "ACTR_LOG__FORMAT": "json",
     }
 
@@ -89,20 +85,19 @@ def test_the_exchange_of_the_readme_works_as_it_is_written(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     """
-    1. Write the files of the README and run its commands, on free ports.
+    1. Write the files of the README and run its commands, on a free port.
     2. Ann's line is answered and comes back; the command line's call is the second line.
     """
     (contract,) = blocks("protobuf")
     workload, ann = blocks("python")
-    generate, signaling, exports, room, talk, call = blocks("sh")[0].splitlines()
+    generate, signaling, room, talk, call = blocks("sh")[0].splitlines()
     for name, text in (("room.proto", contract), ("room.py", workload)):
         (tmp_path / name).write_text(text, encoding="utf-8")
     foreground(generate, environment, tmp_path)
 
     with background(signaling.removesuffix("&"), environment, tmp_path) as service:
-        url = str(wait_for(service.stdout, "ready")["url"])
-        (tmp_path / "ann.py").write_text(ann.replace(URL, url), encoding="utf-8")
-        environment |= dict(re.findall(r"(ACTR_\w+)='?([^' ]+)'?", exports.replace(URL, url)))
+        environment["ACTR_SIGNALING__URL"] = str(wait_for(service.stdout, "ready")["url"])
+        (tmp_path / "ann.py").write_text(ann, encoding="utf-8")
         with background(room.removesuffix("&"), environment, tmp_path) as actor:
             wait_for(actor.stderr, "actor ready")
             assert foreground(talk, environment, tmp_path) == "line 1\nann hello\n"

@@ -1,23 +1,20 @@
-"""The actor behind a verb that calls another: an identity of its own, nothing kept, no listener."""
+"""The actor behind a verb that calls another: what it keeps, and what it does there."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from actr_peer import ActrId
 from actr_peer.errors import ConfigError, DeadlineError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.node import Node
-from actr_peer.node.process.settings import Actor, Mailbox, Settings
-from actr_peer.node.process.startup import node_config
 from actr_peer.node.sinks import WireEvent
 from actr_peer.node.system import System
 from actr_peer.protocol.session.wires.policy import WireState
@@ -27,24 +24,15 @@ KEPT: Final = Path(".actr", "calls")
 """Where durable calls of the command line are kept, a file for each key."""
 
 
-def caller_config(loaded: Settings, realm: str, verb: str) -> NodeConfig:
-    """An actor ``actr:<verb>`` in ``realm``, for as long as the verb runs."""
-    own = ActrId("actr", verb, secrets.token_hex(4), realm)
-    update: dict[str, Any] = {
-        "actor": Actor(id=str(own), reflection=False),
-        "mailbox": Mailbox(path=""),
-        "wires": loaded.wires.model_copy(update={"listen": "", "advertise": ""}),
-    }
-    return node_config(loaded.model_copy(update=update))
-
-
-def durable_config(config: NodeConfig, key: str) -> NodeConfig:
+def durable_config(config: NodeConfig, key: str, *, keeps_id: bool = False) -> NodeConfig:
     """The same with what a durable call needs to be known again: an identity and a file that
-    follow from its key.
+    follow from its key, where none was given.
 
     Raises:
         ConfigError: If the folder cannot be made.
     """
+    if config.mailbox_path is not None and keeps_id:
+        return config
     instance = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     path = KEPT / f"{instance}.db"
     try:
@@ -52,7 +40,11 @@ def durable_config(config: NodeConfig, key: str) -> NodeConfig:
     except OSError as exc:
         raise ConfigError(f"--durable keeps its call in {path.parent}: {exc.strerror}") from exc
     own = ActrId("actr", config.id.name, instance, config.id.realm)
-    return replace(config, id=own, mailbox_path=path)
+    return replace(
+        config,
+        id=config.id if keeps_id else own,
+        mailbox_path=config.mailbox_path or path,
+    )
 
 
 class Visit(Service):

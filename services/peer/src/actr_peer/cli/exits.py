@@ -33,6 +33,9 @@ from actr_peer.errors import (
     UnreachableError,
 )
 
+SIGNALLED = 128
+"""Beside the number of the signal that ended a program's work, as a shell shows it."""
+
 
 class Exit(IntEnum):
     """What a process's end says."""
@@ -49,6 +52,7 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+_NO_SIGNALING = "start one with 'actr-signaling', or name another with --signaling"
 _ADVICE: Mapping[type[PeerError], tuple[Exit, str]] = MappingProxyType(
     {
         ConfigError: (Exit.USAGE, ""),  # it names the key, the value and what is allowed
@@ -77,6 +81,8 @@ def printable(text: str) -> str:
 
 def explain(error: PeerError) -> tuple[Exit, str]:
     """The exit code for ``error``, and one line that says what happened and what to do."""
+    if isinstance(error, UnreachableError) and error.remote.startswith("signaling at "):
+        return Exit.UNREACHABLE, f"{error}; {_NO_SIGNALING}"
     for kind in type(error).__mro__:
         if kind in _ADVICE:
             code, advice = _ADVICE[kind]

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from actr_peer.errors import ConfigError
+from actr_peer.node.contract.handlers import services_of
 from actr_peer.service import Service
 
 
@@ -30,6 +31,8 @@ def load_workload(spec: str) -> tuple[Service, ...]:
         raise ConfigError(
             f"workload {spec!r}: {module_name} has no {name}{near(name, dir(module))}"
         )
+    if isinstance(found, type) and issubclass(found, Service):
+        return services_of(found)
     made = found() if callable(found) and not isinstance(found, Service) else found
     services = tuple(made) if isinstance(made, tuple | list) else (made,)
     for service in services:

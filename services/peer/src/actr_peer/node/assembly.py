@@ -21,8 +21,8 @@ from actr_peer.actor.subscribers.media import MediaSubscribers
 from actr_peer.actor.subscribers.streams import StreamSubscribers
 from actr_peer.errors import ClosedError, PeerError
 from actr_peer.node.config import NodeConfig
+from actr_peer.node.contract.reflection import ReflectionHere
 from actr_peer.node.network import Above, Network
-from actr_peer.node.reflection import ReflectionHere
 from actr_peer.node.sinks import HookRunner
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import Request
@@ -110,6 +110,7 @@ class Assembly:
             after_loss=config.after_loss,
             on_pressure=partial(self.hooks.post, "on_pressure"),
             on_trouble=on_trouble,
+            owner=str(config.id),
         )
         path = real_path(str(config.mailbox_path or ""))
         self.outbox = Outbox(
@@ -117,6 +118,7 @@ class Assembly:
             durability=durability,
             after_loss=config.after_loss,
             on_trouble=on_trouble,
+            owner=str(config.id),
         )
 
     def _make_actor(self) -> None:

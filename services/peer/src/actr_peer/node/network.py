@@ -171,13 +171,17 @@ class Network:
         await self.signaling.relay(remote, message)
 
     def _registration(self, local_host: str) -> Registration:
+        config = self._config
         return Registration(
-            id=self._config.id,
+            id=config.id,
             ws_address=self.websocket.address_from(local_host),
             services=tuple(
                 pair for service in self._services for pair in service.fingerprints().items()
             ),
             incarnation=self._incarnation,
+            metadata=config.metadata,
+            visibility=config.visibility,
+            allowed_realms=config.allowed_realms,
         )
 
     def _ice_servers(self) -> Sequence[IceServer]:

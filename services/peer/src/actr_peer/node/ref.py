@@ -10,6 +10,7 @@ from actr_peer.actor.reach import Reach
 from actr_peer.errors import ConfigError
 from actr_peer.node.assembly import Assembly
 from actr_peer.node.config import NodeConfig
+from actr_peer.node.contract.handlers import check_handlers
 from actr_peer.node.view import NodeView
 from actr_peer.protocol.identity import ActrId, Place
 from actr_peer.protocol.signaling.presence import Presence
@@ -119,7 +120,13 @@ class ActrRef(LocalGate, Reach):
         return self._assembly.caller_to_self(ROOT, durable=durable)
 
     def serve(self, *services: Service) -> None:
-        """Let the workload call these objects through ``ctx.shell``."""
+        """Let the workload call these objects through ``ctx.shell``.
+
+        Raises:
+            ConfigError: As :meth:`System.attach`.
+        """
+        for service in services:
+            check_handlers(service)
         self._assembly.shell_handlers.add(services)
 
     async def subscribe(self, actr_type: str = "") -> list[Presence]:

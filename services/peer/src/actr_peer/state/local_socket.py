@@ -13,8 +13,8 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, cast
@@ -38,6 +38,18 @@ class Bounds:
     request_bytes: int
     clients: int
     seconds: float
+
+
+@contextmanager
+def socket_address(path: str) -> Iterator[str]:
+    """``path``, in a form that fits into a socket's address of 108 bytes, where there is one."""
+    folder, name = os.path.split(path)
+    descriptor = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        short = f"/proc/self/fd/{descriptor}"
+        yield f"{short}/{name}" if os.path.isdir(short) else path
+    finally:
+        os.close(descriptor)
 
 
 def listen(address: str) -> socket.socket:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from actr_peer.errors import BusyError, ConfigError
+from actr_peer.state.port_holder import holder_of_port
 
 LOOPBACK = "127.0.0.1"
 Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
@@ -60,8 +61,8 @@ def parse_listen(text: str) -> tuple[str, int]:
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ConfigError(
-            f"listen address {text!r}: write host:port, for example 0.0.0.0:9100; port 0 takes "
-            "any free one"
+            f"listen address {text!r}: write host:port, for example 127.0.0.1:9100; port 0 "
+            "takes a free one"
         )
     if bare == host and ":" in host:
         raise ConfigError(f"listen address {text!r}: write an IPv6 address in brackets")
@@ -101,9 +102,10 @@ async def listen(host: str, port: int) -> socket.socket:
     except OSError as exc:
         sock.close()
         if exc.errno == errno.EADDRINUSE:
+            holder = holder_of_port(port) or "another program"
             raise BusyError(
-                f"port {port} on {host or 'all addresses'} is in use: stop the program that has "
-                "it, or listen on another port (port 0 takes any free one)"
+                f"port {port} on {host or 'all addresses'} is in use by {holder}: stop that, or "
+                "listen on another port (--listen, ACTR_WIRES__LISTEN; port 0 takes a free one)"
             ) from exc
         raise ConfigError(f"listen address {at}: cannot be bound ({exc.strerror})") from exc
     return sock

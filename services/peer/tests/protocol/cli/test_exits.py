@@ -13,6 +13,7 @@ from actr_peer.cli.exits import Exit, explain, printable
     [
         (errors.ConfigError("listen = 'x'"), Exit.USAGE, ""),
         (errors.UnreachableError("acme:b@1:default", "offline"), Exit.UNREACHABLE, "it runs"),
+        (errors.UnreachableError("signaling at ws://h", "no"), Exit.UNREACHABLE, "actr-signaling"),
         (errors.DeadlineError("no answer"), Exit.DEADLINE, "--timeout"),
         (errors.CallError(errors.Code.ABORTED, "no"), Exit.REFUSED, ""),
         (errors.BusyError("port 9100 is held"), Exit.BUSY, ""),

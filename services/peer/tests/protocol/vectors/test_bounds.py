@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from actr_peer.node.process import startup
+from actr_peer.node.config.reading import MIN_SECRET_BYTES
 from actr_peer.protocol import identity, payload
 from actr_peer.protocol.rpc import bounds, call_errors, envelopes
 from actr_peer.protocol.session import frames, lanes, latency, receiver, sender, session
@@ -32,7 +32,7 @@ HELD: Mapping[str, Mapping[str, float]] = {
     "ids": {
         "part": identity.MAX_PART_CHARACTERS,
         "id_text": 4 * identity.MAX_PART_CHARACTERS + 3,
-        "secret": startup.MIN_SECRET_BYTES,
+        "secret": MIN_SECRET_BYTES,
     },
     "signaling": {
         "message": messages.MAX_RELAYED_BYTES,

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from actr_peer.cli.callers import Visit, caller_config, durable_config
+from actr_peer.cli.callers import Visit, durable_config
 from actr_peer.errors import ConfigError
-from actr_peer.node.process.settings import Settings
+from actr_peer.node.config import NodeConfig
+from actr_peer.protocol.identity import ActrId
 
-
-def test_each_start_is_an_actor_of_its_own_that_keeps_nothing() -> None:
-    one, two = (caller_config(Settings(), "north", "call") for _ in range(2))
-    assert one.id != two.id
-    assert (one.id.actr_type, one.id.realm) == ("actr:call", "north")
-    assert (one.listen, one.mailbox_path, one.reflection) == (None, None, False)
+CALLER = NodeConfig(id=ActrId("actr", "call", "1", "north"), signaling_url="ws://there:1/v1/ws")
 
 
 def test_a_key_has_one_identity_and_one_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    config = caller_config(Settings(), "north", "call")
-    one, again = durable_config(config, "key"), durable_config(config, "key")
-    other = durable_config(config, "another key")
+    one, again = durable_config(CALLER, "key"), durable_config(CALLER, "key")
+    other = durable_config(CALLER, "another key")
     assert (one.id, one.mailbox_path) == (again.id, again.mailbox_path)
     assert one.id != other.id
     assert one.mailbox_path != other.mailbox_path
     assert Path(".actr", "calls").is_dir()
+
+
+def test_what_was_given_for_a_durable_call_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = replace(CALLER, mailbox_path=tmp_path / "own.db")
+    assert durable_config(given, "key", keeps_id=True) is given
+    assert durable_config(given, "key").mailbox_path == tmp_path / "own.db"
+    assert durable_config(CALLER, "key", keeps_id=True).id == CALLER.id
 
 
 def test_a_folder_that_cannot_be_made_is_told(
@@ -37,7 +43,7 @@ def test_a_folder_that_cannot_be_made_is_told(
     monkeypatch.chdir(tmp_path)
     Path(".actr").write_text("in the way", encoding="utf-8")
     with pytest.raises(ConfigError, match="--durable keeps its call in"):
-        durable_config(caller_config(Settings(), "north", "call"), "key")
+        durable_config(CALLER, "key")
 
 
 def test_what_is_left_is_of_the_whole_time() -> None:

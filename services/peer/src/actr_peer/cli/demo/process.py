@@ -10,8 +10,8 @@ from actr_peer.cli.demo.report import Failed, tell
 from actr_peer.cli.exits import explain
 from actr_peer.errors import PeerError
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process.settings import load
-from actr_peer.node.process.startup import configure_logs, node_config, run_loop
+from actr_peer.node.config.loading import load
+from actr_peer.node.process.startup import configure_logs, run_loop
 from actr_peer.tasks import first_cause
 
 
@@ -20,7 +20,7 @@ def peer_main(work: Callable[[NodeConfig], Coroutine[Any, Any, None]]) -> None:
     try:
         settings = load().settings
         configure_logs(settings.log)
-        run_loop(work(node_config(settings)))
+        run_loop(work(NodeConfig.from_settings(settings)))
     except PeerError as exc:
         _end(exc)
     except BaseExceptionGroup as group:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,14 +10,9 @@ from actr_peer import System
 from actr_peer.cli.exchange.room import CountingRoom
 from actr_peer.cli.exchange.rounds import Exchange
 from actr_peer.node.config import NodeConfig
+from actr_peer.node.config.loading import load
 from actr_peer.node.process.serving import serve
-from actr_peer.node.process.settings import load
-from actr_peer.node.process.startup import (
-    configure_logs,
-    control_path,
-    node_config,
-    run_loop,
-)
+from actr_peer.node.process.startup import configure_logs, run_loop
 
 
 def exchange(
@@ -33,13 +27,13 @@ def exchange(
     """
     settings = load().settings
     configure_logs(settings.log)
-    run_loop(_serve(node_config(settings), control_path(settings), interval=interval))
+    run_loop(_serve(NodeConfig.from_settings(settings), interval=interval))
 
 
-async def _serve(config: NodeConfig, control: Path | None, *, interval: float) -> None:
+async def _serve(config: NodeConfig, *, interval: float) -> None:
     room = CountingRoom(config.mailbox_path)
     async with (
         System(config).attach(room) as node,
         Exchange(node.ref, room, interval=interval) as rounds,
     ):
-        await serve(node, control, rounds.report)
+        await serve(node, rounds.report)

@@ -15,16 +15,15 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from actr_peer import ActrId
-from actr_peer.cli.callers import Visit, caller_config, durable_config
+from actr_peer.cli.callers import Visit, durable_config
 from actr_peer.cli.contracts.asked import ask
 from actr_peer.cli.contracts.methods import find_method, methods_of
 from actr_peer.cli.contracts.requests import Requests, read_metadata
 from actr_peer.cli.exits import explain
-from actr_peer.cli.options import ActorArgument, AsJson, ConfigFile, Timeout
+from actr_peer.cli.options import ActorArgument, AsJson, Flags, Timeout, with_flags
 from actr_peer.errors import ConfigError, PeerError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.node import Node
-from actr_peer.node.process import settings
 from actr_peer.node.process.startup import configure_logs, run_loop
 from actr_peer.service import Caller, CallOptions, Method, MethodKind, call_options
 from actr_peer.tasks import first_cause
@@ -63,6 +62,7 @@ app = typer.Typer()
 
 
 @app.command()
+@with_flags
 def call(
     actor: ActorArgument,
     method: MethodArgument,
@@ -74,7 +74,7 @@ def call(
     durable: Durable = None,
     is_verbose: Verbose = False,
     is_json: AsJson = False,
-    config: ConfigFile = None,
+    flags: Flags,
 ) -> None:
     """Call a method and print each reply as a line of JSON.
 
@@ -82,13 +82,12 @@ def call(
     a stream takes each JSON as it comes; one that answers with a stream prints
     its items as they come.
     """
-    loaded = settings.load(config).settings
-    configure_logs(loaded.log.model_copy(update={"level": "warning"}))
+    configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
     target = ActrId.read(actor)
     options = call_options(None, read_metadata(metadata or ()), durable=durable or False)
-    own = caller_config(loaded, target.realm, "call")
+    own = flags.caller("call", target.realm)
     if durable is not None:
-        own = durable_config(own, durable)
+        own = durable_config(own, durable, keeps_id=flags.id is not None)
     row = find_method(methods_of(module), method, module) if module else None
     order = Order(target=target, name=method, row=row, requests=Requests(requests or ()))
     printer = _Document(target) if is_json else _Lines()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Column, Table
 
+from actr_peer.cli.options import ConfigFile
 from actr_peer.cli.tables import console
-from actr_peer.node.process import settings
+from actr_peer.node.config.loading import load
 
 app = typer.Typer()
 
@@ -23,13 +23,11 @@ def _group() -> None:
 @app.command()
 def show(
     *,
-    file: Annotated[
-        Path | None, typer.Option(help="Read this file, not ./actr.toml or what ACTR_CONFIG names.")
-    ] = None,
+    file: ConfigFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Print every key, its value, and where the value came from."""
-    loaded = settings.load(file)
+    loaded = load(file)
     if as_json:
         rows = [
             {"key": entry.key, "value": entry.value, "origin": entry.origin}

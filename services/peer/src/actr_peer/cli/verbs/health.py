@@ -6,9 +6,9 @@ import sys
 
 from actr_peer.cli.exits import Exit
 from actr_peer.errors import ConfigError
+from actr_peer.node.config.loading import load
+from actr_peer.node.config.reading import control_path
 from actr_peer.node.process.probe import is_healthy
-from actr_peer.node.process.settings import load
-from actr_peer.node.process.startup import control_path
 
 
 def health() -> None:

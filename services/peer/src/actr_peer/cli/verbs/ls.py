@@ -12,13 +12,13 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from actr_peer.cli.callers import Visit, caller_config
-from actr_peer.cli.options import AsJson, ConfigFile, Timeout
+from actr_peer.cli.callers import Visit
+from actr_peer.cli.options import AsJson, Flags, Timeout, with_flags
 from actr_peer.cli.tables import console, table
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process import settings
-from actr_peer.node.process.startup import configure_logs, own_id, run_loop
+from actr_peer.node.config.reading import own_id
+from actr_peer.node.process.startup import configure_logs, run_loop
 from actr_peer.protocol.identity import ActrId, ActrType, parse_destination
 from actr_peer.protocol.signaling.presence import Change, Presence, PresenceEvent
 
@@ -33,6 +33,7 @@ CHANGES: Final[Mapping[Change, str]] = {
 }
 
 
+@with_flags
 def ls(
     actr_type: Annotated[
         str, typer.Argument(metavar="TYPE", help="Only these, as acme:room; all without.")
@@ -47,14 +48,14 @@ def ls(
     ] = False,
     timeout: Timeout = None,
     is_json: AsJson = False,
-    config: ConfigFile = None,
+    flags: Flags,
 ) -> None:
     """List the actors that are online, with services, fingerprints and load."""
     if actr_type and not _is_type(actr_type):
         raise ConfigError(f"type {actr_type!r}: write manufacturer:name, for example acme:room")
-    loaded = settings.load(config).settings
+    loaded = flags.settings()
     configure_logs(loaded.log.model_copy(update={"level": "warning"}))
-    own = caller_config(loaded, realm or own_id(loaded.actor.id).realm, "ls")
+    own = flags.caller("ls", realm or own_id(loaded.actor.id).realm)
     shown = _Lines() if is_json or not sys.stdout.isatty() else _Screen()
     listing = Listing(timeout, actr_type, hides=() if is_all else (RUNTIME,))
     run_loop(_list(own, listing, shown if is_watched else None, is_json=is_json))

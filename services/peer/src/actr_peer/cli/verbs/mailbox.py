@@ -20,10 +20,11 @@ import typer
 from rich.table import Table
 
 from actr_peer.cli.exits import Exit
+from actr_peer.cli.options import IdFlag
 from actr_peer.cli.tables import console
 from actr_peer.errors import BusyError, ConfigError, PeerError, UnreachableError
-from actr_peer.node.process import settings
-from actr_peer.node.process.startup import own_id
+from actr_peer.node.config.loading import load
+from actr_peer.node.config.reading import mailbox_path
 from actr_peer.protocol.mailbox.requests import State
 from actr_peer.protocol.rpc.envelopes import decode_envelope
 from actr_peer.state.mailbox.dead_letters import MAX_LISTED, Filter, Letter
@@ -71,11 +72,12 @@ def list_(
     request_id: RequestId = "",
     limit: Annotated[int, typer.Option(min=1, max=MAX_LISTED)] = 100,
     file: File = None,
+    own: IdFlag = None,
     as_json: AsJson = False,
 ) -> None:
     """List stored requests, oldest first: dead letters, or another state."""
     which = Filter(sender=sender, route=route, reason=reason, request_id=request_id, limit=limit)
-    letters = look(str(_file(file)), which, State[state.name])
+    letters = look(str(_file(file, own)), which, State[state.name])
     if as_json:
         print(json.dumps({"state": state.value, "letters": [_row(one) for one in letters]}))
         return
@@ -92,10 +94,11 @@ def show(
     number: Annotated[int, typer.Argument(help="As 'list' shows it.")],
     *,
     file: File = None,
+    own: IdFlag = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one stored request and its envelope."""
-    letter = read(str(_file(file)), number)
+    letter = read(str(_file(file, own)), number)
     if letter is None:
         raise UnreachableError(f"request {number}", "the mailbox has none of that number")
     document = _row(letter) | {"body": _body(letter)}
@@ -118,11 +121,12 @@ def replay(
     reason: Reason = "",
     request_id: RequestId = "",
     file: File = None,
+    own: IdFlag = None,
     as_json: AsJson = False,
 ) -> None:
     """Queue dead letters again, under the ids they had; by number, by filter, or --all."""
     which = _chosen(numbers, sender, route, reason, request_id, every=every)
-    _change("replay", _file(file), which, as_json=as_json)
+    _change("replay", _file(file, own), which, as_json=as_json)
 
 
 @app.command()
@@ -135,11 +139,12 @@ def drop(
     reason: Reason = "",
     request_id: RequestId = "",
     file: File = None,
+    own: IdFlag = None,
     as_json: AsJson = False,
 ) -> None:
     """Delete dead letters for good; by number, by filter, or --all."""
     which = _chosen(numbers, sender, route, reason, request_id, every=every)
-    _change("drop", _file(file), which, as_json=as_json)
+    _change("drop", _file(file, own), which, as_json=as_json)
 
 
 def _chosen(
@@ -190,20 +195,19 @@ def _perform(verb: str, path: Path, numbers: list[int]) -> list[int]:
 
 
 async def _perform_here(verb: str, path: Path, numbers: list[int]) -> list[int]:
-    async with Mailbox(path) as mailbox:
+    async with Mailbox(path, owner=f"actr mailbox {verb}") as mailbox:
         act = mailbox.letters.replay if verb == "replay" else mailbox.letters.drop
         return await act(numbers)
 
 
-def _file(path: Path | None) -> Path:
+def _file(path: Path | None, own: str | None) -> Path:
     """The mailbox's file: as given, else as configured."""
     if path is not None:
         return path
-    loaded = settings.load().settings
-    text = loaded.mailbox.path
-    if not text:
+    configured = mailbox_path(load(flags={} if own is None else {"actor.id": own}).settings)
+    if configured is None:
         raise ConfigError("mailbox.path is empty: this actor keeps its mailbox in memory")
-    return Path(text.replace("{instance}", own_id(loaded.actor.id).instance))
+    return configured
 
 
 def _row(letter: Letter) -> dict[str, Any]:

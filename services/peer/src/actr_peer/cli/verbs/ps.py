@@ -4,35 +4,69 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from actr_peer.cli.options import ConfigFile, IdFlag
 from actr_peer.cli.tables import console, table
 from actr_peer.errors import ConfigError, UnreachableError
+from actr_peer.node.config.loading import Loaded, load
+from actr_peer.node.config.reading import control_path
 from actr_peer.node.process.probe import ask
-from actr_peer.node.process.settings import load
-from actr_peer.node.process.startup import control_path
 
 
 def ps(
     *,
+    own: IdFlag = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    config: ConfigFile = None,
 ) -> None:
-    """Ask the running peer of this configuration, through its control socket."""
-    path = control_path(load().settings)
-    if path is None:
-        raise ConfigError("control.socket is empty: a peer without one cannot be asked")
-    try:
-        status = ask(str(path), "status")
-    except (OSError, ValueError) as exc:
-        raise UnreachableError("the peer on this machine", f"{path}: {exc}") from exc
+    """Ask a running peer, through its control socket: the one of this configuration, or of --id.
+
+    Where that does not run and no id is configured, it is the only one that runs in this folder.
+    """
+    status = _ask(load(config, {} if own is None else {"actor.id": own}))
     if as_json:
         print(json.dumps(status, indent=2))
         return
     for shown in tables(status):
         console().print(shown)
+
+
+def _ask(loaded: Loaded) -> Any:
+    path = control_path(loaded.settings)
+    if path is None:
+        raise ConfigError("control.socket is empty: a peer without one cannot be asked")
+    is_chosen = next(each.origin for each in loaded.entries if each.key == "actor.id") != "default"
+    if not path.exists() and not is_chosen:
+        path = _only_one(loaded.settings.control.socket) or path
+    try:
+        return ask(str(path), "status")
+    except (OSError, ValueError) as exc:
+        why = getattr(exc, "strerror", None) or exc
+        raise UnreachableError("the peer on this machine", f"{path}: {why}") from exc
+
+
+def _only_one(pattern: str) -> Path | None:
+    """The socket of the one peer that runs here; None: none does.
+
+    Raises:
+        ConfigError: If several do.
+    """
+    if "{id}" not in pattern:
+        return None
+    here = Path(pattern.replace("{id}", "*").replace("{instance}", "*"))
+    found = {}
+    for path in sorted(Path(here.anchor or ".").glob(str(here.relative_to(here.anchor)))):
+        with suppress(OSError, ValueError, LookupError):
+            found[ask(str(path), "health")["id"]] = path
+    if len(found) > 1:
+        raise ConfigError(f"{', '.join(found)} run here: say which with --id")
+    return next(iter(found.values()), None)
 
 
 def tables(status: Mapping[str, Any]) -> list[Table]:

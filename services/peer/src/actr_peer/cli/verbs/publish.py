@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -17,14 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from actr_peer import ActrId, NodeConfig, Publication, Sample, Service, System
-from actr_peer.node.process import settings
-from actr_peer.node.process.settings import Actor, Mailbox, Settings
-from actr_peer.node.process.startup import (
-    configure_logs,
-    interruptible,
-    node_config,
-    run_loop,
-)
+from actr_peer.cli.options import Flags, with_flags
+from actr_peer.node.process.startup import configure_logs, interruptible, run_loop
 from actr_peer.protocol.media.frames import TIMESTAMPS
 from actr_peer.wire.media.encoders import AUDIO_CLOCK, VIDEO_CLOCK
 from actr_peer.wire.media.file import FileTrack, open_media
@@ -38,6 +31,7 @@ app = typer.Typer()
 
 
 @app.command()
+@with_flags
 def publish(
     file: Annotated[Path, typer.Argument(help="Its first video and its first sound are sent.")],
     actor: Annotated[str, typer.Argument(help="To whom, as acme:room@2:default.")],
@@ -45,18 +39,15 @@ def publish(
     loops: Annotated[int, typer.Option(min=0, help="How often; 0: until interrupted.")] = 1,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds for a WebRTC wire.")] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="What was sent, as JSON.")] = False,
-    config: Annotated[
-        Path | None, typer.Option(help="Read this file, not ./actr.toml or what ACTR_CONFIG names.")
-    ] = None,
+    flags: Flags,
 ) -> None:
     """Send a media file to an actor at the pace at which it plays.
 
     VP8, H264 without B-frames and Opus pass as they are; all else becomes VP8 and Opus.
     """
-    loaded = settings.load(config).settings
-    configure_logs(loaded.log.model_copy(update={"level": "warning"}))
+    configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
     target = ActrId.read(actor)
-    sending = _publish(_sender_config(loaded, target), target, file, loops, timeout)
+    sending = _publish(flags.caller("publish", target.realm), target, file, loops, timeout)
     run_loop(_tell(sending) if as_json else _quietly(sending))
 
 
@@ -68,17 +59,6 @@ async def _tell(sending: Coroutine[Any, Any, dict[str, Any]]) -> None:
 async def _quietly(sending: Coroutine[Any, Any, dict[str, Any]]) -> None:
     with interruptible():
         await sending
-
-
-def _sender_config(loaded: Settings, target: ActrId) -> NodeConfig:
-    """An actor for one file: its own identity, nothing kept, no listener."""
-    own = ActrId("actr", "publish", secrets.token_hex(4), target.realm)
-    update: dict[str, Any] = {
-        "actor": Actor(id=str(own)),
-        "mailbox": Mailbox(path=""),
-        "wires": loaded.wires.model_copy(update={"listen": "", "advertise": ""}),
-    }
-    return node_config(loaded.model_copy(update=update))
 
 
 class Rounds:

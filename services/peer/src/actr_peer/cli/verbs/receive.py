@@ -13,12 +13,12 @@ import typer
 
 from actr_peer import ActrId, ExistingFile, FileOffer, FileQuota, FileRules, ReceivedFile, System
 from actr_peer.actor.files.receiving import Receiving
+from actr_peer.cli.options import Flags, with_flags
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process import settings
+from actr_peer.node.config.settings import Mailbox
 from actr_peer.node.process.serving import serve
-from actr_peer.node.process.settings import Mailbox
-from actr_peer.node.process.startup import configure_logs, control_path, node_config, run_loop
+from actr_peer.node.process.startup import configure_logs, run_loop
 from actr_peer.service import Service
 from actr_peer.tasks import Tasks
 
@@ -29,6 +29,7 @@ app = typer.Typer()
 
 
 @app.command()
+@with_flags
 def receive(
     folder: Annotated[Path, typer.Argument(help="Where it goes; made if it is not there.")],
     *,
@@ -47,16 +48,14 @@ def receive(
         bool, typer.Option("--hidden", help="Take names that begin with a dot, too.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each.")] = False,
-    config: Annotated[
-        Path | None, typer.Option(help="Read this file, not ./actr.toml or what ACTR_CONFIG names.")
-    ] = None,
+    flags: Flags,
 ) -> None:
     """Receive files and directories, and print what came.
 
-    The actor is the one of the configuration (ACTR_ACTOR__ID), without a mailbox. SIGTERM or
-    Ctrl-C ends it; what was under way goes on when both are started again.
+    The actor is the one of the configuration, without a mailbox unless --mailbox names one.
+    SIGTERM or Ctrl-C ends it; what was under way goes on when both are started again.
     """
-    loaded = settings.load(config).settings
+    loaded = flags.settings()
     configure_logs(loaded.log)
     senders = tuple(sender or ())
     size = size_of(quota) if quota else None
@@ -74,8 +73,9 @@ def receive(
         hidden=hidden,
         on_received=came,
     )
-    node = node_config(loaded.model_copy(update={"mailbox": Mailbox(path="")}))
-    run_loop(_receive(node, folder, rules, ended, control_path(loaded)))
+    if flags.mailbox is None:
+        loaded = loaded.model_copy(update={"mailbox": Mailbox(path="")})
+    run_loop(_receive(NodeConfig.from_settings(loaded), folder, rules, ended))
 
 
 def size_of(text: str) -> int:
@@ -94,15 +94,13 @@ def _is_one(who: ActrId, _: FileOffer, senders: tuple[str, ...]) -> bool:
     return str(who) in senders or who.actr_type in senders
 
 
-async def _receive(
-    config: NodeConfig, folder: Path, rules: FileRules, once: asyncio.Event, control: Path | None
-) -> None:
+async def _receive(config: NodeConfig, folder: Path, rules: FileRules, once: asyncio.Event) -> None:
     async with (
         System(config).attach(Service()) as node,
         node.ref.receive_files(folder, rules) as receiving,
         Tasks("receive") as tasks,
     ):
-        serving = tasks.start("serving", serve(node, control))
+        serving = tasks.start("serving", serve(node))
         one = tasks.start("once", _after(once, receiving))
         await asyncio.wait({serving, one}, return_when=asyncio.FIRST_COMPLETED)
 

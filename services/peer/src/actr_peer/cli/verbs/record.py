@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -16,14 +15,8 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from actr_peer import ActrId, NodeConfig, Service, System
 from actr_peer.actor.subscribers.recording import Recording, RecordingReport
-from actr_peer.node.process import settings
-from actr_peer.node.process.settings import Actor, Mailbox, Settings
-from actr_peer.node.process.startup import (
-    configure_logs,
-    interruptible,
-    node_config,
-    run_loop,
-)
+from actr_peer.cli.options import Flags, with_flags
+from actr_peer.node.process.startup import configure_logs, interruptible, run_loop
 
 SHOW_INTERVAL: Final = 0.25
 
@@ -31,46 +24,25 @@ app = typer.Typer()
 
 
 @app.command()
+@with_flags
 def record(
     actor: Annotated[str, typer.Argument(help="Who sends the tracks, as acme:camera@1:default.")],
     tracks: Annotated[str, typer.Argument(help="Ids of its tracks, joined by commas.")],
     file: Annotated[Path, typer.Argument(help="film.webm, film.mkv or film.mp4.")],
     *,
-    own: Annotated[
-        str, typer.Option("--as", help="The id that the tracks are published to; else a new one.")
-    ] = "",
     seconds: Annotated[float, typer.Option(min=0, help="How long; 0: to the end.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="What was recorded, as JSON.")] = False,
-    config: Annotated[
-        Path | None, typer.Option(help="Read this file, not ./actr.toml or what ACTR_CONFIG names.")
-    ] = None,
+    flags: Flags,
 ) -> None:
     """Record tracks until they end, for --seconds, or until Ctrl-C; the file plays in any case.
 
-    It waits until the actor publishes them to the id that is shown.
+    It waits until the actor publishes them to the id that is shown: a new one, or that of --id.
     """
-    loaded = settings.load(config).settings
-    configure_logs(loaded.log.model_copy(update={"level": "warning"}))
+    configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
     sender = ActrId.read(actor)
-    chosen = ActrId.parse(own) if own else _new_id(sender)
+    config = flags.caller("record", sender.realm)
     wanted = [each for each in tracks.split(",") if each]
-    run_loop(
-        _record(_config(loaded, chosen), sender, wanted, file, seconds or None, as_json=as_json)
-    )
-
-
-def _new_id(sender: ActrId) -> ActrId:
-    return ActrId("actr", "record", secrets.token_hex(4), sender.realm)
-
-
-def _config(loaded: Settings, own: ActrId) -> NodeConfig:
-    """An actor for one file: nothing kept, no listener."""
-    update: dict[str, Any] = {
-        "actor": Actor(id=str(own)),
-        "mailbox": Mailbox(path=""),
-        "wires": loaded.wires.model_copy(update={"listen": "", "advertise": ""}),
-    }
-    return node_config(loaded.model_copy(update=update))
+    run_loop(_record(config, sender, wanted, file, seconds or None, as_json=as_json))
 
 
 async def _record(

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from actr_peer import System
+from actr_peer.cli.options import Flags, with_flags
+from actr_peer.cli.program import serve_workload
 from actr_peer.cli.workloads import load_workload
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process import settings
-from actr_peer.node.process.serving import serve
-from actr_peer.node.process.startup import (
-    configure_logs,
-    control_path,
-    node_config,
-    run_loop,
-)
-from actr_peer.service import Service
+from actr_peer.node.process.startup import configure_logs, run_loop
 
 app = typer.Typer()
 
 
 @app.command()
+@with_flags
 def run(
     workload: Annotated[str, typer.Argument(help="module:name of a service class or object.")],
     *,
-    config: Annotated[
-        Path | None, typer.Option(help="Read this file, not ./actr.toml or what ACTR_CONFIG names.")
-    ] = None,
+    flags: Flags,
 ) -> None:
     """Run a workload as an actor; SIGTERM or Ctrl-C ends it gracefully."""
-    loaded = settings.load(config).settings
-    configure_logs(loaded.log)
+    settings = flags.settings()
+    configure_logs(settings.log)
     services = load_workload(workload)
-    run_loop(_serve(services, node_config(loaded), control_path(loaded)))
-
-
-async def _serve(services: tuple[Service, ...], config: NodeConfig, control: Path | None) -> None:
-    async with System(config).attach(*services) as node:
-        await serve(node, control)
+    run_loop(serve_workload(services, NodeConfig.from_settings(settings)))

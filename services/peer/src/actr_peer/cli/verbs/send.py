@@ -21,10 +21,9 @@ from rich.progress import (
 )
 
 from actr_peer import ActrId, FileProgress, SentFile, Service, System
-from actr_peer.cli.callers import caller_config
 from actr_peer.cli.exits import printable
+from actr_peer.cli.options import Flags, with_flags
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process import settings
 from actr_peer.node.process.startup import configure_logs, run_loop
 
 PATIENCE: Final = 60.0
@@ -33,6 +32,7 @@ app = typer.Typer()
 
 
 @app.command()
+@with_flags
 def send(
     path: Annotated[Path, typer.Argument(help="The file or directory.")],
     actor: Annotated[str, typer.Argument(help="Who receives it, as acme:room@2:default.")],
@@ -43,19 +43,16 @@ def send(
     ] = PATIENCE,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds for all of it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document at the end.")] = False,
-    config: Annotated[
-        Path | None, typer.Option(help="Read this file, not ./actr.toml or what ACTR_CONFIG names.")
-    ] = None,
+    flags: Flags,
 ) -> None:
     """Send a file or a directory as a whole.
 
     It goes on by itself when the link breaks or the receiver restarts; started again, it goes on
     from what the receiver has.
     """
-    loaded = settings.load(config).settings
-    configure_logs(loaded.log.model_copy(update={"level": "warning"}))
+    configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
     target = ActrId.read(actor)
-    node = caller_config(loaded, target.realm, "send")
+    node = flags.caller("send", target.realm)
     options = (name, timeout, patience)
     run_loop(_send(node, path, target, options, as_json=as_json))
 

@@ -1,12 +1,11 @@
-"""What a process does between its actor's start and its end."""
+"""What a process has between its actor's start and its end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -20,31 +19,42 @@ from actr_peer.tasks import count_callbacks
 log = structlog.get_logger()
 
 
-async def serve(
-    node: Node, control: Path | None, more: Callable[[], dict[str, Any]] = dict
-) -> None:
+async def serve(node: Node, more: Callable[[], dict[str, Any]] = dict) -> None:
     """Answer ``actr ps`` and ``actr health`` until the process is asked to stop, or replaced.
 
     Args:
-        control: Where the control socket is made; None: nowhere.
         more: What the status document holds besides what every peer tells.
+
+    Raises:
+        BusyError: If another process has the control socket, or a newer one the identity.
+        ConfigError: If the control socket cannot be made.
     """
+    async with answering(node, more):
+        await until_asked_to_stop(node.ref, partial(say_ready, node))
+        log.info("actor stopping", actor=str(node.id))
+
+
+@asynccontextmanager
+async def answering(node: Node, more: Callable[[], dict[str, Any]] = dict) -> AsyncIterator[None]:
+    """A block in which the process answers on its control socket, where it has one."""
     config = node.config
     count_callbacks(asyncio.get_running_loop())
     async with AsyncExitStack() as stack:
-        if control is not None:
+        if config.control_socket is not None:
             reports = {
                 "health": lambda: health(node),
                 "status": lambda: {**status(node.view()), **more()},
             }
-            await stack.enter_async_context(ControlSocket(control, reports))
+            await stack.enter_async_context(ControlSocket(config.control_socket, reports))
         if config.realm_secret is None:
             log.warning(
                 "DEVELOPMENT MODE: no realm secret, anybody may join the realm",
                 realm=config.id.realm,
                 fix="set ACTR_REALM__SECRET_FILE",
             )
-        url = config.signaling_url
-        ready = partial(log.info, "actor ready", actor=str(config.id), signaling=url)
-        await until_asked_to_stop(node.ref, ready)
-        log.info("actor stopping", actor=str(config.id))
+        yield
+
+
+def say_ready(node: Node) -> None:
+    """Tell who watches the log that the actor is there."""
+    log.info("actor ready", actor=str(node.id), signaling=node.config.signaling_url)

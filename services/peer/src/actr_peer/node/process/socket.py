@@ -3,7 +3,7 @@
 A request is one line, the name of a report; the answer is one JSON document, and the end::
 
     -> health\\n
-    <- {"healthy": true, "id": "acme:room@2:default"}
+    <- {"healthy": true, "id": "acme:room@2:default", "pid": 71}
 
 Only the peer's own user can connect (:mod:`actr_peer.state.local_socket`), and nothing that is
 asked changes anything.
@@ -11,6 +11,8 @@ asked changes anything.
 
 from __future__ import annotations
 
+import asyncio
+import os
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
@@ -18,7 +20,9 @@ from pathlib import Path
 from typing import Final, Self
 
 from actr_peer.errors import BusyError, ConfigError
-from actr_peer.state.local_socket import Bounds, LocalSocket, listen
+from actr_peer.node.process.probe import ask
+from actr_peer.state.folder import make_state_folder
+from actr_peer.state.local_socket import Bounds, LocalSocket, listen, socket_address
 
 MAX_REQUEST_BYTES: Final = 64
 MAX_CLIENTS: Final = 8
@@ -49,7 +53,7 @@ class ControlSocket:
             BusyError: If another process answers on this path.
             ConfigError: If no socket can be made there.
         """
-        listener, path = _bind(self.path), str(self.path)
+        listener, path = await _bind(self.path), str(self.path)
         bounds = Bounds(
             request_bytes=MAX_REQUEST_BYTES, clients=MAX_CLIENTS, seconds=REQUEST_TIMEOUT
         )
@@ -68,10 +72,12 @@ class ControlSocket:
         return report()
 
 
-def _bind(path: Path) -> socket.socket:
+async def _bind(path: Path) -> socket.socket:
     try:
-        _remove_dead(path)
-        return listen(str(path))
+        make_state_folder(path)
+        with socket_address(str(path)) as address:
+            await _remove_dead(path, address)
+            return listen(address)
     except OSError as exc:
         raise ConfigError(
             f"control.socket = {str(path)!r}: {exc.strerror or exc}; name another file in "
@@ -79,7 +85,7 @@ def _bind(path: Path) -> socket.socket:
         ) from exc
 
 
-def _remove_dead(path: Path) -> None:
+async def _remove_dead(path: Path, address: str) -> None:
     """Remove the socket of a process that was killed.
 
     Raises:
@@ -89,8 +95,21 @@ def _remove_dead(path: Path) -> None:
         probe.settimeout(REQUEST_TIMEOUT)
         with suppress(FileNotFoundError):
             try:
-                probe.connect(str(path))
+                probe.connect(address)
             except ConnectionRefusedError:
-                path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
             else:
-                raise BusyError(f"another peer answers on {path}")
+                raise BusyError(
+                    f"{path} is the control socket of {await _who_answers(path)}: stop that, or "
+                    "name another in ACTR_CONTROL__SOCKET"
+                )
+
+
+async def _who_answers(path: Path) -> str:
+    """``acme:room@2:default (pid 71)``, as far as it says."""
+    try:
+        answer = await asyncio.to_thread(ask, str(path), "health", timeout=REQUEST_TIMEOUT)
+        return f"{answer['id']} (pid {answer['pid']})"
+    except (OSError, ValueError, LookupError, TypeError):
+        return "another process"

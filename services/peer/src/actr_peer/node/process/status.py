@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +18,7 @@ _MS = 1000.0
 
 def health(node: Node) -> dict[str, Any]:
     """A peer is healthy once it is registered, and stays so: its wires need no signaling."""
-    return {"healthy": not node.ended.is_set(), "id": str(node.id)}
+    return {"healthy": not node.ended.is_set(), "id": str(node.id), "pid": os.getpid()}
 
 
 def status(view: NodeView) -> dict[str, Any]:
@@ -25,6 +26,7 @@ def status(view: NodeView) -> dict[str, Any]:
     mailbox = view.mailbox
     return {
         "id": str(view.id),
+        "pid": os.getpid(),
         "incarnation": f"{view.incarnation:016x}",
         "signaling": view.signaling.value,
         "server_id": view.server_id,

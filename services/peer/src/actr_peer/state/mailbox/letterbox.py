@@ -15,11 +15,11 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from typing import Self
 
-from actr_peer.state.local_socket import Bounds, LocalSocket, listen
+from actr_peer.state.local_socket import Bounds, LocalSocket, listen, socket_address
 from actr_peer.state.storage.database import StorageError
 
 log = logging.getLogger(__name__)
@@ -28,18 +28,6 @@ BOUNDS = Bounds(request_bytes=64 * 1024, clients=4, seconds=10.0)
 
 Verb = Callable[[list[int]], Awaitable[list[int]]]
 """Takes sequence numbers, returns those of them that it has done."""
-
-
-@contextmanager
-def _address(path: str) -> Iterator[str]:
-    """``path``, in a form that fits into a socket's address of 108 bytes, where there is one."""
-    folder, name = os.path.split(path)
-    descriptor = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        short = f"/proc/self/fd/{descriptor}"
-        yield f"{short}/{name}" if os.path.isdir(short) else path
-    finally:
-        os.close(descriptor)
 
 
 class Letterbox:
@@ -59,7 +47,7 @@ class Letterbox:
         try:
             with suppress(FileNotFoundError):
                 os.unlink(self._path)
-            with _address(self._path) as address:
+            with socket_address(self._path) as address:
                 listener = listen(address)
         except OSError as exc:
             log.warning("no letterbox: path=%s cause=%s", self._path, exc)
@@ -113,7 +101,7 @@ def ask(path: str, verb: str, sequences: list[int]) -> list[int]:
     """
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(BOUNDS.seconds)
-        with _address(path) as address:
+        with socket_address(path) as address:
             client.connect(address)
         client.sendall(json.dumps({"do": verb, "sequences": sequences}).encode() + b"\n")
         with client.makefile("rb") as stream:

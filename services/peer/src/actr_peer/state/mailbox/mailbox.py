@@ -62,7 +62,7 @@ class Mailbox:
         max_remembered: Finished calls that are remembered, of each sort.
         after_loss: ``refuse`` a file that has lost what was promised, or ``go-on`` with it.
         on_pressure: Told when senders begin to be pushed back, and when they no longer are.
-        on_trouble: As the state file's.
+        on_trouble, owner: As the state file's.
         connect: How the database is opened; tests bring their own.
 
     Raises (on entering):
@@ -83,6 +83,7 @@ class Mailbox:
         after_loss: AfterLoss = "refuse",
         on_pressure: Callable[[Pressure], None] = lambda pressure: None,
         on_trouble: Callable[[Exception], None] | None = None,
+        owner: str = "",
         connect: Connect = connect,
     ) -> None:
         self.path = path = real_path(str(path or ":memory:"))
@@ -98,7 +99,7 @@ class Mailbox:
             connect=connect,
         )
         self.state_file: StateFile[Found] = StateFile(
-            path, self._store, durability, self._committed, on_trouble
+            path, self._store, durability, self._committed, on_trouble, owner=owner
         )
         reply_bytes = max_bytes // REPLY_SHARE
         remembered = Remembered(seconds=remember, max_count=max_remembered, max_bytes=reply_bytes)

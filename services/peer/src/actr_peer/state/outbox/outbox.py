@@ -42,12 +42,14 @@ _KEPT = "closed before the reply; the call is kept, and goes on at the next star
 class Outbox:
     """The outbox of one actor. Entering the block recovers, leaving it saves and closes.
 
+    Its files come with the first durable call.
+
     Args:
         path: The database file, beside the mailbox's.
         max_open: Calls without a saved reply, to one remote.
         max_window: Calls to one remote from its low-water mark on.
         after_loss: ``refuse`` a file that has lost what was promised, or ``go-on`` with it.
-        durability, on_trouble: As the mailbox's.
+        durability, on_trouble, owner: As the mailbox's.
         connect: How the database is opened; tests bring their own.
 
     Raises (on entering):
@@ -66,12 +68,12 @@ class Outbox:
         durability: Durability = "power",
         after_loss: AfterLoss = "refuse",
         on_trouble: Callable[[Exception], None] | None = None,
+        owner: str = "",
         connect: Connect = connect,
     ) -> None:
         self.path = real_path(str(path))
         self.store_id = secrets.randbits(63) | 1
-        """Random, of this run: what another run of this file, or of an older copy of it, has
-        numbered cannot be mistaken for its own."""
+        """Random, of this run: no other run's numbers, of a copy either, are taken for its own."""
         self.dropped = 0
         """Replies dropped for want of room, since the start."""
         self._store = OutboxStore(
@@ -82,7 +84,13 @@ class Outbox:
             connect=connect,
         )
         self.state_file: StateFile[Found] = StateFile(
-            self.path, self._store, durability, self._committed, on_trouble
+            self.path,
+            self._store,
+            durability,
+            self._committed,
+            on_trouble,
+            owner=owner,
+            empty=Found(),
         )
         self._calls: Calls[DurableCall, asyncio.Event] = Calls(
             max_open=max_open,

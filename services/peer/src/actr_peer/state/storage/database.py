@@ -10,11 +10,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from typing import Any, Literal, Protocol
-from weakref import WeakSet
 
-from actr_peer.errors import BusyError, ConfigError
+from actr_peer.errors import ConfigError
 
 Durability = Literal["power", "process", "memory"]
 
@@ -213,56 +211,3 @@ def file_size(path: str) -> int:
         return os.stat(path).st_size
     except FileNotFoundError:
         return 0
-
-
-_locks: WeakSet[FileLock] = WeakSet()
-"""Those that are taken, or were."""
-
-
-class FileLock:
-    """One process at a time on one state file; the lock dies with its holder.
-
-    A forked child shares the open file, and with it the lock: it would keep the actor from
-    starting again for as long as it lives. So the child closes its copy (:func:`_let_go_in_child`).
-
-    Raises:
-        BusyError: From :meth:`take`, if another process holds it.
-        ConfigError: From :meth:`take`, if its folder cannot be written.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = path + "-lock"
-        self._file: int | None = None
-
-    def take(self) -> None:
-        import fcntl
-
-        try:
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            raise ConfigError(f"state file {self._path}: {exc.strerror}; make its folder") from exc
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as exc:
-            os.close(file)
-            raise BusyError(
-                f"{self._path} is held by another process: one actor, one process"
-            ) from exc
-        self._file = file
-        _locks.add(self)
-
-    def release(self) -> None:
-        if self._file is not None:
-            with suppress(OSError):
-                os.close(self._file)
-            self._file = None
-
-
-def _let_go_in_child() -> None:
-    """In a forked child: the lock stays with the parent, and ends with it."""
-    for lock in tuple(_locks):
-        lock.release()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go_in_child)

@@ -11,8 +11,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from actr_peer.errors import ClosedError
-from actr_peer.state.storage.database import Connection, Durability, FileLock
+from actr_peer.errors import ClosedError, ConfigError
+from actr_peer.state.file_lock import FileLock
+from actr_peer.state.storage.database import Connection, Durability
+from actr_peer.state.storage.late_writer import LateWriter, is_there
 from actr_peer.state.storage.operations import Operation, Task
 from actr_peer.state.storage.pages import NORMAL
 from actr_peer.state.storage.writer import InlineWriter, Store, ThreadWriter, Writer
@@ -31,6 +33,9 @@ class StateFile(Generic[Found]):
     Args:
         committed: Called on the loop with each batch, after the sync.
         on_trouble: Told why nothing new is taken: the file was taken away, or its log is too long.
+        owner: Whose file it is, for another process that wants it.
+        empty: What a new file holds. With it the file, its lock and its notes come with the first
+            operation; one that is there is opened at once.
     """
 
     def __init__(
@@ -40,13 +45,18 @@ class StateFile(Generic[Found]):
         durability: Durability,
         committed: Callable[[list[Operation]], None],
         on_trouble: Callable[[Exception], None] | None = None,
+        *,
+        owner: str = "",
+        empty: Found | None = None,
     ) -> None:
         self._store = store
         self._durability: Durability = durability
         self._committed = committed
         self._trouble: Exception | None = None
         self._on_trouble = on_trouble
-        self._lock = FileLock(path)
+        self._path = path
+        self._empty = empty
+        self._lock = FileLock(path, owner)
         self._riding: list[Operation] = []
         self._is_lingering = False
         self._is_closed = False
@@ -63,17 +73,39 @@ class StateFile(Generic[Found]):
         self._loop = asyncio.get_running_loop()
         if self._durability == "memory":
             self._writer = InlineWriter(self._store, self._report)
-        else:
-            self._lock.take()
-            self._writer = ThreadWriter(self._store, self._report, "actr-writer")
-        try:
             found = await self._writer.start()
-        except BaseException:
-            self._lock.release()
-            raise
+        elif self._empty is not None and not is_there(self._path):
+            tasks = self._tasks
+            self._writer = LateWriter(self._empty, self._open_late, tasks, self._report)
+            found = await self._writer.start()
+        else:
+            self._writer, found = await self._lock_and_open()
         await self._tasks.__aenter__()
         self._tasks.start("writer", self._watch())
         return found
+
+    async def _lock_and_open(self) -> tuple[ThreadWriter[Operation, Found], Found]:
+        self._lock.take()
+        try:
+            writer = ThreadWriter(self._store, self._report, "actr-writer")
+            return writer, await writer.start()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    async def _open_late(self) -> Writer[Operation, Found]:
+        """The file that comes late comes now.
+
+        Raises:
+            ConfigError: If one is there by now, which no start has read.
+        """
+        writer, found = await self._lock_and_open()
+        if found != self._empty:
+            await writer.stop()
+            self._lock.release()
+            raise ConfigError(f"{self._path} came while its actor ran: start that again")
+        self._writer = writer  # what follows goes straight to it
+        return writer
 
     async def close(self) -> None:
         """Write what waits, close the file, return when it is closed."""

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from actr_peer.cli.verbs.mailbox import app
 from actr_peer.errors import ConfigError, UnreachableError
 from actr_peer.protocol.rpc.envelopes import encode_request
+from actr_peer.state.local_socket import socket_address
 from actr_peer.state.mailbox import letterbox
 from actr_peer.state.mailbox.dead_letters import MAX_LISTED
 from actr_peer.state.mailbox.mailbox import Mailbox
@@ -184,7 +185,7 @@ async def test_what_a_peer_cannot_do_is_said(running: Mailbox) -> None:
 
 def send(path: str, data: bytes) -> bytes:
     with socket.socket(socket.AF_UNIX) as client:
-        with letterbox._address(path) as address:
+        with socket_address(path) as address:
             client.connect(address)
         client.sendall(data)
         with client.makefile("rb") as stream:

@@ -44,7 +44,7 @@ def test_a_recording_that_nothing_comes_for_ends_in_time(place: Place) -> None:
 
 
 async def test_tracks_are_recorded_for_as_long_as_wanted_and_told_of(place: Place) -> None:
-    command = ("record", SENDER, "camera", "film.webm", "--as", OWN, "--seconds", "12", "--json")
+    command = ("record", SENDER, "camera", "film.webm", "--id", OWN, "--seconds", "12", "--json")
     recording = asyncio.create_task(asyncio.to_thread(place.run, *command))
     config = NodeConfig(
         id=ActrId.parse(SENDER), signaling_url=place.environment["ACTR_SIGNALING__URL"]

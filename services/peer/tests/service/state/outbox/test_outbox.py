@@ -228,8 +228,10 @@ async def test_forgetting_ends_those_who_wait(path: str) -> None:
 
 
 async def test_a_file_that_is_no_outbox_is_a_configuration_error(tmp_path: Path) -> None:
+    path = tmp_path / "out.db"
+    path.write_bytes(b"no database" * 1000)
     with pytest.raises(ConfigError):
-        async with Outbox(str(tmp_path / "nowhere" / "out.db")):
+        async with Outbox(str(path)):
             pass
 
 
@@ -327,3 +329,74 @@ async def test_a_state_file_that_is_closed_refuses_work_instead_of_dropping_it(p
     async with asyncio.timeout(5):
         with pytest.raises(ClosedError):
             await outbox.state_file.ask(lambda connection: None)
+
+
+def files(path: str) -> set[str]:
+    return {each.name for each in Path(path).parent.glob(Path(path).name + "*")}
+
+
+async def test_an_outbox_without_a_call_has_no_files(path: str) -> None:
+    async with Outbox(path) as outbox:
+        assert (outbox.open_calls(), outbox.completed(), files(path)) == ([], [], set())
+    assert files(path) == set()
+
+
+async def test_the_first_calls_make_the_file_and_keep_their_order(path: str) -> None:
+    async with Outbox(path) as outbox:
+        names = [f"c{number}" for number in range(20)]
+        await asyncio.gather(*(outbox.add(call(name), encode) for name in names))
+        assert {Path(path).name, f"{Path(path).name}-lock"} <= files(path)
+        await outbox.add(call("last"), encode)
+    async with Outbox(path) as again:
+        found = [(one.number, one.call_key) for one in again.open_calls()]
+    assert found == list(enumerate([f"key {name}" for name in (*names, "last")], start=1))
+
+
+async def test_an_outbox_that_closes_as_its_file_comes_keeps_the_call(path: str) -> None:
+    async with Outbox(path) as outbox:
+        told: list[CallError | None] = []
+        outbox.put(call("c1"), encode, told.append)
+    assert told == [None]
+    async with Outbox(path) as again:
+        assert [one.call_key for one in again.open_calls()] == ["key c1"]
+
+
+async def test_a_file_that_cannot_be_made_refuses_the_call_and_the_next_one_tries_again(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "later"
+    async with Outbox(str(folder / "outbox.db")) as outbox:
+        with pytest.raises(CallError, match=r"later does not exist") as refused:
+            await outbox.add(call("c1"), encode)
+        assert (refused.value.code, refused.value.retryable) == (Code.UNAVAILABLE, True)
+        folder.mkdir()
+        await outbox.add(call("c1"), encode)
+        assert [one.call_key for one in outbox.open_calls()] == ["key c1"]
+
+
+async def test_a_file_that_another_process_has_by_then_refuses_the_call(path: str) -> None:
+    async with Outbox(path) as outbox, Outbox(path, owner="acme:room@1:default") as other:
+        await other.add(call("c1"), encode)
+        with pytest.raises(CallError, match=r"in use by acme:room@1:default"):
+            await outbox.add(call("c2"), encode)
+
+
+async def test_a_file_that_came_meanwhile_is_not_written_over(path: str) -> None:
+    async with Outbox(path) as outbox:
+        async with Outbox(path) as other:
+            await other.add(call("c1"), encode)
+        with pytest.raises(CallError, match=r"came while its actor ran"):
+            await outbox.add(call("c2"), encode)
+    async with Outbox(path) as again:
+        assert [one.call_key for one in again.open_calls()] == ["key c1"]
+
+
+async def test_a_bug_in_opening_the_file_refuses_the_call(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Outbox(path) as outbox:
+        monkeypatch.setattr(outbox._store, "open", lambda: {}["bug"])
+        with pytest.raises(CallError, match="bug"):
+            await outbox.add(call("c1"), encode)
+        monkeypatch.undo()
+        await outbox.add(call("c1"), encode)

@@ -287,17 +287,21 @@ async def test_a_durable_call_is_not_accepted_into_a_file_that_was_taken_away(
     monkeypatch.setattr(watch, "INTERVAL", 0.0)
     path = tmp_path / "out.db"
     heard: list[str] = []
-    async with Outbox(str(path), on_trouble=lambda error: heard.append(str(error))) as outbox:
-        os.unlink(path)
-        call = DurableCall(
-            call_key="k",
+    first, second = (
+        DurableCall(
+            call_key=name,
             remote="acme:room@2:default",
-            request_id="i",
+            request_id=name,
             payload_type=PayloadType.RPC_RELIABLE,
             route_key="demo.Chat.Say",
         )
+        for name in ("first", "second")
+    )
+    async with Outbox(str(path), on_trouble=lambda error: heard.append(str(error))) as outbox:
+        await outbox.add(first, lambda number, low, store_id: b"envelope")
+        os.unlink(path)
         with pytest.raises(CallError, match="deleted or replaced"):
-            await outbox.add(call, lambda number, low, store_id: b"envelope")
+            await outbox.add(second, lambda number, low, store_id: b"envelope")
         assert [outbox.state_file.trouble] == heard, "told once, and shown for as long as it lasts"
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import sqlite3
 import struct
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from actr_peer.errors import BusyError, ConfigError
+from actr_peer.errors import ConfigError
 from actr_peer.state.storage.batches import Batches, Upsert
 from actr_peer.state.storage.database import (
-    FileLock,
     configure,
     connect,
     file_size,
@@ -30,19 +27,6 @@ from actr_peer.state.storage.operations import Finish, Insert, Task
 from actr_peer.state.storage.pages import URGENT, VITAL, Pages
 
 pytestmark = pytest.mark.service
-
-
-def test_one_lock_holds_at_a_time(tmp_path: Path) -> None:
-    first, second = FileLock(str(tmp_path / "x")), FileLock(str(tmp_path / "x"))
-    first.take()
-    with pytest.raises(BusyError):
-        second.take()
-    first.release()
-    first.release()
-    second.take()
-    second.release()
-    with pytest.raises(ConfigError):
-        FileLock(str(tmp_path / "nowhere" / "x")).take()
 
 
 OWN = 0x1234_5678_9ABC
@@ -373,28 +357,3 @@ def test_while_another_program_holds_the_file_operations_are_told_so_and_then_wo
         batches.apply([new, old])
         assert (new.error, old.error) == (None, None)
         assert other.execute("SELECT * FROM rows").fetchall() == [(1, b"b"), (7, b"g")]
-
-
-def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
-    # 1. A process takes the lock, forks a child, and is killed.
-    # 2. The child lives, and the next process has the lock.
-    source = """
-import os, sys, time
-from actr_peer.state.storage.database import FileLock
-lock = FileLock(sys.argv[1])
-lock.take()
-if not os.fork():
-    os.write(1, b"x")
-os.read(0, 1)
-"""
-    command = [sys.executable, "-c", source, str(tmp_path / "x")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.read(1) == b"x"
-        second = FileLock(str(tmp_path / "x"))
-        with pytest.raises(BusyError):
-            second.take()
-        process.kill()
-        process.wait()
-        second.take()
-        second.release()

@@ -15,7 +15,7 @@ from actr.services.reflection_pb2 import (
 from actr_peer.cli.contracts import asked
 from actr_peer.cli.contracts.asked import Contract, read
 from actr_peer.errors import LimitError, RemoteProtocolError
-from actr_peer.node.reflection import ReflectionHere
+from actr_peer.node.contract.reflection import ReflectionHere
 from actr_peer.protocol.identity import ActrId
 from actr_peer.service import Service
 from demo.chat_actr import ChatService

@@ -84,8 +84,29 @@ async def test_one_client_too_many_is_told_so(path: Path, monkeypatch: pytest.Mo
 
 async def test_a_second_process_on_the_same_path_is_busy(path: Path) -> None:
     async with ControlSocket(path, REPORTS):
-        with pytest.raises(BusyError, match="another peer answers"):
+        with pytest.raises(BusyError, match=r"actr\.sock is the control socket of another process"):
             await ControlSocket(path, REPORTS).__aenter__()
+
+
+async def test_a_second_process_is_told_who_has_the_path(path: Path) -> None:
+    reports = {"health": lambda: {"id": "acme:room@2:default", "pid": 71}}
+    async with ControlSocket(path, reports):
+        with pytest.raises(BusyError, match=r"of acme:room@2:default \(pid 71\): stop that"):
+            await ControlSocket(path, reports).__aenter__()
+
+
+async def test_a_path_is_longer_than_the_address_of_a_socket(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 120) / "actr.sock"
+    path.parent.mkdir()
+    async with ControlSocket(path, REPORTS):
+        assert await asyncio.to_thread(probe.ask, str(path), "status") == {"wires": [1, 2]}
+    assert not listed(path)
+
+
+async def test_the_folder_of_a_socket_below_the_state_folder_is_made(tmp_path: Path) -> None:
+    path = tmp_path / ".actr" / "acme:room@2:default" / "control.sock"
+    async with ControlSocket(path, REPORTS):
+        assert mode_of(path.parent) == 0o700
 
 
 async def test_the_socket_of_a_killed_process_is_replaced(path: Path) -> None:

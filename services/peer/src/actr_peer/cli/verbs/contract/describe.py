@@ -11,7 +11,7 @@ import typer
 
 from actr.services.reflection_pb2 import ServiceDescription
 from actr_peer import ActrId
-from actr_peer.cli.callers import Visit, caller_config
+from actr_peer.cli.callers import Visit
 from actr_peer.cli.contracts.asked import Contract, ask
 from actr_peer.cli.contracts.methods import near_end
 from actr_peer.cli.contracts.shown import (
@@ -21,16 +21,16 @@ from actr_peer.cli.contracts.shown import (
     method_line,
     text_of,
 )
-from actr_peer.cli.options import ActorArgument, AsJson, ConfigFile, Timeout
+from actr_peer.cli.options import ActorArgument, AsJson, Flags, Timeout, with_flags
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process import settings
 from actr_peer.node.process.startup import configure_logs, run_loop
 
 RUNTIME = "actr."
 """How services begin that every actor has."""
 
 
+@with_flags
 def describe(
     actor: ActorArgument,
     name: Annotated[
@@ -42,13 +42,12 @@ def describe(
     ] = False,
     timeout: Timeout = None,
     is_json: AsJson = False,
-    config: ConfigFile = None,
+    flags: Flags,
 ) -> None:
     """Print the services of an actor, their methods with payload types, and their messages."""
-    loaded = settings.load(config).settings
-    configure_logs(loaded.log.model_copy(update={"level": "warning"}))
+    configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
     target = ActrId.read(actor)
-    own = caller_config(loaded, target.realm, "describe")
+    own = flags.caller("describe", target.realm)
     found: list[Contract] = []
     run_loop(_ask(own, target, Visit(timeout), found))
     contract = found[0]

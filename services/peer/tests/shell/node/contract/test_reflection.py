@@ -7,7 +7,7 @@ import pytest
 from actr.services.files_actr import FilesService
 from actr.services.reflection_pb2 import DescribeRequest, Description
 from actr_peer.errors import CallError, Code
-from actr_peer.node.reflection import ReflectionHere
+from actr_peer.node.contract.reflection import ReflectionHere
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.service import Service

@@ -1,0 +1,35 @@
+"""The configuration of an actor that only calls: nothing kept, no listener, not in the way."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Container
+from typing import Any
+
+from actr_peer.node.config.settings import Actor, Settings
+from actr_peer.protocol.identity import ActrId
+
+
+def caller_settings(
+    settings: Settings, name: str, *, realm: str | None = None, named: Container[str] = ()
+) -> Settings:
+    """The same for an actor ``actr:<name>`` with an id of its own.
+
+    Args:
+        realm: Of the id; None: that of the configured one.
+        named: Keys that were given for this very actor, and stay as they are.
+    """
+    update: dict[str, Any] = {
+        "control": settings.control.model_copy(update={"socket": ""}),
+        "wires": settings.wires.model_copy(update={"advertise": ""}),
+    }
+    if "actor.id" not in named:
+        realm = realm or ActrId.parse(settings.actor.id).realm
+        own = ActrId("actr", name, secrets.token_hex(4), realm)
+        update["actor"] = Actor(id=str(own))  # metadata and the like are of the other
+    update["actor"] = update.get("actor", settings.actor).model_copy(update={"reflection": False})
+    if "mailbox.path" not in named:
+        update["mailbox"] = settings.mailbox.model_copy(update={"path": ""})
+    if "wires.listen" not in named:
+        update["wires"] = update["wires"].model_copy(update={"listen": ""})
+    return settings.model_copy(update=update)

@@ -1,0 +1,221 @@
+"""Everything that can be configured, with its default and what is allowed (docs/configuration.md).
+
+The defaults are for a person at a machine: signaling and wires on the loopback, state under
+``.actr`` in the current folder. Containers set their own. Every key ``[section] key`` is also
+``ACTR_SECTION__KEY`` (:mod:`actr_peer.node.config.loading`). Secrets are files: a key that ends in
+``_file`` holds a path, never the secret. No key chooses a lane: lanes follow from the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from actr_peer.errors import ConfigError
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.mailbox.requests import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
+from actr_peer.protocol.websocket.upgrade import PATH
+from actr_peer.state.storage.database import Durability
+from actr_peer.state.storage.witness import AfterLoss
+
+PREFIX: Final = "ACTR_"
+DELIMITER: Final = "__"
+
+MAY_BE_EMPTY: Final = ("wires.listen", "wires.advertise", "mailbox.path", "control.socket")
+"""Keys for which an empty variable says none; for the others it is as if it was not there."""
+
+AUTO: Final = "auto"
+"""Instance that stands for the replica's index, else the host name."""
+
+
+def _actor_id(text: str) -> str:
+    try:
+        ActrId.parse(text)
+    except ConfigError as exc:
+        raise ValueError(str(exc)) from exc
+    return text
+
+
+def _signaling_url(text: str) -> str:
+    if not text.startswith(("ws://", "wss://")):
+        raise ValueError("must be a WebSocket address, for example ws://127.0.0.1:8080/v1/ws")
+    return text
+
+
+def _host_port(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if text and not (host and colon and port.isdecimal() and int(port) < 1 << 16):
+        raise ValueError(
+            "must be host:port, for example 127.0.0.1:9100; port 0 takes a free one; empty: no "
+            "listener"
+        )
+    return text
+
+
+def _advertised(text: str) -> str:
+    address = text if not text or "://" in text else f"ws://{text}"
+    try:
+        parts = urlsplit(address)
+        is_usable = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not address:
+        return address
+    if not is_usable or parts.path not in ("", "/", PATH) or parts.query or parts.username:
+        raise ValueError(f"must be host:port or ws://host:port, with no path but {PATH}")
+    return f"{parts.scheme}://{parts.netloc}{PATH}"
+
+
+def _pairs(value: object) -> object:
+    """Metadata of the environment: ``zone=a,floor=2``."""
+    if isinstance(value, list) and all(isinstance(part, str) and "=" in part for part in value):
+        return dict(part.split("=", 1) for part in value)
+    return value
+
+
+def _ice_server(value: object) -> object:
+    return {"urls": [value]} if isinstance(value, str) else value
+
+
+class Section(BaseModel):
+    """A table of ``actr.toml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Actor(Section):
+    """Who this process is."""
+
+    id: Annotated[str, AfterValidator(_actor_id)] = "acme:room@auto:default"
+    reflection: bool = True
+    """Whether others may ask it for its services and messages, as ``actr describe`` does."""
+    metadata: Annotated[Mapping[str, str], BeforeValidator(_pairs)] = Field(default={})
+    """What others are told of it besides."""
+    visibility: Literal["realm", "hidden"] = "realm"
+    """hidden: reachable by who knows the id, and in no list."""
+    allowed_realms: tuple[str, ...] = ()
+    """Realms besides its own whose actors may see and reach it."""
+
+
+class Realm(Section):
+    """What proves membership of the realm."""
+
+    secret_file: Path | None = None
+    """A file with the realm's secret; without one the peer runs in development mode."""
+    production: bool = False
+    """Refuse to start without a secret."""
+
+
+class Signaling(Section):
+    """The signaling service."""
+
+    url: Annotated[str, AfterValidator(_signaling_url)] = "ws://127.0.0.1:8080/v1/ws"
+
+
+class IceServerEntry(Section):
+    """A STUN or TURN server as it is written down, its credential in a file; a bare URL in the
+    list is one without a user."""
+
+    urls: tuple[str, ...]
+    username: str = ""
+    credential_file: Path | None = None
+
+
+class Wires(Section):
+    """How bytes reach other peers."""
+
+    prefer: tuple[Literal["webrtc", "websocket"], ...] = Field(
+        default=("webrtc", "websocket"), min_length=1
+    )
+    """All that are listed are raced; this is the order of use."""
+    listen: Annotated[str, AfterValidator(_host_port)] = "127.0.0.1:0"
+    """Where the WebSockets of others come in; port 0 takes a free one; empty: no listener."""
+    advertise: Annotated[str, AfterValidator(_advertised)] = ""
+    """Address that others dial, ``ws://host:port`` or ``host:port``; empty: derived from
+    ``listen`` and the interface that reaches signaling."""
+    reach: tuple[Literal["private", "loopback", "link-local"], ...] = ("private",)
+    """Addresses of other actors that are tried besides public ones, of either kind of wire."""
+    ice_servers: tuple[Annotated[IceServerEntry, BeforeValidator(_ice_server)], ...] = ()
+    """Never a third party by default."""
+    ice_policy: Literal["all", "relay"] = "all"
+    health_interval_s: float = Field(default=10, gt=0)
+
+
+class Mailbox(Section):
+    """Where requests wait, durably."""
+
+    path: str = ".actr/{id}/mailbox.db"
+    """``{id}`` stands for the actor's id, ``{instance}`` for its last part but one; empty: kept in
+    memory."""
+    capacity: int = Field(default=CAPACITY, ge=1)
+    """Messages that may wait."""
+    max_bytes: int = Field(default=MAX_BYTES, ge=4 * 1024 * 1024)
+    """Of the file, beside a log of up to 2 MiB; half of what the volume has, where that is less."""
+    max_attempts: int = Field(default=MAX_ATTEMPTS, ge=1)
+    """Starts of one message before it is a dead letter."""
+    remember_s: float = Field(default=REMEMBER, gt=0)
+    """Seconds for which a repeated call that is not durable gets the first one's reply."""
+    durability: Durability = "power"
+    """power: fsync before acknowledging; process: survives kill -9 only."""
+    after_loss: AfterLoss = "refuse"
+    """What a start does with a file that has lost what was promised; go-on is for one start."""
+
+
+class Calls(Section):
+    """Calls to other actors."""
+
+    timeout_s: float = Field(default=30, gt=0)
+    """Seconds a unary call may take where the caller gives no timeout."""
+
+
+class Control(Section):
+    """Where ``actr ps`` and ``actr health`` ask a running peer."""
+
+    socket: str = ".actr/{id}/control.sock"
+    """A Unix socket; ``{id}`` and ``{instance}`` as in ``mailbox.path``; empty: none."""
+
+
+class Log(Section):
+    """What the process says about itself, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+    """auto: readable on a terminal, JSON elsewhere."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured; read once, then frozen."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+    )
+
+    actor: Actor = Actor()
+    realm: Realm = Realm()
+    signaling: Signaling = Signaling()
+    wires: Wires = Wires()
+    mailbox: Mailbox = Mailbox()
+    calls: Calls = Calls()
+    control: Control = Control()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what it is given: :func:`~actr_peer.node.config.loading.load` has put file,
+        environment and flags together."""
+        return (init_settings,)

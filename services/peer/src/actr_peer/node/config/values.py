@@ -1,0 +1,159 @@
+"""What a node needs to know, as plain values; :meth:`NodeConfig.load` reads them.
+
+No key chooses a lane: lanes follow from the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Literal, Self
+
+from actr_peer.errors import ConfigError
+from actr_peer.node.config.loading import load
+from actr_peer.node.config.reading import ice_server, own_id, path_for, realm_secret
+from actr_peer.node.config.settings import Settings
+from actr_peer.protocol.identity import PART, ActrId
+from actr_peer.protocol.mailbox.requests import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
+from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.signaling.presence import Visibility
+from actr_peer.protocol.webrtc.candidates import DEFAULT_RULE, AddressRule
+from actr_peer.protocol.webrtc.negotiation import IceServer
+from actr_peer.state.storage.database import Durability
+from actr_peer.state.storage.witness import AfterLoss
+
+MAX_METADATA: Final = 16
+MAX_METADATA_BYTES: Final = 256
+"""Of one key and its value."""
+MAX_ALLOWED_REALMS: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """One actor's configuration.
+
+    Raises:
+        ConfigError: If metadata or realms are more than the signaling service takes.
+    """
+
+    id: ActrId
+    signaling_url: str
+    """``ws://host:port/v1/ws`` of a signaling service, or of the name of several."""
+    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """What others are told of it besides, in ``Presence.metadata``: at most 16 entries of 256
+    bytes."""
+    visibility: Visibility = Visibility.REALM
+    """``HIDDEN``: reachable by who knows the id, and in no list."""
+    allowed_realms: tuple[str, ...] = ()
+    """Realms besides its own whose actors may see and reach it; at most 16."""
+    realm_secret: bytes | None = field(default=None, repr=False)
+    """Proves membership of the realm; None is development mode."""
+    prefer: Sequence[WireKind] = (WireKind.WEBRTC, WireKind.WEBSOCKET)
+    """Kinds of wire to use, best first; all that are listed are raced."""
+    listen: str | None = "127.0.0.1:0"
+    """``host:port`` of the WebSocket listener; port 0 takes a free one; None: no listener."""
+    advertise: str | None = None
+    """Address that others dial, ``ws://host:port/v1/wire``; None: derived from ``listen``."""
+    reach: AddressRule = DEFAULT_RULE
+    """Which addresses of other actors are tried, of either kind of wire. The loopback is one,
+    whatever this says, while this actor is known by it or reaches signaling over it."""
+    ice_servers: tuple[IceServer, ...] = ()
+    """Besides those that signaling hands out; never a third party by default."""
+    ice_policy: Literal["all", "relay"] = "all"
+    health_interval: float = 10.0
+    """Seconds between health rounds of the links."""
+    mailbox_path: Path | None = None
+    """SQLite file; None keeps the mailbox in memory whatever ``durability`` says."""
+    mailbox_capacity: int = CAPACITY
+    """Messages that may wait."""
+    mailbox_max_bytes: int = MAX_BYTES
+    """Of the file; half of what the volume has, where that is less."""
+    remember: float = REMEMBER
+    """Seconds for which a repeated call that is not durable gets the first one's reply."""
+    max_attempts: int = MAX_ATTEMPTS
+    """Starts of one message before it becomes a dead letter."""
+    durability: Durability = "power"
+    after_loss: AfterLoss = "refuse"
+    """What a start does with a mailbox or outbox that has lost what was promised."""
+    reflection: bool = True
+    """Whether ``actr describe`` and ``actr call`` may ask it for its services and messages."""
+    call_timeout: float = 30.0
+    """Seconds a unary call may take where the caller gives no timeout."""
+    close_timeout: float = 8.0
+    """Seconds that closing may take, all phases together; compose kills after ten."""
+    control_socket: Path | None = None
+    """Where a process that :func:`actr_peer.run` runs answers ``actr ps``; None: nowhere."""
+
+    def __post_init__(self) -> None:
+        _check_metadata(self.metadata)
+        strange = [realm for realm in self.allowed_realms if not PART.fullmatch(realm)]
+        if strange or len(self.allowed_realms) > MAX_ALLOWED_REALMS:
+            raise ConfigError(
+                f"actor.allowed_realms = {list(self.allowed_realms)!r}: write at most "
+                f"{MAX_ALLOWED_REALMS} realms, each of letters, digits, '.', '-' or '_'"
+            )
+
+    @classmethod
+    def load(cls, file: Path | str | None = None, *, id: ActrId | str | None = None) -> Self:
+        """Read ``actr.toml`` and the environment, as ``actr run`` does (docs/configuration.md).
+
+        Args:
+            file: Read this file; None: what ``ACTR_CONFIG`` names, else ``actr.toml`` of the
+                current folder, if there is one.
+            id: Who this is, whatever they say; files of its state are named by it.
+
+        Raises:
+            ConfigError: Naming each key that cannot be used, where it is from, and what to write.
+        """
+        flags = {} if id is None else {"actor.id": str(id)}
+        return cls.from_settings(load(None if file is None else Path(file), flags).settings)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Turn settings into what a node takes: identity found, secrets read, paths filled in.
+
+        Raises:
+            ConfigError: If a file cannot be read, or production is asked for without a secret.
+        """
+        actor = own_id(settings.actor.id)
+        wires, mailbox = settings.wires, settings.mailbox
+        return cls(
+            id=actor,
+            signaling_url=settings.signaling.url,
+            metadata=settings.actor.metadata,
+            visibility=Visibility(settings.actor.visibility),
+            allowed_realms=settings.actor.allowed_realms,
+            realm_secret=realm_secret(settings),
+            prefer=tuple(WireKind(kind) for kind in wires.prefer),
+            listen=wires.listen or None,
+            advertise=wires.advertise or None,
+            reach=AddressRule(
+                allow_private="private" in wires.reach,
+                allow_loopback="loopback" in wires.reach,
+                allow_link_local="link-local" in wires.reach,
+            ),
+            ice_servers=tuple(ice_server(server) for server in wires.ice_servers),
+            ice_policy=wires.ice_policy,
+            health_interval=wires.health_interval_s,
+            mailbox_path=path_for(mailbox.path, actor),
+            mailbox_capacity=mailbox.capacity,
+            mailbox_max_bytes=mailbox.max_bytes,
+            remember=mailbox.remember_s,
+            max_attempts=mailbox.max_attempts,
+            durability=mailbox.durability,
+            after_loss=mailbox.after_loss,
+            reflection=settings.actor.reflection,
+            call_timeout=settings.calls.timeout_s,
+            control_socket=path_for(settings.control.socket, actor),
+        )
+
+
+def _check_metadata(metadata: Mapping[str, str]) -> None:
+    longest = max((len(f"{key}{value}".encode()) for key, value in metadata.items()), default=0)
+    if len(metadata) > MAX_METADATA or longest > MAX_METADATA_BYTES:
+        raise ConfigError(
+            f"actor.metadata: {len(metadata)} entries, the longest of {longest} bytes: write at "
+            f"most {MAX_METADATA} of {MAX_METADATA_BYTES} bytes, key and value together"
+        )
