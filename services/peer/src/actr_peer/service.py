@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from actr_peer.errors import LocalProtocolError
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.bounds import check_texts, is_plain
 
 __all__ = [
     "DEFAULT_OPTIONS",
@@ -177,31 +178,12 @@ class CallOptions:
             raise LocalProtocolError(f"timeout = {timeout!r}: must be seconds, or None")
         if not isinstance(self.durable, bool | str):
             raise LocalProtocolError(f"durable = {self.durable!r}: must be True, False, or a key")
-        if isinstance(self.durable, str) and not _is_plain(self.durable):
+        if isinstance(self.durable, str) and not is_plain(self.durable):
             raise LocalProtocolError(f"durable = {self.durable!r}: must be text in UTF-8")
         if self.metadata:
-            _check_metadata(self.metadata)
-
-
-def _check_metadata(metadata: object) -> None:
-    if not isinstance(metadata, Mapping):
-        raise LocalProtocolError(f"metadata = {metadata!r}: must be a mapping of texts")
-    for key, value in metadata.items():
-        if not (_is_plain(key) and _is_plain(value)):
-            raise LocalProtocolError(
-                f"metadata {key!r}: {value!r}: must be texts in UTF-8, without a zero"
-            )
-
-
-def _is_plain(text: object) -> bool:
-    """Whether ``text`` is one that a message can carry."""
-    if not isinstance(text, str) or "\0" in text:
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+            check_texts(self.metadata)
+            # The call's own: it is read again at each retry, and inside the process.
+            object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
 
 
 DEFAULT_OPTIONS = CallOptions()

@@ -92,7 +92,7 @@ class Scheduler:
         self._idle = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self.loop = asyncio.get_running_loop()
+        self.loop, self._context = asyncio.get_running_loop(), copy_context()
         await self._tasks.__aenter__()
         self._is_taking = True
         self._outcomes.give_up_all(self.mailbox.poisoned)
@@ -264,7 +264,7 @@ class Scheduler:
     def _wake(self) -> None:
         if not self._is_scheduled:
             self._is_scheduled = True
-            self.loop.call_soon(self._start_ready)
+            self.loop.call_soon(self._start_ready, context=self._context)  # no waker's own
 
     def _start_ready(self) -> None:
         """Start what may start; once for each burst."""

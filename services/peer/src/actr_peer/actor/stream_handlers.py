@@ -22,7 +22,14 @@ from actr_peer.actor.bodies import run_body
 from actr_peer.actor.handlers import Handlers
 from actr_peer.actor.reach import Actor
 from actr_peer.actor.scheduler import Job, Scheduler, Turn
-from actr_peer.errors import BusyError, CallError, Code, LimitError, PeerError
+from actr_peer.errors import (
+    BusyError,
+    CallError,
+    Code,
+    LimitError,
+    LocalProtocolError,
+    PeerError,
+)
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.envelopes import MAX_ID_CHARS, Envelope, encode_error
@@ -70,6 +77,8 @@ class Opening:
     reader: StreamReader | None = None
     writer: StreamWriter | None = None
     body: asyncio.Task[None] | None = field(default=None, repr=False)
+    is_given_up: bool = False
+    """By its opener or by this actor: its body is cancelled, and has nobody to answer."""
 
 
 class StreamHandlers:
@@ -150,7 +159,7 @@ class StreamHandlers:
             )
         try:
             check_channel_id(opening.envelope.channel_id)
-        except LimitError as exc:
+        except (LimitError, LocalProtocolError) as exc:
             return CallError(Code.INVALID_ARGUMENT, str(exc))
         if opening.channel in self._channels or opening.request in self._requests:
             return CallError(Code.ALREADY_EXISTS, f"channel {opening.channel[1]!r} is open")
@@ -187,13 +196,15 @@ class StreamHandlers:
             self._withdraw(opening)
             self._refuse(opening, CallError(Code.UNAVAILABLE, "the actor is closing"))
         bodies = [body for body in self._bodies.values() if body is not asyncio.current_task()]
+        for opening in self._channels.values():
+            opening.is_given_up = True
         for body in bodies:
             body.cancel()
         await asyncio.gather(*bodies, return_exceptions=True)
 
     def _drop(self, opening: Opening) -> None:
         if opening.body is not None:
-            opening.body.cancel()
+            _give_up(opening)
         else:
             self._withdraw(opening)
 
@@ -236,9 +247,9 @@ class StreamHandlers:
         )
         opening.body = self._bodies[opening.channel] = body
         self._bodies_of[opening.link.remote] += 1
-        body.add_done_callback(lambda _: self._forget(opening))
+        body.add_done_callback(lambda _: self._ended(opening, body))
         if opening.writer is not None:
-            opening.writer.on_stop = partial(_cancel, body)
+            opening.writer.on_stop = partial(_give_up, opening)
         if opening.reader is not None:
             opening.reader.grant_first()
 
@@ -288,6 +299,11 @@ class StreamHandlers:
             _answer(opening, error)
 
     # The end
+
+    def _ended(self, opening: Opening, body: asyncio.Task[None]) -> None:
+        if body.cancelled() and not opening.is_given_up:  # by its own handler
+            self._failed(opening, asyncio.CancelledError())
+        self._forget(opening)
 
     def _leave(self, opening: Opening) -> None:
         """It waits no more."""
@@ -354,5 +370,7 @@ def _early(opening: Opening) -> CallError:
     )
 
 
-def _cancel(body: asyncio.Task[None], _error: PeerError) -> None:
-    body.cancel()
+def _give_up(opening: Opening, _error: PeerError | None = None) -> None:
+    opening.is_given_up = True
+    if opening.body is not None:
+        opening.body.cancel()

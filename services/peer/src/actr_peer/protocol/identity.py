@@ -50,6 +50,17 @@ class ActrId:
     """The text form; ids are compared and looked up by it."""
 
     def __post_init__(self) -> None:
+        """Hold the parts to their form: what is written apart is no other id when it is joined.
+
+        Raises:
+            ConfigError: If one is not 1 to 63 letters, digits, dots, dashes or underscores.
+        """
+        for part in (self.manufacturer, self.name, self.instance, self.realm):
+            if not (isinstance(part, str) and PART.fullmatch(part)):
+                raise ConfigError(
+                    f"actor id part {part!r}: write 1 to 63 letters, digits, '.', '-' or '_', the "
+                    "first a letter or digit"
+                )
         text = f"{self.manufacturer}:{self.name}@{self.instance}:{self.realm}"
         object.__setattr__(self, "text", text)
 
@@ -116,10 +127,11 @@ class ActrId:
         Raises:
             RemoteProtocolError: If a part is missing or not of the alphabet.
         """
-        parts = (message.manufacturer, message.name, message.instance, message.realm)
-        if not all(map(PART.fullmatch, parts)):
-            raise RemoteProtocolError("an actor id with a missing or malformed part")
-        return cls(*parts)
+        try:
+            return cls(message.manufacturer, message.name, message.instance, message.realm)
+        except ConfigError as exc:
+            text = "an actor id with a missing or malformed part"
+            raise RemoteProtocolError(text) from exc
 
     def to_message(self) -> ActrIdMessage:
         return ActrIdMessage(

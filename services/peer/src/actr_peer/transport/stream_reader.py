@@ -86,6 +86,11 @@ class StreamReader:
         """Bytes of items that wait to be taken."""
         return self._half.held_bytes
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a task waits for the next item."""
+        return self._arrived is not None
+
     def listen(self) -> Credit:
         """Take a window of items, of which the far side knows."""
         return self._half.listen()

@@ -85,6 +85,8 @@ class StreamWriter:
         self._credit = WritingHalf(credit, is_metered=not self._is_timed)
         self._quantum = Quantum()
         self._sending = asyncio.Lock()
+        self._senders = 0
+        """Who waits for the lock, or has it: between two of them it is free, and nobody's."""
         self._granted: asyncio.Future[None] | None = None
         self._last_word: CallError | None = None
 
@@ -107,20 +109,25 @@ class StreamWriter:
             BrokenError: If the far side takes no more, or the link broke.
             ClosedError: If this half was ended here, also while the item waited.
             LimitError: If the item is longer than a message may be.
+            LocalProtocolError: If the data are no bytes, or the metadata no texts.
         """
         half = self._credit
         message, number = b"", -1
-        if half.may_send and not self._sending.locked():
+        if half.may_send and not self._senders:
             message, number = self._encode(data, metadata), half.sent
             if self._lane.offer(message, self._quantum):
                 half.spend(len(message))
                 return
-        async with self._sending:
-            await self._wait_for_credit()
-            if number != half.sent:  # else it is written already
-                message = self._encode(data, metadata)
-            await self._lane.send(message, quantum=self._quantum, check=self._check)
-            half.spend(len(message))
+        self._senders += 1
+        try:
+            async with self._sending:
+                await self._wait_for_credit()
+                if number != half.sent:  # else it is written already
+                    message = self._encode(data, metadata)
+                await self._lane.send(message, quantum=self._quantum, check=self._check)
+                half.spend(len(message))
+        finally:
+            self._senders -= 1
 
     def _encode(self, data: bytes, metadata: Mapping[str, str]) -> bytes:
         sent_at = 0

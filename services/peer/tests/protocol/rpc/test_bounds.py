@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr import envelope_pb2 as pb
-from actr_peer.errors import LimitError, RemoteProtocolError
+from actr_peer.errors import LimitError, LocalProtocolError, RemoteProtocolError
 from actr_peer.protocol.rpc import bounds
 from actr_peer.protocol.rpc.bounds import (
     CHUNK,
@@ -223,3 +223,20 @@ def test_text_that_can_be_sent_is_text_without_half_a_surrogate_pair(
     value: object, expected: bool
 ) -> None:
     assert bounds.is_utf8(value) is expected
+
+
+@pytest.mark.parametrize(
+    ("metadata", "why"),
+    [
+        ([("a", "b")], "a mapping of texts"),
+        ("ab", "a mapping of texts"),
+        ({1: "b"}, "without a zero"),
+        ({"a": 2}, "without a zero"),
+        ({"a": "\0"}, "without a zero"),
+        ({"\ud800": "b"}, "UTF-8"),
+    ],
+)
+def test_metadata_that_a_user_gives_are_texts_by_text(metadata: object, why: str) -> None:
+    bounds.check_texts({"a": "b", "": "é"})
+    with pytest.raises(LocalProtocolError, match=why):
+        bounds.check_texts(metadata)

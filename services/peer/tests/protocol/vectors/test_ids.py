@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from actr.envelope_pb2 import ActrId as ActrIdMessage
@@ -86,3 +88,19 @@ def test_ids_are_ordered_and_equal_by_their_text() -> None:
 def test_an_id_has_no_order_with_what_is_none() -> None:
     with pytest.raises(TypeError):
         assert ROOM < "acme:room@1:default"  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ("", "room", "1"),
+        ("acme:x", "room", "1"),
+        ("acme", "room@1", "1"),
+        ("acme", "room", 1),
+        ("acme", "room", "1", "default\n"),
+        ("acme", "r" * 64, "1"),
+    ],
+)
+def test_an_id_of_parts_that_no_text_could_have_is_not_made(parts: tuple[Any, ...]) -> None:
+    with pytest.raises(ConfigError, match="actor id part"):
+        ActrId(*parts)

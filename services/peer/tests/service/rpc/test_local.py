@@ -3,6 +3,7 @@
 ``direct`` hands objects over inside the process, ``complete`` goes by the own mailbox, and
 ``websocket`` to another actor over a real wire. Where they differ on purpose:
 
+* the very message arrives, so that who changes it later changes it for both (``direct``);
 * the caller of a call from inside the process is the own id;
 * inside the process no length of a message is too long, for none is made;
 * only what a mailbox keeps has a transaction, and can be deferred (``complete``, ``websocket``).
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +36,7 @@ ROOM = "acme:room@1:default"
 PATIENCE = 20.0
 SHORT = 0.3
 """A deadline that passes."""
+WHO = ContextVar("WHO", default="nobody")
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +172,13 @@ async def met(request: pytest.FixtureRequest, url: str) -> AsyncIterator[Met]:
         assert [node.failure for node in met.nodes] == [None] * len(met.nodes)
 
 
+async def cancel_oneself(ctx: Context | None = None) -> Any:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+
+
 async def pieces(count: int = 3) -> AsyncIterator[pb.FilePiece]:
     for _ in range(count):
         yield pb.FilePiece(data=b"xy")
@@ -245,6 +255,25 @@ async def test_metadata_over_its_bound_is_refused_at_the_caller(met: Met, kind: 
     assert met.room.notes == []
 
 
+async def test_neither_side_changes_the_metadata_of_the_other(met: Met) -> None:
+    may_go_on = asyncio.Event()
+
+    async def act(ctx: Context) -> pb.KickReply:
+        await may_go_on.wait()
+        with pytest.raises(TypeError):
+            ctx.metadata["of"] = "the handler"  # type: ignore[index]
+        await met.room.note(dict(ctx.metadata))
+        return pb.KickReply()
+
+    met.room.act = act
+    metadata = {"of": "the caller"}
+    await met.client.tell(ChatService.KICK, pb.KickRequest(), metadata=metadata)
+    metadata["of"] = "nobody"
+    may_go_on.set()
+    await met.room.until({"of": "the caller"})
+    assert metadata == {"of": "nobody"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_handlers_errors_have_the_same_class_code_and_words(met: Met, kind: Any) -> None:
     route = {unary: "Kick", server_stream: "Presence", client_stream: "Upload"}[kind]
@@ -268,6 +297,15 @@ async def test_a_handlers_errors_have_the_same_class_code_and_words(met: Met, ki
         assert (error.domain, error.details, error.retry_after) == (
             ("chat", (detail,), 2.0) if raised is given else ("", (), None)
         )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_handler_that_cancels_its_own_task_is_one_that_failed(met: Met, kind: Any) -> None:
+    met.room.act = cancel_oneself
+    with pytest.raises(CallError, match="failed with CancelledError") as caught:
+        async with asyncio.timeout(PATIENCE):
+            await kind(met.client)
+    assert caught.value.code is Code.INTERNAL
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -446,6 +484,53 @@ async def test_a_call_cycle_through_the_shell_is_named(met: Met) -> None:
     with pytest.raises(CallError) as caught:
         await unary(met.client)
     assert caught.value.code is Code.FAILED_PRECONDITION
+
+
+async def test_a_handler_of_the_shell_that_cancels_its_own_task_ends_its_call_alone(
+    met: Met,
+) -> None:
+    class Shell(Quiet):
+        async def say(self, request: pb.SayRequest, ctx: Context) -> pb.SayReply:
+            if request.text == "cancel":
+                await cancel_oneself()
+            return pb.SayReply(number=1)
+
+    async def act(ctx: Context) -> Any:
+        for text in ("cancel", ""):
+            await ChatClient(ctx.shell).say(pb.SayRequest(text=text), timeout=5)
+        return pb.KickReply()
+
+    met.there.ref.serve(Shell())
+    met.room.act = act
+    for _ in range(2):
+        with pytest.raises(CallError, match=r"demo\.Chat\.Say failed with CancelledError"):
+            await unary(met.client)
+
+
+async def test_what_is_set_in_the_context_of_a_call_is_seen_by_no_other(met: Met) -> None:
+    seen: list[str] = []
+
+    def note(who: str) -> None:
+        seen.append(WHO.get())
+        WHO.set(who)
+
+    class Shell(Quiet):
+        async def say(self, request: pb.SayRequest, ctx: Context) -> pb.SayReply:
+            note("the shell")
+            return pb.SayReply()
+
+    async def act(ctx: Context) -> Any:
+        note("a handler")
+        await ChatClient(ctx.shell).say(pb.SayRequest())
+        return pb.KickReply()
+
+    met.there.ref.serve(Shell())
+    met.room.act = act
+    WHO.set("a caller")
+    for _ in range(2):
+        await unary(met.client)
+    assert seen == ["nobody"] * 4
+    assert WHO.get() == "a caller"
 
 
 async def test_calls_of_other_conflict_keys_run_side_by_side(met: Met) -> None:

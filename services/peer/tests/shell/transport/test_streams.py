@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from actr_peer.errors import (
     ClosedError,
     Code,
     LimitError,
+    LocalProtocolError,
     RemoteProtocolError,
 )
 from actr_peer.protocol.identity import ActrId
@@ -230,6 +232,49 @@ async def test_items_of_several_tasks_go_in_the_order_of_the_calls(pair: Pair):
     await asyncio.gather(*tasks)
     writer.end()
     assert [chunk.data[0] async for chunk in reader] == list(range(5))
+
+
+async def test_no_item_overtakes_those_of_other_tasks_that_wait_for_credit(pair: Pair):
+    writer, reader = pair.channel()
+    count = 4 * WINDOW
+    called: list[int] = []
+    taken: list[int] = []
+
+    async def send(number: int) -> None:
+        called.append(number)
+        await writer.send(number.to_bytes(2))
+
+    async def take() -> None:
+        while len(taken) < count:
+            taken.append(int.from_bytes((await anext(reader)).data))
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(count):
+            tasks.create_task(send(number))
+            await turns(1)
+            if number == 2 * WINDOW:  # a window of them waits, and others come while it leaves
+                tasks.create_task(take())
+    assert taken == called
+
+
+@pytest.mark.parametrize("data", [None, "text", 5, bytearray(b"x"), memoryview(b"x")])
+async def test_what_is_no_bytes_is_refused_in_a_sentence_and_costs_nothing(pair: Pair, data: Any):
+    writer, reader = pair.channel()
+    with pytest.raises(LocalProtocolError, match="an item is bytes, not "):
+        await writer.send(data)
+    await writer.send(b"y")
+    writer.end()
+    assert [(chunk.sequence, chunk.data) async for chunk in reader] == [(0, b"y")]
+
+
+@pytest.mark.parametrize("metadata", [{1: 2}, {"a": "\ud800"}, {"a": "\0"}, [("a", "b")], "ab"])
+async def test_metadata_of_an_item_are_texts_as_those_of_a_call_are(pair: Pair, metadata: Any):
+    writer, reader = pair.channel()
+    with pytest.raises(LocalProtocolError, match="metadata"):
+        await writer.send(b"x", metadata)
+    await writer.send(b"y")
+    writer.end()
+    assert [(chunk.sequence, chunk.data) async for chunk in reader] == [(0, b"y")]
 
 
 async def test_the_end_of_a_stream_without_items_waits_for_a_listener(pair: Pair):

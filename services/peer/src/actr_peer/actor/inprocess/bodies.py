@@ -49,7 +49,7 @@ class LocalBodies:
             f"stream/{route_key}", self._run(call), failed=partial(_failed, route_key, call)
         )
         self._bodies[call] = body
-        body.add_done_callback(lambda _: self._ended(call))
+        body.add_done_callback(lambda _: self._ended(call, body))
         call.future.add_done_callback(lambda _: body.cancel())
         if call.replies is not None:
             call.replies.on_stop = body.cancel
@@ -94,8 +94,10 @@ class LocalBodies:
         except Exception as exc:  # noqa: BLE001 - the user's code ends here
             call.fail(self._handlers.error_of(method, exc))
 
-    def _ended(self, call: LocalCall) -> None:
+    def _ended(self, call: LocalCall, body: asyncio.Task[None]) -> None:
         del self._bodies[call]
+        if body.cancelled() and call.is_open and not self._is_closed:  # by its own handler
+            _failed(call.method.route_key, call, asyncio.CancelledError())
         if isinstance(call.request, LocalPipe):
             call.request.close()
         if call.replies is not None:

@@ -8,6 +8,7 @@ answers UNIMPLEMENTED. Streams begin in their turn, and flow beside the calls.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from actr_peer.actor.handlers import Handlers
 from actr_peer.actor.inprocess.bodies import LocalBodies
@@ -33,6 +34,7 @@ class Half:
         self.end = end
         self.bodies = LocalBodies(actor, handlers, start)
         self._name = name
+        self._start = start
         self._actor = actor
         self._handlers = handlers
 
@@ -52,12 +54,17 @@ class Half:
         """Run each call of the workload; runs until cancelled."""
         while True:
             call = await self.end.receive()
-            if self._is_for(call):
-                self.end.running = call.request_id
-                try:
-                    await self._run(call)
-                finally:
-                    self.end.running = None
+            if not self._is_for(call):
+                continue
+            self.end.running = call.request_id
+            try:
+                # In a task of its own: what the handler does to it, and to its context, ends there.
+                failed = partial(self._failed, call)
+                await asyncio.wait({self._start("shell/call", self._run(call), failed=failed)})
+                if not call.future.done() and call.method.kind is MethodKind.UNARY:
+                    failed(asyncio.CancelledError())
+            finally:
+                self.end.running = None
 
     def _is_for(self, call: LocalCall) -> bool:
         """Whether somebody waits for the call, and there is a handler that can take it."""
@@ -85,6 +92,10 @@ class Half:
                 "compare the .proto files of both halves (actr proto check)",
             )
         return None
+
+    def _failed(self, call: LocalCall, exc: BaseException) -> None:
+        """The handler has ended its task, and not its call; or nobody foresaw how it fails."""
+        call.fail(self._handlers.error_of(call.method, exc))
 
     def _refuse(self, call: LocalCall, error: CallError) -> None:
         call.fail(error)

@@ -8,7 +8,7 @@ from inspect import isawaitable
 from typing import Generic, TypeVar
 
 from actr_peer.protocol.identity import ActrId
-from actr_peer.tasks import note_failure
+from actr_peer.tasks import is_torn_down, note_failure
 
 Item = TypeVar("Item")
 Callback = Callable[[Item, ActrId], Awaitable[None] | None]
@@ -59,4 +59,4 @@ def _is_its_own(exc: BaseException) -> bool:
     if isinstance(exc, asyncio.CancelledError):  # of something that it cancelled, and awaited
         task = asyncio.current_task()
         return task is not None and not task.cancelling()
-    return not isinstance(exc, GeneratorExit)
+    return not is_torn_down(exc)

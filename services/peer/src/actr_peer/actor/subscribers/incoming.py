@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from actr_peer.errors import ClosedError, PeerError, StreamFailedError
+from actr_peer.errors import ClosedError, LocalProtocolError, PeerError, StreamFailedError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.streams.chunks import Chunk
 from actr_peer.transport.stream_reader import StreamReader
@@ -27,6 +27,7 @@ class IncomingStream:
         StreamFailedError: From the iteration, where the sender ended with an error or was taken
             away, after all items that came before.
         ClosedError: From the iteration, where it was closed on this side.
+        LocalProtocolError: From the iteration, while another task waits for the next item.
     """
 
     def __init__(self, reader: StreamReader, forget: Callable[[StreamReader], None]) -> None:
@@ -65,6 +66,9 @@ class IncomingStream:
     async def __anext__(self) -> Chunk:
         if self._is_closed:
             raise ClosedError(f"stream {self.channel_id!r} was closed on this side")
+        if self._reader.is_awaited:
+            text = f"two tasks take items of stream {self.channel_id!r}: one has to do it"
+            raise LocalProtocolError(text)
         try:
             chunk = await anext(self._reader)
         except StopAsyncIteration:
@@ -94,7 +98,8 @@ class IncomingStreams:
     """A block in which the streams of one channel id come in, from any sender, each as an
     :class:`IncomingStream`; made by ``incoming`` of a ref or context.
 
-    Leaving it ends all of them at once: what waits is dropped and the senders are told to stop.
+    Several tasks may iterate over it: each stream comes to one of them. Leaving it ends all of them
+    at once: what waits is dropped and the senders are told to stop.
 
     Args:
         enter: Has its streams come to it from now on; returns what ends that.
@@ -108,7 +113,7 @@ class IncomingStreams:
         self._leave: Callable[[], None] | None = None
         self._new: deque[IncomingStream] = deque()
         self._open: set[IncomingStream] = set()
-        self._came: asyncio.Future[None] | None = None
+        self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._leave = self._enter(self)
@@ -131,13 +136,13 @@ class IncomingStreams:
             stream.close()
         self._open.clear()
         self._new.clear()
-        self._wake()
+        self._changed.set()
 
     def put(self, stream: IncomingStream) -> None:
         """For the subscribers: one has come."""
         self._open.add(stream)
         self._new.append(stream)
-        self._wake()
+        self._changed.set()
 
     def drop(self, stream: IncomingStream) -> None:
         """For the subscribers: one is over; what was not taken of it is dropped with it."""
@@ -150,13 +155,6 @@ class IncomingStreams:
         while not self._new:
             if self._leave is None:
                 raise StopAsyncIteration
-            self._came = asyncio.get_running_loop().create_future()
-            try:
-                await self._came
-            finally:
-                self._came = None
+            self._changed.clear()
+            await self._changed.wait()
         return self._new.popleft()
-
-    def _wake(self) -> None:
-        if self._came is not None and not self._came.done():
-            self._came.set_result(None)

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
-from actr_peer.errors import RemoteProtocolError
+from actr_peer.errors import LocalProtocolError, RemoteProtocolError
 
 MAX_ID_CHARS = 64
 """Of request ids, channel ids, and each id in a call chain."""
@@ -81,12 +81,32 @@ _REQUEST_ID, _DIRECTION = 1, 2
 _CHANNEL_ID, _OPENING = 1, 9
 
 
-def is_utf8(value: object) -> bool:
+def is_utf8(value: object) -> TypeGuard[str]:
     """Whether ``value`` is a text that can be sent: with half of a surrogate pair it cannot."""
     try:
         return isinstance(value, str) and value.encode() is not None
     except UnicodeEncodeError:
         return False
+
+
+def is_plain(value: object) -> bool:
+    """Whether ``value`` is a text that metadata and keys may be: of UTF-8, without a zero."""
+    return is_utf8(value) and "\0" not in value
+
+
+def check_texts(metadata: object) -> None:
+    """Hold metadata that a user gives to what they are.
+
+    Raises:
+        LocalProtocolError: If they are no mapping of texts in UTF-8, without a zero.
+    """
+    if not isinstance(metadata, Mapping):
+        raise LocalProtocolError(f"metadata = {metadata!r}: must be a mapping of texts")
+    for key, value in metadata.items():
+        if not (is_plain(key) and is_plain(value)):
+            raise LocalProtocolError(
+                f"metadata {key!r}: {value!r}: must be texts in UTF-8, without a zero"
+            )
 
 
 def check(data: bytes, bounds: Mapping[int, Bound]) -> list[tuple[int, int, int]]:

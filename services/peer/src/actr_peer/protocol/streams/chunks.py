@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from actr import envelope_pb2 as pb
 from actr_peer.errors import CallError, Code, LimitError, LocalProtocolError, RemoteProtocolError
 from actr_peer.protocol.rpc import bounds
-from actr_peer.protocol.rpc.bounds import is_utf8
+from actr_peer.protocol.rpc.bounds import check_texts, is_utf8
 from actr_peer.protocol.rpc.envelopes import (
     EMPTY,
     MAX_ID_CHARS,
@@ -82,12 +82,14 @@ def check_channel_id(channel_id: str) -> None:
     """Hold the name of a channel to its bounds.
 
     Raises:
-        LimitError: If it has no character, or more than 64.
-        LocalProtocolError: If it is no text in UTF-8.
+        LimitError: If it has more than 64 characters.
+        LocalProtocolError: If it has none, or is no text in UTF-8.
     """
     if not is_utf8(channel_id):
         raise LocalProtocolError(f"channel_id = {channel_id!r}: must be text in UTF-8")
-    if not 0 < len(channel_id) <= MAX_ID_CHARS:
+    if not channel_id:
+        raise LocalProtocolError("channel_id = '': must have a character")
+    if len(channel_id) > MAX_ID_CHARS:
         raise LimitError("characters of a channel id", limit=MAX_ID_CHARS, asked=len(channel_id))
 
 
@@ -104,7 +106,10 @@ def encode_item(
 
     Raises:
         LimitError: If the metadata is over its bounds.
+        LocalProtocolError: If the data are no bytes, or the metadata no texts.
     """
+    if not isinstance(data, bytes):
+        raise LocalProtocolError(f"an item is bytes, not {type(data).__name__}")
     message = pb.StreamChunk(channel_id=channel_id, sequence=sequence)
     is_bulk = bulk.is_bulk(data)
     if not is_bulk:
@@ -114,6 +119,7 @@ def encode_item(
     if sent_at:
         message.sent_at = sent_at
     if metadata:
+        check_texts(metadata)
         check_metadata(metadata)
         message.metadata.update(metadata)
     head = message.SerializeToString()

@@ -148,10 +148,19 @@ class Verbs:
         Raises:
             BusyError: On entering, if the channel to this remote is open already.
             BrokenError: On sending and leaving, if the far side takes no more or is gone.
-            LocalProtocolError: If no one method takes the request: see :meth:`call`.
+            LocalProtocolError: If no one method takes the request: see :meth:`call`; or an option
+                is given that belongs to the other of the two.
         """
         if not isinstance(what, str):
+            if latency_first:
+                raise LocalProtocolError(
+                    "latency_first= is for a channel: of a method its payload type says so"
+                )
             return self._replies_to(remote, what, method, timeout, metadata)
+        given = {"method": method, "timeout": timeout, "metadata": metadata}
+        for name, value in given.items():
+            if value is not None:
+                raise LocalProtocolError(f"{name}= is for a request: {what!r} is a channel's id")
         return self._channel(remote, what, latency_first=latency_first)
 
     def _replies_to(
@@ -178,6 +187,8 @@ def _row(
         LocalProtocolError: If it cannot be told, or is of another kind.
     """
     if method is not None:
+        if not isinstance(method, Method):
+            raise LocalProtocolError(f"method = {method!r}: give a row, as RoomService.SAY")
         if method.kind.replies_stream != replies_stream:
             verb = "stream()" if method.kind.replies_stream else "call()"
             raise LocalProtocolError(f"{method.route_key} is {method.kind.value}: use {verb}")

@@ -60,6 +60,11 @@ class LocalCall:
             self.future.set_exception(DeadlineError(text))
 
     @property
+    def is_open(self) -> bool:
+        """Whether its caller waits, and has not heard of an end."""
+        return not self.future.done() and (self.replies is None or self.replies.is_open)
+
+    @property
     def is_given_up(self) -> bool:
         """Whether its caller has left, or has waited long enough: nobody needs the handler."""
         future = self.future

@@ -46,6 +46,11 @@ class LocalPipe(Generic[Item]):
         """Latency-first items that a slow reader lost, or came for too late."""
         return self._core.dropped + self._core.stale
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the reader takes more, and the writer has not ended it."""
+        return self._core.is_open
+
     # The writer's
 
     async def send(self, item: Item) -> None:

@@ -174,3 +174,15 @@ async def test_what_cannot_be_meant_is_refused_in_a_sentence() -> None:
         assert "write an actor id" in await refused(m.ref, "acme", pb.HistoryRequest())
         with pytest.raises(LocalProtocolError, match=r"unary: use call\(\)"):
             m.ref.stream(ROOM, pb.SayRequest(), method=ChatService.SAY)
+        with pytest.raises(LocalProtocolError, match="give a row, as RoomService"):
+            await m.ref.call(ROOM, pb.SayRequest(), method="Say")  # type: ignore[call-overload]
+
+
+async def test_an_option_that_cannot_act_is_refused_and_not_dropped() -> None:
+    async with met() as m:
+        stream: Any = m.ref.stream
+        with pytest.raises(LocalProtocolError, match="latency_first= is for a channel"):
+            stream(ROOM, pb.PresenceRequest(), latency_first=True)
+        for given in ({"timeout": 5.0}, {"metadata": {}}, {"method": ChatService.PRESENCE}):
+            with pytest.raises(LocalProtocolError, match="= is for a request: 'q' is a channel"):
+                stream(ROOM, "q", **given)

@@ -16,6 +16,7 @@ from actr_peer.errors import (
     ClosedError,
     Code,
     LimitError,
+    LocalProtocolError,
     StreamFailedError,
 )
 from actr_peer.protocol.streams.halves import WINDOW
@@ -105,6 +106,40 @@ async def test_leaving_the_block_ends_all_at_once_and_tells_the_senders(taking: 
     with pytest.raises(BrokenError):
         await taking.writer.send(b"more")
     taking.assert_nothing_is_left()
+
+
+async def test_each_of_several_tasks_gets_a_stream_and_all_hear_of_the_end_of_the_block(
+    taking: Taking,
+):
+    async with taking.streams() as streams:
+        waiting = [asyncio.create_task(anext(streams)) for _ in range(3)]
+        await turns()
+        for name in ("first", "second"):
+            writer = taking.pair.named()
+            await writer.send(name.encode())
+            writer.end()
+        taken = [await waiting[0], await waiting[1]]
+        assert [(await anext(stream)).data for stream in taken] == [b"first", b"second"]
+    with pytest.raises(StopAsyncIteration):
+        await waiting[2]
+
+
+async def test_a_second_task_on_one_stream_is_told_and_the_first_loses_nothing(taking: Taking):
+    async with taking.streams() as streams:
+        stream = await taking.one(streams, b"0")
+        await anext(stream)
+        first = asyncio.create_task(anext(stream))
+        await turns()
+        with pytest.raises(LocalProtocolError, match="two tasks take items of stream 'c'"):
+            await anext(stream)
+        await taking.writer.send(b"1")
+        assert (await first).data == b"1"
+        first = asyncio.create_task(anext(stream))
+        await turns()
+        first.cancel()  # who has left is in nobody's way
+        await turns()
+        await taking.writer.send(b"2")
+        assert (await anext(stream)).data == b"2"
 
 
 async def test_one_who_waits_for_an_item_when_the_block_is_left_is_told_no_clean_end(

@@ -9,7 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from actr_peer.actor.subscribers.streams import MAX_OPENINGS, StreamEnd
-from actr_peer.errors import BrokenError, BusyError, CallError, Code, LimitError
+from actr_peer.errors import (
+    BrokenError,
+    BusyError,
+    CallError,
+    Code,
+    LimitError,
+    LocalProtocolError,
+)
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.streams.chunks import (
     Chunk,
@@ -30,9 +37,9 @@ def pair() -> Iterator[Pair]:
 
 @pytest.mark.parametrize("channel_id", ["", "x" * 65], ids=["empty", "65 characters"])
 async def test_a_channel_id_out_of_bounds_is_refused_here(pair: Pair, channel_id: str):
-    with pytest.raises(LimitError):
+    with pytest.raises((LimitError, LocalProtocolError)):
         pair.named(name=channel_id)
-    with pytest.raises(LimitError):
+    with pytest.raises((LimitError, LocalProtocolError)):
         pair.subscribe(Block().start).register(channel_id, print)
     assert pair.near.open_count == 0
 
@@ -69,6 +76,30 @@ async def test_a_channel_that_is_ended_and_opened_again_loses_nothing(pair: Pair
     assert listener.heard == sent
     assert pair.near.open_count == pair.far.open_count == 0
     assert not listener.block.tasks
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, GeneratorExit, SystemExit])
+async def test_a_callback_that_fails_loses_that_item_alone(
+    pair: Pair, failure: type[BaseException]
+):
+    heard: list[bytes] = []
+    ends: list[StreamEnd] = []
+
+    async def take(chunk: Chunk, sender: object) -> None:
+        heard.append(chunk.data)
+        if chunk.sequence == 1:
+            raise failure
+
+    block = Block()
+    pair.subscribe(block.start).register("c", take, lambda end, sender: ends.append(end))
+    writer = pair.named()
+    for text in (b"0", b"1", b"2"):
+        await writer.send(text)
+    writer.end()
+    await turns()
+    assert heard == [b"0", b"1", b"2"]
+    assert ends == [StreamEnd("c", 2)]
+    assert not block.tasks
 
 
 async def test_credit_for_an_earlier_opening_is_not_spent_by_a_later_one(pair: Pair):
