@@ -101,19 +101,31 @@ class Handlers:
         if field == "sender":
             return f"sender={request.sender}"
         try:
-            return _field_key(field, method.request.FromString(decoded(request).payload))
-        except (DecodeError, PeerError):
+            payload = decoded(request).payload
+        except PeerError:
             return None  # run() refuses it with the right words
-        except Exception as exc:  # noqa: BLE001 - the boundary: it reads what others sent
-            note_failure("scheduler", f"key/{request.route_key}", exc)
+        return _key_in(method, field, payload)
+
+    def key_of_opening(
+        self, method: Method[Any, Any], sender: ActrId, envelope: Envelope
+    ) -> str | None:
+        """The conflict key of a stream's opening, as :meth:`key_of` of a request."""
+        field = method.conflict_key
+        if field is None or field == "sender":
+            return field and f"sender={sender}"
+        if method.kind.requests_stream:  # there is no request yet
             return None
+        return _key_in(method, field, envelope.payload)
 
     def key_of_call(self, call: LocalCall, sender: ActrId) -> str | None:
         """The conflict key of a call from inside the process, as :meth:`key_of` of a request."""
-        field = self.method(call.method.route_key).conflict_key
-        if field is None or call.method.kind is not MethodKind.UNARY:
+        method = self.method(call.method.route_key)
+        field = method.conflict_key
+        if field is None or field == "sender":
+            return field and f"sender={sender}"
+        if method.kind.requests_stream:  # there is no request yet
             return None
-        return f"sender={sender}" if field == "sender" else _field_key(field, call.request)
+        return _field_key(field, call.request)
 
     async def run(self, actor: Actor, request: Request, turn: Turn) -> Outcome | Deferred:
         """Run one request of the mailbox to its reply."""
@@ -213,6 +225,17 @@ class Handlers:
         if self._failed is not None:
             self._failed(exc)
         return CallError(Code.INTERNAL, f"{method.route_key} failed with {type(exc).__name__}")
+
+
+def _key_in(method: Method[Any, Any], field: str, payload: bytes) -> str | None:
+    """The key of a request; None of one that cannot be read: its handler's turn says so."""
+    try:
+        return _field_key(field, method.request.FromString(payload))
+    except DecodeError:
+        return None
+    except Exception as exc:  # noqa: BLE001 - the boundary: it reads what others sent
+        note_failure("scheduler", f"key/{method.route_key}", exc)
+        return None
 
 
 def _field_key(field: str, message: Any) -> str:

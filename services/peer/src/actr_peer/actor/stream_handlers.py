@@ -32,6 +32,7 @@ from actr_peer.errors import (
 )
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.call_errors import call_cycle
 from actr_peer.protocol.rpc.envelopes import MAX_ID_CHARS, Envelope, encode_error
 from actr_peer.protocol.rpc.shares import Room, Shares
 from actr_peer.protocol.streams.chunks import Chunk, Credit, Kind, check_channel_id, encode_end
@@ -66,6 +67,8 @@ class Opening:
     link: Link
     envelope: Envelope
     method: Method[Any, Any]
+    key: str | None
+    """Its conflict key, under which it waits for its turn; None: the actor's serial order."""
     channel: Key
     request: Key
     size: int
@@ -135,14 +138,17 @@ class StreamHandlers:
         async def begin() -> None:
             self._begin(opening)
 
-        opening.turn = self._scheduler.submit(Job(begin, PayloadType.RPC_RELIABLE))
+        job = Job(begin, PayloadType.RPC_RELIABLE, opening.key)
+        opening.turn = self._scheduler.submit(job)
 
     def _read(self, link: Link, envelope: Envelope) -> Opening:
         timeout = envelope.timeout
+        method = self._handlers.method(envelope.route_key)
         return Opening(
             link=link,
             envelope=envelope,
-            method=self._handlers.method(envelope.route_key),
+            method=method,
+            key=self._handlers.key_of_opening(method, link.remote, envelope),
             channel=(link.remote, envelope.channel_id),
             request=(link.remote, envelope.request_id),
             size=len(envelope.payload) + COST,
@@ -165,6 +171,9 @@ class StreamHandlers:
             return CallError(Code.ALREADY_EXISTS, f"channel {opening.channel[1]!r} is open")
         if self._streams.came_early(*opening.channel):
             return _early(opening)
+        chain = opening.envelope.call_chain
+        if any(self._scheduler.would_wait_for(waiting, opening.key) for waiting in chain):
+            return call_cycle(opening.method.route_key)
         return self._no_place(opening.link.remote)
 
     def _no_place(self, remote: ActrId) -> CallError | None:

@@ -449,6 +449,27 @@ async def test_a_call_cycle_is_named(met: Met) -> None:
     assert "call cycle: a handler here waits for this call of demo.Chat.Say" in said[0].message
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_cycle_through_another_actor_is_named(url: str, kind: Any) -> None:
+    first, second = Room(), Room()
+
+    async def ask(ctx: Context) -> Any:
+        return await ChatClient(ctx.to("acme:second@1:default")).kick(pb.KickRequest())
+
+    async def ask_back(ctx: Context) -> Any:
+        with pytest.raises(CallError, match="call cycle") as caught:
+            await kind(ChatClient(ctx.to("acme:first@1:default")), timeout=PATIENCE)
+        assert caught.value.code is Code.FAILED_PRECONDITION
+        return pb.KickReply(was_present=True)
+
+    first.act, second.act = ask, ask_back
+    async with (
+        System(config("first", url, close_timeout=2.0)).attach(first) as node,
+        System(config("second", url, close_timeout=2.0)).attach(second),
+    ):
+        assert (await ChatClient(node.ref).kick(pb.KickRequest(), timeout=PATIENCE)).was_present
+
+
 async def test_a_cycle_of_durable_calls_is_named(met: Met) -> None:
     async def act(ctx: Context) -> Any:
         return await ChatClient(ctx.to(ROOM)).say(pb.SayRequest(), timeout=5, durable=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -26,11 +27,12 @@ from actr_peer.protocol.streams.halves import WINDOW, WINDOW_BYTES
 from actr_peer.transport import channels
 from actr_peer.transport.channels import Streams
 from demo import chat_pb2 as pb
+from demo.chat_actr import ChatService
 from lab.quiet import Quiet
 from peer_kit.streams import HERE, RELIABLE, Block, FakeLink, turns
 
-UPLOAD, PRESENCE, CURSORS, SAY = (
-    f"demo.Chat.{name}" for name in ("Upload", "Presence", "Cursors", "Say")
+UPLOAD, PRESENCE, CURSORS, SAY, MESSAGES = (
+    f"demo.Chat.{name}" for name in ("Upload", "Presence", "Cursors", "Say", "Messages")
 )
 
 
@@ -48,6 +50,10 @@ class Queue:
         if job in self.jobs:
             self.jobs.remove(job)
 
+    def would_wait_for(self, request_id: str, key: str | None) -> bool:
+        """One request runs here, with a key of its own."""
+        return request_id == "running" and key in (None, "limit=7")
+
     async def run(self) -> None:
         while self.jobs:
             await self.jobs.pop(0).run()
@@ -55,6 +61,12 @@ class Queue:
 
 class Workload(Quiet):
     """Says what it does, and fails as a test tells it to."""
+
+    METHODS = (
+        replace(ChatService.MESSAGES, conflict_key="test_lines"),
+        replace(ChatService.CURSORS, conflict_key="sender"),
+        replace(ChatService.UPLOAD, conflict_key="sent_at_ns"),  # of a request that is not there
+    )
 
     def __init__(self) -> None:
         self.did: list[str] = []
@@ -114,13 +126,12 @@ class Callee:
         link: FakeLink | None = None,
         timeout: float | None = None,
         payload: bytes = b"",
+        chain: tuple[str, ...] = (),
     ) -> None:
+        extras = Extras(channel_id=channel or "x", credit=WINDOW, credit_bytes=WINDOW_BYTES)
+        extras.call_chain = chain
         message = encode_request(
-            request_id or channel or "r",
-            route,
-            payload,
-            timeout=timeout,
-            extras=Extras(channel_id=channel or "x", credit=WINDOW, credit_bytes=WINDOW_BYTES),
+            request_id or channel or "r", route, payload, timeout=timeout, extras=extras
         )
         envelope = decode_envelope(message)
         if not channel:
@@ -429,6 +440,31 @@ async def test_a_channel_id_out_of_bounds_is_refused(callee: Callee, channel: st
 async def test_a_method_that_does_not_stream_is_not_opened(callee: Callee):
     callee.open(SAY)
     assert callee.refusal().code is Code.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("route", [UPLOAD, PRESENCE])
+async def test_an_opening_that_would_wait_for_who_waits_for_it_is_refused(
+    callee: Callee, route: str
+):
+    callee.open(route, chain=("elsewhere", "running"))
+    error = callee.refusal()
+    assert (error.code, error.message[:10]) == (Code.FAILED_PRECONDITION, "call cycle")
+    callee.assert_nothing_is_left()
+    callee.open(route, chain=("elsewhere",))
+    assert callee.handlers.waiting == 1
+
+
+async def test_an_opening_waits_under_the_conflict_key_of_its_method(callee: Callee):
+    lines = pb.MessagesRequest(test_lines=3).SerializeToString()
+    callee.open(MESSAGES, "a", payload=lines)
+    callee.open(MESSAGES, "b", payload=b"\xff", chain=("other",))
+    callee.open(CURSORS, "c")
+    callee.open(UPLOAD, "d")
+    callee.open(PRESENCE, "e")
+    keys = ["test_lines=3", None, f"sender={HERE}", None, None]
+    assert [job.key for job in callee.queue.jobs] == keys
+    callee.open(MESSAGES, "f", payload=lines, chain=("running",))  # which has another key
+    assert callee.handlers.waiting == 6
 
 
 # Whatever goes wrong in a body
