@@ -43,6 +43,18 @@ def encode(frame_type: int, data: bytes) -> bytes:
     return _pack(frame_type, size) + data
 
 
+def read_head(head: bytes | memoryview, size: int) -> int:
+    """The type of a frame that begins with ``head`` and has ``size`` bytes of data.
+
+    Raises:
+        RemoteProtocolError: If that is not what the header says.
+    """
+    frame_type, length = _unpack_from(head)
+    if length != size:
+        raise RemoteProtocolError(f"a frame that says {length} bytes and holds {size}")
+    return int(frame_type)
+
+
 def decode(frame: bytes | memoryview) -> tuple[int, bytes]:
     """Split one whole frame into its type and a copy of its data.
 
@@ -56,10 +68,7 @@ def decode(frame: bytes | memoryview) -> tuple[int, bytes]:
         raise RemoteProtocolError(f"a frame of {len(frame)} bytes, shorter than its header")
     if size > MAX_DATA_BYTES:
         raise LimitError("bytes of a wire message", limit=MAX_DATA_BYTES, asked=size)
-    frame_type, length = _unpack_from(frame)
-    if length != size:
-        raise RemoteProtocolError(f"a frame that says {length} bytes and holds {size}")
-    return frame_type, bytes(frame[HEADER_BYTES:])
+    return read_head(frame, size), bytes(frame[HEADER_BYTES:])
 
 
 def agreed(far_bytes: int) -> int:

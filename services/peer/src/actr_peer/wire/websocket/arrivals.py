@@ -22,7 +22,7 @@ from typing import cast
 from actr_peer.errors import PeerError
 from actr_peer.protocol.websocket.door import Door, Sparing
 from actr_peer.protocol.websocket.upgrade import Accept, Head, Refusal, judge, plain_request
-from actr_peer.wire.websocket.framing import Framing
+from actr_peer.wire.websocket.framing import ListenerFraming
 from actr_peer.wire.websocket.wire import Owner, WebSocketWire
 
 log = logging.getLogger(__name__)
@@ -258,10 +258,11 @@ class _Arrival(BufferedProtocol):
     def _upgrade(self, accept: Accept, tail: bytes) -> None:
         assert self._transport is not None
         wire = self._wire = self._arrivals.make_wire(self)
-        framing = Framing(wire, wire)
+        framing = ListenerFraming(wire, wire)
         self._transport.set_protocol(framing)
         framing.connection_made(self._transport)
-        framing.feed(plain_request(accept.key) + tail)
+        framing.feed(plain_request(accept.key))
+        framing.take(tail)
 
     def _refuse(self, refusal: Refusal) -> None:
         assert self._transport is not None

@@ -14,13 +14,24 @@ from typing import Protocol
 from picows import WSAutoPingStrategy, WSListener
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not in its types
 
-from actr_peer.protocol.websocket.lane_frames import MAX_FRAME_BYTES
+from actr_peer.protocol.websocket.lane_frames import HEADER_BYTES, MAX_FRAME_BYTES
+from actr_peer.protocol.websocket.masked import Sorter, turned
 from actr_peer.protocol.websocket.upgrade import PATH
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # pragma: no cover - it was built without a compiler
+    from websockets.utils import apply_mask
+
+mask = apply_mask
+"""A masked copy of some bytes, or an unmasked one, with a key of four bytes."""
 
 FRAMES_A_TURN = 128
 """Of one wire: about a millisecond of work in the session above."""
 MAX_WINDOW_BYTES = 256 * 1024
 MIN_WINDOW_BYTES = 1024
+MAX_READ_BUFFER_BYTES = 2 * MAX_WINDOW_BYTES
+"""Room for the longest frame, and for as much as one turn reads."""
 MAX_UNHEARD_BYTES = 64 * 1024
 """Thrown away after a close that says what rule was broken; more ends the connection."""
 READ_BUFFER_BYTES = 16 * 1024
@@ -31,6 +42,9 @@ _QUIET = logging.Logger("actr_peer.wire.picows", logging.CRITICAL)  # noqa: LOG0
 
 class Counting(Protocol):
     """The listener of the library, which counts the frames that it is given."""
+
+    def on_long_frame(self, head: bytes, data: bytes) -> None:
+        """A whole binary frame came that the library has not seen; ``head`` is of HEADER_BYTES."""
 
     frames: int
     is_deaf: bool
@@ -73,13 +87,17 @@ class Framing(WSProtocol):  # type: ignore[misc]  # not in its types
         if self._counting.is_deaf:
             self._scratch = self._scratch or bytearray(MIN_WINDOW_BYTES)
             return memoryview(self._scratch)
+        room: memoryview = WSProtocol.get_buffer(self, size_hint)
+        return room[: self._share()]
+
+    def _share(self) -> int:
+        """Bytes to read in this turn."""
         frames, self._counting.frames = self._counting.frames, 0
         if frames > FRAMES_A_TURN:
             self._window = max(MIN_WINDOW_BYTES, self._window * FRAMES_A_TURN // frames)
         elif self._window < MAX_WINDOW_BYTES:
             self._window *= 2
-        room: memoryview = WSProtocol.get_buffer(self, size_hint)
-        return room[: self._window]
+        return self._window
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read."""
@@ -90,8 +108,8 @@ class Framing(WSProtocol):  # type: ignore[misc]  # not in its types
         if self._unheard > MAX_UNHEARD_BYTES:
             self.transport.disconnect(graceful=False)
 
-    def feed(self, data: bytes) -> None:
-        """Take bytes as if they had been read."""
+    def feed(self, data: bytes | memoryview) -> None:
+        """Give bytes to the library as if they had been read."""
         view = memoryview(data)
         while view:
             room = WSProtocol.get_buffer(self, -1)
@@ -99,3 +117,68 @@ class Framing(WSProtocol):  # type: ignore[misc]  # not in its types
             room[:size] = view[:size]
             WSProtocol.buffer_updated(self, size)
             view = view[size:]
+
+
+class ListenerFraming(Framing):
+    """A listener's: long frames, which are masked, do not go by the library (``masked.py``)."""
+
+    def __init__(self, wire: WSListener, counting: Counting) -> None:
+        super().__init__(wire, counting)
+        self._sorter = Sorter()
+        self._bytes = bytearray(READ_BUFFER_BYTES)
+        self._view = memoryview(self._bytes)
+        self._at = self._end = 0
+        # Between the two is what came and is not taken yet: the beginning of a frame.
+        self._was_filled = False
+
+    def get_buffer(self, size_hint: int) -> memoryview:
+        """Where the next read goes; called once in each turn that reads."""
+        if self._counting.is_deaf:
+            return super().get_buffer(size_hint)
+        if self._at == self._end:
+            self._at = self._end = 0
+        if self._was_filled or len(self._bytes) - self._end < READ_BUFFER_BYTES:
+            self._make_room()
+        return self._view[self._end : self._end + self._share()]
+
+    def _make_room(self) -> None:
+        rest = self._view[self._at : self._end]
+        size = len(self._bytes)
+        if (self._was_filled or 2 * len(rest) > size) and size < MAX_READ_BUFFER_BYTES:
+            self._bytes = bytearray(2 * size)  # the loop still holds a view of the other
+            self._view = memoryview(self._bytes)
+        self._view[: len(rest)] = rest
+        self._at, self._end = 0, len(rest)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what was read."""
+        if self._scratch:
+            super().buffer_updated(nbytes)
+            return
+        self._end += nbytes
+        self._was_filled = self._end == len(self._bytes)
+        self._take()
+
+    def take(self, data: bytes) -> None:
+        """Take bytes that came with the head, as if they had been read; few."""
+        self._view[: len(data)] = data
+        self._end = len(data)
+        self._take()
+
+    def _take(self) -> None:
+        at = self._at
+        while not (self._counting.is_deaf or self.transport.is_disconnected):
+            until, long = self._sorter.sort(self._bytes, at, self._end)
+            if until > at:
+                self.feed(self._view[at:until])
+            at = until
+            if long is None:
+                self._at = at
+                return
+            data = long.start + HEADER_BYTES
+            self._counting.on_long_frame(
+                mask(self._view[long.start : data], long.key),
+                mask(self._view[data : long.end], turned(long.key, HEADER_BYTES)),
+            )
+            at = long.end
+        self._at = self._end  # nobody hears the rest

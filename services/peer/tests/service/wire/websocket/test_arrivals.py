@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from actr_peer.errors import RemoteProtocolError, UnreachableError
+from actr_peer.errors import LimitError, RemoteProtocolError, UnreachableError
 from actr_peer.protocol.webrtc.candidates import AddressRule
 from actr_peer.protocol.websocket import door
 from actr_peer.protocol.websocket.door import Door
 from actr_peer.protocol.websocket.handshake import Accepted, DiallerHandshake, ListenerHandshake
-from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, decode, encode
+from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, MAX_DATA_BYTES, decode, encode
 from actr_peer.protocol.websocket.upgrade import MAX_HEAD_BYTES, PATH, make_accept
 from actr_peer.wire import tcp
 from actr_peer.wire.base import Wire
@@ -245,6 +245,93 @@ async def test_the_last_ping_of_many_is_answered(bob: Bob) -> None:
             assert first == FIN | PONG
 
 
+LONG = bytes(range(256)) * 300
+
+
+@pytest.mark.parametrize("step", [1, 3000, 1 << 20])
+async def test_long_frames_come_whole_and_in_order_however_they_are_cut(
+    bob: Bob, step: int
+) -> None:
+    expected = [(1, b"a"), (2, LONG), (2, LONG[:9000]), (1, b"b"), (2, LONG * 3)]
+    data = frame(FIN | PING, b"?")
+    for channel, message in expected:
+        data += frame(FIN | BINARY, encode(channel, message))
+    async with bob.raw() as raw:
+        await raw.shake()
+        sink = await bob.sinks.get()
+        head, rest = data[:60_000], data[60_000:]
+        for at in range(0, len(head), max(step, 500)):
+            raw.writer.write(head[at : at + max(step, 500)])
+            await turns(2)
+        for at in range(0, len(rest), max(step, 10_000)):
+            raw.writer.write(rest[at : at + max(step, 10_000)])
+            await turns(2)
+        assert await sink.received(len(expected)) == expected
+        assert await raw.frame() == (FIN | PONG, b"?")
+
+
+async def test_a_message_in_pieces_has_no_long_frame_inside(bob: Bob) -> None:
+    async with bob.raw() as raw:
+        await raw.shake()
+        sink = await bob.sinks.get()
+        raw.writer.write(frame(BINARY, encode(1, b"hello")[:4]))
+        raw.writer.write(frame(FIN | BINARY, encode(2, LONG)))
+        assert await raw.closed() == 1002
+        assert sink.messages == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(frame(FIN | BINARY, encode(9, LONG)), id="no such channel"),
+        pytest.param(frame(FIN | BINARY, LONG), id="a length that is not its own"),
+        pytest.param(frame(FIN | 0x40 | BINARY, encode(2, LONG)), id="a reserved bit"),
+        pytest.param(frame(FIN | BINARY, bytes(300_000)), id="longer than any"),
+        pytest.param(frame(FIN | BINARY, encode(2, LONG), mask=b""), id="not masked"),
+        pytest.param(frame(FIN | TEXT, LONG), id="text"),
+    ],
+)
+async def test_a_long_frame_that_breaks_a_rule_ends_the_wire(bob: Bob, bad: bytes) -> None:
+    async with bob.raw() as raw:
+        await raw.shake()
+        sink = await bob.sinks.get()
+        raw.writer.write(frame(FIN | BINARY, encode(2, LONG)) + bad)
+        raw.writer.write(frame(FIN | BINARY, encode(2, LONG)) * 2)
+        await raw.closed()
+        await sink.gone.wait()
+        assert isinstance(sink.ends[0], RemoteProtocolError | LimitError)
+        assert sink.messages == [(2, LONG)], "nothing behind it is heard"
+
+
+async def test_a_long_frame_before_the_handshake_is_refused(bob: Bob) -> None:
+    async with bob.raw() as raw:
+        raw.writer.write(UPGRADE)
+        raw.writer.write(frame(FIN | BINARY, encode(2, LONG)))
+        await raw.reader.readuntil(b"\r\n\r\n")
+        assert await raw.closed() == 4400
+
+
+async def test_what_is_read_ahead_has_a_bound(bob: Bob) -> None:
+    held: list[int] = []
+    get_buffer = framing.ListenerFraming.get_buffer
+
+    def noted(self: framing.ListenerFraming, hint: int) -> memoryview:
+        room = get_buffer(self, hint)
+        held.append(len(self._bytes))
+        return room
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(framing.ListenerFraming, "get_buffer", noted)
+        async with bob.raw() as raw:
+            await raw.shake()
+            sink = await bob.sinks.get()
+            assert held[-1] == framing.READ_BUFFER_BYTES, "until something long comes"
+            longest = encode(2, bytes(MAX_DATA_BYTES))
+            raw.writer.write(frame(FIN | BINARY, longest) * 4)
+            assert len(await sink.received(4)) == 4
+    assert max(held) <= framing.MAX_READ_BUFFER_BYTES
+
+
 async def test_a_flood_in_one_turn_narrows_what_the_next_one_reads() -> None:
     class Counting:
         frames = 0
@@ -268,13 +355,13 @@ async def test_no_turn_of_the_loop_takes_more_than_its_share_of_a_flood(
     bob: Bob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[int] = []
-    get_buffer = framing.Framing.get_buffer
+    share = framing.Framing._share
 
-    def noted(self: framing.Framing, hint: int) -> memoryview:
+    def noted(self: framing.Framing) -> int:
         taken.append(self._counting.frames)
-        return get_buffer(self, hint)
+        return share(self)
 
-    monkeypatch.setattr(framing.Framing, "get_buffer", noted)
+    monkeypatch.setattr(framing.Framing, "_share", noted)
     async with bob.raw() as raw:
         await raw.shake()
         flood = frame(FIN | PONG) * 100_000
