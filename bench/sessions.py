@@ -202,8 +202,9 @@ class Heard:
         unused: Any = None
         self.dispatcher = Dispatcher(
             Routes(
-                put=unused, knows=unused, is_cycle=unused, resolve=unused, cancel=unused,
-                open_stream=unused, chunk=channels.receive, reject_chunk=channels.reject,
+                put=unused, knows=unused, refusal=unused, is_cycle=unused, resolve=unused,
+                cancel=unused, open_stream=unused, chunk=channels.receive,
+                reject_chunk=channels.reject,
             )
         )  # fmt: skip
         for number in range(streams):

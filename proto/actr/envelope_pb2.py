@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x61\x63tr/envelope.proto\x12\x04\x61\x63tr\x1a\x19google/protobuf/any.proto\"M\n\x06\x41\x63trId\x12\x14\n\x0cmanufacturer\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12\r\n\x05realm\x18\x04 \x01(\t\"\x99\x03\n\x0bRpcEnvelope\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\"\n\tdirection\x18\x02 \x01(\x0e\x32\x0f.actr.Direction\x12\x11\n\troute_key\x18\x03 \x01(\t\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\x12\x1d\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x0e.actr.RpcError\x12\x31\n\x08metadata\x18\x06 \x03(\x0b\x32\x1f.actr.RpcEnvelope.MetadataEntry\x12\x12\n\ntimeout_ms\x18\x07 \x01(\r\x12\x13\n\x0btraceparent\x18\x08 \x01(\t\x12\x12\n\ntracestate\x18\t \x01(\t\x12 \n\x06stream\x18\n \x01(\x0b\x32\x10.actr.StreamOpen\x12\x13\n\x0b\x63\x61ll_number\x18\x0b \x01(\x04\x12\x11\n\tlow_water\x18\x0c \x01(\x04\x12\x10\n\x08store_id\x18\r \x01(\x06\x12\x12\n\ncall_chain\x18\x0e \x03(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8b\x01\n\x08RpcError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12%\n\x07\x64\x65tails\x18\x03 \x03(\x0b\x32\x14.google.protobuf.Any\x12\x11\n\tretryable\x18\x04 \x01(\x08\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r\x12\x0e\n\x06\x64omain\x18\x06 \x01(\t\"O\n\nStreamOpen\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63redit_messages\x18\x02 \x01(\r\x12\x14\n\x0c\x63redit_bytes\x18\x03 \x01(\x04\"\xba\x02\n\x0bStreamChunk\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x31\n\x08metadata\x18\x04 \x03(\x0b\x32\x1f.actr.StreamChunk.MetadataEntry\x12\r\n\x03\x65nd\x18\x05 \x01(\x08H\x00\x12\x1f\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x0e.actr.RpcErrorH\x00\x12\x10\n\x06\x63\x61ncel\x18\x07 \x01(\x08H\x00\x12$\n\x06\x63redit\x18\x08 \x01(\x0b\x32\x12.actr.StreamCreditH\x00\x12\x0f\n\x07opening\x18\t \x01(\x04\x12\x0f\n\x07sent_at\x18\n \x01(\x04\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07\x63ontrol\"/\n\x0cStreamCredit\x12\x10\n\x08messages\x18\x01 \x01(\r\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\"\xab\x01\n\rWireHandshake\x12 \n\x05hello\x18\x01 \x01(\x0b\x32\x0f.actr.WireHelloH\x00\x12(\n\tchallenge\x18\x02 \x01(\x0b\x32\x13.actr.WireChallengeH\x00\x12 \n\x05proof\x18\x03 \x01(\x0b\x32\x0f.actr.WireProofH\x00\x12$\n\x07welcome\x18\x04 \x01(\x0b\x32\x11.actr.WireWelcomeH\x00\x42\x06\n\x04step\"\x92\x01\n\tWireHello\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x1a\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x0c.actr.ActrId\x12\x18\n\x02to\x18\x03 \x01(\x0b\x32\x0c.actr.ActrId\x12\r\n\x05nonce\x18\x04 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x05 \x01(\x0c\x12\x1a\n\x12wire_message_bytes\x18\x06 \x01(\r\"K\n\rWireChallenge\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x16\n\x0eproof_required\x18\x02 \x01(\x08\x12\x13\n\x0b\x63\x65rtificate\x18\x03 \x01(\x0c\"\x18\n\tWireProof\x12\x0b\n\x03mac\x18\x01 \x01(\x0c\"U\n\x0bWireWelcome\x12\x0b\n\x03mac\x18\x01 \x01(\x0c\x12\x1d\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x0e.actr.RpcError\x12\x1a\n\x12wire_message_bytes\x18\x03 \x01(\r*<\n\tDirection\x12\x0b\n\x07REQUEST\x10\x00\x12\x0c\n\x08RESPONSE\x10\x01\x12\x08\n\x04TELL\x10\x02\x12\n\n\x06\x43\x41NCEL\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13\x61\x63tr/envelope.proto\x12\x04\x61\x63tr\x1a\x19google/protobuf/any.proto\"M\n\x06\x41\x63trId\x12\x14\n\x0cmanufacturer\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12\r\n\x05realm\x18\x04 \x01(\t\"\xab\x03\n\x0bRpcEnvelope\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\"\n\tdirection\x18\x02 \x01(\x0e\x32\x0f.actr.Direction\x12\x11\n\troute_key\x18\x03 \x01(\t\x12\x0f\n\x07payload\x18\x04 \x01(\x0c\x12\x1d\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x0e.actr.RpcError\x12\x31\n\x08metadata\x18\x06 \x03(\x0b\x32\x1f.actr.RpcEnvelope.MetadataEntry\x12\x12\n\ntimeout_ms\x18\x07 \x01(\r\x12\x13\n\x0btraceparent\x18\x08 \x01(\t\x12\x12\n\ntracestate\x18\t \x01(\t\x12 \n\x06stream\x18\n \x01(\x0b\x32\x10.actr.StreamOpen\x12\x13\n\x0b\x63\x61ll_number\x18\x0b \x01(\x04\x12\x11\n\tlow_water\x18\x0c \x01(\x04\x12\x10\n\x08store_id\x18\r \x01(\x06\x12\x12\n\ncall_chain\x18\x0e \x03(\t\x12\x10\n\x08\x63ontract\x18\x0f \x01(\x06\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8b\x01\n\x08RpcError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12%\n\x07\x64\x65tails\x18\x03 \x03(\x0b\x32\x14.google.protobuf.Any\x12\x11\n\tretryable\x18\x04 \x01(\x08\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r\x12\x0e\n\x06\x64omain\x18\x06 \x01(\t\"\x1e\n\x0eMethodContract\x12\x0c\n\x04\x66orm\x18\x01 \x01(\x0c\"O\n\nStreamOpen\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x17\n\x0f\x63redit_messages\x18\x02 \x01(\r\x12\x14\n\x0c\x63redit_bytes\x18\x03 \x01(\x04\"\xba\x02\n\x0bStreamChunk\x12\x12\n\nchannel_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x31\n\x08metadata\x18\x04 \x03(\x0b\x32\x1f.actr.StreamChunk.MetadataEntry\x12\r\n\x03\x65nd\x18\x05 \x01(\x08H\x00\x12\x1f\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x0e.actr.RpcErrorH\x00\x12\x10\n\x06\x63\x61ncel\x18\x07 \x01(\x08H\x00\x12$\n\x06\x63redit\x18\x08 \x01(\x0b\x32\x12.actr.StreamCreditH\x00\x12\x0f\n\x07opening\x18\t \x01(\x04\x12\x0f\n\x07sent_at\x18\n \x01(\x04\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07\x63ontrol\"/\n\x0cStreamCredit\x12\x10\n\x08messages\x18\x01 \x01(\r\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\"\xab\x01\n\rWireHandshake\x12 \n\x05hello\x18\x01 \x01(\x0b\x32\x0f.actr.WireHelloH\x00\x12(\n\tchallenge\x18\x02 \x01(\x0b\x32\x13.actr.WireChallengeH\x00\x12 \n\x05proof\x18\x03 \x01(\x0b\x32\x0f.actr.WireProofH\x00\x12$\n\x07welcome\x18\x04 \x01(\x0b\x32\x11.actr.WireWelcomeH\x00\x42\x06\n\x04step\"\x92\x01\n\tWireHello\x12\x0f\n\x07version\x18\x01 \x01(\r\x12\x1a\n\x04\x66rom\x18\x02 \x01(\x0b\x32\x0c.actr.ActrId\x12\x18\n\x02to\x18\x03 \x01(\x0b\x32\x0c.actr.ActrId\x12\r\n\x05nonce\x18\x04 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x05 \x01(\x0c\x12\x1a\n\x12wire_message_bytes\x18\x06 \x01(\r\"K\n\rWireChallenge\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x16\n\x0eproof_required\x18\x02 \x01(\x08\x12\x13\n\x0b\x63\x65rtificate\x18\x03 \x01(\x0c\"\x18\n\tWireProof\x12\x0b\n\x03mac\x18\x01 \x01(\x0c\"U\n\x0bWireWelcome\x12\x0b\n\x03mac\x18\x01 \x01(\x0c\x12\x1d\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x0e.actr.RpcError\x12\x1a\n\x12wire_message_bytes\x18\x03 \x01(\r*<\n\tDirection\x12\x0b\n\x07REQUEST\x10\x00\x12\x0c\n\x08RESPONSE\x10\x01\x12\x08\n\x04TELL\x10\x02\x12\n\n\x06\x43\x41NCEL\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,32 +36,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RPCENVELOPE_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_STREAMCHUNK_METADATAENTRY']._loaded_options = None
   _globals['_STREAMCHUNK_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_DIRECTION']._serialized_start=1649
-  _globals['_DIRECTION']._serialized_end=1709
+  _globals['_DIRECTION']._serialized_start=1699
+  _globals['_DIRECTION']._serialized_end=1759
   _globals['_ACTRID']._serialized_start=56
   _globals['_ACTRID']._serialized_end=133
   _globals['_RPCENVELOPE']._serialized_start=136
-  _globals['_RPCENVELOPE']._serialized_end=545
-  _globals['_RPCENVELOPE_METADATAENTRY']._serialized_start=498
-  _globals['_RPCENVELOPE_METADATAENTRY']._serialized_end=545
-  _globals['_RPCERROR']._serialized_start=548
-  _globals['_RPCERROR']._serialized_end=687
-  _globals['_STREAMOPEN']._serialized_start=689
-  _globals['_STREAMOPEN']._serialized_end=768
-  _globals['_STREAMCHUNK']._serialized_start=771
-  _globals['_STREAMCHUNK']._serialized_end=1085
-  _globals['_STREAMCHUNK_METADATAENTRY']._serialized_start=498
-  _globals['_STREAMCHUNK_METADATAENTRY']._serialized_end=545
-  _globals['_STREAMCREDIT']._serialized_start=1087
-  _globals['_STREAMCREDIT']._serialized_end=1134
-  _globals['_WIREHANDSHAKE']._serialized_start=1137
-  _globals['_WIREHANDSHAKE']._serialized_end=1308
-  _globals['_WIREHELLO']._serialized_start=1311
-  _globals['_WIREHELLO']._serialized_end=1457
-  _globals['_WIRECHALLENGE']._serialized_start=1459
-  _globals['_WIRECHALLENGE']._serialized_end=1534
-  _globals['_WIREPROOF']._serialized_start=1536
-  _globals['_WIREPROOF']._serialized_end=1560
-  _globals['_WIREWELCOME']._serialized_start=1562
-  _globals['_WIREWELCOME']._serialized_end=1647
+  _globals['_RPCENVELOPE']._serialized_end=563
+  _globals['_RPCENVELOPE_METADATAENTRY']._serialized_start=516
+  _globals['_RPCENVELOPE_METADATAENTRY']._serialized_end=563
+  _globals['_RPCERROR']._serialized_start=566
+  _globals['_RPCERROR']._serialized_end=705
+  _globals['_METHODCONTRACT']._serialized_start=707
+  _globals['_METHODCONTRACT']._serialized_end=737
+  _globals['_STREAMOPEN']._serialized_start=739
+  _globals['_STREAMOPEN']._serialized_end=818
+  _globals['_STREAMCHUNK']._serialized_start=821
+  _globals['_STREAMCHUNK']._serialized_end=1135
+  _globals['_STREAMCHUNK_METADATAENTRY']._serialized_start=516
+  _globals['_STREAMCHUNK_METADATAENTRY']._serialized_end=563
+  _globals['_STREAMCREDIT']._serialized_start=1137
+  _globals['_STREAMCREDIT']._serialized_end=1184
+  _globals['_WIREHANDSHAKE']._serialized_start=1187
+  _globals['_WIREHANDSHAKE']._serialized_end=1358
+  _globals['_WIREHELLO']._serialized_start=1361
+  _globals['_WIREHELLO']._serialized_end=1507
+  _globals['_WIRECHALLENGE']._serialized_start=1509
+  _globals['_WIRECHALLENGE']._serialized_end=1584
+  _globals['_WIREPROOF']._serialized_start=1586
+  _globals['_WIREPROOF']._serialized_end=1610
+  _globals['_WIREWELCOME']._serialized_start=1612
+  _globals['_WIREWELCOME']._serialized_end=1697
 # @@protoc_insertion_point(module_scope)

@@ -113,6 +113,7 @@ class RpcEnvelope(_message.Message):
     LOW_WATER_FIELD_NUMBER: _builtins.int
     STORE_ID_FIELD_NUMBER: _builtins.int
     CALL_CHAIN_FIELD_NUMBER: _builtins.int
+    CONTRACT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUIDv7 in text form; unique per caller. A retry carries the same one."""
     direction: Global___Direction.ValueType
@@ -134,6 +135,10 @@ class RpcEnvelope(_message.Message):
     store_id: _builtins.int
     """What call numbers count within: random, and new at each start of the caller's outbox, so that
     an outbox restored from a copy uses no number twice.
+    """
+    contract: _builtins.int
+    """On a request: the first eight bytes of the SHA-256 of the canonical form of the method
+    (docs/codegen.md), as a number in network byte order; 0: the callee is not to compare it.
     """
     @_builtins.property
     def error(self) -> Global___RpcError: ...
@@ -164,10 +169,11 @@ class RpcEnvelope(_message.Message):
         low_water: _builtins.int = ...,
         store_id: _builtins.int = ...,
         call_chain: _abc.Iterable[_builtins.str] | None = ...,
+        contract: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "stream", b"stream"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_chain", b"call_chain", "call_number", b"call_number", "direction", b"direction", "error", b"error", "low_water", b"low_water", "metadata", b"metadata", "payload", b"payload", "request_id", b"request_id", "route_key", b"route_key", "store_id", b"store_id", "stream", b"stream", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent", "tracestate", b"tracestate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_chain", b"call_chain", "call_number", b"call_number", "contract", b"contract", "direction", b"direction", "error", b"error", "low_water", b"low_water", "metadata", b"metadata", "payload", b"payload", "request_id", b"request_id", "route_key", b"route_key", "store_id", b"store_id", "stream", b"stream", "timeout_ms", b"timeout_ms", "traceparent", b"traceparent", "tracestate", b"tracestate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -210,6 +216,28 @@ class RpcError(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RpcError: _TypeAlias = RpcError  # noqa: Y015
+
+@_typing.final
+class MethodContract(_message.Message):
+    """The detail of FAILED_PRECONDITION where a request's `contract` is not that of the callee."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORM_FIELD_NUMBER: _builtins.int
+    form: _builtins.bytes
+    """The canonical form of the callee's service with this method alone, compressed (RFC 1950)."""
+    def __init__(
+        self,
+        *,
+        form: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MethodContract: _TypeAlias = MethodContract  # noqa: Y015
 
 @_typing.final
 class StreamOpen(_message.Message):

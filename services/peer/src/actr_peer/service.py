@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from actr_peer.errors import LocalProtocolError
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.bounds import check_texts, is_plain
+from actr_peer.protocol.rpc.contracts.fingerprint import Signature, canonical, number_of
 
 __all__ = [
     "DEFAULT_OPTIONS",
@@ -72,6 +73,23 @@ class Method(Generic[Req, Res]):
     """Tries of a failing handler before the request is a dead letter; 0: answer the error."""
     handler_timeout: float | None = None
     """Seconds a handler may run."""
+    _contract: int = field(default=-1, init=False, repr=False, compare=False)
+
+    @property
+    def contract(self) -> int:
+        """The number of :attr:`form`, as it travels with each call."""
+        if self._contract < 0:  # made once, and kept past the freezing: it is no news
+            object.__setattr__(self, "_contract", number_of(self.form))
+        return self._contract
+
+    @property
+    def form(self) -> str:
+        """What callers rely on: the canonical form of the service with this method alone."""
+        service, _, name = self.route_key.rpartition(".")
+        request: Any = self.request.DESCRIPTOR
+        reply: Any = self.reply.DESCRIPTOR
+        signature = Signature(name, self.kind.value, self.payload_type, request, reply)
+        return canonical(service, (signature,))
 
 
 _KNOWN: dict[type[Message], dict[str, tuple[str, Method[Any, Any]]]] = {}

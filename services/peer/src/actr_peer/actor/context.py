@@ -13,7 +13,7 @@ from actr_peer.actor.turn import Deferred, Outcome, Turn
 from actr_peer.errors import CallError, LocalProtocolError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.rpc.envelopes import encode_error, encode_reply
-from actr_peer.rpc.remote import Scope
+from actr_peer.rpc.destinations.scope import Scope
 from actr_peer.service import Caller, Method
 
 if TYPE_CHECKING:

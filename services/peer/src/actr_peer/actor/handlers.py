@@ -21,6 +21,7 @@ from actr_peer.errors import CallError, Code, ConfigError, DeadlineError, PeerEr
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import Request
 from actr_peer.protocol.rpc.call_errors import sendable
+from actr_peer.protocol.rpc.contracts.refusals import refusal
 from actr_peer.protocol.rpc.envelopes import (
     Envelope,
     decode_envelope,
@@ -84,6 +85,12 @@ class Handlers:
     def method(self, route_key: str) -> Method[Any, Any]:
         """The row of a method that :meth:`knows` knows."""
         return self._table[route_key][0]
+
+    def refusal(self, route_key: str, contract: int) -> CallError | None:
+        """Why a call of a known method is not taken that was made with another contract; None: it
+        is the same, or too long to be compared."""
+        method = self._table[route_key][0]
+        return None if method.contract == contract else refusal(route_key, method.form)
 
     def bound(self, route_key: str) -> Bound:
         """The row of a known method, and its handler."""

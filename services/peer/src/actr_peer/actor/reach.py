@@ -21,8 +21,8 @@ from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.bounds import is_utf8
 from actr_peer.protocol.signaling.presence import Presence
 from actr_peer.rpc.destinations.discovered import DiscoveredGate
+from actr_peer.rpc.destinations.scope import Scope
 from actr_peer.rpc.destinations.verbs import Verbs
-from actr_peer.rpc.remote import Scope
 from actr_peer.service import Caller
 from actr_peer.wire.webrtc.source import guard
 

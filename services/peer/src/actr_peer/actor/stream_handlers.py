@@ -33,6 +33,7 @@ from actr_peer.errors import (
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.call_errors import call_cycle
+from actr_peer.protocol.rpc.contracts.refusals import is_refusal
 from actr_peer.protocol.rpc.envelopes import MAX_ID_CHARS, Envelope, encode_error
 from actr_peer.protocol.rpc.shares import Room, Shares
 from actr_peer.protocol.streams.chunks import Chunk, Credit, Kind, check_channel_id, encode_end
@@ -159,6 +160,9 @@ class StreamHandlers:
     def _why_not(self, opening: Opening) -> CallError | None:
         if self._is_closed:
             return CallError(Code.UNAVAILABLE, "the actor is closing", retryable=True)
+        contract, route_key = opening.envelope.contract, opening.envelope.route_key
+        if contract and (error := self._handlers.refusal(route_key, contract)) is not None:
+            return error
         if opening.method.kind is MethodKind.UNARY:
             return CallError(
                 Code.INVALID_ARGUMENT, f"{opening.method.route_key} is no stream: call it"
@@ -346,7 +350,10 @@ class StreamHandlers:
         """
         channel_id = opening.envelope.channel_id
         is_own = opening.channel not in self._channels and 0 < len(channel_id) <= MAX_ID_CHARS
-        if opening.method.kind.replies_stream and is_own:
+        listens = opening.method.kind.replies_stream
+        if not listens and is_refusal(error):  # the method is of another kind there, perhaps
+            listens = opening.envelope.credit > 0
+        if listens and is_own:
             say(opening.link, encode_end(channel_id, 0, error))
         else:
             _answer(opening, error)

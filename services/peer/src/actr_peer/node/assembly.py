@@ -33,10 +33,11 @@ from actr_peer.protocol.streams.chunks import Chunk
 from actr_peer.rpc.answers import answer
 from actr_peer.rpc.calls import PendingCalls
 from actr_peer.rpc.complete import CompleteGate
+from actr_peer.rpc.destinations.scope import Scope
 from actr_peer.rpc.dispatch import Dispatcher, Routes
 from actr_peer.rpc.durable import DurableCalls
 from actr_peer.rpc.local import LocalGate
-from actr_peer.rpc.remote import Outbound, Scope
+from actr_peer.rpc.remote import Outbound
 from actr_peer.service import Caller, Service
 from actr_peer.state.mailbox.mailbox import Mailbox
 from actr_peer.state.outbox.outbox import Outbox
@@ -140,6 +141,7 @@ class Assembly:
             Routes(
                 put=self.mailbox.put,
                 knows=self.handlers.knows,
+                refusal=self.handlers.refusal,
                 is_cycle=self._is_cycle,
                 resolve=self._resolve,
                 cancel=self._cancel,
@@ -267,6 +269,7 @@ class Assembly:
         self.streams.fail_link(link, error)
         self.stream_handlers.cancel_link(link)
         self.media_subscribers.forget_remote(remote, error)
+        self.outbound.contracts.forget(remote)
         self.outbound.resend(remote)
         self.durable.remote_reset(remote)
 
@@ -277,5 +280,6 @@ class Assembly:
         self.streams.fail_link(link, error)
         self.stream_handlers.cancel_link(link)
         if self.transport.find(remote) is None:
+            self.outbound.contracts.forget(remote)
             self.media_subscribers.forget_remote(remote, error)
         self.durable.link_gone(link)

@@ -14,8 +14,8 @@ from actr_peer.node.contract.handlers import check_handlers
 from actr_peer.node.view import NodeView
 from actr_peer.protocol.identity import ActrId, Place
 from actr_peer.protocol.signaling.presence import Presence
+from actr_peer.rpc.destinations.scope import ROOT
 from actr_peer.rpc.local import LocalGate
-from actr_peer.rpc.remote import ROOT
 from actr_peer.service import Caller, CallOptions, Method, Req, Service
 
 

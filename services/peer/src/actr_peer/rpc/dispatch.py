@@ -44,6 +44,8 @@ class Routes:
     it on the loop, after the sync."""
     knows: Callable[[str], bool]
     """Whether a route key has a handler here."""
+    refusal: Callable[[str, int], CallError | None]
+    """Why a call of a known method is not taken whose contract has another number."""
     is_cycle: Callable[[Request, tuple[str, ...]], bool]
     """Whether a request would wait for a handler that waits for it."""
     resolve: Callable[[ActrId, Envelope, bytes], None]
@@ -64,6 +66,7 @@ class Counts:
     undecodable: int = 0
     unknown_route: int = 0
     refused: int = 0
+    other_contract: int = 0
     repeated: int = 0
 
 
@@ -107,6 +110,12 @@ class Dispatcher:
         elif envelope.opens_stream:
             link.acknowledge(payload_type, number)
             self._routes.open_stream(link, envelope)
+        elif (contract := envelope.contract) and (
+            error := self._routes.refusal(envelope.route_key, contract)
+        ):
+            self.counts.other_contract += 1
+            link.acknowledge(payload_type, number)
+            _tell(link, payload_type, envelope.request_id, encode_error(envelope.request_id, error))
         else:
             request = _request(link, payload_type, message, envelope)
             is_awaited = envelope.has_call_chain and not request.is_tell

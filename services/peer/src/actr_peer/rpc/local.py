@@ -22,6 +22,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.rpc.call_errors import call_cycle
 from actr_peer.protocol.rpc.envelopes import check_chain, check_metadata, check_trace
 from actr_peer.rpc.calls import new_request_id
+from actr_peer.rpc.destinations.scope import ROOT, Scope
 from actr_peer.rpc.messages import (
     check_request,
     check_requests,
@@ -29,7 +30,7 @@ from actr_peer.rpc.messages import (
     refuse_stream,
 )
 from actr_peer.rpc.opened import as_error
-from actr_peer.rpc.remote import ROOT, Outbound, RemoteGate, Scope
+from actr_peer.rpc.remote import Outbound, RemoteGate
 from actr_peer.rpc.tracing import departing
 from actr_peer.service import CallOptions, Method, Req, Res
 from actr_peer.transport.local.calls import LocalCall, LocalEnd

@@ -65,10 +65,15 @@ async def feed(
 ) -> None:
     """Send all requests and end the stream.
 
-    An error of the user's iterable goes to ``on_error`` and, as ABORTED, to the far side. A
-    far side that takes no more, or a link that is closed, just ends it: its reply or the link
-    says why.
+    Nothing is taken of the user's iterable before the far side listens, so that a stream that was
+    refused can be opened again with all of it. An error of the iterable goes to ``on_error`` and,
+    as ABORTED, to the far side. A far side that takes no more, or a link that is closed, just ends
+    it: its reply or the link says why.
     """
+    try:
+        await writer.opened()
+    except (BrokenError, ClosedError):
+        return
     try:
         async for request in requests:
             await writer.send(request.SerializeToString())

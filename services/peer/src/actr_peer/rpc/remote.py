@@ -7,7 +7,7 @@ id, so that the callee's mailbox knows it. Cancelling a call cancels its handler
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -25,6 +25,8 @@ from actr_peer.protocol.rpc.envelopes import (
 from actr_peer.protocol.streams.chunks import NO_CREDIT, Credit
 from actr_peer.protocol.wire.backoff import doubled
 from actr_peer.rpc.calls import PendingCall, PendingCalls, new_request_id
+from actr_peer.rpc.destinations.contracts import Contracts
+from actr_peer.rpc.destinations.scope import ROOT, Scope
 from actr_peer.rpc.durable import DurableCalls
 from actr_peer.rpc.messages import (
     call_fails,
@@ -51,31 +53,6 @@ FIRST_RETRY_DELAY = 0.1
 
 
 @dataclass(slots=True, kw_only=True)
-class Scope:
-    """What a call inherits from the handler that makes it; empty for the shell's calls."""
-
-    traceparent: str = ""
-    tracestate: str = ""
-    call_chain: tuple[str, ...] = ()
-    """Request ids of the handlers that wait for this call, oldest first."""
-    remaining: Callable[[], float | None] = field(default=lambda: None)
-    """Seconds left of the handler's own deadline; None: it has none."""
-
-    def within(self, timeout: float | None, default: float | None) -> float | None:
-        """Seconds that a call may take: what its caller says, or ``default``, and no more than
-        its handler has left."""
-        if timeout is None:
-            timeout = default
-        left = self.remaining()
-        if left is None:
-            return timeout
-        return left if timeout is None else min(left, timeout)
-
-
-ROOT = Scope()
-
-
-@dataclass(slots=True, kw_only=True)
 class Outbound:
     """What all gates of a node share; owned by the node."""
 
@@ -86,6 +63,7 @@ class Outbound:
     default_timeout: float
     start: Start
     """Starts a feeder in the node's task block."""
+    contracts: Contracts = field(default_factory=Contracts)
 
     def gate(
         self, remote: ActrId, scope: Scope = ROOT, *, wait_for_ready: bool = True
@@ -128,6 +106,7 @@ class RemoteGate:
         check_request(method, request)
         timeout = self._unary_timeout(options)
         if options.durable:
+            self._out.contracts.check(self.remote, method)
             payload = request.SerializeToString()
             kept = self._out.durable.call(
                 self.remote, method, payload, options, timeout, inherited=self._extras()
@@ -162,6 +141,7 @@ class RemoteGate:
         """
         refuse_stream(method)
         check_request(method, request)
+        self._out.contracts.check(self.remote, method)
         if options.durable:
             payload = request.SerializeToString()
             extras = self._extras(is_awaited=False)
@@ -188,9 +168,18 @@ class RemoteGate:
     ) -> AsyncIterator[Res]:
         """Open a stream of replies; leaving the iteration early tells the far side to stop."""
         check_request(method, request)
-        async with self._opened(method, options, request.SerializeToString()) as stream:
-            async for chunk in stream.reader:
-                yield parse(method.reply, chunk.data, method.route_key)
+        contracts, payload = self._out.contracts, request.SerializeToString()
+        contract = contracts.number(self.remote, method)
+        while True:
+            try:
+                async with self._opened(method, options, contract, payload) as stream:
+                    async for chunk in stream.reader:
+                        yield parse(method.reply, chunk.data, method.route_key)
+                return
+            except CallError as exc:
+                if not contracts.settle(self.remote, method, contract, exc):
+                    raise
+            contract = 0
 
     async def client_stream(
         self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
@@ -198,6 +187,21 @@ class RemoteGate:
         """Send a stream of requests and wait for the one reply."""
         check_requests(method, requests)
         requests = checked_requests(method, requests)
+        contracts = self._out.contracts
+        contract = contracts.number(self.remote, method)
+        reply = await self._upload(method, requests, options, contract)
+        if reply.error and contracts.settle(self.remote, method, contract, reply.error):
+            reply = await self._upload(method, requests, options, 0)
+        return read_reply(method, reply)
+
+    async def _upload(
+        self,
+        method: Method[Any, Any],
+        requests: AsyncIterable[Any],
+        options: CallOptions,
+        contract: int,
+    ) -> Envelope:
+        """Open a stream of requests and wait for what it is answered with."""
         channel_id = new_request_id()
         timeout = self._scope.within(options.timeout, None)
         loop = asyncio.get_running_loop()
@@ -205,7 +209,7 @@ class RemoteGate:
         try:
             async with (
                 asyncio.timeout(timeout) as limit,
-                self._opened(method, options, channel_id=channel_id) as stream,
+                self._opened(method, options, contract, channel_id=channel_id) as stream,
             ):
                 call.sent(stream.link)
                 fails = call_fails(call)
@@ -217,6 +221,7 @@ class RemoteGate:
                 try:
                     reply = await call.future
                     stream.is_answered = True
+                    return reply
                 finally:
                     feeder.cancel()
         except TimeoutError as exc:
@@ -227,7 +232,6 @@ class RemoteGate:
             ) from exc
         finally:
             self._out.calls.close(call)
-        return read_reply(method, reply)
 
     async def bidi_stream(
         self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
@@ -235,22 +239,32 @@ class RemoteGate:
         """Open a stream both ways; leaving the iteration early ends both halves."""
         check_requests(method, requests)
         requests = checked_requests(method, requests)
-        async with self._opened(method, options) as stream:
-            feeder = self._out.start(
-                f"feed/{stream.writer.channel_id}",
-                feed(stream.writer, requests, on_error=stream.reader.fail),
-                failed=stream.fail,
-            )
+        contracts = self._out.contracts
+        contract = contracts.number(self.remote, method)
+        while True:
             try:
-                async for chunk in stream.reader:
-                    yield parse(method.reply, chunk.data, method.route_key)
-            finally:
-                feeder.cancel()
+                async with self._opened(method, options, contract) as stream:
+                    feeder = self._out.start(
+                        f"feed/{stream.writer.channel_id}",
+                        feed(stream.writer, requests, on_error=stream.reader.fail),
+                        failed=stream.fail,
+                    )
+                    try:
+                        async for chunk in stream.reader:
+                            yield parse(method.reply, chunk.data, method.route_key)
+                        return
+                    finally:
+                        feeder.cancel()
+            except CallError as exc:
+                if not contracts.settle(self.remote, method, contract, exc):
+                    raise
+            contract = 0
 
     def _opened(
         self,
         method: Method[Any, Any],
         options: CallOptions,
+        contract: int,
         payload: bytes = b"",
         *,
         channel_id: str = "",
@@ -265,6 +279,7 @@ class RemoteGate:
                 payload,
                 timeout=timeout,
                 metadata=options.metadata,
+                contract=contract,
                 extras=self._extras(channel_id=channel_id, credit=credit),
             )
 
@@ -291,8 +306,10 @@ class RemoteGate:
             deadline: By the loop's clock.
         """
         loop = call.future.get_loop()
-        tries = TRAFFIC[method.payload_type].tries
-        for attempt in range(1, tries + 1):
+        contracts = self._out.contracts
+        contract = contracts.number(self.remote, method)
+        attempt, tries = 1, TRAFFIC[method.payload_type].tries
+        while True:
             left = deadline - loop.time()
             call.message = encode_request(
                 call.request_id,
@@ -300,6 +317,7 @@ class RemoteGate:
                 payload,
                 timeout=left,
                 metadata=options.metadata,
+                contract=contract,
                 extras=self._extras(),
             )
             link = self._link()
@@ -310,14 +328,20 @@ class RemoteGate:
             call.sent(link)
             reply = await call.future
             error = reply.error
-            if error is None or not error.retryable or attempt == tries:
+            if error is None:
+                return reply
+            if contracts.settle(self.remote, method, contract, error):
+                contract = 0
+                call.renew()
+                continue
+            if not error.retryable or attempt == tries:
                 return reply
             call.renew()
             delay = error.retry_after or doubled(FIRST_RETRY_DELAY, attempt, inf)
             if delay >= deadline - loop.time():
                 return reply
             await asyncio.sleep(delay)
-        raise AssertionError("a call is tried at least once")
+            attempt += 1
 
     def _link(self) -> Link:
         """The link to the remote.

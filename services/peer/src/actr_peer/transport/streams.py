@@ -100,6 +100,15 @@ class StreamWriter:
         """Whether no item can be sent any more."""
         return self._credit.state not in (State.WAITING, State.OPEN)
 
+    async def opened(self) -> None:
+        """Wait until the far side takes something.
+
+        Raises:
+            BrokenError, ClosedError: As :meth:`send`.
+        """
+        async with self._sending:
+            await self._wait_for_credit()
+
     async def send(self, data: bytes, metadata: Mapping[str, str] = EMPTY) -> None:
         """Send one item; wait while the far side can take none.
 

@@ -63,6 +63,7 @@ def write(fields: Fields) -> bytes:
                 timeout=timeout / 1000 if timeout else None,
                 is_tell=direction == "TELL",
                 metadata=fields.get("metadata", {}),
+                contract=int(fields.get("contract", "0"), 16),
                 extras=_extras(fields),
             )
 
@@ -99,6 +100,7 @@ def fields_of(envelope: Envelope) -> Fields:
         "low_water": envelope.low_water,
         "store_id": f"{envelope.store_id:016x}" if envelope.store_id else "",
         "call_chain": list(envelope.call_chain),
+        "contract": f"{envelope.contract:016x}" if envelope.contract else "",
         "error": None if error is None else fields_of_error(error),
     }
     filled = {name: value for name, value in read.items() if value}

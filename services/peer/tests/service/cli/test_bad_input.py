@@ -98,7 +98,8 @@ async def test_a_request_of_another_form(place: Place) -> None:
     async with visiting(place, "other-form") as node:
         with pytest.raises(CallError) as raised:
             await node.ref.to(ROOM).unary(confused, HistoryRequest(limit=1), SOON)
-    assert raised.value.code is Code.INVALID_ARGUMENT
+    assert raised.value.code is Code.FAILED_PRECONDITION
+    assert "field 1 of demo.HistoryRequest is uint32 limit" in raised.value.message
 
 
 async def test_an_actor_of_another_realm(place: Place) -> None:

@@ -100,6 +100,7 @@ class Heard:
             Routes(
                 put=unused,
                 knows=unused,
+                refusal=unused,
                 is_cycle=unused,
                 resolve=self.resolve,
                 cancel=lambda _, request_id: self.said.append(("cancel", request_id)),

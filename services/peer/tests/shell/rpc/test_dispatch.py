@@ -87,6 +87,7 @@ class Bench:
             Routes(
                 put=self.box.put,
                 knows=lambda route_key: True,
+                refusal=unused,
                 is_cycle=unused,
                 resolve=unused,
                 cancel=unused,

@@ -109,6 +109,11 @@ class Envelope:
         return self._pb.store_id
 
     @property
+    def contract(self) -> int:
+        """The number of the caller's contract of the method; 0: not to be compared."""
+        return self._pb.contract
+
+    @property
     def call_chain(self) -> tuple[str, ...]:
         return tuple(self._pb.call_chain)
 
@@ -229,6 +234,7 @@ def encode_request(
     timeout: float | None = None,
     is_tell: bool = False,
     metadata: Mapping[str, str] = EMPTY,
+    contract: int = 0,
     extras: Extras = NO_EXTRAS,
 ) -> bytes:
     """Write a request or a tell; ``timeout`` in seconds, None for no deadline.
@@ -249,6 +255,8 @@ def encode_request(
         message.timeout_ms = max(1, int(min(timeout, MAX_TIMEOUT) * 1000))
     if is_tell:
         message.direction = TELL
+    if contract:
+        message.contract = contract
     if metadata:
         check_metadata(metadata)
         message.metadata.update(metadata)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 from actr_peer.errors import BrokenError, DeadlineError, LocalProtocolError, UnreachableError
 from actr_peer.protocol.identity import ActrId, ActrType
 from actr_peer.protocol.signaling.presence import Presence
-from actr_peer.rpc.remote import Scope
+from actr_peer.rpc.destinations.scope import Scope
 from actr_peer.service import Caller, CallOptions, Method, Req, Res
 
 ENOUGH = 2

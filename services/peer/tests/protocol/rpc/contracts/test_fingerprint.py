@@ -7,6 +7,7 @@ import hashlib
 import pytest
 
 from actr_peer.cli.codegen.model import read
+from actr_peer.protocol.rpc.contracts.fingerprint import number_of
 from peer_kit.contracts import compiled
 
 BASE = """
@@ -46,6 +47,10 @@ def fingerprint(text: str, path: str = "chat.proto") -> str:
 
 def test_it_is_the_hash_of_the_documented_form() -> None:
     assert fingerprint(BASE) == hashlib.sha256(CANONICAL.encode()).hexdigest()
+
+
+def test_the_number_that_travels_is_the_first_eight_bytes_of_the_hash() -> None:
+    assert f"{number_of(CANONICAL):016x}" == fingerprint(BASE)[:16]
 
 
 @pytest.mark.parametrize(

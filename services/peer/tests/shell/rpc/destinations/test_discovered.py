@@ -12,7 +12,7 @@ from actr_peer.errors import BrokenError, DeadlineError, LocalProtocolError, Unr
 from actr_peer.protocol.identity import ActrId, ActrType
 from actr_peer.protocol.signaling.presence import Presence
 from actr_peer.rpc.destinations.discovered import DiscoveredGate
-from actr_peer.rpc.remote import ROOT
+from actr_peer.rpc.destinations.scope import ROOT
 from actr_peer.service import CallOptions
 from demo import chat_pb2 as pb
 from demo.chat_actr import ChatClient, ChatService

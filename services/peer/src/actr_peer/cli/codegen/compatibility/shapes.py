@@ -8,14 +8,12 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto
 
 from actr_peer.cli.codegen.compatibility.changes import Changes, Rule
-from actr_peer.protocol.rpc.contracts.fields import TYPE_NAMES, cardinality, real_oneof, type_of
-
-# Types that share a form on the wire (protobuf.dev, "Updating A Message Type").
-_SAME_FORM = (
-    frozenset({"int32", "uint32", "int64", "uint64", "bool", "enum"}),
-    frozenset({"sint32", "sint64"}),
-    frozenset({"fixed32", "sfixed32"}),
-    frozenset({"fixed64", "sfixed64"}),
+from actr_peer.protocol.rpc.contracts.fields import (
+    TYPE_NAMES,
+    cardinality,
+    real_oneof,
+    share_form,
+    type_of,
 )
 
 
@@ -77,8 +75,7 @@ class Shapes:
 
     def _type(self, old: FieldDescriptor, new: FieldDescriptor) -> None:
         text = f"{type_of(old)} became {type_of(new)}"
-        forms = {TYPE_NAMES[old.type], TYPE_NAMES[new.type]}
-        if any(forms <= form for form in _SAME_FORM):
+        if share_form(TYPE_NAMES[old.type], TYPE_NAMES[new.type]):
             text += ": read on both sides, but values that do not fit are cut"
             self._changes.add_note(Rule.FIELD_TYPE, old.full_name, text)
         else:

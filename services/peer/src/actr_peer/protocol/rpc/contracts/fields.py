@@ -11,6 +11,20 @@ TYPE_NAMES: dict[int, str] = {
 }
 
 
+_SAME_FORM = (
+    frozenset({"int32", "uint32", "int64", "uint64", "bool", "enum"}),
+    frozenset({"sint32", "sint64"}),
+    frozenset({"fixed32", "sfixed32"}),
+    frozenset({"fixed64", "sfixed64"}),
+)
+"""Types that share a form on the wire (protobuf.dev, "Updating A Message Type")."""
+
+
+def share_form(one: str, other: str) -> bool:
+    """Whether two types, each without the name of what it holds, read each other's bytes."""
+    return one == other or any({one, other} <= form for form in _SAME_FORM)
+
+
 def is_scalar(field: FieldDescriptor) -> bool:
     """Whether the field holds one number, bool, string, bytes or enum value."""
     return field.message_type is None and not field.is_repeated

@@ -50,6 +50,11 @@ def fingerprint(service: str, methods: Iterable[Signature]) -> str:
     return hashlib.sha256(canonical(service, methods).encode()).hexdigest()
 
 
+def number_of(form: str) -> int:
+    """The first eight bytes of the SHA-256 of a canonical form; what travels with each call."""
+    return int.from_bytes(hashlib.sha256(form.encode()).digest()[:8], "big")
+
+
 def _fields(message: Descriptor) -> list[list[int | str | None]]:
     """Number, name, cardinality, type and oneof of each field, by number."""
     fields = sorted(message.fields, key=lambda field: field.number)

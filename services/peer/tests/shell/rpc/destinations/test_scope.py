@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actr_peer.rpc.remote import ROOT, Scope
+from actr_peer.rpc.destinations.scope import ROOT, Scope
 
 
 @pytest.mark.parametrize(
