@@ -111,6 +111,7 @@ class Network:
             health_interval=config.health_interval,
             in_use=lambda link: above.is_awaited(link.remote),
             own_frame=partial(above.frame, config.id),
+            own_described=partial(above.tracks, config.id, 0),
         )
 
     async def __aenter__(self) -> Self:

@@ -16,7 +16,7 @@ from actr_peer.protocol.session.session import Session
 from actr_peer.tasks import Tasks, note_failure
 from actr_peer.transport.link import Link, LinkSetup, LinkSink
 from actr_peer.transport.local.loop import LoopLink
-from actr_peer.transport.local.media import LoopTracks
+from actr_peer.transport.local.media import Described, LoopTracks
 from actr_peer.transport.publications import TrackLane
 from actr_peer.wire.base import Wire
 
@@ -40,6 +40,7 @@ class RemoteTransport:
         in_use: Whether something above still needs a link that has nothing to send.
         budget: What all links together may hold for their far sides.
         own_frame: Given each frame of the tracks that are published to the own id.
+        own_described: Told which of those there are.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class RemoteTransport:
         in_use: Callable[[Link], bool] = lambda _: False,
         budget: Budget | None = None,
         own_frame: Callable[[MediaFrame], None] = lambda _: None,
+        own_described: Described = lambda _: None,
     ) -> None:
         self.self_id = self_id
         self.health_interval = health_interval
@@ -64,7 +66,7 @@ class RemoteTransport:
         """What waits in all links for the far sides to acknowledge it."""
         self._incarnation = incarnation % _INCARNATIONS
         self._tasks = Tasks("transport")
-        self.own_tracks = LoopTracks(self._tasks, own_frame)
+        self.own_tracks = LoopTracks(self._tasks, own_frame, own_described)
         self._links: dict[str, Link] = {}
         """By the text of the remote's id, which is hashed once."""
         self._loop: LoopLink | None = None

@@ -1,23 +1,28 @@
 """Tracks to the own id: frames as objects, with no RTP and no connection below.
 
-They reach the callbacks that are registered for media as frames of a remote do, and are dropped
-there as those are, the oldest first. What asks for a key frame reaches the source.
+They reach callbacks and iterations as frames of a remote do, and are dropped there as those are,
+the oldest first; a track begins with its publication and ends with it. What asks for a key frame
+reaches the source.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from actr_peer.errors import BrokenError, PeerError
-from actr_peer.protocol.media.frames import TIMESTAMPS, MediaFrame, TrackStats, is_keyframe
+from actr_peer.protocol.media.frames import TIMESTAMPS, MediaFrame, Sample, TrackStats, is_keyframe
+from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.tasks import Tasks
 from actr_peer.wire.webrtc.engine import MediaSource, TrackSender
 from actr_peer.wire.webrtc.tracks import SentTrack
 from actr_peer.wire.webrtc.tracks import Tracks as WireTracks
 
 _SEQUENCES = 1 << 16
+
+Described = Callable[[Mapping[str, TrackKind] | None], None]
 
 
 class LoopSender:
@@ -44,24 +49,25 @@ class LoopSender:
         """
         try:
             while (sample := await self.source.read()) is not None:
-                self._frame(self._frame_of(bytes(sample.data), sample.timestamp))
+                self._frame(self._frame_of(sample))
                 self.frames += 1
                 await asyncio.sleep(0)  # a source may have them all at hand
         finally:
             self._over(self)
         return True
 
-    def _frame_of(self, data: bytes, timestamp: int) -> MediaFrame:
-        source, sequence = self.source, self.frames % _SEQUENCES
+    def _frame_of(self, sample: Sample) -> MediaFrame:
+        source, sequence, data = self.source, self.frames % _SEQUENCES, bytes(sample.data)
         return MediaFrame(
             data=data,
-            timestamp=timestamp % TIMESTAMPS,
+            timestamp=sample.timestamp % TIMESTAMPS,
             codec=source.codec,
             kind=source.kind,
             track_id=source.track_id,
             keyframe=source.kind == "audio" or is_keyframe(source.codec, data),
             first_sequence=sequence,
             last_sequence=sequence,
+            sent_at=time.time() if sample.captured_at is None else sample.captured_at,
         )
 
 
@@ -71,11 +77,18 @@ class LoopTracks:
     Args:
         background: Where the tracks' tasks run.
         frame: Given each frame.
+        described: Told which tracks there are now, by id; None: there is none any more.
     """
 
-    def __init__(self, background: Tasks, frame: Callable[[MediaFrame], None]) -> None:
+    def __init__(
+        self,
+        background: Tasks,
+        frame: Callable[[MediaFrame], None],
+        described: Described = lambda tracks: None,
+    ) -> None:
         self._background = background
         self._frame = frame
+        self._described = described
         self._senders: dict[str, TrackSender] = {}
         """By track id."""
         self._is_gone = False
@@ -93,6 +106,7 @@ class LoopTracks:
             return
         sender = self._senders[source.track_id] = LoopSender(source, self._frame, self.withdraw)
         # Nothing is lost on the way: nobody asks for anything once the source has ended.
+        self._describe()
         sent = SentTrack(cast(WireTracks, self), sender, linger=0)
         sent.start(self._background, f"rtp/self/{source.track_id}")
         settled(sent)
@@ -125,7 +139,13 @@ class LoopTracks:
         track_id = track.source.track_id
         if self._senders.get(track_id) is track:
             del self._senders[track_id]
+            self._describe()
 
     async def unpublish(self, track: TrackSender) -> None:
         """As :meth:`withdraw`; nobody has to agree."""
         self.withdraw(track)
+
+    def _describe(self) -> None:
+        self._described({key: sender.source.kind for key, sender in self._senders.items()})
+        if not self._senders:
+            self._described(None)

@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 
-from actr_peer import Code, Context, StreamFailedError, System
+from actr_peer import (
+    Code,
+    Context,
+    RemoteTrack,
+    StreamFailedError,
+    System,
+    TrackEvent,
+    TrackState,
+)
 from actr_peer.actor.reach import Reach
 from actr_peer.errors import BrokenError, BusyError, CallError, PeerError
 from actr_peer.node.node import Node
@@ -289,6 +297,39 @@ async def test_a_track_to_the_own_id_reaches_the_callback_without_a_connection(u
         await again.stop()
         assert len(node.assembly.transport.own_tracks) == 0
         assert node.view().links == ()
+
+
+async def test_a_track_to_the_own_id_begins_and_ends_for_who_takes_it(url: str) -> None:
+    events: list[TrackEvent.Kind] = []
+    async with System(config("room", url)).attach(Quiet()) as node:
+        node.ref.register_media(
+            "camera", lambda *frame: None, on_event=lambda event, sender: events.append(event.kind)
+        )
+        track = node.ref.track(node.id, "camera")
+        for _ in range(2):
+            taking = asyncio.ensure_future(all_of(track, 30))
+            await asyncio.sleep(0)
+            publication = await node.ref.publish(node.id, Camera(30))
+            assert track.state is TrackState.LIVE
+            async with asyncio.timeout(PATIENCE):
+                frames = await taking
+                await publication.ended.wait()
+            assert [frame.timestamp for frame in frames] == [90 * n for n in reversed(range(30))]
+            assert all(frame.sent_at is not None for frame in frames)
+            assert track.state is None
+        await until(lambda: len(events) == 4)
+        assert events == [TrackEvent.Kind.BEGAN, TrackEvent.Kind.ENDED] * 2
+        assert not node.assembly.media_subscribers._incoming
+
+
+async def all_of(track: RemoteTrack, count: int) -> list[MediaFrame]:
+    """All frames of a :class:`Camera`, which ends when a key frame is asked for."""
+    frames = []
+    async for frame in track:
+        frames.append(frame)
+        if len(frames) == count:
+            track.request_keyframe()
+    return frames
 
 
 async def test_the_end_of_an_actor_ends_its_channels_and_tracks_to_itself(url: str) -> None:
