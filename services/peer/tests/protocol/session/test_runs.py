@@ -23,6 +23,7 @@ from actr_peer.protocol.session.latency import LatencyReceiver
 from actr_peer.protocol.session.receiver import Delivery, Receiver
 from actr_peer.protocol.session.runs import extend, is_run, singles
 from actr_peer.protocol.session.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender
+from actr_peer.protocol.session.wires.flight import FRAME_COST
 
 ONE, TWO = 1, 2
 ROOM = 5 * FRAGMENT_BYTES
@@ -94,6 +95,13 @@ def test_a_run_ends_where_the_credit_does() -> None:
     for _ in range(WINDOW_FRAMES - 2):
         taken(sender)
     assert len(taken(sender).payload) == 2 * FRAGMENT_BYTES  # type: ignore[union-attr]
+    assert taken(sender) is None
+
+
+def test_a_run_ends_where_no_more_may_be_under_way() -> None:
+    sender = sender_with(LONG)
+    sender.flight.limit = 3 * FRAGMENT_BYTES + 3 * FRAME_COST
+    assert len(taken(sender).payload) == 3 * FRAGMENT_BYTES  # type: ignore[union-attr]
     assert taken(sender) is None
 
 

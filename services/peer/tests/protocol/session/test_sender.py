@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol.session.frames import FRAGMENT_BYTES, Ack
 from actr_peer.protocol.session.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender, Timing
+from actr_peer.protocol.session.wires.flight import FRAME_COST, LEAST_BYTES, Flight
 
 ONE, TWO = 1, 2
 TIMING = Timing(other=0.2, same=1.0)
@@ -278,3 +283,101 @@ def test_what_went_out_on_a_wire_that_is_not_usable_is_due_at_once() -> None:
     assert sender.due({TWO: TIMING}) == 5.0
     sender.repeat_overdue(5.0, {TWO: TIMING})
     assert send_all(sender, TWO, 5.0) == [0]
+
+
+# How much bulk may be under way
+
+
+def sender_of(*messages: bytes, limit: int, is_bulk: bool = True) -> Sender:
+    flight = Flight()
+    flight.limit = limit
+    sender = Sender(0, flight, is_bulk=is_bulk)
+    for message in messages:
+        sender.accept(message)
+    return sender
+
+
+def test_no_more_bulk_goes_than_may_be_under_way() -> None:
+    sender = sender_of(*[bytes(1000)] * 4, limit=2 * (1000 + FRAME_COST))
+    assert send_all(sender) == [0, 1]
+    assert sender.flight.was_held
+    sender.on_ack(ack(1, 1), 0.1)
+    assert send_all(sender) == [2]
+
+
+def test_one_frame_may_always_go_however_little_may_be_under_way() -> None:
+    sender = sender_of(bytes(1000), bytes(1000), limit=0)
+    assert send_all(sender) == [0]
+    sender.on_ack(ack(1, 1), 0.1)
+    assert send_all(sender) == [1]
+
+
+def test_small_frames_count_more_than_their_payload() -> None:
+    sender = sender_of(*[b"x"] * 100, limit=10 * (1 + FRAME_COST))
+    assert len(send_all(sender)) == 10
+
+
+def test_urgent_messages_are_not_held_but_long_ones_are() -> None:
+    sender = sender_of(*[bytes(1000)] * 9, limit=0, is_bulk=False)
+    assert len(send_all(sender)) == 9
+    sender = sender_of(bytes(3 * FRAGMENT_BYTES), limit=0, is_bulk=False)
+    assert send_all(sender) == [0]
+
+
+def test_what_goes_out_again_is_not_held() -> None:
+    sender = sender_of(bytes(1000), bytes(1000), limit=2 * (1000 + FRAME_COST))
+    send_all(sender)
+    sender.flight.limit = 0
+    sender.wire_lost(ONE)
+    assert send_all(sender, TWO) == [0, 1]
+
+
+def test_what_arrives_is_measured_with_the_cost_of_its_frames() -> None:
+    sender = sender_of(bytes(1000), bytes(500), limit=ALL)
+    arrived: list[tuple[int, float]] = []
+    trips: list[tuple[float, float]] = []
+    sender.flight = SimpleNamespace(  # type: ignore[assignment]
+        limit=ALL,
+        arrived=lambda size, now: arrived.append((size, now)),
+        round_trip=lambda seconds, now: trips.append((seconds, now)),
+    )
+    send_all(sender, now=1.0)
+    sender.on_ack(ack(2, 2), 1.25)
+    sender.on_ack(ack(2, 2), 1.5)
+    assert arrived == [(1500 + 2 * FRAME_COST, 1.25)]
+    assert trips == [(0.25, 1.25)]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["accept", "take", "lose", "ack"]), st.integers(0, 40_000)),
+        max_size=40,
+    ),
+    st.integers(0, LEAST_BYTES),
+    st.booleans(),
+)
+def test_however_little_may_be_under_way_all_of_it_arrives(
+    steps: list[tuple[str, int]], limit: int, is_bulk: bool
+) -> None:
+    sender = sender_of(limit=limit, is_bulk=is_bulk)
+    wire, now = ONE, 0.0
+    for what, number in steps:
+        now += 0.01
+        if what == "accept":
+            sender.accept(bytes(number))
+        elif what == "take":
+            send_all(sender, wire, now)
+        elif what == "lose":
+            sender.wire_lost(wire)
+            wire += 1
+        else:
+            received = min(sender.received + number % 5, sender.unsent)
+            sender.on_ack(ack(received, received), now)
+        sender.flight.limit = limit  # whatever was measured
+    sender.wire_lost(wire)
+    for _ in range(sender.next_seq - sender.acknowledged):
+        now += 0.01
+        send_all(sender, wire + 1, now)
+        sender.on_ack(ack(sender.unsent, sender.unsent), now)
+        sender.flight.limit = limit
+    assert sender.is_empty

@@ -18,6 +18,7 @@ from actr_peer.protocol.payload import (
 from actr_peer.protocol.session import frames
 from actr_peer.protocol.session.deadlines import Deadline
 from actr_peer.protocol.session.frames import (
+    FRAGMENT_BYTES,
     Ack,
     ByeReason,
     Data,
@@ -40,6 +41,7 @@ from actr_peer.protocol.session.wires.ends import (
     Refused,
     Restarted,
 )
+from actr_peer.protocol.session.wires.flight import BASES, LEAST_BYTES
 from actr_peer.protocol.session.wires.policy import WireState
 
 RTC, WS = WireKind.WEBRTC, WireKind.WEBSOCKET
@@ -167,11 +169,50 @@ def test_lanes_go_out_by_rank_and_packed() -> None:
     assert [len(decoded([item])) for item in items] == [2, 2, 2, 2]
 
 
-def test_a_full_wire_gets_control_only() -> None:
+def test_a_full_wire_gets_control_and_signals_only() -> None:
     near, _ = joined(WS)
-    near.post(RPC, b"x")
+    for lane in (RPC, LATENCY, STREAM):
+        near.post(lane, b"x")
     near.receive(1, 3, frames.encode_ping(7))
     assert decoded(near.takes(1, is_full=True)) == [Pong(7)]
+    near.post(SIGNAL, b"now")
+    near.session.lanes.reply_sender(SIGNAL).accept(b"reply")
+    found = decoded(near.takes(1, is_full=True))
+    assert sorted(frame.payload for frame in found if isinstance(frame, Data)) == [b"now", b"reply"]
+    assert len(decoded(near.takes(1))) == 3
+
+
+@pytest.mark.parametrize("kind", WireKind)
+def test_as_much_bulk_is_under_way_as_suits_the_wire_in_use(kind: WireKind) -> None:
+    near, far = joined(kind)
+    near.post(STREAM, bytes(4 << 20))
+    sent = sum(len(data) for _, data in carry(near, far, 1))
+    assert 0.8 * BASES[kind] < sent <= BASES[kind]
+    near.post(RPC, b"short")
+    assert [channel for channel, _ in carry(near, far, 1)] == [RPC]
+    carry(far, near, 1)
+    assert near.takes(1) != []
+
+
+def test_what_was_measured_on_one_wire_says_nothing_of_another() -> None:
+    near, _ = joined(RTC, WS)
+    flight = near.session.lanes.flight
+    flight.limit = 1
+    near.session.close(1)
+    assert flight.limit == BASES[WS]
+
+
+def test_about_64_kib_are_acknowledged_at_once_before_all_that_may_be_under_way_has_come() -> None:
+    near, far = joined(WS)
+    for size in (100, 5_000, 8_191, 8_192, FRAGMENT_BYTES, 100_000):
+        near.session.lanes.flight.limit = LEAST_BYTES
+        for _ in range(400):
+            near.post(STREAM, bytes(size))
+            carry(near, far, 1)
+            if far.session.lanes.is_ack_urgent:
+                break
+        assert far.session.lanes.is_ack_urgent, size
+        settle(near, far, 1)
 
 
 def test_no_wire_message_is_longer_than_its_bound() -> None:

@@ -39,14 +39,16 @@ from actr_peer.protocol.session.latency import LatencyReceiver, LatencySender
 from actr_peer.protocol.session.receiver import ACK_EVERY, Delivery, Receiver
 from actr_peer.protocol.session.runs import extend
 from actr_peer.protocol.session.sender import Outgoing, Sender, Timing
+from actr_peer.protocol.session.wires.flight import Flight
 
 HELD_BYTES = 96 * 1024 * 1024
-"""Bytes that one remote may have held back, unfinished or waiting for the mailbox, over all
-lanes: less than what the window and the longest message of each lane add up to, for nobody uses
-them all at once."""
+"""Bytes that one remote may have held back, unfinished or waiting for the mailbox: less than the
+windows and the longest messages of all lanes, for nobody uses them all at once."""
 
-FRAME_COST = 400
+KEPT_COST = 400
 """Bytes of a frame's own that a sender keeps beside its payload, about."""
+URGENT = 2
+"""Of the senders by rank, those of signals and what answers them."""
 
 ACK = Deadline.ACK
 LATENCY = PayloadType.STREAM_LATENCY_FIRST
@@ -72,8 +74,8 @@ class Lanes:
     """
 
     __slots__ = (
-        "_account", "_by_rank", "_deadlines", "_parked_bytes", "is_ack_urgent", "latency_receiver",
-        "latency_sender", "receivers", "senders", "was_repeated",
+        "_account", "_by_rank", "_deadlines", "_parked_bytes", "flight", "is_ack_urgent",
+        "latency_receiver", "latency_sender", "receivers", "senders", "was_repeated",
     )  # fmt: skip
 
     def __init__(
@@ -88,8 +90,12 @@ class Lanes:
         self._deadlines = deadlines
         """Of the session: word that must go out, and messages that become too old."""
         self._parked_bytes = 0
-        self.senders = [sender() for _ in RELIABLE_LANES]
-        self.senders += [sender(REPLY_FLAG) for _ in RPC_LANES]
+        self.flight = Flight()
+        """How much bulk may be under way, over the active wire."""
+        self.senders = [
+            sender(0, self.flight, is_bulk=lane not in RPC_LANES) for lane in RELIABLE_LANES
+        ]
+        self.senders += [sender(REPLY_FLAG, self.flight) for _ in RPC_LANES]
         self.receivers = [
             receiver(lane, max_message_bytes=max_message_bytes, waits=lane in RPC_LANES)
             for lane in RELIABLE_LANES
@@ -137,7 +143,7 @@ class Lanes:
     @property
     def posted_bytes(self) -> int:
         """Bytes that wait here for acknowledgement, and what keeping them costs."""
-        return sum(s.held_bytes + FRAME_COST * len(s.frames) for s in self.senders)
+        return sum(s.held_bytes + KEPT_COST * len(s.frames) for s in self.senders)
 
     def park(self, size: int) -> None:
         """So much more, or less, has come by wires that are not greeted yet."""
@@ -286,14 +292,7 @@ class Lanes:
 
     def acks(self) -> list[bytes]:
         """ACK frames of the lanes that have news; they have none after this."""
-        acks = []
-        for receiver in self.receivers:
-            if receiver.has_news:
-                receiver.told()
-                acks.append(encode_ack(receiver.ack()))
-        self.is_ack_urgent = False
-        self._deadlines.clear(ACK)
-        return acks
+        return self.acks_of(self.take_news())
 
     def take_news(self) -> int:
         """The lanes that have news, as bits: the caller sees to it that the far side hears."""
@@ -311,7 +310,7 @@ class Lanes:
         return [encode_ack(r.ack()) for r in self.receivers if lanes & 1 << r.lane]
 
     def pack(
-        self, wire: int, now: float, size: int, *, is_active: bool, is_brisk: bool
+        self, wire: int, now: float, size: int, *, is_active: bool, is_brisk: bool, is_full: bool
     ) -> tuple[PayloadType, list[bytes | memoryview]] | None:
         """The first lane by rank that has something for this wire, and one wire message of it.
 
@@ -321,9 +320,10 @@ class Lanes:
             size: Bytes of a wire message.
             is_active: Whether new frames of reliable lanes take it.
             is_brisk: Whether latency-first frames do.
+            is_full: Whether it takes only what is urgent: behind bulk that it has, little waits.
         """
         takes_runs = size > WIRE_MESSAGE_BYTES
-        for turn, (lane, sender) in enumerate(self._by_rank):
+        for turn, (lane, sender) in enumerate(self._by_rank[:URGENT] if is_full else self._by_rank):
             if isinstance(sender, LatencySender):
                 is_mine = is_brisk
             elif sender.unsent == sender.next_seq and not sender.repeats:  # nearly always

@@ -46,7 +46,7 @@ def extend(sender: Sender, frame: Outgoing, room: int) -> tuple[bytes, bytes | m
     message = data.obj
     assert isinstance(message, bytes)
     count = frame_count(len(message))
-    credit = sender.credit_bytes - sender.flight_bytes
+    credit = min(sender.credit_bytes - sender.flight_bytes, sender.spare_bytes)
     end = min(first + count, sender.edge)
     frames, size, at, wire = sender.frames, frame.size, frame.at, frame.wire
     while seq < end:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol.session.fragments import cut, frame_count
 from actr_peer.protocol.session.frames import FRAGMENT_BYTES, Ack, data_head
+from actr_peer.protocol.session.wires.flight import FRAME_COST, Flight
 from actr_peer.protocol.wire.backoff import doubled
 
 WINDOW_FRAMES = 1024
@@ -67,16 +68,23 @@ class Sender:
 
     Args:
         flag: Of its frames: ``REPLY_FLAG`` or 0.
+        flight: How much of it may be under way; None: as much as the far side takes.
+        is_bulk: Whether that holds for all its frames: else it holds for fragments only, and
+            what is urgent and short is not held.
     """
 
     __slots__ = (
-        "acknowledged", "ask_after", "ask_at", "credit_bytes", "edge", "flag", "flight_bytes",
-        "frames", "held_bytes", "messages", "next_seq", "received", "repeats", "resent", "sent",
-        "unsent",
+        "acknowledged", "ask_after", "ask_at", "credit_bytes", "edge", "flag", "flight",
+        "flight_bytes", "frames", "held_bytes", "is_bulk", "messages", "next_seq", "received",
+        "repeats", "resent", "sent", "unsent",
     )  # fmt: skip
 
-    def __init__(self, flag: int = 0) -> None:
+    def __init__(
+        self, flag: int = 0, flight: Flight | None = None, *, is_bulk: bool = False
+    ) -> None:
         self.flag = flag
+        self.flight = flight or Flight()
+        self.is_bulk = is_bulk
         self.sent = 0
         """Frames sent for the first time."""
         self.resent = 0
@@ -110,6 +118,12 @@ class Sender:
     def queued(self) -> int:
         """Frames that wait for their first sending."""
         return self.next_seq - self.unsent
+
+    @property
+    def spare_bytes(self) -> int:
+        """How much more bulk may be under way; below 0 where the bound has become less."""
+        frames = self.unsent - self.received
+        return self.flight.limit - self.flight_bytes - FRAME_COST * frames
 
     def has_room(self, size: int) -> bool:
         """Whether a message of ``size`` bytes fits the window; any message fits an empty one."""
@@ -169,6 +183,10 @@ class Sender:
             self.flight_bytes or not self.credit_bytes
         ):
             return None
+        is_bulk = self.is_bulk or type(frame.data) is memoryview
+        if is_bulk and self.flight_bytes and size > self.spare_bytes:
+            self.flight.was_held = True
+            return None
         self.unsent = seq + 1
         self.flight_bytes += size
         self.sent += 1
@@ -203,7 +221,7 @@ class Sender:
         Raises:
             RemoteProtocolError: If it speaks of frames that were never sent.
         """
-        sample = self._on_received(ack.received)
+        sample = self._on_received(ack.received, now)
         has_moved = sample is not None or ack.acknowledged > self.acknowledged
         edge = ack.received + ack.credit_messages
         if edge > self.edge:
@@ -217,7 +235,10 @@ class Sender:
             self.credit_bytes = ack.credit_bytes  # an older one that comes late says less
         if has_moved:
             self._plan_ask(now)
-        return sample if sample is not None and sample.tries == 1 else None
+        if sample is None or sample.tries > 1:
+            return None
+        self.flight.round_trip(now - sample.at, now)
+        return sample
 
     def on_hello(self, received: int, now: float) -> None:
         """The far side says on a new wire that it has all frames below ``received``.
@@ -225,18 +246,20 @@ class Sender:
         Raises:
             RemoteProtocolError: If so many were never sent.
         """
-        self._on_received(received)
+        self._on_received(received, now)
         self._plan_ask(now)
 
-    def _on_received(self, received: int) -> Outgoing | None:
+    def _on_received(self, received: int, now: float) -> Outgoing | None:
         """The newest frame that has just arrived, or None."""
         if received <= self.received:
             return None
         if received > self.unsent:
             raise RemoteProtocolError(f"{received} frames acknowledged, {self.unsent} sent")
-        frames = self.frames
+        frames, size = self.frames, 0
         for seq in range(self.received, received):
-            self.flight_bytes -= frames[seq].size
+            size += frames[seq].size
+        self.flight_bytes -= size
+        self.flight.arrived(size + FRAME_COST * (received - self.received), now)
         self.received = received
         return frames[received - 1]
 

@@ -79,12 +79,12 @@ class Session:
         self.news: deque[News] = deque()
         self.ends: dict[int, End] = {}
         """Open wires by id."""
-        self._choice = Choice(self.ends, prefer)
         self.account = (budget or Budget()).open()
         """What is held here for the far side, as the process counts it."""
         self.lanes = Lanes(
             max_message_bytes, self.SENDER, self.RECEIVER, self.account, self.deadlines
         )
+        self._choice = Choice(self.ends, prefer, self.lanes.flight)
         self._retired: deque[int] = deque(maxlen=MAX_RETIRED)
         self._opened = 0
         self._adopted_on = 0
@@ -313,7 +313,7 @@ class Session:
 
         Args:
             wire: Id of an open wire.
-            is_full: Whether the wire takes no more data now; control still goes.
+            is_full: Whether the wire takes no more bulk now; control and signals still go.
             size: Bytes up to which frames are packed together.
         """
         end = self.ends.get(wire)
@@ -324,25 +324,24 @@ class Session:
         if not end.is_greeted:
             return None
         is_active, is_brisk = end is self._choice.active, end is self._choice.brisk
-        if not is_full and (is_active or is_brisk or self.lanes.has_repeats):
-            packed = self.lanes.pack(wire, now, size, is_active=is_active, is_brisk=is_brisk)
+        if is_active or is_brisk or self.lanes.has_repeats:
+            packed = self.lanes.pack(
+                wire, now, size, is_active=is_active, is_brisk=is_brisk, is_full=is_full
+            )
             if packed is not None:
                 lane, parts = packed
                 if is_active and self.deadlines.at[ACK] != inf:
                     parts += self.lanes.acks()
                 self._sent(end, now)
                 return lane, b"".join(parts)
-        if is_active and self.lanes.is_ack_urgent:
-            acks = self.lanes.acks()
-            return (CONTROL, b"".join(acks)) if acks else None
-        return None
+        acks = self.lanes.acks() if is_active and self.lanes.is_ack_urgent else None
+        return (CONTROL, b"".join(acks)) if acks else None
 
     def _sent(self, end: End, now: float) -> None:
-        deadlines = self.deadlines
-        if now + RTO_MIN < deadlines.at[RETRANSMIT]:
-            deadlines.set(RETRANSMIT, now + RTO_MIN)
+        if now + RTO_MIN < self.deadlines.at[RETRANSMIT]:
+            self.deadlines.set(RETRANSMIT, now + RTO_MIN)
         if end.heart.busy(now):
-            deadlines.hasten(HEARTBEAT, end.heart.due)
+            self.deadlines.hasten(HEARTBEAT, end.heart.due)
 
     def _owe(self, lanes: int) -> None:
         """Every wire is to carry acknowledgements of these lanes, given as bits."""

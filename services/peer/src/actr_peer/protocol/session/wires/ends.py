@@ -13,6 +13,7 @@ from actr_peer.protocol.payload import MAX_WIRE_MESSAGE_BYTES, PayloadType, Wire
 from actr_peer.protocol.session.frames import ByeReason, encode_ping, encode_pong
 from actr_peer.protocol.session.lanes import Lanes
 from actr_peer.protocol.session.sender import Timing
+from actr_peer.protocol.session.wires.flight import BASES, Flight
 from actr_peer.protocol.session.wires.heartbeat import FAILED_AFTER, Heartbeat
 from actr_peer.protocol.session.wires.policy import WireState, WireView, best
 
@@ -202,11 +203,13 @@ class Choice:
     Args:
         ends: The open wires by id; the session keeps it up to date.
         prefer: Kinds, best first.
+        flight: Told of each wire that is chosen.
     """
 
-    __slots__ = ("_ends", "_prefer", "active", "brisk")
+    __slots__ = ("_ends", "_flight", "_prefer", "active", "brisk")
 
-    def __init__(self, ends: Mapping[int, End], prefer: Sequence[WireKind]) -> None:
+    def __init__(self, ends: Mapping[int, End], prefer: Sequence[WireKind], flight: Flight) -> None:
+        self._flight = flight
         self._ends = ends
         self._prefer = tuple(prefer)
         self.active: End | None = None
@@ -219,7 +222,9 @@ class Choice:
         """A wire has come, gone, or changed."""
         greeted = [end.view for end in self._ends.values() if end.is_greeted]
         chosen = best(greeted, self._prefer, self.active.id if self.active else None)
-        self.active = None if chosen is None else self._ends[chosen]
+        before, self.active = self.active, None if chosen is None else self._ends[chosen]
+        if self.active is not None and self.active is not before:
+            self._flight.begin(BASES[self.active.kind])
         self.brisk_again()
 
     def brisk_again(self) -> None:
