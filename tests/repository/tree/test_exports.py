@@ -12,14 +12,15 @@ ROOT = Path(__file__).resolve().parents[3]
 PINNED = {
     "actr_peer": """
         ActrId ActrRef AddressRule AudioTrack BrokenError BusyError CallError CallOptions
-        Caller Chunk Client ClosedError Code ConfigError Context DeadlineError ExistingFile
-        FileOffer FileProgress FileQuota FileRules Hooks IceServer IncomingStream LimitError
-        LinkEvent LocalProtocolError MediaFrame MediaSource Node NodeConfig NodeView
-        PayloadType PeerError Presence PresenceEvent Pressure ProtocolError Publication
-        ReceivedFile Recording RecordingReport RemoteProtocolError RemoteTrack
-        RemoteTrackStats Sample SampleTrack SentFile Service SignalingState StreamEnd
-        StreamFailedError System TestPattern Tone TrackEvent TrackState TrackStats
-        UnreachableError VideoTrack Visibility WireEvent WireKind connect open_media run
+        Caller Chunk Client ClosedError Code ConfigError Context DeadlineError DeferredReply
+        ExistingFile FileOffer FileProgress FileQuota FileRules Hooks IceServer
+        IncomingStream IncomingStreams LimitError LinkEvent LocalProtocolError MediaFrame
+        MediaSource Node NodeConfig NodeView PayloadType PeerError Presence PresenceEvent
+        Pressure ProtocolError Publication ReceivedFile Recording RecordingReport
+        RemoteProtocolError RemoteTrack RemoteTrackStats Sample SampleTrack SentFile Service
+        SignalingState StreamEnd StreamFailedError StreamWriter System TestPattern Tone
+        TrackEvent TrackState TrackStats Transaction UnreachableError VideoTrack Visibility
+        WireEvent WireKind connect open_media run
     """,
     "actr_peer.service": """
         CallOptions Caller Client DEFAULT_OPTIONS Method MethodKind PayloadType Service

@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from actr_peer.actor.context import Context
+    from actr_peer.actor.context import Context, DeferredReply
     from actr_peer.actor.files.rules import FileRules
     from actr_peer.actor.files.told import FileProgress, ReceivedFile, SentFile
-    from actr_peer.actor.subscribers.incoming import IncomingStream
+    from actr_peer.actor.subscribers.incoming import IncomingStream, IncomingStreams
     from actr_peer.actor.subscribers.recording import Recording, RecordingReport
     from actr_peer.actor.subscribers.streams import StreamEnd
     from actr_peer.actor.subscribers.tracks import RemoteTrack, RemoteTrackStats
@@ -57,7 +57,9 @@ if TYPE_CHECKING:
     from actr_peer.protocol.webrtc.candidates import AddressRule
     from actr_peer.protocol.webrtc.negotiation import IceServer
     from actr_peer.service import Caller, CallOptions, Client, Service
+    from actr_peer.state.mailbox.transaction import Transaction
     from actr_peer.transport.publications import Publication
+    from actr_peer.transport.streams import StreamWriter
     from actr_peer.wire.media.file import open_media
     from actr_peer.wire.media.pictures import VideoTrack
     from actr_peer.wire.media.pushed import SampleTrack
@@ -82,6 +84,7 @@ __all__ = [
     "ConfigError",
     "Context",
     "DeadlineError",
+    "DeferredReply",
     "ExistingFile",
     "FileOffer",
     "FileProgress",
@@ -90,6 +93,7 @@ __all__ = [
     "Hooks",
     "IceServer",
     "IncomingStream",
+    "IncomingStreams",
     "LimitError",
     "LinkEvent",
     "LocalProtocolError",
@@ -118,12 +122,14 @@ __all__ = [
     "SignalingState",
     "StreamEnd",
     "StreamFailedError",
+    "StreamWriter",
     "System",
     "TestPattern",
     "Tone",
     "TrackEvent",
     "TrackState",
     "TrackStats",
+    "Transaction",
     "UnreachableError",
     "VideoTrack",
     "Visibility",
@@ -151,6 +157,7 @@ _HOMES = {
     "ConfigError": "errors",
     "Context": "actor.context",
     "DeadlineError": "errors",
+    "DeferredReply": "actor.context",
     "ExistingFile": "protocol.files.bounds",
     "FileOffer": "protocol.files.manifest",
     "FileProgress": "actor.files.told",
@@ -159,6 +166,7 @@ _HOMES = {
     "Hooks": "node.hooks",
     "IceServer": "protocol.webrtc.negotiation",
     "IncomingStream": "actor.subscribers.incoming",
+    "IncomingStreams": "actor.subscribers.incoming",
     "LimitError": "errors",
     "LinkEvent": "node.hooks",
     "LocalProtocolError": "errors",
@@ -187,12 +195,14 @@ _HOMES = {
     "SignalingState": "protocol.signaling.presence",
     "StreamEnd": "actor.subscribers.streams",
     "StreamFailedError": "errors",
+    "StreamWriter": "transport.streams",
     "System": "node.system",
     "TestPattern": "wire.media.sources",
     "Tone": "wire.media.sources",
     "TrackEvent": "protocol.media.incoming",
     "TrackState": "protocol.media.incoming",
     "TrackStats": "protocol.media.frames",
+    "Transaction": "state.mailbox.transaction",
     "UnreachableError": "errors",
     "VideoTrack": "wire.media.pictures",
     "Visibility": "protocol.signaling.presence",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actr_peer import ActrRef, Context
 from actr_peer.service import Caller
 from demo.chat_actr import ChatClient, ChatService
 from demo.chat_pb2 import HistoryRequest, MessagesRequest, SayRequest, UploadReply
@@ -24,3 +25,16 @@ async def call(caller: Caller) -> None:
     room.messages(MessagesRequest(), durable=True)  # wrong
     await room.tell(ChatService.SAY, HistoryRequest())  # wrong
     Half()  # wrong
+
+
+async def by_message(ref: ActrRef, ctx: Context) -> None:
+    """Mistakes with destinations, messages and channels."""
+    await ref.call("self", SayRequest(), method=ChatService.KICK)  # wrong
+    _ = (await ctx.call("self", SayRequest(), method=ChatService.SAY)).numbr  # wrong
+    await ctx.call("self", b"bytes")  # wrong
+    await ctx.tell("self", SayRequest(), timeout=2)  # wrong
+    ref.stream("self", "telemetry", timeout=2)  # wrong
+    ref.stream("self", MessagesRequest(), latency_first=True)  # wrong
+    async with ref.stream("self", "telemetry") as stream:
+        await stream.send("text")  # wrong
+    ref.register_stream("telemetry", lambda chunk: None)  # wrong

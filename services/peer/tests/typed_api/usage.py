@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import assert_type
 
-from actr_peer import Context
+from google.protobuf.message import Message
+
+from actr_peer import (
+    ActrId,
+    ActrRef,
+    Chunk,
+    Context,
+    DeferredReply,
+    IncomingStream,
+    IncomingStreams,
+    PeerError,
+    StreamEnd,
+    StreamWriter,
+    Transaction,
+)
 from actr_peer.service import Caller, Method
 from demo.chat_actr import ChatClient, ChatService
 from demo.chat_pb2 import (
@@ -80,3 +94,50 @@ async def call(caller: Caller) -> None:
     assert_type(ChatService.SAY, Method[SayRequest, SayReply])
     await room.tell(ChatService.SAY, SayRequest(text="hello"), durable=True)
     Room()
+
+
+async def by_message(ref: ActrRef, ctx: Context, other: ActrId) -> None:
+    """Calls and streams of a message, to whoever a text names."""
+    assert_type(await ref.call(other, SayRequest()), Message)
+    assert_type(await ctx.call("shell", SayRequest(), method=ChatService.SAY), SayReply)
+    assert_type(await ctx.call("self", pieces(), method=ChatService.UPLOAD), UploadReply)
+    await ref.tell("acme:room", SayRequest(), method=ChatService.SAY, durable=True)
+    await ctx.tell(other.uri, SayRequest())
+    async for change in ctx.stream(other, PresenceRequest()):
+        assert_type(change, Message)
+    async for change in ref.stream(other, PresenceRequest(), method=ChatService.PRESENCE):
+        assert_type(change, PresenceChange)
+
+
+async def by_hand(ref: ActrRef, ctx: Context, other: ActrId) -> None:
+    """Streams of a channel's id."""
+    async with ref.stream(other, "telemetry") as stream:
+        await feed(stream)
+    assert_type(ctx.open_stream(other, "telemetry", latency_first=True), StreamWriter)
+    async with ref.incoming("telemetry") as streams:
+        await take(streams)
+
+    async def heard(chunk: Chunk, sender: ActrId) -> None:
+        assert_type(chunk.age, float | None)
+
+    def over(end: StreamEnd, sender: ActrId) -> None:
+        assert_type(end.error, PeerError | None)
+
+    assert_type(ref.register_stream("telemetry", heard, on_end=over), Callable[[], None])
+
+
+async def feed(stream: StreamWriter) -> None:
+    await stream.send(b"21.5", {"unit": "K"})
+
+
+async def take(streams: IncomingStreams) -> None:
+    async for stream in streams:
+        assert_type(stream, IncomingStream)
+        async for chunk in stream:
+            assert_type(chunk, Chunk)
+
+
+async def once(ctx: Context) -> None:
+    """What only a request of the mailbox has."""
+    assert_type(ctx.transaction(), Transaction)
+    assert_type(ctx.defer(), DeferredReply)

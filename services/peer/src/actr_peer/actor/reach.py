@@ -116,9 +116,9 @@ class Reach(Verbs):
         if target is Place.SHELL:
             return actor.caller_to_shell(scope)
         if isinstance(target, ActrType):
-            find = partial(actor.signaling.discover, target.text)
+            find, look = partial(actor.signaling.discover, target.text), actor.signaling.lookup
             gate = partial(actor.caller_to, scope=scope, wait_for_ready=waits)
-            return DiscoveredGate(target, actor, discover=find, gate=gate, scope=scope)
+            return DiscoveredGate(target, actor, discover=find, lookup=look, gate=gate, scope=scope)
         known = target if isinstance(target, ActrId) else actor.id
         return actor.caller_to(known, scope, wait_for_ready=waits)
 

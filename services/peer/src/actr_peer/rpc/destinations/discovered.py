@@ -37,12 +37,14 @@ class DiscoveredGate:
     """A :class:`~actr_peer.service.Caller` that chooses its actor when it is first used.
 
     It stays with that actor, so that what one call leaves there the next one finds. Once a call
-    says that the actor cannot be reached or was lost, the next one chooses anew. Choosing is
-    within the time of the call that waits for it. The own actor is never chosen.
+    says that the actor cannot be reached or was lost, the next one chooses anew; once the time of
+    one was over, the next one does so if the actor is not online any more. Choosing is within the
+    time of the call that waits for it. The own actor is never chosen.
 
     Args:
         actor: Whose gate it is.
         discover: Asks who is online of the type, best first.
+        lookup: Asks whether one actor is online.
         gate: The caller for the actor that is chosen.
     """
 
@@ -52,16 +54,20 @@ class DiscoveredGate:
         actor: Asker,
         *,
         discover: Discover,
+        lookup: Callable[[ActrId], Awaitable[Presence | None]],
         gate: Callable[[ActrId], Caller],
         scope: Scope,
     ) -> None:
         self._type = actr_type
         self._own = actor.id
         self._discover = discover
+        self._lookup = lookup
         self._gate = gate
         self._scope = scope
         self._default_timeout = actor.call_timeout
         self._chosen: ActrId | None = None
+        self._is_doubtful = False
+        """The time of a call to the chosen one was over: it may be gone."""
         self._choosing = asyncio.Lock()
 
     async def unary(self, method: Method[Req, Res], request: Req, options: CallOptions) -> Res:
@@ -122,13 +128,16 @@ class DiscoveredGate:
                 f"durable = {options.durable!r} to the type {self._type}: a call with a key is for "
                 "one actor, also after a restart; discover() tells which there are"
             )
-        if self._chosen is not None:
+        if self._chosen is not None and not self._is_doubtful:
             return self._chosen, options
         loop = asyncio.get_running_loop()
         timeout = self._scope.within(options.timeout, default)
         begun = loop.time()
         try:
             async with asyncio.timeout(timeout) as limit, self._choosing:
+                if self._is_doubtful and not await self._is_online():
+                    self._chosen = None
+                self._is_doubtful = False
                 chosen = self._chosen or await self._best()
                 self._chosen = chosen
         except TimeoutError as exc:
@@ -141,6 +150,15 @@ class DiscoveredGate:
             options = replace(options, timeout=max(0.0, timeout - (loop.time() - begun)))
         return chosen, options
 
+    async def _is_online(self) -> bool:
+        """Whether the chosen one is, as far as anybody can say."""
+        if self._chosen is None:
+            return False
+        try:
+            return await self._lookup(self._chosen) is not None
+        except UnreachableError:
+            return True
+
     async def _best(self) -> ActrId:
         for presence in await self._discover(limit=ENOUGH):
             if presence.id != self._own:
@@ -152,9 +170,13 @@ class DiscoveredGate:
         if self._chosen == chosen:
             self._chosen = None
 
+    def doubt(self, chosen: ActrId) -> None:
+        """Have the next call see whether this one is online, if this is who was chosen."""
+        self._is_doubtful = self._is_doubtful or self._chosen == chosen
+
 
 class _Forgets:
-    """A block in which an actor that is gone is forgotten by its gate."""
+    """A block in which an actor that is gone, or may be, is forgotten by its gate."""
 
     def __init__(self, gate: DiscoveredGate, chosen: ActrId) -> None:
         self._gate = gate
@@ -165,3 +187,5 @@ class _Forgets:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and issubclass(kind, (UnreachableError, BrokenError)):
             self._gate.forget(self._chosen)
+        elif kind is not None and issubclass(kind, DeadlineError):
+            self._gate.doubt(self._chosen)

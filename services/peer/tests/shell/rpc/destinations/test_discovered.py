@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from actr_peer.errors import BrokenError, DeadlineError, LocalProtocolError, UnreachableError
+from actr_peer.errors import (
+    BrokenError,
+    CallError,
+    Code,
+    DeadlineError,
+    LocalProtocolError,
+    UnreachableError,
+)
 from actr_peer.protocol.identity import ActrId, ActrType
 from actr_peer.protocol.signaling.presence import Presence
 from actr_peer.rpc.destinations.discovered import DiscoveredGate
@@ -34,9 +41,20 @@ class Lab:
         self.let = asyncio.Event()
         self.let.set()
         self.error: Exception | None = None
+        self.is_signaling_gone = False
         self.gate = DiscoveredGate(
-            ActrType("acme:room"), self, discover=self.discover, gate=self.reached, scope=ROOT
+            ActrType("acme:room"),
+            self,
+            discover=self.discover,
+            lookup=self.lookup,
+            gate=self.reached,
+            scope=ROOT,
         )
+
+    async def lookup(self, actr_id: ActrId) -> Presence | None:
+        if self.is_signaling_gone:
+            raise UnreachableError(str(actr_id), "signaling is gone")
+        return Presence(id=actr_id) if actr_id in self.online else None
 
     async def discover(self, *, limit: int) -> list[Presence]:
         self.discovered += 1
@@ -123,10 +141,28 @@ async def test_one_that_is_gone_is_not_asked_again(lab: Lab, error: Exception) -
     assert lab.asked == [FIRST, SECOND]
 
 
-async def test_an_error_of_the_handler_keeps_the_choice(lab: Lab) -> None:
+@pytest.mark.parametrize(
+    ("online", "is_signaling_gone", "asked"),
+    [([SECOND, FIRST], False, FIRST), ([SECOND], False, SECOND), ([SECOND], True, FIRST)],
+    ids=["online", "gone", "nobody can say"],
+)
+async def test_one_that_was_too_slow_is_asked_again_while_it_is_online(
+    lab: Lab, online: list[ActrId], is_signaling_gone: bool, asked: ActrId
+) -> None:
     client = ChatClient(lab.gate)
     lab.error = DeadlineError("slow")
     with pytest.raises(DeadlineError):
+        await client.say(pb.SayRequest())
+    lab.error, lab.online, lab.is_signaling_gone = None, online, is_signaling_gone
+    for _ in range(2):
+        await client.say(pb.SayRequest())
+    assert lab.asked == [FIRST, asked, asked]
+
+
+async def test_an_error_of_the_handler_keeps_the_choice(lab: Lab) -> None:
+    client = ChatClient(lab.gate)
+    lab.error = CallError(Code.DEADLINE_EXCEEDED, "slow")
+    with pytest.raises(CallError):
         await client.say(pb.SayRequest())
     lab.error, lab.online = None, [SECOND]
     await client.say(pb.SayRequest())
@@ -173,7 +209,12 @@ async def test_a_timeout_of_signaling_s_own_is_no_deadline_of_the_call(lab: Lab)
         raise TimeoutError
 
     gate = DiscoveredGate(
-        ActrType("acme:room"), lab, discover=discover, gate=lab.reached, scope=ROOT
+        ActrType("acme:room"),
+        lab,
+        discover=discover,
+        lookup=lab.lookup,
+        gate=lab.reached,
+        scope=ROOT,
     )
     with pytest.raises(TimeoutError):
         await ChatClient(gate).say(pb.SayRequest())
