@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Final, cast
 
 from actr_peer.errors import BrokenError, PeerError
+from actr_peer.protocol.media.capture import CaptureClock
 from actr_peer.protocol.media.frames import TIMESTAMPS, MediaFrame, Sample, TrackStats, is_keyframe
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.tasks import Tasks
@@ -21,6 +22,8 @@ from actr_peer.wire.webrtc.tracks import SentTrack
 from actr_peer.wire.webrtc.tracks import Tracks as WireTracks
 
 _SEQUENCES = 1 << 16
+_CLOCKS: Final = {"VP8": 90_000, "H264": 90_000, "OPUS": 48_000}
+"""Of all others 8,000 ticks a second (RFC 3551)."""
 
 Described = Callable[[Mapping[str, TrackKind] | None], None]
 
@@ -38,6 +41,7 @@ class LoopSender:
     ) -> None:
         self.source = source
         self.frames = 0
+        self._clock = CaptureClock(_CLOCKS.get(source.codec.upper(), 8_000))
         self._frame = frame
         self._over = over
 
@@ -58,16 +62,18 @@ class LoopSender:
 
     def _frame_of(self, sample: Sample) -> MediaFrame:
         source, sequence, data = self.source, self.frames % _SEQUENCES, bytes(sample.data)
+        timestamp = sample.timestamp % TIMESTAMPS
+        self._clock.note(timestamp, sample.captured_at or time.time())
         return MediaFrame(
             data=data,
-            timestamp=sample.timestamp % TIMESTAMPS,
+            timestamp=timestamp,
             codec=source.codec,
             kind=source.kind,
             track_id=source.track_id,
             keyframe=source.kind == "audio" or is_keyframe(source.codec, data),
             first_sequence=sequence,
             last_sequence=sequence,
-            sent_at=time.time() if sample.captured_at is None else sample.captured_at,
+            sent_at=self._clock.when(timestamp),
         )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
@@ -44,7 +45,8 @@ class Source:
 class Own:
     def __init__(self, tasks: Tasks) -> None:
         self.frames: list[MediaFrame] = []
-        self.tracks = LoopTracks(tasks, self.frames.append)
+        self.told: list[Mapping[str, str] | None] = []
+        self.tracks = LoopTracks(tasks, self.frames.append, self.told.append)
         self.lane = TrackLane(ME)
         self.lane.wire_ready(self.tracks)  # type: ignore[arg-type]
 
@@ -67,6 +69,9 @@ async def test_frames_arrive_whole_and_in_order_and_the_track_ends_with_its_sour
     assert (own.frames[0].codec, own.frames[0].track_id) == ("VP8", "camera")
     assert publication.error is None
     assert len(own.tracks) == len(own.lane.tracks()) == 0
+    assert own.told == [{"camera": "video"}, {}, None]
+    ages = [time.time() - (frame.sent_at or 0.0) for frame in own.frames]
+    assert all(-1 < age < 20 for age in ages)
 
 
 async def test_a_request_for_a_key_frame_reaches_the_source_of_that_track(own: Own) -> None:
