@@ -57,6 +57,19 @@ def test_a_packet_is_repeated_as_another_writer_does(
     assert repeating(packet, 98, sequence=5, ssrc=6) == theirs.serialize(KNOWN)
 
 
+def test_extensions_come_before_the_payload_in_a_packet_and_in_its_repetition() -> None:
+    packets = writer()
+    packets.extend(*EXTENDED)
+    packet = packets.write(b"picture", 9000, is_last=True)
+    again = repeating(packet, 98, sequence=5, ssrc=6)
+    assert RtpPacket.parse(again, KNOWN).extensions.mid == "0"
+    assert again.endswith(b"\xff\xfepicture")
+    packets.extend(0, b"")
+    plain = packets.write(b"picture", 9000, is_last=False)
+    assert len(plain) == 12 + 7
+    assert repeating(plain, 98, sequence=5, ssrc=6).endswith(b"\xff\xffpicture")
+
+
 def test_numbers_wrap_and_all_is_counted() -> None:
     packets = writer()
     for size in range(4):
@@ -73,3 +86,5 @@ def test_the_last_packets_are_found_and_no_others() -> None:
     assert packets.find(3) is not None
     assert packets.find(packets.last) is not None
     assert packets.find(packets.sequence) is None
+    packets.forget()
+    assert packets.find(packets.last) is None

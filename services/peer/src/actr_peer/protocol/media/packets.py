@@ -59,6 +59,10 @@ class PacketWriter:
         self.octets += len(payload)
         return packet
 
+    def forget(self) -> None:
+        """Keep no packet any longer."""
+        self._history = [None] * HISTORY_PACKETS
+
     @property
     def last(self) -> int:
         """The sequence number of the packet made last."""

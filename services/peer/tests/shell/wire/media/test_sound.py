@@ -40,9 +40,23 @@ async def test_live_sound_that_nobody_takes_is_dropped_oldest_first() -> None:
     taken = [await track.send(bytes(4 * 960)) for _ in range(12)]
     assert taken == [True] * 10 + [False] * 2
     assert track.dropped == 2
-    assert len(await timestamps(track)) == 10
+    assert await timestamps(track) == [n * OPUS_FRAME for n in range(2, 12)], "time goes on"
     with pytest.raises(ClosedError):
         await track.send(bytes(4))
+
+
+async def test_a_packet_says_when_its_sound_was_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("actr_peer.wire.media.sound.time.time", lambda: now)
+    track = AudioTrack("mic")
+    for _ in range(3):
+        now += 0.03
+        await track.send(bytes(4 * 1440))
+    track.end()
+    heard = []
+    while (sample := await track.read()) is not None:
+        heard.append(sample.captured_at)
+    assert heard == pytest.approx([1000.0, 1000.02, 1000.04, 1000.06])
 
 
 class Floats:

@@ -19,6 +19,7 @@ from actr_peer.wire.media.sources import (
     picture,
     sine,
 )
+from peer_kit.webrtc.flashes import film
 
 
 async def read_all(source: PacedSource) -> list[Sample]:
@@ -47,6 +48,36 @@ def make_file(path: Path, video: str, audio: str) -> Path:
                 file.mux(sound.encode(sine(440, number * OPUS_FRAME)))
             file.mux(sound.encode(None))
     return path
+
+
+async def test_the_tracks_of_a_file_are_in_step_whichever_is_read_first(tmp_path: Path) -> None:
+    path = film(tmp_path / "film.webm", ("libvpx", "libopus"), 1.0, [])
+    video, audio = await open_media(path)
+    shown = [await video.read()]
+    pictures = asyncio.create_task(read_all(video))
+    for _ in range(3):
+        await audio.read()
+    sounds = await read_all(audio)
+    shown += await pictures
+    zero = [sample.captured_at - sample.timestamp / 90_000 for sample in shown]
+    assert max(zero) - min(zero) < 0.01
+    heard = [sample.captured_at - sample.timestamp / 48_000 for sample in sounds]
+    assert heard == pytest.approx([zero[0]] * len(heard), abs=0.01)
+    assert sounds[0].timestamp == pytest.approx(0.46 * 48_000, abs=960), "it begins later"
+
+
+async def test_a_track_that_is_far_behind_goes_on_where_the_others_are_with_a_key_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actr_peer.protocol.media.playback.MAX_BEHIND", 0.3)
+    path = film(tmp_path / "film.webm", ("libvpx", "libopus"), 1.0, [])
+    video, audio = await open_media(path)
+    while (sample := await audio.read()) is not None:
+        if sample.timestamp > 0.8 * 48_000:
+            break
+    first = await video.read()
+    assert first is None or first.keyframe
+    assert video.dropped > 5
 
 
 async def test_the_test_pattern_can_be_decoded_and_moves() -> None:

@@ -133,6 +133,8 @@ class Sections:
         del self._tracks[track.source.track_id]
         if known.section is not None:
             known.section.direction = "inactive"
+        if known.sender is not None:
+            known.sender.rest()
 
     def wanted(self) -> Mapping[str, str]:
         return {track_id: track.source.kind for track_id, track in self._tracks.items()}

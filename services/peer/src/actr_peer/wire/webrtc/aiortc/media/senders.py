@@ -88,6 +88,10 @@ class EncodedSender(RTCRtpSender):
         self._track_id = track_id
         self._is_wanted.clear()
 
+    def rest(self) -> None:
+        """The track is over: nothing of it is sent again."""
+        self._packets.forget()
+
     def go(self) -> None:
         """The far side is known to listen."""
         self._is_wanted.set()
@@ -131,8 +135,7 @@ class EncodedSender(RTCRtpSender):
         packet.time_base = Fraction(1, self._codec.clockRate)
         payloads, _ = self._packer.pack(packet)
         timestamp = sample.timestamp & 0xFFFFFFFF
-        taken_at = time.time() if sample.captured_at is None else sample.captured_at
-        self._reports.note(timestamp, taken_at, self._codec.clockRate)
+        self._reports.note(timestamp, sample.captured_at or time.time(), self._codec.clockRate)
         if self.kind == "audio":
             await self._send_sound(payloads, timestamp)
         else:
