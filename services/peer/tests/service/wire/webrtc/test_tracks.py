@@ -472,6 +472,16 @@ async def test_sound_that_was_lost_is_asked_for_and_comes_again(ends: Ends) -> N
     await frames.expect(source)
 
 
+async def test_sound_waits_for_no_picture(ends: Ends) -> None:
+    near, far = ends
+    frames = Frames(far)
+    near._engine.media.pace.budget.charge(2_000_000_000)
+    source = Listed("mic", "opus", samples("opus", 20, 200), gap=0.002)
+    async with asyncio.timeout(20):
+        await near.publish(source)
+        await frames.expect(source)
+
+
 async def test_the_estimate_of_the_path_reaches_the_source(ends: Ends) -> None:
     near, far = ends
     frames = Frames(far)

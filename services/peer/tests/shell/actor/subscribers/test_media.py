@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -105,6 +106,28 @@ async def test_a_slow_callback_loses_the_oldest_by_number_and_by_bytes(
     await turns(QUEUE * 2)
     assert [number for track, number in got if track == "large"] == [0, 4, 5]
     assert [number for track, number in got if track == "many"] == [0, *range(10, QUEUE + 10)]
+
+
+@pytest.mark.parametrize("takes", ["callback", "iteration"])
+async def test_who_loses_pictures_has_a_key_frame_asked_for(takes: str) -> None:
+    asked: list[tuple[ActrId, str]] = []
+    async with Tasks("test") as tasks:
+        media = MediaSubscribers(tasks.start, lambda remote, track: asked.append((remote, track)))
+        if takes == "callback":
+            media.register("cam", lambda each, sender: asyncio.Event().wait())  # type: ignore[arg-type, return-value]
+        else:
+            frames = media.track(ALICE, "cam").frames()
+            first = asyncio.create_task(anext(frames))
+            await turns()
+        media.receive(ALICE, frame("cam"))
+        await turns()
+        for number in range(QUEUE + 1):
+            assert asked == []
+            media.receive(ALICE, replace(frame("cam", number), keyframe=False))
+        assert asked == [(ALICE, "cam")]
+        if takes == "iteration":
+            await first
+            await frames.aclose()
 
 
 async def test_tracks_that_wait_have_a_bound_for_each_sender(media: MediaSubscribers) -> None:
