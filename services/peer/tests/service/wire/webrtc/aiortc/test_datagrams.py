@@ -25,9 +25,10 @@ class Receiver(asyncio.DatagramProtocol):
         self._changed.set()
 
     async def until(self, count: int) -> None:
-        while len(self.got) < count:
-            self._changed.clear()
-            await self._changed.wait()
+        async with asyncio.timeout(5):
+            while len(self.got) < count:
+                self._changed.clear()
+                await self._changed.wait()
 
 
 async def opened(protocol: asyncio.DatagramProtocol) -> Any:
