@@ -42,6 +42,7 @@ FULL = {
     "services/peer/tests/protocol/session": "a file for each module, and whole sessions",
     "tests/abuse": "two doors, who abuses them, and who is honest",
     "tests/repository": "a file for each thing that is true of the whole tree",
+    "tests/mutation": "a table for each part of the system, and what reads them",
     "tests/integration": "a file for each thing that the composed system promises",
 }
 """Folders over nine entries, with the reason why they are one."""
