@@ -50,6 +50,7 @@ class Handlers:
     ) -> None:
         self._failed = failed
         self._table: dict[str, Bound] = {}
+        self._refusals: dict[str, CallError | None] = {}
         self.knows: Callable[[str], bool] = self._table.__contains__
         """Whether a route key has a handler."""
         self.services: list[type[Service]] = []
@@ -90,7 +91,11 @@ class Handlers:
         """Why a call of a known method is not taken that was made with another contract; None: it
         is the same, or too long to be compared."""
         method = self._table[route_key][0]
-        return None if method.contract == contract else refusal(route_key, method.form)
+        if method.contract == contract:
+            return None
+        if route_key not in self._refusals:  # once: whoever asks again and again costs nothing
+            self._refusals[route_key] = refusal(route_key, method.form)
+        return self._refusals[route_key]
 
     def bound(self, route_key: str) -> Bound:
         """The row of a known method, and its handler."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from actr_peer import ActrId
-from actr_peer.errors import ConfigError, DeadlineError
+from actr_peer.errors import ConfigError, DeadlineError, UnreachableError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.node import Node
 from actr_peer.node.sinks import WireEvent
@@ -47,6 +47,10 @@ def durable_config(config: NodeConfig, key: str, *, keeps_id: bool = False) -> N
     )
 
 
+LOOKUP_SECONDS: Final = 2.0
+"""For the question why there was no wire, when the time is over already."""
+
+
 class Visit(Service):
     """What a verb does at others, with its times; attached as the workload that nobody calls.
 
@@ -71,7 +75,7 @@ class Visit(Service):
         """Seconds that are left, of ``most`` at the most; None: no limit."""
         if self._timeout is None:
             return most
-        rest = max(0.001, self._timeout - self.seconds)
+        rest = max(0.001, round(self._timeout - self.seconds, 3))
         return rest if most is None else min(rest, most)
 
     async def on_wire(self, event: WireEvent) -> None:
@@ -96,3 +100,27 @@ class Visit(Service):
             raise DeadlineError(
                 f"not registered at {config.signaling_url} in {self._timeout:g} s"
             ) from exc
+
+    @asynccontextmanager
+    async def reaching(self, node: Node, target: ActrId) -> AsyncIterator[None]:
+        """What is asked of ``target``: a deadline that ends before there was a wire to it says why
+        there was none.
+
+        Raises:
+            UnreachableError: In place of a DeadlineError, then.
+        """
+        try:
+            yield
+        except DeadlineError as exc:
+            if self.connected is not None:
+                raise
+            raise await self._why_not(node, target) from exc
+
+    async def _why_not(self, node: Node, target: ActrId) -> UnreachableError:
+        try:
+            presence = await node.assembly.signaling.lookup(target, timeout=LOOKUP_SECONDS)
+        except UnreachableError as exc:
+            return exc
+        if presence is None:
+            return UnreachableError(str(target), "no such actor is online")
+        return UnreachableError(str(target), f"no wire to it came up in {self.seconds:.1f} s")

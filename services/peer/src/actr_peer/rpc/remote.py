@@ -174,6 +174,7 @@ class RemoteGate:
             try:
                 async with self._opened(method, options, contract, payload) as stream:
                     async for chunk in stream.reader:
+                        contract = 0  # it is open: what ends it now is no refusal
                         yield parse(method.reply, chunk.data, method.route_key)
                 return
             except CallError as exc:
@@ -251,6 +252,7 @@ class RemoteGate:
                     )
                     try:
                         async for chunk in stream.reader:
+                            contract = 0
                             yield parse(method.reply, chunk.data, method.route_key)
                         return
                     finally:

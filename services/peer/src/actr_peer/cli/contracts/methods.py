@@ -12,15 +12,17 @@ from types import ModuleType
 from typing import Any
 
 from google.protobuf import json_format
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from actr_peer.cli.workloads import import_module, near
 from actr_peer.errors import ConfigError
+from actr_peer.protocol.rpc.contracts.fields import reachable
 from actr_peer.service import Method, Service
 
 _UNKNOWN_FIELD = re.compile(r'Message type "([^"]+)" has no field named "([^"]+)"')
+_UNKNOWN_VALUE = re.compile(r"Invalid enum value (\S+) for enum type (\S+)")
 
 
 def methods_of(module_name: str) -> Mapping[str, Method[Any, Any]]:
@@ -75,6 +77,10 @@ def parse_request(
     Raises:
         ConfigError: If it is no request of the method.
     """
+    is_free = method.request.DESCRIPTOR.full_name.startswith("google.protobuf.")
+    if not (is_free or text.lstrip().startswith("{")):  # a list would be an empty message
+        why = _why(method, ValueError("it is no JSON object"))
+        raise ConfigError(f"request {_cut(text.strip())}: {why}")
     try:
         parsed: Message = json_format.Parse(text, method.request(), descriptor_pool=pool)
     except (json_format.ParseError, RecursionError) as exc:
@@ -122,23 +128,23 @@ def _why(method: Method[Any, Any], exc: Exception) -> str:
         names = [field.json_name for field in message.fields]
         close = difflib.get_close_matches(unknown[2], names, n=1)
         said += f", did you mean {close[0]}?" if close else ""
+    value = _UNKNOWN_VALUE.search(said)
+    enum = _enum(message, value[2]) if value is not None else None
+    if value is not None and enum is not None:
+        values = [known.name for known in enum.values]
+        return f"{enum.full_name} has no {value[1]!r}{near(value[1], values)}"
     fields = ", ".join(field.json_name for field in message.fields)
     return f"{said}; {message.full_name} has {fields or 'no fields'}"
 
 
+def _enum(root: Descriptor, name: str) -> EnumDescriptor | None:
+    """The enum of this name that ``root`` holds at any depth."""
+    return next((enum for enum in reachable(root)[1] if enum.full_name == name), None)
+
+
 def _held(root: Descriptor, name: str) -> Descriptor | None:
     """The message of this name that ``root`` holds at any depth, or is."""
-    seen, waiting = {root.full_name}, [root]
-    while waiting:
-        message = waiting.pop()
-        if message.full_name == name:
-            return message
-        for field in message.fields:
-            held = field.message_type
-            if held is not None and held.full_name not in seen:
-                seen.add(held.full_name)
-                waiting.append(held)
-    return None
+    return next((found for found in reachable(root)[0] if found.full_name == name), None)
 
 
 def _cut(text: str, most: int = 120) -> str:

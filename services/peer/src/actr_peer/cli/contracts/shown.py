@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
@@ -18,6 +18,9 @@ from actr_peer.protocol.rpc.contracts.fields import (
 )
 from actr_peer.service import Method
 
+WELL_KNOWN: Final = "google.protobuf."
+"""What everybody has: shown by its name alone."""
+
 
 def text_of(services: Iterable[ServiceDescription], contract: Contract) -> Iterator[str]:
     """Each service, then the messages and enums that they reach, a block each."""
@@ -26,9 +29,11 @@ def text_of(services: Iterable[ServiceDescription], contract: Contract) -> Itera
         yield "\n".join(_service(service, contract))
     messages, enums = _held(services, contract)
     for message in messages:
-        yield "\n".join(message_lines(message))
+        if not message.full_name.startswith(WELL_KNOWN):
+            yield "\n".join(message_lines(message))
     for enum in enums:
-        yield "\n".join(enum_lines(enum))
+        if not enum.full_name.startswith(WELL_KNOWN):
+            yield "\n".join(enum_lines(enum))
 
 
 def _service(service: ServiceDescription, contract: Contract) -> Iterator[str]:

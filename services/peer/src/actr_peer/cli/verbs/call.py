@@ -118,23 +118,28 @@ async def _call(
 ) -> None:
     if order.row is not None:
         _check(order, order.row, options)
-    async with visit.running(config) as node:
+    async with visit.running(config) as node, visit.reaching(node, order.target):
         caller = node.ref.to(order.target)
-        if order.row is None:
-            patience = visit.left(config.call_timeout)
-            assert patience is not None
-            contract = await ask(caller, order.target, patience)
-            where = str(order.target)
-            order.row, order.pool = find_method(contract.methods, order.name, where), contract.pool
-            _check(order, order.row, options)
+        row = order.row or await _asked(caller, order, options, visit, config.call_timeout)
         printer.pool = order.pool
         printer.began = visit.seconds
         spoken = call_options(visit.left(), options.metadata, durable=options.durable)
-        replies = _replies(caller, order.row, order, spoken)
+        replies = _replies(caller, row, order, spoken)
         async with aclosing(replies):
             async for reply in replies:
                 printer.reply(reply)
         printer.done(node, order, visit)
+
+
+async def _asked(
+    caller: Caller, order: Order, options: CallOptions, visit: Visit, patience: float
+) -> Method[Any, Any]:
+    """The method as the actor tells it."""
+    contract = await ask(caller, order.target, visit.left(patience) or patience)
+    order.row = find_method(contract.methods, order.name, str(order.target))
+    order.pool = contract.pool
+    _check(order, order.row, options)
+    return order.row
 
 
 def _check(order: Order, row: Method[Any, Any], options: CallOptions) -> None:

@@ -13,6 +13,7 @@ from actr_peer.cli.exits import Exit
 from peer_kit.place import ROOM, Place
 
 pytestmark = pytest.mark.service
+NOBODY = "demo:nobody@1:default"
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,15 @@ def test_the_start_counts_in_the_timeout(place: Place) -> None:
     ended = place.run("call", ROOM, "Say", "--timeout", "0.05", **nowhere)
     assert ended.returncode in (Exit.DEADLINE, Exit.UNREACHABLE)
     assert "ws://127.0.0.1:1/v1/ws" in ended.stderr
+
+
+@pytest.mark.parametrize("verb", [("call", NOBODY, "Say"), ("describe", NOBODY)])
+def test_an_actor_that_is_offline_is_unreachable_however_short_the_time(
+    place: Place, verb: tuple[str, ...]
+) -> None:
+    ended = place.run(*verb, "--timeout", "1.5")
+    assert ended.returncode == Exit.UNREACHABLE
+    assert f"cannot reach {NOBODY}: no such actor is online" in ended.stderr
 
 
 def test_an_actor_that_tells_nothing_is_called_with_its_module(tmp_path: Path) -> None:

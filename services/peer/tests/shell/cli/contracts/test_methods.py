@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
 
 from actr_peer.cli.contracts.methods import (
     find_method,
@@ -13,8 +17,10 @@ from actr_peer.cli.contracts.methods import (
     read_requests,
 )
 from actr_peer.errors import ConfigError
+from actr_peer.service import Method
 from demo.chat_actr import ChatService
 from demo.chat_pb2 import SayRequest
+from peer_kit.contracts import compiled
 
 KNOWN = methods_of("demo.chat_actr")
 
@@ -56,10 +62,11 @@ def test_a_request_is_read_from_json() -> None:
     [
         ('{"auther": "ann"}', "no field 'auther', did you mean author.*SayRequest has author, tex"),
         ("hello", "SayRequest has author, text"),
+        ("[]", "no JSON object; demo.SayRequest has author, text"),
         ('{"author": 3}', "author.*SayRequest has author, text"),
         ("[" * 5000, "SayRequest has author, text"),
     ],
-    ids=["unknown field", "no JSON", "another type", "very deep"],
+    ids=["unknown field", "no JSON", "a list", "another type", "very deep"],
 )
 def test_a_request_that_is_none_is_refused_with_the_fields_there_are(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words) as raised:
@@ -70,6 +77,17 @@ def test_a_request_that_is_none_is_refused_with_the_fields_there_are(text: str, 
 def test_a_wrong_field_of_a_message_within_is_told_with_the_fields_of_that_one() -> None:
     with pytest.raises(ConfigError, match=r"demo\.FileHeader has no field 'nam'.*has name, sizeB"):
         parse_request(ChatService.UPLOAD, '{"header": {"nam": "x"}}')
+
+
+def test_a_wrong_value_of_an_enum_is_told_with_the_nearest() -> None:
+    pool = DescriptorPool()
+    source = 'syntax = "proto3"; enum Mood { CALM = 0; LOUD = 1; } message Line { Mood mood = 1; }'
+    for file in compiled({"line.proto": source}).proto_file:
+        pool.AddSerializedFile(file.SerializeToString())
+    line = GetMessageClass(pool.FindMessageTypeByName("Line"))
+    method: Method[Any, Any] = replace(ChatService.SAY, request=line)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"Mood has no .LUD.; did you mean LOUD\?"):
+        parse_request(method, '{"mood": "LUD"}', pool)
 
 
 def test_a_file_holds_requests_one_behind_the_other(tmp_path: Path) -> None:

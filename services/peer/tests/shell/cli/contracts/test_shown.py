@@ -15,6 +15,7 @@ from peer_kit.contracts import compiled
 SOURCE = """
 syntax = "proto3";
 package chat;
+import "google/protobuf/timestamp.proto";
 enum Mood { CALM = 0; LOUD = 1; }
 message Line {
   message Part { bytes data = 1; }
@@ -24,6 +25,7 @@ message Line {
   map<string, Part> named = 4;
   oneof to { string one = 5; bool all = 6; }
   uint64 number = 7;
+  google.protobuf.Timestamp at = 8;
 }
 """
 TEXT = """// fingerprint aa
@@ -42,6 +44,7 @@ message chat.Line {
     bool all = 6;
   }
   uint64 number = 7;
+  google.protobuf.Timestamp at = 8;
 }
 
 message chat.Line.Part {
@@ -87,7 +90,8 @@ def test_the_document_has_services_messages_and_enums() -> None:
     (method,) = document["services"][0]["methods"]
     assert method["route_key"] == "chat.Room.Say"
     assert (method["kind"], method["payload_type"]) == ("client_stream", "STREAM_RELIABLE")
-    assert [message["name"] for message in document["messages"]] == ["chat.Line", "chat.Line.Part"]
+    names = [message["name"] for message in document["messages"]]
+    assert names == ["chat.Line", "chat.Line.Part", "google.protobuf.Timestamp"]
     mood = document["messages"][0]["fields"][1]
     assert (mood["type"], mood["cardinality"], mood["oneof"]) == ("enum chat.Mood", "single", None)
     assert document["enums"] == [{"name": "chat.Mood", "values": {"CALM": 0, "LOUD": 1}}]

@@ -70,7 +70,7 @@ def describe(
 
 
 async def _ask(config: NodeConfig, target: ActrId, visit: Visit, found: list[Contract]) -> None:
-    async with visit.running(config) as node:
+    async with visit.running(config) as node, visit.reaching(node, target):
         patience = visit.left(config.call_timeout)
         assert patience is not None
         found.append(await ask(node.ref.to(target), target, patience))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from actr_peer.cli.codegen.compiler import generate_modules
 from actr_peer.cli.exits import Exit
+from actr_peer.cli.options import AsJson
 from actr_peer.errors import ConfigError
 
 
@@ -19,6 +21,8 @@ def gen(
         typer.Option("-I", "--include", help="Directory in which imports are found; repeatable."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Directory below which the modules go.")] = Path(),
+    *,
+    is_json: AsJson = False,
 ) -> None:
     """Write *_pb2.py, *_pb2.pyi and *_actr.py for each FILE.
 
@@ -31,8 +35,10 @@ def gen(
     except ConfigError as error:
         typer.echo(f"actr: {error}", err=True)
         raise typer.Exit(Exit.USAGE) from error
+    written = []
     for path, text in sorted(modules.items()):
         target = out / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
-        typer.echo(str(target))
+        written.append(str(target))
+    print(json.dumps({"written": written}, indent=2) if is_json else "\n".join(written))
