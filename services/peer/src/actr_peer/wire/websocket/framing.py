@@ -2,13 +2,15 @@
 
 picows reads a head in one form only, and grows its buffer as fast as somebody fills it: a megabyte
 of empty frames would be taken in one turn of the loop. So the head is read by others
-(``arrivals.py``, ``dialling.py``), which feed the plain form of it here; and each turn reads no
-more than what made about ``FRAMES_A_TURN`` frames in the turn before.
+(``arrivals.py``, ``dialling.py``), which feed the plain form of it here; and each turn reads once,
+no more than what made about ``FRAMES_A_TURN`` frames or took about ``TURN_SECONDS`` before.
 """
 
 from __future__ import annotations
 
 import logging
+from asyncio import Transport, get_running_loop
+from time import thread_time
 from typing import Protocol
 
 from picows import WSAutoPingStrategy, WSListener
@@ -28,6 +30,10 @@ mask = apply_mask
 
 FRAMES_A_TURN = 128
 """Of one wire: about a millisecond of work in the session above."""
+TURN_SECONDS = 0.001
+"""Of the processor, for what one wire reads in one turn, and for all that this wakes: an urgent
+message waits for several turns, its own and those of its commit and its reply."""
+MIN_SHARE_BYTES = 16 * 1024
 MAX_WINDOW_BYTES = 256 * 1024
 MIN_WINDOW_BYTES = 1024
 MAX_READ_BUFFER_BYTES = 2 * MAX_WINDOW_BYTES
@@ -78,7 +84,11 @@ class Framing(WSProtocol):  # type: ignore[misc]  # not in its types
             read_buffer_init_size=READ_BUFFER_BYTES,
         )
         self._counting = counting
+        self._loop = get_running_loop()
         self._window = MAX_WINDOW_BYTES
+        self._pace = MAX_WINDOW_BYTES
+        """Bytes to read in a turn, by what the turns before have taken."""
+        self._room = 0
         self._unheard = 0
         self._scratch = bytearray()
 
@@ -87,26 +97,50 @@ class Framing(WSProtocol):  # type: ignore[misc]  # not in its types
         if self._counting.is_deaf:
             self._scratch = self._scratch or bytearray(MIN_WINDOW_BYTES)
             return memoryview(self._scratch)
-        room: memoryview = WSProtocol.get_buffer(self, size_hint)
-        return room[: self._share()]
+        return self._share_of(WSProtocol.get_buffer(self, size_hint))
 
-    def _share(self) -> int:
-        """Bytes to read in this turn."""
+    def _share_of(self, room: memoryview) -> memoryview:
+        """As much of ``room`` as is to be read in this turn."""
         frames, self._counting.frames = self._counting.frames, 0
         if frames > FRAMES_A_TURN:
             self._window = max(MIN_WINDOW_BYTES, self._window * FRAMES_A_TURN // frames)
         elif self._window < MAX_WINDOW_BYTES:
             self._window *= 2
-        return self._window
+        room = room[: min(self._window, self._pace)]
+        self._room = len(room)
+        return room
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what was read."""
-        if not self._scratch:
-            WSProtocol.buffer_updated(self, nbytes)
+        if self._scratch:
+            self._unheard += nbytes
+            if self._unheard > MAX_UNHEARD_BYTES:
+                self.transport.disconnect(graceful=False)
+        elif nbytes < self._room:
+            self._read(nbytes)
+        else:  # there may be more
+            started = thread_time()
+            self._read(nbytes)
+            self._yield(started)
+
+    def _read(self, nbytes: int) -> None:
+        WSProtocol.buffer_updated(self, nbytes)
+
+    def _yield(self, started: float) -> None:
+        """Read on when others have had their turn: uvloop would read up to 32 times at once."""
+        transport = self.transport.underlying_transport
+        if transport.is_closing() or not transport.is_reading():
             return
-        self._unheard += nbytes
-        if self._unheard > MAX_UNHEARD_BYTES:
-            self.transport.disconnect(graceful=False)
+        transport.pause_reading()
+        self._loop.call_soon(self._go_on, transport, started)
+
+    def _go_on(self, transport: Transport, started: float) -> None:
+        """What was read has been taken, and what that woke has run: see what it took."""
+        took = max(thread_time() - started, TURN_SECONDS / 2)  # twice as much at most
+        pace = round(self._pace * TURN_SECONDS / took)
+        self._pace = min(max(pace, MIN_SHARE_BYTES), MAX_WINDOW_BYTES)
+        if not transport.is_closing():
+            transport.resume_reading()
 
     def feed(self, data: bytes | memoryview) -> None:
         """Give bytes to the library as if they had been read."""
@@ -139,7 +173,7 @@ class ListenerFraming(Framing):
             self._at = self._end = 0
         if self._was_filled or len(self._bytes) - self._end < READ_BUFFER_BYTES:
             self._make_room()
-        return self._view[self._end : self._end + self._share()]
+        return self._share_of(self._view[self._end :])
 
     def _make_room(self) -> None:
         rest = self._view[self._at : self._end]
@@ -150,11 +184,7 @@ class ListenerFraming(Framing):
         self._view[: len(rest)] = rest
         self._at, self._end = 0, len(rest)
 
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take what was read."""
-        if self._scratch:
-            super().buffer_updated(nbytes)
-            return
+    def _read(self, nbytes: int) -> None:
         self._end += nbytes
         self._was_filled = self._end == len(self._bytes)
         self._take()

@@ -355,13 +355,13 @@ async def test_no_turn_of_the_loop_takes_more_than_its_share_of_a_flood(
     bob: Bob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[int] = []
-    share = framing.Framing._share
+    share = framing.Framing._share_of
 
-    def noted(self: framing.Framing) -> int:
+    def noted(self: framing.Framing, room: memoryview) -> memoryview:
         taken.append(self._counting.frames)
-        return share(self)
+        return share(self, room)
 
-    monkeypatch.setattr(framing.Framing, "_share", noted)
+    monkeypatch.setattr(framing.Framing, "_share_of", noted)
     async with bob.raw() as raw:
         await raw.shake()
         flood = frame(FIN | PONG) * 100_000
