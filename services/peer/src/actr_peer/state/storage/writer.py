@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Thread
 from typing import Generic, Protocol, TypeVar
@@ -27,6 +27,8 @@ QUICK_SECONDS = 0.0005
 """The loop usually stops for less than this, beside the rows' own time, or the thread commits."""
 ROW_SECONDS = 0.000005
 """What a row takes without the sync, at most."""
+RECENT = 8
+"""Commits of the thread of which the quickest counts."""
 WEIGHT = 0.1
 """Of the newest commit in the usual time: one of 50 ms sends the next two dozen to the thread."""
 
@@ -117,6 +119,10 @@ class ThreadWriter(Generic[Op, Opened]):
         """A batch is being committed, or will be handed over in this turn."""
         self._usual = QUICK_SECONDS
         """Seconds that recent commits took beside their rows' own, about."""
+        self._in_thread: deque[float] = deque(maxlen=RECENT)
+        """What the newest commits of the thread took, likewise. The least of them is the disk's:
+        on a busy loop the others waited for the interpreter, some milliseconds each, and would
+        keep the thread in use where the disk is quick, and its calls slow."""
         self._batches: SimpleQueue[list[Op]] = SimpleQueue()
         """Holds one; an empty one ends the thread."""
         self._loop = asyncio.get_running_loop()
@@ -182,12 +188,19 @@ class ThreadWriter(Generic[Op, Opened]):
             self._fail(exc)
             return True
         self._gathered.clear()
-        self._report(batch, self._clock() - started)
+        beside = _beside_rows(batch, self._clock() - started)
+        if beside >= QUICK_SECONDS:  # the disk's own: what the thread has found before is over
+            self._in_thread.clear()
+        self._report(batch, beside)
         return True
 
-    def _report(self, batch: list[Op], seconds: float) -> None:
-        """On the loop: a batch is committed."""
-        beside = max(0.0, seconds - len(batch) * ROW_SECONDS)
+    def _report_of_thread(self, batch: list[Op], seconds: float) -> None:
+        """On the loop: the thread has committed a batch."""
+        self._in_thread.append(_beside_rows(batch, seconds))
+        self._report(batch, min(self._in_thread))
+
+    def _report(self, batch: list[Op], beside: float) -> None:
+        """On the loop: a batch is committed; the disk took so long beside the rows."""
         self._usual += WEIGHT * (beside - self._usual)
         try:
             self._committed(batch)
@@ -219,7 +232,7 @@ class ThreadWriter(Generic[Op, Opened]):
                 while batch := self._batches.get():
                     started = self._clock()
                     self._store.apply(batch)
-                    call(self._report, batch, self._clock() - started)
+                    call(self._report_of_thread, batch, self._clock() - started)
                     # The loop is to free it: here that would hold up the next one.
                     del batch
             except BaseException as exc:  # noqa: BLE001 - carried to the loop, raised there
@@ -228,6 +241,11 @@ class ThreadWriter(Generic[Op, Opened]):
                 self._store.close()
         finally:
             call(self._closed.set)
+
+
+def _beside_rows(batch: Sequence[Sized], seconds: float) -> float:
+    """What a commit took beside its rows' own time, seconds."""
+    return max(0.0, seconds - len(batch) * ROW_SECONDS)
 
 
 class InlineWriter(Generic[Op, Opened]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -15,6 +15,7 @@ from actr_peer.state.storage.writer import (
     MAX_BATCH,
     MAX_BATCH_BYTES,
     QUICK_SECONDS,
+    RECENT,
     InlineWriter,
     ThreadWriter,
 )
@@ -199,10 +200,13 @@ async def test_a_report_that_fails_does_not_stop_the_writer() -> None:
 
 @asynccontextmanager
 async def quick_writer(
-    log: Log,
+    log: Log, seconds: Sequence[float] = ()
 ) -> AsyncIterator[tuple[ThreadWriter[Op, str], Callable[..., Awaitable[bool]]]]:
     """A writer that has found its store quick, and what commits operations, all in one turn, and
-    says whether the loop itself has done it."""
+    says whether the loop itself has done it.
+
+    Until it has, commits take ``seconds`` in turn.
+    """
     committed = asyncio.Event()
     writer = ThreadWriter(log, lambda batch: committed.set(), "test", clock=log.clock)
     writer.failed.add_done_callback(lambda failed: committed.set())
@@ -222,6 +226,8 @@ async def quick_writer(
 
     try:
         for name in range(300):
+            if seconds:
+                log.seconds = seconds[name % len(seconds)]
             if await commit(Op(name)):
                 break
         else:
@@ -262,6 +268,22 @@ async def test_a_slow_commit_sends_the_next_to_the_thread() -> None:
             pass
         log.seconds = 0
         assert not await commit(Op(2))
+
+
+async def test_a_thread_that_waits_for_the_interpreter_makes_no_slow_store() -> None:
+    log = open_log(seconds=10 * QUICK_SECONDS)
+    async with quick_writer(log, seconds=[*[10 * QUICK_SECONDS] * (RECENT - 1), 0.0]):
+        assert len(log.batches) > RECENT
+
+
+async def test_a_store_that_was_quick_in_the_thread_and_is_slow_now_is_left_to_it() -> None:
+    log = open_log()
+    async with quick_writer(log) as (_, commit):
+        log.seconds = 40 * QUICK_SECONDS
+        for _ in range(3):
+            while await commit(Op(1)):
+                pass
+        assert [await commit(Op(2)) for _ in range(100)] == [False] * 100
 
 
 async def test_a_slow_store_is_never_used_on_the_loop() -> None:
