@@ -81,7 +81,6 @@ ELSEWHERE = {
         wire/webrtc/aiortc/steps.py             service/wire/webrtc/aiortc/test_hostile_transport.py
         wire/webrtc/exchanges.py                shell/wire/webrtc/test_wires.py
         wire/websocket/dialling.py              service/wire/websocket/test_wires.py
-        wire/websocket/framing.py               service/wire/websocket/test_arrivals.py
         """,
         REAL: """
         cli/demo/caller.py                      service/cli/demo/test_command.py
