@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any
 
 from actr_peer.actor.subscribers.streams import StreamSubscribers
@@ -180,6 +181,7 @@ class Block:
         name: str,
         coro: Coroutine[Any, Any, None],
         *,
+        context: Context | None = None,
         failed: Callable[[BaseException], None] | None = None,
     ) -> asyncio.Task[None]:
         async def run() -> None:
@@ -190,7 +192,7 @@ class Block:
                 assert failed is not None, f"{name} is not contained"
                 failed(exc)
 
-        task = asyncio.create_task(run(), name=name)
+        task = asyncio.create_task(run(), name=name, context=context)
         task.add_done_callback(lambda _: coro.close())
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from contextvars import ContextVar, copy_context
 
 import pytest
 
@@ -23,6 +24,26 @@ async def let_a_cancellation_out() -> None:
     inner = asyncio.ensure_future(asyncio.Event().wait())
     inner.cancel()
     await inner
+
+
+WHO = ContextVar("WHO", default="nobody")
+
+
+async def test_a_task_has_nothing_of_the_context_of_who_starts_it_unless_it_is_given() -> None:
+    seen: list[str] = []
+
+    async def look(name: str) -> None:
+        seen.append(WHO.get())
+        WHO.set(name)
+
+    WHO.set("the owner")
+    async with Tasks("owner") as tasks:
+        WHO.set("a caller")
+        await tasks.start("one", look("one"))
+        await tasks.start("two", look("two"))
+        await tasks.start("of the caller", look("three"), context=copy_context())
+    assert seen == ["the owner", "the owner", "a caller"]
+    assert WHO.get() == "a caller"
 
 
 async def test_a_failure_that_nobody_contains_ends_the_block() -> None:

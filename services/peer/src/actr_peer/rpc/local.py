@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextvars import copy_context
 from typing import Any
 
 from actr_peer.errors import (
@@ -187,6 +188,7 @@ class LocalGate:
         return self._out.start(
             f"feed/{call.request_id}",
             _feed(call, requests, on_error),
+            context=copy_context(),  # the requests are the caller's code
             failed=lambda exc: on_error(as_error(exc)),
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -217,6 +218,7 @@ class RemoteGate:
                 feeder = self._out.start(
                     f"feed/{channel_id}",
                     feed(stream.writer, requests, on_error=fails),
+                    context=copy_context(),  # the requests are the caller's code
                     failed=lambda exc: fails(as_error(exc)),
                 )
                 try:
@@ -248,6 +250,7 @@ class RemoteGate:
                     feeder = self._out.start(
                         f"feed/{stream.writer.channel_id}",
                         feed(stream.writer, requests, on_error=stream.reader.fail),
+                        context=copy_context(),  # the requests are the caller's code
                         failed=stream.fail,
                     )
                     try:

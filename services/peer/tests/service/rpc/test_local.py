@@ -554,6 +554,23 @@ async def test_what_is_set_in_the_context_of_a_call_is_seen_by_no_other(met: Met
     assert WHO.get() == "a caller"
 
 
+async def test_the_requests_of_a_stream_are_made_in_the_context_of_who_calls(met: Met) -> None:
+    seen: list[str] = []
+
+    async def moves() -> AsyncIterator[pb.CursorMove]:
+        seen.append(WHO.get())
+        yield pb.CursorMove()
+
+    async def pieces() -> AsyncIterator[pb.FilePiece]:
+        seen.append(WHO.get())
+        yield pb.FilePiece()
+
+    WHO.set("a caller")
+    await met.client.upload(pieces())
+    _ = [move async for move in met.client.cursors(moves())]
+    assert seen == ["a caller"] * 2
+
+
 async def test_calls_of_other_conflict_keys_run_side_by_side(met: Met) -> None:
     both = asyncio.Barrier(2)
 

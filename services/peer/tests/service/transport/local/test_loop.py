@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,7 @@ pytestmark = pytest.mark.service
 
 ROOM = "acme:room@1:default"
 PATIENCE = 20.0
+WHO = ContextVar("WHO", default="nobody")
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,21 @@ async def test_items_reach_the_callback_in_order_with_who_sent_them(met: Met) ->
     assert {sender for _, sender in taken} == {met.sender_id}
     assert taken[-1][0].metadata == {"n": "1"}
     writer.end()
+
+
+async def test_a_callback_has_nothing_of_the_context_of_who_sends_or_calls(met: Met) -> None:
+    seen: list[str] = []
+    met.there.ref.register_stream(
+        "telemetry",
+        lambda chunk, sender: seen.append(WHO.get()),
+        on_end=lambda end, sender: seen.append(WHO.get()),
+    )
+    WHO.set("a sender")
+    for _ in range(2):
+        async with met.sender.stream(ROOM, "telemetry") as stream:
+            await stream.send(b"x")
+    await until(lambda: len(seen) == 4)
+    assert seen == ["nobody"] * 4
 
 
 async def test_a_slow_callback_holds_up_a_reliable_writer(met: Met) -> None:
