@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actr_peer.actor.context import Context, DeferredReply
+    from actr_peer.actor.files.receiving import Receiving
     from actr_peer.actor.files.rules import FileRules
     from actr_peer.actor.files.told import FileProgress, ReceivedFile, SentFile
     from actr_peer.actor.subscribers.incoming import IncomingStream, IncomingStreams
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from actr_peer.protocol.media.frames import MediaFrame, Sample, TrackStats
     from actr_peer.protocol.media.incoming import TrackEvent, TrackState
     from actr_peer.protocol.payload import PayloadType, WireKind
+    from actr_peer.protocol.session.wires.policy import WireState
     from actr_peer.protocol.signaling.presence import (
         Presence,
         PresenceEvent,
@@ -110,6 +112,7 @@ __all__ = [
     "ProtocolError",
     "Publication",
     "ReceivedFile",
+    "Receiving",
     "Recording",
     "RecordingReport",
     "RemoteProtocolError",
@@ -135,6 +138,7 @@ __all__ = [
     "Visibility",
     "WireEvent",
     "WireKind",
+    "WireState",
     "connect",
     "open_media",
     "run",
@@ -183,6 +187,7 @@ _HOMES = {
     "ProtocolError": "errors",
     "Publication": "transport.publications",
     "ReceivedFile": "actor.files.told",
+    "Receiving": "actor.files.receiving",
     "Recording": "actor.subscribers.recording",
     "RecordingReport": "actor.subscribers.recording",
     "RemoteProtocolError": "errors",
@@ -208,6 +213,7 @@ _HOMES = {
     "Visibility": "protocol.signaling.presence",
     "WireEvent": "node.hooks",
     "WireKind": "protocol.payload",
+    "WireState": "protocol.session.wires.policy",
     "connect": "node.system",
     "open_media": "wire.media.file",
     "run": "cli.program",

@@ -33,9 +33,6 @@ from actr_peer.errors import (
     UnreachableError,
 )
 
-SIGNALLED = 128
-"""Beside the number of the signal that ended a program's work, as a shell shows it."""
-
 
 class Exit(IntEnum):
     """What a process's end says."""

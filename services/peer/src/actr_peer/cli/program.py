@@ -6,22 +6,20 @@ It has logs on standard error, uvloop, a graceful end on SIGTERM and Ctrl-C, the
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, TypeVar, cast, overload
 
-from actr_peer.cli.exits import SIGNALLED, explain
+from actr_peer.cli.exits import Exit, explain, printable
 from actr_peer.errors import BusyError, LocalProtocolError, PeerError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.config.loading import load
 from actr_peer.node.contract.handlers import Workload, services_of
 from actr_peer.node.process.serving import answering, say_ready, serve
-from actr_peer.node.process.startup import STOP_SIGNALS, configure_logs, replaced, run_loop
+from actr_peer.node.process.startup import configure_logs, interruptible, replaced, run_loop
 from actr_peer.node.ref import ActrRef
 from actr_peer.node.system import System
 from actr_peer.service import Service
@@ -72,11 +70,13 @@ def run(
         config: The actor's; None: that of ``actr.toml`` and the environment.
 
     Raises:
-        SystemExit: With one sentence on standard error, for each error of :class:`PeerError` that
-            comes so far; with 128 and the signal's number, for a ``main`` that was stopped by one.
+        SystemExit: With one sentence on standard error, for each :class:`PeerError` that comes so
+            far; with 130, for a ``main`` or a start that a signal ended.
     """
     try:
         return _run(work, services, config)
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
     except PeerError as exc:
         _end(exc)
     except BaseExceptionGroup as group:
@@ -92,8 +92,9 @@ async def serve_workload(services: tuple[Service, ...], config: NodeConfig) -> N
     Raises:
         PeerError: Why it could not start, or ended by itself.
     """
-    async with System(config).attach(*services) as node:
-        await serve(node)
+    with interruptible():  # a start that takes long; then serve() ends it gracefully
+        async with System(config).attach(*services) as node:
+            await serve(node)
 
 
 def _run(
@@ -113,31 +114,22 @@ def _run(
         raise LocalProtocolError(
             f"{work.__name__} takes no actor: write `async def {work.__name__}(ref)` to have one"
         )
-    stopped: list[int] = []
-    try:
-        if takes_ref:
-            chosen = config or NodeConfig.from_settings(settings)
-            return run_loop(_beside(work, services or (Service(),), chosen, stopped))
-        return run_loop(_alone(cast("Main[Any]", work), stopped))
-    except asyncio.CancelledError:
-        if not stopped:
-            raise
-        sys.exit(SIGNALLED + stopped[0])
+    if not takes_ref:
+        return run_loop(_alone(cast("Main[Any]", work)))
+    chosen = config or NodeConfig.from_settings(settings)
+    return run_loop(_beside(work, services or (Service(),), chosen))
 
 
-async def _alone(main: Main[Result], stopped: list[int]) -> Result:
-    with _cancelled_by_signals(stopped):
+async def _alone(main: Main[Result]) -> Result:
+    with interruptible():
         return await main()
 
 
 async def _beside(
-    main: MainOfActor[Result],
-    services: tuple[Service, ...],
-    config: NodeConfig,
-    stopped: list[int],
+    main: MainOfActor[Result], services: tuple[Service, ...], config: NodeConfig
 ) -> Result:
     """Run ``main`` with the actor, for as long as that has its identity."""
-    with _cancelled_by_signals(stopped):
+    with interruptible():
         async with System(config).attach(*services) as node, answering(node):
             say_ready(node)
             try:
@@ -153,27 +145,8 @@ async def _until_replaced(ref: ActrRef) -> None:
     raise BusyError(replaced(ref.id))
 
 
-@contextmanager
-def _cancelled_by_signals(stopped: list[int]) -> Iterator[None]:
-    """A block whose task SIGTERM and Ctrl-C cancel; their numbers are noted."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-
-    def stop(number: int) -> None:
-        stopped.append(number)
-        task.cancel()
-
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop, number)
-    try:
-        yield
-    finally:
-        for number in STOP_SIGNALS:
-            loop.remove_signal_handler(number)
-
-
 def _end(error: PeerError) -> NoReturn:
     log.debug("the program ends", exc_info=error)
     code, text = explain(error)
-    print(f"{Path(sys.argv[0]).name or 'actr'}: {text}", file=sys.stderr)
+    print(f"{Path(sys.argv[0]).name or 'actr'}: {printable(text)}", file=sys.stderr)
     sys.exit(code)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from actr_peer.cli.exits import SIGNALLED, Exit
-from peer_kit.place import ROOM, Place
+from actr_peer.cli.exits import Exit
+from peer_kit.place import ROOM, Place, line_of
 
 pytestmark = pytest.mark.service
 
@@ -104,7 +104,22 @@ def test_a_main_beside_its_actor_is_cancelled_by_signals(
         assert program.stdout.readline() == f"uvloop {ROOM} 1\n"
         program.send_signal(number)
         out, _ = program.communicate(timeout=20)
-    assert (out, program.returncode) == ("cleaned up\n", SIGNALLED + number)
+    assert (out, program.returncode) == ("cleaned up\n", Exit.INTERRUPTED)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("command", [("program",), ("actr_peer", "run", "workload:Room")])
+def test_a_start_can_be_stopped(
+    place: Place, command: tuple[str, ...], number: signal.Signals
+) -> None:
+    write(place, SERVES)
+    nowhere = "ws://127.0.0.1:1/v1/ws"
+    with place.process(*command, ACTR_ACTOR__ID=ROOM, ACTR_SIGNALING__URL=nowhere) as program:
+        line_of(program.stderr, "signaling lost")
+        program.send_signal(number)
+        _, said = program.communicate(timeout=20)
+    assert program.returncode == Exit.INTERRUPTED
+    assert "Traceback" not in said
 
 
 def test_a_main_ends_when_a_newer_process_is_its_actor(place: Place) -> None:

@@ -149,15 +149,16 @@ def test_gen_writes_modules_that_strict_type_checkers_accept(tmp_path: Path) -> 
 
 
 def test_mypy_accepts_right_use_and_finds_every_misuse() -> None:
-    right, wrong = TYPED_API / "usage.py", TYPED_API / "misuse.py"
-    paths = [str(path.relative_to(ROOT)) for path in (PROTO / "demo/chat_actr.py", right, wrong)]
+    wrong = TYPED_API / "misuse.py"
+    right = (PROTO / "demo/chat_actr.py", TYPED_API / "usage.py", TYPED_API / "program.py")
+    paths = [str(path.relative_to(ROOT)) for path in (*right, wrong)]
     checked = run(sys.executable, "-m", "mypy", "--strict", *paths)
     found = Counter(
         (line.split(":")[0], int(line.split(":")[1]))
         for line in checked.stdout.splitlines()
         if ": error: " in line
     )
-    assert set(found) == {(paths[2], number) for number in marked_lines(wrong)}
+    assert set(found) == {(paths[-1], number) for number in marked_lines(wrong)}
 
 
 @pytest.mark.skipif(PYRIGHT is None, reason="pyright is not installed (pip install pyright)")
