@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actr_peer.protocol.media.frames import is_keyframe
+from actr_peer.protocol.media.frames import Sample, fault, is_keyframe
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,21 @@ from actr_peer.protocol.media.frames import is_keyframe
 )
 def test_key_frames_are_known_by_their_bytes(codec: str, data: bytes, expected: bool) -> None:
     assert is_keyframe(codec, data) is expected
+
+
+@pytest.mark.parametrize(
+    ("what", "wrong"),
+    [
+        (Sample(b"x", 1), ""),
+        (Sample(bytearray(b"x"), -1, captured_at=1.0), ""),
+        (None, "NoneType is no Sample"),
+        (Sample("x", 1), "its data is str"),  # type: ignore[arg-type]
+        (Sample(b"x", 1.5), "1.5 and no whole number"),  # type: ignore[arg-type]
+        (Sample(b"x", 1, captured_at="now"), "'now'"),  # type: ignore[arg-type]
+        (Sample(b"x", 1, captured_at=float("inf")), "inf"),
+        (Sample(b"x", 1, captured_at=-1.0), "-1.0"),
+    ],
+)
+def test_what_is_no_sample_is_told_from_one(what: object, wrong: str) -> None:
+    assert (fault(what) == "") is (wrong == "")
+    assert wrong in fault(what)

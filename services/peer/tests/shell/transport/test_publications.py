@@ -110,6 +110,25 @@ async def test_a_track_goes_live_on_the_wire_that_is_there() -> None:
     assert lane.tracks() == [publication]
 
 
+async def test_a_source_has_one_reader_at_a_time() -> None:
+    lane, other, wire = TrackLane(BOB), TrackLane(BOB), FakeWire()
+    lane.wire_ready(wire)
+    track = SampleTrack("camera")
+    publishing = asyncio.gather(lane.send(track, timeout=5))
+    await turns()
+    wire.agree()
+    (publication,) = await publishing
+    with pytest.raises(BusyError, match="another publication"):
+        await other.send(track)
+    await track.send(Sample(b"x", 0))  # the one that goes on takes what is sent
+    await publication.stop()
+    other.wire_ready(wire)
+    publishing = asyncio.gather(other.send(track, timeout=5))
+    await turns()
+    wire.agree()
+    await publishing
+
+
 async def test_publishing_waits_for_the_first_wire() -> None:
     lane, wire = TrackLane(BOB), FakeWire()
     publishing = asyncio.gather(lane.send(Silent("mic"), timeout=5))

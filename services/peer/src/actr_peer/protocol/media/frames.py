@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 
 TIMESTAMPS = 1 << 32
+MAX_SAMPLE_BYTES = 12 * 1024 * 1024
+"""Of one frame: a receiver holds 16 MiB of packets of a track, and gives up what goes beyond."""
+MAX_SECONDS = 1 << 32
+"""Since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,20 @@ class Sample:
     captured_at: float | None = None
     """When it was taken, in seconds since 1970; None: when the runtime reads it. It puts the
     tracks of one sender in step."""
+
+
+def fault(sample: object) -> str:
+    """What is wrong with what is to be a :class:`Sample`; empty: nothing."""
+    if not isinstance(sample, Sample):
+        return f"{type(sample).__name__} is no Sample"
+    if not isinstance(sample.data, bytes | bytearray | memoryview):
+        return f"its data is {type(sample.data).__name__} and no bytes"
+    if not isinstance(sample.timestamp, int):
+        return f"its timestamp is {sample.timestamp!r} and no whole number of ticks"
+    at = sample.captured_at
+    if at is not None and not (isinstance(at, int | float) and 0 <= at <= MAX_SECONDS):
+        return f"it was taken at {at!r}, which is no time since 1970"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

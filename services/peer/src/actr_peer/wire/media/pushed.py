@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable
 
 from actr_peer.errors import ClosedError, ConfigError
-from actr_peer.protocol.media.frames import Sample
+from actr_peer.protocol.media.frames import Sample, fault
 from actr_peer.protocol.webrtc.negotiation import TrackKind
+from actr_peer.wire.webrtc.source import check_size
 
 MAX_WAITING = 2
 
@@ -119,8 +120,14 @@ class SampleTrack(PushedTrack):
 
         Raises:
             ClosedError: If the track has ended, or its publication has.
+            ConfigError: If it is no sample; the track goes on.
+            LimitError: If it has more bytes than a receiver takes; likewise.
         """
         self._check_open()
+        wrong = fault(sample)
+        if wrong:
+            raise ConfigError(f"track {self.track_id}: {wrong}")
+        check_size(sample)
         if self.live:
             return self._push(sample)
         while len(self._waiting) >= self.max_waiting:

@@ -7,7 +7,7 @@ import logging
 from typing import get_args
 
 from actr_peer.errors import BrokenError, ConfigError, LimitError, PeerError
-from actr_peer.protocol.media.frames import Sample
+from actr_peer.protocol.media.frames import MAX_SAMPLE_BYTES, Sample, fault
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.wire.webrtc.engine import MediaSource
 
@@ -45,7 +45,7 @@ class GuardedSource:
 
         Raises:
             PeerError: The source's own; ``BrokenError`` for whatever else it raises, or for
-                something that is no frame.
+                something that is no frame; ``LimitError`` for one that is too long.
         """
         try:
             sample = await self.source.read()
@@ -130,10 +130,19 @@ def _text(source: object, name: str) -> str:
 
 
 def _check(sample: object) -> None:
-    is_sample = (
-        isinstance(sample, Sample)
-        and isinstance(sample.data, bytes | bytearray | memoryview)
-        and isinstance(sample.timestamp, int)
-    )
-    if not is_sample:
-        raise BrokenError(f"the source gave no frame: {sample!r:.100}")
+    wrong = fault(sample)
+    if wrong:
+        raise BrokenError(f"the source gave no frame: {wrong}")
+    assert isinstance(sample, Sample)
+    check_size(sample)
+
+
+def check_size(sample: Sample) -> None:
+    """Refuse a sample that no receiver takes.
+
+    Raises:
+        LimitError: If it is too long.
+    """
+    size = memoryview(sample.data).nbytes
+    if size > MAX_SAMPLE_BYTES:
+        raise LimitError("bytes of a sample", limit=MAX_SAMPLE_BYTES, asked=size)

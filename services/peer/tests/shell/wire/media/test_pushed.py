@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from actr_peer.errors import ClosedError, ConfigError
-from actr_peer.protocol.media.frames import Sample
+from actr_peer.errors import ClosedError, ConfigError, LimitError
+from actr_peer.protocol.media.frames import MAX_SAMPLE_BYTES, Sample
 from actr_peer.wire.media.pushed import SampleTrack
 from actr_peer.wire.webrtc.source import guard
 from peer_kit.fakes import turns
@@ -129,3 +130,30 @@ async def test_who_sends_learns_that_the_publication_was_stopped_and_may_publish
         await track.send(sample(1))
     guarded.published()
     assert await drained(track) == [0]
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        pytest.param(None, id="nothing"),
+        pytest.param(b"bytes", id="bytes"),
+        pytest.param(Sample("text", 1), id="text"),  # type: ignore[arg-type]
+        pytest.param(Sample(b"x", 1.5), id="half a tick"),  # type: ignore[arg-type]
+        pytest.param(Sample(b"x", 1, captured_at=float("nan")), id="no time"),
+        pytest.param(Sample(b"x", 1, captured_at="now"), id="a time in words"),  # type: ignore[arg-type]
+    ],
+)
+@pytest.mark.parametrize("live", [False, True])
+async def test_what_is_no_sample_is_refused_and_the_track_goes_on(what: Any, *, live: bool) -> None:
+    track = SampleTrack("camera", live=live)
+    with pytest.raises(ConfigError, match="track camera"):
+        await track.send(what)
+    await track.send(sample(1))
+    assert (await track.read()) == sample(1)
+
+
+async def test_a_sample_that_no_receiver_takes_is_refused() -> None:
+    track = SampleTrack("camera")
+    with pytest.raises(LimitError, match="bytes of a sample"):
+        await track.send(Sample(bytes(MAX_SAMPLE_BYTES + 1), 0))
+    await track.send(Sample(bytes(MAX_SAMPLE_BYTES), 0))
