@@ -72,9 +72,7 @@ ELSEWHERE = {
         transport/pool.py                       shell/transport/test_link.py
         transport/pump.py                       shell/transport/test_link.py
         transport/stream_reader.py              shell/transport/test_streams.py
-        wire/media/decoding.py                  service/actor/subscribers/test_tracks.py
         wire/media/encoders.py                  shell/wire/media/test_pictures.py
-        wire/media/muxer.py                     service/actor/subscribers/test_recording.py
         wire/media/file.py                      shell/wire/media/test_sources.py
         wire/media/raw.py                       shell/wire/media/test_pictures.py
         wire/parking.py                         shell/wire/websocket/test_wire.py

@@ -205,7 +205,7 @@ class Reach(Verbs):
             PeerError: What went wrong with a track or the file; what was written plays.
         """
         async with Recording(path) as recording:
-            for track_id in track_ids:
+            for track_id in [track_ids] if isinstance(track_ids, str) else track_ids:
                 recording.add(self.track(remote, track_id))
             return await recording.finished()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actr_peer.protocol.media.frames import Sample, fault, is_keyframe
+from actr_peer.protocol.media.frames import Sample, fault, is_keyframe, vp8_size
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,24 @@ def test_key_frames_are_known_by_their_bytes(codec: str, data: bytes, expected: 
 def test_what_is_no_sample_is_told_from_one(what: object, wrong: str) -> None:
     assert (fault(what) == "") is (wrong == "")
     assert wrong in fault(what)
+
+
+HEAD = b"\x10\x02\x00\x9d\x01\x2a"
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (HEAD + b"\x40\x01\xf0\x00rest", (320, 240)),
+        (HEAD + b"\xff\xff\x01\x40", (16383, 1)),  # the upper two bits say how it is scaled
+        (HEAD + b"\x40\x01\x00\x00", None),
+        (HEAD + b"\x00\x00\xf0\x00", None),
+        (HEAD + b"\x40\x01\xf0", None),
+        (b"\x11" + HEAD[1:] + b"\x40\x01\xf0\x00", None),
+        (b"\x10\x02\x00\x9d\x01\x2b\x40\x01\xf0\x00", None),
+    ],
+)
+def test_the_size_of_a_key_frame_of_vp8_is_in_its_head(
+    data: bytes, size: tuple[int, int] | None
+) -> None:
+    assert vp8_size(data) == size

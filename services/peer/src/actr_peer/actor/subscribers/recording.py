@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from actr_peer.errors import BusyError, PeerError
+from actr_peer.errors import BrokenError, BusyError, ConfigError, PeerError
 from actr_peer.protocol.media.timeline import Line, Placed, Timeline
 from actr_peer.state.worker import Worker
 from actr_peer.tasks import Tasks
@@ -45,7 +45,8 @@ class Recording:
     is left, by an error or a cancellation too, what was written plays.
 
     Raises:
-        ConfigError: If the suffix is none of these, or the container takes a codec not.
+        ConfigError: If the suffix is none of these, the container takes a codec not, or the folder
+            takes no file.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -103,8 +104,11 @@ class Recording:
         """Wait until all tracks have ended.
 
         Raises:
+            ConfigError: If no track was added.
             PeerError: The first thing that went wrong, once nothing more is written.
         """
+        if not self._added:
+            raise ConfigError(f"nothing to record to {self.path.name}: add a track")
         await self._has_ended.wait()
         if self.error is not None:
             raise self.error
@@ -120,6 +124,9 @@ class Recording:
             await self._write(self._timeline.end(line, now()))
         except PeerError as error:
             self.error = self.error or error
+        except Exception as exc:
+            self.error = self.error or BrokenError(f"{self.path}: {track.track_id!r}: {exc!r}")
+            raise
         finally:
             self._end(line)
 

@@ -10,6 +10,8 @@ from actr_peer.protocol.webrtc.negotiation import TrackKind
 TIMESTAMPS = 1 << 32
 MAX_SAMPLE_BYTES = 12 * 1024 * 1024
 """Of one frame: a receiver holds 16 MiB of packets of a track, and gives up what goes beyond."""
+VP8_HEAD_BYTES = 10
+"""Of a key frame, before its first partition."""
 MAX_SECONDS = 1 << 32
 """Since 1970."""
 
@@ -93,6 +95,16 @@ def is_keyframe(codec: str, data: bytes) -> bool:
             return any(unit in (5, 7) for unit in _unit_types(data))
         case _:
             return True
+
+
+def vp8_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of a VP8 key frame (RFC 6386, 9.1); None: it is none, or has no picture."""
+    if len(data) < VP8_HEAD_BYTES or data[0] & 1 or data[3:6] != b"\x9d\x01\x2a":
+        return None
+    width, height = (
+        int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (6, VP8_HEAD_BYTES - 2)
+    )
+    return (width, height) if width and height else None
 
 
 def _unit_types(data: bytes) -> Iterator[int]:

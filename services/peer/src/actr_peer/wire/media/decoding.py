@@ -11,7 +11,7 @@ import av
 from av import AudioFrame, VideoFrame
 
 from actr_peer.errors import ConfigError
-from actr_peer.protocol.media.frames import MediaFrame
+from actr_peer.protocol.media.frames import MediaFrame, vp8_size
 from actr_peer.protocol.media.missing import ahead
 
 Shown: TypeAlias = VideoFrame | AudioFrame
@@ -25,6 +25,8 @@ DECODERS: Final = {
     "G722": ("g722", 8_000),
 }
 """Codec to PyAV's decoder, and ticks a second of its timestamps."""
+MAX_PIXELS: Final = 4096 * 4096
+"""Of a picture: a few bytes can ask a decoder for a gigabyte."""
 
 
 class Decoder:
@@ -53,7 +55,9 @@ class Decoder:
                 self._ask()
             if self._needs_keyframe and not frame.keyframe:
                 return []
-            self._needs_keyframe = False
+            self._needs_keyframe = not _can_begin(frame)
+        if (self._needs_keyframe and frame.kind == "video") or not frame.data:
+            return []  # nothing would end the decoder: it takes that for the end
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(None, self._run, frame)
@@ -74,6 +78,7 @@ class Decoder:
             av.CodecContext.create(name, "r"),
             True,
         )
+        self._context.options = {"max_pixels": str(MAX_PIXELS)}
         if self._context.type == "audio" and self._clock_rate == 8_000:
             self._context.sample_rate = 16_000 if codec == "G722" else 8_000
             self._context.layout = "mono"
@@ -86,3 +91,11 @@ class Decoder:
         for each in shown:
             each.pts, each.time_base = frame.timestamp, packet.time_base
         return list(shown)
+
+
+def _can_begin(frame: MediaFrame) -> bool:
+    """Whether the decoder is to see it: H264 is bounded by its own option."""
+    if frame.codec.upper() != "VP8" or not frame.keyframe:
+        return True
+    size = vp8_size(frame.data)
+    return size is not None and size[0] * size[1] <= MAX_PIXELS

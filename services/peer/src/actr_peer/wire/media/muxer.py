@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 from collections.abc import Sequence
 from fractions import Fraction
@@ -12,7 +13,7 @@ from typing import Any, Final
 import av
 
 from actr_peer.errors import BrokenError, ConfigError
-from actr_peer.protocol.media.frames import MediaFrame
+from actr_peer.protocol.media.frames import MediaFrame, vp8_size
 
 CONTAINERS: Final = {
     ".webm": ("VP8", "OPUS"),
@@ -25,13 +26,15 @@ CLOCKS: Final = {"VP8": 90_000, "H264": 90_000, "OPUS": 48_000}
 
 
 def check(path: Path) -> None:
-    """Refuse a file of a kind that cannot be written.
+    """Refuse a file that cannot be written, before anything is waited for.
 
     Raises:
-        ConfigError: If its suffix is none of :data:`CONTAINERS`.
+        ConfigError: If its suffix is none of :data:`CONTAINERS`, or its folder takes no file.
     """
     if path.suffix.lower() not in CONTAINERS:
         raise ConfigError(f"a recording is one of {', '.join(CONTAINERS)}, not {path.name!r}")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK) or path.is_dir():
+        raise ConfigError(f"cannot record to {path}: its folder is not there, or takes no file")
 
 
 class Muxer:
@@ -107,7 +110,10 @@ class Muxer:
 
 def _ivf(keyframe: bytes) -> bytes:
     """A file of one VP8 frame: from it FFmpeg reads what a container says of a stream."""
-    width, height = (size & 0x3FFF for size in struct.unpack_from("<HH", keyframe, 6))
+    size = vp8_size(keyframe)
+    if size is None:
+        raise BrokenError("a track begins with what is no picture of VP8")
+    width, height = size
     clock = CLOCKS["VP8"]
     head = struct.pack("<4sHH4sHHIIII", b"DKIF", 0, 32, b"VP80", width, height, clock, 1, 1, 0)
     return head + struct.pack("<IQ", len(keyframe), 0) + keyframe

@@ -17,13 +17,16 @@ from actr_peer import (
     ActrRef,
     AudioTrack,
     NodeConfig,
+    Publication,
+    Sample,
+    SampleTrack,
     Service,
     System,
     VideoTrack,
     open_media,
 )
 from actr_peer.actor.subscribers.recording import Recording
-from actr_peer.errors import ConfigError
+from actr_peer.errors import BrokenError, ConfigError
 from actr_peer.protocol.payload import WireKind
 from actr_peer.wire.media.sources import TestPattern, Tone
 from peer_kit.signaling import signaling_service
@@ -171,6 +174,33 @@ async def test_a_recording_that_is_cancelled_plays(tmp_path: Path) -> None:
         await asyncio.wait([recording])
         assert recording.cancelled()
     assert len(read(path, "video")) > 20
+
+
+async def test_a_track_that_begins_with_no_picture_ends_the_recording_with_an_error(
+    tmp_path: Path,
+) -> None:
+    async with meeting() as (here, there):
+        recording = asyncio.create_task(there.record(HERE, "camera", tmp_path / "film.mkv"))
+        track = SampleTrack("camera")
+        publication = await here.publish(THERE, track, timeout=20)
+        while not recording.done():
+            await track.send(Sample(b"\x10\x02", 0))
+            if there.track(HERE, "camera").state is not None:
+                break
+        await asyncio.wait([asyncio.create_task(ended(publication, track)), recording])
+        with pytest.raises(BrokenError, match="no picture of VP8"):
+            await recording
+
+
+async def ended(publication: Publication, track: SampleTrack) -> None:
+    track.end()
+    await publication.ended.wait()
+
+
+async def test_a_recording_of_nothing_is_told_of_at_once(tmp_path: Path) -> None:
+    async with Recording(tmp_path / "film.mkv") as recording:
+        with pytest.raises(ConfigError, match="add a track"):
+            await recording.finished()
 
 
 async def test_a_container_that_takes_no_such_codec_is_named_with_one_that_does(
