@@ -16,6 +16,8 @@ from actr_peer.wire.media.raw import RawTrack
 
 MAX_PICTURES: Final = 2
 """Raw pictures that wait for the encoder; one of 1080p has 3 MB."""
+MAX_SIDE: Final = 4096
+"""Pixels: what is larger is decoded nowhere here."""
 HEADROOM: Final = 0.85
 """Part of the estimate that an encoder uses: the rest is for packets that are sent again."""
 
@@ -99,6 +101,10 @@ class VideoTrack(RawTrack):
             ConfigError: If it is no picture.
         """
         frame = _frame(picture, width, height, format)
+        if not (2 <= frame.width <= MAX_SIDE and 2 <= frame.height <= MAX_SIDE):
+            raise ConfigError(
+                f"a picture of {frame.width} x {frame.height}: give 2 to {MAX_SIDE} pixels a side"
+            )
         return await self._push((frame, self._ticks(frame), time.time()))
 
     def _ticks(self, frame: av.VideoFrame) -> int:

@@ -63,6 +63,8 @@ class AudioTrack(RawTrack):
         self.sample_rate, self.channels, self.bitrate = sample_rate, channels, bitrate
         self._resampler = AudioResampler("s16", "stereo", AUDIO_CLOCK, frame_size=OPUS_FRAME)
         self._encoder = opus_encoder(bitrate)
+        self._form: tuple[str, str, int] | None = None
+        """Format, layout and rate of the first block, which all others have."""
         self._at = 0
         """Samples at 48 kHz before the next packet."""
         self._taken = 0
@@ -77,10 +79,14 @@ class AudioTrack(RawTrack):
 
         Raises:
             ClosedError: If the track has ended.
-            ConfigError: If it is no PCM.
+            ConfigError: If it is no PCM, or of another form than the first block.
         """
         frame = self._frame(pcm)
-        seconds = frame.samples / (frame.sample_rate or AUDIO_CLOCK)
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if not frame.sample_rate or self._form not in (None, form):
+            raise ConfigError(f"sound of {form}: give a rate, and what the first block had")
+        self._form = form
+        seconds = frame.samples / frame.sample_rate
         return await self._push(Block(frame, seconds, time.time() - seconds))
 
     def _drop(self, raw: Block) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from actr_peer.errors import BrokenError, ClosedError, ConfigError
 from actr_peer.protocol.media.frames import Sample, is_keyframe
-from actr_peer.wire.media.pictures import VideoTrack
+from actr_peer.wire.media.pictures import MAX_SIDE, VideoTrack
 from actr_peer.wire.media.sources import picture
 from peer_kit.fakes import turns
 
@@ -186,3 +186,13 @@ async def test_the_thread_of_the_encoder_ends_with_the_track() -> None:
 def test_what_cannot_be_encoded_is_refused_at_once(bounds: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         VideoTrack("cam", **bounds)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (64, 1), (MAX_SIDE + 2, 64)])
+async def test_a_picture_that_no_codec_takes_is_refused_and_the_track_goes_on(
+    size: tuple[int, int],
+) -> None:
+    track = VideoTrack("screen")
+    with pytest.raises(ConfigError, match="pixels a side"):
+        await track.send(av.VideoFrame(*size, "yuv420p"))
+    assert await track.send(av.VideoFrame(64, 48, "yuv420p"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import av
 import pytest
 
 from actr_peer.errors import ClosedError, ConfigError
@@ -73,3 +74,16 @@ async def test_what_is_no_pcm_is_refused_with_a_reason(pcm: Any) -> None:
 def test_what_is_no_sound_is_refused_at_once(shape: dict[str, int]) -> None:
     with pytest.raises(ConfigError):
         AudioTrack("mic", **shape)
+
+
+async def test_sound_of_another_form_is_refused_and_the_track_goes_on() -> None:
+    track = AudioTrack("mic")
+    with pytest.raises(ConfigError, match="give a rate"):
+        await track.send(av.AudioFrame(format="s16", layout="stereo", samples=960))
+    await track.send(bytes(4 * 960))
+    other = av.AudioFrame(format="flt", layout="stereo", samples=960)
+    other.sample_rate = 44_100
+    with pytest.raises(ConfigError, match="first block"):
+        await track.send(other)
+    await track.send(bytes(4 * 960))
+    assert await timestamps(track) == [0, OPUS_FRAME]
