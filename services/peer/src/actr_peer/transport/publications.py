@@ -142,15 +142,10 @@ class Publication:
             return
         self.state = PublicationState.ENDED
         self.error = error
-        _reading.pop(id(self.source.source), None)
         self.source.unpublished()
         self._forget(self)
         self._live.set()
         self.ended.set()
-
-
-_reading: WeakValueDictionary[int, Publication] = WeakValueDictionary()
-"""Who reads an object of the application's, by the object's identity: one at a time."""
 
 
 class TrackLane:
@@ -183,8 +178,7 @@ class TrackLane:
                 long as it takes.
 
         Raises:
-            BusyError: If a track with this id is published to this remote, or another
-                publication reads this source.
+            BusyError: If a track of this id is published there, or this source is anywhere.
             CallError: ``FAILED_PRECONDITION``: there was no WebRTC wire in time, and media
                 needs one.
             ClosedError: If this side leaves.
@@ -196,13 +190,8 @@ class TrackLane:
             raise ClosedError("the actor is leaving")
         if source.track_id in self._tracks:
             raise BusyError(f"track {source.track_id!r} is published to {self.remote} already")
-        if id(source.source) in _reading:
-            raise BusyError(
-                f"track {source.track_id!r} is read by another publication: stop that first, or "
-                "make a track for each remote"
-            )
         publication = Publication(source, self._forget)
-        _reading[id(source.source)] = publication
+        source.read_by(publication)
         self._tracks[source.track_id] = publication
         self._busy.add(self)
         source.published()

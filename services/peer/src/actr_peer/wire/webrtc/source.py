@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import get_args
+from weakref import WeakValueDictionary
 
-from actr_peer.errors import BrokenError, ConfigError, LimitError, PeerError
+from actr_peer.errors import BrokenError, BusyError, ConfigError, LimitError, PeerError
 from actr_peer.protocol.media.frames import MAX_SAMPLE_BYTES, Sample, fault
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.wire.webrtc.engine import MediaSource
@@ -14,6 +15,9 @@ from actr_peer.wire.webrtc.engine import MediaSource
 MAX_TRACK_ID_CHARACTERS = 128
 
 log = logging.getLogger(__name__)
+
+_readers: WeakValueDictionary[int, object] = WeakValueDictionary()
+"""Who reads an object of the application's, by the object's identity: one at a time."""
 
 
 class GuardedSource:
@@ -77,8 +81,22 @@ class GuardedSource:
         """Tell the source that it is published, where it has a method of this name."""
         self._tell("published")
 
+    def read_by(self, publication: object) -> None:
+        """Have one publication read the source, until it is :meth:`unpublished`.
+
+        Raises:
+            BusyError: If another one does.
+        """
+        if id(self.source) in _readers:
+            raise BusyError(
+                f"track {self.track_id!r} is read by another publication: stop that first, or "
+                "make a track for each remote"
+            )
+        _readers[id(self.source)] = publication
+
     def unpublished(self) -> None:
         """Tell the source that its publication has ended, where it has a method of this name."""
+        _readers.pop(id(self.source), None)
         self._tell("unpublished")
 
     def _tell(self, name: str, *values: object) -> None:
