@@ -174,8 +174,7 @@ class TrackLane:
 
         Args:
             source: Read by this publication alone until that ends.
-            timeout: Seconds to wait for a WebRTC wire, and for the far side to agree; None: as
-                long as it takes.
+            timeout: Seconds for a WebRTC wire, and for the far side to agree; None: no limit.
 
         Raises:
             BusyError: If a track of this id is published there, or this source is anywhere.
