@@ -155,7 +155,7 @@ def test_a_remote_that_keeps_to_its_credit_is_never_stopped(size: int) -> None:
         while (frame := sender.take(1, 0.0, FRAGMENT_BYTES, is_active=True)) is not None:
             count = -(-size // FRAGMENT_BYTES)
             part = frame.seq - frame.first
-            feed(receiver, Data(frame.seq, part, count, bytes(frame.data)))
+            feed(receiver, Data(frame.seq, part, count, bytes(frame.size)))
             sent += 1
             if sent % 50 == 0:
                 sender.on_ack(receiver.ack(), 0.0)

@@ -21,7 +21,7 @@ from actr_peer.protocol.session.frames import (
 )
 from actr_peer.protocol.session.latency import LatencyReceiver
 from actr_peer.protocol.session.receiver import Delivery, Receiver
-from actr_peer.protocol.session.runs import extend, is_run, singles
+from actr_peer.protocol.session.runs import is_run, run_of, singles
 from actr_peer.protocol.session.sender import WINDOW_BYTES, WINDOW_FRAMES, Sender
 from actr_peer.protocol.session.wires.flight import FRAME_COST
 
@@ -37,7 +37,7 @@ def taken(sender: Sender, room: int = ROOM, wire: int = ONE) -> Data | None:
     frame = sender.take(wire, 0.0, min(room, FRAGMENT_BYTES), is_active=True)
     if frame is None:
         return None
-    head, payload = extend(sender, frame, room - frame.size)
+    head, payload = (frame.head, frame.data) if frame.head else run_of(sender, frame, room)
     (data,) = decode(head + bytes(payload))
     assert isinstance(data, Data)
     return data

@@ -178,13 +178,13 @@ def _fields(data: bytes) -> list[tuple[int, int, int]]:
                 raise RemoteProtocolError(f"a message of over {MAX_FIELDS} fields")
             tag, start = read_varint(data, offset)
             match tag & 7:
+                case 2:
+                    length, start = read_varint(data, start)
+                    offset = start + length
                 case 0:
                     _, offset = read_varint(data, start)
                 case 1:
                     offset = start + 8
-                case 2:
-                    length, start = read_varint(data, start)
-                    offset = start + length
                 case 5:
                     offset = start + 4
                 case kind:
@@ -204,6 +204,9 @@ def read_varint(data: bytes, offset: int) -> tuple[int, int]:
         IndexError: If it is cut short.
         RemoteProtocolError: If it is none.
     """
+    value = data[offset]
+    if value < 0x80:  # nearly always
+        return value, offset + 1
     value = shift = 0
     while True:
         byte = data[offset]

@@ -37,7 +37,7 @@ from actr_peer.protocol.session.frames import (
 )
 from actr_peer.protocol.session.latency import LatencyReceiver, LatencySender
 from actr_peer.protocol.session.receiver import ACK_EVERY, Delivery, Receiver
-from actr_peer.protocol.session.runs import extend
+from actr_peer.protocol.session.runs import run_of
 from actr_peer.protocol.session.sender import Outgoing, Sender, Timing
 from actr_peer.protocol.session.wires.flight import Flight
 
@@ -339,8 +339,8 @@ class Lanes:
                 if frame is None:
                     break
                 head, data = frame.head, frame.data
-                if takes_runs and type(data) is memoryview and isinstance(sender, Sender):
-                    head, data = extend(sender, frame, room - frame.size)
+                if not head and isinstance(sender, Sender):
+                    head, data = run_of(sender, frame, room if takes_runs else frame.size)
                 parts += (head, data)
                 room -= len(data) + DATA_HEAD_BYTES
             if parts:

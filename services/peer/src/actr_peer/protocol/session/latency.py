@@ -103,7 +103,7 @@ class LatencySender:
     def _cut(self, message: bytes, at: float) -> None:
         first = self.next_seq
         for seq, (head, data) in enumerate(cut(message, first), first):
-            frame = Outgoing(first, seq, head, data)
+            frame = Outgoing(first, seq, head, data, len(data))
             frame.at = at
             self._current.append(frame)
         self.next_seq = first + len(self._current)

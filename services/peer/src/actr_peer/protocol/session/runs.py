@@ -27,46 +27,42 @@ def singles(run: Data) -> Iterator[Data]:
         yield type(run)(run.seq + nth, run.part + nth, run.parts, part)
 
 
-def extend(sender: Sender, frame: Outgoing, room: int) -> tuple[bytes, bytes | memoryview]:
-    """Take the fragments behind one that was just taken, as many as may go beside it; they count
-    as sent with it.
+def run_of(sender: Sender, frame: Outgoing, room: int) -> tuple[bytes, memoryview]:
+    """Head and payload of a fragment that was just taken, and of those behind it, as many as may
+    go beside it; they count as sent with it.
 
     Args:
-        sender: Which gave it.
+        sender: Which gave it, of a reliable lane.
         frame: The newest, or one that is sent again.
-        room: Payload bytes that the wire message can still take beside it.
-
-    Returns:
-        Head and payload of a frame with all of them; the frame's own where none follows.
+        room: Payload bytes that the wire message can take; that of the fragment, and it goes alone.
     """
-    first, data = frame.first, frame.data
-    seq = sender.unsent
-    if frame.tries > 1 or not isinstance(data, memoryview):
-        return frame.head, data  # new ones may go another way, or it is whole
-    message = data.obj
+    message, first, size = frame.data, frame.first, frame.size
     assert isinstance(message, bytes)
     count = frame_count(len(message))
-    credit = min(sender.credit_bytes - sender.flight_bytes, sender.spare_bytes)
-    end = min(first + count, sender.edge)
-    frames, size, at, wire = sender.frames, frame.size, frame.at, frame.wire
-    while seq < end:
-        other = frames[seq]
-        room -= other.size
-        credit -= other.size
-        if room < 0 or credit < 0:
-            break
-        size += other.size
-        other.at = at
-        other.wire = wire
-        other.tries = 1
-        seq += 1
-    taken = seq - sender.unsent
-    if not taken:
-        return frame.head, data
-    sender.unsent = seq
-    sender.sent += taken
-    sender.flight_bytes += size - frame.size
+    if size < room and frame.tries == 1:  # what is sent again may go another way than new ones
+        credit = min(sender.credit_bytes - sender.flight_bytes, sender.spare_bytes)
+        size += _take_more(sender, frame, min(room - size, credit), min(first + count, sender.edge))
     index = frame.seq - first
     begin = index * FRAGMENT_BYTES
     head = fragment_head(frame.seq, size, index, count, flag=sender.flag)
     return head, memoryview(message)[begin : begin + size]
+
+
+def _take_more(sender: Sender, frame: Outgoing, room: int, end: int) -> int:
+    """Take fragments below the number ``end`` while there is room; return their bytes."""
+    seq = sender.unsent
+    frames, at, wire = sender.frames, frame.at, frame.wire
+    taken = 0
+    while seq < end:
+        other = frames[seq]
+        if taken + other.size > room:
+            break
+        taken += other.size
+        other.at = at
+        other.wire = wire
+        other.tries = 1
+        seq += 1
+    sender.sent += seq - sender.unsent
+    sender.unsent = seq
+    sender.flight_bytes += taken
+    return taken

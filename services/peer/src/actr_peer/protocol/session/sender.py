@@ -18,7 +18,7 @@ from math import inf
 from typing import NamedTuple
 
 from actr_peer.errors import RemoteProtocolError
-from actr_peer.protocol.session.fragments import cut, frame_count
+from actr_peer.protocol.session.fragments import frame_count
 from actr_peer.protocol.session.frames import FRAGMENT_BYTES, Ack, data_head
 from actr_peer.protocol.session.wires.flight import FRAME_COST, Flight
 from actr_peer.protocol.wire.backoff import doubled
@@ -44,13 +44,19 @@ class Outgoing:
 
     __slots__ = ("at", "data", "first", "head", "is_queued", "seq", "size", "tries", "wire")
 
-    def __init__(self, first: int, seq: int, head: bytes, data: bytes | memoryview) -> None:
+    def __init__(
+        self, first: int, seq: int, head: bytes, data: bytes | memoryview, size: int
+    ) -> None:
         self.first = first
         """Number of the first frame of its message."""
         self.seq = seq
         self.head = head
+        """Empty, of a fragment of a reliable lane: ``runs`` writes it when it is known what goes
+        beside it."""
         self.data = data
-        self.size = len(data)
+        """Its payload; of such a fragment the whole message."""
+        self.size = size
+        """Of its payload, bytes."""
         self.at = 0.0
         """When it was last sent."""
         self.wire = ANY_WIRE
@@ -139,11 +145,14 @@ class Sender:
         first = seq = self.next_seq
         size = len(message)
         if size <= FRAGMENT_BYTES:  # nearly always
-            self.frames[seq] = Outgoing(seq, seq, data_head(seq, size, self.flag), message)
+            head = data_head(seq, size, self.flag)
+            self.frames[seq] = Outgoing(seq, seq, head, message, size)
             self.next_seq = seq + 1
         else:
-            for head, data in cut(message, first, self.flag):
-                self.frames[seq] = Outgoing(first, seq, head, data)
+            left = size
+            while left > 0:
+                self.frames[seq] = Outgoing(first, seq, b"", message, min(left, FRAGMENT_BYTES))
+                left -= FRAGMENT_BYTES
                 seq += 1
             self.next_seq = seq
         self.held_bytes += size
@@ -183,7 +192,7 @@ class Sender:
             self.flight_bytes or not self.credit_bytes
         ):
             return None
-        is_bulk = self.is_bulk or type(frame.data) is memoryview
+        is_bulk = self.is_bulk or not frame.head  # a fragment
         if is_bulk and self.flight_bytes and size > self.spare_bytes:
             self.flight.was_held = True
             return None
@@ -358,7 +367,6 @@ class Sender:
         for frame in self.frames.values():
             if frame.first != last:
                 last = frame.first
-                whole = frame.data.obj if isinstance(frame.data, memoryview) else frame.data
-                assert isinstance(whole, bytes)
-                messages.append(whole)
+                assert isinstance(frame.data, bytes)
+                messages.append(frame.data)
         return messages
