@@ -122,6 +122,11 @@ bench-priority: setup  ## an urgent call behind a bulk transfer (MB=number ITEM=
 .PHONY: bench-stream
 bench-stream: setup  ## items a second of 1, 200 and 5,000 streams, beside grpc.aio, websockets, picows, aiortc
 	@$(BIN)/python -m bench.stream $(json) $(ARGS)
+
+.PHONY: bench-many
+bench-many: setup  ## what grows from 10 to 5,000 streams; a slow consumer (ARGS="--slow 60")
+	@$(BIN)/python -m bench.many $(json) $(ARGS)
+
 .PHONY: bench-files
 bench-files: setup  ## a file under cuts and restarts: hash equal (MB=number)
 	@$(BIN)/python -m bench.files $(mb) $(json) $(ARGS)

@@ -126,8 +126,10 @@ def test_every_program_of_the_makefile_is_there() -> None:
     text = (ROOT / "Makefile").read_text("utf-8")
     modules = re.findall(r"-m (bench\.\w+)", text)
     tools = re.findall(r"@(?:\$\(BIN\)/python )?(tools/\S+)", text)
-    programs = [f"{module.replace('.', '/')}.py" for module in modules] + tools
-    assert [program for program in programs if not (ROOT / program).is_file()] == []
+    paths = [ROOT / module.replace(".", "/") for module in modules]
+    programs = [path / "__main__.py" if path.is_dir() else Path(f"{path}.py") for path in paths]
+    programs += [ROOT / tool for tool in tools]
+    assert [program for program in programs if not program.is_file()] == []
 
 
 @pytest.mark.parametrize("document", documents(), ids=label)

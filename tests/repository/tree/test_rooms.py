@@ -107,7 +107,9 @@ def test_one_more_long_module_is_refused() -> None:
 def modules_of(folder: str) -> dict[str, ast.Module]:
     """``bench.rivals.naive`` to its tree."""
     return {
-        name.removesuffix(".py").replace("/", "."): ast.parse((ROOT / name).read_text("utf-8"))
+        name.removesuffix(".py").removesuffix("/__main__").replace("/", "."): ast.parse(
+            (ROOT / name).read_text("utf-8")
+        )
         for name in tracked()
         if name.startswith(f"{folder}/") and name.endswith(".py") and "__init__" not in name
     }

@@ -40,6 +40,16 @@ class OutboxView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamsView:
+    """All streams of a node at one moment."""
+
+    open: int
+    """Halves that are open, of both directions, or hold something."""
+    counts: Mapping[str, int]
+    """What did not reach a reader, since the start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
     """A node at one moment."""
 
@@ -54,6 +64,7 @@ class NodeView:
     """This actor and those it has a link to, as signaling told of them, by id."""
     links: tuple[LinkView, ...]
     """Oldest first."""
+    streams: StreamsView
     mailbox: MailboxView
     outbox: OutboxView
 
@@ -74,6 +85,9 @@ def view_of(assembly: Assembly, *, is_ended: bool) -> NodeView:
         server_id=assembly.signaling.server_id,
         actors=tuple(_known(assembly, {link.remote for link in links})),
         links=tuple(link.view() for link in links),
+        streams=StreamsView(
+            open=assembly.streams.open_count, counts=asdict(assembly.streams.counts)
+        ),
         mailbox=MailboxView(
             path=str(assembly.config.mailbox_path or ""),
             depth=mailbox.depth,

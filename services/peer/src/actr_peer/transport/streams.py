@@ -96,6 +96,12 @@ class StreamWriter:
         return self._credit.sent
 
     @property
+    def taken(self) -> int:
+        """Items that the reader has taken for certain; it says so for some at a time, so that it
+        may have taken a quarter of its window more. 0 of a latency-first stream."""
+        return 0 if self._is_timed else self._credit.taken
+
+    @property
     def is_stopped(self) -> bool:
         """Whether no item can be sent any more."""
         return self._credit.state not in (State.WAITING, State.OPEN)

@@ -100,6 +100,15 @@ def test_the_end_waits_for_the_far_side_to_listen():
     assert not half.grant(FIRST)
 
 
+def test_what_is_granted_beyond_the_first_window_was_taken_before():
+    half = WritingHalf(None, is_metered=True)
+    for granted, sent, taken in ((64, 40, 0), (16, 0, 16), (16, 0, 32), (1000, 0, 40)):
+        half.grant(Credit(granted, 1 << 20))
+        for _ in range(sent):
+            half.spend(1)
+        assert half.taken == taken, "never more than was sent, whatever the far side grants"
+
+
 def test_an_end_is_said_once():
     half = WritingHalf(FIRST, is_metered=True)
     assert half.end()

@@ -37,6 +37,9 @@ async def test_the_status_document_has_all_that_a_view_shows() -> None:
     node = System(config("room", NOWHERE)).attach(Quiet())
     document = status(node.view())
     assert document["incarnation"] == f"{node.view().incarnation:016x}"
+    assert document["streams"] == {
+        "open": 0, "unknown": 0, "refused": 0, "stale": 0, "dropped": 0, "broken": 0,
+    }  # fmt: skip
     assert document["mailbox"]["depth"] == document["mailbox"]["pushed_back"] == 0
     assert document["outbox"] == {"path": "", "open": 0, "trouble": ""}
 

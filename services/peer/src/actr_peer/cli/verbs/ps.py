@@ -103,6 +103,7 @@ def tables(status: Mapping[str, Any]) -> list[Table]:
                 for lane in status["lanes"]
             ],
         ),
+        table("streams", ("", ""), list(status["streams"].items())),
         table("mailbox", ("", ""), list(status["mailbox"].items())),
     ]
     if "exchange" in status:

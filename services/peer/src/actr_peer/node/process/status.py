@@ -33,6 +33,7 @@ def status(view: NodeView) -> dict[str, Any]:
         "actors": [actor_row(presence) for presence in view.actors],
         "wires": [wire for link in view.links for wire in _wires(link)],
         "lanes": [lane for link in view.links for lane in _lanes(link)],
+        "streams": {"open": view.streams.open, **view.streams.counts},
         "mailbox": {
             "path": mailbox.path,
             "depth": mailbox.depth,

@@ -55,6 +55,8 @@ class WritingHalf:
     __slots__ = (
         "_bytes",
         "_counts_bytes",
+        "_first",
+        "_granted",
         "_is_metered",
         "_items",
         "error",
@@ -74,9 +76,18 @@ class WritingHalf:
         self._items = 0
         self._bytes = 0
         self._counts_bytes = True
+        self._first = 0
+        """Items of the first grant: the reader's window."""
+        self._granted = 0
+        """Items of all grants."""
         if credit is not None:
             self.state = State.OPEN
             self._add(credit)
+
+    @property
+    def taken(self) -> int:
+        """Items that the reader has taken for certain: those for which it has granted others."""
+        return min(self._granted - self._first, self.sent)
 
     def step(self, event: Input) -> bool:
         """Take one input; False if it comes too late to change anything."""
@@ -121,6 +132,8 @@ class WritingHalf:
         return True
 
     def _add(self, credit: Credit) -> None:
+        self._first = self._first or credit.items
+        self._granted += credit.items
         self._items = min(self._items + credit.items, MAX_CREDIT)
         self._bytes = min(self._bytes + credit.size, MAX_CREDIT_BYTES)
         if credit.items and not credit.size:

@@ -52,6 +52,7 @@ STATUS: dict[str, Any] = {
             "queued": 0,
         }
     ],
+    "streams": {"open": 71, "unknown": 5, "stale": 0},
     "mailbox": {"path": "/data/1.db", "depth": 3, "dead": 1},
 }
 
@@ -76,7 +77,15 @@ def test_the_tables_show_actors_wires_lanes_and_the_mailbox() -> None:
         for table in ps.tables(STATUS):
             console.print(table)
     shown = capture.get()
-    for text in ("acme:room@2:default", "0.6 ms", "connecting", "RPC_SIGNAL", "/data/1.db"):
+    for text in (
+        "acme:room@2:default",
+        "0.6 ms",
+        "connecting",
+        "RPC_SIGNAL",
+        "/data/1.db",
+        "71",
+        "unknown",
+    ):
         assert text in shown
 
 
