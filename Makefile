@@ -113,7 +113,7 @@ demo: setup  ## five payload types, two peers (FILE=path WIRE=webrtc|websocket|b
 
 .PHONY: bench-failover
 bench-failover: setup  ## cut wires under traffic: lost, doubled, gap (CUTS=number)
-	@$(BIN)/python -m bench.failover $(cuts) $(json) $(ARGS)
+	@$(BIN)/python -m bench.network.failover $(cuts) $(json) $(ARGS)
 
 .PHONY: bench-priority
 bench-priority: setup  ## an urgent call behind a bulk transfer (MB=number ITEM=bytes)

@@ -124,7 +124,7 @@ def test_make_help_lists_every_verb() -> None:
 
 def test_every_program_of_the_makefile_is_there() -> None:
     text = (ROOT / "Makefile").read_text("utf-8")
-    modules = re.findall(r"-m (bench\.\w+)", text)
+    modules = re.findall(r"-m (bench[\w.]+)", text)
     tools = re.findall(r"@(?:\$\(BIN\)/python )?(tools/\S+)", text)
     paths = [ROOT / module.replace(".", "/") for module in modules]
     programs = [path / "__main__.py" if path.is_dir() else Path(f"{path}.py") for path in paths]

@@ -1,6 +1,6 @@
 """Relays per second of the signaling service: memory form, and two replicas on one Redis.
 
-    python -m bench.relays [seconds] [redis://…]
+    python -m bench.network.relays [seconds] [redis://…]
 
 Peers register in pairs and keep a window of relays of 1.5 KB in flight; each counts when its
 receipt is back, after the target's socket has it. The service runs in processes of its own, the

@@ -1,0 +1,1 @@
+"""Wires that are cut, and relays of signaling."""
