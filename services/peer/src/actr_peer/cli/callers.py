@@ -12,16 +12,34 @@ from pathlib import Path
 from typing import Final
 
 from actr_peer import ActrId
+from actr_peer.cli.options import Flags
 from actr_peer.errors import ConfigError, DeadlineError, UnreachableError
 from actr_peer.node.config import NodeConfig
+from actr_peer.node.config.reading import own_id
 from actr_peer.node.node import Node
 from actr_peer.node.sinks import WireEvent
 from actr_peer.node.system import System
+from actr_peer.protocol.identity import ActrType, parse_destination
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.service import Service
 
 KEPT: Final = Path(".actr", "calls")
 """Where durable calls of the command line are kept, a file for each key."""
+
+
+def read_destination(text: str) -> ActrId | ActrType:
+    """Whom a verb asks: an actor by id or URI, or the best one of a type.
+
+    Raises:
+        ConfigError: If it is neither.
+    """
+    whom = parse_destination(text) if text.count(":") == 1 and "@" not in text else None
+    return whom if isinstance(whom, ActrType) else ActrId.read(text)
+
+
+def realm_of(whom: ActrId | ActrType, flags: Flags) -> str:
+    """In which a verb asks: that of the actor, or for a type that of the configuration."""
+    return whom.realm if isinstance(whom, ActrId) else own_id(flags.settings().actor.id).realm
 
 
 def durable_config(config: NodeConfig, key: str, *, keeps_id: bool = False) -> NodeConfig:
@@ -100,6 +118,19 @@ class Visit(Service):
             raise DeadlineError(
                 f"not registered at {config.signaling_url} in {self._timeout:g} s"
             ) from exc
+
+    async def find(self, node: Node, whom: ActrId | ActrType) -> ActrId:
+        """The actor that is meant: of a type, the best one that is online.
+
+        Raises:
+            UnreachableError: If none of the type is.
+        """
+        if isinstance(whom, ActrId):
+            return whom
+        found = await node.ref.discover(whom.text, limit=1)
+        if not found:
+            raise UnreachableError(whom.text, "no actor of this type is online")
+        return found[0].id
 
     @asynccontextmanager
     async def reaching(self, node: Node, target: ActrId) -> AsyncIterator[None]:

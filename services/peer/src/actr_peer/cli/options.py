@@ -24,7 +24,9 @@ from actr_peer.node.config.callers import caller_settings
 from actr_peer.node.config.loading import FLAGS, load
 from actr_peer.node.config.settings import Settings
 
-ActorArgument: TypeAlias = Annotated[str, typer.Argument(help="Whom, as acme:room@2:default.")]
+ActorArgument: TypeAlias = Annotated[
+    str, typer.Argument(help="Whom, as acme:room@2:default; acme:room is the best one online.")
+]
 Timeout: TypeAlias = Annotated[
     float | None, typer.Option(min=0, help="Seconds for all of it, start and connecting too.")
 ]

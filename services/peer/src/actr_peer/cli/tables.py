@@ -8,6 +8,9 @@ from typing import Final
 
 from rich.console import Console
 from rich.table import Column, Table
+from rich.text import Text
+
+from actr_peer.cli.exits import printable
 
 PIPE_COLUMNS: Final = 4096
 """Where the output is no terminal: nothing is cut, for a program reads it."""
@@ -23,5 +26,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         *(Column(name, overflow="fold") for name in columns), title=title, title_justify="left"
     )
     for row in rows:
-        made.add_row(*(str(cell) for cell in row))
+        made.add_row(*map(plain, row))
     return made
+
+
+def plain(cell: object) -> Text:
+    """A cell as it is: much of it is said by others, and none of that is markup, or moves the
+    cursor."""
+    return Text(printable(str(cell)))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from actr_peer.cli.callers import Visit, durable_config
+from actr_peer.cli.callers import Visit, durable_config, read_destination, realm_of
+from actr_peer.cli.options import Flags
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
-from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity import ActrId, ActrType
 
 CALLER = NodeConfig(id=ActrId("actr", "call", "1", "north"), signaling_url="ws://there:1/v1/ws")
 
@@ -54,3 +55,18 @@ def test_what_is_left_is_of_the_whole_time() -> None:
     assert 0 < left <= 1000
     assert Visit(1000).left(30) == 30
     assert Visit(0).left() == 0.001
+
+
+def test_a_verb_asks_an_actor_or_the_best_one_of_a_type() -> None:
+    whom = read_destination("acme:room")
+    assert whom == ActrType("acme:room")
+    assert realm_of(whom, Flags(id="acme:ann@1:north")) == "north"
+    room = read_destination("actr://south/acme:room@2")
+    assert room == ActrId("acme", "room", "2", "south")
+    assert realm_of(room, Flags(id="acme:ann@1:north")) == "south"
+
+
+@pytest.mark.parametrize("text", ["room", "self", "acme:room@2", "acme:", "a:b:c", ""])
+def test_what_is_neither_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="write "):
+        read_destination(text)

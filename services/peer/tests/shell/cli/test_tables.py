@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from actr_peer.cli.tables import PIPE_COLUMNS, console, table
@@ -22,3 +23,13 @@ def test_on_a_narrow_terminal_a_cell_goes_on_in_the_next_line() -> None:
         line.split("│")[1].strip() for line in out.getvalue().splitlines() if "│" in line
     )
     assert shown == ACTOR
+
+
+@pytest.mark.parametrize("said", ["[/nothing]", "[red]x[/red]", "[link=a]b", "\x1b[2J"])
+def test_what_others_say_is_shown_and_never_acts(said: str) -> None:
+    out = io.StringIO()
+    made = table("actors", ("metadata",), [(said,)])
+    Console(file=out, width=80, force_terminal=True, color_system=None).print(made)
+    shown = said.replace("\x1b", "\\x1b")
+    assert shown in out.getvalue()
+    assert "\x1b[2J" not in out.getvalue()

@@ -15,16 +15,17 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from actr_peer import ActrId
-from actr_peer.cli.callers import Visit, durable_config
+from actr_peer.cli.callers import Visit, durable_config, read_destination, realm_of
 from actr_peer.cli.contracts.asked import ask
 from actr_peer.cli.contracts.methods import find_method, methods_of
 from actr_peer.cli.contracts.requests import Requests, read_metadata
-from actr_peer.cli.exits import explain
+from actr_peer.cli.exits import explain, printable
 from actr_peer.cli.options import ActorArgument, AsJson, Flags, Timeout, with_flags
 from actr_peer.errors import ConfigError, PeerError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.node import Node
 from actr_peer.node.process.startup import configure_logs, run_loop
+from actr_peer.protocol.identity import ActrType
 from actr_peer.service import Caller, CallOptions, Method, MethodKind, call_options
 from actr_peer.tasks import first_cause
 
@@ -83,14 +84,16 @@ def call(
     its items as they come.
     """
     configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
-    target = ActrId.read(actor)
+    whom = read_destination(actor)
     options = call_options(None, read_metadata(metadata or ()), durable=durable or False)
-    own = flags.caller("call", target.realm)
+    own = flags.caller("call", realm_of(whom, flags))
     if durable is not None:
+        if not isinstance(whom, ActrId):
+            raise ConfigError(f"--durable: {whom} may be another actor the next time; name one")
         own = durable_config(own, durable, keeps_id=flags.id is not None)
     row = find_method(methods_of(module), method, module) if module else None
-    order = Order(target=target, name=method, row=row, requests=Requests(requests or ()))
-    printer = _Document(target) if is_json else _Lines()
+    order = Order(whom=whom, name=method, row=row, requests=Requests(requests or ()))
+    printer = _Document(actor) if is_json else _Lines()
     visit = Visit(timeout)
     try:
         run_loop(_call(own, order, options, visit, printer))
@@ -105,11 +108,13 @@ def call(
 class Order:
     """What is to be called."""
 
-    target: ActrId
+    whom: ActrId | ActrType
     name: str
     row: Method[Any, Any] | None
     """The method; None: the actor is asked for it."""
     requests: Requests
+    target: ActrId | None = None
+    """The actor that it is, once it is found."""
     pool: DescriptorPool | None = None
 
 
@@ -118,23 +123,26 @@ async def _call(
 ) -> None:
     if order.row is not None:
         _check(order, order.row, options)
-    async with visit.running(config) as node, visit.reaching(node, order.target):
-        caller = node.ref.to(order.target)
-        row = order.row or await _asked(caller, order, options, visit, config.call_timeout)
-        printer.pool = order.pool
-        printer.began = visit.seconds
-        spoken = call_options(visit.left(), options.metadata, durable=options.durable)
-        replies = _replies(caller, row, order, spoken)
-        async with aclosing(replies):
-            async for reply in replies:
-                printer.reply(reply)
-        printer.done(node, order, visit)
+    async with visit.running(config) as node:
+        order.target = target = await visit.find(node, order.whom)
+        async with visit.reaching(node, target):
+            caller = node.ref.to(target)
+            row = order.row or await _asked(caller, order, options, visit, config.call_timeout)
+            printer.pool = order.pool
+            printer.began = visit.seconds
+            spoken = call_options(visit.left(), options.metadata, durable=options.durable)
+            replies = _replies(caller, row, order, spoken)
+            async with aclosing(replies):
+                async for reply in replies:
+                    printer.reply(reply)
+            printer.done(node, order, visit)
 
 
 async def _asked(
     caller: Caller, order: Order, options: CallOptions, visit: Visit, patience: float
 ) -> Method[Any, Any]:
     """The method as the actor tells it."""
+    assert order.target is not None
     contract = await ask(caller, order.target, visit.left(patience) or patience)
     order.row = find_method(contract.methods, order.name, str(order.target))
     order.pool = contract.pool
@@ -196,6 +204,7 @@ class _Lines:
 
     def done(self, node: Node, order: Order, visit: Visit) -> None:
         """All replies have come."""
+        assert order.target is not None
         link = node.view().link(order.target)
         self.wire = link.active.value if link is not None and link.active is not None else ""
         self.seconds = visit.seconds - max(self.began, visit.connected or 0.0)
@@ -207,10 +216,10 @@ class _Lines:
 class _Document(_Lines):
     """One JSON document, written as the replies come, so that an endless stream does not grow."""
 
-    def __init__(self, target: ActrId) -> None:
+    def __init__(self, actor: str) -> None:
         super().__init__()
         self._is_ended = False
-        print(f'{{"actor": {json.dumps(str(target))}, "replies": [', end="", flush=True)
+        print(f'{{"asked": {json.dumps(actor)}, "replies": [', end="", flush=True)
 
     def _print(self, text: str) -> None:
         print(f"{', ' if self.count > 1 else ''}{text}", end="", flush=True)
@@ -220,6 +229,7 @@ class _Document(_Lines):
         assert order.row is not None
         self._end(
             {
+                "actor": str(order.target),
                 "method": order.row.route_key,
                 "wire": self.wire,
                 "start_ms": _ms(visit.started),
@@ -253,7 +263,7 @@ def _tell(order: Order, visit: Visit, printer: _Lines) -> None:
         f"registered in {_ms(visit.started)} ms, connected in {_ms(max(0.0, connect))} ms",
         f"replies: {printer.count} in {_ms(printer.seconds)} ms by {printer.wire or 'no wire'}",
     ):
-        print(f"actr: {line}", file=sys.stderr)
+        print(f"actr: {printable(line)}", file=sys.stderr)
 
 
 def _ms(seconds: float) -> float:

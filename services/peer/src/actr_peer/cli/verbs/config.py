@@ -9,7 +9,7 @@ import typer
 from rich.table import Column, Table
 
 from actr_peer.cli.options import ConfigFile
-from actr_peer.cli.tables import console
+from actr_peer.cli.tables import console, plain
 from actr_peer.node.config.loading import load
 
 app = typer.Typer()
@@ -42,5 +42,5 @@ def show(
         caption="section.key is also ACTR_SECTION__KEY",
     )
     for entry in loaded.entries:
-        table.add_row(entry.key, json.dumps(entry.value), entry.origin)
+        table.add_row(*map(plain, (entry.key, json.dumps(entry.value), entry.origin)))
     console().print(table)

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from actr_peer.cli.exits import Exit
 from actr_peer.cli.options import IdFlag
-from actr_peer.cli.tables import console
+from actr_peer.cli.tables import console, plain
 from actr_peer.errors import BusyError, ConfigError, PeerError, UnreachableError
 from actr_peer.node.config.loading import load
 from actr_peer.node.config.reading import mailbox_path
@@ -85,7 +85,8 @@ def list_(
     for one in letters:
         tries = f"{one.attempts} ({one.crashes} crashed, {one.failures} failed)"
         cells = (one.sender, one.route_key, one.payload_type.name, str(one.size), tries)
-        table.add_row(str(one.sequence), *cells, _time(one.died_at), one.reason)
+        row = (one.sequence, *cells, _time(one.died_at), one.reason)
+        table.add_row(*map(plain, row))
     console().print(table)
 
 
@@ -107,7 +108,7 @@ def show(
         return
     table = Table(show_header=False)
     for key, value in document.items():
-        table.add_row(key, value if isinstance(value, str) else json.dumps(value))
+        table.add_row(key, plain(value if isinstance(value, str) else json.dumps(value)))
     console().print(table)
 
 

@@ -74,6 +74,19 @@ def test_a_document_of_a_failed_call_has_the_error(place: Place) -> None:
     assert document["replies"] == []
 
 
+def test_the_best_actor_of_a_type_is_called(place: Place) -> None:
+    said = place.run("call", "demo:room", "Say", '{"author": "ann"}', "--json")
+    document = json.loads(said.stdout)
+    assert (document["asked"], document["actor"]) == ("demo:room", ROOM)
+    told = place.run("describe", "demo:room", "demo.Chat/Say")
+    assert told.returncode == Exit.OK
+    none = place.run("call", "demo:nobody", "Say")
+    assert none.returncode == Exit.UNREACHABLE
+    assert "no actor of this type is online" in none.stderr
+    kept = place.run("call", "demo:room", "Say", "--durable", "k")
+    assert kept.returncode == Exit.USAGE
+
+
 def test_a_durable_call_with_the_key_of_an_earlier_one_runs_nothing_twice(place: Place) -> None:
     arguments = ("call", ROOM, "Say", '{"author": "ann"}', "--durable")
     first, again = place.run(*arguments, "key-1"), place.run(*arguments, "key-1")

@@ -11,7 +11,7 @@ import typer
 
 from actr.services.reflection_pb2 import ServiceDescription
 from actr_peer import ActrId
-from actr_peer.cli.callers import Visit
+from actr_peer.cli.callers import Visit, read_destination, realm_of
 from actr_peer.cli.contracts.asked import Contract, ask
 from actr_peer.cli.contracts.methods import near_end
 from actr_peer.cli.contracts.shown import (
@@ -21,10 +21,12 @@ from actr_peer.cli.contracts.shown import (
     method_line,
     text_of,
 )
+from actr_peer.cli.exits import printable
 from actr_peer.cli.options import ActorArgument, AsJson, Flags, Timeout, with_flags
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.process.startup import configure_logs, run_loop
+from actr_peer.protocol.identity import ActrType
 
 RUNTIME = "actr."
 """How services begin that every actor has."""
@@ -46,18 +48,18 @@ def describe(
 ) -> None:
     """Print the services of an actor, their methods with payload types, and their messages."""
     configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
-    target = ActrId.read(actor)
-    own = flags.caller("describe", target.realm)
-    found: list[Contract] = []
-    run_loop(_ask(own, target, Visit(timeout), found))
-    contract = found[0]
+    whom = read_destination(actor)
+    own = flags.caller("describe", realm_of(whom, flags))
+    found: list[tuple[ActrId, Contract]] = []
+    run_loop(_ask(own, whom, Visit(timeout), found))
+    target, contract = found[0]
     services = [
         service
         for service in contract.services
         if is_all or name is not None or not service.name.startswith(RUNTIME)
     ]
     if name is not None and not is_json:
-        print(_one(name, services, contract, actor))
+        print(printable(_one(name, services, contract, actor)))
         return
     if name is not None:
         services = [_service(name, services, contract, actor)]
@@ -66,14 +68,20 @@ def describe(
     elif not services:
         print(f"{target} serves nothing of its own; --all shows what every actor has")
     else:
-        print("\n\n".join(text_of(services, contract)))
+        print(printable("\n\n".join(text_of(services, contract))))
 
 
-async def _ask(config: NodeConfig, target: ActrId, visit: Visit, found: list[Contract]) -> None:
-    async with visit.running(config) as node, visit.reaching(node, target):
-        patience = visit.left(config.call_timeout)
-        assert patience is not None
-        found.append(await ask(node.ref.to(target), target, patience))
+async def _ask(
+    config: NodeConfig,
+    whom: ActrId | ActrType,
+    visit: Visit,
+    found: list[tuple[ActrId, Contract]],
+) -> None:
+    async with visit.running(config) as node:
+        target = await visit.find(node, whom)
+        async with visit.reaching(node, target):
+            patience = visit.left(config.call_timeout) or config.call_timeout
+            found.append((target, await ask(node.ref.to(target), target, patience)))
 
 
 def _one(name: str, services: Sequence[ServiceDescription], contract: Contract, actor: str) -> str:
