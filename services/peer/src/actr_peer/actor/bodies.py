@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf.message import DecodeError, Message
 
 from actr_peer.actor.context import Context, serialize
-from actr_peer.actor.handlers import Handlers
+from actr_peer.actor.handlers import Handlers, latest_end
 from actr_peer.actor.reach import Actor
 from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
 from actr_peer.protocol.rpc.envelopes import Envelope, encode_reply
@@ -45,7 +45,7 @@ async def run_body(
     context = Context(actor, link.remote, envelope, deadline=deadline)
     arrive(envelope)
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout_at(latest_end(method, deadline)):
             if reader is None:
                 request: object = _request(method, envelope)
             else:

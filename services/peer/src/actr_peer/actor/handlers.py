@@ -7,7 +7,7 @@ handler's failure becomes an error reply and the actor lives on.
 from __future__ import annotations
 
 import logging
-from asyncio import CancelledError, timeout
+from asyncio import CancelledError, get_running_loop, timeout
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -270,6 +270,15 @@ def deadline_of(request: Request, envelope: Envelope, now: float) -> float | Non
     if seconds is None:
         return None
     return seconds + (now if request.arrived_at is None else request.arrived_at)
+
+
+def latest_end(method: Method[Any, Any], deadline: float | None) -> float | None:
+    """When the handler of a stream that starts now has to have ended, by the loop's clock; None:
+    it may run for ever."""
+    if method.handler_timeout is None:
+        return deadline
+    end = get_running_loop().time() + method.handler_timeout
+    return end if deadline is None else min(end, deadline)
 
 
 def decoded(request: Request) -> Envelope:

@@ -591,6 +591,33 @@ async def test_a_handler_has_the_time_that_its_method_gives_it(met: Met) -> None
     await met.room.until("cancelled")
 
 
+class Limited(Room):
+    """Has little time for streams, too."""
+
+    METHODS = (
+        replace(ChatService.PRESENCE, handler_timeout=SHORT),
+        replace(ChatService.UPLOAD, handler_timeout=SHORT),
+    )
+
+
+@pytest.mark.parametrize("kind", [server_stream, client_stream])
+async def test_a_handler_of_a_stream_has_the_time_that_its_method_gives_it(
+    url: str, kind: Any
+) -> None:
+    room = Limited()
+    room.act = room.hang
+    async with (
+        System(config("room", url, close_timeout=2.0)).attach(room) as there,
+        System(config("caller", url, close_timeout=2.0)).attach(Quiet()) as here,
+    ):
+        for caller in (there.ref, here.ref.to(ROOM)):
+            with pytest.raises(CallError, match="ran out of time") as caught:
+                await kind(ChatClient(caller), timeout=PATIENCE)
+            assert caught.value.code is Code.DEADLINE_EXCEEDED
+            await room.until("cancelled")
+            room.notes.clear()
+
+
 async def test_a_method_that_nobody_has_is_unimplemented(met: Met) -> None:
     nowhere = replace(ChatService.SAY, route_key="demo.Chat.Whisper")
     with pytest.raises(CallError) as caught:

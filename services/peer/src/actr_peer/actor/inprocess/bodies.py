@@ -14,7 +14,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from actr_peer.actor.context import Context, checked
-from actr_peer.actor.handlers import Handlers
+from actr_peer.actor.handlers import Handlers, latest_end
 from actr_peer.actor.reach import Actor
 from actr_peer.actor.stream_handlers import MAX_BODIES, RETRY_AFTER
 from actr_peer.errors import CallError, ClosedError, Code
@@ -84,7 +84,7 @@ class LocalBodies:
         if isinstance(requests, LocalPipe):
             requests = _requests(requests, method)
         try:
-            async with asyncio.timeout_at(call.deadline):
+            async with asyncio.timeout_at(latest_end(method, call.deadline)):
                 if call.replies is None:
                     call.succeed(checked(method, await handler(requests, context)))
                 else:
