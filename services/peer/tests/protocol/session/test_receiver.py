@@ -11,7 +11,7 @@ from actr_peer.protocol.session.receiver import (
     ACK_EVERY,
     ACK_WITHIN,
     EPOCH_BITS,
-    WEIGHED_BYTES,
+    LONG_BYTES,
     Delivery,
     Receiver,
 )
@@ -187,12 +187,12 @@ def test_word_is_due_after_eight_messages_or_a_moment() -> None:
     assert (receiver.has_news, receiver.pending) == (False, 0)
 
 
-def test_long_messages_count_for_more_towards_word() -> None:
+def test_long_frames_count_twice_towards_word() -> None:
     receiver = stream()
-    receiver.receive(Data(0, 0, 1, bytes(3 * WEIGHED_BYTES)), 0.0, [])
+    receiver.receive(Data(0, 0, 1, bytes(3 * LONG_BYTES)), 0.0, [])
+    assert receiver.pending == 2
+    receiver.receive(Data(1, 0, 2, bytes(LONG_BYTES)), 0.0, [])
     assert receiver.pending == 4
-    receiver.receive(Data(1, 0, 2, bytes(WEIGHED_BYTES)), 0.0, [])
-    assert receiver.pending == 6
 
 
 def test_an_rpc_message_counts_towards_word_when_it_is_stored() -> None:

@@ -20,8 +20,9 @@ from actr_peer.protocol.session.sender import WINDOW_BYTES, WINDOW_FRAMES
 
 ACK_EVERY = 8
 """Messages after which an acknowledgement goes out at once."""
-WEIGHED_BYTES = 8 * 1024
-"""Each so much of a frame counts as one more: about 64 KiB are acknowledged at once."""
+LONG_BYTES = 8 * 1024
+"""A frame of so many counts twice: some 64 KiB of them are acknowledged at once, and some 256 KiB
+where a wire is so fast that several fragments go as one."""
 ACK_WITHIN = 0.02
 """Seconds after which it goes out at latest."""
 
@@ -175,7 +176,7 @@ class Receiver:
         message = self._joiner.add(frame, now, fragments=count)
         if message is None:
             self.is_heavy = True
-            self.pending += 1 + len(frame.payload) // WEIGHED_BYTES
+            self.pending += 1 + (len(frame.payload) >= LONG_BYTES)
         else:
             self._deliver(self.expected - 1, message, out)
 
@@ -191,7 +192,7 @@ class Receiver:
             self._check_waiting()
         else:
             self.acknowledged = seq + 1
-            self.pending += 1 + len(message) // WEIGHED_BYTES
+            self.pending += 1 + (len(message) >= LONG_BYTES)
 
     def _check_waiting(self) -> None:
         """No credit covers more than this: a remote that ignores it would fill this process."""
