@@ -1,9 +1,10 @@
 """An urgent call behind a bulk transfer: ``make bench-priority [MB=100] [ITEM=bytes] [JSON=1]``.
 
-A caller in this process uploads ``MB`` megabytes, in items of ``ITEM`` bytes, on
-``STREAM_RELIABLE`` to another process, and on the same link makes ``RPC_SIGNAL`` calls of 100
-bytes, one after the other, as long as the upload runs; where that makes fewer than 200 calls, it
-uploads again, for 5 s. Rows, one a kind of wire, size of an item and system:
+A caller in this process gives ``MB`` megabytes to another process, and on the same link makes
+``RPC_SIGNAL`` calls of 100 bytes, one after the other, as long as that runs; where that makes fewer
+than 200 calls, it gives them again, for 5 s. The bulk is a stream of items of ``ITEM`` bytes on
+``STREAM_RELIABLE``; without ``ITEM`` also messages, ``RPC_RELIABLE`` calls of 15 MiB one after the
+other, and one file by ``send_file``. Rows, one a kind of wire, bulk, size and system:
 
 - ``actr``: the calls go through the callee's durable mailbox (``synchronous=FULL``).
 - ``library alone``: the library below that wire (aiortc, picows) with nothing of ours: all of
@@ -23,12 +24,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from actr_peer import PeerError, System
+from actr_peer import ActrRef, PeerError, System
 from bench.report import console, percentile, show, write_json
 from bench.rivals.naive import KINDS, Echoes, connected
 from demo import chat_pb2 as pb
@@ -36,10 +38,14 @@ from demo.chat_actr import ChatClient
 from lab.echo import Echo, node_config
 from lab.processes import child, signaling
 
+FAR = "bench:far@1:default"
 PIECE_BYTES = 16 * 1024
 PAUSE = 0.005
 """Seconds between an answer and the next call."""
 ITEMS = (1024, 16 * 1024, 64 * 1024, 1024 * 1024, 15 * 1024 * 1024)
+MESSAGE_BYTES = 15 * 1024 * 1024
+BLOCK_BYTES = 1024 * 1024
+"""Of a file, which its sender hashes and its receiver writes as one."""
 LONE_CALLS = 100
 GOAL = 15.0
 """The slowest call in a hundred, beside the median of calls with nothing beside them."""
@@ -62,33 +68,50 @@ class Cell:
     transfers: int = 0
 
 
-async def measure(megabytes: int, items: Sequence[int]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Bulk:
+    """What runs beside the calls, and the bytes of each piece of it."""
+
+    name: str
+    piece: int
+
+
+MESSAGES, A_FILE = Bulk("messages", MESSAGE_BYTES), Bulk("file", BLOCK_BYTES)
+IN_ONE_PIECE = Bulk("stream", PIECE_BYTES)
+
+
+async def measure(megabytes: int, bulks: Sequence[Bulk]) -> list[dict[str, Any]]:
     """All rows, one after the other."""
     rows = []
     for kind in KINDS:
-        for item in items:
-            console.print(f"actr, {kind}: {megabytes} MB in items of {item} bytes")
-            rows.append(row("actr", kind, item, megabytes, await actr(kind, megabytes, item)))
+        for bulk in bulks:
+            console.print(f"actr, {kind}: {megabytes} MB, {bulk.name} of {bulk.piece} bytes")
+            rows.append(row("actr", kind, bulk, megabytes, await actr(kind, megabytes, bulk)))
         console.print(f"library alone, {kind}: {megabytes} MB")
-        rows.append(
-            row("library alone", kind, PIECE_BYTES, megabytes, await alone(kind, megabytes))
-        )
+        cell = await alone(kind, megabytes)
+        rows.append(row("library alone", kind, IN_ONE_PIECE, megabytes, cell))
     return rows
 
 
-async def actr(kind: str, megabytes: int, item: int) -> Cell:
-    """Calls and uploads of two nodes."""
+async def actr(kind: str, megabytes: int, bulk: Bulk) -> Cell:
+    """Calls and bulk of two nodes."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="actr-bench-")))
         url = await stack.enter_async_context(signaling())
         arguments = ["lab.echo", "far", url, kind, "power", str(folder / "far.db")]
+        arguments.append(str(folder / "inbox"))
         far = await stack.enter_async_context(child(arguments))
         await far.line()
         config = node_config("near", url, kind, "power", str(folder / "near.db"))
         node = await stack.enter_async_context(System(config).attach(Echo()))
-        client = ChatClient(node.ref.to("bench:far@1:default"))
+        client = ChatClient(node.ref.to(FAR))
         request = pb.KickRequest(who="x" * 100)
-        return await _beside(lambda: client.kick(request), lambda: _upload(client, megabytes, item))
+        transfer = partial(_upload, client, megabytes, bulk.piece)
+        if bulk is MESSAGES:
+            transfer = partial(_say, client, megabytes)
+        elif bulk is A_FILE:
+            transfer = partial(_send_file, node.ref, folder, megabytes)
+        return await _beside(lambda: client.kick(request), transfer)
 
 
 async def alone(kind: str, megabytes: int) -> Cell:
@@ -142,6 +165,19 @@ async def _upload(client: ChatClient, megabytes: int, item: int) -> None:
         raise AssertionError(f"{reply.size_bytes} bytes arrived")
 
 
+async def _say(client: ChatClient, megabytes: int) -> None:
+    request = pb.SayRequest(text="x" * MESSAGE_BYTES)
+    for _ in range(max(1, megabytes * 1_000_000 // MESSAGE_BYTES)):
+        await client.say(request, timeout=DONE_SECONDS)
+
+
+async def _send_file(ref: ActrRef, folder: Path, megabytes: int) -> None:
+    path = folder / "file"
+    if not path.exists():
+        path.write_bytes(bytes(megabytes * 1_000_000))
+    await ref.send_file(path, FAR, name=f"file.{time.monotonic_ns()}", timeout=DONE_SECONDS)
+
+
 async def _send_all(echoes: Echoes, megabytes: int) -> None:
     data = bytes(PIECE_BYTES)
     count = megabytes * 1_000_000 // PIECE_BYTES
@@ -150,12 +186,13 @@ async def _send_all(echoes: Echoes, megabytes: int) -> None:
     await echoes.taken(count)
 
 
-def row(system: str, kind: str, item: int, megabytes: int, cell: Cell) -> dict[str, Any]:
+def row(system: str, kind: str, bulk: Bulk, megabytes: int, cell: Cell) -> dict[str, Any]:
     """What one cell showed."""
     return {
         "system": system,
         "wire": kind,
-        "item_bytes": item,
+        "bulk": bulk.name,
+        "item_bytes": bulk.piece,
         "calls": len(cell.calls),
         "alone_ms": round(percentile(cell.lone, 0.5) * 1e3, 2),
         "p50_ms": round(percentile(cell.calls, 0.5) * 1e3, 2),
@@ -169,18 +206,22 @@ def main() -> None:
     """Parse the arguments, measure, report; exit status 1 where a goal is not met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mb", type=int, default=100, help="megabytes to transfer")
-    parser.add_argument("--item", type=int, nargs="+", default=ITEMS, help="bytes of an item")
+    parser.add_argument("--item", type=int, nargs="+", help="bytes of an item")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    if min(arguments.mb, *arguments.item) < 1:
+    items = arguments.item or ITEMS
+    if min(arguments.mb, *items) < 1:
         parser.error("--mb and --item are at least 1")
+    bulks = [Bulk("stream", item) for item in items]
+    if not arguments.item:
+        bulks += [MESSAGES, A_FILE]
     try:
-        rows = uvloop.run(measure(arguments.mb, arguments.item))
+        rows = uvloop.run(measure(arguments.mb, bulks))
     except PeerError as exc:
         sys.exit(f"no measurement: {exc}")
     show(f"A call of 100 bytes beside {arguments.mb} MB on the same link", rows)
     holds = {
-        f"{row['wire']}, items of {row['item_bytes']} B: p99 at most {GOAL:g} lone calls": (
+        f"{row['wire']}, {row['bulk']} of {row['item_bytes']} B: p99 at most {GOAL:g} lone calls": (
             row["p99_ms"] <= GOAL * row["alone_ms"]
         )
         for row in rows

@@ -1,4 +1,7 @@
-"""A peer that answers: ``python -m lab.echo ID URL WIRES DURABILITY [MAILBOX]``."""
+"""A peer that answers: ``python -m lab.echo ID URL WIRES DURABILITY [MAILBOX [FOLDER]]``.
+
+Into the folder, if there is one, it receives files.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import json
 import signal
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import cast
 
@@ -43,7 +47,10 @@ def node_config(
 
 async def main(arguments: list[str]) -> None:
     """Run until SIGTERM."""
-    async with System(node_config(*arguments)).attach(Echo()) as node:
+    async with AsyncExitStack() as stack:
+        node = await stack.enter_async_context(System(node_config(*arguments[:5])).attach(Echo()))
+        for folder in arguments[5:]:
+            await stack.enter_async_context(node.ref.receive_files(folder))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, node.ended.set)
         sys.stdout.write(json.dumps({"event": "ready", "id": str(node.id)}) + "\n")
         sys.stdout.flush()
