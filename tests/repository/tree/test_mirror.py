@@ -63,7 +63,6 @@ ELSEWHERE = {
         protocol/rpc/contracts/fields.py        protocol/rpc/contracts/test_fingerprint.py
         protocol/signaling/reading.py           protocol/signaling/test_messages.py
         rpc/remote.py                           service/node/test_boundaries.py
-        rpc/messages.py                         service/node/test_boundaries.py
         rpc/opened.py                           service/node/test_streams.py
         rpc/stalled.py                          shell/rpc/test_dispatch.py
         testing/wires.py                        service/wire/test_conformance.py

@@ -19,6 +19,7 @@ from actr_peer.errors import (
     ClosedError,
     Code,
     LocalProtocolError,
+    PeerError,
     RemoteProtocolError,
 )
 from actr_peer.protocol.rpc.envelopes import Envelope
@@ -73,6 +74,9 @@ async def feed(
     try:
         await writer.opened()
     except (BrokenError, ClosedError):
+        return
+    except PeerError as exc:  # nobody is there: no fault of this task's
+        on_error(exc)
         return
     try:
         async for request in requests:
