@@ -26,6 +26,8 @@ RUNTIME: Final = "actr"
 """The manufacturer of the actors behind verbs."""
 SHORT: Final = 8
 """Digits of a fingerprint that are shown."""
+ALWAYS: Final = 4
+"""Columns that are shown also where they are empty."""
 CHANGES: Final[Mapping[Change, str]] = {
     Change.JOIN: "online",
     Change.UPDATE: "changed",
@@ -154,7 +156,10 @@ def table_of(actors: Iterable[Presence]) -> Table:
         for actor in actors
     ]
     names = ("actor", "services", "waiting", "free", "address", "metadata")
-    return table(f"{len(rows)} online", names, rows)
+    # A terminal is narrow: what no actor has takes no room.
+    shown = [at for at, name in enumerate(names) if at < ALWAYS or any(row[at] for row in rows)]
+    cells = [[row[at] for at in shown] for row in rows]
+    return table(f"{len(rows)} online", [names[at] for at in shown], cells)
 
 
 class _Lines:

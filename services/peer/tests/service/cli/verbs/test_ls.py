@@ -30,6 +30,7 @@ def test_actors_are_listed_with_whole_ids_services_and_load(place: Place) -> Non
         (only,) = json.loads(place.run("ls", "demo:room", "--json").stdout)["actors"]
     assert ROOM in table
     assert long in table
+    assert "metadata" not in table  # nobody has any
     assert f"demo.Chat {ChatService.FINGERPRINT[:8]}" in table
     assert only["id"] == ROOM
     assert only["services"] == {"demo.Chat": ChatService.FINGERPRINT}
