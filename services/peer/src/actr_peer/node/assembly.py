@@ -224,6 +224,7 @@ class Assembly:
         self.files.close()
         self.calls.fail_all(error)
         self.media_subscribers.close(error)
+        self.stream_subscribers.close(error)
 
     # What the parts tell each other
 

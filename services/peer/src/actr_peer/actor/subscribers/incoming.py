@@ -106,17 +106,22 @@ class IncomingStreams:
 
     Raises:
         BusyError: On entering, if somebody takes the channel already.
+        ClosedError: On entering and from the iteration, if the actor is closed.
+        LocalProtocolError: From the iteration, if the block was not entered.
     """
 
     def __init__(self, enter: Callable[[IncomingStreams], Callable[[], None]]) -> None:
         self._enter = enter
         self._leave: Callable[[], None] | None = None
+        self._was_entered = False
+        self._error: PeerError | None = None
         self._new: deque[IncomingStream] = deque()
         self._open: set[IncomingStream] = set()
         self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._leave = self._enter(self)
+        self._was_entered = True
         return self
 
     async def __aexit__(
@@ -138,6 +143,11 @@ class IncomingStreams:
         self._new.clear()
         self._changed.set()
 
+    def fail(self, error: PeerError) -> None:
+        """For the subscribers: no more will come."""
+        self._error = error
+        self._changed.set()
+
     def put(self, stream: IncomingStream) -> None:
         """For the subscribers: one has come."""
         self._open.add(stream)
@@ -153,6 +163,10 @@ class IncomingStreams:
 
     async def __anext__(self) -> IncomingStream:
         while not self._new:
+            if self._error is not None:
+                raise self._error
+            if not self._was_entered:
+                raise LocalProtocolError("enter the block first: async with ref.incoming(…) as …")
             if self._leave is None:
                 raise StopAsyncIteration
             self._changed.clear()

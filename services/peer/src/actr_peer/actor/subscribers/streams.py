@@ -96,6 +96,7 @@ class StreamSubscribers:
         self._streams = streams
         self._start = start
         self._takers: dict[str, _Taker] = {}
+        self._error: PeerError | None = None
 
     def register(
         self, channel_id: str, callback: StreamCallback, on_end: EndCallback | None = None
@@ -109,7 +110,9 @@ class StreamSubscribers:
 
         Raises:
             BusyError: If somebody takes the channel already.
-            LimitError: If the id is empty or longer than 64 characters.
+            ClosedError: If the actor is closed.
+            LimitError: If the id is longer than 64 characters.
+            LocalProtocolError: If it is empty, or no text.
         """
         name = f"stream/{channel_id}"
         ending = None if on_end is None else Guarded(name, on_end)
@@ -119,12 +122,14 @@ class StreamSubscribers:
         """Have the streams on ``channel_id`` put into ``incoming``; returns what ends that.
 
         Raises:
-            BusyError, LimitError: As :meth:`register`.
+            BusyError, ClosedError, LimitError, LocalProtocolError: As :meth:`register`.
         """
         return self._add(channel_id, _Taker(incoming=incoming))
 
     def _add(self, channel_id: str, taker: _Taker) -> Callable[[], None]:
         check_channel_id(channel_id)
+        if self._error is not None:
+            raise self._error
         if channel_id in self._takers:
             raise BusyError(f"channel {channel_id!r} is taken here already; unregister that first")
         self._takers[channel_id] = taker
@@ -138,6 +143,13 @@ class StreamSubscribers:
         for line in taker.lines.values():
             for reader in line.readers:
                 self._streams.forget_reader(reader)
+
+    def close(self, error: PeerError) -> None:
+        """The actor is closed: whoever waits for streams hears of it, and nobody comes any more."""
+        self._error = error
+        for taker in self._takers.values():
+            if taker.incoming is not None:
+                taker.incoming.fail(error)
 
     def open(self, link: Link, payload_type: PayloadType, chunk: Chunk) -> StreamReader | None:
         """A reader for a channel that none reads, if somebody takes it.

@@ -23,7 +23,7 @@ from actr_peer import (
     TrackState,
 )
 from actr_peer.actor.reach import Reach
-from actr_peer.errors import BrokenError, BusyError, CallError, PeerError
+from actr_peer.errors import BrokenError, BusyError, CallError, ClosedError, PeerError
 from actr_peer.node.node import Node
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media.frames import MediaFrame, Sample
@@ -355,13 +355,22 @@ async def test_the_end_of_an_actor_ends_its_channels_and_tracks_to_itself(url: s
         publication = await node.ref.publish(node.id, Camera(0))
         writer = node.ref.open_stream(node.id, "c")
         sending = asyncio.ensure_future(send_for_ever(writer))
+        taking = asyncio.ensure_future(take_for_ever(node.ref))
         await asyncio.sleep(0.05)
+    with pytest.raises(ClosedError):
+        await asyncio.wait_for(taking, PATIENCE)
     assert publication.ended.is_set()
     with pytest.raises(PeerError):
         await sending
     with pytest.raises((PeerError, CallError)):
         node.ref.open_stream(node.id, "c")
     assert node.failure is None
+
+
+async def take_for_ever(ref: Reach) -> None:
+    async with ref.incoming("d") as streams:
+        async for _ in streams:
+            pass
 
 
 async def send_for_ever(writer: Any) -> None:

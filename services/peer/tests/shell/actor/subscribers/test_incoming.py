@@ -154,6 +154,27 @@ async def test_one_who_waits_for_an_item_when_the_block_is_left_is_told_no_clean
         await waiting
 
 
+async def test_the_end_of_the_actor_is_told_to_who_waits_for_streams(taking: Taking):
+    async with taking.streams() as streams:
+        first = await taking.one(streams, b"0")
+        waiting = [asyncio.create_task(anext(streams)) for _ in range(2)]
+        await turns()
+        taking.subscribers.close(ClosedError("the actor is closed"))
+        for each in waiting:
+            with pytest.raises(ClosedError, match="the actor is closed"):
+                await each
+        assert (await anext(first)).data == b"0"  # its own link says when it is over
+    with pytest.raises(ClosedError, match="the actor is closed"):
+        await taking.streams("d").__aenter__()
+    with pytest.raises(ClosedError, match="the actor is closed"):
+        taking.subscribers.register("d", lambda chunk, sender: None)
+
+
+async def test_who_has_not_entered_the_block_is_told_so(taking: Taking):
+    with pytest.raises(LocalProtocolError, match="enter the block first"):
+        await anext(taking.streams())
+
+
 async def test_one_stream_is_closed_and_the_others_go_on(taking: Taking):
     async with taking.streams() as streams:
         stream = await taking.one(streams, b"0")
