@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias, TypeVar, cast, overload
 
 from actr_peer.cli.exits import Exit, explain, printable
-from actr_peer.errors import BusyError, LocalProtocolError, PeerError
+from actr_peer.errors import BusyError, ConfigError, LocalProtocolError, PeerError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.config.loading import load
 from actr_peer.node.contract.handlers import Workload, services_of
@@ -102,22 +102,47 @@ def _run(
     services: tuple[Service, ...],
     config: NodeConfig | None,
 ) -> Any:
-    settings = load().settings
-    configure_logs(settings.log)
-    if not inspect.iscoroutinefunction(work):
-        own = services_of(cast("Workload", work))
-        return run_loop(
-            serve_workload((*own, *services), config or NodeConfig.from_settings(settings))
-        )
-    takes_ref = bool(inspect.signature(work).parameters)
-    if not takes_ref and (services or config is not None):
-        raise LocalProtocolError(
-            f"{work.__name__} takes no actor: write `async def {work.__name__}(ref)` to have one"
-        )
-    if not takes_ref:
-        return run_loop(_alone(cast("Main[Any]", work)))
-    chosen = config or NodeConfig.from_settings(settings)
-    return run_loop(_beside(work, services or (Service(),), chosen))
+    loaded = load()
+    main = _main_of(work)
+    takes_ref = main is not None and _takes_ref(main)
+    # Who only calls has something else to show, as the verbs that call.
+    is_quiet = main is not None and not takes_ref and loaded.origin("log.level") == "default"
+    log_update = {"level": "warning"} if is_quiet else {}
+    configure_logs(loaded.settings.log.model_copy(update=log_update))
+    if main is not None and not takes_ref:
+        if services or config is not None:
+            name = getattr(main, "__name__", "main")
+            raise LocalProtocolError(
+                f"{name} takes no actor: write `async def {name}(ref)` to have one"
+            )
+        return run_loop(_alone(main))
+    chosen = config or NodeConfig.from_settings(loaded.settings)
+    if main is not None:
+        return run_loop(_beside(main, services or (Service(),), chosen))
+    own = services_of(cast("Workload", work))
+    return run_loop(serve_workload((*own, *services), chosen))
+
+
+def _main_of(work: object) -> Callable[..., Coroutine[Any, Any, Any]] | None:
+    """The coroutine function; None: it is a workload.
+
+    Raises:
+        ConfigError: If it is a function that is not async.
+    """
+    if inspect.iscoroutinefunction(work):
+        return work
+    if inspect.isroutine(work):
+        raise ConfigError(f"{work.__name__} is not async: write `async def {work.__name__}`")
+    return None
+
+
+def _takes_ref(main: Callable[..., Any]) -> bool:
+    """Whether it has a parameter for the actor."""
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return any(
+        each.default is inspect.Parameter.empty and each.kind not in variable
+        for each in inspect.signature(main).parameters.values()
+    )
 
 
 async def _alone(main: Main[Result]) -> Result:

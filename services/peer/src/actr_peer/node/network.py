@@ -94,6 +94,7 @@ class Network:
             relayed=self.webrtc.receive if WireKind.WEBRTC in config.prefer else _no_wire,
             sink=NodeSignalingSink(above.hooks, above.replaced),
             load=self._load,
+            start_timeout=config.start_timeout,
         )
         dial = {WireKind.WEBRTC: self.webrtc.dial, WireKind.WEBSOCKET: self._dial_websocket}
         self.transport = RemoteTransport(

@@ -49,7 +49,7 @@ class FileLock:
         except FileNotFoundError as exc:
             raise ConfigError(
                 f"mailbox.path: the folder {os.path.dirname(self._path)} does not exist; make it, "
-                "or name another file in ACTR_MAILBOX__PATH"
+                "or name another file (--mailbox, ACTR_MAILBOX__PATH)"
             ) from exc
         except OSError as exc:
             raise ConfigError(

@@ -92,6 +92,7 @@ def test_a_workload_runs_until_it_is_asked_to_stop_and_answers_ps(place: Place) 
         room.send_signal(signal.SIGTERM)
         assert room.wait(timeout=20) == Exit.OK
     assert (called.stdout, called.returncode) == ("line 1\n", Exit.OK)
+    assert called.stderr == "", "who only calls has its own to show"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -194,9 +195,24 @@ actr_peer.run(main, Room())
         ),
         (NOT_ASYNC, {}, Exit.USAGE, "program.py: Wrong.say is not async"),
         (NO_ACTOR, {}, Exit.BROKEN, "write `async def main(ref)` to have one"),
+        (
+            "import actr_peer\ndef main(): ...\nactr_peer.run(main)",
+            {},
+            Exit.USAGE,
+            "main is not async",
+        ),
         ("import actr_peer; actr_peer.run(3)", {}, Exit.USAGE, "program.py: int is no service"),
     ],
-    ids=["signaling", "configuration", "actor", "half", "not async", "no actor", "no workload"],
+    ids=[
+        "signaling",
+        "configuration",
+        "actor",
+        "half",
+        "not async",
+        "no actor",
+        "no coroutine",
+        "no workload",
+    ],
 )
 def test_an_error_is_one_sentence_and_an_exit_code(
     place: Place, text: str, environment: dict[str, str], status: Exit, words: str

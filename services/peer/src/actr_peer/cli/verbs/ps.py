@@ -41,8 +41,7 @@ def _ask(loaded: Loaded) -> Any:
     path = control_path(loaded.settings)
     if path is None:
         raise ConfigError("control.socket is empty: a peer without one cannot be asked")
-    is_chosen = next(each.origin for each in loaded.entries if each.key == "actor.id") != "default"
-    if not path.exists() and not is_chosen:
+    if not path.exists() and loaded.origin("actor.id") == "default":
         path = _only_one(loaded.settings.control.socket) or path
     try:
         return ask(str(path), "status")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Container
-from typing import Any
+from typing import Any, Final
 
 from actr_peer.node.config.settings import Actor, Settings
 from actr_peer.protocol.identity import ActrId
+
+START_TIMEOUT: Final = 5.0
+"""Seconds, at most: a person waits."""
 
 
 def caller_settings(
@@ -27,7 +30,9 @@ def caller_settings(
         realm = realm or ActrId.parse(settings.actor.id).realm
         own = ActrId("actr", name, secrets.token_hex(4), realm)
         update["actor"] = Actor(id=str(own))  # metadata and the like are of the other
-    update["actor"] = update.get("actor", settings.actor).model_copy(update={"reflection": False})
+    soon = min(settings.actor.start_timeout_s, START_TIMEOUT)
+    actor = update.get("actor", settings.actor)
+    update["actor"] = actor.model_copy(update={"reflection": False, "start_timeout_s": soon})
     if "mailbox.path" not in named:
         update["mailbox"] = settings.mailbox.model_copy(update={"path": ""})
     if "wires.listen" not in named:

@@ -92,6 +92,10 @@ class Loaded:
     settings: Settings
     entries: tuple[Entry, ...]
 
+    def origin(self, key: str) -> str:
+        """Where the value of ``section.key`` came from."""
+        return next(entry.origin for entry in self.entries if entry.key == key)
+
 
 def known_keys() -> Iterator[str]:
     """Every known ``section.key``, in the order of the classes above."""

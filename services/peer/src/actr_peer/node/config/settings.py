@@ -92,6 +92,8 @@ class Actor(Section):
     """Who this process is."""
 
     id: Annotated[str, AfterValidator(_actor_id)] = "acme:room@auto:default"
+    start_timeout_s: float = Field(default=10, gt=0)
+    """Seconds in which it must be registered at signaling."""
     reflection: bool = True
     """Whether others may ask it for its services and messages, as ``actr describe`` does."""
     metadata: Annotated[Mapping[str, str], BeforeValidator(_pairs)] = Field(default={})

@@ -77,6 +77,8 @@ class NodeConfig:
     durability: Durability = "power"
     after_loss: AfterLoss = "refuse"
     """What a start does with a mailbox or outbox that has lost what was promised."""
+    start_timeout: float = 10.0
+    """Seconds in which it must be registered at signaling."""
     reflection: bool = True
     """Whether ``actr describe`` and ``actr call`` may ask it for its services and messages."""
     call_timeout: float = 30.0
@@ -144,6 +146,7 @@ class NodeConfig:
             max_attempts=mailbox.max_attempts,
             durability=mailbox.durability,
             after_loss=mailbox.after_loss,
+            start_timeout=settings.actor.start_timeout_s,
             reflection=settings.actor.reflection,
             call_timeout=settings.calls.timeout_s,
             control_socket=path_for(settings.control.socket, actor),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.config.callers import caller_settings
+from actr_peer.node.config.callers import START_TIMEOUT, caller_settings
 from actr_peer.node.config.settings import Actor, Settings, Signaling
 from actr_peer.protocol.identity import ActrId
 
@@ -25,6 +25,12 @@ def test_it_has_a_new_id_in_the_realm_and_nothing_else_of_the_configured_actor()
     assert (own.actr_type, own.realm) == ("actr:call", "plant")
     assert first.id != second.id
     assert (first.metadata, first.visibility, first.reflection) == ({}, "realm", False)
+
+
+def test_it_gives_up_soon_where_there_is_no_signaling_service() -> None:
+    assert caller_settings(CONFIGURED, "call").actor.start_timeout_s == START_TIMEOUT
+    soon = CONFIGURED.model_copy(update={"actor": Actor(start_timeout_s=1)})
+    assert caller_settings(soon, "call", named=("actor.id",)).actor.start_timeout_s == 1
 
 
 def test_another_realm_may_be_chosen() -> None:
