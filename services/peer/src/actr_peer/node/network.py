@@ -66,9 +66,8 @@ class Network:
     def __init__(
         self, config: NodeConfig, incarnation: int, services: Sequence[Service], above: Above
     ) -> None:
-        self._config = config
+        self._config, self._above = config, above
         self._incarnation, self._services = incarnation, services
-        self._above = above
         self._stack = AsyncExitStack()
         self.websocket = WebSocketWires(
             self_id=config.id,

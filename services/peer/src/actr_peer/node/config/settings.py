@@ -57,7 +57,12 @@ def _host_port(text: str) -> str:
     return text
 
 
-def _advertised(text: str) -> str:
+def wire_address(text: str) -> str:
+    """``ws://host:port/v1/wire``, of what people write; empty as it is.
+
+    Raises:
+        ValueError: If it is no address of a listener; says what is.
+    """
     address = text if not text or "://" in text else f"ws://{text}"
     try:
         parts = urlsplit(address)
@@ -137,7 +142,7 @@ class Wires(Section):
     """All that are listed are raced; this is the order of use."""
     listen: Annotated[str, AfterValidator(_host_port)] = "127.0.0.1:0"
     """Where the WebSockets of others come in; port 0 takes a free one; empty: no listener."""
-    advertise: Annotated[str, AfterValidator(_advertised)] = ""
+    advertise: Annotated[str, AfterValidator(wire_address)] = ""
     """Address that others dial, ``ws://host:port`` or ``host:port``; empty: derived from
     ``listen`` and the interface that reaches signaling."""
     reach: tuple[Literal["private", "loopback", "link-local"], ...] = ("private",)

@@ -14,7 +14,7 @@ from typing import Final, Literal, Self
 from actr_peer.errors import ConfigError
 from actr_peer.node.config.loading import load
 from actr_peer.node.config.reading import ice_server, own_id, path_for, realm_secret
-from actr_peer.node.config.settings import Settings
+from actr_peer.node.config.settings import Settings, wire_address
 from actr_peer.protocol.identity import PART, ActrId
 from actr_peer.protocol.mailbox.requests import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
 from actr_peer.protocol.payload import WireKind
@@ -35,7 +35,8 @@ class NodeConfig:
     """One actor's configuration.
 
     Raises:
-        ConfigError: If metadata or realms are more than the signaling service takes.
+        ConfigError: If metadata or realms are more than the signaling service takes, or the address
+            that is advertised is none.
     """
 
     id: ActrId
@@ -55,7 +56,8 @@ class NodeConfig:
     listen: str | None = "127.0.0.1:0"
     """``host:port`` of the WebSocket listener; port 0 takes a free one; None: no listener."""
     advertise: str | None = None
-    """Address that others dial, ``ws://host:port/v1/wire``; None: derived from ``listen``."""
+    """Address that others dial, ``host:port`` or ``ws://host:port``; None: derived from
+    ``listen``."""
     reach: AddressRule = DEFAULT_RULE
     """Which addresses of other actors are tried, of either kind of wire. The loopback is one,
     whatever this says, while this actor is known by it or reaches signaling over it."""
@@ -90,6 +92,10 @@ class NodeConfig:
 
     def __post_init__(self) -> None:
         _check_metadata(self.metadata)
+        try:
+            object.__setattr__(self, "advertise", wire_address(self.advertise or "") or None)
+        except ValueError as exc:
+            raise ConfigError(f"wires.advertise = {self.advertise!r}: {exc}") from exc
         strange = [realm for realm in self.allowed_realms if not PART.fullmatch(realm)]
         if strange or len(self.allowed_realms) > MAX_ALLOWED_REALMS:
             raise ConfigError(

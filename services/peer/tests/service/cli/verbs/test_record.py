@@ -74,7 +74,7 @@ async def test_a_recording_that_is_interrupted_plays(
     config = NodeConfig(
         id=ActrId.parse(SENDER), signaling_url=place.environment["ACTR_SIGNALING__URL"]
     )
-    command = ("actr_peer", "record", SENDER, "camera,mic", name, "--as", OWN, "--json")
+    command = ("actr_peer", "record", SENDER, "camera,mic", name, "--id", OWN, "--json")
     with place.process(*command) as recording:
         async with System(config).attach(Service()) as node:
             while not await node.ref.discover("acme:recorder"):

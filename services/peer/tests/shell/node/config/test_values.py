@@ -161,3 +161,26 @@ def test_what_others_are_told_of_an_actor_is_handed_on() -> None:
 def test_more_than_signaling_takes_is_refused_here(more: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         NodeConfig(id=ActrId.parse("acme:room@2:default"), signaling_url="ws://there/", **more)
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        (None, None),
+        ("", None),
+        ("host:9100", "ws://host:9100/v1/wire"),
+        ("wss://host/v1/wire", "wss://host/v1/wire"),
+    ],
+)
+def test_a_program_advertises_a_host_and_port_as_a_file_does(
+    given: str | None, address: str | None
+) -> None:
+    own = ActrId.parse("acme:room@2:default")
+    config = NodeConfig(id=own, signaling_url="ws://there/", advertise=given)
+    assert config.advertise == address
+
+
+def test_what_is_no_address_is_not_advertised() -> None:
+    own = ActrId.parse("acme:room@2:default")
+    with pytest.raises(ConfigError, match=r"wires\.advertise = 'host:99999': must be host:port"):
+        NodeConfig(id=own, signaling_url="ws://there/", advertise="host:99999")
