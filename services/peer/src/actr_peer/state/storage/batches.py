@@ -169,6 +169,7 @@ class Batches:
             self._apply_sparingly(batch)
             return
         end = time.thread_time() + GROW_SECONDS
+        size = sum(operation.size for operation in batch)
         while True:
             try:
                 self._settle(batch)
@@ -176,7 +177,8 @@ class Batches:
                 if not is_full(exc):
                     raise
                 self._undo()
-                if time.thread_time() < end and self._pages.grow():
+                if time.thread_time() < end and (self._pages.grow(size) or self._pages.grow()):
+                    size = 0
                     continue
                 self._apply_sparingly(batch)
             return

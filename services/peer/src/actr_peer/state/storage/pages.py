@@ -111,10 +111,16 @@ class Pages:
         """Let no statement add pages: that is for :meth:`grow`."""
         set_bound(self._connection, self._count())
 
-    def grow(self) -> bool:
-        """Add a step to the file, with blocks on the disk; False if there is no room for it."""
+    def grow(self, size: int = 0) -> bool:
+        """Add a step to the file, with blocks on the disk; False if there is no room for it.
+
+        Args:
+            size: Bytes that are to be written: as many steps are added as these need. A long
+                row would be written as often as there are steps, each time in vain.
+        """
         have = self._count()
-        want = min(self._bound, have + self._step)
+        missing = size // PAGE_BYTES - self._free()
+        want = min(self._bound, have + max(1, -(-missing // self._step)) * self._step)
         if want <= have or not self._allocate(have, want):
             return False
         execute = self._connection.execute

@@ -16,6 +16,7 @@ import pytest
 from actr_peer.errors import ConfigError
 from actr_peer.state.storage.batches import Batches, Upsert
 from actr_peer.state.storage.database import (
+    PAGE_BYTES,
     configure,
     connect,
     file_size,
@@ -252,6 +253,49 @@ def test_a_volume_without_room_grows_no_file(
         except sqlite3.OperationalError:
             break
     assert not pages.grow()
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> Iterator[tuple[sqlite3.Connection, Pages]]:
+    """A database that may have 64 MB."""
+    path = str(tmp_path / "wide.db")
+    connection = sqlite3.connect(path, isolation_level=None)
+    bound = configure(connection, path, "power", 64_000_000)
+    connection.execute("CREATE TABLE rows(number INTEGER PRIMARY KEY, body BLOB)")
+    room = Pages(connection, path, bound)
+    yield connection, room
+    connection.close()
+    room.close()
+
+
+def test_a_long_row_is_written_twice_at_most_however_far_the_file_grows_for_it(
+    wide: tuple[sqlite3.Connection, Pages],
+) -> None:
+    connection, pages = wide
+    tried: list[str] = []
+    connection.set_trace_callback(tried.append)
+    batches = Batches(connection, Upsert("rows", ("number", "body"), ("body",)), pages)
+    insert = Insert(None, (1, bytearray(15_000_000)), 15_000_000)
+    batches.apply([insert])
+    assert insert.error is None
+    assert sum("INTO rows" in statement for statement in tried) <= 2
+
+
+def test_where_there_is_no_room_for_all_that_is_missing_the_file_grows_by_a_step(
+    wide: tuple[sqlite3.Connection, Pages], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, pages = wide
+    step = pages._step * PAGE_BYTES
+
+    def nearly_full(file: int, offset: int, length: int) -> None:
+        if length > step:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", nearly_full)
+    batches = Batches(connection, Upsert("rows", ("number", "body"), ("body",)), pages)
+    insert = Insert(None, (1, bytearray(3_000_000)), 3_000_000)
+    batches.apply([insert])
+    assert insert.error is None
 
 
 def test_what_must_not_wait_writes_nothing_beside_another_program(
