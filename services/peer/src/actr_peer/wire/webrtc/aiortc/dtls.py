@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpReceiver, RtpRouter, State
-from aiortc.rtp import RtpPacket
+from aiortc.rtcrtpparameters import RTCRtpParameters
+from aiortc.rtp import HeaderExtensions, HeaderExtensionsMap, RtpPacket
 
 from actr_peer.wire.webrtc.aiortc import datagrams
 
@@ -62,6 +63,25 @@ class Router(RtpRouter):
         return receiver
 
 
+class KnownExtensions(HeaderExtensionsMap):
+    """Packets that were sent together have the same extensions: they are read once."""
+
+    def adopt(self) -> None:
+        self._last: tuple[int, bytes] | None = None
+        self._values = HeaderExtensions()
+
+    def configure(self, parameters: RTCRtpParameters) -> None:
+        super().configure(parameters)
+        self._last = None
+
+    def get(self, extension_profile: int, extension_value: bytes) -> HeaderExtensions:
+        """What a packet has; shared by packets, so nobody changes it."""
+        if (extension_profile, extension_value) != self._last:
+            self._values = super().get(extension_profile, extension_value)
+            self._last = (extension_profile, extension_value)
+        return self._values
+
+
 class BoundedSrtp:
     """An inbound SRTP session that forgets sources."""
 
@@ -69,6 +89,7 @@ class BoundedSrtp:
         self._session = session
         self._router = router
         self.sources: OrderedDict[int, None] = OrderedDict()
+        self._newest: int | None = None
 
     def unprotect(self, packet: bytes) -> bytes:
         plain: bytes = self._session.unprotect(packet)
@@ -81,6 +102,9 @@ class BoundedSrtp:
         return plain
 
     def _heard(self, source: int) -> None:
+        if source == self._newest:
+            return
+        self._newest = source
         self.sources[source] = None
         self.sources.move_to_end(source)
         if len(self.sources) > MAX_SOURCES:
@@ -97,6 +121,9 @@ class GuardedDtls(RTCDtlsTransport):
         """Packets of media that could not be read."""
         self._sends_together = datagrams.is_here
         self._rtp_router.__class__ = Router
+        known: Any = self._rtp_header_extensions_map
+        known.__class__ = KnownExtensions
+        known.adopt()
 
     def send_packets(self, packets: Sequence[bytes]) -> None:
         """Encrypt RTP packets, and send them at once, with as few system calls as can be.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aioice import Candidate as IceCandidate
 from aioice import stun
+from aiortc.rtcrtpparameters import RTCRtpHeaderExtensionParameters, RTCRtpParameters
 from aiortc.rtcsctptransport import (
     SCTP_DATA_FIRST_FRAG,
     SCTP_DATA_LAST_FRAG,
@@ -20,6 +21,7 @@ from aiortc.rtcsctptransport import (
     SackChunk,
     serialize_packet,
 )
+from aiortc.rtp import HeaderExtensions, HeaderExtensionsMap
 
 from actr_peer.tasks import failures
 from actr_peer.wire.webrtc.aiortc import bounds, dtls, ice
@@ -175,3 +177,22 @@ def test_records_are_cut_where_they_end(datagram: bytes, parts: list[int]) -> No
     found = dtls.records(datagram)
     assert [len(part) for part in found] == parts
     assert b"".join(found) == datagram
+
+
+def test_extensions_that_are_the_same_are_read_once_and_others_anew() -> None:
+    known: Any = HeaderExtensionsMap()
+    known.__class__ = dtls.KnownExtensions
+    known.adopt()
+
+    def named(number: int) -> None:
+        uri = "urn:ietf:params:rtp-hdrext:sdes:mid"
+        known.configure(RTCRtpParameters([], [RTCRtpHeaderExtensionParameters(number, uri)]))
+
+    named(1)
+    first = known.get(*known.set(HeaderExtensions(mid="0")))
+    assert known.get(*known.set(HeaderExtensions(mid="0"))) is first
+    assert known.get(*known.set(HeaderExtensions(mid="1"))).mid == "1"
+    assert known.get(*known.set(HeaderExtensions(mid="0"))).mid == "0"
+    value = known.set(HeaderExtensions(mid="0"))
+    named(2)
+    assert known.get(*value).mid is None, "its number means something else now"
