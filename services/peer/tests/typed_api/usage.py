@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import assert_type
 
 from google.protobuf.message import Message
@@ -107,6 +108,8 @@ async def by_message(ref: ActrRef, ctx: Context, other: ActrId) -> None:
         assert_type(change, Message)
     async for change in ref.stream(other, PresenceRequest(), method=ChatService.PRESENCE):
         assert_type(change, PresenceChange)
+    async with aclosing(ref.stream(other, PresenceRequest())) as changes:
+        assert_type(await anext(changes), Message)
 
 
 async def by_hand(ref: ActrRef, ctx: Context, other: ActrId) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, overload
 
@@ -118,7 +118,7 @@ class Verbs:
         method: Method[Req, Res],
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[Res]: ...
+    ) -> AsyncGenerator[Res, None]: ...
 
     @overload
     def stream(
@@ -128,7 +128,7 @@ class Verbs:
         *,
         timeout: float | None = None,
         metadata: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[Message]: ...
+    ) -> AsyncGenerator[Message, None]: ...
 
     def stream(
         self,
@@ -143,7 +143,8 @@ class Verbs:
         """With a channel's id: a block in which it is open, ``await s.send(data, metadata)``. With
         a request: an iteration over the replies, as of :meth:`call`.
 
-        Leaving the block ends the stream behind its items; an error that leaves it is its end.
+        Leaving the block ends the stream behind its items; an error that leaves it is its end. Who
+        leaves the iteration early ends its handler with ``aclose()``, or ``contextlib.aclosing``.
 
         Raises:
             BusyError: On entering, if the channel to this remote is open already.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, assert_type
@@ -118,11 +118,11 @@ async def test_the_shell_streams_by_the_message() -> None:
     async with met() as m:
         for target in EVERYBODY:
             replies = m.ref.stream(target, pb.PresenceRequest(), timeout=10)
-            assert_type(replies, AsyncIterator[Message])
+            assert_type(replies, AsyncGenerator[Message, None])
             names = [each.who async for each in replies if isinstance(each, pb.PresenceChange)]
             assert names == ["room", str(m.ref.id)]
         both = m.ref.stream(ROOM, moves(), method=ChatService.CURSORS)
-        assert_type(both, AsyncIterator[pb.CursorMove])
+        assert_type(both, AsyncGenerator[pb.CursorMove, None])
         assert [move.who async for move in both] == ["ann"]
 
 
