@@ -45,7 +45,6 @@ ELSEWHERE = {
         __main__.py                             shell/cli/test_main.py
         actor/files/service.py                  shell/actor/files/test_receiving.py
         actor/files/transfer.py                 shell/actor/files/test_receiving.py
-        actor/files/tree.py                     shell/actor/files/test_source.py
         actor/bodies.py                         shell/actor/test_handlers.py
         actor/context.py                        shell/actor/test_handlers.py
         actor/inprocess/bodies.py               service/rpc/test_local.py
