@@ -16,7 +16,7 @@ from pathlib import Path
 
 from actr_peer.actor.files.folder import SIDECAR, Folder
 from actr_peer.actor.files.tree import read_at
-from actr_peer.errors import CallError, Code
+from actr_peer.errors import CallError, Code, RemoteProtocolError
 from actr_peer.protocol.files.bounds import ExistingFile
 from actr_peer.protocol.files.manifest import DIGEST_BYTES, Digests, Entry, Manifest, digest_of
 
@@ -104,7 +104,7 @@ class Partial:
                 os.fsync(self._file)
             _write(self._sidecar, digest, number * DIGEST_BYTES)
         except OSError as exc:
-            raise failed(exc) from exc
+            raise _failed(exc) from exc
         self.digests.add(digest)
         return number + 1
 
@@ -127,7 +127,7 @@ class Partial:
                 told=lambda name: self._folder.record(self._key, name, root),
             )
         except OSError as exc:
-            raise failed(exc) from exc
+            raise _failed(exc) from exc
         shutil.rmtree(self._path, ignore_errors=True)
         return name
 
@@ -199,7 +199,16 @@ class Partial:
         shutil.rmtree(self._tree)
 
 
-def failed(exc: OSError) -> CallError:
+def heard_of(error: RemoteProtocolError | CallError | OSError) -> CallError:
+    """What the sender hears of it."""
+    if isinstance(error, OSError):
+        return _failed(error)
+    if isinstance(error, RemoteProtocolError):
+        return CallError(Code.INVALID_ARGUMENT, str(error))
+    return error
+
+
+def _failed(exc: OSError) -> CallError:
     """What the sender is told of the disk here."""
     if exc.errno in _FULL:
         text = "the receiver's disk is full; send it again when there is room, and it goes on"

@@ -9,15 +9,15 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Self, TypeVar
 
 from actr_peer.actor.files.came import Came
 from actr_peer.actor.files.folder import Folder
-from actr_peer.actor.files.partial import Partial, failed
+from actr_peer.actor.files.partial import Partial, heard_of
 from actr_peer.actor.files.rules import FileRules
 from actr_peer.actor.files.told import FileProgress, ReceivedFile
-from actr_peer.actor.files.transfer import Transfer, Words
+from actr_peer.actor.files.transfer import FAREWELL_SECONDS, Transfer, Words
 from actr_peer.errors import CallError, Code, RemoteProtocolError
 from actr_peer.protocol.files import bounds, messages
 from actr_peer.protocol.files.manifest import Listing, Manifest
@@ -75,28 +75,38 @@ class Receiving:
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self.idle()
+        for each in tuple(self._here):
+            await each.drop()
         await self.idle()
 
     async def take(self, words: Words, sender: ActrId) -> AsyncGenerator[FilesReply, None]:
         """Take one transfer, from its offer to its end."""
+        transfer = Transfer(words, sender)
+        transfer.replies = self._take(transfer)
         try:
-            async with aclosing(self._take(words, sender)) as replies:
+            async with aclosing(transfer.replies) as replies:
                 async for reply in replies:
                     yield reply
         except (RemoteProtocolError, CallError, OSError) as exc:
             self.refused += 1
-            told = _told(exc)
+            told = heard_of(exc)
             log.info("transfer ended: sender=%s cause=%s", sender, told)
             raise told from exc
 
-    async def _take(self, words: Words, sender: ActrId) -> AsyncGenerator[FilesReply, None]:
-        transfer = Transfer(words, sender)
+    async def _take(self, transfer: Transfer) -> AsyncGenerator[FilesReply, None]:
+        sender = transfer.sender
         offer = transfer.offer = messages.offer_of(await transfer.next())
         listing = Listing(offer, hidden=self.rules.hidden)
         if not self.rules.allow(sender, offer):
             raise CallError(Code.PERMISSION_DENIED, f"{sender} may not send {offer.name!r} here")
         if self._is_closed:
             raise CallError(Code.UNAVAILABLE, "files are not taken any more", retryable=True)
+        for each in tuple(self._here):
+            if transfer.touched - each.touched > bounds.IDLE_SECONDS:
+                await each.drop()
         mine = sum(each.sender == sender for each in self._here)
         bounds.check_places(mine, len(self._here))
         self._here.append(transfer)
@@ -285,12 +295,3 @@ def _heard(writing: asyncio.Future[int]) -> None:
     """A block that is written while a transfer ends is nobody's; its error neither."""
     if not writing.cancelled():
         writing.exception()
-
-
-def _told(error: RemoteProtocolError | CallError | OSError) -> CallError:
-    """What the sender hears of it."""
-    if isinstance(error, OSError):
-        return failed(error)
-    if isinstance(error, RemoteProtocolError):
-        return CallError(Code.INVALID_ARGUMENT, str(error))
-    return error

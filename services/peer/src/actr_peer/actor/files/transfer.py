@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
@@ -11,7 +11,7 @@ from actr_peer.errors import CallError, Code, PeerError
 from actr_peer.protocol.files import bounds, messages
 from actr_peer.protocol.files.bounds import Usage
 from actr_peer.protocol.files.manifest import FileOffer
-from actr_peer.protocol.files.messages import FilesWord
+from actr_peer.protocol.files.messages import FilesReply, FilesWord
 from actr_peer.protocol.files.order import RECEIVING, Event, Order, State
 from actr_peer.protocol.identity import ActrId
 from actr_peer.state.worker import Worker
@@ -34,6 +34,8 @@ class Transfer:
         self.offer = FileOffer(name="", is_directory=False, entries=0, size_bytes=0)
         self.touched = asyncio.get_running_loop().time()
         self._worker = Worker()
+        self.replies: AsyncGenerator[FilesReply, None] | None = None
+        """What its sender hears, as it is made."""
         self._words = words
         self._order = Order(RECEIVING)
         self._limit: asyncio.Timeout | None = None
@@ -76,6 +78,12 @@ class Transfer:
             self._ended = why
             if self._limit is not None:
                 self._limit.reschedule(asyncio.get_running_loop().time())
+
+    async def drop(self) -> None:
+        """End it where its sender takes no reply; harmless where it does anything else."""
+        if self.replies is not None:
+            with suppress(RuntimeError):  # it runs, and so it ends in its time
+                await self.replies.aclose()
 
     async def next(self, seconds: float = bounds.IDLE_SECONDS) -> FilesWord:
         """The next word, where it may come.

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path as FilePath
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from actr.services.files_pb2 import FilesEntries, FilesEntry, FilesOffer, FilesPiece, FilesWord
+from actr.services.files_pb2 import (
+    FilesEntries,
+    FilesEntry,
+    FilesOffer,
+    FilesPiece,
+    FilesReply,
+    FilesWord,
+)
+from actr_peer.actor.files import receiving
 from actr_peer.actor.files.partial import Partial
 from actr_peer.actor.files.told import FileProgress, ReceivedFile
 from actr_peer.errors import BusyError, CallError, Code, ConfigError
@@ -19,7 +28,7 @@ from actr_peer.protocol.files.bounds import ExistingFile, FileQuota
 from actr_peer.protocol.files.manifest import BLOCK_BYTES, PIECE_BYTES
 from actr_peer.protocol.files.names import HOLD
 from actr_peer.protocol.identity import ActrId
-from peer_kit.state.files import PIECES_EACH, Met, Path, broken_off, refused
+from peer_kit.state.files import PIECES_EACH, SENDER, Met, Path, broken_off, refused
 
 pytestmark = pytest.mark.service  # it reads and writes files
 
@@ -485,3 +494,43 @@ async def test_what_a_folder_held_is_free_when_its_actor_has_ended(met: Met) -> 
     met.receive()
     met.here.close()
     met.receive()
+
+
+async def stuck(met: Met, name: str) -> AsyncIterator[FilesReply]:
+    """A transfer whose sender has said all that it can, and takes no more replies."""
+
+    async def words() -> AsyncIterator[FilesWord]:
+        offer = FilesOffer(name=name, entries=1, size_bytes=1, block_bytes=BLOCK_BYTES)
+        yield FilesWord(offer=offer)
+        yield FilesWord(entries=FilesEntries(entries=[FilesEntry(size_bytes=1)]))
+        await asyncio.Event().wait()
+
+    context: Any = SimpleNamespace(caller=SENDER, self_id=SENDER)
+    replies = met.here.send(words(), context)
+    assert (await anext(replies)).kept.blocks == 0
+    return replies
+
+
+async def test_a_sender_that_takes_no_replies_does_not_hold_up_the_end(
+    met: Met, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "FAREWELL_SECONDS", 0.0)
+    met.receive()
+    replies = await stuck(met, "a")
+    async with asyncio.timeout(10):
+        async with met.receiving:
+            pass
+    met.receive()
+    with pytest.raises(StopAsyncIteration):
+        await anext(replies)
+
+
+async def test_senders_that_take_no_replies_do_not_hold_the_places(
+    met: Met, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met.receive()
+    held = [await stuck(met, name) for name in ("a", "b")]
+    await refused(stuck(met, "c"), Code.RESOURCE_EXHAUSTED, "2 of yours")
+    monkeypatch.setattr(bounds, "IDLE_SECONDS", 0.0)
+    held.append(await stuck(met, "c"))
+    assert len(held) == 3
