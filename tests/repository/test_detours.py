@@ -54,6 +54,7 @@ LATE = {
     "on_frame": "a connection carries data before anybody wants its tracks",
     "on_tracks": "as on_frame: which tracks there are is told after each exchange",
     "on_stop": "the handler that feeds a stream is started after its half is open",
+    "on_arrival": "only of streams that a callback takes; who iterates over one waits for it",
 }
 """Slots that others fill, and why they are none of those that hide who is called."""
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from actr_peer.actor.files.rules import FileRules
     from actr_peer.actor.files.told import FileProgress, ReceivedFile, SentFile
     from actr_peer.actor.subscribers.incoming import IncomingStream, IncomingStreams
+    from actr_peer.actor.subscribers.lines import StreamEnd
     from actr_peer.actor.subscribers.recording import Recording, RecordingReport
-    from actr_peer.actor.subscribers.streams import StreamEnd
     from actr_peer.actor.subscribers.tracks import RemoteTrack, RemoteTrackStats
     from actr_peer.cli.program import run
     from actr_peer.errors import (
@@ -198,7 +198,7 @@ _HOMES = {
     "SentFile": "actor.files.told",
     "Service": "service",
     "SignalingState": "protocol.signaling.presence",
-    "StreamEnd": "actor.subscribers.streams",
+    "StreamEnd": "actor.subscribers.lines",
     "StreamFailedError": "errors",
     "StreamWriter": "transport.streams",
     "System": "node.system",

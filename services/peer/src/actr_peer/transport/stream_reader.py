@@ -64,6 +64,8 @@ class StreamReader:
         self.opening = opening
         self.has_heard_end = False
         """Whether the far side has ended its half, well or with an error."""
+        self.on_arrival: Callable[[], None] | None = None
+        """Called where something has come, or it has ended, and nobody waits in :meth:`arrival`."""
         self._over = over
         self._clock = clock
         self._half = ReadingHalf(is_metered=is_metered(payload_type))
@@ -80,6 +82,11 @@ class StreamReader:
     def stale(self) -> int:
         """Latency-first items that were too old when their turn came."""
         return self._half.stale
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all items have been taken and none comes."""
+        return not self._items and self._half.state in OVER
 
     @property
     def held_bytes(self) -> int:
@@ -120,8 +127,7 @@ class StreamReader:
                 asyncio.get_running_loop().call_later(LINGER, self._give_up_on_late)
             else:
                 self._finish()
-        if self._arrived is not None:
-            self._wake()
+        self._wake()
         return True
 
     def fail(self, error: Exception) -> None:
@@ -214,8 +220,11 @@ class StreamReader:
         self._over(self)
 
     def _wake(self) -> None:
-        if self._arrived is not None and not self._arrived.done():
-            self._arrived.set_result(None)
+        if self._arrived is not None:
+            if not self._arrived.done():
+                self._arrived.set_result(None)
+        elif self.on_arrival is not None:
+            self.on_arrival()
 
     def _say(self, word: bytes) -> None:
         say(self.link, word)

@@ -208,10 +208,9 @@ async def test_after_ten_thousand_streams_memory_and_tasks_are_what_they_were():
             await eventually(lambda: len(asyncio.all_tasks()) == tasks)
             return objects(), tracemalloc.get_traced_memory()[0]
 
-        await ways.open_and_end(3 * BATCH)
         tracemalloc.start()
         try:
-            await ways.open_and_end(3 * BATCH)
+            await ways.open_and_end(10 * BATCH)
             kinds, held = await at_rest()
             await ways.open_and_end(10_000)
             kinds_after, held_after = await at_rest()

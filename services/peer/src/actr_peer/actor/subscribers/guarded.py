@@ -26,24 +26,25 @@ class Guarded(Generic[Item]):
         """Run the callback to its end; an error of its own is logged and counted."""
         rest = self.begin(item, sender)
         if rest is not None:
-            await rest
+            await self.finish(rest, sender)
 
     def begin(self, item: Item, sender: ActrId) -> Awaitable[None] | None:
-        """Call the callback; returns what is left to be awaited, None where nothing is."""
+        """Call the callback; returns what is left for :meth:`finish`, None where nothing is."""
         try:
             result = self._callback(item, sender)
         except BaseException as exc:  # the user's code: an exit that it raises is none of ours
-            if not _is_its_own(exc):
+            if isinstance(exc, asyncio.CancelledError) and not _is_its_own(exc):
                 raise
             self._note(sender, exc)
             return None
         if result is None:  # nearly always, of one that is no coroutine function
             return None
-        return self._finish(result, sender) if isawaitable(result) else None
+        return result if isawaitable(result) else None
 
-    async def _finish(self, result: Awaitable[None], sender: ActrId) -> None:
+    async def finish(self, rest: Awaitable[None], sender: ActrId) -> None:
+        """Wait for what :meth:`begin` has returned."""
         try:
-            await result
+            await rest
         except BaseException as exc:  # likewise
             if not _is_its_own(exc):
                 raise
@@ -58,5 +59,5 @@ def _is_its_own(exc: BaseException) -> bool:
     """Whether the callback failed, and not its task is being ended."""
     if isinstance(exc, asyncio.CancelledError):  # of something that it cancelled, and awaited
         task = asyncio.current_task()
-        return task is not None and not task.cancelling()
+        return task is None or not task.cancelling()
     return not is_torn_down(exc)

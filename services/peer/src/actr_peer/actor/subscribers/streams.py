@@ -1,25 +1,24 @@
 """Who takes the streams that no generated code opened, by channel id: callbacks, and iterations.
 
-Each sender's channel has its own line and worker, so one slow callback holds up its own channel
+Each sender's channel has its own line, so one slow callback holds up its own channel
 only. What is unregistered ends at once: its lines are its own, so who registers next begins anew.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections import deque
+from asyncio import Task
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
+from inspect import iscoroutine
 
 from actr_peer.actor.subscribers.guarded import Guarded
 from actr_peer.actor.subscribers.incoming import IncomingStream, IncomingStreams
-from actr_peer.errors import BrokenError, BusyError, LimitError, PeerError
+from actr_peer.actor.subscribers.lines import Line, Ready, StreamEnd, Taker
+from actr_peer.errors import BusyError, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.streams.chunks import Chunk, check_channel_id
-from actr_peer.rpc.tracing import arrive_alone
 from actr_peer.tasks import Start
 from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link
@@ -32,61 +31,8 @@ MAX_OPENINGS = 16
 """Openings of one channel by one sender that wait here to be taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEnd:
-    """How one stream of a sender ended; all items before that were handed over.
-
-    Attributes:
-        last_sequence: Number of the last item that was handed over; -1: none was.
-        error: None: a clean end. A ``CallError`` is the sender's own; any other took the stream
-            away: its sender's process restarted, the link is gone, or a rule was broken.
-    """
-
-    channel_id: str
-    last_sequence: int
-    error: PeerError | None = None
-
-
 StreamCallback = Callable[[Chunk, ActrId], Awaitable[None] | None]
 EndCallback = Callable[[StreamEnd, ActrId], Awaitable[None] | None]
-
-
-class _Line:
-    """One sender's openings of one channel, oldest first: the next waits for the last."""
-
-    __slots__ = ("readers", "streams", "worker")
-
-    def __init__(self) -> None:
-        self.readers: deque[StreamReader] = deque()
-        self.streams: dict[StreamReader, IncomingStream] = {}
-        """Those of an iteration, by reader."""
-        self.worker: asyncio.Task[None] | None = None
-
-    def abandon(self, link: Link) -> None:
-        """A reliable opening begins. What was said before it on its link has come before it, so
-        one that has not ended never will: it must not hold up this one for ever."""
-        for reader in self.readers:
-            if reader.link is link and not reader.has_heard_end:
-                text = f"channel {reader.channel_id} was opened again without an end"
-                reader.lose(BrokenError(text))
-
-
-class _Taker:
-    """Who takes one channel id, from registering to unregistering."""
-
-    __slots__ = ("callback", "incoming", "is_over", "lines", "on_end")
-
-    def __init__(
-        self,
-        callback: Guarded[Chunk] | None = None,
-        on_end: Guarded[StreamEnd] | None = None,
-        incoming: IncomingStreams | None = None,
-    ) -> None:
-        self.callback = callback
-        self.on_end = on_end
-        self.incoming = incoming
-        self.is_over = False
-        self.lines: dict[ActrId, _Line] = {}
 
 
 class StreamSubscribers:
@@ -95,7 +41,8 @@ class StreamSubscribers:
     def __init__(self, streams: Streams, start: Start) -> None:
         self._streams = streams
         self._start = start
-        self._takers: dict[str, _Taker] = {}
+        self._takers: dict[str, Taker] = {}
+        self._ready = Ready()
         self._error: PeerError | None = None
 
     def register(
@@ -116,7 +63,7 @@ class StreamSubscribers:
         """
         name = f"stream/{channel_id}"
         ending = None if on_end is None else Guarded(name, on_end)
-        return self._add(channel_id, _Taker(Guarded(name, callback), ending))
+        return self._add(channel_id, Taker(Guarded(name, callback), ending))
 
     def admit(self, channel_id: str, incoming: IncomingStreams) -> Callable[[], None]:
         """Have the streams on ``channel_id`` put into ``incoming``; returns what ends that.
@@ -124,9 +71,9 @@ class StreamSubscribers:
         Raises:
             BusyError, ClosedError, LimitError, LocalProtocolError: As :meth:`register`.
         """
-        return self._add(channel_id, _Taker(incoming=incoming))
+        return self._add(channel_id, Taker(incoming=incoming))
 
-    def _add(self, channel_id: str, taker: _Taker) -> Callable[[], None]:
+    def _add(self, channel_id: str, taker: Taker) -> Callable[[], None]:
         check_channel_id(channel_id)
         if self._error is not None:
             raise self._error
@@ -135,7 +82,7 @@ class StreamSubscribers:
         self._takers[channel_id] = taker
         return partial(self._remove, channel_id, taker)
 
-    def _remove(self, channel_id: str, taker: _Taker) -> None:
+    def _remove(self, channel_id: str, taker: Taker) -> None:
         if taker.is_over:
             return
         taker.is_over = True
@@ -166,7 +113,7 @@ class StreamSubscribers:
         streams = self._streams
         reader = streams.open_reader(link, chunk.channel_id, payload_type, opening=chunk.opening)
         if line is None:
-            line = taker.lines[link.remote] = _Line()
+            line = taker.lines[link.remote] = Line(taker, self._ready, partial(self._begin, taker))
         elif is_metered(payload_type):
             line.abandon(link)
         line.readers.append(reader)
@@ -174,54 +121,59 @@ class StreamSubscribers:
             stream = IncomingStream(reader, partial(self._taken, taker, line))
             line.streams[reader] = stream
             taker.incoming.put(stream)
-        elif line.worker is None:
-            self._begin(taker, line, reader)
+        else:
+            line.watch(reader)
         return reader
 
-    def _begin(self, taker: _Taker, line: _Line, first: StreamReader) -> None:
-        line.worker = self._start(
-            f"stream/{first.channel_id}", self._work(taker, line), failed=lambda exc: None
+    def _begin(self, taker: Taker, line: Line, rest: Awaitable[None] | None) -> None:
+        first = line.readers[0]
+        task = self._start(
+            f"stream/{first.channel_id}", self._work(taker, line, rest), failed=lambda exc: None
         )
-        line.worker.add_done_callback(lambda _: self._over(taker, first.remote, line))
 
-    async def _work(self, taker: _Taker, line: _Line) -> None:
-        arrive_alone()
+        def over(_: Task[None]) -> None:
+            if iscoroutine(rest):
+                rest.close()  # of a task that was cancelled before it ran; else it is over
+            self._over(taker, first.remote, line)
+
+        task.add_done_callback(over)
+
+    async def _work(self, taker: Taker, line: Line, rest: Awaitable[None] | None) -> None:
+        callback = taker.callback
+        assert callback is not None
+        if rest is not None:
+            await callback.finish(rest, line.readers[0].remote)
         while line.readers and not taker.is_over:
             reader = line.readers[0]
-            end = await self._hand_over(taker, reader)
+            end = await self._hand_over(taker, line, reader)
             self._streams.forget_reader(reader)
             if end.error is not None:
                 log.info("stream ended: channel=%s cause=%s", reader.channel_id, end.error)
             if taker.on_end is not None and not taker.is_over:
                 await taker.on_end(end, reader.remote)
             line.readers.popleft()
+            line.last = -1
             if not line.readers:
                 # In this turn, not when the task is seen to be done: what is opened between would
                 # stand in a line that nobody serves.
                 self._leave(taker, reader.remote, line)
 
-    async def _hand_over(self, taker: _Taker, reader: StreamReader) -> StreamEnd:
+    async def _hand_over(self, taker: Taker, line: Line, reader: StreamReader) -> StreamEnd:
         """Call the callback for each item; returns how the stream ended."""
-        callback, sender, last = taker.callback, reader.remote, -1
+        callback, error = taker.callback, None
         assert callback is not None
-        error = None
         try:
             while not taker.is_over:
-                chunk = reader.take()
-                if chunk is None:
-                    if not await reader.arrival():
-                        break
-                    continue
-                if chunk.sequence > last:
-                    last = chunk.sequence
-                rest = callback.begin(chunk, sender)
+                rest = line.hand_over(reader)
                 if rest is not None:
-                    await rest
+                    await callback.finish(rest, reader.remote)
+                elif not await reader.arrival():
+                    break
         except PeerError as exc:
             error = exc
-        return StreamEnd(reader.channel_id, last, error)
+        return StreamEnd(reader.channel_id, line.last, error)
 
-    def _taken(self, taker: _Taker, line: _Line, reader: StreamReader) -> None:
+    def _taken(self, taker: Taker, line: Line, reader: StreamReader) -> None:
         """A stream of an iteration is over."""
         self._streams.forget_reader(reader)
         stream = line.streams.pop(reader)
@@ -232,12 +184,12 @@ class StreamSubscribers:
             if not line.readers:
                 self._leave(taker, reader.remote, line)
 
-    def _over(self, taker: _Taker, sender: ActrId, line: _Line) -> None:
-        """The worker has ended, well or not: nothing of its line is left."""
+    def _over(self, taker: Taker, sender: ActrId, line: Line) -> None:
+        """The task has ended, well or not: nothing of its line is left."""
         self._leave(taker, sender, line)
         for reader in line.readers:
             self._streams.forget_reader(reader)
 
-    def _leave(self, taker: _Taker, sender: ActrId, line: _Line) -> None:
+    def _leave(self, taker: Taker, sender: ActrId, line: Line) -> None:
         if taker.lines.get(sender) is line:
             del taker.lines[sender]

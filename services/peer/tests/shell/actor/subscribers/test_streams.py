@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from actr_peer.actor.subscribers.streams import MAX_OPENINGS, StreamEnd
+from actr_peer.actor.subscribers.lines import StreamEnd
+from actr_peer.actor.subscribers.streams import MAX_OPENINGS
 from actr_peer.errors import (
     BrokenError,
     BusyError,
