@@ -64,6 +64,8 @@ class Ready:
 
     def __init__(self) -> None:
         self._lines: deque[Line] = deque()
+        self.context = copy_context()
+        """Of who makes the actor: callbacks have copies of it, never that of who sends."""
 
     def add(self, line: Line) -> None:
         """Have :meth:`Line.run` called in the next turn."""
@@ -107,7 +109,7 @@ class Line:
         self._ready = ready
         self._begin = begin
         self._is_ready = False
-        self._context = copy_context()
+        self._context = ready.context.copy()
         self._context.run(arrive_alone)
 
     def watch(self, reader: StreamReader) -> None:
