@@ -119,7 +119,7 @@ class Callable_:  # noqa: N801
         some_arguments,
         wrapped(returns),
         staticmethod(no_self),
-        functools.partial(no_self),
+        staticmethod(functools.partial(no_self)),
         Callable_(),
         print,
     ],
