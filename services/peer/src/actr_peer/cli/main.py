@@ -132,12 +132,10 @@ def run() -> NoReturn:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     try:
         code = app(prog_name="actr", standalone_mode=False)
-    except PeerError as exc:
-        _end(exc)
     except _USAGE_ERROR as exc:
         _misused(exc)
-    except BaseExceptionGroup as group:
-        cause = first_cause(group)
+    except (PeerError, BaseExceptionGroup) as exc:
+        cause = first_cause(exc)
         if not isinstance(cause, PeerError):
             raise
         _end(cause)

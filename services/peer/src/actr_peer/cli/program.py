@@ -77,10 +77,8 @@ def run(
         return _run(work, services, config)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
-    except PeerError as exc:
-        _end(exc)
-    except BaseExceptionGroup as group:
-        cause = first_cause(group)
+    except (PeerError, BaseExceptionGroup) as exc:
+        cause = first_cause(exc)
         if not isinstance(cause, PeerError):
             raise
         _end(cause)

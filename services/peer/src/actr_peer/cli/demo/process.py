@@ -21,10 +21,8 @@ def peer_main(work: Callable[[NodeConfig], Coroutine[Any, Any, None]]) -> None:
         settings = load().settings
         configure_logs(settings.log)
         run_loop(work(NodeConfig.from_settings(settings)))
-    except PeerError as exc:
-        _end(exc)
-    except BaseExceptionGroup as group:
-        cause = first_cause(group)
+    except (PeerError, BaseExceptionGroup) as exc:
+        cause = first_cause(exc)
         if not isinstance(cause, PeerError):
             raise
         _end(cause)
