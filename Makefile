@@ -6,8 +6,8 @@
 BIN := .venv/bin
 SIGNALING := services/signaling
 PEER := services/peer
-SOURCES := $(SIGNALING)/src $(PEER)/src proto bench lab tests/abuse tests/crash tests/soak \
-	tests/mutation tools/measure.py
+SOURCES := $(SIGNALING)/src $(PEER)/src proto bench lab tests/abuse tests/adversary tests/crash \
+	tests/fuzz tests/soak tests/mutation tests/skips.py tools
 MAKEFLAGS += --no-print-directory
 
 # What a verb takes: `make help` names them. Empty: the program's own default.
@@ -23,10 +23,15 @@ ROUNDS ?=
 ONLY ?=
 MINUTES ?=
 SEED ?=
+URL ?=
+FAULTS ?=
 JSON ?=
+WORKERS ?=
+TARGET ?=
 ARGS ?=
 
 json := $(if $(filter-out 0,$(JSON)),--json)
+faults := $(if $(filter-out 0,$(FAULTS)),--faults)
 file := $(if $(FILE),--file "$(FILE)")
 wire := $(if $(WIRE),--wire "$(WIRE)")
 size := $(if $(SIZE),--size "$(SIZE)")
@@ -38,7 +43,15 @@ seconds := $(if $(SECONDS),--seconds "$(SECONDS)")
 only := $(if $(ONLY),--only "$(ONLY)")
 minutes := $(if $(MINUTES),--minutes "$(MINUTES)")
 seed := $(if $(SEED),--seed "$(SEED)")
+url := $(if $(URL),--address "$(URL)")
+target := $(if $(TARGET),--target "$(TARGET)")
 rounds := $(if $(ROUNDS),--rounds "$(ROUNDS)")
+
+# Unit tests compute, so each core has a worker; of all tests half wait, so each core has two. What
+# ARGS choose is mostly few tests, or wants a terminal (--pdb, -s): those run in this one process.
+cores := $(shell getconf _NPROCESSORS_ONLN)
+few := $(or $(WORKERS),$(if $(ARGS),0,$(cores)))
+many := $(or $(WORKERS),$(if $(ARGS),0,$(shell expr 2 \* $(cores))))
 
 .DEFAULT_GOAL := help
 
@@ -66,8 +79,9 @@ lint: setup  ## ruff: rules and format
 	@$(BIN)/ruff format --check .
 
 .PHONY: types
-types: setup  ## mypy --strict over both services
+types: setup  ## mypy --strict over both services; pyright over a program with every public name
 	@$(BIN)/mypy $(SOURCES)
+	@tools/pyright
 
 .PHONY: layers
 layers: setup  ## import contracts: each layer imports only what is below it
@@ -87,20 +101,20 @@ coverage: setup  ## branches of both protocol/ folders that no example in their 
 check: lint types layers measure coverage test-unit  ## lint, types, layers, measure, coverage, test-unit: before every commit
 
 .PHONY: test-unit
-test-unit: setup  ## only the tests without processes, sockets and files: half a minute
-	@$(BIN)/pytest -q -m "not service" $(ARGS)
+test-unit: setup  ## only the tests without processes, sockets and files (WORKERS=number)
+	@$(BIN)/pytest -q -n $(few) -m "not service" $(ARGS)
 
 .PHONY: test-pythons
 test-pythons: setup  ## the unit tests under each Python from 3.11 to 3.14 that is here (ARGS="3.13")
 	@tools/test-pythons $(ARGS)
 
 .PHONY: test
-test: setup  ## all tests that need no Docker (ARGS="-k name" chooses)
-	@$(BIN)/pytest $(ARGS)
+test: setup  ## all tests that need no Docker (ARGS="-k name" chooses, WORKERS=number)
+	@$(BIN)/pytest -n $(many) $(ARGS)
 
 .PHONY: test-service
 test-service: setup  ## only the tests with real processes, sockets and files
-	@$(BIN)/pytest -m service $(ARGS)
+	@$(BIN)/pytest -n $(many) -m service $(ARGS)
 
 .PHONY: integration-test
 integration-test: setup  ## the compose system from outside; needs Docker
@@ -119,6 +133,14 @@ bench-failover: setup  ## cut wires under traffic: lost, doubled, gap (CUTS=numb
 bench-priority: setup  ## an urgent call behind a bulk transfer (MB=number ITEM=bytes)
 	@$(BIN)/python -m bench.priority $(mb) $(item) $(json) $(ARGS)
 
+.PHONY: bench-tls
+bench-tls: setup  ## what TLS costs a WebSocket wire, beside plain ones in the same run
+	@$(BIN)/python -m bench.network.tls $(json) $(ARGS)
+
+.PHONY: bench-trust
+bench-trust: setup  ## what certificates cost actors on WebRTC, beside the same without (ARGS="--wire webrtc websocket")
+	@$(BIN)/python -m bench.network.trust $(json) $(ARGS)
+
 .PHONY: bench-stream
 bench-stream: setup  ## items a second of 1, 200 and 5,000 streams, beside grpc.aio, websockets, picows, aiortc
 	@$(BIN)/python -m bench.stream $(json) $(ARGS)
@@ -126,6 +148,10 @@ bench-stream: setup  ## items a second of 1, 200 and 5,000 streams, beside grpc.
 .PHONY: bench-many
 bench-many: setup  ## what grows from 10 to 5,000 streams; a slow consumer (ARGS="--slow 60")
 	@$(BIN)/python -m bench.many $(json) $(ARGS)
+
+.PHONY: bench-idle
+bench-idle: setup  ## what 1, 10 and 50 links cost in which nothing happens, beside aiortc
+	@$(BIN)/python -m bench.network.idle $(json) $(ARGS)
 
 .PHONY: bench-files
 bench-files: setup  ## a file under cuts and restarts: hash equal (MB=number)
@@ -151,6 +177,14 @@ fault-test: setup  ## cut, freeze and lose on real wires, compare (SIZE=small|no
 abuse-test: setup  ## abuse signaling and a peer's door, beside fifty honest clients (ONLY=word STORE=redis)
 	@$(BIN)/python -m tests.abuse $(only) $(json) $(ARGS)
 
+.PHONY: adversary-test
+adversary-test: setup  ## attack what carries and who comes: refused, counted, named (ONLY=word FAULTS=1: without each check)
+	@$(BIN)/python -m tests.adversary $(only) $(faults) $(json) $(ARGS)
+
+.PHONY: fuzz
+fuzz: setup  ## give parsers of strangers' bytes inputs that nobody thought of (SECONDS=number TARGET=word)
+	@$(BIN)/python -m tests.fuzz $(seconds) $(target) $(seed) $(json) $(ARGS)
+
 .PHONY: mutation-test
 mutation-test: setup  ## break critical lines one at a time; the tests must notice (ONLY=word)
 	@$(BIN)/python -m tests.mutation $(only) $(json) $(ARGS)
@@ -158,6 +192,10 @@ mutation-test: setup  ## break critical lines one at a time; the tests must noti
 .PHONY: soak-test
 soak-test: setup  ## peers at work while everything around them breaks (MINUTES=number SEED=number)
 	@$(BIN)/python -m tests.soak $(minutes) $(seed) $(json) $(ARGS)
+
+.PHONY: package
+package: setup  ## wheels and their sums in dist/, tried in an empty environment (URL=https://…)
+	@$(BIN)/python -m tools.package $(url) $(ARGS)
 
 .PHONY: up
 up:  ## build and start the compose system, wait until it is healthy
@@ -172,5 +210,5 @@ logs:  ## follow the logs of the compose system
 	@docker compose logs --follow --tail 100
 
 .PHONY: lock
-lock: setup  ## pin with hashes: requirements/*.txt and services/*/requirements.txt (ARGS=--upgrade)
+lock: setup  ## pin with hashes: requirements/*.txt, services/*/requirements.txt, [tool.uv] (ARGS=--upgrade)
 	@tools/lock $(ARGS)

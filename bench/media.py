@@ -29,12 +29,12 @@ from typing import Any
 import uvloop
 from rich.progress import Progress
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient
 from actr_peer import PeerError
 from bench.report import console, percentile, show, write_json
 from bench.rivals.media import bare
 from bench.tracks import SETTLE_SECONDS, Paced, adding, come_and_go, linked, row
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient
 from lab.media_far import FAR
 from lab.processes import Child, child
 

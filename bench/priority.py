@@ -30,11 +30,11 @@ from typing import Any
 
 import uvloop
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient
 from actr_peer import ActrRef, PeerError, System
 from bench.report import console, percentile, show, write_json
 from bench.rivals.naive import KINDS, Echoes, connected
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient
 from lab.echo import Echo, node_config
 from lab.processes import child, signaling
 
@@ -106,11 +106,13 @@ async def actr(kind: str, megabytes: int, bulk: Bulk) -> Cell:
         node = await stack.enter_async_context(System(config).attach(Echo()))
         client = ChatClient(node.ref.to(FAR))
         request = pb.KickRequest(who="x" * 100)
-        transfer = partial(_upload, client, megabytes, bulk.piece)
         if bulk is MESSAGES:
-            transfer = partial(_say, client, megabytes)
+            transfer = partial(_say, client, pb.SayRequest(text="x" * bulk.piece), megabytes)
         elif bulk is A_FILE:
-            transfer = partial(_send_file, node.ref, folder, megabytes)
+            (folder / "file").write_bytes(bytes(megabytes * 1_000_000))
+            transfer = partial(_send_file, node.ref, folder)
+        else:
+            transfer = partial(_upload, client, pb.FilePiece(data=bytes(bulk.piece)), megabytes)
         return await _beside(lambda: client.kick(request), transfer)
 
 
@@ -125,7 +127,8 @@ async def _beside(
 ) -> Cell:
     """Make calls while transfers run, one after the other, until there are enough of them.
 
-    The first call of each is wanted when its transfer begins: what handing it over takes counts.
+    The first call of each is wanted when its transfer begins: what handing it over takes counts,
+    and what making it took does not.
     """
     cell = Cell()
     for _ in range(20):
@@ -152,11 +155,11 @@ async def _beside(
     return cell
 
 
-async def _upload(client: ChatClient, megabytes: int, item: int) -> None:
+async def _upload(client: ChatClient, piece: pb.FilePiece, megabytes: int) -> None:
+    item = len(piece.data)
     count = max(1, megabytes * 1_000_000 // item)
 
     async def pieces() -> AsyncIterator[pb.FilePiece]:
-        piece = pb.FilePiece(data=bytes(item))
         for _ in range(count):
             yield piece
 
@@ -165,17 +168,14 @@ async def _upload(client: ChatClient, megabytes: int, item: int) -> None:
         raise AssertionError(f"{reply.size_bytes} bytes arrived")
 
 
-async def _say(client: ChatClient, megabytes: int) -> None:
-    request = pb.SayRequest(text="x" * MESSAGE_BYTES)
+async def _say(client: ChatClient, request: pb.SayRequest, megabytes: int) -> None:
     for _ in range(max(1, megabytes * 1_000_000 // MESSAGE_BYTES)):
         await client.say(request, timeout=DONE_SECONDS)
 
 
-async def _send_file(ref: ActrRef, folder: Path, megabytes: int) -> None:
-    path = folder / "file"
-    if not path.exists():
-        path.write_bytes(bytes(megabytes * 1_000_000))
-    await ref.send_file(path, FAR, name=f"file.{time.monotonic_ns()}", timeout=DONE_SECONDS)
+async def _send_file(ref: ActrRef, folder: Path) -> None:
+    name = f"file.{time.monotonic_ns()}"
+    await ref.send_file(folder / "file", FAR, name=name, timeout=DONE_SECONDS)
 
 
 async def _send_all(echoes: Echoes, megabytes: int) -> None:

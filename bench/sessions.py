@@ -93,6 +93,7 @@ class CallWire:
     pack_bytes = MAX_WIRE_MESSAGE_BYTES[kind]
     buffered_bytes = 0
     is_full = False
+    certificate = None
 
     def __init__(self, remote: ActrId, *, was_dialled: bool) -> None:
         self.id = next_wire_id()

@@ -28,11 +28,11 @@ import grpc
 import psutil
 import uvloop
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient
 from actr_peer import System
 from bench.report import console, percentile, show, write_json
 from bench.rivals.grpc_echo import METHOD
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient
 from lab.echo import Echo, node_config
 from lab.processes import child, signaling
 

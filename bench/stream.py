@@ -27,6 +27,8 @@ from typing import Any
 import uvloop
 from rich.progress import Progress
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient
 from actr_peer import System
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.streams.chunks import decode_chunk, encode_item
@@ -34,8 +36,6 @@ from actr_peer.transport.channels import Streams
 from bench.report import console, show, write_json
 from bench.rivals.naive import connected
 from bench.rivals.streams import UPLOADS, Upload
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient
 from lab.echo import Echo, node_config
 from lab.processes import child, signaling
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import psutil
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient
 from actr_peer import ActrRef, Node, Sample, System
 from bench.report import percentile
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient
 from lab.echo import Echo, node_config
 from lab.media_far import FAR, stamped
 from lab.processes import Child, child, signaling

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import uvloop
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient
 from actr_peer import ActrRef, CallError, Context, PeerError, System
 from actr_peer.errors import BusyError
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient
 from lab.echo import Echo, node_config
 
 IN_FLIGHT = 32

@@ -15,9 +15,9 @@ from typing import cast
 
 import uvloop
 
+from actr.demo import chat_pb2 as pb
 from actr_peer import ActrId, Context, NodeConfig, System, WireKind
 from actr_peer.state.storage.database import Durability
-from demo import chat_pb2 as pb
 from lab.quiet import Quiet
 
 

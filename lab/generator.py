@@ -9,11 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient, ChatService
 from actr_peer import PeerError
 from actr_peer.node.node import Node
 from actr_peer.transport.streams import StreamWriter
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient, ChatService
 from lab.record import Record, RecordFile
 
 MAX_CALLS = 512

@@ -1,18 +1,29 @@
-"""Processes that benchmarks start: a signaling service and peers, gone when their block ends."""
+"""Processes that benchmarks start: a signaling service and peers, gone when their block ends.
+
+:func:`watch` tells what a process does while nothing is asked of it. Its counts are nearly the same
+on every machine; the share is that of this one, on this day.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from types import CodeType, FrameType
 from typing import Any
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
+SETTLE_SECONDS = 4.0
+"""Traffic of a moment ago still counts as traffic."""
 
 
 class Child:
@@ -102,3 +113,47 @@ async def signaling() -> AsyncIterator[str]:
     env = {"ACTR_SIGNALING__LISTEN": "127.0.0.1:0", "ACTR_SIGNALING__LOG_LEVEL": "error"}
     async with child(["actr_signaling"], env=env) as process:
         yield (await process.line())["url"]
+
+
+class Calls:
+    """Counts the Python functions that are called, in its block."""
+
+    def __init__(self) -> None:
+        self.by_code: Counter[CodeType] = Counter()
+
+    def _count(self, frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            self.by_code[frame.f_code] += 1
+
+    def __enter__(self) -> Calls:
+        threading.setprofile(self._count)  # threads that begin from now on
+        sys.setprofile(self._count)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+        threading.setprofile(None)
+
+
+async def watch(
+    seconds: float, *, settle: float = SETTLE_SECONDS, calls: Callable[[Calls], None] | None = None
+) -> dict[str, Any]:
+    """Look on for so long, twice: what is used first, what is called after that."""
+    await asyncio.sleep(settle)
+    used, woken = time.process_time(), _woken()
+    await asyncio.sleep(seconds)
+    used, woken = time.process_time() - used, _woken() - woken
+    with Calls() as counted:
+        await asyncio.sleep(seconds)
+    if calls is not None:
+        calls(counted)
+    return {
+        "share": round(100 * used / seconds, 3),
+        "wakes": round(woken / seconds, 1),
+        "calls": round(sum(counted.by_code.values()) / seconds),
+    }
+
+
+def _woken() -> int:
+    """How often the threads of this process had nothing to do, and went on later."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatService
 from actr_peer import Context
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatService
 
 
 class Quiet(ChatService):

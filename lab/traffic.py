@@ -19,14 +19,15 @@ from typing import Any
 
 import uvloop
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatService
 from actr_peer import ActrId, Context, MediaFrame, NodeConfig, System, WireKind
 from actr_peer.node.hooks import LinkEvent, WireEvent
 from actr_peer.node.node import Node
 from actr_peer.transport.publications import Publication
 from actr_peer.wire.media.sources import TestPattern
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatService
 from lab.generator import Generator
+from lab.processes import watch
 from lab.record import Record, RecordFile
 
 EVENTUALLY = 0.05
@@ -124,7 +125,7 @@ class Peer:
             "call": self.call,
             "settle": self.settle,
             "status": self.status,
-            "cpu": self.cpu,
+            "idle": watch,
             "expect": self.expect,
             "publish": self.publish,
             "network_changed": self.network_changed,
@@ -215,10 +216,6 @@ class Peer:
                 for track in self._tracks
             },
         }
-
-    async def cpu(self) -> dict[str, Any]:
-        """Seconds of a core that the process has used."""
-        return {"seconds": time.process_time()}
 
     async def expect(
         self,

@@ -10,12 +10,12 @@ from collections import deque
 from types import SimpleNamespace
 from typing import Any
 
+from actr.demo import chat_pb2 as pb
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.streams.chunks import encode_item
 from actr_peer.tasks import Tasks
 from actr_peer.transport.channels import Streams
 from bench.sessions import ADA, Heard
-from demo import chat_pb2 as pb
 
 ITEM = 100
 WINDOW = 64

@@ -10,7 +10,7 @@ import sys
 import grpc
 import uvloop
 
-from demo import chat_pb2 as pb
+from actr.demo import chat_pb2 as pb
 
 METHOD = "/demo.Chat/Say"
 

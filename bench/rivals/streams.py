@@ -19,7 +19,7 @@ import uvloop
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
-from demo import chat_pb2 as pb
+from actr.demo import chat_pb2 as pb
 
 METHOD = "/demo.Chat/Upload"
 MAX_BYTES = 1 << 24

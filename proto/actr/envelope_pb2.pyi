@@ -240,6 +240,25 @@ class MethodContract(_message.Message):
 Global___MethodContract: _TypeAlias = MethodContract  # noqa: Y015
 
 @_typing.final
+class NotStarted(_message.Message):
+    """The detail of UNAVAILABLE where a stream is not begun, for the actor closes: nothing of it has run,
+    and another actor may be asked.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NotStarted: _TypeAlias = NotStarted  # noqa: Y015
+
+@_typing.final
 class StreamOpen(_message.Message):
     """How a streaming method is opened: which channel, and what the opener can take."""
 
@@ -381,7 +400,8 @@ Global___StreamCredit: _TypeAlias = StreamCredit  # noqa: Y015
 @_typing.final
 class WireHandshake(_message.Message):
     """First frames of a WebSocket wire (type byte 255), in this order:
-    dialler Hello, listener Challenge, dialler Proof, listener Welcome.
+    dialler Hello, listener Challenge, dialler Proof, listener Welcome. Hello comes with the request
+    to upgrade where it can, in TLS Proof too (docs/protocol.md, WebSocket wire).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -390,6 +410,9 @@ class WireHandshake(_message.Message):
     CHALLENGE_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
     WELCOME_FIELD_NUMBER: _builtins.int
+    RENEWAL_FIELD_NUMBER: _builtins.int
+    renewal: _builtins.bytes
+    """On an open wire, from a side with a certificate: its next one, of the same key, as ASCII."""
     @_builtins.property
     def hello(self) -> Global___WireHello: ...
     @_builtins.property
@@ -405,12 +428,13 @@ class WireHandshake(_message.Message):
         challenge: Global___WireChallenge | None = ...,
         proof: Global___WireProof | None = ...,
         welcome: Global___WireWelcome | None = ...,
+        renewal: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "hello", b"hello", "proof", b"proof", "step", b"step", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "hello", b"hello", "proof", b"proof", "renewal", b"renewal", "step", b"step", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "hello", b"hello", "proof", b"proof", "step", b"step", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "hello", b"hello", "proof", b"proof", "renewal", b"renewal", "step", b"step", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["hello", "challenge", "proof", "welcome"]  # noqa: Y015
+    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["hello", "challenge", "proof", "welcome", "renewal"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
 
@@ -430,7 +454,7 @@ class WireHello(_message.Message):
     nonce: _builtins.bytes
     """32 random bytes."""
     certificate: _builtins.bytes
-    """Room for keys and certificates: a later version authenticates with them."""
+    """The dialler's certificate, as ASCII (docs/protocol/trust.md); empty: it has none."""
     wire_message_bytes: _builtins.int
     """Longest wire message of a session that the dialler takes, in bytes; 0: 16384."""
     @_builtins.property
@@ -464,6 +488,7 @@ class WireChallenge(_message.Message):
     proof_required: _builtins.bool
     """Whether the listener asks for a proof (it has a realm secret)."""
     certificate: _builtins.bytes
+    """The listener's certificate likewise."""
     def __init__(
         self,
         *,
@@ -484,16 +509,20 @@ class WireProof(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MAC_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     mac: _builtins.bytes
     """HMAC-SHA256 with the realm secret, as docs/protocol.md says (WebSocket wire); empty without one."""
+    signature: _builtins.bytes
+    """By the key of the dialler's certificate, over actr/wire/v2/dial; empty without a certificate."""
     def __init__(
         self,
         *,
         mac: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mac", b"mac"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mac", b"mac", "signature", b"signature"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -506,10 +535,13 @@ class WireWelcome(_message.Message):
     MAC_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     WIRE_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     mac: _builtins.bytes
     """HMAC-SHA256 likewise; empty without a secret."""
     wire_message_bytes: _builtins.int
     """As in WireHello, of the listener."""
+    signature: _builtins.bytes
+    """By the key of the listener's certificate, over actr/wire/v2/listen; empty without one."""
     @_builtins.property
     def error(self) -> Global___RpcError:
         """Set when the listener refuses; it closes the socket after."""
@@ -520,10 +552,11 @@ class WireWelcome(_message.Message):
         mac: _builtins.bytes = ...,
         error: Global___RpcError | None = ...,
         wire_message_bytes: _builtins.int = ...,
+        signature: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "mac", b"mac", "wire_message_bytes", b"wire_message_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "mac", b"mac", "signature", b"signature", "wire_message_bytes", b"wire_message_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,6 +5,7 @@ What kind of traffic a method is. Read by protoc-gen-actr at generation time and
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
@@ -54,6 +55,7 @@ PAYLOAD_TYPE_FIELD_NUMBER: _builtins.int
 CONFLICT_KEY_FIELD_NUMBER: _builtins.int
 MAX_FAILURES_FIELD_NUMBER: _builtins.int
 HANDLER_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+REQUIRES_FIELD_NUMBER: _builtins.int
 DEFAULT_PAYLOAD_TYPE_FIELD_NUMBER: _builtins.int
 payload_type: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___PayloadType.ValueType]
 """Presence counts, not the value: 0 is a real choice."""
@@ -67,5 +69,9 @@ Absent or 0: the first failure is answered with an error and the request is done
 """
 handler_timeout_ms: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.int]
 """Milliseconds a handler may run; absent: only the caller's deadline holds."""
+requires: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _containers.RepeatedScalarFieldContainer[_builtins.str]]
+"""A claim that the caller's certificate must have: its name, as "operator", or name and value, as
+"role=operator". Several times: all of them. Who lacks one is refused (PERMISSION_DENIED).
+"""
 default_payload_type: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, Global___PayloadType.ValueType]
 """For methods of this service that name none and that it fits."""

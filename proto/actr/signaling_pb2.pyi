@@ -202,12 +202,18 @@ class ServerHello(_message.Message):
     SERVER_ID_FIELD_NUMBER: _builtins.int
     PROOF_REQUIRED_FIELD_NUMBER: _builtins.int
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
+    TIME_MS_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_REQUIRED_FIELD_NUMBER: _builtins.int
     nonce: _builtins.bytes
     """32 random bytes, for this connection only."""
     server_id: _builtins.str
     proof_required: _builtins.bool
     max_message_bytes: _builtins.int
     """Largest message in bytes that the server takes."""
+    time_ms: _builtins.int
+    """The server's Unix time; only compared, never taken: it proves nothing. 0: not said."""
+    certificate_required: _builtins.bool
+    """Whether it lets in only those with a certificate of an issuer that it knows."""
     def __init__(
         self,
         *,
@@ -215,10 +221,12 @@ class ServerHello(_message.Message):
         server_id: _builtins.str = ...,
         proof_required: _builtins.bool = ...,
         max_message_bytes: _builtins.int = ...,
+        time_ms: _builtins.int = ...,
+        certificate_required: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_message_bytes", b"max_message_bytes", "nonce", b"nonce", "proof_required", b"proof_required", "server_id", b"server_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate_required", b"certificate_required", "max_message_bytes", b"max_message_bytes", "nonce", b"nonce", "proof_required", b"proof_required", "server_id", b"server_id", "time_ms", b"time_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -235,8 +243,9 @@ class Authenticate(_message.Message):
     mac: _builtins.bytes
     """HMAC-SHA256(realm secret, "actr/signaling/v1" | server_id | nonce | id as text); empty without one."""
     certificate: _builtins.bytes
-    """Room for keys and certificates: a later version authenticates with them."""
+    """The actor's certificate, as ASCII (docs/protocol/trust.md); empty: it has none."""
     signature: _builtins.bytes
+    """By the certificate's key, over actr/signaling/v2/authenticate, server_id, nonce, id as text."""
     @_builtins.property
     def id(self) -> _envelope_pb2.ActrId: ...
     def __init__(
@@ -301,11 +310,20 @@ class Register(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     VISIBILITY_FIELD_NUMBER: _builtins.int
     ALLOWED_REALMS_FIELD_NUMBER: _builtins.int
+    SIGNED_FIELD_NUMBER: _builtins.int
+    ONLY_IF_FREE_FIELD_NUMBER: _builtins.int
+    SIGNED_AT_MS_FIELD_NUMBER: _builtins.int
     ws_address: _builtins.str
     """ws://host:port/v1/wire, where this peer's WebSocket listener is; empty: it has none."""
     incarnation: _builtins.int
     """Random, new with each start of the process."""
     visibility: Global___Visibility.ValueType
+    only_if_free: _builtins.bool
+    """Refused with 4409 while another process holds the identity; without it the newest one has it."""
+    signed_at_ms: _builtins.int
+    """With signed: when it was signed, by the issuer's clock, in Unix milliseconds; 0: not known.
+    Who has seen a newer registration of the actor does not believe one that is over a minute older.
+    """
     @_builtins.property
     def id(self) -> _envelope_pb2.ActrId: ...
     @_builtins.property
@@ -318,6 +336,12 @@ class Register(_message.Message):
     def allowed_realms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Realms besides its own whose actors may see and reach this one."""
 
+    @_builtins.property
+    def signed(self) -> Global___SignedRegistration:
+        """Set by an actor with a certificate; the fields above then repeat what it says, for who cannot
+        check it. Whoever has the issuer's keys takes them from here.
+        """
+
     def __init__(
         self,
         *,
@@ -328,14 +352,47 @@ class Register(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         visibility: Global___Visibility.ValueType = ...,
         allowed_realms: _abc.Iterable[_builtins.str] | None = ...,
+        signed: Global___SignedRegistration | None = ...,
+        only_if_free: _builtins.bool = ...,
+        signed_at_ms: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "signed", b"signed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_realms", b"allowed_realms", "id", b"id", "incarnation", b"incarnation", "metadata", b"metadata", "services", b"services", "visibility", b"visibility", "ws_address", b"ws_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_realms", b"allowed_realms", "id", b"id", "incarnation", b"incarnation", "metadata", b"metadata", "only_if_free", b"only_if_free", "services", b"services", "signed", b"signed", "signed_at_ms", b"signed_at_ms", "visibility", b"visibility", "ws_address", b"ws_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Register: _TypeAlias = Register  # noqa: Y015
+
+@_typing.final
+class SignedRegistration(_message.Message):
+    """What an actor says of itself, and nobody on the way can change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REGISTER_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    register: _builtins.bytes
+    """A serialised Register without this field."""
+    certificate: _builtins.bytes
+    """As in Authenticate."""
+    signature: _builtins.bytes
+    """By the certificate's key, over actr/signaling/v2/register and the bytes of register."""
+    def __init__(
+        self,
+        *,
+        register: _builtins.bytes = ...,
+        certificate: _builtins.bytes = ...,
+        signature: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "register", b"register", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignedRegistration: _TypeAlias = SignedRegistration  # noqa: Y015
 
 @_typing.final
 class ServiceFingerprint(_message.Message):
@@ -370,11 +427,14 @@ class Registered(_message.Message):
     HEARTBEAT_INTERVAL_MS_FIELD_NUMBER: _builtins.int
     ICE_SERVERS_FIELD_NUMBER: _builtins.int
     LEASE_MS_FIELD_NUMBER: _builtins.int
+    TOOK_OVER_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     epoch: _builtins.int
     """Fencing number: rises with each registration of the same identity."""
     heartbeat_interval_ms: _builtins.int
     lease_ms: _builtins.int
+    took_over: _builtins.bool
+    """Another process held the identity until now, and is told that it is replaced."""
     @_builtins.property
     def ice_servers(self) -> _containers.RepeatedCompositeFieldContainer[Global___IceServer]: ...
     def __init__(
@@ -385,10 +445,11 @@ class Registered(_message.Message):
         heartbeat_interval_ms: _builtins.int = ...,
         ice_servers: _abc.Iterable[Global___IceServer] | None = ...,
         lease_ms: _builtins.int = ...,
+        took_over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "heartbeat_interval_ms", b"heartbeat_interval_ms", "ice_servers", b"ice_servers", "lease_ms", b"lease_ms", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "heartbeat_interval_ms", b"heartbeat_interval_ms", "ice_servers", b"ice_servers", "lease_ms", b"lease_ms", "session_id", b"session_id", "took_over", b"took_over"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -561,6 +622,7 @@ class Presence(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     LOAD_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    SIGNED_FIELD_NUMBER: _builtins.int
     ws_address: _builtins.str
     incarnation: _builtins.int
     epoch: _builtins.int
@@ -572,6 +634,12 @@ class Presence(_message.Message):
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
     def load(self) -> Global___Load: ...
+    @_builtins.property
+    def signed(self) -> Global___SignedRegistration:
+        """What the actor itself signed. Whoever has the issuer's keys checks it, and drops a presence
+        whose other fields (but load and epoch, which are the service's) say something else.
+        """
+
     def __init__(
         self,
         *,
@@ -582,10 +650,11 @@ class Presence(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         load: Global___Load | None = ...,
         epoch: _builtins.int = ...,
+        signed: Global___SignedRegistration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "load", b"load"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "load", b"load", "signed", b"signed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "id", b"id", "incarnation", b"incarnation", "load", b"load", "metadata", b"metadata", "services", b"services", "ws_address", b"ws_address"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "id", b"id", "incarnation", b"incarnation", "load", b"load", "metadata", b"metadata", "services", b"services", "signed", b"signed", "ws_address", b"ws_address"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -694,6 +763,7 @@ class Discover(_message.Message):
     STICKINESS_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
     actr_type: _builtins.str
     """At least one of type, service and id."""
     service: _builtins.str
@@ -703,6 +773,8 @@ class Discover(_message.Message):
     """The same key prefers the same actor while it is there."""
     limit: _builtins.int
     """At most this many; 0: 16."""
+    after: _builtins.str
+    """Only those behind the last that an earlier answer to the same question had: its next."""
     @_builtins.property
     def id(self) -> _envelope_pb2.ActrId:
         """Only this actor, if it is online and shown; a service that does not know the field leaves it."""
@@ -716,10 +788,11 @@ class Discover(_message.Message):
         stickiness: _builtins.str = ...,
         limit: _builtins.int = ...,
         id: _envelope_pb2.ActrId | None = ...,
+        after: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actr_type", b"actr_type", "fingerprint", b"fingerprint", "id", b"id", "limit", b"limit", "service", b"service", "stickiness", b"stickiness"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actr_type", b"actr_type", "after", b"after", "fingerprint", b"fingerprint", "id", b"id", "limit", b"limit", "service", b"service", "stickiness", b"stickiness"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -730,6 +803,9 @@ class Discovered(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FOUND_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    next: _builtins.str
+    """Not empty: there may be more, which the same question with this in after finds."""
     @_builtins.property
     def found(self) -> _containers.RepeatedCompositeFieldContainer[Global___Presence]:
         """Best first."""
@@ -738,10 +814,11 @@ class Discovered(_message.Message):
         self,
         *,
         found: _abc.Iterable[Global___Presence] | None = ...,
+        next: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["found", b"found"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["found", b"found", "next", b"next"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -810,12 +887,20 @@ class Negotiate(_message.Message):
     REQUEST_OFFER_FIELD_NUMBER: _builtins.int
     BYE_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
+    STATEMENT_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
     connection_id: _builtins.str
     """16 random bytes of hex made by the offerer for each connection."""
     exchange: _builtins.int
     """Counts offers on one connection, from 1; an answer repeats its offer's number."""
     signature: _builtins.bytes
-    """Room for signed descriptions."""
+    """Of an offer or an answer: by the certificate's key, over actr/webrtc/v2/description and the
+    bytes of statement. The three are set together, or none.
+    """
+    statement: _builtins.bytes
+    """A serialised DescriptionStatement."""
+    certificate: _builtins.bytes
+    """The sender's certificate, as ASCII."""
     @_builtins.property
     def offer(self) -> Global___SessionDescription: ...
     @_builtins.property
@@ -841,16 +926,86 @@ class Negotiate(_message.Message):
         request_offer: Global___RequestOffer | None = ...,
         bye: Global___Bye | None = ...,
         signature: _builtins.bytes = ...,
+        statement: _builtins.bytes = ...,
+        certificate: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "body", b"body", "bye", b"bye", "candidate", b"candidate", "offer", b"offer", "request_offer", b"request_offer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "body", b"body", "bye", b"bye", "candidate", b"candidate", "connection_id", b"connection_id", "exchange", b"exchange", "offer", b"offer", "request_offer", b"request_offer", "signature", b"signature"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "body", b"body", "bye", b"bye", "candidate", b"candidate", "certificate", b"certificate", "connection_id", b"connection_id", "exchange", b"exchange", "offer", b"offer", "request_offer", b"request_offer", "signature", b"signature", "statement", b"statement"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["offer", "answer", "candidate", "request_offer", "bye"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
 Global___Negotiate: _TypeAlias = Negotiate  # noqa: Y015
+
+@_typing.final
+class DescriptionStatement(_message.Message):
+    """What the sender of a description says of it: whom it is for, and which one it is. So that it
+    cannot be replaced, sent again, sent to another, or sent back.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[DescriptionStatement._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        UNKNOWN: DescriptionStatement._Kind.ValueType  # 0
+        OFFER: DescriptionStatement._Kind.ValueType  # 1
+        ANSWER: DescriptionStatement._Kind.ValueType  # 2
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    UNKNOWN: DescriptionStatement.Kind.ValueType  # 0
+    OFFER: DescriptionStatement.Kind.ValueType  # 1
+    ANSWER: DescriptionStatement.Kind.ValueType  # 2
+
+    CONNECTION_ID_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    FROM_INCARNATION_FIELD_NUMBER: _builtins.int
+    TO_INCARNATION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_SHA256_FIELD_NUMBER: _builtins.int
+    OFFER_SHA256_FIELD_NUMBER: _builtins.int
+    TIME_MS_FIELD_NUMBER: _builtins.int
+    connection_id: _builtins.str
+    exchange: _builtins.int
+    from_incarnation: _builtins.int
+    """Of the processes, as registered."""
+    to_incarnation: _builtins.int
+    kind: Global___DescriptionStatement.Kind.ValueType
+    description_sha256: _builtins.bytes
+    """SHA-256 over actr/webrtc/v2/sdp, the sdp, then mid and track id of each pair, sorted by mid."""
+    offer_sha256: _builtins.bytes
+    """Of an answer: what description_sha256 was in the statement of its offer."""
+    time_ms: _builtins.int
+    """Unix time at the issuer, as the sender knows it."""
+    @_builtins.property
+    def to(self) -> _envelope_pb2.ActrId: ...
+    def __init__(
+        self,
+        *,
+        connection_id: _builtins.str = ...,
+        exchange: _builtins.int = ...,
+        to: _envelope_pb2.ActrId | None = ...,
+        from_incarnation: _builtins.int = ...,
+        to_incarnation: _builtins.int = ...,
+        kind: Global___DescriptionStatement.Kind.ValueType = ...,
+        description_sha256: _builtins.bytes = ...,
+        offer_sha256: _builtins.bytes = ...,
+        time_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection_id", b"connection_id", "description_sha256", b"description_sha256", "exchange", b"exchange", "from", b"from", "from_incarnation", b"from_incarnation", "kind", b"kind", "offer_sha256", b"offer_sha256", "time_ms", b"time_ms", "to", b"to", "to_incarnation", b"to_incarnation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DescriptionStatement: _TypeAlias = DescriptionStatement  # noqa: Y015
 
 @_typing.final
 class SessionDescription(_message.Message):

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from actr.demo import chat_pb2
+from actr.demo.chat_actr import ChatClient
 from actr_peer import ActrId, NodeConfig, System, WireKind
 from actr_peer.protocol.webrtc.candidates import AddressRule
 from actr_peer.wire.websocket.wires import WebSocketWires
-from demo import chat_pb2
-from demo.chat_actr import ChatClient
 from lab.processes import child
 from tests.abuse.door_abuses import ABUSES
 from tests.abuse.door_peer import ROOM, Room

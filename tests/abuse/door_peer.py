@@ -12,9 +12,9 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatService
 from actr_peer import ActrId, Context, NodeConfig, System, WireKind
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatService
 
 ROOM = ActrId("abused", "room", "1")
 BUDGET_BYTES = 24 * 1024 * 1024

@@ -22,6 +22,8 @@ then it goes on until it is killed. It may end by itself, and may not raise."""
 
 MEASURED, ABUSER = 2, 1
 """Priorities: a stranger has a machine of its own, so that it takes no time from the measured."""
+_NICE = {MEASURED: 0, ABUSER: 10}
+"""The same where real-time priorities are not allowed."""
 
 
 def prefer(pid: int, priority: int) -> None:
@@ -29,8 +31,11 @@ def prefer(pid: int, priority: int) -> None:
 
     What is measured is the service, and not who else uses the machine.
     """
-    with contextlib.suppress(PermissionError):
+    try:
         os.sched_setscheduler(pid, os.SCHED_RR, os.sched_param(priority))
+    except PermissionError:
+        with contextlib.suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, pid, _NICE[priority])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -280,7 +280,7 @@ def strange_requests(url: str) -> AsyncIterator[None]:
         finally:
             writer.transport.abort()
 
-    return many(100, one)
+    return many(60, one)
 
 
 ABUSES: Mapping[str, Attack] = {
@@ -290,6 +290,9 @@ ABUSES: Mapping[str, Attack] = {
     "pongs of many addresses": pongs,
     "heartbeats of a hundred": all_saying(
         100, lambda: message(heartbeat=pb.Heartbeat()) * 10, every=10 / 450
+    ),
+    "heartbeats at their limit": all_saying(
+        100, lambda: message(heartbeat=pb.Heartbeat()), every=0.21
     ),
     "loads that change": all_saying(20, changing_loads, every=10 / 450),
     "large relays in a ring": large_relays_in_a_ring,

@@ -50,13 +50,17 @@ class Pair:
             await peer.ask("send", to=other.id, rates=dict(rates), size=size)
         await self.ready()
 
-    async def ready(self, *, active: str | None = None, within: float = 20) -> float:
-        """Wait until every wire is ready, and this kind in use; return the seconds."""
+    async def ready(
+        self, *, active: str | None = None, kinds: list[str] | None = None, within: float = 20
+    ) -> float:
+        """Wait until every wire is ready, or those of these kinds, and this kind in use; return
+        the seconds."""
         active = active or str(self._prefer[0])
+        kinds = self._prefer if kinds is None else kinds
         waited = 0.0
         for peer, other in ((self.a, self.b), (self.b, self.a)):
             answer = await peer.ask(
-                "expect", to=other.id, timeout=within, ready=self._prefer, active=active
+                "expect", to=other.id, timeout=within, ready=kinds, active=active
             )
             assert answer["ok"], f"{peer.name} is not back on {active}: {answer['wires']}"
             waited += answer["seconds"]

@@ -69,10 +69,10 @@ async def a_slow_wire_is_overtaken(pair: Pair) -> Found:
     """Traffic goes back to the better wire while some of it waits on the slow one."""
     await pair.flow(RATES)
     await pair.net.break_with(Fault(protocol="tcp", share=0.4))
-    for _ in range(3):
+    for _ in range(6):
         async with pair.net.broken(UDP_CUT):
             await asyncio.sleep(0.8)
-        await asyncio.sleep(0.8)
+        await pair.ready(kinds=["webrtc"])
     await pair.net.heal()
     return await _compare(pair)
 

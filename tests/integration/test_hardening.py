@@ -9,7 +9,13 @@ import pytest
 from integration_kit.drivers import Composed, assert_hardened, inspect
 from integration_kit.engine import DockerError, docker, logs
 
-SERVICES = ("redis", "signaling", "peer")
+SERVICES = ("redis", "issuer", "signaling", "peer")
+SECRETS = {
+    "the realm": ("peer", "/run/secrets/realm/secret"),
+    "Redis' user": ("signaling", "/run/secrets/store/password"),
+    "Redis' operator": ("redis", "/run/secrets/redis/operator"),
+}
+"""Who has each, and where."""
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -49,16 +55,33 @@ def test_the_signaling_image_is_small_and_has_no_webrtc_stack(system: Composed) 
             docker("exec", container, "python", "-c", f"import {package}")
 
 
-def test_no_secret_is_in_an_image_or_in_the_environment(system: Composed) -> None:
-    peer = system.containers("peer")[0]
-    secret = docker("exec", peer, "cat", "/run/secrets/realm/secret")
-    assert len(secret) >= 32, "the realm secret is short"
-    mode = docker("exec", peer, "stat", "--format", "%a", "/run/secrets/realm/secret")
-    assert mode == "600", f"others may read the realm secret: {mode}"
-    for service in SERVICES:
+def test_the_issuer_s_private_key_is_in_no_other_container(system: Composed) -> None:
+    issuer = system.containers("issuer")[0]
+    keys = docker("exec", issuer, "sh", "-c", "cd /var/lib/issuer/keys && stat --format '%a %n' *")
+    assert [line.split()[0] for line in keys.splitlines()] == ["600"]
+    shown = docker("exec", issuer, "cat", "/run/issuer/keys.json")
+    for service in ("signaling", "peer", "redis"):
         for container in system.containers(service):
-            assert secret not in json.dumps(inspect(container)), f"{container} shows the secret"
-            assert secret not in logs(container), f"{container} logs the secret"
+            mounts = inspect(container)["Mounts"]
+            assert isinstance(mounts, list)
+            names = {mount.get("Name", "").removeprefix("actr-test_"): mount for mount in mounts}
+            assert "issuer" not in names, f"{container} mounts the issuer's private key"
+            if service == "signaling":
+                assert not names["issuer-public"]["RW"]
+                assert docker("exec", container, "cat", "/run/issuer/keys.json") == shown
+
+
+def test_no_secret_is_in_an_image_or_in_the_environment(system: Composed) -> None:
+    for name, (reader, path) in SECRETS.items():
+        holder = system.containers(reader)[0]
+        secret = docker("exec", holder, "cat", path)
+        assert len(secret) >= 32, f"the secret of {name} is short"
+        mode = docker("exec", holder, "stat", "--format", "%a", path)
+        assert mode == "600", f"others may read the secret of {name}: {mode}"
+        for service in SERVICES:
+            for container in system.containers(service):
+                assert secret not in json.dumps(inspect(container)), f"{container} shows {name}'s"
+                assert secret not in logs(container), f"{container} logs {name}'s"
 
 
 def test_a_peer_ends_gracefully_within_the_grace_period(system: Composed) -> None:

@@ -1,4 +1,4 @@
-"""Who does not have the realm's secret is not let in, and a mailbox has one owner."""
+"""Who has no certificate is not let in, and a mailbox has one owner."""
 
 from __future__ import annotations
 
@@ -36,21 +36,19 @@ def end_of(container: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("secret", "reason"),
+    ("environment", "reason"),
     [
-        ("", "asks for proof of the realm secret and none is configured"),
-        ("/etc/os-release", "refuse"),
+        ({"REALM__SECRET_FILE": ""}, "does not know the key of acme:room@stranger:default"),
+        ({"REALM__SECRET_FILE": "/etc/os-release"}, "that is not the secret of realm default"),
+        ({"IDENTITY__ISSUER_URL": "", "REALM__TRUST": "secret"}, "certificate"),
     ],
-    ids=["without a secret", "with another secret"],
+    ids=["without a secret", "with another secret", "with the secret and no certificate"],
 )
-def test_a_peer_that_cannot_prove_the_secret_is_refused(
-    stranger: Composed, secret: str, reason: str
+def test_a_peer_that_cannot_prove_who_it_is_is_refused(
+    stranger: Composed, environment: dict[str, str], reason: str
 ) -> None:
-    run(
-        stranger,
-        *("--env", "ACTR_ACTOR__ID=acme:room@stranger:default"),
-        *("--env", f"ACTR_REALM__SECRET_FILE={secret}"),
-    )
+    named = {"ACTOR__ID": "acme:room@stranger:default", **environment}
+    run(stranger, *(f"--env=ACTR_{name}={value}" for name, value in named.items()))
     log = end_of(NAME)
     assert reason in log, f"the refusal does not say so: {log}"
     for peer in stranger.peers():

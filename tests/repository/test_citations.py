@@ -217,21 +217,21 @@ def test_no_citation_leads_nowhere(room: str) -> None:
 )
 def test_a_citation_that_leads_nowhere_is_found(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(astray.__globals__, "said", lambda _: text)
-    assert len(astray("services/peer/src/actr_peer/protocol/identity.py")) == 1
+    assert len(astray("services/peer/src/actr_peer/protocol/identity/ids.py")) == 1
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "See docs/protocol.md, and docs/protocol.md#session-frames (docs/decisions/0006).",
-        "It is in ``identity.py``, ``actr/signaling.proto`` and ``actr.toml``.",
+        "It is in ``ids.py``, ``actr/signaling.proto`` and ``actr.toml``.",
         ":mod:`actr_peer.protocol.identity`, :class:`~actr_peer.protocol.identity.ActrId`",
         ":meth:`ActrId.parse`, :meth:`parse`, :data:`PART`, :class:`ExceptionGroup`",
-        ":meth:`the one <actr_peer.protocol.identity.ActrId.parse>`",
+        ":meth:`the one <actr_peer.protocol.identity.ids.ActrId.parse>`",
     ],
 )
 def test_a_citation_that_leads_somewhere_is_let_pass(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(astray.__globals__, "said", lambda _: text)
-    assert astray("services/peer/src/actr_peer/protocol/identity.py") == []
+    assert astray("services/peer/src/actr_peer/protocol/identity/ids.py") == []

@@ -26,6 +26,8 @@ SOURCES = ("services/peer/src", "services/signaling/src", "bench", "lab")
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
 ALLOWED = {
+    "Credentials.sign": "who signs has an Identity, inside a block and outside; the key is its own",
+    "OwnIdentity.sign": "who signs has an Identity; the key is its own",
     "ActrRef.network_changed": "users have the ref; the transport is none of theirs",
     "ActrRef.subscribe": "users have the ref; the signaling client is none of theirs",
     "Calls.has_room": "what each remote owes is its own",
@@ -37,6 +39,8 @@ ALLOWED = {
     "Mailbox.put": "what comes in is its intake's, which is not shown",
     "Orders.clear": "what waits is its own",
     "Recorder.request_keyframe": "it is a source around a source",
+    "Sealed.pause_writing": "TLS is between the socket and the wire: it passes on what is no byte",
+    "Sealed.resume_writing": "likewise",
     "Replica.leave": "the web server is not shown",
     "Scheduler.bound": "its tasks are its own",
     "SignalingClient.find": "what it has seen is its own",

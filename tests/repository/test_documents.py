@@ -24,7 +24,21 @@ PATH = re.compile(r"[\w.*-]+(/[\w.*-]+)+/?|[\w-]+\.(py|md|toml|yaml|proto|txt|in
 LABEL = re.compile(r"/v\d+(/|$)")
 """What a proof is made over, and the like: no file."""
 WORD = re.compile(r"[A-Za-z_]\w*")
-EXAMPLES = {"room.proto", "room.py", "ann.py", "actr.toml", "video.mp4", "compose.override.yaml"}
+EXAMPLES = {
+    "room.proto",
+    "room.py",
+    "ann.py",
+    "caller.py",
+    "my_room.proto",
+    "my_room.py",
+    "my_room_actr.py",
+    "my_room_pb2.py",
+    "test_my_room.py",
+    "actr.toml",
+    "video.mp4",
+    "compose.override.yaml",
+    "dist/requirements.txt",
+}
 """Files that the documents tell the reader to make."""
 PLAIN = {"True", "False", "None", "kill", "on_stop"}
 
@@ -154,12 +168,13 @@ def test_every_verb_of_actr_has_its_module() -> None:
 
 def test_the_page_on_configuration_lists_every_variable_with_its_default() -> None:
     text = (ROOT / "docs/configuration.md").read_text("utf-8")
-    listed = dict(re.findall(r"^\| `(ACTR_\w+__\w+)` \| (?:`([^`]*)`|none) \|", text, flags=re.M))
+    listed = dict(re.findall(r"^\| `(ACTR_\w+)` \| (?:`([^`]*)`|none) \|", text, flags=re.M))
     defaults = settings.Settings.model_construct().model_dump(mode="json")
     expected = {}
     for key in loading.known_keys():
-        section, name = key.split(".")
-        expected[loading.variable(key)] = as_variable(defaults[section][name])
+        section, _, name = key.partition(".")
+        value = defaults[section][name] if name else defaults[section]
+        expected[loading.variable(key)] = as_variable(value)
     assert listed == expected
 
 
@@ -182,6 +197,80 @@ def test_the_readme_lists_every_exit_code() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", text, flags=re.M)}
     assert codes == {int(code) for code in Exit}
+
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.S | re.M)
+RUN = {"sh", "python", "protobuf", "yaml"}
+"""Languages of code; text is what a program says, or a usage."""
+COMMAND = re.compile(
+    r"^(?:\w+=\S+ )*(actr|actr-issuer|actr-signaling|docker|git|make|python|pip|uv) ", flags=re.M
+)
+NOT_RUN = {
+    (
+        "CONTRIBUTING.md",
+        "git clone",
+    ): "the checkout that the test runs in; make's verbs are compared",
+    ("docs/benchmarks.md", "make "): "they measure for minutes; make's verbs are compared",
+    ("docs/codegen.md", "version: v2"): "needs buf; test_tools runs another one where it is",
+    ("docs/deployment.md", "docker compose up"): "containers: make integration-test",
+    ("docs/deployment.md", "docker compose exec redis"): "containers: make integration-test",
+    ("docs/deployment.md", "ACTR_TURN_URLS="): "containers",
+    ("docs/deployment.md", "# compose.override.yaml; the file's owner"): "containers",
+    ("docs/deployment.md", "# compose.override.yaml\nservices:\n  turn"): "containers",
+    (
+        "docs/issuer.md",
+        "actr-issuer token new",
+    ): "signaling's tests/service/issuer/test_main.py does each verb",
+    ("services/peer/README.md", "pip install"): "make package installs the wheels",
+    ("services/signaling/README.md", "pip install"): "make package installs the wheels",
+}
+"""Document and beginning of each block of code that no test runs, with the reason."""
+
+
+def blocks() -> Iterator[tuple[str, str, str]]:
+    """Document, language and text of each block."""
+    for path in documents():
+        for language, text in BLOCK.findall(path.read_text("utf-8")):
+            yield label(path), language, text
+
+
+def taken() -> set[tuple[str, str]]:
+    """Document and beginning of each block that a test asks for, to run it."""
+    return {
+        (node.args[0].value, node.args[1].value)
+        for path in (ROOT / "services/peer/tests/service").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "block"
+        and all(isinstance(each, ast.Constant) for each in node.args)
+    }
+
+
+def test_every_block_of_code_is_run_by_a_test_or_says_why_not() -> None:
+    ways = [*taken(), *NOT_RUN]
+    code = [(document, text) for document, language, text in blocks() if language in RUN]
+    neither = [
+        (document, text.splitlines()[0])
+        for document, text in code
+        if sum(document == page and text.startswith(start) for page, start in ways) != 1
+    ]
+    assert neither == [], "run it in a test that takes it with block(), or give the reason here"
+    stale = [
+        (page, start)
+        for page, start in ways
+        if not any(document == page and text.startswith(start) for document, text in code)
+    ]
+    assert stale == []
+
+
+def test_every_block_of_commands_is_labelled_as_such() -> None:
+    found = [
+        (document, text.splitlines()[0])
+        for document, language, text in blocks()
+        if not language and COMMAND.search(text)
+    ]
+    assert found == [], "label it sh, or text"
 
 
 # In pieces, so that this file does not match itself.

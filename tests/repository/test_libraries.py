@@ -21,10 +21,11 @@ HOMES = {
     "picows": "peer: wire/websocket",
     "websockets": "peer: wire/signaling wire/websocket, signaling: web protocol/websocket",
     "av": "peer: wire/media wire/webrtc/aiortc/media",
-    "sqlite3 aiosqlite apsw": "peer: state cli/exchange",
+    "sqlite3 aiosqlite apsw": "peer: state cli/exchange, signaling: issuer/register",
+    "jwt": "peer: protocol/identity, signaling: protocol/identity protocol/access",
     "redis": "signaling: ledger/redis",
     "opentelemetry": "peer: rpc",
-    "uvicorn fastapi starlette": "signaling: web",
+    "uvicorn fastapi starlette": "signaling: web issuer/web",
 }
 """Libraries to the folders that may import them; an exchange's handler catches what SQLite says."""
 

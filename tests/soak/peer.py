@@ -17,8 +17,8 @@ from pathlib import Path
 
 import uvloop
 
+from actr.demo import chat_pb2 as pb
 from actr_peer import ActrId, Context, MediaFrame, NodeConfig, System
-from demo import chat_pb2 as pb
 from lab.quiet import Quiet
 from tests.soak.notes import TABLE, Notes
 from tests.soak.vitals import sample

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 
 from actr_signaling import __main__ as program
+from actr_signaling.program import loop_factory
 from tests.soak.vitals import sample
 
 
@@ -31,8 +32,8 @@ def watched(factory: Callable[[], asyncio.AbstractEventLoop]) -> asyncio.Abstrac
 
 def main() -> int:
     """Run the program with its loop replaced by a watched one."""
-    chosen = vars(program)["_loop_factory"]() or asyncio.new_event_loop
-    vars(program)["_loop_factory"] = lambda: lambda: watched(chosen)
+    chosen = loop_factory() or asyncio.new_event_loop
+    vars(program)["loop_factory"] = lambda: lambda: watched(chosen)
     return program.main()
 
 

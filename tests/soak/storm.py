@@ -14,9 +14,9 @@ from pathlib import Path
 
 import uvloop
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient
 from actr_peer import ActrId, NodeConfig, PeerError, System
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient
 from tests.soak.notes import Notes
 from tests.soak.peer import Soaked
 from tests.soak.work import CALL_SECONDS, actor_id

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient, ChatService
 from actr_peer import ActrId, ActrRef, CallError, PeerError
 from actr_peer.protocol.streams.chunks import Chunk
 from actr_peer.transport.streams import StreamWriter
 from actr_peer.wire.media.sources import TestPattern
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient, ChatService
 from tests.soak.notes import Notes, read
 
 CALL_SECONDS = 20.0

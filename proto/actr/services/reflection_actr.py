@@ -36,7 +36,7 @@ class ReflectionService(_Service, _ABC):
     """
 
     SERVICE_NAME = "actr.Reflection"
-    FINGERPRINT = "7139936e77adc6e59de0e2272696b0dab8502b10cf6f33ec663036750d042383"
+    FINGERPRINT = "a60df683315bd36d12c0aa8bbe22b515b1b164156f43e29968d06d203a928456"
 
     DESCRIBE: _ClassVar[
         _Method[_reflection_pb2.DescribeRequest, _reflection_pb2.Description]

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from actr import options_pb2 as actr_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61\x63tr/services/reflection.proto\x12\x04\x61\x63tr\x1a\x12\x61\x63tr/options.proto\"#\n\x0f\x44\x65scribeRequest\x12\x10\n\x08services\x18\x01 \x03(\t\"R\n\x0b\x44\x65scription\x12+\n\x07service\x18\x01 \x01(\x0b\x32\x18.actr.ServiceDescriptionH\x00\x12\x0e\n\x04\x66ile\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04word\"a\n\x12ServiceDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12(\n\x07methods\x18\x03 \x03(\x0b\x32\x17.actr.MethodDescription\"\xd0\x01\n\x11MethodDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0frequests_stream\x18\x02 \x01(\x08\x12\x16\n\x0ereplies_stream\x18\x03 \x01(\x08\x12\x14\n\x0cpayload_type\x18\x04 \x01(\r\x12\x0f\n\x07request\x18\x05 \x01(\t\x12\r\n\x05reply\x18\x06 \x01(\t\x12\x14\n\x0c\x63onflict_key\x18\x07 \x01(\t\x12\x14\n\x0cmax_failures\x18\x08 \x01(\r\x12\x1a\n\x12handler_timeout_ms\x18\t \x01(\r2J\n\nReflection\x12<\n\x08\x44\x65scribe\x12\x15.actr.DescribeRequest\x1a\x11.actr.Description\"\x04\x88\xb5\x18\x02\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x61\x63tr/services/reflection.proto\x12\x04\x61\x63tr\x1a\x12\x61\x63tr/options.proto\"#\n\x0f\x44\x65scribeRequest\x12\x10\n\x08services\x18\x01 \x03(\t\"R\n\x0b\x44\x65scription\x12+\n\x07service\x18\x01 \x01(\x0b\x32\x18.actr.ServiceDescriptionH\x00\x12\x0e\n\x04\x66ile\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04word\"a\n\x12ServiceDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x66ingerprint\x18\x02 \x01(\t\x12(\n\x07methods\x18\x03 \x03(\x0b\x32\x17.actr.MethodDescription\"\xf9\x01\n\x11MethodDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x17\n\x0frequests_stream\x18\x02 \x01(\x08\x12\x16\n\x0ereplies_stream\x18\x03 \x01(\x08\x12\x14\n\x0cpayload_type\x18\x04 \x01(\r\x12\x0f\n\x07request\x18\x05 \x01(\t\x12\r\n\x05reply\x18\x06 \x01(\t\x12\x14\n\x0c\x63onflict_key\x18\x07 \x01(\t\x12\x14\n\x0cmax_failures\x18\x08 \x01(\r\x12\x1a\n\x12handler_timeout_ms\x18\t \x01(\r\x12\x15\n\ris_idempotent\x18\n \x01(\x08\x12\x10\n\x08requires\x18\x0b \x03(\t2J\n\nReflection\x12<\n\x08\x44\x65scribe\x12\x15.actr.DescribeRequest\x1a\x11.actr.Description\"\x04\x88\xb5\x18\x02\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVICEDESCRIPTION']._serialized_start=181
   _globals['_SERVICEDESCRIPTION']._serialized_end=278
   _globals['_METHODDESCRIPTION']._serialized_start=281
-  _globals['_METHODDESCRIPTION']._serialized_end=489
-  _globals['_REFLECTION']._serialized_start=491
-  _globals['_REFLECTION']._serialized_end=565
+  _globals['_METHODDESCRIPTION']._serialized_end=530
+  _globals['_REFLECTION']._serialized_start=532
+  _globals['_REFLECTION']._serialized_end=606
 # @@protoc_insertion_point(module_scope)

@@ -107,6 +107,8 @@ class MethodDescription(_message.Message):
     CONFLICT_KEY_FIELD_NUMBER: _builtins.int
     MAX_FAILURES_FIELD_NUMBER: _builtins.int
     HANDLER_TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    IS_IDEMPOTENT_FIELD_NUMBER: _builtins.int
+    REQUIRES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Alone, as in the .proto."""
     requests_stream: _builtins.bool
@@ -120,6 +122,12 @@ class MethodDescription(_message.Message):
     """As the options of the method say."""
     max_failures: _builtins.int
     handler_timeout_ms: _builtins.int
+    is_idempotent: _builtins.bool
+    """Its idempotency_level is one of the two that let it run twice."""
+    @_builtins.property
+    def requires(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Claims that a caller must have, as the options of the method say."""
+
     def __init__(
         self,
         *,
@@ -132,10 +140,12 @@ class MethodDescription(_message.Message):
         conflict_key: _builtins.str = ...,
         max_failures: _builtins.int = ...,
         handler_timeout_ms: _builtins.int = ...,
+        is_idempotent: _builtins.bool = ...,
+        requires: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflict_key", b"conflict_key", "handler_timeout_ms", b"handler_timeout_ms", "max_failures", b"max_failures", "name", b"name", "payload_type", b"payload_type", "replies_stream", b"replies_stream", "reply", b"reply", "request", b"request", "requests_stream", b"requests_stream"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflict_key", b"conflict_key", "handler_timeout_ms", b"handler_timeout_ms", "is_idempotent", b"is_idempotent", "max_failures", b"max_failures", "name", b"name", "payload_type", b"payload_type", "replies_stream", b"replies_stream", "reply", b"reply", "request", b"request", "requests_stream", b"requests_stream", "requires", b"requires"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from signaling_kit.client import Deployment, serve
-from signaling_kit.redis import RedisProcess
+from signaling_kit.redis import RedisProcess, SecureRedis
+from tests.skips import lacking
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +37,19 @@ def saving_redis(tmp_path: Path) -> Iterator[RedisProcess]:
         yield server
 
 
+@pytest.fixture
+def secure_redis(tmp_path: Path) -> Iterator[SecureRedis]:
+    """A redis-server as it is deployed: TLS, and users that may do what they need."""
+    for program in ("redis-server", "openssl"):
+        if shutil.which(program) is None:
+            pytest.skip(lacking(program))
+    with SecureRedis(tmp_path) as server:
+        yield server
+
+
 def started(directory: Path, *, saves: bool = False) -> RedisProcess:
     if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed (apt-get install redis-server)")
+        pytest.skip(lacking("redis-server"))
     return RedisProcess(directory, saves=saves)
 
 

@@ -163,8 +163,10 @@ class Composed:
 
     def is_whole(self) -> bool:
         """Whether just what ``compose.yaml`` starts by itself is running."""
-        running = {name: len(self.containers(name)) for name in ("redis", "signaling", "peer")}
-        return running == {"redis": 1, "signaling": 2, "peer": 3} and all(
+        running = {
+            name: len(self.containers(name)) for name in ("redis", "issuer", "signaling", "peer")
+        }
+        return running == {"redis": 1, "issuer": 1, "signaling": 2, "peer": 3} and all(
             docker("inspect", "--format", "{{.State.Health.Status}}", name) == "healthy"
             for service in running
             for name in self.containers(service)

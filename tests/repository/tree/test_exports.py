@@ -11,16 +11,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PINNED = {
     "actr_peer": """
-        ActrId ActrRef AddressRule AudioTrack BrokenError BusyError CallError CallOptions
-        Caller Chunk Client ClosedError Code ConfigError Context DeadlineError DeferredReply
-        ExistingFile FileOffer FileProgress FileQuota FileRules Hooks IceServer
-        IncomingStream IncomingStreams LimitError LinkEvent LocalProtocolError MediaFrame
-        MediaSource Node NodeConfig NodeView PayloadType PeerError Presence PresenceEvent
-        Pressure ProtocolError Publication ReceivedFile Receiving Recording RecordingReport
-        RemoteProtocolError RemoteTrack RemoteTrackStats Sample SampleTrack SentFile Service
-        SignalingState StreamEnd StreamFailedError StreamWriter System TestPattern Tone
-        TrackEvent TrackState TrackStats Transaction UnreachableError VideoTrack Visibility
-        WireEvent WireKind WireState connect open_media run
+        AccessRule ActrId ActrRef AddressRule AudioTrack BrokenError BusyError CallDetails
+        CallError CallOptions Caller CertificateError CertificateFault Chunk Client
+        ClientInterceptor ClosedError Code ConfigError Context DeadlineError DeferredReply
+        ExistingFile FileOffer FileProgress FileQuota FileRules HandlerInterceptor Hooks
+        IceServer IdentityConfig IncomingStream IncomingStreams LimitError LinkEvent
+        LocalProtocolError MayHaveRunError MediaFrame MediaSource Node NodeConfig NodeView
+        PayloadType PeerError Presence PresenceEvent Pressure Principal ProtocolError Publication
+        ReceivedFile Receiving Recording RecordingReport RefusalEvent RemoteProtocolError
+        RemoteTrack
+        RemoteTrackStats Sample SampleTrack SentFile Service SignalingState StreamEnd
+        StreamFailedError StreamWriter System TestPattern Tone TrackEvent TrackState
+        TrackStats Transaction Trust UnreachableError VideoTrack Visibility WireEvent WireKind
+        WireState connect open_media run sandbox
     """,
     "actr_peer.service": """
         CallOptions Caller Client DEFAULT_OPTIONS Method MethodKind PayloadType Service
@@ -31,7 +34,7 @@ PINNED = {
 """What a program imports, what generated code stands on, and a service that nobody imports."""
 
 GENERATED = (
-    "proto/demo/chat_actr.py",
+    "proto/actr/demo/chat_actr.py",
     "proto/actr/services/files_actr.py",
     "services/peer/tests/golden/everything_actr.py",
 )

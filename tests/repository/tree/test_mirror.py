@@ -27,10 +27,12 @@ ELSEWHERE = {
         errors.py                               protocol/rpc/test_call_errors.py
         actor/files/rules.py                    shell/actor/files/test_receiving.py
         actor/files/told.py                     shell/actor/files/test_receiving.py
-        cli/options.py                          service/cli/verbs/test_call.py
         node/config/settings.py                 shell/node/config/test_loading.py
         node/hooks.py                           service/node/test_end.py
-        protocol/identity.py                    protocol/vectors/test_ids.py
+        rpc/destinations/chosen/chooser.py      shell/rpc/destinations/chosen/test_attempts.py
+        protocol/identity/ids.py                protocol/vectors/test_ids.py
+        protocol/identity/keys.py               protocol/vectors/test_certificates.py
+        protocol/identity/signatures.py         protocol/vectors/test_proofs.py
         protocol/wire/close_codes.py            protocol/vectors/test_close_codes.py
         protocol/payload.py                     protocol/session/wires/test_policy.py
         state/folder.py                         shell/state/test_file_lock.py
@@ -50,19 +52,21 @@ ELSEWHERE = {
         actor/inprocess/bodies.py               service/rpc/test_local.py
         actor/inprocess/serving.py              service/rpc/test_local.py
         actor/outcomes.py                       shell/actor/test_scheduler.py
+        wire/signaling/pages.py                 service/wire/signaling/test_client.py
+        rpc/destinations/ids.py                 shell/actor/test_reach.py
         actor/subscribers/callbacks.py          shell/actor/subscribers/test_media.py
         actor/subscribers/guarded.py            shell/actor/subscribers/test_media.py
         cli/codegen/__main__.py                 service/cli/codegen/test_tools.py
-        cli/codegen/compatibility/changes.py    protocol/cli/codegen/test_compatibility.py
-        cli/codegen/compatibility/services.py   protocol/cli/codegen/test_compatibility.py
-        cli/codegen/compatibility/shapes.py     protocol/cli/codegen/test_compatibility.py
-        cli/codegen/generate.py                 protocol/cli/codegen/test_render.py
-        cli/codegen/rules.py                    protocol/cli/codegen/test_model.py
-        cli/demo/file.py                        protocol/cli/demo/test_report.py
-        protocol/rpc/contracts/fields.py        protocol/rpc/contracts/test_fingerprint.py
+        cli/codegen/compatibility/changes.py    shell/cli/codegen/test_compatibility.py
+        cli/codegen/compatibility/services.py   shell/cli/codegen/test_compatibility.py
+        cli/codegen/compatibility/shapes.py     shell/cli/codegen/test_compatibility.py
+        cli/codegen/generate.py                 shell/cli/codegen/test_render.py
+        cli/codegen/rules.py                    shell/cli/codegen/test_model.py
+        cli/demo/file.py                        shell/cli/demo/test_report.py
         protocol/signaling/reading.py           protocol/signaling/test_messages.py
         rpc/remote.py                           service/node/test_boundaries.py
         rpc/opened.py                           service/node/test_streams.py
+        rpc/destinations/outbound.py            service/node/test_boundaries.py
         rpc/stalled.py                          shell/rpc/test_dispatch.py
         testing/wires.py                        service/wire/test_conformance.py
         transport/bundle.py                     shell/transport/test_link.py
@@ -77,6 +81,7 @@ ELSEWHERE = {
         wire/webrtc/aiortc/steps.py             service/wire/webrtc/aiortc/test_hostile_transport.py
         wire/webrtc/exchanges.py                shell/wire/webrtc/test_wires.py
         wire/websocket/dialling.py              service/wire/websocket/test_wires.py
+        wire/websocket/long_frames.py           service/wire/websocket/test_arrivals.py
         """,
         REAL: """
         cli/demo/caller.py                      service/cli/demo/test_command.py
@@ -88,15 +93,19 @@ ELSEWHERE = {
         cli/exchange/rounds.py                  service/cli/exchange/test_command.py
         cli/exchange/steps.py                   service/cli/exchange/test_command.py
         cli/verbs/config.py                     shell/cli/test_main.py
+        cli/verbs/dev/running/actor.py          service/cli/verbs/dev/test_command.py
+        cli/verbs/dev/running/presence.py       service/cli/verbs/dev/test_command.py
+        cli/verbs/dev/running/process.py        service/cli/verbs/dev/test_command.py
+        cli/verbs/dev/running/runner.py         service/cli/verbs/dev/test_command.py
+        cli/verbs/dev/stage.py                  service/cli/verbs/dev/test_command.py
         cli/verbs/contract/gen.py                service/test_readme.py
-        cli/verbs/health.py                     service/cli/exchange/test_command.py
-        cli/verbs/receive.py                    service/cli/verbs/test_send.py
+        cli/contracts/stored.py                 service/cli/verbs/test_mailbox.py
+        cli/verbs/running/health.py                     service/cli/exchange/test_command.py
+        cli/verbs/files/receive.py              service/cli/verbs/files/test_send.py
         cli/verbs/contract/proto_check.py        service/cli/codegen/test_tools.py
         node/assembly.py                        service/node/test_node.py
-        node/network.py                         service/node/test_node.py
         node/process/probe.py                   shell/node/process/test_socket.py
         node/process/serving.py                 service/cli/verbs/test_run.py
-        node/process/status.py                  service/node/test_boundaries.py
         node/ref.py                             service/node/test_node.py
         state/mailbox/duplicates.py             service/state/mailbox/test_faults.py
         state/mailbox/inspection.py             service/cli/verbs/test_mailbox.py
@@ -136,21 +145,39 @@ ELSEWHERE = {
         DECLARES: """
         errors.py                               protocol/vectors/test_close_codes.py
         hub/peers.py                            shell/hub/test_hub.py
+        issuer/cli/answers.py                   service/issuer/test_main.py
+        issuer/register/access.py               service/issuer/test_office.py
+        issuer/signing.py                       service/issuer/test_office.py
+        issuer/protocol/causes.py               protocol/issuer/protocol/test_subjects.py
+        issuer/register/rows.py                 service/issuer/register/test_administration.py
         ledger/base.py                          service/test_conformance.py
         protocol/client/effects.py              protocol/client/test_session.py
         protocol/client/limits.py               protocol/client/test_session.py
-        protocol/identity.py                    protocol/vectors/test_ids.py
+        protocol/identity/ids.py                protocol/vectors/test_ids.py
+        protocol/identity/keys.py               protocol/vectors/test_certificates.py
+        protocol/identity/signatures.py         protocol/vectors/test_proofs.py
         protocol/presence/changes.py            protocol/presence/test_stored.py
         """,
         PART: """
         hub/courier.py                          shell/hub/test_hub.py
         hub/crier.py                            shell/hub/test_watchers.py
         hub/registrar.py                        shell/hub/test_hub.py
+        issuer/cli/access.py                    service/issuer/test_main.py
+        issuer/cli/actors.py                    service/issuer/test_main.py
+        issuer/cli/keys.py                      service/issuer/test_main.py
+        issuer/cli/looking.py                   service/issuer/test_main.py
+        issuer/cli/parser.py                    service/issuer/test_main.py
+        issuer/cli/rules.py                     service/issuer/test_main.py
+        issuer/cli/tokens.py                    service/issuer/test_main.py
+        issuer/metrics.py                       service/issuer/web/test_app.py
         ledger/memory.py                        shell/hub/test_hub.py
+        program.py                              shell/test_main.py
         web/doors.py                            shell/web/test_guard.py
         web/health.py                           shell/test_main.py
         """,
         REAL: """
+        issuer/register/enrolments.py           service/issuer/test_office.py
+        issuer/web/server.py                    service/issuer/web/test_app.py
         ledger/redis/ledger.py                  service/ledger/redis/test_faults.py
         ledger/redis/line.py                    service/ledger/redis/test_faults.py
         ledger/redis/orders.py                  service/ledger/redis/test_chaos.py
@@ -158,13 +185,14 @@ ELSEWHERE = {
         """,
         SPOKEN: """
         web/connection.py                       shell/web/test_websocket.py
+        web/listening.py                        shell/web/test_websocket.py
         web/server.py                           shell/web/test_websocket.py
         """,
     },
 }
 """Modules by why they have no test of their own, each with the file that would fail without it."""
 
-PROCESSES = ("__main__", "cli/", "node/process/serving", "web/health")
+PROCESSES = ("__main__", "cli/", "node/process/serving", "web/health", "issuer/web/server")
 """What tests start as a process, or ask by HTTP, and do not import."""
 
 

@@ -19,16 +19,20 @@ if TYPE_CHECKING:
     from actr_peer.actor.subscribers.recording import Recording, RecordingReport
     from actr_peer.actor.subscribers.tracks import RemoteTrack, RemoteTrackStats
     from actr_peer.cli.program import run
+    from actr_peer.cli.verbs.dev.sandbox import sandbox
     from actr_peer.errors import (
         BrokenError,
         BusyError,
         CallError,
+        CertificateError,
+        CertificateFault,
         ClosedError,
         Code,
         ConfigError,
         DeadlineError,
         LimitError,
         LocalProtocolError,
+        MayHaveRunError,
         PeerError,
         ProtocolError,
         RemoteProtocolError,
@@ -36,7 +40,8 @@ if TYPE_CHECKING:
         UnreachableError,
     )
     from actr_peer.node.config import NodeConfig
-    from actr_peer.node.hooks import Hooks, LinkEvent, WireEvent
+    from actr_peer.node.contract.interceptors import HandlerInterceptor
+    from actr_peer.node.hooks import Hooks, LinkEvent, RefusalEvent, WireEvent
     from actr_peer.node.node import Node
     from actr_peer.node.ref import ActrRef
     from actr_peer.node.system import System, connect
@@ -48,6 +53,8 @@ if TYPE_CHECKING:
     from actr_peer.protocol.media.frames import MediaFrame, Sample, TrackStats
     from actr_peer.protocol.media.incoming import TrackEvent, TrackState
     from actr_peer.protocol.payload import PayloadType, WireKind
+    from actr_peer.protocol.rpc.access.principals import Principal, Trust
+    from actr_peer.protocol.rpc.access.rules import AccessRule
     from actr_peer.protocol.session.wires.policy import WireState
     from actr_peer.protocol.signaling.presence import (
         Presence,
@@ -58,6 +65,7 @@ if TYPE_CHECKING:
     from actr_peer.protocol.streams.chunks import Chunk
     from actr_peer.protocol.webrtc.candidates import AddressRule
     from actr_peer.protocol.webrtc.negotiation import IceServer
+    from actr_peer.rpc.destinations.interceptors import CallDetails, ClientInterceptor
     from actr_peer.service import Caller, CallOptions, Client, Service
     from actr_peer.state.mailbox.transaction import Transaction
     from actr_peer.transport.publications import Publication
@@ -69,18 +77,25 @@ if TYPE_CHECKING:
     from actr_peer.wire.media.sources import TestPattern, Tone
     from actr_peer.wire.webrtc.engine import MediaSource
 
+    __version__: str
+
 __all__ = [
+    "AccessRule",
     "ActrId",
     "ActrRef",
     "AddressRule",
     "AudioTrack",
     "BrokenError",
     "BusyError",
+    "CallDetails",
     "CallError",
     "CallOptions",
     "Caller",
+    "CertificateError",
+    "CertificateFault",
     "Chunk",
     "Client",
+    "ClientInterceptor",
     "ClosedError",
     "Code",
     "ConfigError",
@@ -92,13 +107,16 @@ __all__ = [
     "FileProgress",
     "FileQuota",
     "FileRules",
+    "HandlerInterceptor",
     "Hooks",
     "IceServer",
+    "IdentityConfig",
     "IncomingStream",
     "IncomingStreams",
     "LimitError",
     "LinkEvent",
     "LocalProtocolError",
+    "MayHaveRunError",
     "MediaFrame",
     "MediaSource",
     "Node",
@@ -109,12 +127,14 @@ __all__ = [
     "Presence",
     "PresenceEvent",
     "Pressure",
+    "Principal",
     "ProtocolError",
     "Publication",
     "ReceivedFile",
     "Receiving",
     "Recording",
     "RecordingReport",
+    "RefusalEvent",
     "RemoteProtocolError",
     "RemoteTrack",
     "RemoteTrackStats",
@@ -133,6 +153,7 @@ __all__ = [
     "TrackState",
     "TrackStats",
     "Transaction",
+    "Trust",
     "UnreachableError",
     "VideoTrack",
     "Visibility",
@@ -142,20 +163,26 @@ __all__ = [
     "connect",
     "open_media",
     "run",
+    "sandbox",
 ]
 
 _HOMES = {
     "ActrId": "protocol.identity",
     "ActrRef": "node.ref",
+    "AccessRule": "protocol.rpc.access.rules",
     "AddressRule": "protocol.webrtc.candidates",
     "AudioTrack": "wire.media.sound",
     "BrokenError": "errors",
     "BusyError": "errors",
+    "CallDetails": "rpc.destinations.interceptors",
     "CallError": "errors",
     "CallOptions": "service",
     "Caller": "service",
+    "CertificateError": "errors",
+    "CertificateFault": "errors",
     "Chunk": "protocol.streams.chunks",
     "Client": "service",
+    "ClientInterceptor": "rpc.destinations.interceptors",
     "ClosedError": "errors",
     "Code": "errors",
     "ConfigError": "errors",
@@ -167,13 +194,16 @@ _HOMES = {
     "FileProgress": "actor.files.told",
     "FileQuota": "protocol.files.bounds",
     "FileRules": "actor.files.rules",
+    "HandlerInterceptor": "node.contract.interceptors",
     "Hooks": "node.hooks",
+    "IdentityConfig": "wire.issuer.credentials",
     "IceServer": "protocol.webrtc.negotiation",
     "IncomingStream": "actor.subscribers.incoming",
     "IncomingStreams": "actor.subscribers.incoming",
     "LimitError": "errors",
     "LinkEvent": "node.hooks",
     "LocalProtocolError": "errors",
+    "MayHaveRunError": "errors",
     "MediaFrame": "protocol.media.frames",
     "MediaSource": "wire.webrtc.engine",
     "Node": "node.node",
@@ -185,11 +215,13 @@ _HOMES = {
     "PresenceEvent": "protocol.signaling.presence",
     "Pressure": "protocol.mailbox.requests",
     "ProtocolError": "errors",
+    "Principal": "protocol.rpc.access.principals",
     "Publication": "transport.publications",
     "ReceivedFile": "actor.files.told",
     "Receiving": "actor.files.receiving",
     "Recording": "actor.subscribers.recording",
     "RecordingReport": "actor.subscribers.recording",
+    "RefusalEvent": "node.hooks",
     "RemoteProtocolError": "errors",
     "RemoteTrack": "actor.subscribers.tracks",
     "RemoteTrackStats": "actor.subscribers.tracks",
@@ -208,6 +240,7 @@ _HOMES = {
     "TrackState": "protocol.media.incoming",
     "TrackStats": "protocol.media.frames",
     "Transaction": "state.mailbox.transaction",
+    "Trust": "protocol.rpc.access.principals",
     "UnreachableError": "errors",
     "VideoTrack": "wire.media.pictures",
     "Visibility": "protocol.signaling.presence",
@@ -217,10 +250,14 @@ _HOMES = {
     "connect": "node.system",
     "open_media": "wire.media.file",
     "run": "cli.program",
+    "sandbox": "cli.verbs.dev.sandbox",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        # Ten milliseconds that generated code does not need.
+        return import_module("importlib.metadata").version("actr-peer")
     try:
         home = _HOMES[name]
     except KeyError:

@@ -6,6 +6,7 @@ Catch the narrowest that you can act on::
     ├── ClosedError              this side closed it
     ├── BrokenError              the far side or the network took it away
     │   ├── LeftError            its process left in good order
+    │   ├── MayHaveRunError      a call to a type, whose actor was lost before it answered
     │   └── StreamFailedError    a stream that came in did not end well; says after which item
     ├── UnreachableError         no such actor, or no wire to it could be made
     ├── BusyError                a second user where only one is allowed (a port, an identity)
@@ -16,13 +17,14 @@ Catch the narrowest that you can act on::
     └── ProtocolError
         ├── LocalProtocolError   our code asked for an illegal step: a bug here
         └── RemoteProtocolError  the far side took an illegal step: drop the link
+            └── CertificateError its certificate is not to be believed; says why, with a fault
 
 A clean end of a stream is not an error: it ends the iteration.
 """
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 
 class Code(IntEnum):
@@ -63,6 +65,29 @@ class BrokenError(PeerError):
 
 class LeftError(BrokenError):
     """The far side's actor left in good order, and said so: what it gave has ended, not failed."""
+
+
+class MayHaveRunError(BrokenError):
+    """A call to an actor type was sent, and its actor was lost before it answered. It may have run
+    there, and its contract does not say that it may run twice: so no other actor was asked.
+
+    ``__cause__`` is what took the actor away.
+
+    Attributes:
+        route_key: Of the method.
+        remote: The actor that was asked, in text form.
+        why: What took it away.
+    """
+
+    def __init__(self, route_key: str, remote: str, why: str) -> None:
+        super().__init__(
+            f"{route_key} may have run at {remote}, which was lost before it answered ({why}): see "
+            "whether it took effect before you call again; a method that does no harm when it runs "
+            "twice says so with 'option idempotency_level', and is then asked of another actor"
+        )
+        self.route_key = route_key
+        self.remote = remote
+        self.why = why
 
 
 class StreamFailedError(BrokenError):
@@ -168,3 +193,27 @@ class LocalProtocolError(ProtocolError):
 
 class RemoteProtocolError(ProtocolError):
     """The far side took an illegal step: the link is not to be trusted."""
+
+
+class CertificateFault(Enum):
+    """What is wrong with a certificate."""
+
+    MALFORMED = "malformed"
+    UNKNOWN_KEY = "unknown issuer key"
+    BAD_SIGNATURE = "bad signature"
+    TOO_LONG_A_LIFE = "too long a life"
+    NOT_YET_VALID = "not yet valid"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class CertificateError(RemoteProtocolError):
+    """A certificate that is not to be believed.
+
+    Attributes:
+        fault: What is wrong with it; the text says more.
+    """
+
+    def __init__(self, fault: CertificateFault, text: str) -> None:
+        super().__init__(text)
+        self.fault = fault

@@ -7,7 +7,7 @@ static table of :class:`Method` rows. Nothing here knows of wires or lanes.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -73,6 +73,11 @@ class Method(Generic[Req, Res]):
     """Tries of a failing handler before the request is a dead letter; 0: answer the error."""
     handler_timeout: float | None = None
     """Seconds a handler may run."""
+    requires: tuple[str, ...] = ()
+    """Claims that the caller's certificate must have, each ``name`` or ``name=value``."""
+    is_idempotent: bool = False
+    """To run it twice is as good as once: a call to a type may be tried at another actor where
+    the first may have run it."""
     _contract: int = field(default=-1, init=False, repr=False, compare=False)
 
     @property
@@ -90,6 +95,15 @@ class Method(Generic[Req, Res]):
         reply: Any = self.reply.DESCRIPTOR
         signature = Signature(name, self.kind.value, self.payload_type, request, reply)
         return canonical(service, (signature,))
+
+
+_FINGERPRINTS: dict[str, str] = {}
+"""By service, of the generated modules that are imported."""
+
+
+def fingerprint_of(service: str) -> str:
+    """The fingerprint of ``package.Service`` here; empty: no generated module of it is known."""
+    return _FINGERPRINTS.get(service, "")
 
 
 _KNOWN: dict[type[Message], dict[str, tuple[str, Method[Any, Any]]]] = {}
@@ -127,6 +141,12 @@ def method_taking(request: type[Req], *, replies_stream: bool) -> Method[Req, An
     )
 
 
+def known_method(route_key: str) -> Method[Any, Any] | None:
+    """The method of this route key, once the generated module of its service is imported."""
+    found = (methods[route_key][1] for methods in _KNOWN.values() if route_key in methods)
+    return next(found, None)
+
+
 class Service:
     """Base of generated service classes; a workload subclasses one or several of them.
 
@@ -140,11 +160,14 @@ class Service:
     FINGERPRINT: ClassVar[str] = ""
     """SHA-256 of the service's canonical descriptor, 64 hex digits (docs/codegen.md)."""
     METHODS: ClassVar[tuple[Method[Any, Any], ...]] = ()
+    INTERCEPTORS: ClassVar[Sequence[object]] = ()
+    """Of the actor that the workload is attached to, behind those that ``attach`` is given."""
 
     def __init_subclass__(cls, **named: Any) -> None:
         """Have the methods of a generated service known by the types of their requests."""
         super().__init_subclass__(**named)
         if "SERVICE_NAME" in cls.__dict__:  # generated: what derives from it adds none
+            _FINGERPRINTS[cls.SERVICE_NAME] = cls.FINGERPRINT
             client = f"{cls.__name__.removesuffix('Service')}Client"
             for method in cls.__dict__.get("METHODS", ()):
                 _KNOWN.setdefault(method.request, {})[method.route_key] = client, method

@@ -56,6 +56,11 @@ class AllService(_Service, _ABC):
         conflict_key="room",
         max_failures=3,
         handler_timeout=1.5,
+        requires=(
+            "operator",
+            "team=\"a\"",
+        ),
+        is_idempotent=True,
     )
 
     NESTED: _ClassVar[
@@ -86,6 +91,9 @@ class AllService(_Service, _ABC):
         request=_everything_pb2.Tree,
         reply=_empty_pb2.Empty,
         conflict_key="sender",
+        requires=(
+            "role=operator",
+        ),
     )
 
     BOTH: _ClassVar[_Method[_everything_pb2.Tree, _everything_pb2.Tree]] = _Method(

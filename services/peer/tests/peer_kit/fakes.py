@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from actr_peer.errors import BrokenError, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.certificates import Certificate
 from actr_peer.protocol.payload import MAX_WIRE_MESSAGE_BYTES, WireKind
 from actr_peer.protocol.signaling.presence import PresenceEvent, SignalingState
 from actr_peer.protocol.webrtc.negotiation import NegotiateMessage
@@ -107,6 +108,7 @@ class ScriptedWire:
         self.kind = kind
         self.was_dialled = was_dialled
         self.is_relayed = is_relayed
+        self.certificate: Certificate | None = None
         self.max_message_bytes = max_message_bytes
         self.pack_bytes = MAX_WIRE_MESSAGE_BYTES[kind]
         self.sent: list[Item] = []
@@ -170,6 +172,7 @@ class SignalingRecorder:
     def __init__(self) -> None:
         self.relays: list[tuple[ActrId, NegotiateMessage]] = []
         self.events: list[PresenceEvent] = []
+        self.refusals: list[tuple[ActrId, str]] = []
         self.states: list[SignalingState] = []
         self.replacements = 0
         self._changed = Event()
@@ -180,6 +183,10 @@ class SignalingRecorder:
 
     def presence(self, event: PresenceEvent) -> None:
         self.events.append(event)
+        self._changed.set()
+
+    def refused(self, actor: ActrId, why: str) -> None:
+        self.refusals.append((actor, why))
         self._changed.set()
 
     def state_changed(self, state: SignalingState) -> None:

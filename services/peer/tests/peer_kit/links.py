@@ -18,7 +18,7 @@ from actr_peer.wire.base import Wire
 ADA = ActrId("acme", "ada", "1")
 BOB = ActrId("acme", "bob", "1")
 KINDS = (WireKind.WEBRTC, WireKind.WEBSOCKET)
-PATIENCE = 10.0
+PATIENCE = 60.0
 """Seconds after which a test that waits has failed; never waited for in full."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,7 +43,39 @@ class Place:
                 yield process
             finally:
                 process.terminate()
-                process.communicate(timeout=30)
+                process.communicate(timeout=60)
+
+    def shell(self, command: str, **environment: str) -> str:
+        """Run lines of a shell to their end; returns what they printed."""
+        ended = subprocess.run(
+            ["bash", "-ec", command],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=self.environment | environment,
+            timeout=120,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    @contextmanager
+    def beside(self, command: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        """Run lines of a shell for as long as the block, with all that they start."""
+        with subprocess.Popen(
+            ["bash", "-ec", command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            env=self.environment | environment,
+            start_new_session=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.communicate(timeout=60)
 
     @contextmanager
     def signaling(self) -> Iterator[str]:
@@ -61,7 +94,7 @@ class Place:
         line_of(actor.stderr, "actor ready")
 
     def call(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        return self.run("call", *arguments, "-m", "demo.chat_actr", stdin=stdin)
+        return self.run("call", *arguments, "-m", "actr.demo.chat_actr", stdin=stdin)
 
     def run(
         self, *arguments: str, stdin: str | None = None, **environment: str

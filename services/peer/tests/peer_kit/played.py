@@ -53,8 +53,8 @@ class Played:
                 await self._socket.recv()
         return self._socket.close_code
 
-    async def greet(self) -> pb.ClientMessage:
-        await self.say(hello=pb.ServerHello(nonce=b"n" * 32, server_id="played"))
+    async def greet(self, **hello: Any) -> pb.ClientMessage:
+        await self.say(hello=pb.ServerHello(nonce=b"n" * 32, server_id="played", **hello))
         return await self.heard()
 
     async def register(self, heartbeat: float = 60, **more: Any) -> pb.ClientMessage:

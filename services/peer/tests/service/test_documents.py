@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from actr_peer import ActrId, ActrRef, NodeConfig, Service, System, TrackEvent
 from actr_peer.errors import CallError, Code, StreamFailedError
 from actr_peer.wire.media.sources import TestPattern, Tone
-from peer_kit import ROOT
+from peer_kit import block
 from peer_kit.links import eventually
 from peer_kit.signaling import signaling_service
 from peer_kit.webrtc.flashes import film, picture
@@ -29,15 +28,9 @@ ROOM, SHELF = ActrId("acme", "room", "1"), ActrId("acme", "shelf", "1")
 STAGE, CAMERA = ActrId("acme", "room", "2"), ActrId("acme", "camera", "1")
 
 
-def blocks(document: str) -> list[str]:
-    """Blocks of Python of one page, in order."""
-    text = (ROOT / "docs" / document).read_text("utf-8")
-    return re.findall(r"^```python\n(.*?)^```", text, flags=re.S | re.M)
-
-
-async def run(block: str, **names: Any) -> dict[str, Any]:
+async def run(example: str, **names: Any) -> dict[str, Any]:
     """Run a block that awaits where it likes; returns the names that it has then."""
-    code = compile(block, "example", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    code = compile(example, "example", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     result = eval(code, names)
     if inspect.isawaitable(result):
         await result
@@ -65,7 +58,8 @@ async def readings(*, fails: bool = False) -> AsyncIterator[bytes]:
 
 
 async def test_the_streams_of_docs_streams_md_are_sent_and_taken_by_iterating() -> None:
-    send, iterate, _ = blocks("streams.md")
+    send = block("docs/streams.md", "async with ref.stream(")
+    iterate = block("docs/streams.md", "async with ref.incoming(")
     said: list[tuple[object, ...]] = []
     async with actors(CAMERA, ROOM) as (camera, room):
         taking = asyncio.create_task(
@@ -89,7 +83,8 @@ async def test_the_streams_of_docs_streams_md_are_sent_and_taken_by_iterating() 
 
 
 async def test_the_streams_of_docs_streams_md_are_taken_by_callback() -> None:
-    send, _, register = blocks("streams.md")
+    send = block("docs/streams.md", "async with ref.stream(")
+    register = block("docs/streams.md", "unregister = ")
     came: list[bytes] = []
     ends: list[int] = []
     async with actors(CAMERA, ROOM) as (camera, room):
@@ -108,8 +103,8 @@ async def test_the_streams_of_docs_streams_md_are_taken_by_callback() -> None:
 async def test_the_file_of_docs_files_md_is_sent_and_received(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (block,) = blocks("files.md")
-    receive, _, send = block.partition("sent = ")
+    example = block("docs/files.md", "from actr_peer import ExistingFile")
+    receive, _, send = example.partition("sent = ")
     monkeypatch.chdir(tmp_path)
     inbox, film_sent = tmp_path / "inbox", bytes(range(256)) * 10_000
     await asyncio.to_thread((tmp_path / "holiday.mkv").write_bytes, film_sent)
@@ -133,7 +128,8 @@ async def test_the_file_of_docs_files_md_is_sent_and_received(
 async def test_the_tracks_of_docs_media_md_are_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish, register, *_ = blocks("media.md")
+    publish = block("docs/media.md", "from actr_peer import Sample,")
+    register = block("docs/media.md", "def on_frame")
     monkeypatch.chdir(tmp_path)
     film(Path("film.mp4"), ("libx264", "libopus"), 1.0, [])
     seen: set[str] = set()
@@ -163,7 +159,8 @@ async def show(camera: ActrRef) -> None:
 
 
 async def test_a_track_of_docs_media_md_is_iterated_over_and_its_end_is_told() -> None:
-    _, _, iterate, follow, _ = blocks("media.md")
+    iterate = block("docs/media.md", "track = ref.track(")
+    follow = block("docs/media.md", "async for event in")
     told: list[tuple[object, ...]] = []
     async with actors(CAMERA, STAGE) as (camera, stage), asyncio.TaskGroup() as beside:
         track = stage.track(CAMERA, "camera")
@@ -179,11 +176,11 @@ async def test_a_track_of_docs_media_md_is_iterated_over_and_its_end_is_told() -
 async def test_the_tracks_of_docs_media_md_are_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    *_, block = blocks("media.md")
+    example = block("docs/media.md", "from actr_peer import Recording")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"one": CAMERA, "other": CAMERA}
     async with actors(CAMERA, STAGE) as (camera, stage):
-        for part in block.split("\n\n"):  # the import, and the two ways
+        for part in example.split("\n\n"):  # the import, and the two ways
             async with asyncio.TaskGroup() as beside:
                 if "await" in part:
                     beside.create_task(show(camera))

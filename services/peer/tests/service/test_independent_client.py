@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from service import independent_client as independent
 
+from actr.demo import chat_pb2 as pb
 from actr_peer import Context, System
 from actr_peer.errors import CallError, Code
-from demo import chat_pb2 as pb
 from lab.quiet import Quiet
 from peer_kit.signaling import config, signaling_service
 
@@ -61,7 +61,7 @@ class Room(Quiet):
 async def met(secret: bytes = SECRET) -> AsyncIterator[tuple[independent.Client, Room]]:
     room = Room()
     async with (
-        signaling_service() as url,
+        signaling_service(SECRET) as url,
         System(config("room", url, realm_secret=SECRET)).attach(room) as node,
         asyncio.timeout(60),
         independent.client(

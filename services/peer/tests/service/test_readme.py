@@ -14,16 +14,10 @@ from typing import IO
 
 import pytest
 
-from peer_kit import ROOT
+from peer_kit import ROOT, block
+from peer_kit.webrtc.flashes import film
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
-
-
-def blocks(language: str) -> list[str]:
-    """Blocks of code of the section on the exchange, in order."""
-    text = (ROOT / "README.md").read_text("utf-8").partition("## One exchange in code")[2]
-    text = text.partition("\n## ")[0]
-    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.S | re.M)
 
 
 @pytest.fixture
@@ -53,7 +47,7 @@ def background(
             yield process
         finally:
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
 
 
 def foreground(command: str, environment: dict[str, str], folder: Path) -> str:
@@ -63,7 +57,7 @@ def foreground(command: str, environment: dict[str, str], folder: Path) -> str:
         text=True,
         env=environment,
         cwd=folder,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
@@ -81,6 +75,18 @@ def wait_for(stream: IO[str] | None, event: str) -> dict[str, object]:
     raise AssertionError(f"it ended before {event!r}")
 
 
+def spoken() -> set[str]:
+    """The commands in the text around the blocks, but for verbs that are only spoken of."""
+    spans = set(re.findall(r"`(actr [^`\n]+)`", (ROOT / "README.md").read_text("utf-8")))
+    spans -= {f"actr {verb}" for verb in ("run", "call", "dev", "new")}
+    return {span.replace("ACTOR", "chat:room@1:default") for span in spans}
+
+
+def spoken_of(verb: str) -> str:
+    (found,) = (command for command in spoken() if command.startswith(f"actr {verb} "))
+    return found
+
+
 def test_the_exchange_of_the_readme_works_as_it_is_written(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
@@ -88,9 +94,10 @@ def test_the_exchange_of_the_readme_works_as_it_is_written(
     1. Write the files of the README and run its commands, on a free port.
     2. Ann's line is answered and comes back; the command line's call is the second line.
     """
-    (contract,) = blocks("protobuf")
-    workload, ann = blocks("python")
-    generate, signaling, room, talk, call = blocks("sh")[0].splitlines()
+    contract = block("README.md", 'syntax = "proto3"')
+    workload = block("README.md", "from collections.abc")
+    ann = block("README.md", "import actr_peer")
+    generate, signaling, room, talk, call = block("README.md", "actr gen").splitlines()
     for name, text in (("room.proto", contract), ("room.py", workload)):
         (tmp_path / name).write_text(text, encoding="utf-8")
     foreground(generate, environment, tmp_path)
@@ -102,4 +109,44 @@ def test_the_exchange_of_the_readme_works_as_it_is_written(
             wait_for(actor.stderr, "actor ready")
             assert foreground(talk, environment, tmp_path) == "line 1\nann hello\n"
             assert json.loads(foreground(call, environment, tmp_path)) == {"number": "2"}
+            second, watched = spoken_of("run"), spoken_of("dev")
+            with background(second, environment, tmp_path) as other:
+                wait_for(other.stderr, "actor ready")
+                for command in spoken() - {second, watched}:
+                    foreground(command, environment, tmp_path)
         assert actor.returncode == 0
+    own = {key: value for key, value in environment.items() if "SIGNALING" not in key}
+    with background(watched, own, tmp_path) as dev:
+        assert dev.stdout is not None
+        assert any("online as chat:room@1:default" in line for line in dev.stdout)
+        assert foreground(talk, own, tmp_path) == "line 1\nann hello\n"
+
+
+@pytest.mark.timeout(400)
+def test_the_demo_runs_as_the_readme_says(tmp_path: Path, environment: dict[str, str]) -> None:
+    """The third command starts containers: `make integration-test` is its test."""
+    demo, own_file, compose = (
+        re.sub(r"\s+#.*$", "", line) for line in block("README.md", "make demo").splitlines()
+    )
+    assert compose.startswith("docker compose up")
+    film(tmp_path / "video.mp4", ("libx264", "libopus"), 2.0, [])
+    here = own_file.replace("video.mp4", str(tmp_path / "video.mp4"))
+    for command in (demo, here):
+        assert "5 of 5 payload types ok" in foreground(command, environment, ROOT)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    ("command", "size"),
+    [
+        ("make bench-stream", "ARGS='--streams 1 --size 64 --scale 0.01 --only actr'"),
+        ("make bench-state", "SECONDS=0.1 ROUNDS=1"),
+    ],
+)
+def test_a_measurement_runs_in_its_smallest_size(
+    environment: dict[str, str], command: str, size: str
+) -> None:
+    """Of the others, which take minutes, tests/repository/test_readme.py sees that they start."""
+    document = json.loads(foreground(f"{command} {size} JSON=1", environment, ROOT))
+    assert document["rows"]
+    assert all(row["system"] for row in document["rows"])

@@ -10,6 +10,8 @@ from typing import Any, cast, get_type_hints
 
 import pytest
 
+from actr.demo import chat_actr, chat_pb2
+from actr.demo.chat_actr import ChatClient, ChatService
 from actr_peer.errors import LocalProtocolError
 from actr_peer.service import (
     DEFAULT_OPTIONS,
@@ -20,10 +22,9 @@ from actr_peer.service import (
     Req,
     Res,
     Service,
+    known_method,
     method_taking,
 )
-from demo import chat_actr, chat_pb2
-from demo.chat_actr import ChatClient, ChatService
 
 CTX = cast(Any, object())
 
@@ -254,3 +255,8 @@ def test_a_workload_makes_no_method_known_a_second_time() -> None:
     row = replace(ChatService.KICK, handler_timeout=1.0)
     type("Strict", (Room,), {"METHODS": (row,)})
     assert method_taking(chat_pb2.KickRequest, replies_stream=False) is ChatService.KICK
+
+
+def test_a_method_is_known_by_its_route_key_once_its_module_is_there() -> None:
+    assert known_method("demo.Chat.Say") is ChatService.SAY
+    assert known_method("demo.Chat.Sing") is None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from actr.demo.chat_actr import ChatClient, ChatService
+from actr.demo.chat_pb2 import HistoryRequest, MessagesRequest, SayRequest, UploadReply
 from actr_peer import ActrRef, Context
 from actr_peer.service import Caller
-from demo.chat_actr import ChatClient, ChatService
-from demo.chat_pb2 import HistoryRequest, MessagesRequest, SayRequest, UploadReply
 
 
 class Half(ChatService):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import assert_type
+from typing import Literal, assert_type
 
 import actr_peer as actr
-from demo.chat_actr import ChatClient, ChatService
-from demo.chat_pb2 import SayRequest
+from actr.demo.chat_actr import ChatClient, ChatService
+from actr.demo.chat_pb2 import SayReply, SayRequest
 
 OWN = actr.ActrId.parse("demo:program@1:default")
 ROOM = "demo:room@1:default"
@@ -23,10 +23,12 @@ def configured() -> actr.NodeConfig:
     assert_type(loaded, actr.NodeConfig)
     return dataclasses.replace(
         loaded,
+        identity=actr.IdentityConfig(issuer_url="https://issuer.example"),
         metadata={"zone": "a"},
         visibility=actr.Visibility.HIDDEN,
         prefer=(actr.WireKind.WEBSOCKET,),
         reach=actr.AddressRule(allow_loopback=True),
+        access=[actr.AccessRule("allow", ["acme:*@*"], ["demo.Chat.*"])],
         ice_servers=(actr.IceServer(urls=("stun:localhost:3478",)),),
         mailbox_path=Path("mailbox.db"),
     )
@@ -47,6 +49,9 @@ class Watched(actr.Service, actr.Hooks):
     async def on_link(self, event: actr.LinkEvent) -> None:
         seen(event.remote, event.kind is actr.LinkEvent.Kind.GONE)
 
+    async def on_refusal(self, event: actr.RefusalEvent) -> None:
+        seen(event.remote, event.what, event.why)
+
     async def on_presence(self, event: actr.PresenceEvent) -> None:
         assert_type(event.presence, actr.Presence)
         seen(event.kind is actr.PresenceEvent.Kind.LEAVE, event.presence.metadata)
@@ -58,6 +63,9 @@ class Watched(actr.Service, actr.Hooks):
 async def calls(ref: actr.ActrRef) -> str:
     """Each error that a call may have."""
     client: actr.Client = ChatClient(ref.to(ROOM))
+    nearest = ChatClient(ref.any("demo:room", key="kitchen"))
+    assert_type(await nearest.say(SayRequest()), SayReply)
+    await ref.call(ref.any("demo:room"), SayRequest(), method=ChatService.SAY)
     caller: actr.Caller = ref.to(ROOM)
     options = actr.CallOptions(timeout=5, metadata={"k": "v"})
     try:
@@ -67,8 +75,12 @@ async def calls(ref: actr.ActrRef) -> str:
         return actr.Code(error.code).name
     except (actr.UnreachableError, actr.DeadlineError, actr.LimitError) as error:
         return str(error)
+    except actr.MayHaveRunError as error:
+        return f"{error.route_key} {error.remote} {error.why}"
     except (actr.BrokenError, actr.ClosedError, actr.BusyError, actr.ConfigError) as error:
         return str(error)
+    except actr.CertificateError as error:
+        assert_type(error.fault, actr.CertificateFault)
     except (actr.LocalProtocolError, actr.RemoteProtocolError) as error:
         assert_type(error, actr.LocalProtocolError | actr.RemoteProtocolError)
         return str(error)
@@ -77,6 +89,23 @@ async def calls(ref: actr.ActrRef) -> str:
     except actr.PeerError as error:
         return str(error)
     return actr.PayloadType.RPC_RELIABLE.name
+
+
+class Both(actr.ClientInterceptor, actr.HandlerInterceptor):
+    """Sees calls and requests."""
+
+    async def prepare(self, details: actr.CallDetails) -> actr.CallDetails:
+        assert_type(details.payload_type, actr.PayloadType)
+        seen(details.target, details.method.route_key, details.timeout, details.metadata)
+        return details.but(metadata={"token": "t"}, timeout=5)
+
+    async def admit(self, ctx: actr.Context) -> None:
+        if not ctx.metadata:
+            raise actr.CallError(actr.Code.UNAUTHENTICATED, ctx.method.route_key)
+
+
+def intercepted(config: actr.NodeConfig) -> actr.Node:
+    return actr.System(config).attach(Watched(), interceptors=[Both()])
 
 
 async def streams(ref: actr.ActrRef) -> None:
@@ -127,7 +156,8 @@ async def files(ref: actr.ActrRef) -> None:
 class Camera:
     """A source of one's own."""
 
-    track_id, kind, codec = "camera", "video", "VP8"
+    track_id, codec = "camera", "VP8"
+    kind: Literal["video"] = "video"
 
     async def read(self) -> actr.Sample | None:
         return None
@@ -142,6 +172,7 @@ async def media(ref: actr.ActrRef) -> None:
         actr.SampleTrack("camera"),
         actr.VideoTrack("screen"),
         actr.AudioTrack("voice"),
+        Camera(),
         *(await actr.open_media("film.mp4")),
     ]
     publication = await ref.publish(ROOM, sources[0])
@@ -166,6 +197,8 @@ def kept(ctx: actr.Context) -> actr.DeferredReply:
 
 
 async def items(ctx: actr.Context) -> AsyncIterator[actr.ActrId]:
+    assert_type(ctx.caller, actr.Principal)
+    seen(ctx.caller.trust is actr.Trust.CERTIFICATE, ctx.caller.is_verified)
     yield ctx.caller
 
 
@@ -174,6 +207,11 @@ async def alone() -> int:
         assert_type(ref, actr.ActrRef)
         await calls(ref)
     return 3
+
+
+async def tested() -> None:
+    async with actr.sandbox(Watched()) as actor:
+        assert_type(actor, actr.Caller)
 
 
 async def beside(ref: actr.ActrRef) -> str:

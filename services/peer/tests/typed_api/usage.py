@@ -8,22 +8,8 @@ from typing import assert_type
 
 from google.protobuf.message import Message
 
-from actr_peer import (
-    ActrId,
-    ActrRef,
-    Chunk,
-    Context,
-    DeferredReply,
-    IncomingStream,
-    IncomingStreams,
-    PeerError,
-    StreamEnd,
-    StreamWriter,
-    Transaction,
-)
-from actr_peer.service import Caller, Method
-from demo.chat_actr import ChatClient, ChatService
-from demo.chat_pb2 import (
+from actr.demo.chat_actr import ChatClient, ChatService
+from actr.demo.chat_pb2 import (
     ChatMessage,
     CursorMove,
     FilePiece,
@@ -38,6 +24,20 @@ from demo.chat_pb2 import (
     SayRequest,
     UploadReply,
 )
+from actr_peer import (
+    ActrId,
+    ActrRef,
+    Chunk,
+    Context,
+    DeferredReply,
+    IncomingStream,
+    IncomingStreams,
+    PeerError,
+    StreamEnd,
+    StreamWriter,
+    Transaction,
+)
+from actr_peer.service import Caller, Method
 
 
 class Room(ChatService):

@@ -5,6 +5,7 @@
     SignalingError                   code   the connection
     ├── BadMessageError              4400   closes
     ├── UnauthenticatedError         4401   closes
+    │   └── CertificateError         4401   closes; says why, with a fault
     ├── ForbiddenError               4403   closes
     ├── TooBigError                  4413   closes
     ├── TooFastError                 4429   closes
@@ -15,7 +16,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 
 class Close(IntEnum):
@@ -39,13 +40,15 @@ class SignalingError(Exception):
     Attributes:
         code: The close code, also where the connection stays.
         message: One sentence for the person who reads the client's log.
+        cause: Of a proof that was refused, in a word or three, as it is counted; else empty.
     """
 
     code = Close.BAD_MESSAGE
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, cause: str = "") -> None:
         super().__init__(message)
         self.message = message
+        self.cause = cause
 
 
 class BadMessageError(SignalingError):
@@ -58,8 +61,31 @@ class UnauthenticatedError(SignalingError):
     code = Close.UNAUTHENTICATED
 
 
+class CertificateFault(Enum):
+    """What is wrong with a certificate."""
+
+    MALFORMED = "malformed"
+    UNKNOWN_KEY = "unknown issuer key"
+    BAD_SIGNATURE = "bad signature"
+    TOO_LONG_A_LIFE = "too long a life"
+    NOT_YET_VALID = "not yet valid"
+    EXPIRED = "expired"
+
+
+class CertificateError(UnauthenticatedError):
+    """A certificate that is not to be believed.
+
+    Attributes:
+        fault: What is wrong with it; the text says more.
+    """
+
+    def __init__(self, fault: CertificateFault, message: str) -> None:
+        super().__init__(message, fault.value)
+        self.fault = fault
+
+
 class ForbiddenError(SignalingError):
-    """Proven, but not allowed: another identity, another origin."""
+    """Proven, but not allowed: another identity, another origin, revoked."""
 
     code = Close.FORBIDDEN
 
@@ -79,8 +105,8 @@ class TooFastError(SignalingError):
 class RefusedError(SignalingError):
     """One message is refused, and the connection stays."""
 
-    def __init__(self, code: Close, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, code: Close, message: str, cause: str = "") -> None:
+        super().__init__(message, cause)
         self.code = code
 
 

@@ -6,8 +6,10 @@ import difflib
 import os
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -20,7 +22,10 @@ PEERS = f"{PREFIX}URL"
 _LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\s]+):(?P<port>\d{1,5})")
 _UNSHOWN = {f"{PREFIX}REDIS_URL"}
 """Variables whose value may hold a password, above all where it is mistyped."""
-MIN_SECRET_BYTES = 16
+PUBLIC_FOLDER = "public"
+"""Of an issuer's home: what everybody may read."""
+
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 Texts = Annotated[tuple[str, ...], NoDecode]
 """Comma-separated in the environment."""
@@ -33,12 +38,32 @@ class Settings(BaseSettings):
 
     listen: str = Field(default="127.0.0.1:8080", description="host:port; port 0 takes a free one")
     redis_url: str = Field(default="", description="empty: memory, one process")
+    redis_user: str = Field(default="", description="of Redis' access list")
+    redis_password_file: Path | None = Field(default=None, description="of that user")
+    redis_ca_file: Path | None = Field(
+        default=None, description="who signs the certificate of Redis, in PEM form"
+    )
     redis_prefix: str = Field(
         default="actr", pattern=r"^[a-z0-9-]{1,32}$", description="of all keys"
     )
     realm_secret_file: Path | None = Field(default=None, description="the secret of all realms")
     realm_secrets_dir: Path | None = Field(default=None, description="one file for each realm")
-    production: bool = Field(default=False, description="refuse to start without a realm secret")
+    issuer_keys: str = Field(
+        default="", description="public keys of the issuer: a file, or its http(s) address"
+    )
+    revoked: str = Field(default="", description="what the issuer revoked: a file or address")
+    access: str = Field(
+        default="", description="the issuer's access rules: a file or address; who may meet whom"
+    )
+    accept_secrets: bool = Field(
+        default=False, description="with ISSUER_KEYS: realm secrets are proofs too, for a while"
+    )
+    trust_interval: float = Field(
+        default=2.0, ge=0.05, le=15, description="between looks at ISSUER_KEYS, REVOKED, ACCESS"
+    )
+    production: bool = Field(
+        default=False, description="refuse to start without issuer keys or a realm secret"
+    )
     turn_urls: Texts = Field(default=(), description="stun:, turn: and turns: URLs given to peers")
     turn_secret_file: Path | None = Field(default=None, description="shared with the TURN server")
     turn_ttl: int = Field(default=600, ge=60, le=86_400, description="life of TURN credentials")
@@ -59,6 +84,12 @@ class Settings(BaseSettings):
     messages_burst: float = Field(default=2_000.0, ge=1, description="of one connection")
     bytes_per_second: float = Field(default=1_048_576, gt=0, description="of one connection")
     bytes_burst: float = Field(default=4_194_304, ge=65_536, description="of one connection")
+    issuer_home: Path | None = Field(
+        default=None, description="an issuer in this process, with its register and keys there"
+    )
+    issuer_taken: Literal["", "never", "expired", "always"] = Field(
+        default="", description="of that issuer: when the secret may give an id another key"
+    )
     log_format: Literal["json", "text"] = Field(default="text", description="on standard error")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -72,10 +103,7 @@ class Settings(BaseSettings):
     @field_validator("listen")
     @classmethod
     def _is_address(cls, value: str) -> str:
-        match = _LISTEN.fullmatch(value)
-        if match is None or int(match["port"]) > 65_535:
-            raise ValueError("write host:port, for example 0.0.0.0:8080")
-        return value
+        return check_listen(value)
 
     @field_validator("turn_urls")
     @classmethod
@@ -92,26 +120,91 @@ class Settings(BaseSettings):
             raise ValueError("write redis://host:port/0, or leave it empty for memory")
         return value
 
+    @field_validator("issuer_keys", "revoked", "access")
+    @classmethod
+    def _is_file_or_issuer(cls, value: str) -> str:
+        if "://" in value and not value.startswith(("http://", "https://")):
+            raise ValueError("write the path of a file, or https://issuer/v1/…")
+        if value.startswith("http://") and not _is_here(value):
+            raise ValueError(
+                "whoever is between could name keys of its own, or hide what is revoked: write the "
+                "path of a file, or https://issuer/v1/…"
+            )
+        return value
+
     @model_validator(mode="after")
     def _fits(self) -> Settings:
+        _fits_redis(self)
         if self.heartbeat * 1.2 >= self.lease:
             raise ValueError("LEASE must be more than 1.2 times HEARTBEAT")
-        if self.production and not (self.realm_secret_file or self.realm_secrets_dir):
-            raise ValueError("PRODUCTION needs REALM_SECRET_FILE or REALM_SECRETS_DIR")
+        has_secrets = bool(self.realm_secret_file or self.realm_secrets_dir)
+        if self.issuer_home is not None and (self.issuer_keys or self.revoked):
+            raise ValueError("ISSUER_HOME is whom to believe: leave ISSUER_KEYS and REVOKED out")
+        if self.issuer_taken and self.issuer_home is None:
+            raise ValueError("ISSUER_TAKEN needs ISSUER_HOME")
+        if self.production and not (self.believed_keys or has_secrets):
+            raise ValueError(
+                "PRODUCTION needs ISSUER_KEYS, or REALM_SECRET_FILE or REALM_SECRETS_DIR"
+            )
+        for name, value in (("REVOKED", self.revoked), ("ACCESS", self.access)):
+            if value and not self.issuer_keys:
+                raise ValueError(f"{name} needs ISSUER_KEYS: without it there are no certificates")
+        if self.accept_secrets and not (self.believed_keys and has_secrets):
+            raise ValueError("ACCEPT_SECRETS needs ISSUER_KEYS and a realm secret")
         has_turn = any(url.startswith("turn") for url in self.turn_urls)
         if has_turn and self.turn_secret_file is None:
             raise ValueError("turn: URLs need TURN_SECRET_FILE")
         return self
 
     @property
+    def believed_keys(self) -> str:
+        """Where the public keys of issuers are; empty: no certificates are taken."""
+        return self.issuer_keys or self._of_own_issuer("keys.json")
+
+    @property
+    def believed_revoked(self) -> str:
+        """Where it says what was revoked; empty: nowhere."""
+        return self.revoked or self._of_own_issuer("revoked.json")
+
+    def _of_own_issuer(self, name: str) -> str:
+        home = self.issuer_home
+        return "" if home is None else str(home / PUBLIC_FOLDER / name)
+
+    @property
     def host(self) -> str:
-        match = _LISTEN.fullmatch(self.listen)
-        assert match is not None
-        return match["host"].strip("[]")
+        return split_listen(self.listen)[0]
 
     @property
     def port(self) -> int:
-        return int(self.listen.rpartition(":")[2])
+        return split_listen(self.listen)[1]
+
+
+def _is_here(url: str) -> bool:
+    """Whether its host is this machine, where nobody is between."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _fits_redis(settings: Settings) -> None:
+    url = settings.redis_url
+    given = [
+        name.upper()
+        for name in ("redis_user", "redis_password_file", "redis_ca_file")
+        if getattr(settings, name)
+    ]
+    if given and not url:
+        raise ValueError(f"{given[0]} needs REDIS_URL")
+    if settings.redis_ca_file is not None and not url.startswith("rediss://"):
+        raise ValueError("REDIS_CA_FILE needs a REDIS_URL that begins with rediss://")
+    if settings.redis_user and settings.redis_password_file is None:
+        raise ValueError("REDIS_USER needs REDIS_PASSWORD_FILE")
+    if settings.redis_password_file is not None and "@" in url:
+        raise ValueError(
+            "REDIS_URL has a user or a password, and REDIS_PASSWORD_FILE is given too: leave one"
+        )
 
 
 def load() -> Settings:
@@ -121,66 +214,57 @@ def load() -> Settings:
         ConfigError: On the first value that cannot be used, or variable that does not exist; it
             names the variable.
     """
-    _refuse_unknown(os.environ)
+    return read_settings(Settings, PREFIX, also=(PEERS,))
+
+
+def check_listen(value: str) -> str:
+    """See that it is ``host:port``.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    match = _LISTEN.fullmatch(value)
+    if match is None or int(match["port"]) > 65_535:
+        raise ValueError("write host:port, for example 0.0.0.0:8080")
+    return value
+
+
+def split_listen(value: str) -> tuple[str, int]:
+    """Host, without brackets, and port of what :func:`check_listen` has seen."""
+    match = _LISTEN.fullmatch(value)
+    assert match is not None
+    return match["host"].strip("[]"), int(match["port"])
+
+
+def read_settings(model: type[AnySettings], prefix: str, *, also: Iterable[str]) -> AnySettings:
+    """Read and check the variables of one service.
+
+    Args:
+        prefix: Of their names.
+        also: Variables of that prefix which are for others.
+
+    Raises:
+        ConfigError: On the first value that cannot be used, or variable that does not exist; it
+            names the variable.
+    """
+    _refuse_unknown(os.environ, [prefix + field.upper() for field in model.model_fields], also)
     try:
-        return Settings()
+        return model()
     except ValidationError as exc:
         first = exc.errors()[0]
-        name = PREFIX + "__".join(str(part) for part in first["loc"]).upper()
+        name = prefix + "__".join(str(part) for part in first["loc"]).upper()
         why = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
-            raise ConfigError(f"{PREFIX}*: {why}") from exc
+            raise ConfigError(f"{prefix}*: {why}") from exc
         shown = name if name in _UNSHOWN else f"{name}={first['input']!r}"
         raise ConfigError(f"{shown}: {why}") from exc
 
 
-def _refuse_unknown(names: Iterable[str]) -> None:
+def _refuse_unknown(names: Iterable[str], known: list[str], also: Iterable[str]) -> None:
     """A silent typo is worse than a stop."""
-    known = [PREFIX + field.upper() for field in Settings.model_fields]
+    prefix = known[0].partition("__")[0] + "__"
     for name in names:
-        if name.upper().startswith(PREFIX) and name.upper() not in (*known, PEERS):
+        if name.upper().startswith(prefix) and name.upper() not in (*known, *also):
             near = difflib.get_close_matches(name.upper(), known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
             raise ConfigError(f"unknown variable {name}; {hint}")
-
-
-def read_secret(path: Path, variable: str) -> bytes:
-    """Read a secret from a file, without the line end.
-
-    Raises:
-        ConfigError: If it cannot be read or is too short to be one.
-    """
-    try:
-        secret = path.read_bytes().strip()
-    except (OSError, ValueError) as exc:
-        raise _unreadable(path, variable, exc) from exc
-    if len(secret) < MIN_SECRET_BYTES:
-        raise ConfigError(
-            f"{PREFIX}{variable}={str(path)!r}: a secret has at least {MIN_SECRET_BYTES} bytes; "
-            "make one with: openssl rand -hex 32"
-        )
-    return secret
-
-
-def read_realm_secrets(directory: Path) -> dict[str, bytes]:
-    """One secret for each file; the file's name is the realm.
-
-    Raises:
-        ConfigError: If the directory or a file cannot be read.
-    """
-    try:
-        files = sorted(path for path in directory.iterdir() if path.is_file())
-    except (OSError, ValueError) as exc:
-        raise _unreadable(directory, "REALM_SECRETS_DIR", exc) from exc
-    return {path.name: read_secret(path, "REALM_SECRETS_DIR") for path in files}
-
-
-def _unreadable(path: Path, variable: str, exc: Exception) -> ConfigError:
-    """The path is shown where it can be one: a secret may stand there by mistake."""
-    why = exc.strerror if isinstance(exc, OSError) else "not a path"
-    if path.is_absolute() and path.parent != path.parent.parent and path.parent.is_dir():
-        return ConfigError(f"{PREFIX}{variable}={str(path)!r}: {why}")
-    return ConfigError(
-        f"{PREFIX}{variable}: {why}; it takes the absolute path of a file, in a directory that "
-        "exists, and not the secret (the value is not shown, for it may be one)"
-    )

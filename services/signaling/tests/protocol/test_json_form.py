@@ -45,8 +45,10 @@ def test_listings_are_what_protobuf_would_print(
     body = json_form.snapshot_body("acme:p", version, shown)
     data = replies.snapshot(number, replies.snapshot_body("acme:p", version, listed))
     assert json.loads(json_form.snapshot(number, body)) == json.loads(json_form.to_json(data))
-    data = replies.discovered(number, listed)
-    assert json.loads(json_form.discovered(number, shown)) == json.loads(json_form.to_json(data))
+    for following in ("", "0.1.2.3.acme:p@1:default"):
+        data = replies.discovered(number, listed, following)
+        text = json_form.discovered(number, shown, following)
+        assert json.loads(text) == json.loads(json_form.to_json(data))
 
 
 @given(entries(), st.sampled_from(list(Kind)), st.sampled_from([None, *Reason]))

@@ -5,7 +5,7 @@ import logging
 import pytest
 import structlog
 
-from actr_signaling.logs import LINES_BURST, LINES_PER_SECOND, Gate
+from actr_signaling.logs import LINES_BURST, LINES_PER_SECOND, Gate, plain
 
 
 class Clock:
@@ -48,3 +48,14 @@ def test_both_kinds_of_loggers_go_through_it() -> None:
     assert gate.processor(None, "info", {"event": "x"}) == {"event": "x", "left_out": 1}
     assert gate.filter(record)
     assert record.getMessage() == "Invalid (left out before: 1)"
+
+
+def test_what_clients_said_moves_no_cursor_and_looks_like_no_line_of_ours() -> None:
+    said = "ann\x1b[2J\x9b\u202e\n2026-01-01 [info] drained"
+    raised = f"Traceback:\nValueError: {said}"
+    event = {"event": said, "peer": said, "count": 3, "plain": "é", "exception": raised}
+    shown = plain(None, "info", event)
+    assert shown["event"] == shown["peer"] == "ann\\x1b[2J\\x9b\\u202e\\n2026-01-01 [info] drained"
+    assert (shown["count"], shown["plain"]) == (3, "é")
+    lines = str(shown["exception"]).split("\n")
+    assert all(line.startswith("    ") and line.isprintable() for line in lines)

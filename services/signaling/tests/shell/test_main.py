@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
 import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
+from actr_signaling.logs import set_up
+from actr_signaling.program import EXIT_CONFIG
 from signaling_kit.client import PATIENCE, Client
 from signaling_kit.redis import RedisProcess
 from signaling_kit.replica import ReplicaProcess
@@ -30,8 +34,13 @@ async def run(*arguments: str, module: str = "actr_signaling", **env: str) -> tu
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **named},
     )
-    async with asyncio.timeout(PATIENCE):
-        _, errors = await process.communicate()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            _, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
     assert process.returncode is not None
     return process.returncode, errors.decode()
 
@@ -50,9 +59,16 @@ async def test_a_port_in_use_is_one_sentence_and_status_2() -> None:
 
 async def test_a_wrong_setting_is_one_sentence_and_status_2() -> None:
     status, errors = await run(lease="soon")
-    assert status == 2
+    assert status == EXIT_CONFIG
     assert errors.count("\n") == 1
     assert "ACTR_SIGNALING__LEASE='soon'" in errors
+
+
+async def test_a_wrong_argument_is_one_sentence_and_status_2() -> None:
+    assert await run("--port", "8080") == (
+        2,
+        "actr-signaling: unrecognized arguments: --port 8080 (see 'actr-signaling -h')\n",
+    )
 
 
 async def test_a_redis_address_that_is_none_is_one_sentence_and_status_2() -> None:
@@ -82,6 +98,23 @@ async def test_development_mode_is_said_loudly() -> None:
     assert lines[0]["level"] == "warning"
 
 
+def test_lines_for_people_have_nothing_of_what_clients_said_but_its_characters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    set_up("info", "text")
+    structlog.get_logger().warning("refused", peer="ann\x1b[2J\nforged [info] drained")
+    logging.getLogger("uvicorn").warning("asked for %s", "x\nforged")
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert not any(line.startswith("forged") for line in lines)
+    assert all(line.isprintable() for line in lines)
+
+
 async def test_a_second_signal_ends_the_drain_at_once(redis_server: RedisProcess) -> None:
     async with ReplicaProcess(drain=60, redis_url=redis_server.url) as replica:
         client = await Client.registered_as(replica.url, "a")
@@ -90,6 +123,30 @@ async def test_a_second_signal_ends_the_drain_at_once(redis_server: RedisProcess
         replica.terminate()
         assert await client.closed() == 1012
         assert await replica.exited() == 0
+
+
+async def test_a_replica_whose_log_nobody_reads_any_more_is_ended_as_any_other() -> None:
+    read, write = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "actr_signaling",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=write,
+        env={**os.environ, "ACTR_SIGNALING__LISTEN": "127.0.0.1:0"},
+    )
+    os.close(write)
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            assert await process.stdout.readline()
+            os.close(read)
+            process.terminate()
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_the_ready_file_is_written_whole(tmp_path: Path) -> None:
@@ -104,12 +161,14 @@ async def test_the_ready_file_is_written_whole(tmp_path: Path) -> None:
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "ACTR_SIGNALING__LISTEN": "127.0.0.1:0"},
     )
-    async with asyncio.timeout(PATIENCE):
-        while not path.exists():  # noqa: ASYNC110 - a file has no event
-            await asyncio.sleep(0.05)
-    ready = json.loads(path.read_text())
-    process.terminate()
-    out, _ = await process.communicate()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not path.exists():  # noqa: ASYNC110 - a file has no event
+                await asyncio.sleep(0.05)
+        ready = json.loads(path.read_text())
+    finally:
+        process.terminate()
+        out, _ = await process.communicate()
     assert ready["event"] == "ready"
     assert ready["url"].startswith("ws://127.0.0.1:")
     assert out == b""

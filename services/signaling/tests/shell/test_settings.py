@@ -45,6 +45,8 @@ def test_every_value_comes_from_its_variable(monkeypatch: pytest.MonkeyPatch) ->
         ("LISTEN", "0.0.0.0:70000", "host:port"),
         ("REDIS_URL", "http://redis", "redis://"),
         ("REDIS_PREFIX", "a:b", "pattern"),
+        ("REDIS_USER", "signaling", "needs REDIS_URL"),
+        ("REDIS_CA_FILE", "/ca.pem", "needs REDIS_URL"),
         ("LEASE", "long", "valid number"),
         ("LEASE", "11", "HEARTBEAT"),
         ("PRODUCTION", "true", "REALM_SECRET_FILE"),
@@ -62,6 +64,50 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
     assert settings.PREFIX in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"REDIS_CA_FILE": "/ca.pem"}, "begins with rediss://"),
+        ({"REDIS_USER": "signaling"}, "REDIS_USER needs REDIS_PASSWORD_FILE"),
+        (
+            {"REDIS_URL": "redis://a:s3cret@redis:6379/0", "REDIS_PASSWORD_FILE": "/p"},
+            "leave one",
+        ),
+    ],
+    ids=["an authority without TLS", "a user without a password", "a password twice"],
+)
+def test_what_is_said_of_redis_fits_together(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], says: str
+) -> None:
+    for name, value in ({"REDIS_URL": "redis://redis:6379/0"} | given).items():
+        monkeypatch.setenv(settings.PREFIX + name, value)
+    with pytest.raises(ConfigError, match=says) as refused:
+        settings.load()
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("REDIS_PASSWORD_FILE", None, "No such file"),
+        ("REDIS_PASSWORD_FILE", b"\n", "the file is empty"),
+        ("REDIS_PASSWORD_FILE", b"\xff", "not UTF-8"),
+        ("REDIS_CA_FILE", None, "No such file"),
+        ("REDIS_CA_FILE", b"noise", "no certificate in PEM form"),
+    ],
+)
+def test_a_file_of_redis_that_cannot_be_used_ends_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, content: bytes | None, says: str
+) -> None:
+    if content is not None:
+        (tmp_path / "file").write_bytes(content)
+    monkeypatch.setenv("ACTR_SIGNALING__REDIS_URL", "rediss://redis:6379/0")
+    monkeypatch.setenv(f"ACTR_SIGNALING__{name}", str(tmp_path / "file"))
+    with pytest.raises(ConfigError, match=says) as refused:
+        Replica(settings.load())
+    assert f"ACTR_SIGNALING__{name}" in str(refused.value)
+
+
 def test_a_variable_that_does_not_exist_is_refused_with_the_nearest_that_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -70,22 +116,6 @@ def test_a_variable_that_does_not_exist_is_refused_with_the_nearest_that_does(
     monkeypatch.setenv("ACTR_SIGNALING__LEASEE", "4")
     with pytest.raises(ConfigError, match="LEASEE; did you mean ACTR_SIGNALING__LEASE"):
         settings.load()
-
-
-def test_a_secret_is_read_without_its_line_end(tmp_path: Path) -> None:
-    path = tmp_path / "secret"
-    path.write_bytes(b"0123456789abcdef\n")
-    assert settings.read_secret(path, "X") == b"0123456789abcdef"
-
-
-def test_a_secret_that_is_missing_or_short_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="No such file"):
-        settings.read_secret(tmp_path / "none", "X")
-    (tmp_path / "short").write_bytes(b"short")
-    with pytest.raises(ConfigError, match="openssl rand"):
-        settings.read_secret(tmp_path / "short", "X")
-    with pytest.raises(ConfigError, match="No such file"):
-        settings.read_realm_secrets(tmp_path / "none")
 
 
 @pytest.mark.parametrize(
@@ -102,9 +132,51 @@ def test_a_mistyped_redis_url_is_not_printed_with_its_password(
     assert "cret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("value", ["0f3b9c-the-secret-itself", "/abc+the-secret/itself==", "/the"])
-def test_a_secret_written_where_its_path_belongs_is_not_printed(value: str) -> None:
-    for read in (lambda path: settings.read_secret(path, "X"), settings.read_realm_secrets):
-        with pytest.raises(ConfigError, match="not shown") as refused:
-            read(Path(value))
-        assert "the-secret" not in str(refused.value)
+def test_an_issuer_in_this_process_is_whom_it_believes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert (settings.load().believed_keys, settings.load().believed_revoked) == ("", "")
+    monkeypatch.setenv("ACTR_SIGNALING__ISSUER_HOME", str(tmp_path))
+    monkeypatch.setenv("ACTR_SIGNALING__PRODUCTION", "true")
+    found = settings.load()
+    assert found.believed_keys == str(tmp_path / "public" / "keys.json")
+    assert found.believed_revoked == str(tmp_path / "public" / "revoked.json")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "keys.json",
+        "https://issuer/v1/keys",
+        "http://127.0.0.1:8090/v1/keys",
+        "http://[::1]/v1/keys",
+    ],
+)
+def test_an_issuer_s_word_is_taken_from_a_file_by_https_or_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("ACTR_SIGNALING__ISSUER_KEYS", place)
+    assert settings.load().believed_keys == place
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"ISSUER_HOME": "here", "ISSUER_KEYS": "keys"}, "leave ISSUER_KEYS"),
+        ({"ISSUER_TAKEN": "always"}, "ISSUER_TAKEN needs ISSUER_HOME"),
+        ({"REVOKED": "list"}, "REVOKED needs ISSUER_KEYS"),
+        ({"ISSUER_KEYS": "http://issuer:8090/v1/keys"}, "whoever is between"),
+        ({"ISSUER_KEYS": "http://127.0.0.1.issuer.example/v1/keys"}, "whoever is between"),
+        ({"ISSUER_KEYS": "keys", "REVOKED": "http://issuer/v1/revoked"}, "whoever is between"),
+        ({"ACCEPT_SECRETS": "true"}, "ACCEPT_SECRETS needs"),
+        ({"ISSUER_HOME": "here", "ACCEPT_SECRETS": "true"}, "ACCEPT_SECRETS needs"),
+        ({"PRODUCTION": "true"}, "PRODUCTION needs"),
+    ],
+)
+def test_half_of_what_is_to_be_believed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], told: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"ACTR_SIGNALING__{name}", value)
+    with pytest.raises(ConfigError, match=told):
+        settings.load()

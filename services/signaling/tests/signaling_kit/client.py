@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -19,8 +19,11 @@ from actr_signaling.settings import Settings
 from actr_signaling.tasks import Tasks
 from actr_signaling.web.server import Replica
 
-PATIENCE = 10.0
-"""Seconds after which a test gives up waiting for an event."""
+if TYPE_CHECKING:
+    from signaling_kit.certified import Holder
+
+PATIENCE = 60.0
+"""Seconds after which a test gives up waiting for an event: a busy machine takes its time."""
 
 
 @asynccontextmanager
@@ -112,6 +115,17 @@ class Client:
         return cls(socket, pb.ServerMessage.FromString(data).hello)
 
     @classmethod
+    async def certified(cls, url: str, holder: Holder, **registration: Any) -> Self:
+        """Open, prove a certificate and register what its holder has signed."""
+        client = await cls.open(url)
+        answer = await client.prove(holder)
+        assert answer.HasField("authenticated"), answer
+        answer = await client.ask(register=holder.register(**registration))
+        assert answer.HasField("registered"), answer
+        client.registered = answer.registered
+        return client
+
+    @classmethod
     async def open_raw(cls, url: str, **options: Any) -> Self:
         """Open and read nothing: the service may refuse."""
         socket = await connect(url, compression=None, max_size=2**24, **options)
@@ -131,6 +145,12 @@ class Client:
         if secret:
             mac = proof(secret, server_id=self.hello.server_id, nonce=self.hello.nonce, id=self.id)
         return await self.ask(authenticate=pb.Authenticate(id=self.id.to_wire(), mac=mac))
+
+    async def prove(self, holder: Holder, **changed: Any) -> pb.ServerMessage:
+        """Authenticate with a certificate."""
+        self.id = holder.id
+        proof = holder.authenticate(self.hello.server_id, self.hello.nonce, **changed)
+        return await self.ask(authenticate=proof)
 
     async def register(self, **registration: Any) -> pb.ServerMessage:
         assert self.id is not None

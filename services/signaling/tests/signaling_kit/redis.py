@@ -1,13 +1,16 @@
-"""A real redis-server as a child process, ready when its own log says so."""
+"""A real redis-server as a child process, ready when its own log says so; also as deployed."""
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+ROOT = Path(__file__).resolve().parents[4]
 READY = b"eady to accept connections"
 
 
@@ -43,10 +46,9 @@ class RedisProcess:
 
     def start(self) -> None:
         """Start it and return when it accepts connections."""
-        arguments = ["redis-server", "--port", "0", "--unixsocket", str(self._socket)]
-        arguments += ["--dir", str(self._directory), "--daemonize", "no", "--appendonly", "no"]
-        arguments += ["--save", "3600 1" if self._saves else ""]
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            ["redis-server", *self._arguments()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
         self._process = process
         assert process.stdout is not None
         said = []
@@ -66,11 +68,17 @@ class RedisProcess:
 
     def ask(self, *command: str) -> str:
         """Run one command with redis-cli."""
+        return self._cli("-s", str(self._socket), *command)
+
+    def _arguments(self) -> list[str]:
+        arguments = ["--port", "0", "--unixsocket", str(self._socket), "--daemonize", "no"]
+        arguments += ["--dir", str(self._directory), "--appendonly", "no"]
+        return [*arguments, "--save", "3600 1" if self._saves else ""]
+
+    def _cli(self, *arguments: str, password: str = "") -> str:
+        environment = {**os.environ, "REDISCLI_AUTH": password} if password else None
         done = subprocess.run(
-            ["redis-cli", "-s", str(self._socket), *command],
-            check=True,
-            capture_output=True,
-            text=True,
+            ["redis-cli", *arguments], check=True, capture_output=True, text=True, env=environment
         )
         return done.stdout.strip()
 
@@ -83,3 +91,66 @@ class RedisProcess:
         assert process.stdout is not None
         process.stdout.close()
         self._socket.unlink(missing_ok=True)
+
+
+class SecureRedis(RedisProcess):
+    """As ``deploy/`` has it: its redis.conf, its users, TLS with what make-secrets makes."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.secrets = directory / "secrets"
+        self._port = _free_port()
+
+    @property
+    def url(self) -> str:
+        return f"rediss://127.0.0.1:{self._port}/0"
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Of a signaling service that may come in."""
+        return {
+            "redis_url": self.url,
+            "redis_user": "signaling",
+            "redis_password_file": self.secrets / "store/password",
+            "redis_ca_file": self.secrets / "store/ca.pem",
+        }
+
+    def start(self) -> None:
+        self.make_secrets()
+        super().start()
+
+    def make_secrets(self) -> str:
+        """Make what is missing; returns what was said."""
+        for name in ("realm", "turn", "redis", "store"):
+            (self.secrets / name).mkdir(parents=True, exist_ok=True)
+        command = ["sh", "deploy/secrets/make-secrets", str(self.secrets), "deploy/redis/users.acl"]
+        return subprocess.run(
+            command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
+    def ask(self, *command: str) -> str:
+        """Run one command as the operator."""
+        return self.ask_as("operator", (self.secrets / "redis/operator").read_text(), *command)
+
+    def ask_as(self, user: str, password: str, *command: str) -> str:
+        """Run one command as somebody; what is refused is in the answer."""
+        arguments = ["-p", str(self._port), "--tls", "--cacert", str(self.secrets / "store/ca.pem")]
+        return self._cli(*arguments, "--user", user, *command, password=password)
+
+    def _arguments(self) -> list[str]:
+        arguments = [str(ROOT / "deploy/redis/redis.conf"), "--dir", str(self.secrets.parent)]
+        for option, name in {
+            "--tls-cert-file": "server.pem",
+            "--tls-key-file": "server.key",
+            "--tls-ca-cert-file": "ca.pem",
+            "--aclfile": "users.acl",
+        }.items():
+            arguments += [option, str(self.secrets / "redis" / name)]
+        return [*arguments, "--bind", "127.0.0.1", "--tls-port", str(self._port)]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

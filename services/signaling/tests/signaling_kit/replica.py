@@ -38,8 +38,13 @@ class ReplicaProcess:
             env={**os.environ, **named},
         )
         assert self._process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
-            line = await self._process.stdout.readline()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                line = await self._process.stdout.readline()
+        except BaseException:
+            self._process.kill()
+            await self._process.communicate()
+            raise
         assert line, (await self._process.communicate())[1].decode()
         self.url = json.loads(line)["url"]
         return self

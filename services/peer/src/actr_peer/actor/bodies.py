@@ -11,10 +11,11 @@ from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
-from actr_peer.actor.context import Context, serialize
+from actr_peer.actor.context import Asked, Context, serialize
 from actr_peer.actor.handlers import Handlers, latest_end
 from actr_peer.actor.reach import Actor
 from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
+from actr_peer.protocol.rpc.call_errors import no_request
 from actr_peer.protocol.rpc.envelopes import Envelope, encode_reply
 from actr_peer.rpc.tracing import arrive
 from actr_peer.service import Method
@@ -42,7 +43,8 @@ async def run_body(
     """
     method, handler = handlers.bound(envelope.route_key)
     reader, writer = halves
-    context = Context(actor, link.remote, envelope, deadline=deadline)
+    caller = handlers.who[link.remote.text]
+    context = Context(actor, caller, envelope, deadline=deadline, method=method)
     arrive(envelope)
     try:
         async with asyncio.timeout_at(latest_end(method, deadline)):
@@ -56,7 +58,8 @@ async def run_body(
             await _send_all(handler(request, context), writer, method)
             writer.end()
     except Exception as exc:  # noqa: BLE001 - the user's code ends here
-        error = handlers.error_of(method, exc)
+        asked = Asked.by(link.remote, envelope)
+        error = handlers.error_of(method, exc, asked)
         if writer is None:
             return error
         writer.end(error)
@@ -80,11 +83,7 @@ def _request(method: Method[Any, Any], envelope: Envelope) -> Message:
     try:
         message: Message = method.request.FromString(envelope.payload)
     except DecodeError as exc:
-        raise CallError(
-            Code.INVALID_ARGUMENT,
-            f"{method.route_key}: the request is no {method.request.__name__}; "
-            "compare the .proto files of both sides (actr proto check)",
-        ) from exc
+        raise no_request(method.route_key, method.request.__name__) from exc
     return message
 
 
@@ -100,10 +99,7 @@ async def read_requests(reader: StreamReader, method: Method[Any, Any]) -> Async
             try:
                 message = method.request.FromString(chunk.data)
             except DecodeError as exc:
-                raise CallError(
-                    Code.INVALID_ARGUMENT,
-                    f"{method.route_key}: an item is no {method.request.__name__}",
-                ) from exc
+                raise no_request(method.route_key, method.request.__name__, "an item") from exc
             yield message
     except RemoteProtocolError as exc:
         raise CallError(Code.DATA_LOSS, f"{method.route_key}: {exc}") from exc

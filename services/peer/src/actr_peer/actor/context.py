@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from google.protobuf.message import Message
@@ -12,6 +13,7 @@ from actr_peer.actor.reach import Actor, Reach
 from actr_peer.actor.turn import Deferred, Outcome, Turn
 from actr_peer.errors import CallError, LocalProtocolError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.rpc.access.principals import Principal
 from actr_peer.protocol.rpc.envelopes import encode_error, encode_reply
 from actr_peer.rpc.destinations.scope import Scope
 from actr_peer.service import Caller, Method
@@ -96,29 +98,49 @@ class Origin(Protocol):
     def call_chain(self) -> tuple[str, ...]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose request a handler ran for, as the log has it."""
+
+    caller: str
+    request_id: str
+    attempt: int = 1
+    """Which try it was."""
+
+    @classmethod
+    def by(cls, caller: ActrId, origin: Origin) -> Asked:
+        """Of what is tried once."""
+        return cls(str(caller), origin.request_id)
+
+    def __str__(self) -> str:
+        return f"caller={self.caller} request={self.request_id} try={self.attempt}"
+
+
 class Context(Reach):
     """One request's surroundings; good until its handler ends.
 
     Attributes:
-        caller: Who asks, from the authenticated wire; the own id for calls of the shell.
+        caller: Who asks, from the authenticated wire, with the claims of its certificate; this
+            actor itself for calls from inside the process.
+        method: What is asked: the row of its service's table.
     """
 
-    __slots__ = ("_deadline", "_method", "_origin", "_turn", "caller")
+    __slots__ = ("_deadline", "_origin", "_turn", "caller", "method")
 
     def __init__(
         self,
         actor: Actor,
-        caller: ActrId,
+        caller: Principal,
         origin: Origin,
         *,
         deadline: float | None,
-        method: Method[Any, Any] | None = None,
+        method: Method[Any, Any],
         turn: Turn | None = None,
     ) -> None:
         self._actor = actor  # one is made for each request: its class above is not asked
         self._origin = origin
         self._turn = turn
-        self._method = method
+        self.method = method
         self._deadline = deadline
         """By the loop's clock; None: the caller set none."""
         self.caller = caller
@@ -133,7 +155,7 @@ class Context(Reach):
         """As the caller sent it."""
         return self._origin.metadata
 
-    def _scope(self) -> Scope:
+    def _inherited(self) -> Scope:
         """What calls of this handler inherit."""
         origin = self._origin
         return Scope(
@@ -166,19 +188,21 @@ class Context(Reach):
         Raises:
             ConfigError: If the text is no destination.
         """
-        return self._caller(remote, self._scope())
+        return self._caller(remote, self._inherited())
 
     def to_self(self, *, durable: bool = False) -> Caller:
         """A caller for the own workload by the mailbox; see ``ActrRef.to_self``.
 
         A call that this handler waits for has to have another conflict key: it is a cycle else.
         """
-        return self._actor.caller_to_self(self._scope(), durable=durable)
+        scope = self._inherited()
+        return self._through(self._actor.caller_to_self(scope, durable=durable), "self", scope)
 
     @property
     def shell(self) -> Caller:
         """A caller for the code around the workload."""
-        return self._actor.caller_to_shell(self._scope())
+        scope = self._inherited()
+        return self._through(self._actor.caller_to_shell(scope), "shell", scope)
 
     def transaction(self) -> Transaction:
         """Effects that are committed with this request's completion and reply, or not at all.
@@ -201,9 +225,9 @@ class Context(Reach):
             LocalProtocolError: If the request is not kept in the mailbox.
             LimitError: If too many replies are due already.
         """
-        if self._turn is None or self._method is None:
+        if self._turn is None:
             raise LocalProtocolError(
                 "only a request that is kept in the mailbox can be deferred: not a stream, nor a "
                 "call from inside the process, unless it is made with to_self() or durable="
             )
-        return DeferredReply(self._method, self.request_id, self._turn.defer())
+        return DeferredReply(self.method, self.request_id, self._turn.defer())

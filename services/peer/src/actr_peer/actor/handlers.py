@@ -9,25 +9,20 @@ from __future__ import annotations
 import logging
 from asyncio import CancelledError, get_running_loop, timeout
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
-from actr_peer.actor.context import LATER, Context, checked, serialize
+from actr_peer.actor.context import LATER, Asked, Context, checked, serialize
 from actr_peer.actor.reach import Actor
 from actr_peer.actor.scheduler import Deferred, Outcome, Turn
 from actr_peer.errors import CallError, Code, ConfigError, DeadlineError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import Request
-from actr_peer.protocol.rpc.call_errors import sendable
-from actr_peer.protocol.rpc.contracts.refusals import refusal
-from actr_peer.protocol.rpc.envelopes import (
-    Envelope,
-    decode_envelope,
-    encode_error,
-    encode_reply,
-)
+from actr_peer.protocol.rpc.access.principals import Principals
+from actr_peer.protocol.rpc.call_errors import described, internal, no_request, sendable, wrong_kind
+from actr_peer.protocol.rpc.contracts.refusals import is_refusal, refusal
+from actr_peer.protocol.rpc.envelopes import Envelope, decode_envelope, encode_error, encode_reply
 from actr_peer.rpc.tracing import arrive
 from actr_peer.service import Method, MethodKind, Service
 from actr_peer.tasks import is_asked, is_torn_down, note_failure
@@ -43,22 +38,35 @@ class Handlers:
 
     Args:
         failed: Told of exceptions that no handler means to raise.
+        wrap: Puts what intercepts requests in front of a handler.
+        who: What is known of whoever asks.
     """
 
     def __init__(
-        self, services: Sequence[Service], failed: Callable[[BaseException], None] | None = None
+        self,
+        services: Sequence[Service],
+        failed: Callable[[BaseException], None] | None = None,
+        wrap: Callable[[Method[Any, Any], Any], Any] = lambda _, handler: handler,
+        who: Principals | None = None,
     ) -> None:
-        self._failed = failed
+        self.who = Principals() if who is None else who
+        self._failed, self._wrap = failed, wrap
         self._table: dict[str, Bound] = {}
         self._refusals: dict[str, CallError | None] = {}
         self.knows: Callable[[str], bool] = self._table.__contains__
         """Whether a route key has a handler."""
+        self.waits_for_no_turn: set[str] = set()
+        """Route keys of streams that begin as soon as they come."""
         self.services: list[type[Service]] = []
         """Those of the objects that were added, in that order."""
         self.add(services)
 
-    def add(self, services: Sequence[Service]) -> None:
+    def add(self, services: Sequence[Service], *, takes_turns: bool = True) -> None:
         """Take the methods of more services.
+
+        Args:
+            takes_turns: Whether streams wait for their turn; not where they tell of the actor
+                and touch nothing of the workload's.
 
         Raises:
             ConfigError: If one is no object of a service, or a method has a handler already.
@@ -81,7 +89,10 @@ class Handlers:
                         f"{method.handler!r}; attach one object for each service"
                     )
                 names.add(method.handler)
-                self._table[route_key] = (method, getattr(service, method.handler))
+                if not takes_turns:
+                    self.waits_for_no_turn.add(route_key)
+                bound = getattr(service, method.handler)
+                self._table[route_key] = (method, self._wrap(method, bound))
 
     def method(self, route_key: str) -> Method[Any, Any]:
         """The row of a method that :meth:`knows` knows."""
@@ -156,9 +167,8 @@ class Handlers:
             turn.limit(end if deadline is None else min(end, deadline))
         elif deadline is not None:
             turn.limit(deadline)
-        context = Context(
-            actor, sender_id(request.sender), envelope, deadline=deadline, turn=turn, method=method
-        )
+        caller = self.who[request.sender]
+        context = Context(actor, caller, envelope, deadline=deadline, turn=turn, method=method)
         arrive(envelope)
         try:
             reply = await handler(message, context)
@@ -172,12 +182,14 @@ class Handlers:
         except BaseException as exc:
             if is_torn_down(exc) or turn.is_hindrance(exc):
                 raise  # the scheduler answers for what is not the handler's doing
-            error = self.error_of(method, exc)
+            asked = Asked(request.sender, request.request_id, request.attempts + 1)
+            error = self.error_of(method, exc, asked)
             is_failure = not isinstance(exc, CallError)
             return Outcome(
                 error_reply(request, error),
                 failed=is_failure,
                 max_failures=method.max_failures,
+                error=described(exc) if is_failure else "",
             )
 
     def _read(
@@ -189,21 +201,18 @@ class Handlers:
             return CallError(Code.UNIMPLEMENTED, f"no method {request.route_key!r} here any more")
         method, handler = bound
         if method.kind is not MethodKind.UNARY:
-            return CallError(Code.INVALID_ARGUMENT, f"{method.route_key} is a stream: open it")
+            return CallError(Code.INVALID_ARGUMENT, wrong_kind(method.route_key, method.kind.value))
         try:
             return method, handler, method.request.FromString(envelope.payload)
         except DecodeError:
-            return CallError(
-                Code.INVALID_ARGUMENT,
-                f"{method.route_key}: the request is no {method.request.__name__}; "
-                "compare the .proto files of both sides (actr proto check)",
-            )
+            return no_request(method.route_key, method.request.__name__)
 
     async def run_local(self, actor: Actor, call: LocalCall) -> None:
         """Run one call from inside the process that does not stream; its future gets the reply
         object or the error."""
         method, handler = self._table[call.method.route_key]
-        context = Context(actor, actor.id, call, deadline=call.deadline)
+        caller = self.who[actor.id.text]
+        context = Context(actor, caller, call, deadline=call.deadline, method=method)
         arrive(call)
         try:
             if method.handler_timeout is None:  # nearly always
@@ -214,14 +223,15 @@ class Handlers:
         except CancelledError as exc:
             if call.future.done() or is_asked():
                 raise
-            call.fail(self.error_of(method, exc))
+            call.fail(self.error_of(method, exc, Asked.by(actor.id, call)))
         except BaseException as exc:
             if is_torn_down(exc):
                 raise
-            call.fail(self.error_of(method, exc))
+            call.fail(self.error_of(method, exc, Asked.by(actor.id, call)))
 
-    def error_of(self, method: Method[Any, Any], exc: BaseException) -> CallError:
-        """What the caller is told of a handler's exception: its class, never its inside.
+    def error_of(self, method: Method[Any, Any], exc: BaseException, asked: Asked) -> CallError:
+        """What the caller is told of a handler's exception: its class, never its inside, and the
+        id by which the log here has all of it.
 
         It can be sent, whatever it is: the way out for unary calls, streams, and calls inside the
         process.
@@ -230,13 +240,14 @@ class Handlers:
             error = sendable(exc)
             if error is not exc:
                 log.warning("error cannot be sent as it is: route=%s", method.route_key)
-            return error
+            # A refusal is of a call that the handler made: its own caller would take it for one.
+            return CallError(error.code, error.message) if is_refusal(error) else error
         if isinstance(exc, TimeoutError | DeadlineError):
             return CallError(Code.DEADLINE_EXCEEDED, f"{method.route_key} ran out of time")
-        log.error("handler failed: route=%s", method.route_key, exc_info=exc)
+        log.error("handler failed: method=%s %s", method.route_key, asked, exc_info=exc)
         if self._failed is not None:
             self._failed(exc)
-        return CallError(Code.INTERNAL, f"{method.route_key} failed with {type(exc).__name__}")
+        return internal(method.route_key, exc, asked.request_id)
 
 
 def _key_in(method: Method[Any, Any], field: str, payload: bytes) -> str | None:
@@ -253,11 +264,6 @@ def _key_in(method: Method[Any, Any], field: str, payload: bytes) -> str | None:
 def _field_key(field: str, message: Any) -> str:
     # By the field's name, so that methods with the same key keep out of each other's way.
     return f"{field}={getattr(message, field)}"
-
-
-# Requests come from few senders, again and again: reading the text each time costs 4 µs. Those
-# that come once, and go, must not look like a leak for hours.
-sender_id = lru_cache(maxsize=128)(ActrId.parse)
 
 
 def deadline_of(request: Request, envelope: Envelope, now: float) -> float | None:

@@ -12,6 +12,7 @@ from actr_peer.protocol.mailbox import turn as on
 from actr_peer.protocol.mailbox.requests import RETRY_AFTER, Request
 from actr_peer.protocol.mailbox.turn import Row, State
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
+from actr_peer.protocol.rpc.call_errors import described, internal
 from actr_peer.protocol.wire.backoff import doubled
 from actr_peer.state.mailbox.mailbox import Mailbox
 from actr_peer.state.mailbox.transaction import ConflictError
@@ -74,6 +75,7 @@ class Outcomes:
     def _conclude_failed(self, turn: Turn, request: Request, outcome: Outcome) -> Row:
         if outcome.hindrance is not None:
             return self._uncommitted(turn, request, outcome.hindrance)
+        request.last_error = outcome.error or request.last_error
         if outcome.dead:
             self.give_up(request, outcome.dead, outcome.reply)
         elif outcome.max_failures:
@@ -106,9 +108,10 @@ class Outcomes:
         if turn.request is None:
             log.error("job failed", exc_info=exc)
             return Outcome()
-        log.error("run failed: route=%s", turn.request.route_key, exc_info=exc)
-        text = f"{turn.request.route_key} failed with {type(exc).__name__}"
-        return Outcome(self.error(turn.request, Code.INTERNAL, text), failed=True)
+        request = turn.request
+        log.error("run failed: %s", _named(request), exc_info=exc)
+        error = internal(request.route_key, exc, request.request_id)
+        return Outcome(self._error_reply(request, error), failed=True, error=described(exc))
 
     def of_stop(self, turn: Turn) -> Outcome:
         """The outcome of a run that was cancelled."""
@@ -121,8 +124,10 @@ class Outcomes:
         """Nothing has become of a request, because of a bug: it is a dead letter, and its caller
         hears of it."""
         why = f"{request.route_key} ended with {type(exc).__name__}"
+        request.last_error = described(exc)
         try:
-            reply = self.error(request, Code.INTERNAL, why)
+            log.error("given up: %s", _named(request))
+            reply = self._error_reply(request, internal(request.route_key, exc, request.request_id))
             self.give_up(request, f"a failure of the runtime: {why}", reply)
         except Exception as another:  # noqa: BLE001 - what is left is to let others run
             note_failure("scheduler", f"turn/{request.route_key}", another)
@@ -158,6 +163,7 @@ class Outcomes:
         if request.failures >= outcome.max_failures:
             why = f"failed {request.failures} times"
             if outcome.hindrance is not None:
+                request.last_error = described(outcome.hindrance)
                 why = f"{why}, the last time by no fault of its own: {outcome.hindrance}"
             self.give_up(request, why, outcome.reply)
             return on.END
@@ -179,9 +185,9 @@ class Outcomes:
             reply = self.error(request, code, text, retryable=True, retry_after=RETRY_AFTER)
             self._mailbox.withdraw(request)  # so that a retry runs
         else:
-            log.error("effects failed: route=%s", request.route_key, exc_info=error)
-            text = f"{request.route_key}: its transaction failed with {type(error).__name__}"
-            reply = self.error(request, Code.INTERNAL, text)
+            log.error("effects failed: %s", _named(request), exc_info=error)
+            told = internal(request.route_key, error, request.request_id, "its transaction")
+            reply = self._error_reply(request, told)
             self._mailbox.complete(request, reply)
         self._send(request, reply)
         return on.END
@@ -189,3 +195,11 @@ class Outcomes:
     def error(self, request: Request, code: Code, text: str, **more: Any) -> bytes | None:
         """An error as a reply."""
         return self._error_reply(request, CallError(code, text, **more))
+
+
+def _named(request: Request) -> str:
+    """Whose request it was, as the log has it."""
+    return (
+        f"method={request.route_key} caller={request.sender} request={request.request_id} "
+        f"try={request.attempts + 1}"
+    )

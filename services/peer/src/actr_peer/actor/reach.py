@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from actr_peer.actor.files.sending import PATIENCE, send_file
 from actr_peer.actor.subscribers.incoming import IncomingStreams
 from actr_peer.actor.subscribers.recording import Recording, RecordingReport
-from actr_peer.errors import ConfigError, LocalProtocolError
+from actr_peer.errors import LocalProtocolError
 from actr_peer.protocol.identity import ActrId, ActrType, Place, parse_destination
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.bounds import is_utf8
 from actr_peer.protocol.signaling.presence import Presence
-from actr_peer.rpc.destinations.discovered import DiscoveredGate
-from actr_peer.rpc.destinations.scope import Scope
+from actr_peer.rpc.destinations.chosen.chooser import Asker
+from actr_peer.rpc.destinations.chosen.discovered import DiscoveredGate, any_of
+from actr_peer.rpc.destinations.ids import id_of
+from actr_peer.rpc.destinations.interceptors import ClientInterceptor, InterceptedGate
+from actr_peer.rpc.destinations.scope import ROOT, Scope
 from actr_peer.rpc.destinations.verbs import Verbs
 from actr_peer.service import Caller
 from actr_peer.wire.webrtc.source import guard
@@ -42,21 +45,15 @@ if TYPE_CHECKING:
     from actr_peer.transport.streams import StreamWriter
     from actr_peer.wire.signaling.client import SignalingClient
 
-_LANES = {
-    False: PayloadType.STREAM_RELIABLE,
-    True: PayloadType.STREAM_LATENCY_FIRST,
-}
+_LANES = {False: PayloadType.STREAM_RELIABLE, True: PayloadType.STREAM_LATENCY_FIRST}
 
 
-class Actor(Protocol):
+class Actor(Asker, Protocol):
     """A node as contexts and refs see it: callers, and the parts that reach others."""
 
     @property
-    def id(self) -> ActrId: ...
-
-    @property
-    def call_timeout(self) -> float:
-        """Seconds, where whoever asks gives none."""
+    def interceptors(self) -> Sequence[ClientInterceptor]:
+        """Of calls that leave."""
 
     @property
     def signaling(self) -> SignalingClient: ...
@@ -79,13 +76,6 @@ class Actor(Protocol):
     @property
     def request_keyframe(self) -> Callable[[ActrId, str], None]: ...
 
-    def caller_to(self, remote: ActrId, scope: Scope, *, wait_for_ready: bool = True) -> Caller:
-        """A caller for ``remote``; for the own id, the gate inside the process.
-
-        Raises:
-            ClosedError: If the actor ends.
-        """
-
     def caller_to_self(self, scope: Scope, *, durable: bool = False) -> Caller:
         """A caller for the own workload by the mailbox.
 
@@ -104,10 +94,26 @@ class Reach(Verbs):
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
 
+    def _inherited(self) -> Scope:
+        """What calls inherit that are made here."""
+        return ROOT
+
     def _id_of(self, remote: ActrId | str) -> ActrId:
         return id_of(remote, self._actor.id)
 
     def _caller(self, remote: ActrId | str, scope: Scope, *, waits: bool = True) -> Caller:
+        return self._through(self._bare(remote, scope, waits=waits), remote, scope, waits=waits)
+
+    def _through(
+        self, caller: Caller, target: ActrId | str, scope: Scope, *, waits: bool = True
+    ) -> Caller:
+        """``caller`` behind the interceptors of calls."""
+        if not self._actor.interceptors:  # nearly always
+            return caller
+        reach = partial(self._bare, scope=scope, waits=waits)
+        return InterceptedGate(caller, target, self._actor.interceptors, reach)
+
+    def _bare(self, remote: ActrId | str, scope: Scope, *, waits: bool = True) -> Caller:
         """A caller for whoever ``remote`` names; what is no text is checked by :func:`id_of`."""
         actor = self._actor
         if not isinstance(remote, str):  # nothing to decide
@@ -116,11 +122,23 @@ class Reach(Verbs):
         if target is Place.SHELL:
             return actor.caller_to_shell(scope)
         if isinstance(target, ActrType):
-            find, look = partial(actor.signaling.discover, target.text), actor.signaling.lookup
-            gate = partial(actor.caller_to, scope=scope, wait_for_ready=waits)
-            return DiscoveredGate(target, actor, discover=find, lookup=look, gate=gate, scope=scope)
-        known = target if isinstance(target, ActrId) else actor.id
-        return actor.caller_to(known, scope, wait_for_ready=waits)
+            return DiscoveredGate(target, actor, scope=scope, waits=waits)
+        return actor.caller_to(id_of(remote, actor.id), scope, wait_for_ready=waits)
+
+    def any(self, actr_type: str, *, key: str | None = None, wait_for_ready: bool = True) -> Caller:
+        """A caller for the best other actor of a type, and for another one if that is lost
+        (docs/destinations.md): ``RoomClient(ref.any("acme:room", key="kitchen"))``.
+
+        Args:
+            key: The same key goes to the same actor while that is online; None: to the one that is
+                least busy.
+
+        Raises:
+            ConfigError: If the text is no type, or the key cannot be sent.
+        """
+        scope = self._inherited()
+        gate = any_of(actr_type, self._actor, scope, key=key, waits=wait_for_ready)
+        return self._through(gate, actr_type, scope, waits=wait_for_ready)
 
     async def discover(
         self, actr_type: str = "", *, service: str = "", limit: int = 16
@@ -274,25 +292,6 @@ class Reach(Verbs):
         After a loss the runtime asks by itself.
         """
         self._actor.request_keyframe(self._id_of(remote), track_id)
-
-
-def id_of(remote: object, own: ActrId | None = None) -> ActrId:
-    """An actor's id, from itself, its text form, its URI, or ``self`` where ``own`` is given.
-
-    Raises:
-        ConfigError: If ``remote`` is none of them: a type may be many actors, the shell is none.
-    """
-    if isinstance(remote, ActrId):
-        return remote
-    target = parse_destination(remote) if isinstance(remote, str) else None
-    if isinstance(target, ActrId):
-        return target
-    if target is Place.SELF and own is not None:
-        return own
-    raise ConfigError(
-        f"{remote!r} is no actor id: give an ActrId, its text form or its URI; discover() finds "
-        "the actors of a type"
-    )
 
 
 def _check_callback(callback: object) -> None:

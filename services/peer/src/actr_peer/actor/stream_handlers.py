@@ -19,6 +19,7 @@ from functools import partial
 from typing import Any
 
 from actr_peer.actor.bodies import run_body
+from actr_peer.actor.context import Asked
 from actr_peer.actor.handlers import Handlers
 from actr_peer.actor.reach import Actor
 from actr_peer.actor.scheduler import Job, Scheduler, Turn
@@ -32,7 +33,7 @@ from actr_peer.errors import (
 )
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.rpc.call_errors import call_cycle
+from actr_peer.protocol.rpc.call_errors import call_cycle, closing, wrong_kind
 from actr_peer.protocol.rpc.contracts.refusals import is_refusal
 from actr_peer.protocol.rpc.envelopes import MAX_ID_CHARS, Envelope, encode_error
 from actr_peer.protocol.rpc.shares import Room, Shares
@@ -136,6 +137,10 @@ class StreamHandlers:
         self._requests[opening.request] = opening
         self._channels[opening.channel] = opening
 
+        if envelope.route_key in self._handlers.waits_for_no_turn:
+            self._begin(opening)
+            return
+
         async def begin() -> None:
             self._begin(opening)
 
@@ -159,13 +164,13 @@ class StreamHandlers:
 
     def _why_not(self, opening: Opening) -> CallError | None:
         if self._is_closed:
-            return CallError(Code.UNAVAILABLE, "the actor is closing", retryable=True)
+            return closing()
         contract, route_key = opening.envelope.contract, opening.envelope.route_key
         if contract and (error := self._handlers.refusal(route_key, contract)) is not None:
             return error
         if opening.method.kind is MethodKind.UNARY:
             return CallError(
-                Code.INVALID_ARGUMENT, f"{opening.method.route_key} is no stream: call it"
+                Code.INVALID_ARGUMENT, wrong_kind(route_key, opening.method.kind.value)
             )
         try:
             check_channel_id(opening.envelope.channel_id)
@@ -207,7 +212,7 @@ class StreamHandlers:
         self._is_closed = True
         for opening in list(self._waiting.values()):
             self._withdraw(opening)
-            self._refuse(opening, CallError(Code.UNAVAILABLE, "the actor is closing"))
+            self._refuse(opening, closing())
         bodies = [body for body in self._bodies.values() if body is not asyncio.current_task()]
         for opening in self._channels.values():
             opening.is_given_up = True
@@ -304,8 +309,8 @@ class StreamHandlers:
 
     def _failed(self, opening: Opening, exc: BaseException) -> None:
         """The body has failed in a way that nobody foresaw: its caller hears of it."""
-        name = opening.method.route_key
-        error = CallError(Code.INTERNAL, f"{name} failed with {type(exc).__name__}")
+        asked = Asked.by(opening.link.remote, opening.envelope)
+        error = self._handlers.error_of(opening.method, exc, asked)
         if opening.writer is not None:
             opening.writer.end(error)
         else:

@@ -39,6 +39,7 @@ class Outcome:
         max_failures: A failed request runs again until it has failed so often, then it is a
             dead letter; 0: it is answered with ``reply``, and done.
         dead: Why the request is a dead letter at once; empty: it is not.
+        error: What the handler failed with, in a line; a dead letter keeps it. Empty: it has not.
         hindrance: Why nothing could be read or written, which is not the handler's doing: the
             caller is asked to try again; None: nothing is in the way.
     """
@@ -47,6 +48,7 @@ class Outcome:
     failed: bool = False
     max_failures: int = 0
     dead: str = ""
+    error: str = ""
     hindrance: Exception | None = None
 
 

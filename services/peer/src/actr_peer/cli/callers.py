@@ -5,25 +5,28 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from actr_peer import ActrId
-from actr_peer.cli.options import Flags
 from actr_peer.errors import ConfigError, DeadlineError, UnreachableError
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.config.reading import own_id
-from actr_peer.node.node import Node
-from actr_peer.node.sinks import WireEvent
-from actr_peer.node.system import System
+from actr_peer.node.config.development import actor_of_dev
 from actr_peer.protocol.identity import ActrType, parse_destination
 from actr_peer.protocol.session.wires.policy import WireState
+from actr_peer.rpc.destinations.lateness import NO_WIRE
 from actr_peer.service import Service
+from actr_peer.state.folder import STATE_FOLDER, make_state_folder
+from actr_peer.tasks import Tasks
 
-KEPT: Final = Path(".actr", "calls")
+if TYPE_CHECKING:
+    from actr_peer.node.node import Node
+    from actr_peer.node.sinks import WireEvent
+
+KEPT: Final = Path(STATE_FOLDER, "calls")
 """Where durable calls of the command line are kept, a file for each key."""
 
 
@@ -35,11 +38,6 @@ def read_destination(text: str) -> ActrId | ActrType:
     """
     whom = parse_destination(text) if text.count(":") == 1 and "@" not in text else None
     return whom if isinstance(whom, ActrType) else ActrId.read(text)
-
-
-def realm_of(whom: ActrId | ActrType, flags: Flags) -> str:
-    """In which a verb asks: that of the actor, or for a type that of the configuration."""
-    return whom.realm if isinstance(whom, ActrId) else own_id(flags.settings().actor.id).realm
 
 
 def durable_config(config: NodeConfig, key: str, *, keeps_id: bool = False) -> NodeConfig:
@@ -54,7 +52,7 @@ def durable_config(config: NodeConfig, key: str, *, keeps_id: bool = False) -> N
     instance = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     path = KEPT / f"{instance}.db"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_state_folder(path)
     except OSError as exc:
         raise ConfigError(f"--durable keeps its call in {path.parent}: {exc.strerror}") from exc
     own = ActrId("actr", config.id.name, instance, config.id.realm)
@@ -65,6 +63,8 @@ def durable_config(config: NodeConfig, key: str, *, keeps_id: bool = False) -> N
     )
 
 
+LOOK_SECONDS: Final = 0.1
+"""Between two looks at what becomes of the actor that is asked."""
 LOOKUP_SECONDS: Final = 2.0
 """For the question why there was no wire, when the time is over already."""
 
@@ -77,6 +77,10 @@ class Visit(Service):
     """
 
     def __init__(self, timeout: float | None) -> None:
+        # Half a second of imports, which help and completion do without, and no time of the call.
+        from actr_peer.node.system import System
+
+        self._system = System
         self._timeout = timeout
         self._began = time.monotonic()
         self.started = 0.0
@@ -105,47 +109,100 @@ class Visit(Service):
         """The actor, from its start to its end.
 
         Raises:
-            DeadlineError: If it does not start in time.
+            UnreachableError: If it does not start in time, for signaling is away.
+            DeadlineError: If it does not start in time, and nothing more is known.
         """
+        actor = self._system(config).attach(self)
         try:
-            async with asyncio.timeout(self.left()) as limit, System(config).attach(self) as node:
+            async with asyncio.timeout(self.left()) as limit, actor as node:
                 limit.reschedule(None)
                 self.started = self.seconds
                 yield node
         except TimeoutError as exc:
             if not limit.expired():
                 raise
-            raise DeadlineError(
-                f"not registered at {config.signaling_url} in {self._timeout:g} s"
-            ) from exc
+            where = f"signaling at {config.signaling_url}"
+            why = actor.assembly.signaling.trouble
+            if why:
+                raise UnreachableError(where, why.removeprefix(f"{where} is away: ")) from exc
+            raise DeadlineError(f"not registered at {where} in {self._timeout:g} s") from exc
 
     async def find(self, node: Node, whom: ActrId | ActrType) -> ActrId:
-        """The actor that is meant: of a type, the best one that is online.
+        """The actor that is meant: of a type, the best one that is online and not this very actor.
 
         Raises:
             UnreachableError: If none of the type is.
         """
         if isinstance(whom, ActrId):
+            await self._started_by_dev(whom, node.config)
             return whom
-        found = await node.ref.discover(whom.text, limit=1)
-        if not found:
+        found = await node.ref.discover(whom.text, limit=2)
+        others = [presence.id for presence in found if presence.id != node.id]
+        if not others:
             raise UnreachableError(whom.text, "no actor of this type is online")
-        return found[0].id
+        return others[0]
 
-    @asynccontextmanager
-    async def reaching(self, node: Node, target: ActrId) -> AsyncIterator[None]:
-        """What is asked of ``target``: a deadline that ends before there was a wire to it says why
-        there was none.
+    async def _started_by_dev(self, target: ActrId, config: NodeConfig) -> None:
+        """Wait while the ``actr dev`` of this folder starts the actor, for the first time or anew.
 
         Raises:
-            UnreachableError: In place of a DeadlineError, then.
+            UnreachableError: If it cannot be started with the code that it has, or not in time.
         """
+        until = time.monotonic() + (self.left(config.call_timeout) or config.call_timeout)
+        while True:
+            found = await asyncio.to_thread(actor_of_dev, str(target), config.signaling_url)
+            state, why = found or ("online", "")
+            if state == "online":
+                return
+            if state == "waiting for a change" or time.monotonic() >= until:
+                said = f": {why}" if why else ""
+                raise UnreachableError(str(target), f"actr dev says that it is {state}{said}")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self, node: Node, target: ActrId, limit: asyncio.Timeout) -> None:
+        """End what waits for an actor that is not online, when each kind of wire was tried once."""
+        while self.connected is None:
+            await asyncio.sleep(LOOK_SECONDS)
+            link = node.view().link(target)
+            if link is None or link.active or not all(kind.tries for kind in link.wires):
+                continue
+            with suppress(UnreachableError):
+                if await node.assembly.signaling.lookup(target, timeout=LOOKUP_SECONDS) is None:
+                    limit.reschedule(asyncio.get_running_loop().time())
+                    return
+
+    @asynccontextmanager
+    async def reaching(
+        self, node: Node, target: ActrId, kept: Callable[[], str] = str
+    ) -> AsyncIterator[None]:
+        """What is asked of ``target``: time that ends before anything is known of why there was no
+        wire to it is no reason not to ask.
+
+        Args:
+            kept: Said besides, of what goes on although its time is over.
+
+        Raises:
+            UnreachableError: With what signaling says, then.
+        """
+        looking = Tasks("visit")
+        await looking.__aenter__()
+        limit = asyncio.timeout(None)
+        looking.start("look", self._look(node, target, limit))
         try:
-            yield
-        except DeadlineError as exc:
-            if self.connected is not None:
+            async with limit:
+                yield
+        except (DeadlineError, UnreachableError, TimeoutError) as exc:
+            is_over = isinstance(exc, TimeoutError) and limit.expired()
+            if not is_over and (self.connected is not None or self._says_why(exc)):
                 raise
-            raise await self._why_not(node, target) from exc
+            why = await self._why_not(node, target)
+            raise UnreachableError(why.remote, f"{why.why}{kept()}") from exc
+        finally:
+            await looking.__aexit__(None, None, None)
+
+    @staticmethod
+    def _says_why(exc: Exception) -> bool:
+        return isinstance(exc, UnreachableError) and exc.why != NO_WIRE
 
     async def _why_not(self, node: Node, target: ActrId) -> UnreachableError:
         try:

@@ -16,7 +16,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
 
@@ -28,6 +31,7 @@ from actr_peer.errors import (
     ConfigError,
     DeadlineError,
     LimitError,
+    MayHaveRunError,
     PeerError,
     ProtocolError,
     UnreachableError,
@@ -49,7 +53,8 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-_NO_SIGNALING = "start one with 'actr-signaling', or name another with --signaling"
+_SIGNALING = "signaling at "
+_NO_SIGNALING = "start 'actr dev' or 'actr-signaling', or name another with --signaling"
 _ADVICE: Mapping[type[PeerError], tuple[Exit, str]] = MappingProxyType(
     {
         ConfigError: (Exit.USAGE, ""),  # it names the key, the value and what is allowed
@@ -61,6 +66,7 @@ _ADVICE: Mapping[type[PeerError], tuple[Exit, str]] = MappingProxyType(
         CallError: (Exit.REFUSED, ""),  # the words of the far side
         BusyError: (Exit.BUSY, ""),  # it names what is held and how to get another
         LimitError: (Exit.LIMIT, "send less at once, or send it as a stream"),
+        MayHaveRunError: (Exit.BROKEN, ""),  # to try again may be the wrong thing to do
         BrokenError: (Exit.BROKEN, "check that the far side still runs, then try again"),
         ProtocolError: (Exit.BROKEN, "check that both sides run the same version"),
         ClosedError: (Exit.FAILED, "this side was closing; start it again"),
@@ -78,10 +84,59 @@ def printable(text: str) -> str:
 
 def explain(error: PeerError) -> tuple[Exit, str]:
     """The exit code for ``error``, and one line that says what happened and what to do."""
-    if isinstance(error, UnreachableError) and error.remote.startswith("signaling at "):
+    if isinstance(error, UnreachableError) and _SIGNALING in (error.remote[:13], error.why[:13]):
         return Exit.UNREACHABLE, f"{error}; {_NO_SIGNALING}"
     for kind in type(error).__mro__:
         if kind in _ADVICE:
             code, advice = _ADVICE[kind]
             return code, f"{error}; {advice}" if advice else str(error)
     return Exit.FAILED, str(error)
+
+
+@contextmanager
+def ending(tell: Callable[[PeerError, str], object]) -> Iterator[None]:
+    """A block that is a whole process: an error raised on purpose, alone or in a group, ends it
+    with the error's exit code; one that nobody meant comes out as it is.
+
+    Args:
+        tell: Told the error, and its line, before.
+    """
+    try:
+        yield
+    except (PeerError, BaseExceptionGroup) as exc:
+        from actr_peer.tasks import first_cause
+
+        cause = first_cause(exc)
+        if not isinstance(cause, PeerError):
+            raise
+        code, text = explain(cause)
+        tell(cause, text)
+        sys.exit(code)
+
+
+class ToldError(Exception):
+    """Raised from an error whose JSON document is out already, so that there is no second one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a verb ends, for a person and for a program."""
+
+    kind: str
+    """The error's class."""
+    code: Exit
+    text: str
+
+    @property
+    def document(self) -> dict[str, object]:
+        """What ``error`` holds in a document of ``--json``."""
+        return {"class": self.kind, "text": self.text, "exit": int(self.code)}
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What is told of ``error``; one that nobody raised on purpose has code 1."""
+    if isinstance(error, PeerError):
+        return Failure(type(error).__name__, *explain(error))
+    if isinstance(error, KeyboardInterrupt):
+        return Failure("Interrupted", Exit.INTERRUPTED, "interrupted")
+    return Failure(type(error).__name__, Exit.FAILED, str(error))

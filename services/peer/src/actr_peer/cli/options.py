@@ -19,10 +19,13 @@ from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 
+from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.config.callers import caller_settings
+from actr_peer.node.config.callers import caller_config
 from actr_peer.node.config.loading import FLAGS, load
+from actr_peer.node.config.reading import own_id
 from actr_peer.node.config.settings import Settings
+from actr_peer.protocol.identity import ActrId, ActrType
 
 ActorArgument: TypeAlias = Annotated[
     str, typer.Argument(help="Whom, as acme:room@2:default; acme:room is the best one online.")
@@ -30,7 +33,21 @@ ActorArgument: TypeAlias = Annotated[
 Timeout: TypeAlias = Annotated[
     float | None, typer.Option(min=0, help="Seconds for all of it, start and connecting too.")
 ]
+TargetArgument: TypeAlias = Annotated[
+    str, typer.Argument(metavar="ACTOR", help="To whom, as acme:room@2:default.")
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+AsLines: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="One JSON document a line, as things happen.")
+]
+ShowAll: TypeAlias = Annotated[
+    bool,
+    typer.Option("--all", help="Also what is not the user's: services and actors of actr's own."),
+]
+Include: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option("-I", "--include", help="Directory in which imports are found; repeatable."),
+]
 ConfigFile: TypeAlias = Annotated[
     Path | None, typer.Option(help="Read this file, not ./actr.toml or what ACTR_CONFIG names.")
 ]
@@ -77,15 +94,30 @@ class Flags:
         """
         return load(self.config, self.given).settings
 
-    def caller(self, verb: str, realm: str) -> NodeConfig:
-        """Of an actor ``actr:<verb>`` in ``realm``, for as long as the verb runs: with an id of its
-        own, nothing kept, and no listener, where the flags do not say otherwise.
+    def caller(
+        self, verb: str, whom: ActrId | ActrType | None = None, *, realm: str = ""
+    ) -> NodeConfig:
+        """Of an actor ``actr:<verb>``, for as long as the verb runs: with an id of its own, nothing
+        kept, and no listener, where the flags do not say otherwise. It takes no other process's
+        identity.
+
+        Args:
+            whom: Who is called: the realm is that actor's.
+            realm: Else this one; empty: that of the configuration.
 
         Raises:
-            ConfigError: As :meth:`settings`.
+            ConfigError: As :meth:`settings`; or if it were the very actor that is called.
         """
-        named = caller_settings(self.settings(), verb, realm=realm, named=self.given)
-        return NodeConfig.from_settings(named)
+        settings = self.settings()
+        if self.id is not None and own_id(self.id) == whom:
+            raise ConfigError(
+                f"--id {self.id} is the actor that 'actr {verb}' asks, and would take its place; "
+                "leave --id out, for an id of its own, or give another"
+            )
+        if isinstance(whom, ActrId):
+            realm = whom.realm
+        realm = realm or own_id(settings.actor.id).realm
+        return caller_config(settings, verb, realm=realm, named=self.given, takes_over=False)
 
 
 def with_flags(verb: Callable[..., None]) -> Callable[..., None]:

@@ -11,13 +11,15 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias, TypeVar, cast, overload
+from typing import Any, TypeAlias, TypeVar, cast, overload
 
-from actr_peer.cli.exits import Exit, explain, printable
+from actr_peer.cli.exits import Exit, ending, printable
+from actr_peer.cli.workloads import code_of_others
 from actr_peer.errors import BusyError, ConfigError, LocalProtocolError, PeerError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.config.loading import load
 from actr_peer.node.contract.handlers import Workload, services_of
+from actr_peer.node.node import Node
 from actr_peer.node.process.serving import answering, say_ready, serve
 from actr_peer.node.process.startup import configure_logs, interruptible, replaced, run_loop
 from actr_peer.node.ref import ActrRef
@@ -74,25 +76,28 @@ def run(
             far; with 130, for a ``main`` or a start that a signal ended.
     """
     try:
-        return _run(work, services, config)
+        with ending(_tell):
+            return _run(work, services, config)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
-    except (PeerError, BaseExceptionGroup) as exc:
-        cause = first_cause(exc)
-        if not isinstance(cause, PeerError):
-            raise
-        _end(cause)
 
 
-async def serve_workload(services: tuple[Service, ...], config: NodeConfig) -> None:
+async def serve_workload(
+    services: tuple[Service, ...],
+    config: NodeConfig,
+    ready: Callable[[Node], None] = say_ready,
+) -> None:
     """Be an actor until the process is asked to stop.
+
+    Args:
+        ready: Tells that it is there.
 
     Raises:
         PeerError: Why it could not start, or ended by itself.
     """
     with interruptible():  # a start that takes long; then serve() ends it gracefully
         async with System(config).attach(*services) as node:
-            await serve(node)
+            await serve(node, ready=ready)
 
 
 def _run(
@@ -117,7 +122,8 @@ def _run(
     chosen = config or NodeConfig.from_settings(loaded.settings)
     if main is not None:
         return run_loop(_beside(main, services or (Service(),), chosen))
-    own = services_of(cast("Workload", work))
+    with code_of_others(getattr(work, "__name__", "")):
+        own = services_of(cast("Workload", work))
     return run_loop(serve_workload((*own, *services), chosen))
 
 
@@ -168,8 +174,6 @@ async def _until_replaced(ref: ActrRef) -> None:
     raise BusyError(replaced(ref.id))
 
 
-def _end(error: PeerError) -> NoReturn:
+def _tell(error: PeerError, text: str) -> None:
     log.debug("the program ends", exc_info=error)
-    code, text = explain(error)
     print(f"{Path(sys.argv[0]).name or 'actr'}: {printable(text)}", file=sys.stderr)
-    sys.exit(code)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -20,14 +20,16 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, soft_wrap=False)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table whose cells are folded, never cut, where the terminal is too narrow."""
-    made = Table(
-        *(Column(name, overflow="fold") for name in columns), title=title, title_justify="left"
-    )
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> RenderableType:
+    """A title, and a table whose cells are folded, never cut, where the terminal is too narrow.
+
+    Without rows there is the title alone.
+    """
+    head = Text(printable(title), style="italic")
+    made = Table(*(Column(name, overflow="fold") for name in columns))
     for row in rows:
         made.add_row(*map(plain, row))
-    return made
+    return Group(head, made) if made.row_count else head
 
 
 def plain(cell: object) -> Text:

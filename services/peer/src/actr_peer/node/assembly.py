@@ -9,35 +9,40 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from actr_peer.actor.files.service import FilesHere
-from actr_peer.actor.handlers import Handlers, error_reply, sender_id
+from actr_peer.actor.handlers import Handlers, error_reply
 from actr_peer.actor.inprocess.serving import Half
 from actr_peer.actor.scheduler import Scheduler
 from actr_peer.actor.stream_handlers import StreamHandlers
 from actr_peer.actor.subscribers.media import MediaSubscribers
 from actr_peer.actor.subscribers.streams import StreamSubscribers
-from actr_peer.errors import ClosedError, PeerError
+from actr_peer.errors import BrokenError, ClosedError, PeerError, UnreachableError
 from actr_peer.node.config import NodeConfig
+from actr_peer.node.contract.access import AccessRules
+from actr_peer.node.contract.callers import Callers
+from actr_peer.node.contract.interceptors import Interceptor, Interceptors
 from actr_peer.node.contract.reflection import ReflectionHere
 from actr_peer.node.network import Above, Network
 from actr_peer.node.sinks import HookRunner
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import Request
-from actr_peer.protocol.media.frames import TrackStats
-from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.rpc.doubts import Doubts
 from actr_peer.protocol.rpc.envelopes import Envelope
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.streams.chunks import Chunk
 from actr_peer.rpc.answers import answer
 from actr_peer.rpc.calls import PendingCalls
 from actr_peer.rpc.complete import CompleteGate
+from actr_peer.rpc.destinations.outbound import Outbound
 from actr_peer.rpc.destinations.scope import Scope
 from actr_peer.rpc.dispatch import Dispatcher, Routes
 from actr_peer.rpc.durable import DurableCalls
 from actr_peer.rpc.local import LocalGate
-from actr_peer.rpc.remote import Outbound
+from actr_peer.rpc.remote import RemoteGate
 from actr_peer.service import Caller, Service
 from actr_peer.state.mailbox.mailbox import Mailbox
 from actr_peer.state.outbox.outbox import Outbox
@@ -46,7 +51,6 @@ from actr_peer.tasks import Tasks
 from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link
 from actr_peer.transport.local.calls import LocalTransport
-from actr_peer.transport.stream_reader import StreamReader
 
 log = logging.getLogger(__name__)
 
@@ -70,29 +74,38 @@ class Assembly:
         *,
         replaced: Callable[[], None],
         is_ending: Callable[[], bool],
+        interceptors: Iterable[Interceptor] = (),
     ) -> None:
-        self.config = config
-        self.id = config.id
+        self.config, self.id = config, config.id
         self.call_timeout = config.call_timeout
         self.incarnation = secrets.randbits(63) | 1
-        self._tasks = tasks
-        self._is_ending = is_ending
+        self._tasks, self._is_ending = tasks, is_ending
         self.hooks = HookRunner(services)
-        self.handlers = Handlers(services, failed=partial(self.hooks.post, "on_error"))
+        self.failed = partial(self.hooks.post, "on_error")
+        self._make_state()
+        self.callers = Callers(config, self.mailbox.certificates)
+        who = self.callers.who
+        self.access = AccessRules(config, services, who)
+        intercepted = Interceptors((*self.access.interceptors, *interceptors))
+        self.interceptors, wrap = intercepted.of_calls, intercepted.wrap
+        self.handlers = Handlers(services, failed=self.failed, wrap=wrap, who=who)
         self.files = FilesHere()
         self.handlers.add((self.files,))
-        self.handlers.add((ReflectionHere(self.handlers.services, is_on=config.reflection),))
-        self.shell_handlers = Handlers(())
+        reflection = ReflectionHere(self.handlers.services, is_on=config.reflection)
+        self.handlers.add((reflection,), takes_turns=False)
+        self.shell_handlers = Handlers((), wrap=wrap, who=who)
         self.local = LocalTransport()
         self.calls = PendingCalls()
-        self.streams = Streams(unknown=self._unknown_channel, early=self._early_chunk)
-        self.stream_subscribers = StreamSubscribers(self.streams, tasks.start)
+        self.doubts = Doubts()
+        unknown = self.access.of_channels(lambda *item: self.stream_subscribers.open(*item))
+        self.streams = Streams(unknown=unknown, early=self._early_chunk)
+        self.stream_subscribers = StreamSubscribers(self.streams, tasks.start, who.of)
         self.media_subscribers = MediaSubscribers(
             tasks.start,
-            self._ask_keyframe,
-            self._media_stats,
+            lambda remote, track_id: self.network.request_keyframe(remote, track_id),
+            lambda remote: self.network.media_stats(remote),
+            who.of,
         )
-        self._make_state()
         self._make_actor()
         self._make_network(services, replaced)
         self._make_outbound()
@@ -100,7 +113,6 @@ class Assembly:
     def _make_state(self) -> None:
         config = self.config
         durability: Durability = config.durability if config.mailbox_path else "memory"
-        on_trouble = partial(self.hooks.post, "on_error")
         self.mailbox = Mailbox(
             str(config.mailbox_path or ""),
             capacity=config.mailbox_capacity,
@@ -110,7 +122,7 @@ class Assembly:
             durability=durability,
             after_loss=config.after_loss,
             on_pressure=partial(self.hooks.post, "on_pressure"),
-            on_trouble=on_trouble,
+            on_trouble=self.failed,
             owner=str(config.id),
         )
         path = real_path(str(config.mailbox_path or ""))
@@ -118,7 +130,7 @@ class Assembly:
             f"{path}-outbox" if path else "",
             durability=durability,
             after_loss=config.after_loss,
-            on_trouble=on_trouble,
+            on_trouble=self.failed,
             owner=str(config.id),
         )
 
@@ -148,6 +160,7 @@ class Assembly:
                 open_stream=self.stream_handlers.open,
                 chunk=self.streams.receive,
                 reject_chunk=self.streams.reject,
+                may_not=self.access.of_requests,
             )
         )
 
@@ -157,13 +170,16 @@ class Assembly:
             message=self.dispatcher.message,
             reset=self._remote_reset,
             gone=self._remote_gone,
+            wire=self._wire_changed,
             replaced=replaced,
-            frame=self.media_subscribers.receive,
-            tracks=self.media_subscribers.described,
+            frame=self.access.of_frames(self.media_subscribers.receive),
+            tracks=self.access.of_tracks(self.media_subscribers.described),
             backlog=lambda: self.mailbox.depth,
+            shown=self.callers.shown,
+            ruled=self.access.take,
             is_awaited=self._is_awaited,
         )
-        self.network = Network(self.config, self.incarnation, services, above)
+        self.network: Network = Network(self.config, self.incarnation, services, above)
         self.transport = self.network.transport
         self.signaling = self.network.signaling
         self.request_keyframe = self.network.request_keyframe
@@ -173,10 +189,13 @@ class Assembly:
         self.outbound = Outbound(
             transport=self.transport,
             durable=self.durable,
+            failed=self.failed,
             calls=self.calls,
             streams=self.streams,
             default_timeout=self.call_timeout,
             start=self._tasks.start,
+            keeps_calls=self.config.mailbox_path is not None and self.config.durability != "memory",
+            trouble=lambda: self.signaling.trouble,
         )
 
     # What contexts and refs ask for
@@ -191,7 +210,7 @@ class Assembly:
             raise ClosedError(f"{self.id} is closed")
         if remote == self.id:
             return self._direct(scope)
-        return self.outbound.gate(remote, scope, wait_for_ready=wait_for_ready)
+        return RemoteGate(self.outbound, remote, scope, wait_for_ready=wait_for_ready)
 
     def caller_to_self(self, scope: Scope, *, durable: bool = False) -> Caller:
         """A caller for the own workload by the mailbox.
@@ -231,14 +250,13 @@ class Assembly:
     def _reply(self, request: Request, reply: bytes) -> None:
         """Send a reply; one that cannot be sent waits in the mailbox for the caller's retry."""
         try:
-            link = self.transport.link(sender_id(request.sender))
+            link = self.transport.link(self.callers.who[request.sender])
             answer(link, request.payload_type, request.request_id, reply)
         except PeerError as exc:
             log.info("reply kept: caller=%s cause=%s", request.sender, exc)
 
     def _resolve(self, remote: ActrId, reply: Envelope, message: bytes) -> None:
-        if not (self.calls.resolve(remote, reply) or self.durable.resolve(remote, reply, message)):
-            self.calls.unmatched += 1
+        self.outbound.resolve(remote, reply, message)
 
     def _is_cycle(self, request: Request, chain: tuple[str, ...]) -> bool:
         key = self.handlers.key_of(request)
@@ -248,19 +266,8 @@ class Assembly:
         self.scheduler.cancel(str(remote), request_id)
         self.stream_handlers.cancel(remote, request_id)
 
-    def _ask_keyframe(self, remote: ActrId, track_id: str) -> None:
-        self.network.request_keyframe(remote, track_id)
-
-    def _media_stats(self, remote: ActrId) -> tuple[list[TrackStats], float | None]:
-        return self.network.media_stats(remote)
-
     def _is_awaited(self, remote: ActrId) -> bool:
         return self.calls.waits_for(remote) or self.streams.is_open_to(remote)
-
-    def _unknown_channel(
-        self, link: Link, payload_type: PayloadType, chunk: Chunk
-    ) -> StreamReader | None:
-        return self.stream_subscribers.open(link, payload_type, chunk)
 
     def _early_chunk(self, link: Link, chunk: Chunk) -> bool:
         return self.stream_handlers.hear_early(link, chunk)
@@ -274,13 +281,19 @@ class Assembly:
         self.outbound.resend(remote)
         self.durable.remote_reset(remote)
 
+    def _wire_changed(self, remote: ActrId, kind: WireKind, state: WireState) -> None:
+        self.doubts.wire(remote, kind, state, asyncio.get_running_loop().time())
+
     def _remote_gone(self, link: Link, error: PeerError) -> None:
         """Whatever used this link ends; what uses its successor does not notice."""
         remote = link.remote
+        self.doubts.gone(remote)
+        if isinstance(error, UnreachableError | BrokenError):
+            self.doubts.note(remote, asyncio.get_running_loop().time())
         self.calls.fail_link(link, error)
         self.streams.fail_link(link, error)
         self.stream_handlers.cancel_link(link)
+        self.outbound.contracts.forget(remote)  # of its successor it is heard anew
         if self.transport.find(remote) is None:
-            self.outbound.contracts.forget(remote)
             self.media_subscribers.forget_remote(remote, error)
         self.durable.link_gone(link)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actr_peer.node.sinks import LinkEvent, WireEvent
+from actr_peer.node.sinks import LinkEvent, RefusalEvent, WireEvent
 from actr_peer.protocol.mailbox.requests import Pressure
 from actr_peer.protocol.signaling.presence import PresenceEvent, SignalingState
 
 if TYPE_CHECKING:
     from actr_peer.node.ref import ActrRef
 
-__all__ = ["Hooks", "LinkEvent", "WireEvent"]
+__all__ = ["Hooks", "LinkEvent", "RefusalEvent", "WireEvent"]
 
 
 class Hooks:
@@ -44,6 +44,9 @@ class Hooks:
 
     async def on_presence(self, event: PresenceEvent) -> None:
         """An actor of the realm came, changed or left."""
+
+    async def on_refusal(self, event: RefusalEvent) -> None:
+        """Something said to be of a remote is not believed, and was dropped."""
 
     async def on_pressure(self, pressure: Pressure) -> None:
         """The mailbox became full, or has room again."""

@@ -11,12 +11,15 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from actr_peer.errors import PeerError, UnreachableError
+from actr_peer.errors import CertificateError, PeerError, UnreachableError
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.sinks import HookRunner, NodeLinkSink, NodeSignalingSink
+from actr_peer.node.sinks import HookRunner, NodeLinkSink, NodeSignalingSink, RefusalEvent
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.certificates import Certificate
+from actr_peer.protocol.identity.descriptions import Statements
 from actr_peer.protocol.media.frames import MediaFrame, TrackStats
 from actr_peer.protocol.payload import PayloadType, WireKind
+from actr_peer.protocol.rpc.access.published import Published
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import Load, Registration
 from actr_peer.protocol.webrtc.negotiation import IceServer, NegotiateMessage, TrackKind
@@ -24,10 +27,14 @@ from actr_peer.service import Service
 from actr_peer.transport.link import Link
 from actr_peer.transport.remote import RemoteTransport
 from actr_peer.wire.base import Wire
+from actr_peer.wire.issuer.credentials import Credentials
 from actr_peer.wire.signaling.client import SignalingClient
 from actr_peer.wire.webrtc.aiortc.ice import usable_servers
 from actr_peer.wire.webrtc.engine import EngineOptions
+from actr_peer.wire.webrtc.signed import SignedRelay
+from actr_peer.wire.webrtc.wire import WebRtcWire
 from actr_peer.wire.webrtc.wires import WebRtcWires
+from actr_peer.wire.websocket.wire import WebSocketWire
 from actr_peer.wire.websocket.wires import WebSocketWires
 
 log = logging.getLogger(__name__)
@@ -44,6 +51,8 @@ class Above:
     """A far process has restarted; the error says what it had."""
     gone: Callable[[Link, PeerError], None]
     """A link is removed for good."""
+    wire: Callable[[ActrId, WireKind, WireState], None]
+    """A kind of wire to a remote has another state."""
     replaced: Callable[[], None]
     """A newer process has this identity."""
     frame: Callable[[ActrId, MediaFrame], None]
@@ -52,6 +61,10 @@ class Above:
     """Told which tracks of a remote a wire of it carries; None: the wire is gone."""
     backlog: Callable[[], int]
     """Requests that wait here."""
+    shown: Callable[[ActrId, Certificate], None]
+    """Told of each certificate that a remote has proved to be its own."""
+    ruled: Callable[[Published], None]
+    """Told of each new set of the issuer's access rules."""
     is_awaited: Callable[[ActrId], bool]
     """Whether a call, a stream or a handler waits for something of a remote."""
 
@@ -66,9 +79,11 @@ class Network:
     def __init__(
         self, config: NodeConfig, incarnation: int, services: Sequence[Service], above: Above
     ) -> None:
-        self._config, self._above = config, above
+        self._config, self._above, self._stack = config, above, AsyncExitStack()
         self._incarnation, self._services = incarnation, services
-        self._stack = AsyncExitStack()
+        self.credentials = _credentials(config, above, self._end_revoked)
+        own = self.credentials
+        certified = None if own is None else own.certified(above.shown)
         self.websocket = WebSocketWires(
             self_id=config.id,
             listen=config.listen if WireKind.WEBSOCKET in config.prefer else None,
@@ -76,6 +91,10 @@ class Network:
             towards=config.signaling_url,
             on_wire=self._accept,
             secret=config.realm_secret,
+            certified=certified,
+            refused=lambda remote, why: above.hooks.post(
+                "on_refusal", RefusalEvent(remote=remote, what="wire", why=why)
+            ),
             rule=config.reach,
         )
         self.webrtc = WebRtcWires(
@@ -85,37 +104,26 @@ class Network:
             ice_policy=config.ice_policy,
             options=EngineOptions(rule=config.reach),
             on_wire=self._accept,
+            certified=certified,
         )
         self.signaling = SignalingClient(
             url=config.signaling_url,
             registration=self._registration,
             secret=config.realm_secret,
-            relayed=self.webrtc.receive if WireKind.WEBRTC in config.prefer else _no_wire,
+            relayed=self._hear if WireKind.WEBRTC in config.prefer else _no_wire,
             sink=NodeSignalingSink(above.hooks, above.replaced),
             load=self._load,
+            certified=certified,
             start_timeout=config.start_timeout,
+            absent_timeout=config.absent_timeout,
         )
-        dial = {WireKind.WEBRTC: self.webrtc.dial, WireKind.WEBSOCKET: self._dial_websocket}
-        self.transport = RemoteTransport(
-            self_id=config.id,
-            incarnation=incarnation,
-            dialers={kind: dial[kind] for kind in config.prefer},
-            sink=NodeLinkSink(
-                above.hooks,
-                message=above.message,
-                reset=above.reset,
-                gone=above.gone,
-                wire_changed=self._wire_changed,
-            ),
-            prefer=config.prefer,
-            health_interval=config.health_interval,
-            in_use=lambda link: above.is_awaited(link.remote),
-            own_frame=partial(above.frame, config.id),
-            own_described=partial(above.tracks, config.id, 0),
-        )
+        self.signed = self._signed(above)
+        self.transport = self._transport(above)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
+            if self.credentials is not None:
+                await stack.enter_async_context(self.credentials)
             for part in (self.websocket, self.webrtc, self.signaling, self.transport):
                 await stack.enter_async_context(part)
             self._stack = stack.pop_all()
@@ -133,6 +141,51 @@ class Network:
         """Flush and close the links, then leave signaling; nothing new comes after."""
         await self.transport.close()
         await self.signaling.unregister()
+
+    def _signed(self, above: Above) -> SignedRelay | None:
+        """Descriptions with proof; None: this actor has nothing to prove itself with."""
+        own = self.credentials
+        if own is None:
+            return None
+        statements = Statements(
+            self._config.id,
+            self._incarnation,
+            identity=own,
+            believe=own.verify,
+            is_required=own.is_required,
+        )
+        return SignedRelay(
+            statements,
+            now=own.clock.now,
+            incarnation_of=self._incarnation_of,
+            relay=self.signaling.relay,
+            receive=self.webrtc.receive,
+            is_live=self.webrtc.knows,
+            refused=lambda remote, error: above.hooks.post(
+                "on_refusal", RefusalEvent(remote=remote, what="description", why=str(error))
+            ),
+        )
+
+    def _transport(self, above: Above) -> RemoteTransport:
+        """Links over both kinds of wire."""
+        dial = {WireKind.WEBRTC: self.webrtc.dial, WireKind.WEBSOCKET: self._dial_websocket}
+        return RemoteTransport(
+            self_id=self._config.id,
+            incarnation=self._incarnation,
+            dialers={kind: dial[kind] for kind in self._config.prefer},
+            sink=NodeLinkSink(
+                above.hooks,
+                message=above.message,
+                reset=above.reset,
+                gone=above.gone,
+                wire_changed=self._wire_changed,
+            ),
+            prefer=self._config.prefer,
+            health_interval=self._config.health_interval,
+            in_use=lambda link: above.is_awaited(link.remote),
+            own_frame=partial(above.frame, self._config.id),
+            own_described=partial(above.tracks, self._config.id, 0),
+        )
 
     def request_keyframe(self, remote: ActrId, track_id: str) -> None:
         """Ask ``remote`` for a key frame of a track that it sends; does nothing without it."""
@@ -153,9 +206,29 @@ class Network:
     def _wire_changed(
         self, link: Link, kind: WireKind, state: WireState, wire: Wire | None
     ) -> None:
+        self._above.wire(link.remote, kind, state)
         if kind is WireKind.WEBRTC and state is WireState.READY and wire is not None:
             told = partial(self._above.tracks, link.remote, wire.id)
             self.webrtc.receive_media(wire, partial(self._above.frame, link.remote), told)
+
+    def _end_revoked(self) -> None:
+        """End the links and wires of those whose certificate is revoked by now."""
+        own = self.credentials
+        assert own is not None
+        found: dict[ActrId, CertificateError] = {}
+        wires: list[WebSocketWire | WebRtcWire] = [*self.websocket.wires(), *self.webrtc.wires()]
+        for wire in wires:
+            try:
+                own.refuse_revoked(wire.certificate)
+            except CertificateError as error:
+                found.setdefault(wire.remote, error)
+                if (link := self.transport.find(wire.remote)) is not None:
+                    link.fail(error)  # first: it would mend what has lost a wire
+                wire.fail(error)
+        for remote, why in found.items():
+            log.warning("link ended: remote=%s cause=%s", remote, why)
+            event = RefusalEvent(remote=remote, what="link", why=str(why))
+            self._above.hooks.post("on_refusal", event)
 
     def _accept(self, wire: Wire) -> None:
         self.transport.accept(wire)
@@ -169,7 +242,16 @@ class Network:
         return await self.websocket.dial(remote, presence.ws_address)
 
     async def _relay(self, remote: ActrId, message: NegotiateMessage) -> None:
-        await self.signaling.relay(remote, message)
+        relay = self.signaling.relay if self.signed is None else self.signed.relay
+        await relay(remote, message)
+
+    def _hear(self, source: ActrId, message: NegotiateMessage) -> None:
+        receive = self.webrtc.receive if self.signed is None else self.signed.receive
+        receive(source, message)
+
+    async def _incarnation_of(self, remote: ActrId) -> int:
+        presence = await self.signaling.lookup(remote)
+        return 0 if presence is None else presence.incarnation
 
     def _registration(self, local_host: str) -> Registration:
         config = self._config
@@ -183,6 +265,7 @@ class Network:
             metadata=config.metadata,
             visibility=config.visibility,
             allowed_realms=config.allowed_realms,
+            takes_over=config.takes_over,
         )
 
     def _ice_servers(self) -> Sequence[IceServer]:
@@ -196,3 +279,20 @@ class Network:
 
 def _no_wire(_source: ActrId, _message: NegotiateMessage) -> None:
     """This actor has no WebRTC: an offer is of no use to it."""
+
+
+def _credentials(
+    config: NodeConfig, above: Above, looked: Callable[[], None]
+) -> Credentials | None:
+    """What this actor proves itself with; None: nothing, or the secret alone."""
+    if config.identity is None:
+        return None
+    return Credentials(
+        config.id,
+        config.identity,
+        secret=config.realm_secret,
+        failed=partial(above.hooks.post, "on_error"),
+        start_timeout=config.start_timeout,
+        ruled=above.ruled,
+        looked=looked,
+    )

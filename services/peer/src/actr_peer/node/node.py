@@ -6,13 +6,14 @@ import asyncio
 import functools
 import gc
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from actr_peer.node.assembly import Assembly
 from actr_peer.node.config import NodeConfig
+from actr_peer.node.contract.interceptors import Interceptor
 from actr_peer.node.ref import ActrRef
 from actr_peer.node.supervisor import Supervisor
 from actr_peer.node.view import NodeView, view_of
@@ -44,7 +45,12 @@ class Node:
         ended: Set when it has ended, or must end: a newer process has its identity.
     """
 
-    def __init__(self, config: NodeConfig, services: Sequence[Service]) -> None:
+    def __init__(
+        self,
+        config: NodeConfig,
+        services: Sequence[Service],
+        interceptors: Iterable[Interceptor] = (),
+    ) -> None:
         self.config = config
         self.tasks = Tasks(str(config.id))
         self.ended = asyncio.Event()
@@ -62,6 +68,7 @@ class Node:
             self.tasks,
             replaced=self.ended.set,
             is_ending=lambda: self._supervisor.is_ending,
+            interceptors=interceptors,
         )
         self.ref = ActrRef(self.assembly, self)
         self._block: asyncio.Task[Any] | None = None
@@ -113,6 +120,7 @@ class Node:
             return
         self.tasks.start("hooks", assembly.hooks.run())
         await stack.enter_async_context(assembly.network)
+        assembly.callers.begin(assembly.network.credentials)
         await stack.enter_async_context(assembly.scheduler)
         stack.callback(assembly.refuse_calls)
         self.tasks.start("workload", assembly.workload.serve_workload(assembly.scheduler))

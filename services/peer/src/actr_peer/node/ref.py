@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
+from functools import partial
 from typing import Any, Protocol, overload
 
 from actr_peer.actor.reach import Reach
@@ -15,8 +16,9 @@ from actr_peer.node.view import NodeView
 from actr_peer.protocol.identity import ActrId, Place
 from actr_peer.protocol.signaling.presence import Presence
 from actr_peer.rpc.destinations.scope import ROOT
+from actr_peer.rpc.destinations.verbs import Target
 from actr_peer.rpc.local import LocalGate
-from actr_peer.service import Caller, CallOptions, Method, Req, Service
+from actr_peer.service import Caller, CallOptions, Method, MethodKind, Req, Service
 
 
 class Running(Protocol):
@@ -54,6 +56,12 @@ class ActrRef(LocalGate, Reach):
         LocalGate.__init__(self, end, out, mailbox_of=assembly.id)
         self.node = node
         self._assembly = assembly
+        self._tell: Callable[..., Any] = partial(LocalGate.tell, self)
+        if assembly.interceptors:  # in place of the class's own, where nothing is asked
+            own = self._through(LocalGate(end, out, mailbox_of=assembly.id), "self", ROOT)
+            self._tell = own.tell
+            for kind in MethodKind:
+                setattr(self, kind.value, getattr(own, kind.value))
 
     @property
     def id(self) -> ActrId:
@@ -64,11 +72,11 @@ class ActrRef(LocalGate, Reach):
 
         Args:
             remote: An :class:`ActrId`, its text or its URI; ``"self"``, the workload; or an actor
-                type (``acme:room``): the caller chooses the best other actor that is online at
-                its first call and stays with it, until that one is gone.
+                type (``acme:room``): as :meth:`any` of it.
             wait_for_ready: As gRPC's: False makes new calls fail at once with UNAVAILABLE and a
                 retry-after while a link that worked is being mended; True lets them wait for a
-                wire within their deadline.
+                wire within their deadline. An actor that was not reached yet is dialled three times
+                within some seconds, whatever this says; then calls to it end with UnreachableError.
 
         Raises:
             ConfigError: If the text is no destination, or the shell, which this is.
@@ -86,7 +94,7 @@ class ActrRef(LocalGate, Reach):
     @overload
     def tell(
         self,
-        remote: ActrId | str,
+        remote: Target,
         request: Req,
         *,
         method: Method[Req, Any] | None = None,
@@ -100,7 +108,7 @@ class ActrRef(LocalGate, Reach):
         With a method first it is the :class:`Caller`'s, by which a typed client tells.
         """
         if given and isinstance(given[0], Method):
-            return LocalGate.tell(self, *given, **named)
+            return self._tell(*given, **named)
         return Reach.tell(self, *given, **named)
 
     def to_self(self, *, durable: bool = False) -> Caller:
@@ -117,7 +125,7 @@ class ActrRef(LocalGate, Reach):
         Raises:
             ClosedError: If the actor is closed.
         """
-        return self._assembly.caller_to_self(ROOT, durable=durable)
+        return self._through(self._assembly.caller_to_self(ROOT, durable=durable), "self", ROOT)
 
     def serve(self, *services: Service) -> None:
         """Let the workload call these objects through ``ctx.shell``.

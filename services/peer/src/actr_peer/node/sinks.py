@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from time import monotonic
 from typing import Any
 
 from actr_peer.errors import BrokenError, PeerError
@@ -15,6 +16,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import PresenceEvent, SignalingState
+from actr_peer.protocol.wire.lines import Lines
 from actr_peer.tasks import is_asked, is_torn_down, note_failure
 from actr_peer.transport.link import Link
 from actr_peer.wire.base import Wire
@@ -49,6 +51,18 @@ class LinkEvent:
     remote: ActrId
     kind: Kind
     detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalEvent:
+    """Something said to be of ``remote`` is not believed, and was dropped."""
+
+    remote: ActrId
+    what: str
+    """What it was: ``presence``, the ``description`` of a WebRTC connection, the far side of a
+    WebSocket ``wire``, of which one in ten seconds is told, or the ``link`` to an actor whose
+    certificate was revoked."""
+    why: str
 
 
 class HookRunner:
@@ -161,10 +175,25 @@ class NodeSignalingSink:
     def __init__(self, hooks: HookRunner, replaced: Callable[[], None]) -> None:
         self._hooks = hooks
         self._replaced = replaced
+        self._told_of: set[tuple[ActrId, str]] = set()
+        """Refusals that are in the log already: a service repeats itself."""
+        self._lines = Lines()
 
     def presence(self, event: PresenceEvent) -> None:
         """An actor came, changed or left."""
         self._hooks.post("on_presence", event)
+
+    def refused(self, actor: ActrId, why: str) -> None:
+        """The service names an actor that has not signed what is said of it."""
+        told = actor, why
+        if told not in self._told_of:
+            left_out = self._lines.take(monotonic())
+            if left_out is not None:
+                text = "presence refused: remote=%s why=%s left_out=%d"
+                log.warning(text, actor, why, left_out)
+            if len(self._told_of) < MAX_EVENTS:
+                self._told_of.add(told)
+        self._hooks.post("on_refusal", RefusalEvent(remote=actor, what="presence", why=why))
 
     def state_changed(self, state: SignalingState) -> None:
         """The connection to the signaling service changed."""

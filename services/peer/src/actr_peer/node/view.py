@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from time import time
 
 from actr_peer.node.assembly import Assembly
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.certificates import Certificate
 from actr_peer.protocol.signaling.presence import Presence, SignalingState
 from actr_peer.transport.link_view import LinkView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityView:
+    """What proves who a node is, and who others are."""
+
+    by: str
+    """``certificate``, ``secret`` of the realm, or ``development``: nothing."""
+    certificate: Certificate | None
+    """The node's own, the newest one; None: it has none."""
+    without: str
+    """What stands for a far side that has shown no certificate: ``secret`` or ``development``."""
+    now: float
+    """Unix seconds, by the issuer's clock where there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +73,13 @@ class NodeView:
     incarnation: int
     """Random, of this start of the process; 64 bits."""
     is_ended: bool
+    identity: IdentityView
     signaling: SignalingState
     server_id: str
     """The signaling service that it is registered at; empty while at none."""
+    refused: Mapping[str, int]
+    """What was not believed, by the cause: actors that signaling named, and, with ``description``
+    or ``wire`` before the cause, descriptions of WebRTC and far sides of WebSocket wires."""
     actors: tuple[Presence, ...]
     """This actor and those it has a link to, as signaling told of them, by id."""
     links: tuple[LinkView, ...]
@@ -81,8 +101,10 @@ def view_of(assembly: Assembly, *, is_ended: bool) -> NodeView:
         id=assembly.id,
         incarnation=assembly.incarnation,
         is_ended=is_ended,
+        identity=_identity(assembly),
         signaling=assembly.signaling.state,
         server_id=assembly.signaling.server_id,
+        refused=_refused(assembly),
         actors=tuple(_known(assembly, {link.remote for link in links})),
         links=tuple(link.view() for link in links),
         streams=StreamsView(
@@ -104,6 +126,25 @@ def view_of(assembly: Assembly, *, is_ended: bool) -> NodeView:
     )
 
 
+def _identity(assembly: Assembly) -> IdentityView:
+    own = assembly.network.credentials
+    without = "development" if assembly.config.realm_secret is None else "secret"
+    if own is None:
+        return IdentityView(by=without, certificate=None, without=without, now=time())
+    return IdentityView(by="certificate", certificate=own.own, without=without, now=own.clock.now())
+
+
 def _known(assembly: Assembly, remotes: set[ActrId]) -> Iterator[Presence]:
+    own = Presence(id=assembly.id, ws_address=assembly.network.websocket.address)
     for actor in sorted({assembly.id, *remotes}):
-        yield assembly.signaling.find(actor) or Presence(id=actor)
+        unseen = own if actor == assembly.id else Presence(id=actor)
+        yield assembly.signaling.find(actor) or unseen
+
+
+def _refused(assembly: Assembly) -> dict[str, int]:
+    """What was not believed, of all kinds."""
+    network = assembly.network
+    signed = network.signed.dropped if network.signed is not None else {}
+    kinds = {"description": signed, "wire": network.websocket.refused}
+    named = {f"{kind} {cause}": n for kind, counts in kinds.items() for cause, n in counts.items()}
+    return {**network.signaling.refused, **named}

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from actr_peer.protocol.identity import ActrId
+from actr_peer.rpc.destinations.outbound import Outbound
 from actr_peer.rpc.destinations.scope import Scope
 from actr_peer.rpc.local import LocalGate
-from actr_peer.rpc.remote import Outbound
 from actr_peer.service import CallOptions, Method, Req, Res
 from actr_peer.transport.local.calls import LocalEnd
 

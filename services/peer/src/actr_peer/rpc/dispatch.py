@@ -17,7 +17,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import STORED, Put, Refused, Repeated, Request
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.bounds import channel_of, request_id_of
-from actr_peer.protocol.rpc.call_errors import call_cycle
+from actr_peer.protocol.rpc.call_errors import call_cycle, no_method
 from actr_peer.protocol.rpc.envelopes import (
     CANCEL,
     RESPONSE,
@@ -28,7 +28,7 @@ from actr_peer.protocol.rpc.envelopes import (
 )
 from actr_peer.protocol.session.receiver import UNNUMBERED
 from actr_peer.protocol.streams.chunks import Chunk, decode_chunk
-from actr_peer.rpc.answers import answer
+from actr_peer.rpc.answers import answer, refuse
 from actr_peer.rpc.stalled import StalledLanes
 from actr_peer.transport.link import Link
 
@@ -57,6 +57,8 @@ class Routes:
     chunk: Callable[[Link, PayloadType, Chunk], None]
     reject_chunk: Callable[[Link, str, int, PeerError], None]
     """A chunk of this channel and opening could not be read."""
+    may_not: Callable[[ActrId, str], CallError | None] | None = None
+    """Why a caller is refused that asks for a route key; None: nobody is."""
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class Counts:
     unknown_route: int = 0
     refused: int = 0
     other_contract: int = 0
+    denied: int = 0
     repeated: int = 0
 
 
@@ -76,6 +79,7 @@ class Dispatcher:
     def __init__(self, routes: Routes) -> None:
         self.counts = Counts()
         self._routes = routes
+        self._may_not = routes.may_not
         self._stalled = StalledLanes(routes.put, self._stored)
 
     def message(self, link: Link, payload_type: PayloadType, message: bytes, number: int) -> None:
@@ -100,12 +104,16 @@ class Dispatcher:
         elif direction == CANCEL:
             link.acknowledge(payload_type, number)
             self._cancel(link, envelope.request_id)
+        elif self._may_not is not None and (
+            denial := self._may_not(link.remote, envelope.route_key)
+        ):  # before anything that says which methods there are
+            self.counts.denied += 1
+            link.acknowledge(payload_type, number)
+            refuse(link, payload_type, envelope, denial)
         elif not self._routes.knows(envelope.route_key):
             self.counts.unknown_route += 1
             request = _request(link, payload_type, message, envelope)
-            request.dead = (
-                f"no method {envelope.route_key!r} here; compare the .proto files of both sides"
-            )
+            request.dead = no_method(envelope.route_key)
             self._take(link, payload_type, number, request)
         elif envelope.opens_stream:
             link.acknowledge(payload_type, number)
@@ -115,14 +123,18 @@ class Dispatcher:
         ):
             self.counts.other_contract += 1
             link.acknowledge(payload_type, number)
-            _tell(link, payload_type, envelope.request_id, encode_error(envelope.request_id, error))
+            refuse(link, payload_type, envelope, error)
         else:
-            request = _request(link, payload_type, message, envelope)
-            is_awaited = envelope.has_call_chain and not request.is_tell
-            if is_awaited and self._routes.is_cycle(request, envelope.call_chain):
-                self._refuse_cycle(link, payload_type, request)
-                link.acknowledge(payload_type, number)
-                return
+            self._keep(link, number, _request(link, payload_type, message, envelope), envelope)
+
+    def _keep(self, link: Link, number: int, request: Request, envelope: Envelope) -> None:
+        """Store a request, unless whoever waits for it is waited for by this actor."""
+        payload_type, chain = request.payload_type, envelope.has_call_chain
+        if chain and not request.is_tell and self._routes.is_cycle(request, envelope.call_chain):
+            self.counts.refused += 1
+            refuse(link, payload_type, envelope, call_cycle(request.route_key))
+            link.acknowledge(payload_type, number)
+        else:
             self._take(link, payload_type, number, request)
 
     def _take(self, link: Link, payload_type: PayloadType, number: int, request: Request) -> None:
@@ -180,7 +192,7 @@ class Dispatcher:
         if result is STORED:  # nearly always
             if request.dead and not request.is_tell and not link.is_shut:
                 error = CallError(Code.UNIMPLEMENTED, request.dead)
-                _refuse(link, payload_type, request, error)
+                refuse(link, payload_type, request.decoded, error)
         elif link.is_shut:
             return  # nobody is there to hear, and what was not taken is sent again elsewhere
         elif isinstance(result, Repeated):
@@ -196,22 +208,14 @@ class Dispatcher:
             error = CallError(
                 result.code, result.message, retryable=True, retry_after=result.retry_after
             )
-            _refuse(link, payload_type, request, error)
+            refuse(link, payload_type, request.decoded, error)
         link.acknowledge(payload_type, number)
-
-    def _refuse_cycle(self, link: Link, payload_type: PayloadType, request: Request) -> None:
-        self.counts.refused += 1
-        _refuse(link, payload_type, request, call_cycle(request.route_key))
 
 
 def _tell(link: Link, payload_type: PayloadType, request_id: str, reply: bytes) -> None:
     """Answer at once; who is gone, or goes now because it takes nothing, hears nothing."""
     with suppress(PeerError):
         answer(link, payload_type, request_id, reply)
-
-
-def _refuse(link: Link, payload_type: PayloadType, request: Request, error: CallError) -> None:
-    _tell(link, payload_type, request.request_id, encode_error(request.request_id, error))
 
 
 def _undecodable(

@@ -16,17 +16,22 @@ from typing import Any
 from actr_peer.errors import BusyError, CallError, Code, DeadlineError, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
+from actr_peer.protocol.rpc.contracts.refusals import is_refusal
 from actr_peer.protocol.rpc.envelopes import (
     NO_EXTRAS,
     Envelope,
     Extras,
+    contract_of,
     decode_envelope,
     encode_error,
     encode_request,
+    with_contract,
 )
 from actr_peer.protocol.wire.backoff import doubled
 from actr_peer.rpc.calls import expire, new_request_id
-from actr_peer.service import CallOptions, Method
+from actr_peer.rpc.destinations.contracts import Contracts
+from actr_peer.rpc.destinations.lateness import last_known
+from actr_peer.service import CallOptions, Method, known_method
 from actr_peer.state.outbox.call import DurableCall, Encode
 from actr_peer.state.outbox.outbox import Outbox
 from actr_peer.transport.link import Link
@@ -49,12 +54,15 @@ class DurableCalls:
 
     def __init__(self, outbox: Outbox, transport: RemoteTransport) -> None:
         self.outbox = outbox
+        self.contracts = Contracts()
         self._transport = transport
         self._links: dict[ActrId, Link] = {}
         """The link on which all open calls of a remote are, for those that have one."""
         self._redials: dict[ActrId, asyncio.TimerHandle] = {}
         self._failures: dict[ActrId, int] = {}
         """Redials in a row, of those that are redialled."""
+        self._causes: dict[ActrId, str] = {}
+        """Why, of the same."""
         self._unwanted: set[str] = set()
         """Call keys whose reply nobody will take."""
         self._is_closed = False
@@ -99,9 +107,10 @@ class DurableCalls:
 
         Raises:
             DeadlineError: If there was no reply in time.
-            CallError: RESOURCE_EXHAUSTED if the disk has no room for the call.
+            CallError: RESOURCE_EXHAUSTED if the disk has no room for the call;
+                FAILED_PRECONDITION if the remote has another contract of the method.
         """
-        call, encode = _make(remote, method, payload, options, inherited)
+        call, encode = self._make(remote, method, payload, options, inherited)
         wait = self._call_once if options.durable is True else self._call_by_key
         try:
             return await wait(remote, call, encode, timeout)
@@ -112,9 +121,59 @@ class DurableCalls:
             ) from exc
         except TimeoutError as exc:
             raise DeadlineError(
-                f"no reply to {method.route_key} from {remote} in {timeout:g} s; the call is kept "
-                f"and will be answered, unless forget_call({call.call_key!r}) ends it"
+                f"no reply to {method.route_key} from {remote} in {timeout:g} s"
+                f"{self.why(remote)}; the call is kept and will be answered, unless "
+                f"forget_call({call.call_key!r}) ends it"
             ) from exc
+
+    def _make(
+        self,
+        remote: ActrId,
+        method: Method[Any, Any],
+        payload: bytes,
+        options: CallOptions,
+        inherited: Extras,
+    ) -> tuple[DurableCall, Encode]:
+        """A call for the outbox; without a key of the application's, its request id is the key.
+
+        Raises:
+            LimitError: If it is longer than any message may be.
+            CallError: FAILED_PRECONDITION, if the remote is known to have another contract.
+        """
+        if len(payload) > MAX_MESSAGE_BYTES:
+            raise LimitError("bytes of a message", limit=MAX_MESSAGE_BYTES, asked=len(payload))
+        contract = self.contracts.agree(remote, method)
+        request_id = new_request_id()
+        call = DurableCall(
+            call_key=options.durable if isinstance(options.durable, str) else request_id,
+            remote=remote.text,
+            request_id=request_id,
+            payload_type=method.payload_type,
+            route_key=method.route_key,
+            size=len(payload),
+            contract=contract,
+        )
+
+        def encode(number: int, low_water: int, store_id: int) -> bytes:
+            extras = Extras(
+                traceparent=inherited.traceparent,
+                tracestate=inherited.tracestate,
+                call_chain=inherited.call_chain,
+                call_number=number,
+                low_water=low_water,
+                store_id=store_id,
+            )
+            # No deadline travels: what is accepted runs, whenever the callee is back.
+            return encode_request(
+                request_id,
+                method.route_key,
+                payload,
+                metadata=options.metadata,
+                contract=contract.number,
+                extras=extras,
+            )
+
+        return call, encode
 
     async def _call_by_key(
         self, remote: ActrId, call: DurableCall, encode: Encode, timeout: float
@@ -176,7 +235,7 @@ class DurableCalls:
         inherited: Extras = NO_EXTRAS,
     ) -> None:
         """Accept a call whose reply nobody takes; returns when it is on disk."""
-        call, encode = _make(remote, method, payload, options, inherited)
+        call, encode = self._make(remote, method, payload, options, inherited)
         call.is_tell = True
         if call.call_key in self._unwanted:
             return  # the application has made it before
@@ -203,13 +262,37 @@ class DurableCalls:
         if call is None or not call.is_saved or call.remote != remote.text:
             return False
         error = reply.error
+        if error is not None and is_refusal(error):
+            self._refused(remote, call, error)
+            return True
         if error is not None and error.retryable:
             self._later(call, error.retry_after or FIRST_REDIAL)
             return True
         call.decoded = reply
         self._answer(call, message)
         self._failures.pop(remote, None)
+        self._causes.pop(remote, None)
         return True
+
+    def _refused(self, remote: ActrId, call: DurableCall, error: CallError) -> None:
+        """The callee has another contract: the call goes out again with the number of that, or
+        its caller hears that the two do not understand each other.
+
+        Of an earlier start the method is found by its name; where no module that is imported has
+        it, nothing is compared.
+        """
+        try:
+            if call.contract is None and (method := known_method(call.route_key)) is not None:
+                call.contract = self.contracts.agree(remote, method)
+            number = call.contract.number if call.contract and call.contract.renew(error) else 0
+            if not number and not contract_of(call.envelope):
+                raise error  # it names no contract, and is refused all the same
+        except CallError as exc:
+            log.warning("a durable call was not taken: %s", exc)
+            self._answer(call, encode_error(call.request_id, exc))
+            return
+        call.envelope = with_contract(call.envelope, number)
+        self._send(remote, call)  # once more
 
     def _answer(self, call: DurableCall, reply: bytes) -> None:
         self.outbox.resolve(call.request_id, reply)
@@ -232,7 +315,7 @@ class DurableCalls:
             return
         self._links.pop(remote, None)
         if self._owed(remote):
-            self._redial_later(remote)
+            self._redial_later(remote, link.view().trouble)
 
     def _send(self, remote: ActrId, call: DurableCall) -> None:
         link = self._link(remote)
@@ -281,10 +364,19 @@ class DurableCalls:
             return self._transport.link(remote)
         except PeerError as exc:
             log.info("durable calls wait: remote=%s cause=%s", remote, exc)
-            self._redial_later(remote)
+            self._redial_later(remote, str(exc))
             return None
 
-    def _redial_later(self, remote: ActrId) -> None:
+    def why(self, remote: ActrId) -> str:
+        """In brackets, why nothing goes out to ``remote``; empty: something may."""
+        why = self._causes.get(remote, "")
+        link = self._links.get(remote)
+        if link is None:
+            return f" ({why})" if why else ""
+        return last_known(link, why)
+
+    def _redial_later(self, remote: ActrId, why: str) -> None:
+        self._causes[remote] = why
         if self._is_closed or remote in self._redials:
             return
         failures = self._failures[remote] = self._failures.get(remote, 0) + 1
@@ -305,44 +397,3 @@ class DurableCalls:
                 self._send(ActrId.parse(call.remote), call)
 
         asyncio.get_running_loop().call_later(delay, again)
-
-
-def _make(
-    remote: ActrId,
-    method: Method[Any, Any],
-    payload: bytes,
-    options: CallOptions,
-    inherited: Extras,
-) -> tuple[DurableCall, Encode]:
-    """A call for the outbox; without a key of the application's, its request id is the key.
-
-    Raises:
-        LimitError: If it is longer than any message may be.
-    """
-    if len(payload) > MAX_MESSAGE_BYTES:
-        raise LimitError("bytes of a message", limit=MAX_MESSAGE_BYTES, asked=len(payload))
-    request_id = new_request_id()
-    call = DurableCall(
-        call_key=options.durable if isinstance(options.durable, str) else request_id,
-        remote=remote.text,
-        request_id=request_id,
-        payload_type=method.payload_type,
-        route_key=method.route_key,
-        size=len(payload),
-    )
-
-    def encode(number: int, low_water: int, store_id: int) -> bytes:
-        extras = Extras(
-            traceparent=inherited.traceparent,
-            tracestate=inherited.tracestate,
-            call_chain=inherited.call_chain,
-            call_number=number,
-            low_water=low_water,
-            store_id=store_id,
-        )
-        # No deadline travels: what is accepted runs, whenever the callee is back.
-        return encode_request(
-            request_id, method.route_key, payload, metadata=options.metadata, extras=extras
-        )
-
-    return call, encode

@@ -11,27 +11,30 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextvars import copy_context
 from typing import Any
 
+from google.protobuf.message import Message
+
 from actr_peer.errors import (
     BrokenError,
     CallError,
     Code,
     DeadlineError,
     LocalProtocolError,
-    RemoteProtocolError,
 )
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.rpc.call_errors import call_cycle
 from actr_peer.protocol.rpc.envelopes import check_chain, check_metadata, check_trace
 from actr_peer.rpc.calls import new_request_id
+from actr_peer.rpc.destinations.outbound import Outbound
 from actr_peer.rpc.destinations.scope import ROOT, Scope
 from actr_peer.rpc.messages import (
     check_request,
     check_requests,
     checked_requests,
+    parse,
     refuse_stream,
 )
 from actr_peer.rpc.opened import as_error
-from actr_peer.rpc.remote import Outbound, RemoteGate
+from actr_peer.rpc.remote import RemoteGate
 from actr_peer.rpc.tracing import departing
 from actr_peer.service import CallOptions, Method, Req, Res
 from actr_peer.transport.local.calls import LocalCall, LocalEnd
@@ -103,7 +106,7 @@ class LocalGate:
         """Send a stream of requests and wait for the one reply."""
         check_requests(method, requests)
         timeout = self._scope.within(options.timeout, None)
-        pipe: LocalPipe[Any] = LocalPipe(method.payload_type)
+        pipe = self._pipe(method)
         call = self._make(method, pipe, options, timeout)
         feeder = self._feed(call, requests, on_error=call.fail)
         try:
@@ -116,7 +119,7 @@ class LocalGate:
     ) -> AsyncIterator[Res]:
         """Open a stream both ways; leaving the iteration early ends both halves."""
         check_requests(method, requests)
-        return self._replies(method, LocalPipe(method.payload_type), requests, options)
+        return self._replies(method, self._pipe(method), requests, options)
 
     async def _replies(
         self,
@@ -127,13 +130,12 @@ class LocalGate:
     ) -> AsyncIterator[Res]:
         timeout = self._scope.within(options.timeout, None)
         call = self._make(method, request, options, timeout)
-        replies: LocalPipe[Any] = LocalPipe(method.payload_type)
-        call.replies = replies
+        replies = call.replies = self._pipe(method)
         timer: asyncio.TimerHandle | None = None
         feeder: asyncio.Task[None] | None = None
         try:
             if timeout is not None:
-                error = DeadlineError(f"{method.route_key} did not end in {timeout:g} s")
+                error = DeadlineError(f"no end of {method.route_key} in {timeout:g} s")
                 loop = asyncio.get_running_loop()
                 timer = loop.call_later(timeout, replies.fail, error)
             await self._open(call, timeout)
@@ -176,6 +178,9 @@ class LocalGate:
         finally:
             if timer is not None:
                 timer.cancel()
+
+    def _pipe(self, method: Method[Any, Any]) -> LocalPipe[Any]:
+        return LocalPipe(method.payload_type, self._end.turnstile)
 
     def _feed(
         self,
@@ -233,7 +238,7 @@ class LocalGate:
             raise LocalProtocolError(
                 "the shell keeps no calls: only those of the workload can be durable"
             )
-        return self._out.gate(self._mailbox_of, self._scope)
+        return RemoteGate(self._out, self._mailbox_of, self._scope)
 
 
 async def _feed(
@@ -255,17 +260,15 @@ async def _feed(
 
 
 def _checked(method: Method[Any, Res], reply: object) -> Res:
-    """What came, where it is of the type that this caller knows the method by.
+    """What came, as the type that this caller knows the method by: itself, nearly always.
 
     Raises:
-        RemoteProtocolError: If it is not.
+        RemoteProtocolError: If it cannot be read as one.
     """
-    if not isinstance(reply, method.reply):
-        raise RemoteProtocolError(
-            f"{method.route_key}: a {type(reply).__name__} came, no {method.reply.__name__}; "
-            "compare the .proto files of both halves (actr proto check)"
-        )
-    return reply
+    if isinstance(reply, method.reply):
+        return reply
+    assert isinstance(reply, Message), "the other half gives messages"
+    return parse(method.reply, reply.SerializeToString(), method.route_key)
 
 
 def _retrieve(future: asyncio.Future[Any]) -> None:

@@ -24,6 +24,7 @@ from actr_peer.errors import (
 )
 from actr_peer.protocol.rpc.envelopes import Envelope
 from actr_peer.rpc.calls import PendingCall
+from actr_peer.rpc.destinations.contracts import Agreement
 from actr_peer.service import Method, MethodKind, Req, Res
 from actr_peer.transport.streams import StreamWriter
 
@@ -128,13 +129,16 @@ def check_requests(method: Method[Req, Any], requests: object) -> None:
 
 
 async def checked_requests(
-    method: Method[Req, Any], requests: AsyncIterable[Req]
+    method: Method[Req, Any], requests: AsyncIterable[Req], contract: Agreement | None = None
 ) -> AsyncIterator[Req]:
-    """The requests of a stream, each looked at as it is taken.
+    """The requests of a stream, each looked at as it is taken; once one is, the stream cannot be
+    opened again with all of them.
 
     Raises:
         LocalProtocolError: If one is no message of the method's type.
     """
+    if contract is not None:
+        contract.is_taken = True
     async for request in requests:
         check_request(method, request)
         yield request

@@ -13,7 +13,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-from actr_peer.errors import CallError, Code, DeadlineError, PeerError
+from actr_peer.errors import CallError, Code, PeerError
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.envelopes import encode_cancel
 from actr_peer.protocol.streams.chunks import NO_CREDIT, Credit
@@ -32,9 +32,11 @@ class Opened:
         timeout: Seconds for the opening and, where replies stream, for all of the stream; None:
             no limit.
         encode: Makes the opening of a channel whose replies this side takes so many of.
+        late: Makes the error of what did not come about in time.
 
     Raises:
-        DeadlineError: On entering, if the far side did not take the opening in time.
+        DeadlineError, UnreachableError, BrokenError: On entering, if the far side did not take the
+            opening in time: by what is known of it.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Opened:
         channel_id: str,
         timeout: float | None,
         encode: Callable[[Credit], bytes],
+        late: Callable[[str, float | None], PeerError],
     ) -> None:
         self.is_answered = False
         """The one reply has come."""
@@ -55,6 +58,7 @@ class Opened:
         self._channel_id = channel_id
         self._timeout = timeout
         self._encode = encode
+        self._late = late
         self._timer: asyncio.TimerHandle | None = None
         self._reader: StreamReader | None = None
         self._writer: StreamWriter | None = None
@@ -98,11 +102,8 @@ class Opened:
             self._reader = streams.open_reader(link, self._channel_id, payload_type)
             self._reader.listen()
             if self._timeout is not None:
-                error = DeadlineError(
-                    f"{self._method.route_key} did not end in {self._timeout:g} s"
-                )
                 loop = asyncio.get_running_loop()
-                self._timer = loop.call_later(self._timeout, self._reader.fail, error)
+                self._timer = loop.call_later(self._timeout, self._expire)
         if kind.requests_stream:
             # Nothing is sent before the far side says that it listens: not even the end.
             self._writer = streams.open_writer(link, self._channel_id, payload_type, credit=None)
@@ -114,11 +115,12 @@ class Opened:
             async with asyncio.timeout(self._timeout):
                 await lane.send(opening)
         except TimeoutError as exc:
-            raise DeadlineError(
-                f"{self._method.route_key} was not opened in {self._timeout:g} s: "
-                f"{self.link.remote} takes no more messages for now"
-            ) from exc
+            raise self._late(f"no room for {self._method.route_key} at", self._timeout) from exc
         self._is_sent = True
+
+    def _expire(self) -> None:
+        """Time is up: whoever reads the replies hears why they did not end."""
+        self.reader.fail(self._late(f"no end of {self._method.route_key} of", self._timeout))
 
     def _leave(self) -> None:
         if self._timer is not None:

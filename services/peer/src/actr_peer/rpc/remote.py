@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from contextvars import copy_context
-from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-from actr_peer.errors import BrokenError, CallError, Code, DeadlineError
+from actr_peer.errors import CallError, Code, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import TRAFFIC, PayloadType
 from actr_peer.protocol.rpc.envelopes import (
@@ -25,10 +24,12 @@ from actr_peer.protocol.rpc.envelopes import (
 )
 from actr_peer.protocol.streams.chunks import NO_CREDIT, Credit
 from actr_peer.protocol.wire.backoff import doubled
-from actr_peer.rpc.calls import PendingCall, PendingCalls, new_request_id
-from actr_peer.rpc.destinations.contracts import Contracts
+from actr_peer.rpc.calls import PendingCall, new_request_id
+from actr_peer.rpc.destinations.contracts import Agreement
+from actr_peer.rpc.destinations.lateness import late
+from actr_peer.rpc.destinations.outbound import Outbound
 from actr_peer.rpc.destinations.scope import ROOT, Scope
-from actr_peer.rpc.durable import DurableCalls
+from actr_peer.rpc.destinations.tells import Tell
 from actr_peer.rpc.messages import (
     call_fails,
     check_request,
@@ -42,44 +43,12 @@ from actr_peer.rpc.messages import (
 from actr_peer.rpc.opened import Opened, as_error
 from actr_peer.rpc.tracing import departing
 from actr_peer.service import CallOptions, Method, Req, Res
-from actr_peer.tasks import Start
-from actr_peer.transport.channels import Streams
 from actr_peer.transport.link import Link
-from actr_peer.transport.remote import RemoteTransport
 
 MEND_RETRY_AFTER = 1.0
 """Seconds that a caller which does not wait is told to: the first redial's delay."""
 FIRST_RETRY_DELAY = 0.1
 """Seconds before the second try where the callee names none; doubled for each further one."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Outbound:
-    """What all gates of a node share; owned by the node."""
-
-    transport: RemoteTransport
-    calls: PendingCalls
-    streams: Streams
-    durable: DurableCalls
-    default_timeout: float
-    start: Start
-    """Starts a feeder in the node's task block."""
-    contracts: Contracts = field(default_factory=Contracts)
-
-    def gate(
-        self, remote: ActrId, scope: Scope = ROOT, *, wait_for_ready: bool = True
-    ) -> RemoteGate:
-        """The gate to ``remote``; light, made anew as often as one likes."""
-        return RemoteGate(self, remote, scope, wait_for_ready=wait_for_ready)
-
-    def resend(self, remote: ActrId) -> None:
-        """The far process has restarted: it is asked again for what it has not answered."""
-        link = self.transport.link(remote)
-        for call in self.calls.sent_to(remote):
-            if call.message:
-                link.lane(call.payload_type).post(call.message)
-            else:  # a stream of requests, of which the new process knows nothing
-                call.future.set_exception(BrokenError(f"{remote} restarted"))
 
 
 class RemoteGate:
@@ -89,6 +58,8 @@ class RemoteGate:
         self, outbound: Outbound, remote: ActrId, scope: Scope, *, wait_for_ready: bool = True
     ) -> None:
         self.remote = remote
+        self.sent = 0
+        """Messages that have left by this gate and ask for an answer; who counts has its own."""
         self._waits = wait_for_ready
         self._out = outbound
         self._scope = scope
@@ -97,17 +68,19 @@ class RemoteGate:
         """Call and wait for the reply.
 
         Raises:
-            UnreachableError: If no wire to the remote could be made.
-            DeadlineError: If no reply came in time.
+            UnreachableError: If no wire to the remote could be made, also in the time there was: it
+                has not run.
+            DeadlineError: If no reply came in time over a link that works.
             CallError: If the far side refused the call or its handler failed.
-            BrokenError: If the remote was lost for good while the call waited.
+            BrokenError: If the remote was lost while the call waited: it may have run.
             ClosedError: If this node closes.
             LimitError: If the request is longer than a message may be.
+            ConfigError: If it is durable, and this actor has no file to keep it in.
         """
         check_request(method, request)
         timeout = self._unary_timeout(options)
         if options.durable:
-            self._out.contracts.check(self.remote, method)
+            self._out.check_durable(method.route_key)
             payload = request.SerializeToString()
             kept = self._out.durable.call(
                 self.remote, method, payload, options, timeout, inherited=self._extras()
@@ -123,9 +96,7 @@ class RemoteGate:
             reply = await self._exchange(call, method, payload, options, loop.time() + timeout)
         except TimeoutError as exc:
             self._cancel(call)
-            raise DeadlineError(
-                f"no reply to {method.route_key} from {self.remote} in {timeout:g} s"
-            ) from exc
+            raise self._late(f"no reply to {method.route_key} from", timeout) from exc
         except asyncio.CancelledError:
             self._cancel(call)
             raise
@@ -139,69 +110,71 @@ class RemoteGate:
 
         Raises:
             LocalProtocolError: If the method is a stream.
+            ConfigError: As :meth:`unary`.
         """
         refuse_stream(method)
         check_request(method, request)
-        self._out.contracts.check(self.remote, method)
         if options.durable:
-            payload = request.SerializeToString()
-            extras = self._extras(is_awaited=False)
+            self._out.check_durable(method.route_key)
+            payload, extras = request.SerializeToString(), self._extras(is_awaited=False)
             tell = self._out.durable.tell
             await tell(self.remote, method, payload, options, inherited=extras)
             return
+        request_id = new_request_id()
         message = encode_request(
-            new_request_id(),
+            request_id,
             method.route_key,
             request.SerializeToString(),
             is_tell=True,
             metadata=options.metadata,
+            contract=self._out.contracts.number(self.remote, method),
             extras=self._extras(is_awaited=False),
         )
-        link = self._out.transport.link(self.remote)
+        link, timeout = self._link(), self._unary_timeout(options)
         try:
-            async with asyncio.timeout(self._unary_timeout(options)):
+            async with asyncio.timeout(timeout):
                 await link.lane(method.payload_type).send(message)
         except TimeoutError as exc:
-            raise DeadlineError(f"{self.remote} takes no more messages for now") from exc
+            raise self._late(f"no room for {method.route_key} at", timeout) from exc
+        self._out.tells.sent(request_id, Tell(self.remote, method, message))
 
     async def server_stream(
         self, method: Method[Req, Res], request: Req, options: CallOptions
     ) -> AsyncIterator[Res]:
         """Open a stream of replies; leaving the iteration early tells the far side to stop."""
         check_request(method, request)
-        contracts, payload = self._out.contracts, request.SerializeToString()
-        contract = contracts.number(self.remote, method)
+        payload = request.SerializeToString()
+        contract = self._out.contracts.agree(self.remote, method)
         while True:
             try:
                 async with self._opened(method, options, contract, payload) as stream:
+                    self.sent += 1
                     async for chunk in stream.reader:
-                        contract = 0  # it is open: what ends it now is no refusal
+                        contract.is_taken = True
                         yield parse(method.reply, chunk.data, method.route_key)
                 return
             except CallError as exc:
-                if not contracts.settle(self.remote, method, contract, exc):
+                if not contract.renew(exc):
                     raise
-            contract = 0
 
     async def client_stream(
         self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
     ) -> Res:
         """Send a stream of requests and wait for the one reply."""
         check_requests(method, requests)
-        requests = checked_requests(method, requests)
-        contracts = self._out.contracts
-        contract = contracts.number(self.remote, method)
-        reply = await self._upload(method, requests, options, contract)
-        if reply.error and contracts.settle(self.remote, method, contract, reply.error):
-            reply = await self._upload(method, requests, options, 0)
-        return read_reply(method, reply)
+        contract = self._out.contracts.agree(self.remote, method)
+        requests = checked_requests(method, requests, contract)
+        while True:
+            reply = await self._upload(method, requests, options, contract)
+            if reply.error is None or not contract.renew(reply.error):
+                return read_reply(method, reply)
 
     async def _upload(
         self,
         method: Method[Any, Any],
         requests: AsyncIterable[Any],
         options: CallOptions,
-        contract: int,
+        contract: Agreement,
     ) -> Envelope:
         """Open a stream of requests and wait for what it is answered with."""
         channel_id = new_request_id()
@@ -214,6 +187,7 @@ class RemoteGate:
                 self._opened(method, options, contract, channel_id=channel_id) as stream,
             ):
                 call.sent(stream.link)
+                self.sent += 1
                 fails = call_fails(call)
                 feeder = self._out.start(
                     f"feed/{channel_id}",
@@ -230,9 +204,7 @@ class RemoteGate:
         except TimeoutError as exc:
             if not limit.expired():
                 raise  # the request stream's own
-            raise DeadlineError(
-                f"no reply to {method.route_key} from {self.remote} in {timeout:g} s"
-            ) from exc
+            raise self._late(f"no reply to {method.route_key} from", timeout) from exc
         finally:
             self._out.calls.close(call)
 
@@ -241,12 +213,12 @@ class RemoteGate:
     ) -> AsyncIterator[Res]:
         """Open a stream both ways; leaving the iteration early ends both halves."""
         check_requests(method, requests)
-        requests = checked_requests(method, requests)
-        contracts = self._out.contracts
-        contract = contracts.number(self.remote, method)
+        contract = self._out.contracts.agree(self.remote, method)
+        requests = checked_requests(method, requests, contract)
         while True:
             try:
                 async with self._opened(method, options, contract) as stream:
+                    self.sent += 1
                     feeder = self._out.start(
                         f"feed/{stream.writer.channel_id}",
                         feed(stream.writer, requests, on_error=stream.reader.fail),
@@ -255,21 +227,20 @@ class RemoteGate:
                     )
                     try:
                         async for chunk in stream.reader:
-                            contract = 0
+                            contract.is_taken = True
                             yield parse(method.reply, chunk.data, method.route_key)
                         return
                     finally:
                         feeder.cancel()
             except CallError as exc:
-                if not contracts.settle(self.remote, method, contract, exc):
+                if not contract.renew(exc):
                     raise
-            contract = 0
 
     def _opened(
         self,
         method: Method[Any, Any],
         options: CallOptions,
-        contract: int,
+        contract: Agreement,
         payload: bytes = b"",
         *,
         channel_id: str = "",
@@ -284,17 +255,18 @@ class RemoteGate:
                 payload,
                 timeout=timeout,
                 metadata=options.metadata,
-                contract=contract,
+                contract=contract.number,
                 extras=self._extras(channel_id=channel_id, credit=credit),
             )
 
         return Opened(
-            self._out.transport.link(self.remote),
+            self._link(),
             self._out.streams,
             method,
             channel_id=channel_id,
             timeout=timeout,
             encode=encode,
+            late=self._late,
         )
 
     async def _exchange(
@@ -311,8 +283,7 @@ class RemoteGate:
             deadline: By the loop's clock.
         """
         loop = call.future.get_loop()
-        contracts = self._out.contracts
-        contract = contracts.number(self.remote, method)
+        contract = self._out.contracts.agree(self.remote, method)
         attempt, tries = 1, TRAFFIC[method.payload_type].tries
         while True:
             left = deadline - loop.time()
@@ -322,7 +293,7 @@ class RemoteGate:
                 payload,
                 timeout=left,
                 metadata=options.metadata,
-                contract=contract,
+                contract=contract.number,
                 extras=self._extras(),
             )
             link = self._link()
@@ -331,12 +302,12 @@ class RemoteGate:
                 async with asyncio.timeout(left):
                     await lane.send(call.message)
             call.sent(link)
+            self.sent += 1
             reply = await call.future
             error = reply.error
             if error is None:
                 return reply
-            if contracts.settle(self.remote, method, contract, error):
-                contract = 0
+            if contract.renew(error):
                 call.renew()
                 continue
             if not error.retryable or attempt == tries:
@@ -363,6 +334,11 @@ class RemoteGate:
                 retry_after=MEND_RETRY_AFTER,
             )
         return link
+
+    def _late(self, what: str, timeout: float | None) -> PeerError:
+        """The error of what did not come about in time."""
+        text = f"{what} {self.remote} in {timeout:g} s"
+        return late(self.remote, self._out.transport.find(self.remote), text, self._out.trouble())
 
     def _cancel(self, call: PendingCall) -> None:
         link = self._out.transport.find(self.remote)

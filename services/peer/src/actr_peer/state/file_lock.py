@@ -95,11 +95,21 @@ def note_of(owner: str) -> bytes:
 
 def holder_of_lock(path: str) -> str:
     """``acme:room@2:default (pid 71)``, who has the lock file; "": it does not say."""
+    pid, owner = _note_in(path)
+    return f"{owner or 'a process'} (pid {pid})" if pid.isdecimal() else ""
+
+
+def owner_of_lock(path: str) -> str:
+    """``acme:room@2:default``, who has the lock file, or had it last; "": it does not say."""
+    return _note_in(path)[1]
+
+
+def _note_in(path: str) -> tuple[str, str]:
+    """Process id and name."""
     try:
         with open(path, "rb") as file:
-            pid, _, owner = (
-                file.read(MAX_NOTE_BYTES).decode(errors="replace").strip().partition(" ")
-            )
+            text = file.read(MAX_NOTE_BYTES).decode(errors="replace").strip()
     except OSError:
-        return ""
-    return f"{owner or 'a process'} (pid {pid})" if pid.isdecimal() else ""
+        return "", ""
+    pid, _, owner = text.partition(" ")
+    return pid, owner

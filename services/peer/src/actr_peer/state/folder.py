@@ -20,7 +20,7 @@ def make_state_folder(path: Path) -> None:
     if root is None or path.parent.is_dir():
         return
     if not root.is_dir():
-        root.mkdir(mode=0o700)
+        root.mkdir(mode=0o700, exist_ok=True)  # several actors start at once
         with suppress(OSError):  # what actors keep is nothing to commit
             (root / ".gitignore").write_text("*\n", encoding="utf-8")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -42,6 +42,7 @@ class MemoryWire:
     """
 
     is_relayed = False
+    certificate = None
 
     def __init__(
         self,

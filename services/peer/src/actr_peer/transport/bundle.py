@@ -96,6 +96,7 @@ class Bundle:
                 link.used_at = now  # before the news: who asks whether the link is idle is told
             if session.news:
                 self._hear()
+                self.pump.look_at(now)  # at what may follow from them, without delaying messages
             if deliveries:
                 deliver = link.deliver
                 for payload_type, message, number in deliveries:
@@ -238,10 +239,15 @@ class Bundle:
     # What time brings
 
     def _on_time(self) -> None:
-        now = self._loop.time()
+        session, now = self.session, self._loop.time()
         try:
-            if self.session.due <= now:
-                self.session.tick(now)
+            if session.due <= now:
+                session.tick(now)
+            if not session.news and now < self.pump.looks_at:  # mostly: a wire was pinged
+                self.pump.flush()
+                self.pump.arm(self.pump.looks_at)
+                self._link.settle()
+                return
         except Exception as exc:  # noqa: BLE001  decision 6
             self._contain(exc)
         self.attend()
@@ -265,7 +271,7 @@ class Bundle:
             self.slot_changed(kind)
         self.pump.flush()
         link.settle()
-        self.pump.arm(self.pool.slots.due())
+        self.pump.look_at(self.pool.slots.due())
 
     def network_changed(self) -> None:
         """Make new wires beside the present ones, and move over when they work."""

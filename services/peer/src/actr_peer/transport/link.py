@@ -271,6 +271,7 @@ class Link:
             wires=wire_views(self._bundle.pool, self._session),
             active=self._session.active.kind if self._session.active else None,
             lanes=lane_views(self._session.lanes),
+            trouble="" if self.is_ready else self._bundle.pool.why,
         )
 
     # Idle links

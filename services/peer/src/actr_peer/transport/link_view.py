@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.certificates import Certificate
 from actr_peer.protocol.payload import RELIABLE_LANES, PayloadType, WireKind
 from actr_peer.protocol.session.lanes import LATENCY, Lanes
 from actr_peer.protocol.session.session import Session
@@ -24,6 +25,8 @@ class KindView:
     is_relayed: bool
     tries: int
     """Dials in a row that came to nothing."""
+    certificate: Certificate | None = None
+    """What the far side has proved itself with on the wire that is there; None: with none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class LinkView:
     active: WireKind | None
     """What new messages take."""
     lanes: Mapping[PayloadType, LaneView]
+    trouble: str = ""
+    """Why no wire is there, as the last dial or wire said; empty: one is, or nothing was said."""
 
 
 def wire_views(pool: Pool, session: Session) -> tuple[KindView, ...]:
@@ -72,6 +77,7 @@ def wire_views(pool: Pool, session: Session) -> tuple[KindView, ...]:
             rtt=end.heart.srtt if end else None,
             is_relayed=wire.is_relayed if wire else False,
             tries=slot.tries,
+            certificate=wire.certificate if wire else None,
         )
         views.append(view)
     return tuple(views)

@@ -83,7 +83,7 @@ class Pool:
         self._wires: dict[int, Wire] = {}
         """The open ones by id."""
         self._dials: dict[WireKind, Task[None]] = {}
-        self._why = ""
+        self.why = ""
         """What the last dial or wire that failed said. Not the error: its traceback has the whole
         connection, and would keep it for as long as the link has another."""
 
@@ -120,7 +120,7 @@ class Pool:
     def mend(self, now: float) -> None:
         """Dial what is not there; what is ready or coming is left alone. Twice is harmless."""
         if self.slots.is_dead:
-            self._owner.exhausted(self._why)
+            self._owner.exhausted(self.why)
         for kind in self.slots.dials(now):
             self._dials[kind] = self._setup.start(
                 f"dial/{kind.value}",
@@ -147,7 +147,7 @@ class Pool:
 
     def _failed(self, kind: WireKind, error: PeerError) -> None:
         self._dials.pop(kind, None)
-        self._why = _text(error)
+        self.why = _text(error)
         self.slots.failed(kind, self._now(), _dice())
         self._owner.attend()
 
@@ -187,7 +187,7 @@ class Pool:
             return
         self.slots.gone(wire.kind, wire.id, self._now(), _dice())
         if not self.slots.by_kind[wire.kind].wires:
-            self._why = _text(error) if error is not None else self._why
+            self.why = _text(error) if error is not None else self.why
 
     def surplus(self) -> list[Wire]:
         """Wires that can be closed without loss, for a better one of their kind is there."""

@@ -37,7 +37,7 @@ class Pump:
 
     __slots__ = (
         "_armed_at", "_failed", "_is_held", "_is_wanted", "_loop", "_on_time", "_session",
-        "_timer", "_wires",
+        "_timer", "_wires", "looks_at",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +54,8 @@ class Pump:
         self._loop = loop
         self._on_time = on_time
         self._failed = failed
+        self.looks_at = inf
+        """What :meth:`look_at` was told last."""
         self._timer: TimerHandle | None = None
         self._armed_at = inf
         self._is_held = False
@@ -104,9 +106,10 @@ class Pump:
         room = TURN_BYTES
         for wire in tuple(self._wires.values()):
             try:
-                while not wire.is_full or wire.buffered_bytes < STUCK_BYTES:
-                    is_full = room <= 0 or wire.is_full
-                    item = session.take(wire.id, now, is_full=is_full, size=wire.pack_bytes)
+                while not (is_full := wire.is_full) or wire.buffered_bytes < STUCK_BYTES:
+                    item = session.take(
+                        wire.id, now, is_full=is_full or room <= 0, size=wire.pack_bytes
+                    )
                     if item is None:
                         break
                     room -= len(item[1])
@@ -117,9 +120,12 @@ class Pump:
             self._is_held = True
             self._loop.call_soon(self._end_turn)
         self._is_wanted = self._is_wanted or room <= 0
-        due = session.deadlines.next
-        if due < self._armed_at:
-            self.arm(due)
+        deadlines = session.deadlines
+        if deadlines.is_eased:
+            deadlines.is_eased = False
+            self._put_off(deadlines.next)
+        elif deadlines.next < self._armed_at:
+            self.arm(deadlines.next)
 
     def arm(self, at: float) -> None:
         """Have the timer go off at ``at`` seconds or before."""
@@ -129,6 +135,18 @@ class Pump:
             self._timer.cancel()
         self._armed_at = at
         self._timer = self._loop.call_at(max(at, 0.0), self._fire)
+
+    def look_at(self, at: float) -> None:
+        """Have the timer go off at ``at`` too, for what the session knows nothing of; inf: no
+        more. It replaces what was said before."""
+        self.looks_at = at
+        self.arm(at)
+
+    def _put_off(self, until: float) -> None:
+        """Have the timer go off later: a wire is idle, and answers."""
+        if self._armed_at != -inf:
+            self._armed_at = inf
+            self.arm(min(until, self.looks_at))
 
     def _fire(self) -> None:
         self._timer = None

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from actr_peer.errors import PeerError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.certificates import Certificate
 from actr_peer.protocol.payload import WireKind
 
 CHANNELS = 4
@@ -96,6 +97,11 @@ class Wire(Carrier, Protocol):
     @property
     def was_dialled(self) -> bool:
         """True where this side asked for the connection."""
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The far side's newest, proved to be its own; None: nothing but its word, or the secret of
+        its realm, says who it is."""
 
     def attach(self, sink: WireSink) -> None:
         """Give all events to ``sink``, first those that waited (at most 64 messages)."""

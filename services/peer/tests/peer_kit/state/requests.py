@@ -64,7 +64,7 @@ class Deliveries:
 
     async def wait_for(self, count: int) -> list[Request]:
         """The first ``count`` deliveries, when they have come."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.requests) < count:
                 self._arrived.clear()
                 await self._arrived.wait()
@@ -107,7 +107,7 @@ class Actor:
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         """Wait until ``is_so``, looked at whenever something happens here."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not is_so():
                 self._changed.clear()
                 await self._changed.wait()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from actr_peer.errors import UnreachableError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.certificates import Certificate, read_certificate
+from actr_peer.protocol.identity.identity import Certified
 from actr_peer.protocol.webrtc.negotiation import NegotiateMessage
 from actr_peer.wire.base import Wire
 from actr_peer.wire.webrtc.wires import WebRtcWires
@@ -27,11 +29,13 @@ class Relay:
         said: All messages that were handed over, with their source, oldest first.
         is_down: While true, nothing is taken: senders get ``UnreachableError``.
         lose: Messages for which this is true are taken and never arrive.
+        signed: Who signs what it says, and with which certificate.
     """
 
     said: list[Said] = field(default_factory=list)
     is_down: bool = False
     lose: Callable[[NegotiateMessage], bool] = lambda message: False
+    signed: dict[ActrId, Certificate] = field(default_factory=dict)
     _ends: dict[ActrId, WebRtcWires] = field(default_factory=dict)
 
     def join(self, wires: WebRtcWires) -> None:
@@ -44,7 +48,7 @@ class Relay:
                 raise UnreachableError(str(remote), "offline")
             self.said.append((source, message))
             if not self.lose(message):
-                self._ends[remote].receive(source, message)
+                self._ends[remote].receive(source, message, self.signed.get(source))
 
         return relay
 
@@ -69,15 +73,24 @@ class Pair:
 
 
 @asynccontextmanager
-async def webrtc_pair(**settings: Any) -> AsyncIterator[Pair]:
+async def webrtc_pair(
+    certified: Mapping[ActrId, Certified] | None = None, **settings: Any
+) -> AsyncIterator[Pair]:
     """Yield both sides with nothing connected; ``settings`` are those of ``WebRtcWires``."""
+    certified = certified or {}
     relay = Relay()
+    for who, own in certified.items():
+        relay.signed[who] = read_certificate(own.identity.certificate.encode())
     arrived: asyncio.Queue[Wire] = asyncio.Queue()
     settings = {"ice_servers": tuple} | settings
 
     def make(self_id: ActrId) -> WebRtcWires:
         return WebRtcWires(
-            self_id=self_id, relay=relay.of(self_id), on_wire=arrived.put_nowait, **settings
+            self_id=self_id,
+            relay=relay.of(self_id),
+            on_wire=arrived.put_nowait,
+            certified=certified.get(self_id),
+            **settings,
         )
 
     loop = asyncio.get_running_loop()

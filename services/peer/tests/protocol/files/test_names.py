@@ -43,6 +43,10 @@ REFUSED = [
     pytest.param("com1.txt", id="a device with an ending"),
     pytest.param("Lpt\u00b9", id="a device with a raised digit"),
     pytest.param("what?", id="a wildcard"),
+    pytest.param("a\uff0fb", id="a wide slash"),
+    pytest.param("a\uff3cb", id="a wide backslash"),
+    pytest.param("\u2025", id="one character of two dots"),
+    pytest.param("\uff0e\uff0e", id="wide dots"),
 ]
 
 
@@ -75,6 +79,7 @@ def test_what_is_taken_is_one_part_of_a_path(name: str) -> None:
     assert name.encode().decode() == name
     assert not {"/", "\\", "\0", ":"} & set(name)
     assert name not in ("", ".", "..")
+    assert not {"/", "\\"} & set(folded(name))
     assert not any(unicodedata.category(each).startswith("C") for each in name)
 
 

@@ -11,10 +11,18 @@ from hypothesis import strategies as st
 
 from actr_peer.errors import CallError, Code
 from actr_peer.protocol.rpc.call_errors import (
+    MAX_DESCRIBED_CHARS,
     MAX_DETAILS_BYTES,
     MAX_RETRY_AFTER,
     call_cycle,
+    closing,
+    described,
+    internal,
+    is_not_started,
+    no_method,
+    no_request,
     sendable,
+    wrong_kind,
 )
 from actr_peer.protocol.rpc.envelopes import decode_envelope, encode_error
 from actr_peer.protocol.streams.chunks import encode_end
@@ -113,3 +121,91 @@ def test_a_call_cycle_says_which_call_and_what_to_do() -> None:
     assert not error.retryable
     assert "demo.Chat.Say" in error.message
     assert "conflict keys" in error.message
+
+
+def test_a_failure_that_nobody_meant_is_told_by_its_class_and_the_id_in_the_log() -> None:
+    error = internal("demo.Chat.Say", KeyError("secret"), "id-1")
+    assert error.code is Code.INTERNAL
+    assert error.message == "demo.Chat.Say failed with KeyError; its log has it as request id-1"
+    effects = internal("demo.Chat.Say", KeyError("secret"), "id-1", "its transaction")
+    assert effects.message.startswith("demo.Chat.Say: its transaction failed with KeyError; ")
+
+
+class SilentError(Exception):
+    """Has no text to give."""
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def fail(error: Exception) -> None:
+    raise error
+
+
+def raised(error: Exception) -> Exception:
+    try:
+        fail(error)
+    except Exception as exc:  # noqa: BLE001 - with its traceback
+        return exc
+
+
+def test_an_error_is_described_in_a_line_with_where_it_was_raised() -> None:
+    line = described(raised(ValueError("no such room")))
+    assert line.startswith("ValueError: no such room (test_call_errors.py:")
+    assert line.endswith(" in fail)")
+    assert described(ValueError()) == "ValueError"
+    assert described(SilentError()) == "SilentError"
+
+
+def test_a_description_is_bounded_and_can_be_stored() -> None:
+    for text in ("x" * 5000, "\udcff" * 5000):
+        line = described(raised(ValueError(text)))
+        assert len(line) <= MAX_DESCRIBED_CHARS
+        line.encode()
+
+
+def test_what_does_not_fit_the_contract_is_said_in_the_same_words_everywhere() -> None:
+    assert "no method 'demo.Chat.Sing' here" in no_method("demo.Chat.Sing")
+    assert wrong_kind("demo.Chat.Say", "unary") == "demo.Chat.Say is unary: call it"
+    assert wrong_kind("demo.Chat.Upload", "client_stream").endswith("open it as a stream")
+    item = no_request("demo.Chat.Upload", "FilePiece", "an item")
+    assert item.code is Code.INVALID_ARGUMENT
+    assert item.message.startswith("demo.Chat.Upload: an item is no FilePiece; compare")
+
+
+@pytest.mark.parametrize("name", ["\udcff.py", "x" * 2000 + ".py"], ids=["no text", "long"])
+def test_the_place_of_an_error_can_be_stored_whatever_its_file_is_called(name: str) -> None:
+    code = compile("raise ValueError('why')", name, "exec")
+    with pytest.raises(ValueError, match="why") as raised:
+        exec(code, {})
+    said = described(raised.value)
+    assert said.startswith("ValueError: why (")
+    assert said.encode()
+    assert len(said) <= MAX_DESCRIBED_CHARS
+
+
+def test_an_actor_that_closes_says_that_nothing_has_run() -> None:
+    error = decode_envelope(encode_error("id", closing())).error
+    assert error is not None
+    assert (error.code, error.retryable, str(error.message)) == (
+        Code.UNAVAILABLE,
+        True,
+        "the actor is closing",
+    )
+    assert is_not_started(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CallError(Code.UNAVAILABLE, "no detail"),
+        CallError(Code.UNAVAILABLE, "two", details=closing().details * 2),
+        CallError(Code.UNAVAILABLE, "a handler's own", domain="acme", details=closing().details),
+        CallError(Code.ABORTED, "another code", details=closing().details),
+        CallError(Code.UNAVAILABLE, "no Any", details=(b"\xff",)),
+        CallError(Code.UNAVAILABLE, "another detail", details=(b"\x0a\x03a/b",)),
+    ],
+    ids=lambda each: each.message,
+)
+def test_no_other_error_says_so(error: CallError) -> None:
+    assert not is_not_started(error)

@@ -19,11 +19,13 @@ from actr_peer.protocol.rpc.envelopes import (
     RESPONSE,
     TELL,
     Extras,
+    contract_of,
     decode_envelope,
     encode_cancel,
     encode_error,
     encode_reply,
     encode_request,
+    with_contract,
 )
 from actr_peer.protocol.streams.chunks import (
     Credit,
@@ -203,3 +205,11 @@ def test_the_details_of_an_error_arrive():
     error = CallError(Code.ABORTED, "no", details=(packed.SerializeToString(),))
     [arrived] = decode_envelope(encode_error("r1", error)).error.details
     assert Any.FromString(arrived) == packed
+
+
+def test_a_request_gets_another_number_of_its_contract_and_stays_as_it_was() -> None:
+    request = encode_request("id", "demo.Chat.Say", b"x", is_tell=True, contract=7)
+    again = decode_envelope(with_contract(request, 1 << 63))
+    assert (again.contract, again.direction, again.payload) == (1 << 63, TELL, b"x")
+    assert decode_envelope(with_contract(request, 0)).contract == 0
+    assert contract_of(request) == 7

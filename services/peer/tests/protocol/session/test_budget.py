@@ -12,8 +12,9 @@ from actr_peer.errors import LimitError
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session import frames
 from actr_peer.protocol.session.budget import Account, Budget, Holding
+from actr_peer.protocol.session.fragments import PART_COST
 from actr_peer.protocol.session.frames import Hello
-from actr_peer.protocol.session.receiver import LIGHT_BYTES
+from actr_peer.protocol.session.receiver import HELD_COST, LIGHT_BYTES
 from actr_peer.protocol.session.session import Session
 
 RPC, STREAM = PayloadType.RPC_RELIABLE, PayloadType.STREAM_RELIABLE
@@ -98,7 +99,7 @@ def test_what_any_lane_holds_is_counted_while_it_is_unfinished(channel: int, fla
     session = a_session(budget)
     for seq in range(3):
         session.receive(1, channel, piece(seq, 4, flag), 5.0 + seq)
-    assert budget.held_bytes == session.account.held_bytes == 3 * SIZE
+    assert budget.held_bytes == session.account.held_bytes == 3 * (SIZE + PART_COST)
     assert session.account.since == 5.0
     session.receive(1, channel, piece(3, 4, flag), 9.0)
     if channel < 2 and not flag:  # it waits for the mailbox
@@ -107,12 +108,24 @@ def test_what_any_lane_holds_is_counted_while_it_is_unfinished(channel: int, fla
     assert (budget.held_bytes, session.account.since) == (0, inf)
 
 
+@pytest.mark.parametrize("channel", [0, 2, 3])
+@pytest.mark.parametrize("first", [0, 1], ids=["in order", "early"])
+def test_what_a_crowd_of_short_fragments_costs_is_counted(channel: int, first: int) -> None:
+    """Of a fragment of one byte a process keeps a hundred and more."""
+    session = a_session(Budget())
+    for seq in range(first, 500):
+        head = frames.fragment_head(seq, 1, seq, 65_535)
+        session.receive(1, channel, head + b"x", 5.0)
+    assert session.account.held_bytes >= (500 - first) * (1 + PART_COST)
+    assert session.account.held_bytes == session.lanes.held_bytes
+
+
 def test_what_came_early_is_counted_until_it_is_delivered() -> None:
     budget = Budget()
     session = a_session(budget)
     for seq in (2, 1):
         session.receive(1, STREAM, frames.data_head(seq, 5) + b"early", 7.0 + seq)
-    assert (budget.held_bytes, session.account.since) == (10, 9.0)
+    assert (budget.held_bytes, session.account.since) == (10 + 2 * HELD_COST, 9.0)
     session.receive(1, STREAM, frames.data_head(0, 5) + b"first", 9.5)
     assert (budget.held_bytes, session.account.since) == (0, inf)
 

@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.errors import LimitError, RemoteProtocolError
-from actr_peer.protocol.session.fragments import Joiner, Reassembler, cut, frame_count
+from actr_peer.protocol.payload import MAX_MESSAGE_BYTES
+from actr_peer.protocol.session.fragments import (
+    MAX_PARTS,
+    PART_COST,
+    Joiner,
+    Reassembler,
+    cut,
+    frame_count,
+)
 from actr_peer.protocol.session.frames import FRAGMENT_BYTES, Data, decode
 
 
@@ -132,6 +140,23 @@ def test_a_message_that_is_too_long_alone_is_given_up() -> None:
     box.add(Data(0, 0, 3, b"123456"), 0.0)
     box.add(Data(1, 1, 3, b"123456"), 0.0)
     assert (box.held_bytes, box.is_empty, box.given_up) == (0, True, 1)
+
+
+def test_too_many_fragments_push_out_the_oldest_however_short_they_are() -> None:
+    box = Reassembler(max_bytes=1000, max_parts=3)
+    for seq in (0, 1, 10, 11):
+        box.add(Data(seq, seq % 10, 3, b"a"), 0.0)
+    assert (box.held_parts, box.held_bytes, box.given_up) == (2, 2, 1)
+    assert box.all_bytes == 2 + 2 * PART_COST
+    assert box.add(Data(12, 2, 3, b"b"), 0.0) == b"aab"
+    assert (box.held_parts, box.all_bytes) == (0, 0)
+    box.add(Data(20, 0, 3, b"a"), 0.0)
+    box.clear()
+    assert box.all_bytes == 0
+
+
+def test_the_longest_message_takes_fewer_fragments_than_are_held() -> None:
+    assert frame_count(MAX_MESSAGE_BYTES) < MAX_PARTS // 8
 
 
 def test_unfinished_messages_are_forgotten_with_age() -> None:

@@ -28,7 +28,7 @@ from actr_peer.protocol.session.frames import (
     decode,
 )
 from actr_peer.protocol.session.lanes import HELD_BYTES
-from actr_peer.protocol.session.receiver import Delivery
+from actr_peer.protocol.session.receiver import HELD_COST, Delivery
 from actr_peer.protocol.session.session import MAX_ACKS, Session
 from actr_peer.protocol.session.wires.ends import (
     ANSWER_EVERY,
@@ -297,6 +297,15 @@ def test_new_wires_are_told_what_was_received() -> None:
     far.session.open(9, RTC, 0.0, was_dialled=False)
     (hello,) = decoded(far.takes(9))
     assert hello == Hello(222, 111, (0, 0, 1, 0, 0, 0), 16 << 20)
+
+
+def test_a_hello_can_be_said_whatever_number_a_latency_first_item_had() -> None:
+    near, far = joined(WS)
+    item = frames.data_head((1 << 64) - 1, 1) + b"x"
+    assert far.session.receive(1, 3, item, 0.0)
+    open_wire(near, far, 2)
+    settle(near, far, 1, 2)
+    assert all(end.is_greeted for end in far.session.ends.values())
 
 
 def test_the_hello_of_a_new_wire_frees_what_the_lost_one_delivered() -> None:
@@ -765,7 +774,9 @@ def test_whatever_a_far_side_says_ends_in_a_typed_error_or_in_nothing(
             near.session.tick(now)
     except (RemoteProtocolError, LimitError):
         return
-    assert near.session.lanes.held_bytes <= sum(len(data) for _, _, data in said)
+    frames_said = sum(1 + len(data) // len(frames.data_head(0, 0)) for _, _, data in said)
+    bound = sum(len(data) for _, _, data in said) + HELD_COST * frames_said
+    assert near.session.lanes.held_bytes <= bound
 
 
 def test_a_wire_that_is_not_greeted_carries_no_acknowledgements() -> None:
@@ -789,7 +800,7 @@ def test_what_is_held_here_and_for_the_far_side_can_be_seen_and_let_go() -> None
     for channel, data in near.takes(1):  # the second of two
         far.receive(1, channel, data)
     assert not far.session.lanes.is_settled
-    assert far.session.lanes.held_bytes == 100
+    assert far.session.lanes.held_bytes == 100 + HELD_COST
     far.session.lanes.let_go()
     assert far.session.lanes.is_settled
     assert items

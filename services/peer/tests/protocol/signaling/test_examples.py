@@ -8,6 +8,7 @@ from actr import signaling_pb2 as pb
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling import requests
 from actr_peer.protocol.signaling.presence import Load, Registration
+from actr_peer.protocol.signaling.proofs import Proofs
 from actr_peer.protocol.signaling.session import (
     Answered,
     ClientSession,
@@ -29,7 +30,7 @@ def test_the_session_on_the_page_is_the_client_s() -> None:
     script = [(side, bytes.fromhex(data)) for side, _, data in ROW.findall(PAGE.read_text())]
     assert [side for side, _ in script].count("client") == 9
     registration = Registration(id=ALICE, incarnation=7, ws_address="ws://10.0.0.1:9100/v1/wire")
-    session = ClientSession(registration, b"0123456789abcdef")
+    session = ClientSession(registration, Proofs(b"0123456789abcdef"))
     asks = iter(
         [
             requests.Subscribe("acme:b"),

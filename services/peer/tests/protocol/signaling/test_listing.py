@@ -38,6 +38,12 @@ def test_a_long_listing_is_read_as_a_short_one_is(version: int, addresses: list[
         assert exhaust(messages.decode_long(data)) == messages.decode(data)
 
 
+def test_after_whom_a_discovery_goes_on_is_read() -> None:
+    found = pb.Discovered(found=[presence()], next="after alice")
+    data = pb.ServerMessage(reply_to=3, discovered=found).SerializeToString()
+    assert exhaust(listing.read_listing(data)).next == "after alice"
+
+
 def test_what_is_too_long_to_be_an_actor_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = presence(metadata={str(number): "" for number in range(20_000)})
     assert bomb.ByteSize() > MAX_PRESENCE_BYTES

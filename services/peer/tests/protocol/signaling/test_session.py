@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,8 @@ from actr_peer.errors import BusyError, ConfigError, LimitError, RemoteProtocolE
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling import messages, requests
 from actr_peer.protocol.signaling.presence import Load, PresenceEvent, Registration
+from actr_peer.protocol.signaling.proofs import Proofs
+from actr_peer.protocol.signaling.refusals import undelivered
 from actr_peer.protocol.signaling.session import (
     MAX_OPEN,
     Answered,
@@ -21,14 +24,15 @@ from actr_peer.protocol.signaling.session import (
     Enrolled,
     Final,
     Freshened,
+    Greeted,
     Lost,
     Move,
     Send,
     State,
     Told,
-    undelivered,
 )
 from actr_peer.protocol.webrtc.negotiation import Bye, IceServer, NegotiateMessage, Offer
+from peer_kit.signaling.holders import Authority, Holder
 
 ALICE = ActrId("acme", "chat", "alice")
 BOB = ActrId("acme", "chat", "bob")
@@ -70,7 +74,7 @@ def sent(effects: tuple[object, ...]) -> list[pb.ClientMessage]:
 
 
 def registered(*subscriptions: str, secret: bytes | None = None) -> ClientSession:
-    session = ClientSession(REGISTRATION, secret, subscriptions)
+    session = ClientSession(REGISTRATION, Proofs(secret), subscriptions)
     for message in (HELLO, AUTHENTICATED, REGISTERED):
         say(session, message)
     assert session.state is State.REGISTERED
@@ -78,7 +82,7 @@ def registered(*subscriptions: str, secret: bytes | None = None) -> ClientSessio
 
 
 def test_it_proves_registers_and_subscribes_in_that_order() -> None:
-    session = ClientSession(REGISTRATION, b"secret", ["acme:chat", ""])
+    session = ClientSession(REGISTRATION, Proofs(b"secret"), ["acme:chat", ""])
     (proof,) = sent(say(session, HELLO))
     text = b"actr/signaling/v1" + b"s" + b"n" * 32 + str(ALICE).encode()
     assert proof.authenticate.mac == hmac.digest(b"secret", text, hashlib.sha256)
@@ -93,12 +97,12 @@ def test_it_proves_registers_and_subscribes_in_that_order() -> None:
 
 
 def test_without_a_secret_the_proof_is_empty() -> None:
-    (proof,) = sent(say(ClientSession(REGISTRATION, None), HELLO))
+    (proof,) = sent(say(ClientSession(REGISTRATION, Proofs()), HELLO))
     assert proof.authenticate.mac == b""
 
 
 def test_a_proof_that_is_required_and_cannot_be_given_is_final() -> None:
-    session = ClientSession(REGISTRATION, None)
+    session = ClientSession(REGISTRATION, Proofs())
     hello = pb.ServerMessage(hello=pb.ServerHello(nonce=bytes(32), proof_required=True))
     with pytest.raises(RemoteProtocolError):
         say(session, hello)
@@ -165,7 +169,7 @@ def test_fresh_ice_servers_come_with_a_heartbeat() -> None:
 
 
 def test_requests_are_bounded_in_bytes_and_number() -> None:
-    session = ClientSession(REGISTRATION, None)
+    session = ClientSession(REGISTRATION, Proofs())
     hello = pb.ServerHello(nonce=b"n" * 32, server_id="s", max_message_bytes=1000)
     say(session, pb.ServerMessage(hello=hello))
     say(session, AUTHENTICATED)
@@ -188,7 +192,7 @@ def test_a_replacement_by_an_older_registration_is_none() -> None:
 
 @pytest.mark.parametrize(("asked", "kept"), [(0, 1.0), (2**32 - 1, 60.0), (5000, 5.0)])
 def test_the_pace_of_heartbeats_is_bounded(asked: int, kept: float) -> None:
-    session = ClientSession(REGISTRATION, None)
+    session = ClientSession(REGISTRATION, Proofs())
     say(session, HELLO)
     say(session, AUTHENTICATED)
     registration = pb.Registered(epoch=1, heartbeat_interval_ms=asked)
@@ -238,18 +242,51 @@ def test_word_of_a_replacement_is_final_whatever_the_close_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "ends"), [(4401, Final), (4403, Final), (4400, Final), (4429, Lost)]
+    ("code", "ends"), [(4401, Final), (4403, Final), (4400, Final), (4409, Final), (4429, Lost)]
 )
 @pytest.mark.parametrize("steps", [1, 2])
 def test_a_refused_proof_or_registration_ends_the_session(
     code: int, ends: type, steps: int
 ) -> None:
-    session = ClientSession(REGISTRATION, None)
+    session = ClientSession(REGISTRATION, Proofs())
     for message in (HELLO, AUTHENTICATED)[:steps]:
         say(session, message)
     with pytest.raises(RemoteProtocolError):
         say(session, pb.ServerMessage(reply_to=steps, error=pb.SignalingError(code=code)))
     assert type(session.lost(None, "")) is ends
+
+
+@pytest.mark.parametrize("takes_over", [True, False])
+def test_a_session_asks_for_a_free_identity_where_it_is_to_take_none(takes_over: bool) -> None:
+    session = ClientSession(replace(REGISTRATION, takes_over=takes_over), Proofs())
+    say(session, HELLO)
+    (sent,) = say(session, AUTHENTICATED)
+    assert isinstance(sent, Send)
+    register = pb.ClientMessage.FromString(sent.data).register
+    assert register.only_if_free is not takes_over
+
+
+def test_an_identity_that_another_process_holds_is_busy() -> None:
+    session = ClientSession(REGISTRATION, Proofs())
+    for message in (HELLO, AUTHENTICATED):
+        say(session, message)
+    with pytest.raises(RemoteProtocolError):
+        say(session, pb.ServerMessage(reply_to=2, error=pb.SignalingError(code=4409)))
+    ending = session.lost(4409, "")
+    assert isinstance(ending, Final)
+    assert isinstance(ending.error, BusyError)
+    assert f"another process has the identity {REGISTRATION.id}: stop that" in str(ending.error)
+
+
+@pytest.mark.parametrize("took_over", [True, False])
+def test_an_identity_that_was_taken_from_another_process_is_told(took_over: bool) -> None:
+    session = ClientSession(REGISTRATION, Proofs())
+    for message in (HELLO, AUTHENTICATED):
+        say(session, message)
+    body = pb.Registered(epoch=1, heartbeat_interval_ms=9500, took_over=took_over)
+    enrolled = say(session, pb.ServerMessage(reply_to=2, registered=body))[0]
+    assert isinstance(enrolled, Enrolled)
+    assert enrolled.took_over is took_over
 
 
 @pytest.mark.parametrize("state", State)
@@ -259,7 +296,7 @@ def test_a_refused_proof_or_registration_ends_the_session(
 def test_every_message_has_a_meaning_in_every_state_or_is_a_violation(
     state: State, message: pb.ServerMessage
 ) -> None:
-    session = ClientSession(REGISTRATION, None)
+    session = ClientSession(REGISTRATION, Proofs())
     session.state = state
     try:
         effects = say(session, message)
@@ -289,7 +326,7 @@ def test_what_nobody_asked_for_is_told() -> None:
 def test_any_service_at_all_leaves_a_known_state_and_bounded_requests(
     script: list[pb.ServerMessage | str],
 ) -> None:
-    session = ClientSession(REGISTRATION, None, ["a:b"])
+    session = ClientSession(REGISTRATION, Proofs(), ["a:b"])
     asked: set[int] = set()
     answered: list[int] = []
     for item in script:
@@ -307,7 +344,7 @@ def test_any_service_at_all_leaves_a_known_state_and_bounded_requests(
 
 
 def test_a_service_that_takes_too_little_for_the_greeting_is_refused() -> None:
-    session = ClientSession(REGISTRATION, None)
+    session = ClientSession(REGISTRATION, Proofs())
     hello = pb.ServerHello(nonce=b"n" * 32, server_id="s", max_message_bytes=1)
     with pytest.raises(RemoteProtocolError, match="takes too little"):
         say(session, pb.ServerMessage(hello=hello))
@@ -323,7 +360,7 @@ def test_every_reason_why_a_relay_did_not_arrive_has_its_words(
 def test_a_greeting_with_a_name_that_is_too_long_is_refused() -> None:
     hello = pb.ServerHello(nonce=b"n" * 32, server_id="n" * (messages.MAX_TEXT + 1))
     with pytest.raises(RemoteProtocolError, match="too long"):
-        say(ClientSession(REGISTRATION, None), pb.ServerMessage(hello=hello))
+        say(ClientSession(REGISTRATION, Proofs()), pb.ServerMessage(hello=hello))
 
 
 @pytest.mark.parametrize("size", [0, 1, 31, 33, 256])
@@ -331,4 +368,94 @@ def test_a_greeting_whose_nonce_is_not_32_bytes_is_refused(size: int) -> None:
     # With a nonce of any length its end could be read as the begin of an id: another's proof.
     hello = pb.ServerHello(nonce=bytes(size), server_id="s")
     with pytest.raises(RemoteProtocolError, match=f"a nonce of {size} bytes"):
-        say(ClientSession(REGISTRATION, None), pb.ServerMessage(hello=hello))
+        say(ClientSession(REGISTRATION, Proofs()), pb.ServerMessage(hello=hello))
+
+
+# With a certificate
+
+AUTHORITY = Authority()
+
+
+def greeting(**said: object) -> pb.ServerMessage:
+    hello = pb.ServerHello(nonce=b"n" * 32, server_id="s", time_ms=1_800_000_000_500, **said)  # type: ignore[arg-type]
+    return pb.ServerMessage(hello=hello)
+
+
+def certified(**said: object) -> tuple[ClientSession, Holder]:
+    """Registered at a service that greets so."""
+    holder = AUTHORITY.enrol(ALICE)
+    session = ClientSession(REGISTRATION, Proofs(None, holder))
+    for message in (greeting(**said), AUTHENTICATED, REGISTERED):
+        say(session, message)
+    assert session.state is State.REGISTERED
+    return session, holder
+
+
+def test_it_says_what_time_the_service_has_shows_its_certificate_and_signs_what_it_registers() -> (
+    None
+):
+    holder = AUTHORITY.enrol(ALICE)
+    session = ClientSession(REGISTRATION, Proofs(None, holder))
+    greeted, *effects = say(session, greeting(certificate_required=True))
+    assert greeted == Greeted(1_800_000_000.5)
+    (proof,) = sent(tuple(effects))
+    assert proof.authenticate.certificate == holder.certificate.encode()
+    (register,) = sent(say(session, AUTHENTICATED))
+    assert register.register.signed.certificate == holder.certificate.encode()
+
+
+def test_a_certificate_that_is_asked_for_and_is_not_there_is_final() -> None:
+    session = ClientSession(REGISTRATION, Proofs(b"secret"))
+    with pytest.raises(RemoteProtocolError):
+        say(session, greeting(certificate_required=True))
+    ending = session.lost(1000, "")
+    assert isinstance(ending, Final)
+    assert isinstance(ending.error, ConfigError)
+    assert "identity.issuer_url" in str(ending.error)
+
+
+def test_a_renewed_certificate_is_proven_once_on_the_same_connection() -> None:
+    session, holder = certified()
+    assert session.renew() is None
+    AUTHORITY.renew(holder)
+    data = session.renew()
+    assert data is not None
+    proof = pb.ClientMessage.FromString(data)
+    assert proof.authenticate.certificate == holder.certificate.encode()
+    assert session.renew() is None
+    answer = pb.ServerMessage(reply_to=proof.id, authenticated=pb.Authenticated())
+    assert say(session, answer) == (Answered(proof.id, messages.Authenticated()),)
+    assert session.renew() is None
+
+
+@pytest.mark.parametrize(("code", "again"), [(4401, True), (4400, False)])
+def test_a_renewed_certificate_that_is_refused_is_shown_again_if_that_may_help(
+    code: int, again: bool
+) -> None:
+    session, holder = certified()
+    AUTHORITY.renew(holder)
+    proof = pb.ClientMessage.FromString(session.renew() or b"")
+    error = pb.SignalingError(code=code, message="no")
+    say(session, pb.ServerMessage(reply_to=proof.id, error=error))
+    assert session.state is State.REGISTERED
+    assert (session.renew() is not None) is again
+
+
+def test_nothing_is_renewed_where_there_is_nothing_or_nobody_to_show_it() -> None:
+    assert ClientSession(REGISTRATION, Proofs(None, AUTHORITY.enrol(ALICE))).renew() is None
+    session, holder = certified()
+    holder.certificate = ""
+    assert session.renew() is None
+    holder = AUTHORITY.enrol(ALICE)
+    older = ClientSession(REGISTRATION, Proofs(None, holder))
+    for message in (HELLO, AUTHENTICATED, REGISTERED):
+        say(older, message)
+    AUTHORITY.renew(holder)
+    assert older.renew() is None, "it would close with 4400"
+
+
+def test_who_is_refused_with_a_certificate_is_told_to_look_at_that() -> None:
+    session, _ = certified()
+    ending = session.lost(4401, "the certificate has ended")
+    assert isinstance(ending, Final)
+    assert "look at its certificate" in str(ending.error)

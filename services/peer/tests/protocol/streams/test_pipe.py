@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actr_peer.protocol.streams.pipe import (
+    FIRST_WINDOW,
     TABLE,
     WINDOW,
     WINDOW_BYTES,
@@ -78,6 +79,21 @@ def test_a_reader_that_leaves_drops_what_is_held() -> None:
     pipe.put(1, 10)
     assert pipe.close()
     assert (len(pipe), pipe.held_bytes, pipe.state) == (0, 0, ENDED)
+
+
+def test_a_pipe_that_begins_has_less_room_until_its_writer_has_waited_once() -> None:
+    pipe: Pipe[int] = Pipe(is_metered=True)
+    for number in range(FIRST_WINDOW):
+        assert pipe.has_room
+        pipe.put(number, 1)
+    assert not pipe.has_room
+    assert pipe.widen()
+    for number in range(FIRST_WINDOW, WINDOW):
+        assert pipe.has_room
+        pipe.put(number, 1)
+    assert not pipe.has_room
+    assert not pipe.widen()
+    assert [pipe.take() for _ in range(WINDOW)] == list(range(WINDOW))
 
 
 @pytest.mark.parametrize(("size", "holds"), [(1, WINDOW), (WINDOW_BYTES // 4, 4)])

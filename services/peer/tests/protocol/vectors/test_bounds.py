@@ -8,6 +8,7 @@ import pytest
 
 from actr_peer.node.config.reading import MIN_SECRET_BYTES
 from actr_peer.protocol import identity, payload
+from actr_peer.protocol.identity import certificates, keys, revoked
 from actr_peer.protocol.rpc import bounds, call_errors, envelopes
 from actr_peer.protocol.session import frames, lanes, latency, receiver, sender, session
 from actr_peer.protocol.session.wires import ends
@@ -33,6 +34,18 @@ HELD: Mapping[str, Mapping[str, float]] = {
         "part": identity.MAX_PART_CHARACTERS,
         "id_text": 4 * identity.MAX_PART_CHARACTERS + 3,
         "secret": MIN_SECRET_BYTES,
+    },
+    "certificates": {
+        "certificate": certificates.MAX_CERTIFICATE_BYTES,
+        "life": certificates.MAX_LIFE,
+        "leeway": certificates.LEEWAY,
+        "claims": certificates.MAX_CLAIMS,
+        "claim": certificates.MAX_CLAIM_CHARACTERS,
+        "claim_values": certificates.MAX_CLAIM_VALUES,
+        "issuer_keys": keys.MAX_KEYS,
+        "issuer_keys_file": keys.MAX_KEYS_CHARACTERS,
+        "revoked": revoked.MAX_REVOKED,
+        "revoked_file": revoked.MAX_REVOKED_BYTES,
     },
     "signaling": {
         "message": messages.MAX_RELAYED_BYTES,
@@ -76,7 +89,7 @@ HELD: Mapping[str, Mapping[str, float]] = {
         "version": handshake.VERSION,
         "data": lane_frames.MAX_DATA_BYTES,
         "pieces": lane_frames.MAX_PIECES,
-        "step": handshake.MAX_STEP_BYTES,
+        "step": lane_frames.MAX_STEP_BYTES,
         "nonce": handshake.NONCE_BYTES,
         "before_handshake": odd_frames.MAX_BEFORE_HANDSHAKE,
         "handshake": 1000 * websocket_wire.HANDSHAKE_SECONDS,
@@ -127,6 +140,7 @@ HELD: Mapping[str, Mapping[str, float]] = {
     "listed",
     [
         vectors("bounds", "ids"),
+        vectors("bounds", "certificates"),
         vectors("bounds", "signaling"),
         vectors("bounds", "http"),
         vectors("bounds", "session"),

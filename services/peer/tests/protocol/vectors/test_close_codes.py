@@ -7,9 +7,10 @@ import pytest
 from actr.envelope_pb2 import WireHandshake
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling.presence import Registration
+from actr_peer.protocol.signaling.proofs import Proofs
 from actr_peer.protocol.signaling.session import ClientSession, Ending, Final, Lost
 from actr_peer.protocol.websocket.frames import FarClose, FramingError, OddFrames, Opcode
-from actr_peer.protocol.websocket.handshake import refuse
+from actr_peer.protocol.websocket.refusals import refuse
 from actr_peer.protocol.wire.close_codes import CloseCode
 from peer_kit.vectors import Vector, each, vectors
 
@@ -35,7 +36,7 @@ def test_a_listener_says_in_its_welcome_why_it_closes(vector: Vector) -> None:
 
 @each("close_codes", "signaling")
 def test_a_client_does_what_the_code_of_the_service_asks_for(vector: Vector) -> None:
-    session = ClientSession(Registration(id=ActrId("acme", "a", "1"), incarnation=7), None)
+    session = ClientSession(Registration(id=ActrId("acme", "a", "1"), incarnation=7), Proofs())
     ending = session.lost(vector["code"], "why")
     assert vector["client"] == _done(ending)
     assert vector["sender"] == "service"

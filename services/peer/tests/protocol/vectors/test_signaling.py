@@ -29,9 +29,9 @@ def request_of(wire: pb.ClientMessage) -> requests.Request:
     """The client's own value for what a vector says."""
     match wire.WhichOneof("body"):
         case "authenticate":
-            return requests.Authenticate(
-                ActrId.from_message(wire.authenticate.id), wire.authenticate.mac
-            )
+            proof = wire.authenticate
+            who = ActrId.from_message(proof.id)
+            return requests.Authenticate(who, proof.mac, proof.certificate, proof.signature)
         case "register":
             said = wire.register
             return requests.Register(
@@ -43,7 +43,9 @@ def request_of(wire: pb.ClientMessage) -> requests.Request:
                     metadata=dict(said.metadata),
                     visibility=Visibility[pb.Visibility.Name(said.visibility)],
                     allowed_realms=tuple(said.allowed_realms),
-                )
+                ),
+                said.only_if_free,
+                signed_of(said),
             )
         case "heartbeat":
             return requests.Heartbeat(load_of(wire.heartbeat.load))
@@ -66,6 +68,13 @@ def request_of(wire: pb.ClientMessage) -> requests.Request:
             return requests.Relay(to, unpack_negotiate(wire.relay.negotiate))
         case _:
             return requests.Unregister()
+
+
+def signed_of(wire: pb.Register) -> requests.Signed | None:
+    if not wire.HasField("signed"):
+        return None
+    said = wire.signed
+    return requests.Signed(said.register, said.certificate, said.signature, wire.signed_at_ms)
 
 
 def load_of(wire: pb.Load) -> Load:
@@ -130,11 +139,15 @@ def body_of(wire: pb.ServerMessage) -> messages.Body:
                 greeting.server_id,
                 greeting.proof_required,
                 greeting.max_message_bytes,
+                greeting.certificate_required,
+                greeting.time_ms / 1000,
             )
         case "registered":
             said = wire.registered
             heartbeat = said.heartbeat_interval_ms / 1000
-            return messages.Registered(said.session_id, said.epoch, heartbeat, servers_of(said))
+            return messages.Registered(
+                said.session_id, said.epoch, heartbeat, servers_of(said), said.took_over
+            )
         case "heartbeat_ack":
             return messages.HeartbeatAck(servers_of(wire.heartbeat_ack))
         case "undelivered":

@@ -11,7 +11,6 @@ from actr_peer.errors import Code, RemoteProtocolError, UnreachableError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES
 from actr_peer.protocol.websocket.handshake import (
-    MAX_STEP_BYTES,
     Accepted,
     DiallerHandshake,
     ListenerHandshake,
@@ -20,7 +19,7 @@ from actr_peer.protocol.websocket.handshake import (
     Reply,
     State,
 )
-from actr_peer.protocol.websocket.lane_frames import MESSAGE_BYTES
+from actr_peer.protocol.websocket.lane_frames import MAX_STEP_BYTES, MESSAGE_BYTES
 from actr_peer.protocol.wire.close_codes import CloseCode
 
 ALICE = ActrId("acme", "chat", "alice")

@@ -10,6 +10,7 @@ from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol.websocket.upgrade import (
     MAX_HEAD_BYTES,
     MAX_HEADERS,
+    MAX_HELLO,
     Accept,
     Head,
     Refusal,
@@ -18,6 +19,7 @@ from actr_peer.protocol.websocket.upgrade import (
     make_accept,
     plain_answer,
     plain_request,
+    step_headers,
 )
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455, section 1.3
@@ -219,3 +221,25 @@ def test_a_request_of_another_protocol_is_refused(version: str) -> None:
     refusal = judge(request(first=f"GET /v1/wire {version}"))
     assert isinstance(refusal, Refusal)
     assert str(refusal) == "400 not a request of HTTP"
+
+
+def test_who_begins_with_tls_is_told_so_at_once() -> None:
+    with pytest.raises(Refusal, match="begins with ws://"):
+        Head().feed(b"\x16\x03\x01\x02\x00\x01")
+
+
+@given(hello=st.binary(min_size=1, max_size=600), proof=st.binary(max_size=190))
+def test_steps_go_with_the_request_as_they_are(hello: bytes, proof: bytes) -> None:
+    lines = [f"{name}: {text}" for name, text in step_headers(hello, proof)]
+    assert judge(more(*lines)) == Accept(KEY, hello, proof)
+
+
+@pytest.mark.parametrize(("size", "count"), [(MAX_HELLO // 4 * 3, 2), (MAX_HELLO // 4 * 3 + 1, 0)])
+def test_a_first_step_that_is_too_long_for_a_head_goes_in_a_frame(size: int, count: int) -> None:
+    assert len(step_headers(bytes(size), b"proof")) == count
+
+
+def test_a_head_with_the_longest_first_step_is_one_for_every_listener() -> None:
+    ((name, text),) = step_headers(bytes(MAX_HELLO // 4 * 3), b"")
+    head = request(**{name.replace("-", "_"): text, "Host": "h" * 255})
+    assert Head().feed(head + b"\r\n\r\n") == (head, b"")

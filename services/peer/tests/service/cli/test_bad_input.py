@@ -18,6 +18,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from actr.demo.chat_actr import ChatClient, ChatService
+from actr.demo.chat_pb2 import HistoryRequest, SayRequest
 from actr_peer import ActrId, CallError, Code, NodeConfig, Service, System, WireKind
 from actr_peer.cli.exits import Exit
 from actr_peer.errors import BusyError, ConfigError, LimitError, UnreachableError
@@ -27,8 +29,6 @@ from actr_peer.protocol.webrtc.candidates import AddressRule
 from actr_peer.protocol.websocket.lane_frames import MAX_DATA_BYTES
 from actr_peer.service import CallOptions
 from actr_peer.wire.websocket.wires import WebSocketWires
-from demo.chat_actr import ChatClient, ChatService
-from demo.chat_pb2 import HistoryRequest, SayRequest
 from peer_kit.fakes import Recorder
 from peer_kit.place import ROOM, Place
 
@@ -143,7 +143,7 @@ async def test_frames_that_are_no_session(place: Place) -> None:
     stranger = ActrId("demo", "stranger", "1")
     async with visiting(place, "no-session") as node, dialling(stranger) as wires:
         sink = Recorder()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             wire = await wires.dial(ActrId.parse(ROOM), await address(node))
             wire.attach(sink)
             wire.send(1, b"\xff no frame")
@@ -176,7 +176,7 @@ async def test_a_stranger_at_the_signaling_service(place: Place, first: bytes, c
 
 
 async def close_code(url: str, first: bytes) -> int | None:
-    async with asyncio.timeout(30), connect(url, compression=None) as client:
+    async with asyncio.timeout(60), connect(url, compression=None) as client:
         with suppress(ConnectionClosed):
             await client.send(first)
             while True:
@@ -190,7 +190,7 @@ async def close_code(url: str, first: bytes) -> int | None:
 async def test_an_identity_that_is_taken_goes_to_the_newer_process(place: Place) -> None:
     async with System(config(place, "twin")).attach(Service()) as older:
         await still_answers(older)
-        async with visiting(place, "twin"), asyncio.timeout(30):
+        async with visiting(place, "twin"), asyncio.timeout(60):
             await older.ref  # its end, which `actr run` reports as BusyError
 
 

@@ -24,8 +24,8 @@ actr_peer.run(Room)
 """
 CALLS = """
 import actr_peer
-from demo.chat_actr import ChatClient
-from demo.chat_pb2 import SayRequest
+from actr.demo.chat_actr import ChatClient
+from actr.demo.chat_pb2 import SayRequest
 
 
 async def main():
@@ -36,11 +36,23 @@ async def main():
 
 print("line", actr_peer.run(main))
 """
+BREAKS = """
+import actr_peer
+from workload import Room
+
+
+class Broken(Room):
+    def __init__(self):
+        self.doors = {}["door"]
+
+
+actr_peer.run(Broken)
+"""
 BESIDE = """
 import asyncio
 import actr_peer
-from demo.chat_actr import ChatClient
-from demo.chat_pb2 import SayRequest
+from actr.demo.chat_actr import ChatClient
+from actr.demo.chat_pb2 import SayRequest
 from workload import Room
 
 
@@ -90,7 +102,7 @@ def test_a_workload_runs_until_it_is_asked_to_stop_and_answers_ps(place: Place) 
         assert (status["id"], status["pid"]) == (ROOM, room.pid)
         called = ended(place, CALLS)
         room.send_signal(signal.SIGTERM)
-        assert room.wait(timeout=20) == Exit.OK
+        assert room.wait(timeout=60) == Exit.OK
     assert (called.stdout, called.returncode) == ("line 1\n", Exit.OK)
     assert called.stderr == "", "who only calls has its own to show"
 
@@ -104,7 +116,7 @@ def test_a_main_beside_its_actor_is_cancelled_by_signals(
         assert program.stdout is not None
         assert program.stdout.readline() == f"uvloop {ROOM} 1\n"
         program.send_signal(number)
-        out, _ = program.communicate(timeout=20)
+        out, _ = program.communicate(timeout=60)
     assert (out, program.returncode) == ("cleaned up\n", Exit.INTERRUPTED)
 
 
@@ -118,7 +130,7 @@ def test_a_start_can_be_stopped(
     with place.process(*command, ACTR_ACTOR__ID=ROOM, ACTR_SIGNALING__URL=nowhere) as program:
         line_of(program.stderr, "signaling lost")
         program.send_signal(number)
-        _, said = program.communicate(timeout=20)
+        _, said = program.communicate(timeout=60)
     assert program.returncode == Exit.INTERRUPTED
     assert "Traceback" not in said
 
@@ -129,7 +141,7 @@ def test_a_main_ends_when_a_newer_process_is_its_actor(place: Place) -> None:
         assert program.stdout is not None
         program.stdout.readline()
         with place.room(ACTR_CONTROL__SOCKET=""):
-            out, said = program.communicate(timeout=20)
+            out, said = program.communicate(timeout=60)
     assert (out, program.returncode) == ("cleaned up\n", Exit.BUSY)
     assert f"a newer process has the identity {ROOM}" in said
 
@@ -137,7 +149,7 @@ def test_a_main_ends_when_a_newer_process_is_its_actor(place: Place) -> None:
 UNREACHABLE = CALLS.replace("connect()", "connect('ws://127.0.0.1:1/v1/ws')")
 HALF = """
 import actr_peer
-from demo.chat_actr import ChatService
+from actr.demo.chat_actr import ChatService
 
 
 class Half(ChatService):
@@ -202,6 +214,7 @@ actr_peer.run(main, Room())
             "main is not async",
         ),
         ("import actr_peer; actr_peer.run(3)", {}, Exit.USAGE, "program.py: int is no service"),
+        (BREAKS, {}, Exit.USAGE, "program.py:8: KeyError: 'door' (ACTR_LOG__LEVEL=debug shows"),
     ],
     ids=[
         "signaling",
@@ -212,6 +225,7 @@ actr_peer.run(main, Room())
         "no actor",
         "no coroutine",
         "no workload",
+        "a constructor that raises",
     ],
 )
 def test_an_error_is_one_sentence_and_an_exit_code(

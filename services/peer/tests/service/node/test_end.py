@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient
 from actr_peer import ActrRef, Context, System
 from actr_peer.cli.exits import Exit
 from actr_peer.errors import ClosedError
 from actr_peer.node.node import Node
 from actr_peer.protocol.signaling.presence import SignalingState
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient
 from lab.quiet import Quiet
 from peer_kit.place import ROOM, Place
 from peer_kit.signaling import config, signaling_service
+from peer_kit.signaling.servers import serving
 
 pytestmark = pytest.mark.service
 
@@ -71,7 +72,7 @@ async def test_a_bug_ends_an_actor_whose_starter_has_ended(signaling: str) -> No
     node = node_at(signaling, Room())
     ref = await asyncio.gather(node.start())
     node.tasks.start("loop", fail())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(ExceptionGroup) as caught:
             await ref[0]
     assert caught.group_contains(ZeroDivisionError)
@@ -86,7 +87,7 @@ async def test_a_bug_interrupts_the_block_and_leaves_it_as_a_group(signaling: st
             node.tasks.start("loop", fail())
             await asyncio.Event().wait()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(ExceptionGroup) as caught:
             await live()
     assert caught.group_contains(ZeroDivisionError)
@@ -109,7 +110,7 @@ async def test_a_call_that_waits_hears_that_its_actor_has_failed(signaling: str)
     call = asyncio.ensure_future(ChatClient(ref).kick(pb.KickRequest()))
     await begun.wait()
     node.tasks.start("loop", fail())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(ClosedError):
             await call
         with pytest.raises(ExceptionGroup):
@@ -124,7 +125,7 @@ async def test_a_handler_that_closes_its_actor_returns_and_the_actor_ends(signal
     room = Room()
     room.kicked = close
     ref = await node_at(signaling, room).start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         reply = await ChatClient(ref).kick(pb.KickRequest())
         await ref
     assert reply.was_present
@@ -135,7 +136,7 @@ async def test_a_hook_that_closes_its_actor_ends_it(signaling: str) -> None:
     room = Room()
     room.ready = close
     ref = await node_at(signaling, room).start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await ref
     assert room.heard == ["stop"]
 
@@ -174,10 +175,8 @@ async def test_closing_an_actor_while_it_registers_ends_both_quietly() -> None:
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.set()
         await released.wait()
-        writer.close()
 
-    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with serving(say_nothing) as port:
         node = node_at(f"ws://127.0.0.1:{port}/v1/ws", Room())
         starting = asyncio.ensure_future(node.start())
         await asked.wait()
@@ -220,7 +219,7 @@ async def test_closing_goes_on_when_whoever_waits_for_it_is_cancelled(signaling:
     closing = asyncio.ensure_future(node.close())
     await asyncio.sleep(0)
     closing.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await ref
 
 
@@ -237,7 +236,7 @@ def test_a_process_whose_actor_fails_ends_with_a_traceback(tmp_path: Path) -> No
     )
     command = ("actr_peer", "run", "broken:Room")
     with place.signaling(), place.process(*command, ACTR_ACTOR__ID=ROOM) as room:
-        _, said = room.communicate(timeout=20)
+        _, said = room.communicate(timeout=60)
     assert room.returncode == Exit.FAILED
     assert "the actor has failed" in said
     assert "ZeroDivisionError: a bug of the runtime" in said

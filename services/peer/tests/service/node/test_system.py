@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from actr.demo.chat_actr import ChatClient
+from actr.demo.chat_pb2 import SayRequest
 from actr_peer import ConfigError, UnreachableError, connect
-from demo.chat_actr import ChatClient
-from demo.chat_pb2 import SayRequest
 from peer_kit.place import ROOM, Place
 
 pytestmark = pytest.mark.service

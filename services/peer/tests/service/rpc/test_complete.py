@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient, ChatService
 from actr_peer import CallError, Code, Context, System
 from actr_peer.errors import LocalProtocolError
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient, ChatService
 from lab.quiet import Quiet
 from peer_kit.place import Place
 from peer_kit.signaling import config
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.service
 KILLED = """
 import asyncio, json, os, signal, sys
 from actr_peer import System
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient, ChatService
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient, ChatService
 from lab.quiet import Quiet
 from peer_kit.signaling import config
 
@@ -113,9 +113,10 @@ async def test_a_tell_by_the_mailbox_is_stored_when_it_returns(url: str) -> None
 
 @pytest.mark.parametrize("way", ["one call", "all calls", "a handler"])
 async def test_a_durable_call_inside_the_process_goes_by_outbox_and_mailbox(
-    url: str, way: str
+    url: str, way: str, tmp_path: Path
 ) -> None:
-    async with System(config("desk", url)).attach(Desk()) as node:
+    kept_in = config("desk", url, mailbox_path=tmp_path / "desk.db")
+    async with System(kept_in).attach(Desk()) as node:
         ref = node.ref
         if way == "one call":
             for _ in range(3):

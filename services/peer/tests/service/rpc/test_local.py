@@ -12,20 +12,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient, ChatService
+from actr.services.reflection_actr import ReflectionClient
+from actr.services.reflection_pb2 import DescribeRequest
 from actr_peer import CallError, Code, Context, System
 from actr_peer.errors import DeadlineError, LimitError, LocalProtocolError
 from actr_peer.node.node import Node
+from actr_peer.protocol.payload import PayloadType
 from actr_peer.service import Caller, CallOptions
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient, ChatService
 from lab.quiet import Quiet
 from peer_kit.place import Place
 from peer_kit.signaling import config
@@ -33,7 +37,7 @@ from peer_kit.signaling import config
 pytestmark = pytest.mark.service
 
 ROOM = "acme:room@1:default"
-PATIENCE = 20.0
+PATIENCE = 60.0
 SHORT = 0.3
 """A deadline that passes."""
 WHO = ContextVar("WHO", default="nobody")
@@ -139,6 +143,10 @@ class Met:
     def client(self) -> ChatClient:
         return ChatClient(self.caller)
 
+    @property
+    def caller_id(self) -> str:
+        return str(self.nodes[-1].id)
+
     def open_streams(self) -> int:
         """Bodies and halves that any of the actors has."""
         return sum(
@@ -170,6 +178,12 @@ async def met(request: pytest.FixtureRequest, url: str) -> AsyncIterator[Met]:
             while met.open_streams():  # noqa: ASYNC110 - nobody reports it
                 await asyncio.sleep(0.01)
         assert [node.failure for node in met.nodes] == [None] * len(met.nodes)
+
+
+@pytest.fixture(params=["direct", "complete", "websocket"])
+async def kept(request: pytest.FixtureRequest, url: str, tmp_path: Path) -> AsyncIterator[Met]:
+    async with meeting(url, request.param, mailbox_path=tmp_path / "room.db") as met:
+        yield met
 
 
 async def cancel_oneself(ctx: Context | None = None) -> Any:
@@ -275,7 +289,9 @@ async def test_neither_side_changes_the_metadata_of_the_other(met: Met) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_handlers_errors_have_the_same_class_code_and_words(met: Met, kind: Any) -> None:
+async def test_a_handlers_errors_have_the_same_class_code_and_words(
+    met: Met, kind: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     route = {unary: "Kick", server_stream: "Presence", client_stream: "Upload"}[kind]
     detail = b"\x0a\x03a/b"
     given = CallError(Code.NOT_FOUND, "gone", domain="chat", retry_after=2.0, details=(detail,))
@@ -293,7 +309,14 @@ async def test_a_handlers_errors_have_the_same_class_code_and_words(met: Met, ki
         with pytest.raises(CallError) as caught:
             await kind(met.client)
         error = caught.value
-        assert (error.code, error.message) == (code, words)
+        said, _, logged = error.message.partition("; its log has it as request ")
+        assert (error.code, said) == (code, words)
+        if code is Code.INTERNAL:
+            (line,) = [each for each in caplog.records if logged in each.getMessage()]
+            asked = f"caller={met.caller_id} request={logged} try=1"
+            assert line.getMessage() == f"handler failed: method=demo.Chat.{route} {asked}"
+            assert line.exc_info is not None
+            assert line.exc_info[1] is raised
         assert (error.domain, error.details, error.retry_after) == (
             ("chat", (detail,), 2.0) if raised is given else ("", (), None)
         )
@@ -317,7 +340,79 @@ async def test_a_reply_of_another_type_is_an_error_of_the_handler(met: Met, kind
     with pytest.raises(CallError) as caught:
         await kind(met.client)
     assert caught.value.code is Code.INTERNAL
-    assert caught.value.message.endswith("failed with TypeError")
+    assert "failed with TypeError; " in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("method", "asked", "said"),
+    [
+        (
+            replace(ChatService.SAY, request=pb.HistoryRequest),
+            pb.HistoryRequest(limit=1),
+            "field 1 of demo.HistoryRequest is uint32 limit on one side and string author",
+        ),
+        (
+            replace(ChatService.SAY, payload_type=PayloadType.RPC_SIGNAL),
+            pb.SayRequest(author="ann"),
+            "it is RPC_RELIABLE there and RPC_SIGNAL here",
+        ),
+        (
+            replace(
+                ChatService.PRESENCE,
+                kind=ChatService.SAY.kind,
+                payload_type=PayloadType.RPC_RELIABLE,
+            ),
+            pb.PresenceRequest(),
+            "it is server_stream there and unary here",
+        ),
+    ],
+    ids=["type", "payload type", "kind"],
+)
+async def test_another_contract_has_the_same_class_code_and_words(
+    met: Met, method: Any, asked: Any, said: str
+) -> None:
+    with pytest.raises(CallError) as caught:
+        await met.caller.unary(method, asked, CallOptions(timeout=PATIENCE))
+    assert caught.value.code is Code.FAILED_PRECONDITION
+    assert caught.value.message.startswith(
+        f"{method.route_key} has another contract at {ROOM}: {said}"
+    )
+    assert met.room.notes == []
+
+
+async def test_messages_of_another_module_that_are_as_good_are_taken_as_its_own(met: Met) -> None:
+    said = replace(ChatService.SAY, request=pb.KickRequest)
+    reply = await met.caller.unary(said, pb.KickRequest(who="ann"), CallOptions(timeout=PATIENCE))
+    assert type(reply) is pb.SayReply
+    told = replace(ChatService.MESSAGES, reply=pb.SayReply)
+    asked = pb.MessagesRequest(test_lines=2)
+    stream = met.caller.server_stream(told, asked, CallOptions(timeout=PATIENCE))
+    async with aclosing(cast("AsyncGenerator[Any, None]", stream)) as numbers:
+        first = [await anext(numbers), await anext(numbers)]
+    assert [(type(each), each.number) for each in first] == [(pb.SayReply, 0), (pb.SayReply, 1)]
+    sent = replace(ChatService.UPLOAD, reply=pb.SayReply)
+    size = await met.caller.client_stream(sent, pieces(), CallOptions(timeout=PATIENCE))
+    assert (type(size), size.number) == (pb.SayReply, 6)
+
+
+async def test_a_method_that_is_not_there_has_the_same_class_code_and_words(met: Met) -> None:
+    strange = replace(ChatService.SAY, route_key="demo.Chat.Sing")
+    with pytest.raises(CallError) as caught:
+        await met.caller.unary(strange, pb.SayRequest(), CallOptions(timeout=PATIENCE))
+    assert caught.value.code is Code.UNIMPLEMENTED
+    assert caught.value.message.startswith("no method 'demo.Chat.Sing' here; compare the .proto")
+
+
+async def test_a_contract_is_told_while_a_handler_holds_the_actor(met: Met) -> None:
+    met.room.act = met.room.hang
+    waits = asyncio.create_task(unary(met.client))
+    await met.room.until("begun")
+    asked = ReflectionClient(met.caller).describe(DescribeRequest(), timeout=PATIENCE)
+    names = {each.service.name async for each in asked}
+    assert "demo.Chat" in names
+    assert not waits.done()
+    waits.cancel()
+    await met.room.until("cancelled")
 
 
 async def test_a_request_of_another_type_is_told_at_the_call(met: Met) -> None:
@@ -470,13 +565,13 @@ async def test_a_cycle_through_another_actor_is_named(url: str, kind: Any) -> No
         assert (await ChatClient(node.ref).kick(pb.KickRequest(), timeout=PATIENCE)).was_present
 
 
-async def test_a_cycle_of_durable_calls_is_named(met: Met) -> None:
+async def test_a_cycle_of_durable_calls_is_named(kept: Met) -> None:
     async def act(ctx: Context) -> Any:
         return await ChatClient(ctx.to(ROOM)).say(pb.SayRequest(), timeout=5, durable=True)
 
-    met.room.act = act
+    kept.room.act = act
     with pytest.raises(CallError, match="call cycle") as caught:
-        await unary(met.client)
+        await unary(kept.client)
     assert caught.value.code is Code.FAILED_PRECONDITION
 
 

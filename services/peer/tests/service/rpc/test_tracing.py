@@ -11,18 +11,18 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient, ChatService
 from actr_peer import ActrId, Context, System
 from actr_peer.protocol.streams.chunks import Chunk
 from actr_peer.service import Caller
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient, ChatService
 from lab.quiet import Quiet
 from peer_kit.place import Place
 from peer_kit.signaling import config
 
 pytestmark = pytest.mark.service
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Ended(SpanProcessor):
@@ -158,10 +158,11 @@ CALLS = [call, tell, durable_call, durable_tell, server_stream, client_stream, b
 
 
 @asynccontextmanager
-async def met(url: str, way: str, room: Room) -> AsyncIterator[Caller]:
-    async with System(config("room", url)).attach(room) as there:
+async def met(url: str, way: str, room: Room, folder: Path) -> AsyncIterator[Caller]:
+    async with System(config("room", url, mailbox_path=folder / "room.db")).attach(room) as there:
         if way == "websocket":
-            async with System(config("caller", url)).attach(Quiet()) as here:
+            kept = config("caller", url, mailbox_path=folder / "caller.db")
+            async with System(kept).attach(Quiet()) as here:
                 yield here.ref.to("acme:room@1:default")
         else:
             yield there.ref if way == "direct" else there.ref.to_self()
@@ -175,8 +176,9 @@ async def test_a_handlers_span_is_the_child_of_its_callers(
     calls: Callable[[ChatClient], Awaitable[None]],
     tracer: trace.Tracer,
     ended: Ended,
+    tmp_path: Path,
 ) -> None:
-    async with met(url, way, Room(tracer)) as caller:
+    async with met(url, way, Room(tracer), tmp_path) as caller:
         with tracer.start_as_current_span("caller"):
             await calls(ChatClient(caller))
         await ended.chain("caller", "handler")
@@ -214,12 +216,12 @@ async def test_an_actor_that_makes_no_span_passes_its_callers_on(
 
 @pytest.mark.parametrize("way", ["direct", "complete", "websocket"])
 async def test_a_request_without_a_trace_is_in_no_span_of_another_nor_of_the_nodes_start(
-    url: str, way: str, tracer: trace.Tracer, ended: Ended
+    url: str, way: str, tracer: trace.Tracer, ended: Ended, tmp_path: Path
 ) -> None:
     room = Room(tracer)
     room.is_silent = True
     with tracer.start_as_current_span("start"):
-        meeting = met(url, way, room)
+        meeting = met(url, way, room, tmp_path)
         client = ChatClient(await meeting.__aenter__())
     try:
         await client.say(pb.SayRequest())

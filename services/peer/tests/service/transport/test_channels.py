@@ -14,13 +14,13 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient
 from actr_peer import Context, StreamFailedError, System
 from actr_peer.errors import BrokenError, CallError, Code
 from actr_peer.node.node import Node
 from actr_peer.protocol.streams.halves import GRANT_EVERY
 from actr_peer.transport.streams import StreamWriter
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient
 from lab.quiet import Quiet
 from peer_kit.links import eventually
 from peer_kit.signaling import config, signaling_service

@@ -8,17 +8,17 @@ from dataclasses import replace
 
 import pytest
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient
 from actr_peer import Context, System, WireKind
 from actr_peer.protocol.streams.halves import WINDOW
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient
 from lab.quiet import Quiet
 from peer_kit.signaling import config, signaling_service
 
 pytestmark = pytest.mark.service
 
 ROOM = "acme:room@1:default"
-PATIENCE = 30.0
+PATIENCE = 60.0
 PIECE_BYTES = 4096
 
 

@@ -19,6 +19,7 @@ from actr_peer.testing.wires import join
 from actr_peer.wire.base import CHANNELS, Wire
 from actr_peer.wire.websocket.wires import WebSocketWires
 from peer_kit.fakes import ALICE, BOB, Recorder, turns
+from peer_kit.vectors.identities import Issuer
 from peer_kit.webrtc.pair import webrtc_pair
 
 Line = AbstractAsyncContextManager[tuple[Wire, Wire]]
@@ -35,17 +36,24 @@ async def memory_line() -> AsyncIterator[tuple[Wire, Wire]]:
 
 
 @asynccontextmanager
-async def websocket_line(secret: bytes | None = None) -> AsyncIterator[tuple[Wire, Wire]]:
+async def websocket_line(
+    secret: bytes | None = None, issuer: Issuer | None = None
+) -> AsyncIterator[tuple[Wire, Wire]]:
     arrived: asyncio.Queue[Wire] = asyncio.Queue(1)
     async with (
         WebSocketWires(
-            self_id=BOB, listen="127.0.0.1:0", on_wire=arrived.put_nowait, secret=secret
+            self_id=BOB,
+            listen="127.0.0.1:0",
+            on_wire=arrived.put_nowait,
+            secret=secret,
+            certified=issuer and issuer.certified(BOB),
         ) as listener,
         WebSocketWires(
             self_id=ALICE,
             listen=None,
             on_wire=arrived.put_nowait,
             secret=secret,
+            certified=issuer and issuer.certified(ALICE),
             rule=AddressRule(allow_loopback=True),
         ) as dialler,
     ):
@@ -60,6 +68,12 @@ async def secret_websocket_line() -> AsyncIterator[tuple[Wire, Wire]]:
 
 
 @asynccontextmanager
+async def sealed_websocket_line() -> AsyncIterator[tuple[Wire, Wire]]:
+    async with websocket_line(issuer=Issuer()) as ends:
+        yield ends
+
+
+@asynccontextmanager
 async def webrtc_line() -> AsyncIterator[tuple[Wire, Wire]]:
     async with webrtc_pair() as pair:
         yield await pair.connect()
@@ -69,6 +83,7 @@ LINES: dict[str, Callable[[], Line]] = {
     "memory": memory_line,
     "websocket": websocket_line,
     "websocket with a secret": secret_websocket_line,
+    "websocket in TLS": sealed_websocket_line,
     "webrtc": webrtc_line,
 }
 

@@ -7,14 +7,14 @@ import sqlite3
 
 import pytest
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatService
 from actr_peer import Code, Context
-from actr_peer.actor.handlers import Handlers, sender_id
+from actr_peer.actor.handlers import Handlers
 from actr_peer.protocol.mailbox.requests import Request
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.envelopes import decode_envelope, encode_request
 from actr_peer.service import Method
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatService
 from lab.quiet import Quiet
 
 
@@ -156,9 +156,3 @@ async def test_the_same_error_of_another_database_is_a_failure_of_the_handler() 
     request, turn = say(timeout=None, arrived_at=None), Hindered(ValueError())
     outcome = await handlers.run(None, request, turn)  # type: ignore[arg-type]
     assert (outcome.failed, heard) == (True, [error])  # type: ignore[union-attr]
-
-
-def test_senders_that_came_once_are_forgotten_for_those_that_come_now() -> None:
-    for number in range(1000):
-        sender_id(f"acme:visitor@{number}:default")
-    assert sender_id.cache_info().currsize <= 128

@@ -5,13 +5,18 @@ from typing import Any
 
 import pytest
 
-from actr_peer import ActrRef, Context
-from actr_peer.actor.reach import Reach, id_of
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatService
+from actr_peer import ActrRef, CallDetails, ClientInterceptor, Context
+from actr_peer.actor.reach import Reach
 from actr_peer.errors import ConfigError, LocalProtocolError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.rpc.destinations.ids import id_of
+from actr_peer.rpc.destinations.scope import ROOT, Scope
+from actr_peer.service import CallOptions
 
-ROOM = ActrId("acme", "room", "1")
+ROOM, OTHER = ActrId("acme", "room", "1"), ActrId("acme", "room", "2")
 
 
 class Part:
@@ -63,6 +68,34 @@ def node() -> Node:
 @pytest.fixture
 def reach(node: Node) -> Reach:
     return Reach(node)  # type: ignore[arg-type]
+
+
+class Elsewhere(ClientInterceptor):
+    """Sends every call to another actor."""
+
+    async def prepare(self, details: CallDetails) -> CallDetails:
+        return details.but(target=OTHER)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+@pytest.mark.parametrize("way", ["to", "any"])
+async def test_a_call_that_an_interceptor_sends_elsewhere_waits_for_a_link_as_before(
+    node: Node, reach: Reach, waits: bool, way: str
+) -> None:
+    asked: list[tuple[ActrId, bool]] = []
+
+    def caller_to(remote: ActrId, scope: Scope, *, wait_for_ready: bool = True) -> Part:
+        asked.append((remote, wait_for_ready))
+        return Part()
+
+    node.caller_to, node.interceptors = caller_to, (Elsewhere(),)
+    caller: Any = (
+        reach._caller(ROOM, ROOT, waits=waits)
+        if way == "to"
+        else reach.any("acme:room", wait_for_ready=waits)
+    )
+    await caller.unary(ChatService.SAY, pb.SayRequest(), CallOptions())
+    assert asked[-1] == (OTHER, waits)
 
 
 @pytest.mark.parametrize("kind", [Context, ActrRef])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from actr_peer.actor import outcomes
+from actr_peer.actor import outcomes, scheduler
 from actr_peer.actor.outcomes import FIRST_BACKOFF
 from actr_peer.actor.scheduler import (
     MAX_RIVALRY,
@@ -161,16 +161,19 @@ async def test_an_exception_of_the_runner_is_answered_and_the_actor_lives_on(
         for name in ("now", "later", "good"):
             put(mailbox, request(name))
         assert await actor.reply_to("good") == b"ok"
-    error = b"INTERNAL: demo.Chat.Say failed with ValueError"
-    assert (actor.replies["now"], actor.replies["later"]) == (error, error)
-    assert await put(mailbox, request("now")) == Repeated(error)
+    for name in ("now", "later"):
+        error = f"INTERNAL: demo.Chat.Say failed with ValueError; its log has it as request {name}"
+        assert actor.replies[name] == error.encode()
+        assert f"method=demo.Chat.Say caller={ROOM} request={name} try=1" in caplog.text
+    assert await put(mailbox, request("now")) == Repeated(actor.replies["now"])
 
 
 async def test_a_failing_request_runs_again_and_then_is_a_dead_letter(mailbox: Mailbox) -> None:
     async def handle(item: Request, turn: Turn) -> Outcome:
         if item.request_id == "good":
             return Outcome(b"ok")
-        return Outcome(b"failed", failed=True, max_failures=3)
+        error = f"ValueError: try {item.attempts + 1}"
+        return Outcome(b"failed", failed=True, max_failures=3, error=error)
 
     actor = Actor(mailbox, handle)
     async with actor.scheduler:
@@ -182,6 +185,7 @@ async def test_a_failing_request_runs_again_and_then_is_a_dead_letter(mailbox: M
         (letter,) = await mailbox.letters.find()
         assert (letter.request_id, letter.reason) == ("bad", "failed 3 times")
         assert (letter.failures, letter.attempts) == (3, 3)
+        assert letter.last_error == "ValueError: try 3"
         assert mailbox.depth == 0
 
 
@@ -510,8 +514,9 @@ async def test_jobs_take_their_turn_among_requests_and_are_not_kept(mailbox: Mai
 
 
 async def test_while_something_runs_nobody_is_blamed_who_has_ended(
-    mailbox: Mailbox, tmp_path: Path
+    mailbox: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scheduler, "TURN_SECONDS", 60)  # all that is ready starts in one turn
     mailbox.journal = journal = RunJournal(str(tmp_path / "run"))
     defers = Defers()
     seen: list[set[int]] = []
@@ -712,7 +717,7 @@ async def test_draining_does_not_wait_for_a_request_that_is_to_run_alone(
     async with losing.actor.scheduler as scheduler:
         await losing.insists()
         losing.gates.open("b1")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await scheduler.drain()
     assert losing.actor.ended[-1] == "b1"
     assert (list(losing.actor.replies), mailbox.depth) == (["b1"], 1)

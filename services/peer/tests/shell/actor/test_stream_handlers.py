@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatService
 from actr_peer.actor import stream_handlers as module
 from actr_peer.actor.handlers import Handlers
 from actr_peer.actor.stream_handlers import StreamHandlers
@@ -26,8 +28,6 @@ from actr_peer.protocol.streams.chunks import Chunk, Credit, Kind, decode_chunk
 from actr_peer.protocol.streams.halves import WINDOW, WINDOW_BYTES
 from actr_peer.transport import channels
 from actr_peer.transport.channels import Streams
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatService
 from lab.quiet import Quiet
 from peer_kit.streams import HERE, RELIABLE, Block, FakeLink, turns
 
@@ -398,7 +398,7 @@ async def test_two_streams_with_one_channel_and_deadlines_end_as_one(callee: Cal
     callee.open("demo.Chat.Upload", "c", request_id="first", timeout=0.01)
     callee.open("demo.Chat.Upload", "c", request_id="second", timeout=0.01)
     await callee.queue.run()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while callee.block.tasks:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
     answers = {a.request_id: a.error.code for a in callee.answers() if a.error}

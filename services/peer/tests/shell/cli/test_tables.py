@@ -25,6 +25,14 @@ def test_on_a_narrow_terminal_a_cell_goes_on_in_the_next_line() -> None:
     assert shown == ACTOR
 
 
+def test_a_title_is_one_line_however_narrow_its_table_is_and_stands_alone_without_rows() -> None:
+    title, out = "actors (this one is acme:room@1:default)", io.StringIO()
+    wide = Console(file=out, width=80)
+    wide.print(table(title, ("a",), [(1,)]), table(title, ("a",), []))
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert (lines[0], lines[-1], lines.count(title)) == (title, title, 2)
+
+
 @pytest.mark.parametrize("said", ["[/nothing]", "[red]x[/red]", "[link=a]b", "\x1b[2J"])
 def test_what_others_say_is_shown_and_never_acts(said: str) -> None:
     out = io.StringIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +20,20 @@ class Plain(Service):
 
 made = Plain()
 
+class Failing(Service):
+    def __init__(self):
+        raise OSError("no database\\nat all")
+
 def two():
     return [Plain(), Plain()]
 
 number = 3
+"""
+FAR = """
+import json
+from actr_peer.service import Service
+
+def Loaded(): return json.loads("")
 """
 
 
@@ -30,6 +41,8 @@ number = 3
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "workload_source.py").write_text(SOURCE, encoding="utf-8")
     (tmp_path / "workload_broken.py").write_text("import nowhere_to_be_found", encoding="utf-8")
+    (tmp_path / "workload_half.py").write_text("x = 1\nx y\n", encoding="utf-8")
+    (tmp_path / "workload_far.py").write_text(FAR, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield
@@ -57,6 +70,40 @@ def test_a_workload_that_cannot_be_used_is_refused_with_a_reason(spec: str, word
         load_workload(spec)
 
 
-def test_an_import_that_fails_inside_a_module_is_not_taken_for_a_missing_module() -> None:
-    with pytest.raises(ModuleNotFoundError, match="nowhere_to_be_found"):
-        load_workload("workload_broken:x")
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (
+            "workload_broken:x",
+            "workload_broken.py:1: ModuleNotFoundError: No module named 'nowhere",
+        ),
+        ("workload_half:x", "workload_half.py:2: SyntaxError: invalid syntax"),
+        ("workload_source:Failing", "workload_source.py:11: OSError: no database"),
+        ("workload_far:Loaded", "workload_far.py:5: ValueError: Expecting value: line 1"),
+    ],
+    ids=["import", "syntax", "constructor", "in a library"],
+)
+def test_what_a_workload_raises_is_one_sentence_with_its_place_and_how_to_see_more(
+    caplog: pytest.LogCaptureFixture, spec: str, said: str
+) -> None:
+    with caplog.at_level(logging.DEBUG), pytest.raises(ConfigError) as caught:
+        load_workload(spec)
+    text = str(caught.value)
+    assert text.startswith(said.replace("ValueError", "JSONDecodeError"))
+    assert text.endswith(" (ACTR_LOG__LEVEL=debug shows the traceback)")
+    assert "\n" not in text
+    (record,) = [each for each in caplog.records if each.name == "actr_peer.cli.workloads"]
+    assert (record.levelno, record.exc_info is not None) == (logging.DEBUG, True)
+
+
+def test_a_place_outside_of_the_folder_is_named_whole(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    (other / "workload_elsewhere.py").write_text("\n1 / 0\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(other))
+    with pytest.raises(
+        ConfigError, match=r"workload_elsewhere\.py:2: ZeroDivisionError: "
+    ) as caught:
+        load_workload("workload_elsewhere:x")
+    assert str(caught.value).startswith(str(other))

@@ -8,12 +8,13 @@ import pytest
 
 from actr_peer.errors import BrokenError
 from actr_peer.node import sinks
-from actr_peer.node.hooks import LinkEvent, WireEvent
+from actr_peer.node.hooks import LinkEvent, RefusalEvent, WireEvent
 from actr_peer.node.sinks import HookRunner, NodeLinkSink, NodeSignalingSink
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import SignalingState
+from actr_peer.protocol.wire.lines import AT_ONCE
 
 ROOM = ActrId("acme", "room", "1")
 LINK: Any = SimpleNamespace(remote=ROOM)
@@ -29,6 +30,9 @@ class Listening:
 
     async def on_link(self, event: LinkEvent) -> None:
         await self.may_go.wait()
+        self.heard.append(event)
+
+    async def on_refusal(self, event: RefusalEvent) -> None:
         self.heard.append(event)
 
     async def on_wire(self, event: WireEvent) -> None:
@@ -98,3 +102,35 @@ async def test_a_newer_process_of_the_identity_is_told_to_the_node() -> None:
     assert replaced.is_set()
     await run(hooks)
     assert room.heard == [SignalingState.REPLACED]
+
+
+async def test_who_is_not_believed_is_told_each_time_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    room = Listening()
+    hooks = HookRunner([room])
+    sink = NodeSignalingSink(hooks, lambda: None)
+    for why in ("not signed", "not signed", "expired"):
+        sink.refused(ROOM, why)
+    await run(hooks)
+    assert [event.why for event in room.heard] == ["not signed", "not signed", "expired"]
+    assert room.heard[0] == RefusalEvent(remote=ROOM, what="presence", why="not signed")
+    told = [record.args for record in caplog.records]
+    assert told == [(ROOM, "not signed", 0), (ROOM, "expired", 0)]
+
+
+async def test_a_service_that_lies_for_ever_fills_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sinks, "MAX_EVENTS", 2)
+    sink = NodeSignalingSink(HookRunner([]), lambda: None)
+    for number in range(5):
+        sink.refused(ROOM, str(number))
+    assert len(sink._told_of) == 2
+
+
+async def test_a_service_that_lies_for_ever_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    sink = NodeSignalingSink(HookRunner([]), lambda: None)
+    for number in range(20_000):
+        sink.refused(ActrId("acme", "room", str(number)), "not signed")
+    assert AT_ONCE <= len(caplog.records) < 2 * AT_ONCE

@@ -40,6 +40,7 @@ async def test_the_status_document_has_all_that_a_view_shows() -> None:
     assert document["streams"] == {
         "open": 0, "unknown": 0, "refused": 0, "stale": 0, "dropped": 0, "broken": 0,
     }  # fmt: skip
+    assert document["identity"] == {"by": "development"}
     assert document["mailbox"]["depth"] == document["mailbox"]["pushed_back"] == 0
     assert document["outbox"] == {"path": "", "open": 0, "trouble": ""}
 

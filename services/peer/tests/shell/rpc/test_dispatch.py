@@ -8,11 +8,17 @@ from typing import Any
 
 import pytest
 
-from actr_peer.errors import Code, LimitError
+from actr_peer.errors import CallError, Code, LimitError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import STORED, Put, Refused, Repeated, Request
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.rpc.envelopes import decode_envelope, encode_cancel, encode_request
+from actr_peer.protocol.rpc.envelopes import (
+    Extras,
+    decode_envelope,
+    encode_cancel,
+    encode_request,
+)
+from actr_peer.protocol.streams.chunks import decode_chunk
 from actr_peer.rpc.dispatch import Dispatcher, Routes
 
 RELIABLE, SIGNAL = PayloadType.RPC_RELIABLE, PayloadType.RPC_SIGNAL
@@ -29,6 +35,7 @@ class FakeLink:
         self.was_asked = asyncio.Event()
         self.acknowledged: list[tuple[PayloadType, int]] = []
         self.sent: list[bytes] = []
+        self.posted: list[bytes] = []
         self.refuses: Exception | None = None
 
     @property
@@ -50,6 +57,9 @@ class FakeLink:
     def max_message_bytes(self) -> int:
         return 1 << 24
 
+    def post(self, message: bytes) -> None:
+        self.posted.append(message)
+
     def answer(self, message: bytes) -> None:
         assert not self.has_ended
         if self.refuses is not None:
@@ -68,7 +78,7 @@ class Box:
         self.offered.put_nowait((request.request_id, done))
 
     async def answer(self, expected: str, result: Put) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             request_id, done = await self.offered.get()
         assert request_id == expected
         if result is STORED:
@@ -160,11 +170,11 @@ async def test_a_tell_that_is_refused_late_is_not_taken_for_the_one_behind_it(
     bench: Bench,
 ) -> None:
     bench.arrive(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         _, refuse_first = await bench.box.offered.get()  # it waits at the mailbox's door
     bench.arrive(1)
     await bench.box.answer("id 1", FULL)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         _, store_second = await bench.box.offered.get()
     refuse_first(FULL)
     store_second(STORED)
@@ -189,7 +199,7 @@ async def test_nothing_is_offered_for_a_link_that_is_over(bench: Bench) -> None:
     bench.arrive(0)
     await bench.box.answer("id 0", FULL)
     bench.link.has_ended = True
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await bench.link.was_asked.wait()
     assert bench.box.offered.empty()
     assert not bench.dispatcher._stalled
@@ -219,6 +229,50 @@ async def test_a_call_of_an_unknown_method_is_answered_when_it_is_kept(bench: Be
     error = decode_envelope(reply).error
     assert error is not None
     assert error.code is Code.UNIMPLEMENTED
+
+
+@pytest.mark.parametrize(
+    ("credit", "is_answered"), [(8, False), (0, True)], ids=["replies stream", "either kind"]
+)
+async def test_a_stream_of_an_unknown_method_ends_where_its_opener_listens(
+    bench: Bench, credit: int, *, is_answered: bool
+) -> None:
+    bench.dispatcher._routes.knows = lambda route_key: False
+    extras = Extras(channel_id="channel", credit=credit)
+    message = encode_request("id 0", "demo.Chat.Presence", b"", extras=extras)
+    bench.dispatcher.message(bench.link, RELIABLE, message, 0)  # type: ignore[arg-type]
+    await bench.box.answer("id 0", STORED)
+    assert bench.link.acknowledged == [(RELIABLE, 0)]
+    [end] = bench.link.posted
+    chunk = decode_chunk(end)
+    assert chunk.channel_id == "channel"
+    assert chunk.error is not None
+    assert chunk.error.code is Code.UNIMPLEMENTED
+    assert len(bench.link.sent) == is_answered
+
+
+@pytest.mark.parametrize("is_tell", [False, True])
+async def test_who_may_not_ask_is_told_so_and_nothing_is_kept(
+    bench: Bench, *, is_tell: bool
+) -> None:
+    denial = CallError(Code.PERMISSION_DENIED, "no")
+    asked: list[tuple[object, str]] = []
+
+    def may_not(caller: object, route_key: str) -> CallError:
+        asked.append((caller, route_key))
+        return denial
+
+    bench.dispatcher._may_not = may_not
+    bench.dispatcher._routes.knows = lambda route_key: pytest.fail("asked which methods there are")
+    bench.arrive(0, tell=is_tell)
+    assert asked == [(bench.link.remote, "demo.Chat.Say")]
+    assert bench.box.offered.empty()
+    assert bench.link.acknowledged == [(RELIABLE, 0)]
+    [reply] = bench.link.sent
+    error = decode_envelope(reply).error
+    assert error is not None
+    assert error.code is Code.PERMISSION_DENIED
+    assert bench.dispatcher.counts.denied == 1
 
 
 async def test_a_link_that_has_ended_is_not_told_of_an_unknown_method(bench: Bench) -> None:

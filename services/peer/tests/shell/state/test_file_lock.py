@@ -84,6 +84,22 @@ def test_the_state_folder_is_made_for_its_user_alone_and_is_nothing_to_commit(
     assert (tmp_path / ".actr" / ".gitignore").read_text("utf-8") == "*\n"
 
 
+def test_actors_that_start_at_once_make_the_state_folder_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.mkdir
+
+    def mkdir(path: Path, mode: int = 0o777, **named: bool) -> None:
+        if path.name == ".actr" and not path.exists():
+            os.mkdir(path, mode)
+        real(path, mode, **named)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    lock = FileLock(str(tmp_path / ".actr" / "acme:room@1:default" / "mailbox.db"))
+    lock.take()
+    lock.release()
+
+
 def test_a_state_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / ".actr").write_text("no folder", "utf-8")
     with pytest.raises(ConfigError, match=r"mailbox\.db-lock.*ACTR_MAILBOX__PATH"):

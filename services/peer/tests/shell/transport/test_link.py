@@ -6,7 +6,8 @@ import pytest
 
 from actr_peer.errors import BrokenError, LimitError, RemoteProtocolError
 from actr_peer.protocol.payload import BYTE_LANES, PayloadType, WireKind
-from actr_peer.protocol.session.frames import data_head
+from actr_peer.protocol.session.frames import ByeReason, data_head, encode_bye
+from actr_peer.protocol.session.wires import slots
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.session.wires.slots import MAX_WIRES
 from actr_peer.testing.wires import MemoryWire, join
@@ -289,6 +290,20 @@ async def test_a_remote_that_keeps_dialling_does_not_pile_up_wires() -> None:
         await eventually(lambda: sum(wire.is_open for wire in pair.nets[WS].wires) <= MAX_WIRES + 1)
         await link.lane(RPC).send(b"x")
         await arrive(pair, [b"x"])
+
+
+async def test_what_the_far_side_gives_up_is_dialled_again_without_waiting_for_a_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slots, "SETTLED", 0.0)
+    async with joined(health_interval=3600.0) as pair:
+        link = await both_ready(pair)
+        wire = link.wire(RTC)
+        assert wire is not None
+        assert pair.ada.dials.count(RTC) == 1
+        link._bundle.message(wire, 1, encode_bye(ByeReason.DUPLICATE))
+        await eventually(lambda: pair.ada.dials.count(RTC) == 2)
+        await pair.ada.heard.until(lambda: is_whole(link))
 
 
 async def test_a_wire_too_narrow_for_a_frame_is_not_used() -> None:

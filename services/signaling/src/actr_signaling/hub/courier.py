@@ -10,7 +10,7 @@ from actr_signaling.protocol.client import replies
 from actr_signaling.protocol.identity import ActrId
 from actr_signaling.protocol.relay.parcels import Parcel
 from actr_signaling.protocol.relay.pending import Pending, PendingRelays
-from actr_signaling.protocol.relay.routing import Here, Nowhere, There, Undelivered, route
+from actr_signaling.protocol.relay.routing import Here, Nowhere, Route, There, Undelivered, route
 
 RELAY_WAIT = 1.5
 """Seconds another replica may take to confirm a relay: the promise is 2."""
@@ -33,9 +33,11 @@ class Courier:
         board = self._board
         source = peer.session.id
         assert source is not None
-        way = route(
+        way: Route = route(
             source, to, board.presence, replica=board.server_id, contacts=peer.session.contacts
         )
+        if to is not None and not board.meetings.may_relay(peer, to, board.presence.find(to.text)):
+            way = Nowhere(Undelivered.NOT_ALLOWED)
         reason: Undelivered | None
         match way:
             case Here():

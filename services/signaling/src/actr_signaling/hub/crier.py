@@ -19,6 +19,7 @@ from actr_signaling.hub.peers import Peer
 from actr_signaling.protocol import json_form
 from actr_signaling.protocol.client import replies
 from actr_signaling.protocol.client.session import State
+from actr_signaling.protocol.presence.records import Entry
 from actr_signaling.protocol.presence.untold import Untold
 from actr_signaling.protocol.presence.view import Moved, Told
 
@@ -32,6 +33,9 @@ MAX_MISSED = 262_144
 """Changes kept for all that are slow, together; then who has missed most is cut."""
 
 
+Sees = Callable[[Peer, Entry], bool]
+
+
 class _News:
     """One change, each of its events written once in each form."""
 
@@ -41,10 +45,10 @@ class _News:
         self.actr_types = {"", *(told.entry.registration.id.actr_type for told in self._told)}
         self._written: dict[tuple[int, bool], bytes | str] = {}
 
-    def tell(self, peer: Peer) -> None:
-        """Tell all of it that ``peer`` watches."""
+    def tell(self, peer: Peer, sees: Sees) -> None:
+        """Tell all of it that ``peer`` watches, and may see."""
         for place, told in enumerate(self._told):
-            if _hears(peer, told):
+            if _hears(peer, told) and sees(peer, told.entry):
                 peer.send(self._form(place, told, is_json=peer.is_json))
 
     def _form(self, place: int, told: Told, *, is_json: bool) -> bytes | str:
@@ -61,9 +65,15 @@ class Crier:
 
     Args:
         hearers: Who watches the subject of a change, in any form of it.
+        sees: Whether an actor is shown to a connection.
     """
 
-    def __init__(self, hearers: Callable[[Moved], list[Peer]]) -> None:
+    def __init__(
+        self,
+        hearers: Callable[[Moved], list[Peer]],
+        sees: Sees = lambda peer, entry: True,
+    ) -> None:
+        self._sees = sees
         self.pending = Untold()
         """What no watcher is told yet."""
         self._hearers_of = hearers
@@ -150,7 +160,7 @@ class Crier:
         if peer.is_slow or peer in self._slow:
             self._miss(peer, self._news.moved)
         else:
-            self._news.tell(peer)
+            self._news.tell(peer, self._sees)
 
     def _miss(self, peer: Peer, moved: Moved) -> None:
         missed = self._slow.setdefault(peer, Untold())
@@ -175,7 +185,7 @@ class Crier:
                 continue  # it comes again when it has read
             if missed:
                 self._missed -= 1
-                _News(missed.take()).tell(peer)
+                _News(missed.take()).tell(peer, self._sees)
             if missed:
                 self._recovering[peer] = None
             else:

@@ -8,6 +8,7 @@ No method waits, so messages of one pair keep their order.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 
@@ -16,6 +17,7 @@ import structlog
 from actr_signaling.errors import Close
 from actr_signaling.hub.courier import RELAY_WAIT, Courier
 from actr_signaling.hub.ice import IceServers
+from actr_signaling.hub.meetings import Meetings
 from actr_signaling.hub.peers import Peer
 from actr_signaling.hub.registrar import GRACE, Registrar
 from actr_signaling.hub.watchers import Watchers
@@ -53,8 +55,11 @@ class Hub:
         self.is_draining = False
         self.peers: dict[str, Peer] = {}
         """By session id: every open connection."""
+        self.refused: Counter[str] = Counter()
+        """Proofs, by the cause; there are some twenty of them."""
         self.registrar = Registrar(self, ice=ice, heartbeat=heartbeat, grace=grace)
-        self.watchers = Watchers(self.presence)
+        self.meetings = Meetings()
+        self.watchers = Watchers(self.presence, self.meetings)
         self.courier = Courier(self, wait=relay_wait)
         self._emptied = asyncio.Event()
         self._emptied.set()
@@ -113,20 +118,37 @@ class Hub:
                     peer.send(data)
                 case effects.Renew(load, reply_to):
                     self.registrar.renew(peer, load, reply_to)
-                case effects.Enrol(registration, load):
-                    self.registrar.enrol(peer, registration, load)
+                case effects.Enrol(registration, load, only_if_free):
+                    self.registrar.enrol(peer, registration, load, only_if_free=only_if_free)
                 case effects.Watch(actr_type, reply_to):
                     self.watchers.watch(peer, actr_type, reply_to)
                 case effects.Unwatch(actr_type):
                     self.watchers.unwatch(peer, actr_type)
                 case effects.Search(query, reply_to):
                     self.watchers.search(peer, query, reply_to)
-                case effects.Leave():
-                    self.registrar.leave(peer, Reason.CLOSED)
-                case effects.End(code, message):
-                    peer.end(code, message)
+                case effects.Recertify(registration):
+                    self.registrar.recertify(peer, registration)
+                case effects.Leave(reason):
+                    self.registrar.leave(peer, reason)
+                case effects.End():
+                    self._end(peer, effect)
                 case _:
                     assert_never(effect)
+
+    def refuse(self, peer: Peer, cause: str, why: str) -> None:
+        """Count a proof that is not believed, or no more, and say so."""
+        self.refused[cause] += 1
+        log.warning("proof refused", cause=cause, why=why, actor=str(peer.session.id))
+
+    def examine_again(self) -> None:
+        """What was revoked has changed: end the sessions that rest on it."""
+        for peer in list(self.peers.values()):
+            self.perform(peer, peer.session.examine_again())
+
+    def _end(self, peer: Peer, end: effects.End) -> None:
+        if end.cause:
+            self.refuse(peer, end.cause, end.message)
+        peer.end(end.code, end.message)
 
     async def drain(self, seconds: float) -> None:
         """Send everyone to another replica; return when all have moved or time is over.

@@ -9,6 +9,7 @@ from actr_signaling.errors import Close
 from actr_signaling.ledger.base import Ledger
 from actr_signaling.protocol.client.effects import Effects
 from actr_signaling.protocol.client.session import Session
+from actr_signaling.protocol.identity import ActrId
 from actr_signaling.protocol.presence.records import Entry
 from actr_signaling.protocol.presence.view import PresenceView
 
@@ -25,6 +26,8 @@ class Peer(Protocol):
     ice_until: float | None
     """When its TURN credentials are to be renewed, on the loop's clock; None: it has none."""
 
+    took_over: bool
+    """Whether another process held the identity when this one asked for it."""
     is_json: bool
     """Whether its messages are text in protobuf's JSON form."""
 
@@ -46,11 +49,22 @@ class Peer(Protocol):
         """Close the socket; the hub is told at once by :meth:`Hub.gone`."""
 
 
+class Bounds(Protocol):
+    """What is asked before a relay (:class:`actr_signaling.hub.meetings.Meetings`)."""
+
+    def may_relay(self, peer: Peer, to: ActrId, entry: Entry | None) -> bool: ...
+
+
 class Board(Protocol):
     """What the hub's parts see of it."""
 
     server_id: str
     presence: PresenceView
+
+    @property
+    def meetings(self) -> Bounds:
+        """Whom the access rules keep apart."""
+
     is_draining: bool
 
     @property

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+import structlog
+
 from actr_signaling.errors import Close
 from actr_signaling.hub.ice import IceServers
 from actr_signaling.hub.peers import Board, Peer
@@ -14,6 +16,8 @@ from actr_signaling.protocol.client.replies import IceServer
 from actr_signaling.protocol.client.session import State
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
 from actr_signaling.protocol.presence.view import Reason
+
+log = structlog.get_logger()
 
 GRACE = 1.5
 """Seconds that a broken connection's actor stays present, to come back unnoticed."""
@@ -78,11 +82,27 @@ class Registrar:
             replica=self._board.server_id,
         )
 
-    def enrol(self, peer: Peer, registration: Registration, load: Load) -> None:
-        """Have it stored; the client is answered when the store has confirmed it."""
+    def enrol(
+        self, peer: Peer, registration: Registration, load: Load, *, only_if_free: bool = False
+    ) -> None:
+        """Have it stored; the client is answered when the store has confirmed it, or refused where
+        it wants no identity that another process holds."""
         entry = self._unconfirmed(peer, registration, load)
+        peer.took_over = self._is_held(entry)
+        if peer.took_over and only_if_free:
+            self._board.perform(peer, peer.session.occupied())
+            return
         peer.head = replies.relayed_head(registration.id, registration.incarnation)
         self._board.ledger.register(entry, above=self._board.presence.known_epoch(entry.text))
+
+    def _is_held(self, entry: Entry) -> bool:
+        """Whether another process is this actor, as far as this replica knows."""
+        held = self._board.presence.find(entry.text)
+        return (
+            held is not None
+            and entry.text not in self._detached  # its connection has ended
+            and held.registration.incarnation != entry.registration.incarnation
+        )
 
     def settle(self, entry: Entry) -> None:
         """Bring this replica's connections in line with a stored entry."""
@@ -113,7 +133,7 @@ class Registrar:
         answers, lease = session.registered(entry.epoch, asyncio.get_running_loop().time())
         if session.state is not State.REGISTERED:
             return
-        peer.entry = entry
+        peer.entry = _as_registered(entry, session.registration)
         self.here[entry.text] = peer
         if answers:
             peer.send(
@@ -124,6 +144,7 @@ class Registrar:
                     heartbeat=self._heartbeat(),
                     lease=lease,
                     ice_servers=self._fresh_ice(peer, entry),
+                    took_over=peer.took_over,
                 )
             )
 
@@ -139,6 +160,12 @@ class Registrar:
             if peer.ice_until is not None and asyncio.get_running_loop().time() > peer.ice_until:
                 ice = self._fresh_ice(peer, entry)
         peer.send(replies.heartbeat_ack(reply_to, ice))
+
+    def recertify(self, peer: Peer, registration: Registration) -> None:
+        """Store a newer certificate under the same registration, with the same epoch."""
+        if peer.entry is not None:
+            peer.entry = replace(peer.entry, registration=registration)
+            self._board.ledger.renew(peer.entry, is_changed=True)
 
     def _fresh_ice(self, peer: Peer, entry: Entry) -> list[IceServer]:
         """Credentials for another while; they are renewed after half of their life."""
@@ -201,3 +228,22 @@ class Registrar:
         del self._detached[text]
         if not self._detached:
             self.nobody_is_awaited.set()
+
+
+def _as_registered(entry: Entry, registration: Registration | None) -> Entry:
+    """The entry as this replica's own connection has it, whatever the store says of that.
+
+    So what somebody else has written into the store is written over with the next heartbeat.
+    """
+    stored = entry.registration
+    if registration is None or registration is stored:
+        return entry
+    if registration != stored or _said(registration) != _said(stored):
+        log.warning("the store says something else of an actor of this replica", actor=entry.text)
+    return replace(entry, registration=registration)
+
+
+def _said(registration: Registration) -> bytes:
+    """What is signed; the certificate under it may just have been renewed."""
+    signed = registration.signed
+    return b"" if signed is None else signed.register + signed.signature

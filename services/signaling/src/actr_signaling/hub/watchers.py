@@ -10,10 +10,11 @@ from typing import TypeVar
 
 from actr_signaling.errors import Close
 from actr_signaling.hub.crier import Crier
+from actr_signaling.hub.meetings import Meetings
 from actr_signaling.hub.peers import Peer
 from actr_signaling.protocol import json_form
 from actr_signaling.protocol.client import replies
-from actr_signaling.protocol.presence.discovery import Query, rank
+from actr_signaling.protocol.presence.discovery import Query, place_of, rank, written
 from actr_signaling.protocol.presence.records import Entry
 from actr_signaling.protocol.presence.untold import Untold
 from actr_signaling.protocol.presence.view import Moved, PresenceView
@@ -30,11 +31,12 @@ Form = TypeVar("Form", bytes, str)
 class Watchers:
     """Subscriptions of this replica's connections; owned by the hub, read from its view."""
 
-    def __init__(self, presence: PresenceView) -> None:
+    def __init__(self, presence: PresenceView, meetings: Meetings) -> None:
         self._presence = presence
+        self._meetings = meetings
         self._watchers: dict[tuple[str, str], dict[Peer, None]] = {}
         """By realm and type; an empty type watches all."""
-        self._crier = Crier(self._hearers)
+        self._crier = Crier(self._hearers, meetings.sees)
         self._snapshots: dict[tuple[str, str], bytes] = {}
         """Of what watchers know now."""
         self._texts: dict[tuple[str, str], str] = {}
@@ -48,7 +50,9 @@ class Watchers:
         """
         key = _realm(peer), actr_type
         data: bytes | str
-        if peer.is_json:
+        if self._meetings.are_bounded:
+            data = self._snapshot_for(peer, key, reply_to)
+        elif peer.is_json:
             data = json_form.snapshot(reply_to, self._snapshot_text(key))
         else:
             data = replies.snapshot(reply_to, self._snapshot(key))
@@ -87,18 +91,21 @@ class Watchers:
         realm = _realm(peer)
         if query.id is not None:
             entry = self._presence.find(query.id.text)
-            found = [entry] if entry is not None and realm in entry.audience else []
+            known = [entry] if entry is not None and realm in entry.audience else []
+            found = list(self._meetings.seen(peer, known))
         else:
             entries = self._presence.members(
                 realm, actr_type=query.actr_type, service=query.service
             )
-            found = rank(entries, query, asker=str(peer.session.id))
+            found = rank(self._meetings.seen(peer, entries), query, asker=str(peer.session.id))
         if peer.is_json:
             shown = _fitting([entry.shown for entry in found])
-            peer.send(json_form.discovered(reply_to, shown))
+            following = _next(found, len(shown), query, peer)
+            peer.send(json_form.discovered(reply_to, shown, following))
         else:
             count = len(_fitting([entry.listed for entry in found]))
-            peer.send(replies.discovered(reply_to, found[:count]))
+            following = _next(found, count, query, peer)
+            peer.send(replies.discovered(reply_to, found[:count], following))
 
     def _hearers(self, moved: Moved) -> list[Peer]:
         hearers: dict[Peer, None] = {}
@@ -108,6 +115,15 @@ class Watchers:
                 hearers |= self._watchers.get((realm, actr_type), {})
                 hearers |= self._watchers.get((realm, ""), {})
         return list(hearers)
+
+    def _snapshot_for(self, peer: Peer, key: tuple[str, str], reply_to: int) -> bytes | str:
+        """A snapshot of those whom one connection may see."""
+        version = self._known_version()
+        shown = self._meetings.seen(peer, self._known(*key))
+        if peer.is_json:
+            texts = (entry.shown for entry in shown)
+            return json_form.snapshot(reply_to, json_form.snapshot_body(key[1], version, texts))
+        return replies.snapshot(reply_to, replies.snapshot_body(key[1], version, shown))
 
     def _snapshot(self, key: tuple[str, str]) -> bytes:
         """The body of a snapshot; the same bytes until something is told."""
@@ -164,6 +180,13 @@ def _too_many(size: int) -> str:
         f"a snapshot of {size} bytes is over {replies.MAX_LISTING_BYTES}: subscribe to one type, "
         "or discover the actors that are wanted"
     )
+
+
+def _next(found: list[Entry], count: int, query: Query, peer: Peer) -> str:
+    """What asks for those behind the first ``count`` of what was found; empty: there are none."""
+    if not count or query.id is not None or (count == len(found) < query.limit):
+        return ""
+    return written(place_of(found[count - 1], query, asker=str(peer.session.id)))
 
 
 def _fitting(listed: list[Form]) -> list[Form]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
+from base64 import b64encode
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -54,6 +55,11 @@ def presence(wire: pb.Presence) -> str:
     shown["load"] = load
     if wire.epoch:
         shown["epoch"] = str(wire.epoch)
+    if wire.HasField("signed"):
+        signed = wire.signed
+        said = {"register": signed.register, "certificate": signed.certificate}
+        said["signature"] = signed.signature
+        shown["signed"] = _filled({name: b64encode(data).decode() for name, data in said.items()})
     return json.dumps(shown)
 
 
@@ -67,8 +73,9 @@ def snapshot(reply_to: int, body: str) -> str:
     return _message(reply_to, "snapshot", body)
 
 
-def discovered(reply_to: int, found: Iterable[str]) -> str:
-    return _message(reply_to, "discovered", _joined({}, "found", ", ".join(found)))
+def discovered(reply_to: int, found: Iterable[str], next: str = "") -> str:
+    head = _filled({"next": next})
+    return _message(reply_to, "discovered", _joined(head, "found", ", ".join(found)))
 
 
 def _message(reply_to: int, name: str, body: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import time
 
 import structlog
 from google.protobuf.message import DecodeError
@@ -34,6 +35,7 @@ class Connection:
         self.head = b""
         self.entry: Entry | None = None
         self.ice_until: float | None = None
+        self.took_over = False
         self._hub = hub
         self._socket = socket
         self.is_json = is_json
@@ -91,8 +93,10 @@ class Connection:
         try:
             wire = self._parse(data)
             number = wire.id
-            todo = self.session.receive(messages.read(wire), number, now)
+            todo = self.session.receive(messages.read(wire), number, now, unix=time())
         except RefusedError as refused:
+            if refused.cause:
+                self._hub.refuse(self, refused.cause, refused.message)
             self.send(replies.error(number, refused.code, refused.message))
         except SignalingError as error:
             self._fail(error, number)
@@ -116,6 +120,8 @@ class Connection:
         return messages.parse_json(data) if isinstance(data, str) else messages.parse(data)
 
     def _fail(self, error: SignalingError, number: int) -> None:
+        if error.cause:
+            self._hub.refuse(self, error.cause, error.message)
         self.send(replies.error(number, error.code, error.message))
         self.end(error.code, error.message)
 

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from actr_signaling.errors import ConfigError
 from actr_signaling.settings import load
 
-TIMEOUT = 3.0
+TIMEOUT = 10.0
+"""Seconds; a busy machine is not an unhealthy replica, and who ends is seen by its end."""
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 

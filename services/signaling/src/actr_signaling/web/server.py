@@ -1,23 +1,21 @@
-"""Shell: uvicorn as this service runs it: own socket, own signals, an event in place of a poll."""
+"""Shell: one replica of the service on uvicorn: bind, serve, drain."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import structlog
 import uvicorn
 
-from actr_signaling.errors import ConfigError
 from actr_signaling.protocol.client.messages import MAX_MESSAGE_BYTES
 from actr_signaling.settings import PREFIX, Settings
 from actr_signaling.tasks import Tasks
-from actr_signaling.web.app import Service, build_app
+from actr_signaling.web.app import Mounted, Service, build_app
 from actr_signaling.web.doors import Doors
 from actr_signaling.web.guard import guarded
+from actr_signaling.web.listening import Server, bind, host_of
 from actr_signaling.web.turns import Turns
 from actr_signaling.web.websocket import Socket
 
@@ -27,36 +25,6 @@ PING_SECONDS = 10.0
 """Between pings of an idle connection, and for its answer: what a proxy in between would hide."""
 STOP_SECONDS = 3
 """After the drain, for the last requests and close frames."""
-BACKLOG = 2048
-
-
-class Server(uvicorn.Server):
-    """uvicorn's server without its signals and without its ten wake-ups a second.
-
-    Args:
-        ready: Called once, when connections are accepted.
-    """
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-        self._leaving = asyncio.Event()
-
-    def leave(self) -> None:
-        """Stop serving; :meth:`serve` returns after a clean shutdown."""
-        self.should_exit = True
-        self._leaving.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready()
-
-    async def main_loop(self) -> None:
-        await self._leaving.wait()
 
 
 class Replica:
@@ -65,18 +33,24 @@ class Replica:
     Args:
         settings: Its ``listen`` may have port 0.
         ready: Called once with the URL, when connections are accepted.
+        mounted: Another application to serve beside it.
 
     Raises:
         ConfigError: If a secret cannot be read or the address cannot be bound.
     """
 
-    def __init__(self, settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ready: Callable[[str], None] = lambda url: None,
+        mounted: Mounted | None = None,
+    ) -> None:
         self.settings = settings
-        app = build_app(settings)
+        app = build_app(settings, mounted)
         service = app.state.service
         assert isinstance(service, Service)
         self.service = service
-        self._listener = _bind(settings)
+        self._listener = bind(settings.host, settings.port, f"{PREFIX}LISTEN={settings.listen!r}")
         doors = Doors(
             max_connections=settings.max_connections,
             max_per_address=settings.max_connections_per_address,
@@ -106,10 +80,7 @@ class Replica:
     @property
     def url(self) -> str:
         """Where peers connect."""
-        host, port = self._listener.getsockname()[:2]
-        if host in ("0.0.0.0", "::"):  # noqa: S104
-            host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
-        return f"ws://[{host}]:{port}/v1/ws" if ":" in host else f"ws://{host}:{port}/v1/ws"
+        return f"ws://{host_of(self._listener)}/v1/ws"
 
     async def serve(self) -> None:
         """Serve until :meth:`leave` or :meth:`drain`; return when everything is closed."""
@@ -148,25 +119,3 @@ async def run(replica: Replica) -> None:
     async with Tasks("signaling") as tasks:
         tasks.start("drain", drain())
         await replica.serve()
-
-
-def _bind(settings: Settings) -> socket.socket:
-    host, port = settings.host, settings.port
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind)
-    except OSError as exc:
-        raise ConfigError(f"{PREFIX}LISTEN={settings.listen!r}: {exc.strerror}") from exc
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as exc:
-        listener.close()
-        raise ConfigError(
-            f"{PREFIX}LISTEN={settings.listen!r}: {exc.strerror}; choose another port, or 0 for "
-            "a free one"
-        ) from exc
-    return listener

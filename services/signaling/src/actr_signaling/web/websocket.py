@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Callable
 from enum import Enum, auto
 from time import perf_counter
@@ -31,6 +30,7 @@ from actr_signaling.errors import Close
 from actr_signaling.protocol.shares import Flow
 from actr_signaling.protocol.websocket import frames
 from actr_signaling.protocol.websocket.frames import Frame, FrameError, Kind, Splitter
+from actr_signaling.web import tcp
 from actr_signaling.web.turns import Turns
 
 log = structlog.get_logger()
@@ -45,6 +45,8 @@ MAX_UNSENT_BYTES = 1024 * 1024
 """A reader that lags by more when something is to be sent is cut; one message may be larger."""
 MAX_EARLY_BYTES = 64 * 1024
 """Of what waits for its turn, or for the route to attach its session; then reading is paused."""
+PENALTY = 1.0
+"""Seconds until one that was too fast hears its close: coming back costs what 100 messages do."""
 LINGER = 1.0
 """Seconds to the reset after a close frame: a reset at once would overtake it."""
 LINGER_BYTES = 64 * 1024
@@ -131,10 +133,27 @@ class Socket(WebSocketsSansIOProtocol):
         return True
 
     def finish(self, code: int, reason: str) -> None:
-        """Send a close frame and close, in the end by force; harmless when called again."""
+        """Send a close frame, in a while to one that was too fast, and close, in the end by force.
+
+        Harmless when called again.
+        """
         if self._phase is not Phase.OPEN or self.transport.is_closing():
             return
-        self._leave(frames.close(code, reason))
+        self._leave()
+        if code == Close.TOO_FAST:
+            self._hold()
+            last = frames.close(code, reason)
+            self._linger_timer = self.loop.call_later(PENALTY, self._close, last)
+            self.close_timer = self._linger_timer
+        else:
+            self._close(frames.close(code, reason))
+
+    def _close(self, close_frame: bytes) -> None:
+        """Say it, and let the far side end the connection."""
+        if self.transport.is_closing():
+            return
+        self.transport.write(close_frame)
+        self._release()
         # So that a far side that understands ends the connection.
         with contextlib.suppress(OSError):  # it has ended it already
             self.transport.write_eof()
@@ -183,7 +202,8 @@ class Socket(WebSocketsSansIOProtocol):
                     self.handle_pong(LibraryFrame(Opcode.PONG, frame.data))
             case Kind.CLOSE:
                 code = int.from_bytes(frame.data[:2], "big") if frame.data else None
-                self._leave(frames.close(code))
+                self._leave()
+                self.transport.write(frames.close(code))
                 self.transport.close()
             case Kind.PIECE:
                 pass
@@ -206,7 +226,7 @@ class Socket(WebSocketsSansIOProtocol):
     # uvicorn's hooks
 
     def handle_connect(self, event: Request) -> None:
-        _watch_path(self.transport)
+        tcp.watch_path(self.transport)
         if event.headers.get("Sec-WebSocket-Version") != "13":
             self.transport.write(_OTHER_VERSION)
             self.transport.close()
@@ -266,33 +286,15 @@ class Socket(WebSocketsSansIOProtocol):
         self._report_closed()
         self._lost()
 
-    def _leave(self, close_frame: bytes) -> None:
-        """Say so, and take nothing more."""
+    def _leave(self) -> None:
+        """Take nothing more."""
         self._phase = Phase.LEAVING
         self.close_sent = True  # for uvicorn
         self._splitter = Splitter(0)  # what waits is noise
         self.stop_keepalive()
-        self.transport.write(close_frame)
-        self._release()
         self._report_closed()
 
     def _report_closed(self) -> None:
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.closed()
-
-
-def _watch_path(transport: asyncio.Transport) -> None:
-    """Let the kernel notice a far side that vanished without a word.
-
-    Three seconds, and the grace after it, are within the five that are promised; a ping from
-    here would take a busy peer for a dead one.
-    """
-    raw = transport.get_extra_info("socket")
-    if raw is None or raw.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 2)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 1)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2_500)

@@ -181,8 +181,10 @@ def test_a_relay_to_an_impossible_id_has_no_target() -> None:
         pb.Discover(service="a b"),
         pb.Discover(service="a.B", fingerprint="x" * 257),
         pb.Discover(service="a.B", stickiness="x" * 257),
+        pb.Discover(service="a.B", after="x" * 1025),
+        pb.Discover(service="a.B", after="1.2.3"),
     ],
-    ids=["nothing asked", "type", "service", "fingerprint", "stickiness"],
+    ids=["nothing asked", "type", "service", "fingerprint", "stickiness", "long", "after"],
 )
 def test_a_query_out_of_bounds_is_refused_alone(query: pb.Discover) -> None:
     with pytest.raises(RefusedError):

@@ -10,7 +10,7 @@ from actr import signaling_pb2 as pb
 from actr_signaling.errors import Close
 from actr_signaling.hub import crier
 from actr_signaling.ledger.redis import outbox
-from actr_signaling.protocol.client import messages, replies
+from actr_signaling.protocol.client import messages, registers, replies
 from actr_signaling.protocol.client.limits import Terms
 from actr_signaling.protocol.client.proofs import proof
 from actr_signaling.protocol.relay.pending import MAX_PENDING
@@ -99,13 +99,13 @@ def test_the_bounds_are_those_of_the_code() -> None:
         messages.MAX_MESSAGE_BYTES,
         messages.MAX_SDP_CHARACTERS,
         messages.MAX_CANDIDATE_CHARACTERS,
-        messages.MAX_TEXT_CHARACTERS,
+        registers.MAX_TEXT_CHARACTERS,
         messages.MAX_TRACKS,
-        messages.MAX_SERVICES,
-        messages.MAX_METADATA_ENTRIES,
-        messages.MAX_METADATA_ENTRY_BYTES,
-        messages.MAX_ALLOWED_REALMS,
-        messages.MAX_PROOF_BYTES,
+        registers.MAX_SERVICES,
+        registers.MAX_METADATA_ENTRIES,
+        registers.MAX_METADATA_ENTRY_BYTES,
+        registers.MAX_ALLOWED_REALMS,
+        registers.MAX_PROOF_BYTES,
         messages.MAX_FOUND,
         replies.MAX_LISTING_BYTES,
         Terms().max_watches,

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import (
-    BadMessageError,
     Close,
     ForbiddenError,
     RefusedError,
@@ -19,12 +18,24 @@ from actr_signaling.errors import (
     UnauthenticatedError,
 )
 from actr_signaling.protocol.client import messages
-from actr_signaling.protocol.client.effects import Effects, End, Forward, Renew, Send
+from actr_signaling.protocol.client.effects import (
+    Effects,
+    End,
+    Enrol,
+    Forward,
+    Leave,
+    Recertify,
+    Renew,
+    Send,
+)
 from actr_signaling.protocol.client.limits import Terms
 from actr_signaling.protocol.client.proofs import proof
-from actr_signaling.protocol.client.session import Challenge, Session, State
+from actr_signaling.protocol.client.session import Session, State
+from actr_signaling.protocol.client.trust import Challenge, Revoked, Trust, Why
 from actr_signaling.protocol.presence.discovery import Query
 from actr_signaling.protocol.presence.records import Load, Registration
+from actr_signaling.protocol.presence.view import Reason
+from signaling_kit.certified import NOW, Holder, Issuer
 from signaling_kit.client import actor
 
 WHO = actor("a")
@@ -54,7 +65,7 @@ MAY: dict[type, set[State]] = {
 
 
 def make(secret_of: Callable[[str], bytes | None] | None = None, terms: Terms = TERMS) -> Session:
-    challenge = Challenge(server_id="s1", nonce=b"n" * 32, secret_of=secret_of)
+    challenge = Challenge(server_id="s1", nonce=b"n" * 32, trust=Trust(secret_of=secret_of))
     return Session(challenge, terms, 0.0)
 
 
@@ -154,8 +165,8 @@ def test_only_the_proven_identity_registers() -> None:
         made.receive(messages.Register(Registration(id=actor("b"))), 2, 0.0)
 
 
-def test_a_second_authenticate_is_a_bad_message() -> None:
-    with pytest.raises(BadMessageError):
+def test_a_second_authenticate_without_a_certificate_is_refused_and_ends_nothing() -> None:
+    with pytest.raises(RefusedError):
         in_state(State.REGISTERED).receive(MESSAGES[0], 2, 0.0)
 
 
@@ -193,6 +204,25 @@ def test_a_heartbeat_moves_the_deadline_and_keeps_the_load() -> None:
     assert renew == Renew(Load(9, 0.1), 6)
 
 
+def test_heartbeats_beyond_their_rate_are_too_fast_and_renew_nothing() -> None:
+    terms = Terms(heartbeats_per_second=2, heartbeats_burst=3, lease=30)
+    made = in_state(State.REGISTERED, terms=terms)
+    for backlog in range(3):
+        made.receive(messages.Heartbeat(Load(backlog)), 5, 10.0)
+    with pytest.raises(TooFastError, match="over 2 heartbeats a second"):
+        made.receive(messages.Heartbeat(Load(9)), 6, 11.0 - 0.6)
+    assert (made.load, made.deadline) == (Load(2), 40.0)
+    made.receive(messages.Heartbeat(Load(9)), 6, 11.0)
+
+
+@given(st.floats(0.05, 300.0))
+def test_who_beats_as_it_was_asked_to_is_never_too_fast(heartbeat: float) -> None:
+    # The service varies what it asks for by a fifth, and a client what it does by another.
+    made = in_state(State.REGISTERED, terms=Terms(heartbeat=heartbeat, lease=1_000))
+    for number in range(200):
+        made.receive(messages.Heartbeat(None), 5, number * heartbeat * 0.8 * 0.8)
+
+
 def test_a_heartbeat_does_not_prolong_a_registration_that_hangs() -> None:
     made = in_state(State.ENROLLING)
     made.receive(messages.Heartbeat(None), 5, 4.0)
@@ -219,6 +249,15 @@ def test_a_replaced_session_is_told_and_closed_once() -> None:
     assert sent(effects) == [pb.Replaced(epoch=9)]
     assert effects[-1] == End(Close.REPLACED, "a newer session has this identity")
     assert made.replaced(10) == ()
+
+
+def test_a_session_whose_identity_is_held_is_told_and_closed_once() -> None:
+    made = in_state(State.ENROLLING)
+    effects = made.occupied()
+    text = f"another process holds the identity {made.id}"
+    assert sent(effects) == [pb.SignalingError(code=Close.REPLACED, message=text)]
+    assert effects[-1] == End(Close.REPLACED, text)
+    assert made.occupied()[1:] == ()
 
 
 def test_unregister_leaves_answers_and_closes_in_this_order() -> None:
@@ -288,3 +327,136 @@ def test_registering_again_and_again_is_refused_and_changes_nothing() -> None:
     assert refused.value.code is Close.TOO_FAST
     assert (made.state, made.registration) == (State.REGISTERED, registration)
     made.receive(messages.Register(registration), 6, 1.0)
+
+
+# With certificates
+
+ISSUER = Issuer()
+ROOM = ISSUER.enrol("room")
+
+
+class Certified:
+    """A session that asks for certificates, on clocks that the test sets."""
+
+    def __init__(self, holder: Holder = ROOM) -> None:
+        self.trust = Trust(issuer_keys=ISSUER.keys)
+        self.session = Session(
+            Challenge(server_id="s1", nonce=b"n" * 32, trust=self.trust), TERMS, 0.0
+        )
+        self.prove(holder, 0.0)
+
+    def prove(self, holder: Holder, now: float) -> Effects:
+        proof = holder.authenticate("s1", b"n" * 32)
+        return self.say(pb.ClientMessage(authenticate=proof), now)
+
+    def register(self, holder: Holder, now: float = 0.0) -> Effects:
+        effects = self.say(pb.ClientMessage(register=holder.register(incarnation=7)), now)
+        self.session.registered(5, now)
+        return effects
+
+    def say(self, message: pb.ClientMessage, now: float) -> Effects:
+        return self.session.receive(messages.read(message), 1, now, unix=NOW + now)
+
+    def beat(self, now: float) -> None:
+        self.say(pb.ClientMessage(heartbeat=pb.Heartbeat()), now)
+
+
+def test_a_session_ends_when_its_certificate_ends() -> None:
+    made = Certified()
+    made.register(ROOM)
+    for now in range(0, 960, 20):
+        made.beat(now)
+        assert made.session.expire(now) == ()
+    made.beat(950)
+    assert made.session.deadline == 960, "900 seconds, and what clocks may differ"
+    (end,) = made.session.expire(960)
+    assert isinstance(end, End)
+    assert (end.code, end.cause) == (Close.UNAUTHENTICATED, Why.ENDED)
+    assert "renewed" in end.message
+
+
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_a_renewed_certificate_goes_on_with_the_same_session(is_registered: bool) -> None:
+    made = Certified()
+    if is_registered:
+        made.register(ROOM)
+    newer = ISSUER.renew(ROOM, now=NOW + 600)
+    effects = made.prove(newer, 600)
+    assert sent(effects) == [pb.Authenticated()]
+    if is_registered:
+        (registration,) = [e.registration for e in effects if isinstance(e, Recertify)]
+        assert registration.signed is not None
+        assert registration.signed.certificate == newer.certificate
+        assert made.session.registration is registration
+        assert made.session.state is State.REGISTERED
+    made.beat(1550)
+    assert made.session.expire(1559) == ()
+    assert made.session.expire(1560) != ()
+
+
+def test_a_renewed_certificate_that_is_none_leaves_the_session_with_the_old_one() -> None:
+    made = Certified()
+    with pytest.raises(RefusedError) as refused:
+        made.prove(Issuer(9).renew(ROOM, now=NOW + 600), 600)
+    assert (refused.value.code, refused.value.cause) == (
+        Close.UNAUTHENTICATED,
+        "unknown issuer key",
+    )
+    made.beat(950)
+    assert made.session.deadline == 960
+
+
+@pytest.mark.parametrize(
+    "other", [ISSUER.enrol("mallory"), ISSUER.enrol("room")], ids=["another id", "another key"]
+)
+def test_nobody_becomes_another_on_a_connection(other: Holder) -> None:
+    made = Certified()
+    with pytest.raises(ForbiddenError) as refused:
+        made.prove(other, 1)
+    assert refused.value.cause == Why.OTHER
+
+
+def test_who_proved_a_certificate_does_not_go_on_with_a_secret() -> None:
+    made = Certified()
+    made.trust.__init__(  # type: ignore[misc]
+        secret_of=lambda realm: SECRET, issuer_keys=ISSUER.keys, accepts_secrets=True
+    )
+    mac = proof(SECRET, server_id="s1", nonce=b"n" * 32, id=ROOM.id)
+    with pytest.raises(ForbiddenError):
+        made.say(pb.ClientMessage(authenticate=pb.Authenticate(id=ROOM.id.to_wire(), mac=mac)), 1)
+
+
+def test_certificates_are_renewed_no_faster_than_registrations() -> None:
+    made = Certified()
+    for _ in range(20):
+        made.prove(ROOM, 0)
+    with pytest.raises(RefusedError) as refused:
+        made.prove(ROOM, 0)
+    assert refused.value.code is Close.TOO_FAST
+    with pytest.raises(RefusedError):
+        made.register(ROOM, 0)
+
+
+def test_what_is_registered_must_be_signed_with_the_proven_key() -> None:
+    (enrol,) = Certified().register(ROOM)
+    assert isinstance(enrol, Enrol)
+    assert enrol.registration.signed is not None
+    with pytest.raises(UnauthenticatedError):
+        Certified().register(ISSUER.enrol("room"))
+    made = Certified()
+    with pytest.raises(UnauthenticatedError):
+        made.say(pb.ClientMessage(register=pb.Register(id=ROOM.id.to_wire())), 0)
+
+
+def test_who_was_revoked_has_to_go_and_leaves_nothing() -> None:
+    made = Certified()
+    made.register(ROOM)
+    assert made.session.examine_again() == ()
+    made.trust.revoked = Revoked(keys=frozenset({ROOM.public}))
+    leave, told, end = made.session.examine_again()
+    assert leave == Leave(Reason.KICKED)
+    assert sent((told,))[0].code == Close.FORBIDDEN
+    assert isinstance(end, End)
+    assert (end.code, end.cause) == (Close.FORBIDDEN, Why.REVOKED)
+    assert made.session.examine_again() == (), "once"
+    assert make().examine_again() == ()

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from actr_signaling.protocol.presence.discovery import Query, rank
+import pytest
+
+from actr_signaling.protocol.presence.discovery import Query, place_of, rank, read_place, written
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
 from signaling_kit.client import actor
 
@@ -66,3 +68,21 @@ def test_equals_are_spread_over_askers() -> None:
 def test_at_most_the_limit_is_found() -> None:
     rooms = [room(number) for number in range(9)]
     assert len(rank(rooms, query(limit=3), asker="a")) == 3
+
+
+@pytest.mark.parametrize("asked", [{}, {"stickiness": "k"}, {"fingerprint": "aa"}])
+def test_pages_have_everybody_once_in_the_order_of_one_answer(asked: dict[str, object]) -> None:
+    rooms = [room(number, Load(number % 7), "ab"[number % 2] * 2) for number in range(50)]
+    whole = rank(rooms, query(limit=50, **asked), asker="a")
+    pages: list[Entry] = []
+    after = None
+    while page := rank(rooms, query(limit=7, after=after, **asked), asker="a"):
+        pages += page
+        after = read_place(written(place_of(page[-1], query(**asked), asker="a")))
+    assert pages == whole
+
+
+@pytest.mark.parametrize("text", ["1", "a.b.c.d.e", "1.2.3.4"])
+def test_what_no_answer_had_is_no_place(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_place(text)

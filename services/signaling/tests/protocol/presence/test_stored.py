@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import struct
 from contextlib import suppress
 
 import pytest
@@ -67,6 +69,32 @@ def test_changes_are_read_with_the_version_before_them() -> None:
 def test_each_way_to_break_a_change_has_its_error(data: bytes) -> None:
     with pytest.raises(BadMessageError):
         stored.unpack_change(data)
+
+
+def with_reserve(reserve: float) -> bytes:
+    at = 16 + 32 + 16 + 4
+    return VALUE[:at] + struct.pack(">f", reserve) + VALUE[at + 4 :]
+
+
+@pytest.mark.parametrize("reserve", [math.inf, -math.inf, math.nan, 1e30, -0.5])
+def test_a_reserve_that_no_replica_writes_makes_a_value_none(reserve: float) -> None:
+    with pytest.raises(BadMessageError):
+        stored.unpack(with_reserve(reserve))
+
+
+@pytest.mark.parametrize("epoch", ["-000000000000005", " 00000000000005 ", "0_00000000000005"])
+def test_an_epoch_of_other_signs_than_digits_makes_a_value_none(epoch: str) -> None:
+    with pytest.raises(BadMessageError):
+        stored.unpack(epoch.encode() + VALUE[16:])
+    with pytest.raises(BadMessageError):
+        stored.unpack_change(b"R" + HEAD + b"1" + epoch.encode() + b"acme:a@1:default")
+
+
+def test_versions_of_other_signs_than_digits_make_a_change_none() -> None:
+    removed = b"1" + b"0000000000000005" + b"acme:a@1:default"
+    for versions in (b"-000000000000001" + HEAD[16:], HEAD[:16] + b"-000000000000001"):
+        with pytest.raises(BadMessageError):
+            stored.unpack_change(b"R" + versions + removed)
 
 
 @given(st.binary(max_size=300))

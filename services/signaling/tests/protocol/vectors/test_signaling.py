@@ -25,6 +25,7 @@ def entry(wire: pb.Presence) -> Entry:
         services=wire.services,
         incarnation=wire.incarnation,
         metadata=wire.metadata,
+        signed=wire.signed if wire.HasField("signed") else None,
     )
     registration = Registration.from_wire(ActrId.check(wire.id), said)
     load = Load.from_wire(wire.load)
@@ -47,6 +48,8 @@ def hello(wire: pb.ServerMessage) -> bytes:
         server_id=said.server_id,
         proof_required=said.proof_required,
         max_message_bytes=said.max_message_bytes,
+        certificate_required=said.certificate_required,
+        unix=said.time_ms / 1000,
     )
 
 
@@ -59,6 +62,7 @@ def registered(wire: pb.ServerMessage) -> bytes:
         heartbeat=said.heartbeat_interval_ms / 1000,
         lease=said.lease_ms / 1000,
         ice_servers=servers(said),
+        took_over=said.took_over,
     )
 
 

@@ -14,12 +14,14 @@ from actr_signaling.hub.ice import IceServers
 from actr_signaling.ledger.memory import MemoryLedger
 from actr_signaling.protocol.client import messages
 from actr_signaling.protocol.client.limits import Terms
-from actr_signaling.protocol.client.session import Challenge, Session
+from actr_signaling.protocol.client.session import Session
+from actr_signaling.protocol.client.trust import Challenge, Revoked, Trust
 from actr_signaling.protocol.presence.changes import Put, Removed
-from actr_signaling.protocol.presence.records import Entry, Load, Registration
+from actr_signaling.protocol.presence.records import Entry, Load, Registration, Signed
 from actr_signaling.protocol.presence.view import Reason
 from actr_signaling.protocol.relay.parcels import Parcel
 from actr_signaling.protocol.relay.routing import Undelivered
+from signaling_kit.certified import NOW, Issuer
 from signaling_kit.client import actor
 
 
@@ -54,12 +56,14 @@ class SlowLedger:
 class Peer:
     """A connection without a socket."""
 
-    def __init__(self, hub: Hub, name: str, session: str) -> None:
+    def __init__(self, hub: Hub, name: str, session: str, trust: Trust | None = None) -> None:
         self.session_id = session
-        self.session = Session(Challenge(server_id="s", nonce=b"", secret_of=None), Terms(), 0.0)
+        challenge = Challenge(server_id="s", nonce=b"", trust=trust or Trust())
+        self.session = Session(challenge, Terms(), 0.0)
         self.head = b""
         self.entry: Entry | None = None
         self.ice_until: float | None = None
+        self.took_over = False
         self.ended: Close | None = None
         self.is_slow = False
         self.is_json = False
@@ -67,16 +71,17 @@ class Peer:
         self._said: list[pb.ServerMessage] = []
         self._number = 0
         hub.joined(self)
-        self.tell(messages.Authenticate(actor(name), b""))
+        if trust is None:
+            self.tell(messages.Authenticate(actor(name), b""))
 
     def tell(self, message: messages.Message) -> None:
         self._number += 1
-        self._hub.perform(self, self.session.receive(message, self._number, 0.0))
+        self._hub.perform(self, self.session.receive(message, self._number, 0.0, unix=NOW))
 
-    def register(self, **fields: object) -> None:
+    def register(self, *, only_if_free: bool = False, **fields: object) -> None:
         assert self.session.id is not None
         registration = Registration(id=self.session.id, **fields)  # type: ignore[arg-type]
-        self.tell(messages.Register(registration))
+        self.tell(messages.Register(registration, only_if_free))
 
     def pass_on(self, data: bytes) -> bool:
         return self.send(data)
@@ -89,10 +94,14 @@ class Peer:
         self.ended = code
         self._hub.gone(self)
 
+    def answers(self) -> list[pb.ServerMessage]:
+        """What arrived since the last call."""
+        said, self._said = self._said, []
+        return said
+
     def heard(self) -> list[str | None]:
         """Bodies that arrived since the last call."""
-        said, self._said = self._said, []
-        return [one.WhichOneof("body") for one in said]
+        return [one.WhichOneof("body") for one in self.answers()]
 
 
 @pytest.fixture
@@ -157,6 +166,66 @@ async def test_a_newer_session_on_another_replica_replaces_the_one_here(
     assert peer.ended is Close.REPLACED
     await asyncio.sleep(0.1)
     assert ledger.left == []  # the identity is another's now
+
+
+def taken_over(peer: Peer) -> bool:
+    (answer,) = [each for each in peer.answers() if each.HasField("registered")]
+    return answer.registered.took_over
+
+
+@pytest.mark.parametrize("is_here", [True, False], ids=["here", "elsewhere"])
+async def test_who_takes_an_identity_from_a_running_process_is_told(
+    hub: Hub, ledger: SlowLedger, is_here: bool
+) -> None:
+    if is_here:
+        older = Peer(hub, "a", "s1")
+        older.register(incarnation=1)
+        confirmed(hub, ledger)
+        assert not taken_over(older)
+    else:
+        hub.changed(Put(elsewhere("a", 7, incarnation=1), 9))
+    newer = Peer(hub, "a", "s2")
+    newer.register(incarnation=2)
+    confirmed(hub, ledger, 12)
+    assert taken_over(newer)
+    newer.register(incarnation=2, ws_address="ws://x")  # its own is no other
+    confirmed(hub, ledger, 14)
+    assert not taken_over(newer)
+
+
+async def test_who_comes_back_or_after_a_process_that_is_gone_has_taken_nothing(
+    hub: Hub, ledger: SlowLedger
+) -> None:
+    for session, incarnation in (("s1", 1), ("s2", 1), ("s3", 2)):
+        peer = Peer(hub, "a", session)
+        peer.register(incarnation=incarnation, only_if_free=True)
+        confirmed(hub, ledger)
+        assert not taken_over(peer)
+        if session == "s2":
+            hub.gone(peer)  # killed: its grace runs
+
+
+@pytest.mark.parametrize("is_here", [True, False], ids=["here", "elsewhere"])
+async def test_an_identity_that_is_held_is_refused_to_who_wants_a_free_one(
+    hub: Hub, ledger: SlowLedger, is_here: bool
+) -> None:
+    older = Peer(hub, "a", "s1")
+    if is_here:
+        older.register(incarnation=1)
+        confirmed(hub, ledger)
+    else:
+        hub.changed(Put(elsewhere("a", 7, incarnation=1), 9))
+    older.heard()
+    asked = len(ledger.registered)
+    newer = Peer(hub, "a", "s2")
+    newer.register(incarnation=2, only_if_free=True)
+    refusal = newer.answers()[-1]
+    assert (refusal.reply_to, refusal.error.code) == (2, Close.REPLACED)
+    assert refusal.error.message == "another process holds the identity acme:a@1:default"
+    assert newer.ended is Close.REPLACED
+    assert (older.heard(), older.ended, len(ledger.registered)) == ([], None, asked)
+    await asyncio.sleep(0.1)
+    assert ledger.left == []
 
 
 async def test_while_draining_a_moved_peer_is_closed_without_alarm(
@@ -387,3 +456,72 @@ async def test_who_comes_back_within_the_grace_is_not_said_to_have_left(
     assert hub.registrar.nobody_is_awaited.is_set()
     hub.registrar.end_graces(Reason.EXPIRED)
     assert ledger.left == []
+
+
+# With certificates
+
+ISSUER = Issuer()
+ROOM = ISSUER.enrol("room")
+
+
+@pytest.fixture
+def trust() -> Trust:
+    return Trust(issuer_keys=ISSUER.keys)
+
+
+def certified(hub: Hub, ledger: SlowLedger, trust: Trust) -> Peer:
+    """A connection that is registered with a certificate."""
+    peer = Peer(hub, "room", "s1", trust)
+    peer.tell(messages.read(pb.ClientMessage(authenticate=ROOM.authenticate("s", b""))))
+    peer.tell(messages.read(pb.ClientMessage(register=ROOM.register())))
+    confirmed(hub, ledger)
+    assert peer.heard() == ["authenticated", "registered"]
+    return peer
+
+
+async def test_a_renewed_certificate_is_stored_under_the_same_epoch(
+    hub: Hub, ledger: SlowLedger, trust: Trust
+) -> None:
+    peer = certified(hub, ledger, trust)
+    assert peer.entry is not None
+    before = peer.entry
+    newer = ISSUER.renew(ROOM)
+    peer.tell(messages.read(pb.ClientMessage(authenticate=newer.authenticate("s", b""))))
+    assert peer.heard() == ["authenticated"]
+    (stored,) = ledger.renewed
+    assert stored == before
+    assert stored.registration.signed is not None
+    assert stored.registration.signed.certificate == newer.certificate
+
+
+@pytest.mark.parametrize("what", ["address", "signature"])
+async def test_of_its_own_actor_a_replica_does_not_believe_the_store(
+    hub: Hub, ledger: SlowLedger, trust: Trust, what: str
+) -> None:
+    peer = certified(hub, ledger, trust)
+    assert peer.entry is not None
+    own = peer.entry
+    if what == "address":
+        registration = replace(own.registration, ws_address="ws://10.6.6.6:1/v1/wire")
+    else:
+        registration = replace(own.registration, signed=Signed(b"", b"", b""))
+    hub.changed(Put(replace(own, registration=registration), 20))
+    peer.tell(messages.Heartbeat(None))
+    (stored,) = ledger.renewed
+    assert (stored, stored.registration.signed) == (own, own.registration.signed)
+
+
+async def test_who_is_revoked_leaves_at_once_and_others_stay(
+    hub: Hub, ledger: SlowLedger, trust: Trust
+) -> None:
+    peer = certified(hub, ledger, trust)
+    other = Peer(hub, "other", "s2")
+    hub.examine_again()
+    assert peer.ended is None
+    trust.revoked = Revoked(serials=frozenset({ROOM.serial}))
+    hub.examine_again()
+    assert (peer.ended, other.ended) == (Close.FORBIDDEN, None)
+    assert peer.heard() == ["error"]
+    assert [reason for _, _, reason in ledger.left] == [Reason.KICKED]
+    assert hub.registrar.nobody_is_awaited.is_set(), "no grace"
+    assert hub.refused == {"revoked": 1}

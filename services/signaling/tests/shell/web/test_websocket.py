@@ -14,6 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
 from actr import signaling_pb2 as pb
+from actr_signaling.web import websocket
 from actr_signaling.web.server import Replica
 from actr_signaling.web.websocket import SLOW_BYTES, Socket
 from signaling_kit.client import PATIENCE, Client, actor, relay_to, serve
@@ -171,18 +172,43 @@ async def test_a_message_in_a_few_fragments_is_taken() -> None:
         assert (await client.until(lambda m: m.reply_to == 99)).HasField("heartbeat_ack")
 
 
-@pytest.mark.parametrize("kind", ["messages", "pings"])
+@pytest.mark.parametrize("kind", ["messages", "pings", "heartbeats"])
 async def test_too_many_frames_close_with_4429_and_others_do_not_notice(kind: str) -> None:
-    async with serve(messages_per_second=10, messages_burst=50) as replica:
+    bounds = {} if kind == "heartbeats" else {"messages_per_second": 10, "messages_burst": 50}
+    async with serve(**bounds) as replica:
         other = await Client.registered_as(replica.url, "b")
         client = await Client.registered_as(replica.url, "a")
         for _ in range(60):
             if kind == "pings":
                 await client.socket.ping()
-            else:
+            elif kind == "heartbeats":
                 await client.send(heartbeat=pb.Heartbeat())
+            else:
+                await client.send(unsubscribe=pb.Unsubscribe())
         assert await client.closed() == 4429
         assert (await other.ask(heartbeat=pb.Heartbeat())).HasField("heartbeat_ack")
+
+
+async def test_one_that_was_too_fast_is_gone_at_once_and_waits_for_its_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 1. It hears the error, and others that it left.  2. Its close does not come yet.
+    # 3. Nothing that it says meanwhile is read, and the service stops without waiting for it.
+    monkeypatch.setattr(websocket, "PENALTY", 3600.0)
+    async with serve(grace=0) as replica:
+        other = await Client.registered_as(replica.url, "b")
+        await other.subscribe()
+        client = await Client.registered_as(replica.url, "a")
+        await other.event("a", "JOIN")
+        for _ in range(30):
+            await client.send(heartbeat=pb.Heartbeat())
+        assert (await client.next("error")).code == 4429
+        await other.event("a", "LEAVE")
+        assert client.socket.close_code is None
+        client.socket.transport.write(b"no frame")
+        assert (await other.ask(heartbeat=pb.Heartbeat())).HasField("heartbeat_ack")
+        assert client.socket.close_code is None
+    assert await client.closed() == 1006
 
 
 async def test_a_refused_request_leaves_the_connection_open() -> None:

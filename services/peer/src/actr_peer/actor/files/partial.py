@@ -21,7 +21,10 @@ from actr_peer.protocol.files.bounds import ExistingFile
 from actr_peer.protocol.files.manifest import DIGEST_BYTES, Digests, Entry, Manifest, digest_of
 
 CHECKED_EACH = 64
-"""Blocks that are read over in one go, or written before the disk is asked to have them."""
+"""Blocks that are read over in one go."""
+SYNCED_EACH = 4
+"""Blocks that are written before the disk is asked to have them: what else is to be on it, as a
+mailbox's calls, waits meanwhile (64 held them up for 40 ms of a disk of 1.6 GB/s)."""
 _FULL = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 
 
@@ -100,7 +103,7 @@ class Partial:
             _write(self._file, data, block.offset)
             if block.is_last:
                 self._end_file(block.entry)
-            if block.is_last or number % CHECKED_EACH == CHECKED_EACH - 1:
+            if block.is_last or number % SYNCED_EACH == SYNCED_EACH - 1:
                 os.fsync(self._file)
             _write(self._sidecar, digest, number * DIGEST_BYTES)
         except OSError as exc:

@@ -24,7 +24,8 @@ class Asked(Protocol):
     @property
     def self_id(self) -> ActrId: ...
 
-    caller: ActrId
+    @property
+    def caller(self) -> ActrId: ...
 
 
 class FilesHere(FilesService):

@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
-from actr_peer.actor.context import Context, checked
+from actr_peer.actor.context import Asked, Context, checked
 from actr_peer.actor.handlers import Handlers, latest_end
 from actr_peer.actor.reach import Actor
 from actr_peer.actor.stream_handlers import MAX_BODIES, RETRY_AFTER
 from actr_peer.errors import CallError, ClosedError, Code
+from actr_peer.protocol.rpc.call_errors import closing, no_request
 from actr_peer.rpc.tracing import arrive
 from actr_peer.service import Method
 from actr_peer.tasks import Start
@@ -46,7 +47,7 @@ class LocalBodies:
             return
         route_key = call.method.route_key
         body = self._start(
-            f"stream/{route_key}", self._run(call), failed=partial(_failed, route_key, call)
+            f"stream/{route_key}", self._run(call), failed=partial(self._failed, call)
         )
         self._bodies[call] = body
         body.add_done_callback(lambda _: self._ended(call, body))
@@ -66,7 +67,7 @@ class LocalBodies:
 
     def _why_not(self) -> CallError | None:
         if self._is_closed:
-            return CallError(Code.UNAVAILABLE, "the actor is closing", retryable=True)
+            return closing()
         if len(self._bodies) >= MAX_BODIES:
             return CallError(
                 Code.RESOURCE_EXHAUSTED,
@@ -78,7 +79,9 @@ class LocalBodies:
 
     async def _run(self, call: LocalCall) -> None:
         method, handler = self._handlers.bound(call.method.route_key)
-        context = Context(self._actor, self._actor.id, call, deadline=call.deadline)
+        actor = self._actor
+        caller = self._handlers.who[actor.id.text]
+        context = Context(actor, caller, call, deadline=call.deadline, method=method)
         arrive(call)
         requests = call.request
         if isinstance(requests, LocalPipe):
@@ -92,12 +95,16 @@ class LocalBodies:
                     call.replies.end()
                     call.succeed(None)
         except Exception as exc:  # noqa: BLE001 - the user's code ends here
-            call.fail(self._handlers.error_of(method, exc))
+            call.fail(self._handlers.error_of(method, exc, Asked.by(self._actor.id, call)))
+
+    def _failed(self, call: LocalCall, exc: BaseException) -> None:
+        """The body has failed in a way that nobody foresaw: its caller hears of it."""
+        call.fail(self._handlers.error_of(call.method, exc, Asked.by(self._actor.id, call)))
 
     def _ended(self, call: LocalCall, body: asyncio.Task[None]) -> None:
         del self._bodies[call]
         if body.cancelled() and call.is_open and not self._is_closed:  # by its own handler
-            _failed(call.method.route_key, call, asyncio.CancelledError())
+            self._failed(call, asyncio.CancelledError())
         if isinstance(call.request, LocalPipe):
             call.request.close()
         if call.replies is not None:
@@ -122,14 +129,9 @@ async def _requests(pipe: LocalPipe[Any], method: Method[Any, Any]) -> AsyncIter
         CallError: INVALID_ARGUMENT, if one is no request; or what the caller ended its half with.
     """
     async for request in pipe:
-        if not isinstance(request, method.request):
-            raise CallError(
-                Code.INVALID_ARGUMENT,
-                f"{method.route_key}: an item is no {method.request.__name__}",
-            )
+        if not isinstance(request, method.request):  # of another module: as over a wire
+            try:
+                request = method.request.FromString(request.SerializeToString())
+            except DecodeError as exc:
+                raise no_request(method.route_key, method.request.__name__, "an item") from exc
         yield request
-
-
-def _failed(route_key: str, call: LocalCall, exc: BaseException) -> None:
-    """The body has failed in a way that nobody foresaw: its caller hears of it."""
-    call.fail(CallError(Code.INTERNAL, f"{route_key} failed with {type(exc).__name__}"))

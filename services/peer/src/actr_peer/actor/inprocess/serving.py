@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Any
 
+from google.protobuf.message import DecodeError
+
+from actr_peer.actor.context import Asked
 from actr_peer.actor.handlers import Handlers
 from actr_peer.actor.inprocess.bodies import LocalBodies
 from actr_peer.actor.reach import Actor
 from actr_peer.actor.scheduler import Job, Scheduler
 from actr_peer.errors import CallError, Code
-from actr_peer.protocol.rpc.call_errors import call_cycle
-from actr_peer.service import MethodKind
+from actr_peer.protocol.rpc.call_errors import call_cycle, no_method, no_request, wrong_kind
+from actr_peer.protocol.rpc.contracts.refusals import compared
+from actr_peer.rpc.destinations.contracts import differs
+from actr_peer.service import Method, MethodKind
 from actr_peer.tasks import Start
 from actr_peer.transport.local.calls import LocalCall, LocalEnd
 
@@ -43,6 +49,10 @@ class Half:
         while True:
             call = await self.end.receive()
             if not self._is_for(call):
+                continue
+            if call.method.route_key in self._handlers.waits_for_no_turn:
+                self.bodies.open(call)
+                self.end.ended(call)
                 continue
             key = self._handlers.key_of_call(call, self._actor.id)
             if any(scheduler.would_wait_for(waiting, key) for waiting in call.call_chain):
@@ -79,23 +89,39 @@ class Half:
     def _why_not(self, call: LocalCall) -> CallError | None:
         route_key = call.method.route_key
         if not self._handlers.knows(route_key):
-            text = f"the {self._name} has no {route_key!r}; attach or serve an object that has it"
-            return CallError(Code.UNIMPLEMENTED, text)
+            return CallError(Code.UNIMPLEMENTED, self._no_method(route_key))
         method = self._handlers.method(route_key)
+        if method is call.method:  # nearly always: both halves have loaded one module
+            return None
+        refusal = self._handlers.refusal(route_key, call.method.contract)
+        why = None if refusal is None else compared(call.method.form, refusal).why
+        if why is not None:
+            return differs(self._actor.id, route_key, why)
         if method.kind is not call.method.kind:
-            what = "no stream: call it" if method.kind is MethodKind.UNARY else "a stream: open it"
-            return CallError(Code.INVALID_ARGUMENT, f"{route_key} is {what}")
-        if not method.kind.requests_stream and not isinstance(call.request, method.request):
-            return CallError(
-                Code.INVALID_ARGUMENT,
-                f"{route_key}: the request is no {method.request.__name__}; "
-                "compare the .proto files of both halves (actr proto check)",
-            )
+            return CallError(Code.INVALID_ARGUMENT, wrong_kind(route_key, method.kind.value))
+        if not method.kind.requests_stream:
+            return self._read(call, method)
+        return None
+
+    def _no_method(self, route_key: str) -> str:
+        if self._name == "workload":
+            return no_method(route_key)
+        return f"the {self._name} has no {route_key!r}; serve an object that has it (ref.serve)"
+
+    @staticmethod
+    def _read(call: LocalCall, method: Method[Any, Any]) -> CallError | None:
+        """Have the request of another module's type be one of the handler's, as over a wire."""
+        if isinstance(call.request, method.request):
+            return None
+        try:
+            call.request = method.request.FromString(call.request.SerializeToString())
+        except DecodeError:
+            return no_request(method.route_key, method.request.__name__)
         return None
 
     def _failed(self, call: LocalCall, exc: BaseException) -> None:
         """The handler has ended its task, and not its call; or nobody foresaw how it fails."""
-        call.fail(self._handlers.error_of(call.method, exc))
+        call.fail(self._handlers.error_of(call.method, exc, Asked.by(self._actor.id, call)))
 
     def _refuse(self, call: LocalCall, error: CallError) -> None:
         call.fail(error)
@@ -108,8 +134,7 @@ class Half:
             except asyncio.CancelledError as exc:
                 # A handler that has cancelled its own task: the end of the actor is not its.
                 if not (scheduler.is_closing or call.future.done()):
-                    method = self._handlers.method(call.method.route_key)
-                    call.fail(self._handlers.error_of(method, exc))
+                    self._failed(call, exc)
                 raise
 
         return Job(turn, call.method.payload_type, key, request_id=call.request_id)

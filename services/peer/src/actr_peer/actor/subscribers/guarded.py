@@ -8,16 +8,24 @@ from inspect import isawaitable
 from typing import Generic, TypeVar
 
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.rpc.access.principals import Principal
 from actr_peer.tasks import is_torn_down, note_failure
 
 Item = TypeVar("Item")
-Callback = Callable[[Item, ActrId], Awaitable[None] | None]
+Callback = Callable[[Item, Principal], Awaitable[None] | None]
+Who = Callable[[ActrId], Principal]
+"""What is known of a sender."""
 
 
 class Guarded(Generic[Item]):
-    """A user's callback whose failures stay with it."""
+    """A user's callback whose failures stay with it.
 
-    def __init__(self, name: str, callback: Callback[Item]) -> None:
+    Args:
+        who: Asked about the sender of each item, for the callback to be told.
+    """
+
+    def __init__(self, name: str, callback: Callback[Item], who: Who = Principal.unproven) -> None:
+        self._who = who
         self.name = name
         self.failed = 0
         self._callback = callback
@@ -31,7 +39,7 @@ class Guarded(Generic[Item]):
     def begin(self, item: Item, sender: ActrId) -> Awaitable[None] | None:
         """Call the callback; returns what is left for :meth:`finish`, None where nothing is."""
         try:
-            result = self._callback(item, sender)
+            result = self._callback(item, self._who(sender))
         except BaseException as exc:  # the user's code: an exit that it raises is none of ours
             if isinstance(exc, asyncio.CancelledError) and not _is_its_own(exc):
                 raise

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from actr_peer.actor.subscribers.guarded import Who
 from actr_peer.errors import ClosedError, LocalProtocolError, PeerError, StreamFailedError
-from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.rpc.access.principals import Principal
 from actr_peer.protocol.streams.chunks import Chunk
 from actr_peer.transport.stream_reader import StreamReader
 
@@ -20,7 +21,6 @@ class IncomingStream:
     A clean end ends the iteration. Items that are not taken hold up the sender, and nobody else.
 
     Attributes:
-        sender: Who sends it.
         last_sequence: Number of the last item that was handed over; -1: none yet.
 
     Raises:
@@ -30,9 +30,14 @@ class IncomingStream:
         LocalProtocolError: From the iteration, while another task waits for the next item.
     """
 
-    def __init__(self, reader: StreamReader, forget: Callable[[StreamReader], None]) -> None:
-        self.sender: ActrId = reader.remote
+    def __init__(
+        self,
+        reader: StreamReader,
+        forget: Callable[[StreamReader], None],
+        who: Who = Principal.unproven,
+    ) -> None:
         self.last_sequence = -1
+        self._who = who
         self._reader = reader
         self._forget = forget
         self._is_over = False
@@ -40,6 +45,11 @@ class IncomingStream:
 
     def __repr__(self) -> str:
         return f"<IncomingStream {self.channel_id!r} of {self.sender}>"
+
+    @property
+    def sender(self) -> Principal:
+        """Who sends it, with what is known of it now."""
+        return self._who(self._reader.remote)
 
     @property
     def channel_id(self) -> str:

@@ -11,20 +11,21 @@ from functools import partial
 
 from actr_peer.actor.subscribers.callbacks import Subscription
 from actr_peer.actor.subscribers.frames import Reader, ReadTrack
-from actr_peer.actor.subscribers.guarded import Guarded
+from actr_peer.actor.subscribers.guarded import Guarded, Who
 from actr_peer.actor.subscribers.tracks import RemoteTrack, RemoteTrackStats
 from actr_peer.errors import BusyError, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media.frames import MediaFrame, TrackStats
 from actr_peer.protocol.media.incoming import IncomingTracks, TrackEvent, TrackState
+from actr_peer.protocol.rpc.access.principals import Principal
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.tasks import Start
 
 MAX_READERS = 16
 """Iterations over one track at a time."""
 
-MediaCallback = Callable[[MediaFrame, ActrId], Awaitable[None] | None]
-EventCallback = Callable[[TrackEvent, ActrId], Awaitable[None] | None]
+MediaCallback = Callable[[MediaFrame, Principal], Awaitable[None] | None]
+EventCallback = Callable[[TrackEvent, Principal], Awaitable[None] | None]
 Stats = Callable[[ActrId], tuple[list[TrackStats], float | None]]
 
 
@@ -44,7 +45,9 @@ class MediaSubscribers:
         start: Start,
         ask: Callable[[ActrId, str], None] = lambda remote, track_id: None,
         wire_stats: Stats = lambda remote: ([], None),
+        who: Who = Principal.unproven,
     ) -> None:
+        self._who = who
         self.unknown = 0
         self.dropped = 0
         self._start = start
@@ -79,8 +82,8 @@ class MediaSubscribers:
         if track_id in self._subscriptions:
             raise BusyError(f"track {track_id!r} has a callback; unregister it first")
         name = f"media/{track_id or 'any'}"
-        event = Guarded(name, on_event) if on_event is not None else None
-        made = Subscription(Guarded(name, callback), event, self._start)
+        event = Guarded(name, on_event, self._who) if on_event is not None else None
+        made = Subscription(Guarded(name, callback, self._who), event, self._start)
         self._subscriptions[track_id] = made
         return partial(self._unregister, track_id, made)
 

@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from inspect import iscoroutine
 
-from actr_peer.actor.subscribers.guarded import Guarded
+from actr_peer.actor.subscribers.guarded import Guarded, Who
 from actr_peer.actor.subscribers.incoming import IncomingStream, IncomingStreams
 from actr_peer.actor.subscribers.lines import Line, Ready, StreamEnd, Taker
 from actr_peer.errors import BusyError, LimitError, PeerError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.rpc.access.principals import Principal
 from actr_peer.protocol.streams.chunks import Chunk, check_channel_id
 from actr_peer.tasks import Start
 from actr_peer.transport.channels import Streams
@@ -31,14 +32,19 @@ MAX_OPENINGS = 16
 """Openings of one channel by one sender that wait here to be taken."""
 
 
-StreamCallback = Callable[[Chunk, ActrId], Awaitable[None] | None]
-EndCallback = Callable[[StreamEnd, ActrId], Awaitable[None] | None]
+StreamCallback = Callable[[Chunk, Principal], Awaitable[None] | None]
+EndCallback = Callable[[StreamEnd, Principal], Awaitable[None] | None]
 
 
 class StreamSubscribers:
-    """Callbacks and iterations by channel id; owned by the node."""
+    """Callbacks and iterations by channel id; owned by the node.
 
-    def __init__(self, streams: Streams, start: Start) -> None:
+    Args:
+        who: Asked about each sender, for those who take its streams.
+    """
+
+    def __init__(self, streams: Streams, start: Start, who: Who = Principal.unproven) -> None:
+        self._who = who
         self._streams = streams
         self._start = start
         self._takers: dict[str, Taker] = {}
@@ -62,8 +68,8 @@ class StreamSubscribers:
             LocalProtocolError: If it is empty, or no text.
         """
         name = f"stream/{channel_id}"
-        ending = None if on_end is None else Guarded(name, on_end)
-        return self._add(channel_id, Taker(Guarded(name, callback), ending))
+        ending = None if on_end is None else Guarded(name, on_end, self._who)
+        return self._add(channel_id, Taker(Guarded(name, callback, self._who), ending))
 
     def admit(self, channel_id: str, incoming: IncomingStreams) -> Callable[[], None]:
         """Have the streams on ``channel_id`` put into ``incoming``; returns what ends that.
@@ -118,7 +124,7 @@ class StreamSubscribers:
             line.abandon(link)
         line.readers.append(reader)
         if taker.incoming is not None:
-            stream = IncomingStream(reader, partial(self._taken, taker, line))
+            stream = IncomingStream(reader, partial(self._taken, taker, line), self._who)
             line.streams[reader] = stream
             taker.incoming.put(stream)
         else:

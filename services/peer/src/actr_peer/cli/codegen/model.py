@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, SourceCodeInfo
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, MethodOptions, SourceCodeInfo
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from actr_peer.cli.codegen import names, rules
@@ -65,6 +65,8 @@ class RpcMethod:
     max_failures: int
     handler_timeout: float | None
     """Seconds."""
+    requires: tuple[str, ...]
+    is_idempotent: bool
     comment: str
     is_deprecated: bool
 
@@ -195,6 +197,8 @@ class _FileReader:
             conflict_key=rules.conflict_key(options, kind, request, refuse),
             max_failures=rules.max_failures(options, kind, refuse),
             handler_timeout=rules.handler_timeout(options, refuse),
+            requires=rules.requires(options, refuse),
+            is_idempotent=options.idempotency_level != MethodOptions.IDEMPOTENCY_UNKNOWN,
             comment=self._comment(path),
             is_deprecated=options.deprecated,
         )

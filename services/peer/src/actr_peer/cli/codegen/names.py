@@ -16,6 +16,7 @@ HOOKS = frozenset(
         "stop",
         "error",
         "signaling",
+        "refusal",
         "wire",
         "link",
         "presence",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 
 from actr_peer.cli.codegen.model import MessageName, ProtoFile, RpcMethod, RpcService
@@ -136,6 +137,12 @@ class _Module:
             out.line(f"max_failures={method.max_failures},")
         if method.handler_timeout is not None:
             out.line(f"handler_timeout={method.handler_timeout!r},")
+        if method.requires:
+            out.line("requires=(")
+            out.lines(f"{INDENT}{_quoted(claim)}," for claim in method.requires)
+            out.line("),")
+        if method.is_idempotent:
+            out.line("is_idempotent=True,")
         out.dedent()
         out.line(")")
 
@@ -226,6 +233,11 @@ def _import(module: str, alias: str) -> str:
 def _private(module: str, names: Iterable[str]) -> Iterator[str]:
     for name in names:
         yield f"from {module} import {name} as _{name}"
+
+
+def _quoted(text: str) -> str:
+    """As it stands in the source, in the quotes that formatters want."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _isort(name: str) -> tuple[bool, str]:

@@ -12,7 +12,9 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pb2 import MethodOptions, ServiceOptions
 
 from actr import options_pb2
+from actr_peer.errors import ConfigError
 from actr_peer.protocol.payload import RPC_LANES, STREAM_LANES, PayloadType
+from actr_peer.protocol.rpc.access.requirements import requirements
 from actr_peer.protocol.rpc.contracts.fields import is_scalar
 from actr_peer.service import MethodKind
 
@@ -114,6 +116,20 @@ def handler_timeout(options: MethodOptions, refuse: Refuse) -> float | None:
         refuse("handler_timeout_ms 0 lets no handler run; allowed: 1 and more, or none at all")
         return None
     return timeout_ms / 1000
+
+
+def requires(options: MethodOptions, refuse: Refuse) -> tuple[str, ...]:
+    """Claims that the caller's certificate must have."""
+    texts = tuple(options.Extensions[options_pb2.requires])
+    try:
+        requirements(texts)
+    except ConfigError as exc:
+        refuse(str(exc))
+        return ()
+    if len(set(texts)) < len(texts):
+        refuse("requires names a claim twice; allowed: each once")
+        return ()
+    return texts
 
 
 def _names(payload_types: Iterable[PayloadType]) -> str:

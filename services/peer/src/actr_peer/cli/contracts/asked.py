@@ -119,6 +119,8 @@ def _method(
             conflict_key=told.conflict_key or None,
             max_failures=told.max_failures,
             handler_timeout=told.handler_timeout_ms / 1000 or None,
+            is_idempotent=told.is_idempotent,
+            requires=tuple(told.requires),
         )
     except (KeyError, ValueError) as exc:
         raise RemoteProtocolError(f"{actor} tells {route_key} as no method can be: {exc}") from exc

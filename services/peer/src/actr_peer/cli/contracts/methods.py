@@ -1,4 +1,4 @@
-"""Methods by the names that people write, and requests from JSON."""
+"""Methods by the names that people write, requests from JSON, and replies as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, EnumDescriptor
@@ -17,9 +17,13 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from actr_peer.cli.workloads import import_module, near
-from actr_peer.errors import ConfigError
+from actr_peer.errors import ConfigError, RemoteProtocolError
 from actr_peer.protocol.rpc.contracts.fields import reachable
 from actr_peer.service import Method, Service
+
+MAX_TEXT_BYTES: Final = 256 * 1024 * 1024
+"""Of one file, or of one request: the longest message as JSON has a third of it."""
+CHUNK_BYTES: Final = 1024 * 1024
 
 _UNKNOWN_FIELD = re.compile(r'Message type "([^"]+)" has no field named "([^"]+)"')
 _UNKNOWN_VALUE = re.compile(r"Invalid enum value (\S+) for enum type (\S+)")
@@ -98,11 +102,7 @@ def read_requests(argument: str) -> Iterator[str]:
         yield argument
         return
     path = Path(argument[1:])
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else exc
-        raise ConfigError(f"cannot read {path}: {why}") from exc
+    text = _text_of(path)
     decoder, at = json.JSONDecoder(), 0
     while at < len(text):
         if text[at].isspace():
@@ -115,6 +115,44 @@ def read_requests(argument: str) -> Iterator[str]:
             raise ConfigError(f"{path}: no JSON object at line {line}: {exc}") from exc
         yield text[at:end]
         at = end
+
+
+def _text_of(path: Path) -> str:
+    """What a file holds; one that has no end, as a device or a pipe may have none, is too long."""
+    data = bytearray()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                data += chunk
+                if len(data) > MAX_TEXT_BYTES:
+                    raise ConfigError(
+                        f"{path} has over {MAX_TEXT_BYTES >> 20} MiB: send it through standard "
+                        "input (-), one request a line"
+                    )
+        return data.decode()
+    except (OSError, UnicodeDecodeError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else exc
+        raise ConfigError(f"cannot read {path}: {why}") from exc
+
+
+def reply_text(reply: Message, pool: DescriptorPool | None = None) -> str:
+    """A reply in protobuf's JSON form, in ASCII, on one line.
+
+    Args:
+        pool: What ``google.protobuf.Any`` may hold; None: what is loaded.
+
+    Raises:
+        RemoteProtocolError: If it holds something that JSON cannot say.
+    """
+    try:
+        said = json_format.MessageToDict(
+            reply, always_print_fields_with_no_presence=True, descriptor_pool=pool
+        )
+        return json.dumps(said)
+    except Exception as exc:  # the library's own words, of several classes
+        why = str(exc).partition("\n")[0].rstrip(".")
+        name = type(reply).DESCRIPTOR.full_name  # a field of its own may be called DESCRIPTOR
+        raise RemoteProtocolError(f"a {name} came that JSON cannot say: {why}") from exc
 
 
 def _why(method: Method[Any, Any], exc: Exception) -> str:

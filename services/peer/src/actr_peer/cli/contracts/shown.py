@@ -55,6 +55,8 @@ def method_line(method: Method[Any, Any]) -> str:
     notes += [f"max_failures {method.max_failures}"] if method.max_failures else []
     if method.handler_timeout is not None:
         notes.append(f"handler_timeout {method.handler_timeout:g} s")
+    notes += [f"requires {claim}" for claim in method.requires]
+    notes += ["idempotent"] if method.is_idempotent else []
     name = method.route_key.rpartition(".")[2]
     return f"rpc {name}({request}) returns ({reply});  // {', '.join(notes)}"
 
@@ -84,9 +86,8 @@ def enum_lines(enum: EnumDescriptor) -> Iterator[str]:
 
 
 def _field(field: FieldDescriptor) -> str:
-    held = field.message_type
-    if held is not None and held.GetOptions().map_entry:
-        key, value = held.fields_by_name["key"], held.fields_by_name["value"]
+    if (entry := _map_entry(field)) is not None:
+        key, value = entry
         return f"map<{_type(key)}, {_type(value)}> {field.name} = {field.number};"
     prefix = ""
     if field.is_repeated or field.is_required:
@@ -94,6 +95,15 @@ def _field(field: FieldDescriptor) -> str:
     elif field.containing_oneof is not None and real_oneof(field) is None:
         prefix = "optional "
     return f"{prefix}{_type(field)} {field.name} = {field.number};"
+
+
+def _map_entry(field: FieldDescriptor) -> tuple[FieldDescriptor, FieldDescriptor] | None:
+    """Key and value of a map; None: it is none, whatever an actor says of it."""
+    held = field.message_type
+    if held is None or not held.GetOptions().map_entry:
+        return None
+    key, value = held.fields_by_name.get("key"), held.fields_by_name.get("value")
+    return None if key is None or value is None else (key, value)
 
 
 def _type(field: FieldDescriptor) -> str:
@@ -133,6 +143,8 @@ def _method_row(method: Method[Any, Any]) -> Mapping[str, object]:
         "conflict_key": method.conflict_key,
         "max_failures": method.max_failures,
         "handler_timeout_s": method.handler_timeout,
+        "requires": list(method.requires),
+        "is_idempotent": method.is_idempotent,
     }
 
 

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from actr.demo.chat_actr import ChatClient
+from actr.demo.chat_pb2 import FilePiece, HistoryRequest, KickRequest, MessagesRequest, SayRequest
 from actr_peer import ActrId, ActrRef, PayloadType, System, WireKind
 from actr_peer.cli.demo import media
 from actr_peer.cli.demo.file import Pieces
@@ -32,8 +34,6 @@ from actr_peer.cli.demo.report import (
 from actr_peer.cli.demo.visitor import Visitor
 from actr_peer.errors import CallError, LimitError, PeerError
 from actr_peer.node.config import NodeConfig
-from demo.chat_actr import ChatClient
-from demo.chat_pb2 import FilePiece, HistoryRequest, KickRequest, MessagesRequest, SayRequest
 
 CALL_TIMEOUT: Final = 10.0
 MIN_BYTES_PER_SECOND: Final = 500_000

@@ -10,7 +10,7 @@ import sys
 from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
@@ -30,10 +30,11 @@ _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 class Child:
     """One process of the demo, in a process group of its own.
 
-    Its standard output is a line of JSON for each event; its standard error goes to a file.
+    Its standard output is a line of JSON for each event; its standard error goes to a file. Or both
+    go to a descriptor, which somebody else reads.
     """
 
-    def __init__(self, name: str, process: Process, log: Path) -> None:
+    def __init__(self, name: str, process: Process, log: Path | int) -> None:
         self.name = name
         self.log = log
         self._process = process
@@ -69,10 +70,11 @@ class Child:
 
     async def ended(self) -> str:
         """Wait for the end and say how it was: ``ended with status 1``, ``killed by SIGKILL``."""
-        status = await self._process.wait()
-        if status < 0:
-            return f"was killed by {signal.Signals(-status).name}"
-        return f"ended with status {status}"
+        return how(await self.status())
+
+    async def status(self) -> int:
+        """Wait for the end; negative: the signal that killed it."""
+        return await self._process.wait()
 
     def peak_memory(self) -> int | None:
         """Peak resident bytes of the running process; None where the system does not say.
@@ -88,6 +90,8 @@ class Child:
 
     def last_lines(self) -> str:
         """The end of what it wrote on standard error."""
+        if isinstance(self.log, int):
+            return ""
         with suppress(OSError):
             text = self.log.read_text(encoding="utf-8", errors="replace")
             return "\n".join(text.splitlines()[-LAST_LINES:])
@@ -107,8 +111,15 @@ class Child:
         """Have no patience when it is stopped: what it would still tell matters no more."""
         self._patience = HURRY
 
+    def kill(self) -> None:
+        """End it at once, with its group; harmless when it has ended."""
+        self._signal(signal.SIGKILL)
+
     async def stop(self) -> None:
-        """Ask it to end, then make it; returns when nothing of its group is left."""
+        """Ask it to end, then make it; returns when nothing of its group is left.
+
+        What it has left behind when it ended by itself ends as well.
+        """
         self.terminate()
         try:
             async with asyncio.timeout(self._patience):
@@ -116,7 +127,8 @@ class Child:
         except TimeoutError:
             pass  # the group is killed below
         finally:
-            self._signal(signal.SIGKILL)
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
         await self._process.wait()
 
 
@@ -126,18 +138,20 @@ async def child(
     command: Sequence[str],
     *,
     environment: Mapping[str, str],
-    log: Path,
+    log: Path | int,
     pass_fds: Sequence[int] = (),
 ) -> AsyncIterator[Child]:
     """Start a process that ends with the block; see :class:`Child`.
 
     Leaving the block by an error or by cancellation ends the process too.
     """
-    with log.open("wb") as errors:
+    # A process that is read here has ended only when nobody holds its output any more.
+    is_read = not isinstance(log, int)
+    with nullcontext(log) if isinstance(log, int) else log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=DEVNULL,
-            stdout=PIPE,
+            stdout=PIPE if is_read else errors,
             stderr=errors,
             env=dict(environment),
             pass_fds=tuple(pass_fds),
@@ -153,6 +167,13 @@ async def child(
         raise
     finally:
         await running.stop()
+
+
+def how(status: int) -> str:
+    """What an exit status says: ``ended with status 1``, ``was killed by SIGKILL``."""
+    if status < 0:
+        return f"was killed by {signal.Signals(-status).name}"
+    return f"ended with status {status}"
 
 
 def die_with_parent() -> Callable[[], None]:
@@ -171,3 +192,8 @@ def die_with_parent() -> Callable[[], None]:
                 os._exit(1)
 
     return leash
+
+
+def bare_environment() -> dict[str, str]:
+    """The environment without what is said there of other actors and services."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ACTR_")}

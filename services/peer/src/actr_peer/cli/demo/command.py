@@ -23,6 +23,7 @@ from actr_peer.cli.demo import report
 from actr_peer.cli.demo.report import Choice, Event, Failed, Plan, Ready, Report, Row, RowDone, Size
 from actr_peer.cli.demo.stage import ROOM_ID, Stage
 from actr_peer.cli.exits import Exit
+from actr_peer.cli.options import AsJson
 from actr_peer.errors import ConfigError
 
 WIDE: Final = 140
@@ -40,9 +41,7 @@ def demo(
     ] = None,
     wire: Annotated[Choice, typer.Option(help="Kinds of wire to use.")] = "both",
     size: Annotated[Size, typer.Option(help="How much to send.")] = "normal",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on standard output.")
-    ] = False,
+    is_json: AsJson = False,
 ) -> None:
     """Show all five payload types between two actors in two processes.
 
@@ -62,7 +61,7 @@ def demo(
         with suppress(OSError):  # the terminal may be what went away
             print("actr: interrupted; all processes of the demo have ended", file=sys.stderr)
         raise
-    if as_json:
+    if is_json:
         print(result.model_dump_json(indent=2))
     else:
         _print_table(result)
@@ -131,6 +130,8 @@ class Screen:
         match event:
             case Ready():
                 self._print(f"{name:<9} {event.id or event.url} is ready")
+                if event.url:
+                    self._print(f"{'':<9} identities are on; keys are made for this run alone")
             case report.Progress():
                 self._progress(event)
             case RowDone():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from demo.chat_pb2 import FileHeader, FilePiece
+from actr.demo.chat_pb2 import FileHeader, FilePiece
 
 PIECE_BYTES: Final = 64 * 1024
 """Four fragments of a lane: large enough to be cheap, small enough to overtake."""

@@ -10,13 +10,8 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final, TypeVar
 
-from actr_peer import ActrId, CallError, Code, Context, MediaFrame, System
-from actr_peer.cli.demo.process import peer_main
-from actr_peer.cli.demo.report import Finished, MediaSeen, Ready, percentile, tell
-from actr_peer.node.config import NodeConfig
-from actr_peer.node.process.startup import until_asked_to_stop
-from demo.chat_actr import ChatService
-from demo.chat_pb2 import (
+from actr.demo.chat_actr import ChatService
+from actr.demo.chat_pb2 import (
     ChatMessage,
     CursorMove,
     FilePiece,
@@ -31,6 +26,11 @@ from demo.chat_pb2 import (
     SayRequest,
     UploadReply,
 )
+from actr_peer import ActrId, CallError, Code, Context, MediaFrame, System
+from actr_peer.cli.demo.process import peer_main
+from actr_peer.cli.demo.report import Finished, MediaSeen, Ready, percentile, tell
+from actr_peer.node.config import NodeConfig
+from actr_peer.node.process.startup import until_asked_to_stop
 
 KEPT_LINES: Final = 10_000
 LISTENER_QUEUE: Final = 64

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from actr_peer.cli.demo.children import STOP_TIMEOUT, Child, child
+from actr_peer.cli.demo.children import STOP_TIMEOUT, Child, bare_environment, child
 from actr_peer.cli.demo.media_row import media_row
 from actr_peer.cli.demo.report import (
     Event,
@@ -29,6 +29,7 @@ from actr_peer.cli.demo.report import (
     RowDone,
     not_run,
 )
+from actr_peer.cli.verbs.dev.running.identities import KEYS, issuer_of
 from actr_peer.errors import BrokenError, RemoteProtocolError
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.tasks import Tasks
@@ -202,6 +203,7 @@ class Stage:
         environment = {
             "ACTR_SIGNALING__LISTEN": "127.0.0.1:0",
             "ACTR_SIGNALING__REALM_SECRET_FILE": str(secret),
+            "ACTR_SIGNALING__ISSUER_HOME": str(self._folder / "issuer"),
             "ACTR_SIGNALING__DRAIN": "0",
         }
         async with child(
@@ -230,6 +232,10 @@ class Stage:
             | {
                 "ACTR_ACTOR__ID": actor,
                 "ACTR_REALM__SECRET_FILE": str(secret),
+                "ACTR_IDENTITY__ISSUER_URL": issuer_of(url),
+                "ACTR_IDENTITY__ISSUER_KEYS_FILE": str(self._folder / "issuer" / KEYS),
+                "ACTR_IDENTITY__KEY_FILE": str(self._folder / f"{name}.pem"),
+                "ACTR_IDENTITY__CERTIFICATE_FILE": str(self._folder / f"{name}.jwt"),
                 "ACTR_SIGNALING__URL": url,
                 "ACTR_WIRES__PREFER": kinds,
                 "ACTR_WIRES__LISTEN": "127.0.0.1:0" if "websocket" in kinds else "",
@@ -243,5 +249,4 @@ class Stage:
 
 def _environment() -> dict[str, str]:
     """The user's environment without settings of the user's own actors."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ACTR_")}
-    return kept | {"ACTR_CONFIG": os.devnull}
+    return bare_environment() | {"ACTR_CONFIG": os.devnull}

@@ -9,10 +9,9 @@ from contextlib import suppress
 from typing import Final
 
 from actr_peer import ActrId, ActrRef, PeerError
-from actr_peer.protocol.media.frames import TIMESTAMPS, Sample
+from actr_peer.protocol.media.frames import TIMESTAMPS, VIDEO_CLOCK, Sample
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.transport.publications import Publication, PublicationState
-from actr_peer.wire.media.encoders import VIDEO_CLOCK
 from actr_peer.wire.media.sources import TestPattern
 
 FRAMES: Final = 10

@@ -7,12 +7,12 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, Protocol
 
+from actr.demo.chat_pb2 import SayReply, SayRequest
 from actr_peer import CallError, Code, Context, Hooks
 from actr_peer.cli.demo.room import Room
 from actr_peer.cli.exchange.tally import Heard
 from actr_peer.node.hooks import WireEvent
 from actr_peer.protocol.signaling.presence import PresenceEvent
-from demo.chat_pb2 import SayReply, SayRequest
 
 KEPT_RUNS: Final = 4
 """Runs of one author that are kept; a durable call may arrive after its author's restart."""

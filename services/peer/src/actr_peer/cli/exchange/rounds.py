@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from contextlib import suppress
 from dataclasses import asdict
@@ -35,12 +36,15 @@ class Exchange:
     goes on with the same numbers.
     """
 
-    def __init__(self, ref: ActrRef, room: CountingRoom, *, interval: float) -> None:
+    def __init__(
+        self, ref: ActrRef, room: CountingRoom, *, interval: float, is_json: bool = False
+    ) -> None:
         self.links: dict[ActrId, Link] = {}
         self.run = f"{ref.node.view().incarnation:016x}"
         self._ref = ref
         self._room = room
         self._interval = interval
+        self._is_json = is_json
         self.present: dict[ActrId, Presence] = {}
         """Who is online, this actor too."""
         self._meeting: set[ActrId] = set()
@@ -130,11 +134,14 @@ class Exchange:
 
     async def _wait_for(self, remote: ActrId, steps: Steps) -> None:
         """Say a line to a remote that crashed; it hears it when it is back."""
-        print(f"{remote} is gone without a word: a line waits for it", flush=True)
+        self._print(f"{remote} is gone without a word: a line waits for it")
         with suppress(PeerError):
             await steps.say(timeout=CRASH_TIMEOUT)
-            print(f"{remote} is back and has heard the line that waited", flush=True)
+            self._print(f"{remote} is back and has heard the line that waited")
         self._crashed.discard(remote)
+
+    def _print(self, text: str) -> None:
+        print(json.dumps({"event": text}) if self._is_json else text, flush=True)
 
     async def _round(self, steps: Steps, remote: ActrId) -> None:
         """One round and its line, then a pause."""
@@ -143,8 +150,11 @@ class Exchange:
         done = await steps.round()
         seconds = loop.time() - started
         wire = wire_in_use(self._ref.node.view(), remote)
-        line = done.line(str(self._ref.id), str(remote), wire=wire, seconds=seconds)
-        print(line, flush=True)
+        ends = (str(self._ref.id), str(remote))
+        if self._is_json:
+            print(json.dumps(done.row(*ends, wire=wire, seconds=seconds)), flush=True)
+        else:
+            self._print(done.line(*ends, wire=wire, seconds=seconds))
         interval = max(self._interval, SECONDS_PER_LINK * len(self.present))
         spread = random.uniform(1 - SPREAD, 1 + SPREAD)  # noqa: S311  # pace, no secret
         await asyncio.sleep(interval * spread - seconds)

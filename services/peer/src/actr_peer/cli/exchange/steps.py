@@ -7,12 +7,8 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
-from actr_peer import ActrId, ActrRef, PayloadType, PeerError
-from actr_peer.cli.exchange.burst import Burst
-from actr_peer.cli.exchange.tally import Link, Round
-from actr_peer.errors import CallError, Code
-from demo.chat_actr import ChatClient
-from demo.chat_pb2 import (
+from actr.demo.chat_actr import ChatClient
+from actr.demo.chat_pb2 import (
     FileHeader,
     FilePiece,
     HistoryRequest,
@@ -20,6 +16,10 @@ from demo.chat_pb2 import (
     MessagesRequest,
     SayRequest,
 )
+from actr_peer import ActrId, ActrRef, PayloadType, PeerError
+from actr_peer.cli.exchange.burst import Burst
+from actr_peer.cli.exchange.tally import Link, Round
+from actr_peer.errors import CallError, Code
 
 CALL_TIMEOUT: Final = 20.0
 SAID: Final = 3

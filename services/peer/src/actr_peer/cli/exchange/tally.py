@@ -77,3 +77,15 @@ class Round:
         errors = [f"{name} FAILED: {error}" for name, error in self.errors.items()]
         told = " | ".join([*steps, *errors, f"{seconds:.2f} s"])
         return f"round {self.number}: {own_id} → {remote} {wire} | {told}"
+
+    def row(self, own_id: str, remote: str, *, wire: str, seconds: float) -> dict[str, object]:
+        """The same for programs."""
+        return {
+            "round": self.number,
+            "actor": own_id,
+            "remote": remote,
+            "wire": wire,
+            "steps": self.steps,
+            "errors": self.errors,
+            "seconds": round(seconds, 3),
+        }

@@ -7,27 +7,28 @@ import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
-from google.protobuf import json_format
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
 from actr_peer import ActrId
-from actr_peer.cli.callers import Visit, durable_config, read_destination, realm_of
+from actr_peer.cli.callers import Visit, durable_config, read_destination
 from actr_peer.cli.contracts.asked import ask
-from actr_peer.cli.contracts.methods import find_method, methods_of
+from actr_peer.cli.contracts.methods import find_method, methods_of, reply_text
 from actr_peer.cli.contracts.requests import Requests, read_metadata
-from actr_peer.cli.exits import explain, printable
+from actr_peer.cli.exits import ToldError, failure_of, printable
 from actr_peer.cli.options import ActorArgument, AsJson, Flags, Timeout, with_flags
-from actr_peer.errors import ConfigError, PeerError
+from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.node import Node
 from actr_peer.node.process.startup import configure_logs, run_loop
 from actr_peer.protocol.identity import ActrType
 from actr_peer.service import Caller, CallOptions, Method, MethodKind, call_options
 from actr_peer.tasks import first_cause
+
+if TYPE_CHECKING:
+    from actr_peer.node.node import Node
 
 MethodArgument: TypeAlias = Annotated[
     str, typer.Argument(help="package.Service/Method, or a unique end of it, as Say.")
@@ -42,7 +43,9 @@ RequestArguments: TypeAlias = Annotated[
 ]
 Module: TypeAlias = Annotated[
     str | None,
-    typer.Option("--module", "-m", help="A module that 'actr gen' wrote: ask no contract."),
+    typer.Option(
+        "--module", "-m", help="A module that 'actr gen' wrote: take the contract from it."
+    ),
 ]
 Metadata: TypeAlias = Annotated[
     list[str] | None, typer.Option(metavar="KEY=VALUE", help="Sent along; repeatable.")
@@ -58,6 +61,8 @@ Durable: TypeAlias = Annotated[
 Verbose: TypeAlias = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say wire and times on standard error.")
 ]
+
+KEPT_ON: Final = "; the call is kept, and --durable with the same KEY asks for its reply"
 
 app = typer.Typer()
 
@@ -86,7 +91,7 @@ def call(
     configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
     whom = read_destination(actor)
     options = call_options(None, read_metadata(metadata or ()), durable=durable or False)
-    own = flags.caller("call", realm_of(whom, flags))
+    own = flags.caller("call", whom)
     if durable is not None:
         if not isinstance(whom, ActrId):
             raise ConfigError(f"--durable: {whom} may be another actor the next time; name one")
@@ -98,8 +103,9 @@ def call(
     try:
         run_loop(_call(own, order, options, visit, printer))
     except BaseException as exc:
-        printer.failed(exc)
-        raise
+        if not printer.failed(exc):
+            raise
+        raise ToldError from exc
     if is_verbose:
         _tell(order, visit, printer)
 
@@ -125,7 +131,8 @@ async def _call(
         _check(order, order.row, options)
     async with visit.running(config) as node:
         order.target = target = await visit.find(node, order.whom)
-        async with visit.reaching(node, target):
+        is_kept = bool(options.durable)
+        async with visit.reaching(node, target, lambda: KEPT_ON if is_kept and order.row else ""):
             caller = node.ref.to(target)
             row = order.row or await _asked(caller, order, options, visit, config.call_timeout)
             printer.pool = order.pool
@@ -165,11 +172,12 @@ async def _replies(
     requests, pool = order.requests, order.pool
     match row.kind:
         case MethodKind.UNARY:
-            yield await caller.unary(row, requests.one(row, pool), options)
+            yield await caller.unary(row, await requests.one(row, pool), options)
         case MethodKind.CLIENT_STREAM:
             yield await caller.client_stream(row, requests.all(row, pool), options)
         case MethodKind.SERVER_STREAM:
-            async for reply in caller.server_stream(row, requests.one(row, pool), options):
+            request = await requests.one(row, pool)
+            async for reply in caller.server_stream(row, request, options):
                 yield reply
         case MethodKind.BIDI_STREAM:
             async for reply in caller.bidi_stream(row, requests.all(row, pool), options):
@@ -191,13 +199,7 @@ class _Lines:
 
     def reply(self, reply: Message) -> None:
         self.count += 1
-        self._print(
-            json.dumps(
-                json_format.MessageToDict(
-                    reply, always_print_fields_with_no_presence=True, descriptor_pool=self.pool
-                )
-            )
-        )
+        self._print(reply_text(reply, self.pool))
 
     def _print(self, text: str) -> None:
         print(text, flush=True)
@@ -209,8 +211,9 @@ class _Lines:
         self.wire = link.active.value if link is not None and link.active is not None else ""
         self.seconds = visit.seconds - max(self.began, visit.connected or 0.0)
 
-    def failed(self, exc: BaseException) -> None:
-        """It came to nothing, or was interrupted."""
+    def failed(self, exc: BaseException) -> bool:
+        """It came to nothing, or was interrupted; whether it is told already."""
+        return False
 
 
 class _Document(_Lines):
@@ -239,13 +242,9 @@ class _Document(_Lines):
             }
         )
 
-    def failed(self, exc: BaseException) -> None:
-        cause = first_cause(exc)
-        said: dict[str, object] = {"class": type(cause).__name__}
-        if isinstance(cause, PeerError):
-            code, said["text"] = explain(cause)
-            said["exit"] = int(code)
-        self._end({"error": said})
+    def failed(self, exc: BaseException) -> bool:
+        self._end({"error": failure_of(first_cause(exc)).document})
+        return True
 
     def _end(self, rest: Mapping[str, object]) -> None:
         if not self._is_ended:

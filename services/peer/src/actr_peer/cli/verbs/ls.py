@@ -9,15 +9,14 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Final
 
 import typer
+from rich.console import RenderableType
 from rich.live import Live
-from rich.table import Table
 
 from actr_peer.cli.callers import Visit
-from actr_peer.cli.options import AsJson, Flags, Timeout, with_flags
+from actr_peer.cli.options import AsJson, Flags, ShowAll, Timeout, with_flags
 from actr_peer.cli.tables import console, table
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.config.reading import own_id
 from actr_peer.node.process.startup import configure_logs, run_loop
 from actr_peer.protocol.identity import ActrId, ActrType, parse_destination
 from actr_peer.protocol.signaling.presence import Change, Presence, PresenceEvent
@@ -45,9 +44,7 @@ def ls(
         bool, typer.Option("--watch", "-w", help="Go on, and show who comes and goes.")
     ] = False,
     realm: Annotated[str | None, typer.Option(help="Of another realm than actor.id's.")] = None,
-    is_all: Annotated[
-        bool, typer.Option("--all", help="Also the actors behind actr call and its like.")
-    ] = False,
+    is_all: ShowAll = False,
     timeout: Timeout = None,
     is_json: AsJson = False,
     flags: Flags,
@@ -57,7 +54,7 @@ def ls(
         raise ConfigError(f"type {actr_type!r}: write manufacturer:name, for example acme:room")
     loaded = flags.settings()
     configure_logs(loaded.log.model_copy(update={"level": "warning"}))
-    own = flags.caller("ls", realm or own_id(loaded.actor.id).realm)
+    own = flags.caller("ls", realm=realm or "")
     shown = _Lines() if is_json or not sys.stdout.isatty() else _Screen()
     listing = Listing(timeout, actr_type, hides=() if is_all else (RUNTIME,))
     run_loop(_list(own, listing, shown if is_watched else None, is_json=is_json))
@@ -143,7 +140,7 @@ def row_of(presence: Presence) -> dict[str, object]:
     }
 
 
-def table_of(actors: Iterable[Presence]) -> Table:
+def table_of(actors: Iterable[Presence]) -> RenderableType:
     rows = [
         (
             actor.id,

@@ -7,33 +7,30 @@ through the file when it does not.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.table import Table
 
+from actr_peer.cli.contracts.stored import Known, body_of, row_of, shown_of, time_of, tries_of
 from actr_peer.cli.exits import Exit
-from actr_peer.cli.options import IdFlag
-from actr_peer.cli.tables import console, plain
-from actr_peer.errors import BusyError, ConfigError, PeerError, UnreachableError
+from actr_peer.cli.options import AsJson, ConfigFile, IdFlag
+from actr_peer.cli.tables import console, table
+from actr_peer.errors import BusyError, ConfigError, UnreachableError
 from actr_peer.node.config.loading import load
-from actr_peer.node.config.reading import mailbox_path
+from actr_peer.node.config.reading import mailbox_path, there_of
 from actr_peer.protocol.mailbox.requests import State
-from actr_peer.protocol.rpc.envelopes import decode_envelope
-from actr_peer.state.mailbox.dead_letters import MAX_LISTED, Filter, Letter
+from actr_peer.state.mailbox.dead_letters import MAX_LISTED, Filter
 from actr_peer.state.mailbox.inspection import look
 from actr_peer.state.mailbox.inspection import show as read
 from actr_peer.state.mailbox.letterbox import ask
 from actr_peer.state.mailbox.mailbox import Mailbox
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer()
 
 
 class Stored(Enum):
@@ -52,7 +49,12 @@ Sender = Annotated[str, typer.Option(help="Part of the caller's id.")]
 Route = Annotated[str, typer.Option(help="Part of the method's name.")]
 Reason = Annotated[str, typer.Option(help="Part of why it is dead.")]
 RequestId = Annotated[str, typer.Option(help="The whole request id.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+Module = Annotated[
+    str | None,
+    typer.Option(
+        "--module", "-m", help="A module that 'actr gen' wrote: take the contract from it."
+    ),
+]
 Numbers = Annotated[list[int] | None, typer.Argument(help="Numbers, as 'list' shows them.")]
 All = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 
@@ -70,46 +72,54 @@ def list_(
     route: Route = "",
     reason: Reason = "",
     request_id: RequestId = "",
-    limit: Annotated[int, typer.Option(min=1, max=MAX_LISTED)] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_LISTED, help="The most.")] = 100,
     file: File = None,
     own: IdFlag = None,
-    as_json: AsJson = False,
+    config: ConfigFile = None,
+    is_json: AsJson = False,
 ) -> None:
     """List stored requests, oldest first: dead letters, or another state."""
     which = Filter(sender=sender, route=route, reason=reason, request_id=request_id, limit=limit)
-    letters = look(str(_file(file, own)), which, State[state.name])
-    if as_json:
-        print(json.dumps({"state": state.value, "letters": [_row(one) for one in letters]}))
+    letters = look(str(_file(file, own, config)), which, State[state.name])
+    if is_json:
+        print(json.dumps({"state": state.value, "letters": [row_of(one) for one in letters]}))
         return
-    table = Table("number", "caller", "method", "lane", "bytes", "tries", "died", "reason")
+    names = ("number", "caller", "method", "lane", "bytes", "tries", "died", "reason")
+    rows = []
     for one in letters:
-        tries = f"{one.attempts} ({one.crashes} crashed, {one.failures} failed)"
-        cells = (one.sender, one.route_key, one.payload_type.name, str(one.size), tries)
-        row = (one.sequence, *cells, _time(one.died_at), one.reason)
-        table.add_row(*map(plain, row))
-    console().print(table)
+        cells = (one.sender, one.route_key, one.payload_type.name, str(one.size), tries_of(one))
+        why = f"{one.reason}: {one.last_error}" if one.last_error else one.reason
+        rows.append((one.sequence, *cells, time_of(one.died_at), why))
+    console().print(table(f"{len(rows)} {state.value}", names, rows))
 
 
 @app.command()
 def show(
     number: Annotated[int, typer.Argument(help="As 'list' shows it.")],
     *,
+    module: Module = None,
     file: File = None,
     own: IdFlag = None,
-    as_json: AsJson = False,
+    config: ConfigFile = None,
+    is_json: AsJson = False,
 ) -> None:
-    """Show one stored request and its envelope."""
-    letter = read(str(_file(file, own)), number)
+    """Show one stored request, read by its contract.
+
+    The contract is that of the actor, which is asked if it runs, or of a
+    generated module.
+    """
+    path = _file(file, own, config)
+    letter = read(str(path), number)
     if letter is None:
         raise UnreachableError(f"request {number}", "the mailbox has none of that number")
-    document = _row(letter) | {"body": _body(letter)}
-    if as_json:
-        print(json.dumps(document))
+    body, envelope = body_of(letter)
+    if envelope is not None:
+        known = Known(module, path, load(config, _own(own)).settings)
+        body["message"], body["unread"] = known.message(letter.route_key, envelope)
+    if is_json:
+        print(json.dumps(row_of(letter) | {"body": body}))
         return
-    table = Table(show_header=False)
-    for key, value in document.items():
-        table.add_row(key, plain(value if isinstance(value, str) else json.dumps(value)))
-    console().print(table)
+    console().print(table(f"request {number}", ("", ""), shown_of(letter, body)))
 
 
 @app.command()
@@ -123,11 +133,12 @@ def replay(
     request_id: RequestId = "",
     file: File = None,
     own: IdFlag = None,
-    as_json: AsJson = False,
+    config: ConfigFile = None,
+    is_json: AsJson = False,
 ) -> None:
     """Queue dead letters again, under the ids they had; by number, by filter, or --all."""
     which = _chosen(numbers, sender, route, reason, request_id, every=every)
-    _change("replay", _file(file, own), which, as_json=as_json)
+    _change("replay", _file(file, own, config), which, as_json=is_json)
 
 
 @app.command()
@@ -141,11 +152,12 @@ def drop(
     request_id: RequestId = "",
     file: File = None,
     own: IdFlag = None,
-    as_json: AsJson = False,
+    config: ConfigFile = None,
+    is_json: AsJson = False,
 ) -> None:
     """Delete dead letters for good; by number, by filter, or --all."""
     which = _chosen(numbers, sender, route, reason, request_id, every=every)
-    _change("drop", _file(file, own), which, as_json=as_json)
+    _change("drop", _file(file, own, config), which, as_json=is_json)
 
 
 def _chosen(
@@ -201,49 +213,29 @@ async def _perform_here(verb: str, path: Path, numbers: list[int]) -> list[int]:
         return await act(numbers)
 
 
-def _file(path: Path | None, own: str | None) -> Path:
-    """The mailbox's file: as given, else as configured."""
+def _file(path: Path | None, own: str | None, config: Path | None) -> Path:
+    """The mailbox's file: as given, else as configured; where nobody says whose, that of the only
+    actor of this folder.
+
+    Raises:
+        ConfigError: If there is none, or several actors have one.
+    """
     if path is not None:
         return path
-    configured = mailbox_path(load(flags={} if own is None else {"actor.id": own}).settings)
+    loaded = load(config, _own(own))
+    configured = mailbox_path(loaded.settings)
     if configured is None:
         raise ConfigError("mailbox.path is empty: this actor keeps its mailbox in memory")
-    return configured
+    if loaded.origin("actor.id") != "default" or configured.exists():
+        return configured
+    there = there_of(loaded.settings.mailbox.path)
+    if len(there) > 1:
+        raise ConfigError(f"{', '.join(there)} have mailboxes here: say whose with --id")
+    return next(iter(there.values()), configured)
 
 
-def _row(letter: Letter) -> dict[str, Any]:
-    row = asdict(letter) | {
-        "state": letter.state.name.lower(),
-        "payload_type": letter.payload_type.name,
-        "died_at": _time(letter.died_at),
-    }
-    del row["envelope"]
-    return row
-
-
-def _body(letter: Letter) -> dict[str, Any]:
-    """The envelope's fields, or its bytes where it does not decode."""
-    data = letter.envelope or b""
-    try:
-        envelope = decode_envelope(data)
-    except PeerError as exc:
-        return {"undecodable": str(exc), "base64": _base64(data)}
-    error = envelope.error
-    return {
-        "request_id": envelope.request_id,
-        "metadata": dict(envelope.metadata),
-        "timeout_s": envelope.timeout,
-        "error": str(error) if error is not None else None,
-        "payload_base64": _base64(envelope.payload),
-    }
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds else ""
+def _own(own: str | None) -> dict[str, str]:
+    return {} if own is None else {"actor.id": own}
 
 
 def _text(numbers: Iterable[int]) -> str:

@@ -1,5 +1,8 @@
 """Reads the configuration: defaults, then ``actr.toml``, then the environment, then flags.
 
+Where none of them names a signaling service, it is that of the ``actr dev`` of this folder, if one
+runs; and so is the issuer, where none of them says how this actor proves who it is.
+
 The file is ``actr.toml`` in the current directory where there is one, or what ``ACTR_CONFIG``
 names. Lists in the environment are JSON or parts joined by commas. The keys are those of
 :mod:`actr_peer.node.config.settings`.
@@ -12,7 +15,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,6 +25,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 
 from actr_peer.errors import ConfigError
+from actr_peer.node.config.development import IDENTITY, SIGNALING, settings_of_dev
 from actr_peer.node.config.settings import (
     DELIMITER,
     MAY_BE_EMPTY,
@@ -42,6 +46,14 @@ FLAGS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Keys that a command line may give, and how."""
+PROOFS: Final = (
+    "identity.issuer_url",
+    "identity.certificate_file",
+    "identity.issuer_keys_file",
+    "identity.join_token_file",
+    "realm.trust",
+)
+"""Who says one of these has said how this actor proves who it is."""
 _SIMILAR: Final = 0.6  # difflib's ratio above which another key is worth naming
 
 
@@ -82,7 +94,7 @@ class Entry:
     value: object
     """As JSON shows it."""
     origin: str
-    """``default``, the file's path, the variable's name, or the flag."""
+    """``default``, ``actr dev``, the file's path, the variable's name, or the flag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +110,13 @@ class Loaded:
 
 
 def known_keys() -> Iterator[str]:
-    """Every known ``section.key``, in the order of the classes above."""
+    """Every known ``section.key``, in the order of the classes above, and lists of tables."""
     for section, field in Settings.model_fields.items():
         table = field.annotation
-        assert isinstance(table, type)
-        assert issubclass(table, Section)
-        for key in table.model_fields:
-            yield f"{section}.{key}"
+        if isinstance(table, type) and issubclass(table, Section):
+            yield from (f"{section}.{key}" for key in table.model_fields)
+        else:
+            yield section
 
 
 def variable(key: str) -> str:
@@ -128,13 +140,26 @@ def load(file: Path | None = None, flags: Mapping[str, str] | None = None) -> Lo
     from_file = _read(path) if path else {}
     _refuse_unknown_variables()
     origins = _Origins(path, from_file, flags or {})
+    below: dict[str, Any] = {}
+    if origins.of(SIGNALING) == "default" and (found := _of_dev(origins)):
+        below = _tables(found)
+        origins = replace(origins, from_dev=frozenset(found))
+    above = (from_file, _Environment(Settings)(), _tables(flags or {}))
     try:
-        settings = Settings(**_merged(from_file, _Environment(Settings)(), _tables(flags or {})))
+        settings = Settings(**_merged(below, *above))
     except ValidationError as exc:
         # An item that is refused leaves its list too short: one fault, told once.
         errors = [error for error in exc.errors() if error["type"] != "too_short"] or exc.errors()
         raise ConfigError("; ".join(_explain(e["loc"], e, origins) for e in errors)) from exc
     return Loaded(settings=settings, entries=tuple(_entries(settings, origins)))
+
+
+def _of_dev(origins: _Origins) -> Mapping[str, str]:
+    """What an ``actr dev`` of this folder gives, but for what is said already."""
+    found = {key: text for key, text in settings_of_dev().items() if origins.of(key) == "default"}
+    if any(origins.of(key) != "default" for key in PROOFS):
+        found = {key: text for key, text in found.items() if key not in IDENTITY}
+    return found
 
 
 def _tables(flags: Mapping[str, str]) -> dict[str, Any]:
@@ -144,6 +169,11 @@ def _tables(flags: Mapping[str, str]) -> dict[str, Any]:
         section, key = name.split(".")
         tables.setdefault(section, {})[key] = value
     return tables
+
+
+def with_keys(settings: Settings, keys: Mapping[str, str]) -> Settings:
+    """The same with other values by ``section.key``, which must be good ones."""
+    return Settings(**_merged(settings.model_dump(), _tables(keys)))
 
 
 def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,6 +198,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not TOML: {exc}") from exc
 
 
+_SERVICES = (f"{PREFIX}SIGNALING{DELIMITER}", f"{PREFIX}ISSUER{DELIMITER}")
+"""Variables of the services, which may run in the same environment."""
+
+
 def _refuse_unknown_variables() -> None:
     """Refuse variables that look like keys and are none: a silent typo is worse than a stop."""
     known = [variable(key) for key in known_keys()]
@@ -175,7 +209,7 @@ def _refuse_unknown_variables() -> None:
         if not name.upper().startswith(PREFIX) or name.upper() in (*known, FILE_VARIABLE):
             continue
         near = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.9)
-        is_service = name.upper().startswith(variable("signaling."))
+        is_service = name.upper().startswith(_SERVICES)
         if near or (DELIMITER in name and not is_service):
             raise ConfigError(f"unknown variable {name}{_nearest(name.upper(), known)}")
 
@@ -192,8 +226,12 @@ class _Origins:
     path: Path | None
     from_file: Mapping[str, Any]
     flags: Mapping[str, str]
+    from_dev: frozenset[str] = frozenset()
+    """Keys that an ``actr dev`` has answered."""
 
     def of(self, key: str) -> str:
+        if key in self.from_dev:
+            return "actr dev"
         if key in self.flags:
             return FLAGS[key]
         section, _, name = key.partition(".")
@@ -227,5 +265,6 @@ def _variable_of(key: str) -> str | None:
 def _entries(settings: Settings, origins: _Origins) -> Iterator[Entry]:
     shown = settings.model_dump(mode="json")
     for name in known_keys():
-        section, key = name.split(".")
-        yield Entry(key=name, value=shown[section][key], origin=origins.of(name))
+        section, _, key = name.partition(".")
+        value = shown[section][key] if key else shown[section]
+        yield Entry(key=name, value=value, origin=origins.of(name))

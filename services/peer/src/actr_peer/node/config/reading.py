@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -66,12 +68,24 @@ def realm_secret(settings: Settings) -> bytes | None:
     Raises:
         ConfigError: If it cannot be read or is none, or production is asked for without one.
     """
-    path = settings.realm.secret_file
+    path, trust = settings.realm.secret_file, settings.realm.trust
+    if path is not None and trust == "development":
+        raise ConfigError(
+            "realm.trust is development, where nobody proves anything, and realm.secret_file is "
+            "set: take one of them out"
+        )
     if path is None:
-        if settings.realm.production:
+        if trust == "secret":
+            raise ConfigError(
+                "realm.trust is secret and realm.secret_file is not set: name a file with the "
+                "realm's secret in ACTR_REALM__SECRET_FILE"
+            )
+        identity = settings.identity
+        if settings.realm.production and not (identity.issuer_url or identity.certificate_file):
             raise ConfigError(
                 "realm.production is true and realm.secret_file is not set: name a file with "
-                "the realm's secret in ACTR_REALM__SECRET_FILE"
+                "the realm's secret in ACTR_REALM__SECRET_FILE, or an issuer in "
+                "ACTR_IDENTITY__ISSUER_URL"
             )
         return None
     secret = _read_secret(path, "realm.secret_file")
@@ -122,6 +136,22 @@ def path_for(text: str, actor: ActrId) -> Path | None:
     """The path that a setting names for ``actor``; None: none."""
     filled = text.replace("{id}", actor.text).replace("{instance}", actor.instance)
     return Path(filled).absolute() if text else None
+
+
+def there_of(text: str) -> dict[str, Path]:
+    """By the id of each actor: what is there of all that a setting names; nothing where it does not
+    name it by id."""
+    if "{id}" not in text:
+        return {}
+    either = Path(text.replace("{id}", "*").replace("{instance}", "*"))
+    parts = (re.escape(part).replace(r"\{instance\}", "[^/]*") for part in text.split("{id}", 1))
+    pattern = re.compile("([^/]+)".join(parts).replace(r"\{id\}", "[^/]+"))
+    found = {}
+    for path in sorted(Path(either.anchor or ".").glob(str(either.relative_to(either.anchor)))):
+        with suppress(ConfigError):
+            if match := pattern.fullmatch(str(path)):
+                found[ActrId.parse(match[1]).text] = path
+    return found
 
 
 def control_path(settings: Settings) -> Path | None:

@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from actr_peer.errors import ConfigError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
+from actr_peer.protocol.rpc.access.patterns import ANY, Callers, Methods
+from actr_peer.protocol.rpc.access.rules import MAX_RULES
 from actr_peer.protocol.websocket.upgrade import PATH
 from actr_peer.state.storage.database import Durability
 from actr_peer.state.storage.witness import AfterLoss
@@ -26,7 +28,13 @@ from actr_peer.state.storage.witness import AfterLoss
 PREFIX: Final = "ACTR_"
 DELIMITER: Final = "__"
 
-MAY_BE_EMPTY: Final = ("wires.listen", "wires.advertise", "mailbox.path", "control.socket")
+MAY_BE_EMPTY: Final = (
+    "wires.listen",
+    "wires.advertise",
+    "mailbox.path",
+    "control.socket",
+    "identity.key_file",
+)
 """Keys for which an empty variable says none; for the others it is as if it was not there."""
 
 AUTO: Final = "auto"
@@ -83,6 +91,22 @@ def _pairs(value: object) -> object:
     return value
 
 
+def _callers(text: str) -> str:
+    try:
+        Callers.parse(text, realm=ANY)
+    except ConfigError as exc:
+        raise ValueError(str(exc)) from exc
+    return text
+
+
+def _methods(text: str) -> str:
+    try:
+        Methods(text)
+    except ConfigError as exc:
+        raise ValueError(str(exc)) from exc
+    return text
+
+
 def _ice_server(value: object) -> object:
     return {"urls": [value]} if isinstance(value, str) else value
 
@@ -107,6 +131,9 @@ class Actor(Section):
     """hidden: reachable by who knows the id, and in no list."""
     allowed_realms: tuple[str, ...] = ()
     """Realms besides its own whose actors may see and reach it."""
+    takes_over: bool = True
+    """Whether it takes its identity from another process that holds it, as a new start does from
+    one that hangs; false: it does not start then."""
 
 
 class Realm(Section):
@@ -115,7 +142,35 @@ class Realm(Section):
     secret_file: Path | None = None
     """A file with the realm's secret; without one the peer runs in development mode."""
     production: bool = False
-    """Refuse to start without a secret."""
+    """Refuse to start without a secret or a certificate."""
+    trust: Literal["auto", "development", "secret", "certificate"] = "auto"
+    """What others must prove: auto: all that this actor can prove itself. secret beside a
+    certificate: while a realm goes over."""
+
+
+class Identity(Section):
+    """What proves who this process is; without an issuer or a certificate: nothing does."""
+
+    key_file: str = ".actr/{id}/identity.pem"
+    """An Ed25519 key, PKCS#8 in PEM, for its user alone; made where there is none. ``{id}`` and
+    ``{instance}`` as in ``mailbox.path``; empty: a new one in memory for each start."""
+    issuer_url: str = ""
+    """``https://host:port`` of the issuer that gives this actor its certificate."""
+    certificate_file: str = ""
+    """Where the certificate is kept, ``.actr/{id}/certificate.jwt`` if it is the issuer's; where
+    somebody puts one, if there is no issuer to ask."""
+    join_token_file: Path | None = None
+    """A one-time token with which the key enrols; without one the realm's secret will do."""
+    issuer_keys_file: Path | None = None
+    """Public keys (JWK set) by which certificates are believed; without it, the issuer's word."""
+    access: bool = False
+    """Whether the issuer's access rules hold, beside the actor's own ``[[access]]``."""
+    access_file: Path | None = None
+    """The issuer's ``access.json``, and then they hold; without it, the issuer itself is asked."""
+    revoked_file: Path | None = None
+    """What the issuer has revoked, its ``revoked.json``; without it, the issuer itself is asked."""
+    revoked_every_s: float = Field(default=15, ge=0.1, le=20)
+    """Seconds between two looks at what is revoked, at most."""
 
 
 class Signaling(Section):
@@ -195,6 +250,17 @@ class Log(Section):
     """auto: readable on a terminal, JSON elsewhere."""
 
 
+class AccessEntry(Section):
+    """One ``[[access]]`` table: what it says of whom (docs/access.md)."""
+
+    effect: Literal["allow", "deny"]
+    callers: tuple[Annotated[str, AfterValidator(_callers)], ...] = Field(min_length=1)
+    methods: tuple[Annotated[str, AfterValidator(_methods)], ...] = Field(
+        default=("*",), min_length=1
+    )
+    claims: tuple[str, ...] = ()
+
+
 class Settings(BaseSettings):
     """Everything that can be configured; read once, then frozen."""
 
@@ -207,12 +273,15 @@ class Settings(BaseSettings):
 
     actor: Actor = Actor()
     realm: Realm = Realm()
+    identity: Identity = Identity()
     signaling: Signaling = Signaling()
     wires: Wires = Wires()
     mailbox: Mailbox = Mailbox()
     calls: Calls = Calls()
     control: Control = Control()
     log: Log = Log()
+    access: tuple[AccessEntry, ...] = Field(default=(), max_length=MAX_RULES)
+    """Who may ask what; without an entry everybody may who can reach the actor."""
 
     @classmethod
     def settings_customise_sources(

@@ -12,17 +12,20 @@ from types import MappingProxyType
 from typing import Final, Literal, Self
 
 from actr_peer.errors import ConfigError
+from actr_peer.node.config.identity import identity_config
 from actr_peer.node.config.loading import load
 from actr_peer.node.config.reading import ice_server, own_id, path_for, realm_secret
 from actr_peer.node.config.settings import Settings, wire_address
 from actr_peer.protocol.identity import PART, ActrId
 from actr_peer.protocol.mailbox.requests import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
 from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.rpc.access.rules import MAX_RULES, AccessRule
 from actr_peer.protocol.signaling.presence import Visibility
 from actr_peer.protocol.webrtc.candidates import DEFAULT_RULE, AddressRule
 from actr_peer.protocol.webrtc.negotiation import IceServer
 from actr_peer.state.storage.database import Durability
 from actr_peer.state.storage.witness import AfterLoss
+from actr_peer.wire.issuer.credentials import IdentityConfig
 
 MAX_METADATA: Final = 16
 MAX_METADATA_BYTES: Final = 256
@@ -35,11 +38,12 @@ class NodeConfig:
     """One actor's configuration.
 
     Raises:
-        ConfigError: If metadata or realms are more than the signaling service takes, or the address
-            that is advertised is none.
+        ConfigError: If the id or the address that is advertised is none, or metadata or realms are
+            more than the signaling service takes.
     """
 
     id: ActrId
+    """Its text or URI is taken too, as people write it."""
     signaling_url: str
     """``ws://host:port/v1/ws`` of a signaling service, or of the name of several."""
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -49,8 +53,13 @@ class NodeConfig:
     """``HIDDEN``: reachable by who knows the id, and in no list."""
     allowed_realms: tuple[str, ...] = ()
     """Realms besides its own whose actors may see and reach it; at most 16."""
+    takes_over: bool = True
+    """Whether it takes its identity from another process that holds it, which ends then; False: the
+    start is a ``BusyError``."""
     realm_secret: bytes | None = field(default=None, repr=False)
     """Proves membership of the realm; None is development mode."""
+    identity: IdentityConfig | None = None
+    """What proves who it is; None: nothing does."""
     prefer: Sequence[WireKind] = (WireKind.WEBRTC, WireKind.WEBSOCKET)
     """Kinds of wire to use, best first; all that are listed are raced."""
     listen: str | None = "127.0.0.1:0"
@@ -81,8 +90,12 @@ class NodeConfig:
     """What a start does with a mailbox or outbox that has lost what was promised."""
     start_timeout: float = 10.0
     """Seconds in which it must be registered at signaling."""
+    absent_timeout: float | None = None
+    """The same while nobody listens at signaling's address; None: as ``start_timeout``."""
     reflection: bool = True
     """Whether ``actr describe`` and ``actr call`` may ask it for its services and messages."""
+    access: Sequence[AccessRule] = ()
+    """Who may ask what of it; without a rule everybody may who can reach it."""
     call_timeout: float = 30.0
     """Seconds a unary call may take where the caller gives no timeout."""
     close_timeout: float = 8.0
@@ -91,7 +104,14 @@ class NodeConfig:
     """Where a process that :func:`actr_peer.run` runs answers ``actr ps``; None: nowhere."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "id", _id_of(self.id))
+        if self.identity is not None and not self.identity.is_required and not self.realm_secret:
+            raise ConfigError(
+                "identity: is_required is False, and there is no realm_secret that others could "
+                "prove in place of a certificate: anybody would be believed"
+            )
         _check_metadata(self.metadata)
+        _check_access(self.access, self.id.realm)
         try:
             object.__setattr__(self, "advertise", wire_address(self.advertise or "") or None)
         except ValueError as exc:
@@ -102,6 +122,11 @@ class NodeConfig:
                 f"actor.allowed_realms = {list(self.allowed_realms)!r}: write at most "
                 f"{MAX_ALLOWED_REALMS} realms, each of letters, digits, '.', '-' or '_'"
             )
+
+    @property
+    def takes_access(self) -> bool:
+        """Whether the issuer's access rules hold, too."""
+        return self.identity is not None and self.identity.takes_access
 
     @classmethod
     def load(cls, file: Path | str | None = None, *, id: ActrId | str | None = None) -> Self:
@@ -133,7 +158,9 @@ class NodeConfig:
             metadata=settings.actor.metadata,
             visibility=Visibility(settings.actor.visibility),
             allowed_realms=settings.actor.allowed_realms,
+            takes_over=settings.actor.takes_over,
             realm_secret=realm_secret(settings),
+            identity=identity_config(settings),
             prefer=tuple(WireKind(kind) for kind in wires.prefer),
             listen=wires.listen or None,
             advertise=wires.advertise or None,
@@ -154,9 +181,28 @@ class NodeConfig:
             after_loss=mailbox.after_loss,
             start_timeout=settings.actor.start_timeout_s,
             reflection=settings.actor.reflection,
+            access=tuple(AccessRule(**entry.model_dump()) for entry in settings.access),
             call_timeout=settings.calls.timeout_s,
             control_socket=path_for(settings.control.socket, actor),
         )
+
+
+def _id_of(given: object) -> ActrId:
+    if isinstance(given, ActrId):
+        return given
+    if isinstance(given, str):
+        return ActrId.read(given)
+    raise ConfigError(f"id = {given!r}: must be an ActrId, or text as acme:room@2:default")
+
+
+def _check_access(rules: Sequence[AccessRule], realm: str) -> None:
+    if len(rules) > MAX_RULES:
+        raise ConfigError(f"access: {len(rules)} rules; write at most {MAX_RULES}")
+    for number, rule in enumerate(rules, 1):
+        try:
+            rule.read(realm)
+        except ConfigError as exc:
+            raise ConfigError(f"access, rule {number}: {exc}") from exc
 
 
 def _check_metadata(metadata: Mapping[str, str]) -> None:

@@ -65,7 +65,7 @@ def check_hooks(service: Service, hooks: type) -> None:
         ConfigError: If one is not async.
     """
     for name in (name for name in vars(hooks) if name.startswith("on_")):
-        hook = _innermost(getattr(service, name, None))
+        hook = innermost(getattr(service, name, None))
         if inspect.isfunction(hook) and not inspect.iscoroutinefunction(hook):
             taken = ", ".join(inspect.signature(getattr(hooks, name)).parameters)
             raise ConfigError(
@@ -82,7 +82,7 @@ def _require(holder: object, name: str, method: Method[Any, Any]) -> None:
 
 def _mismatch(handler: Any, method: Method[Any, Any]) -> str | None:
     """What is wrong with a handler; None: nothing that can be seen before it runs."""
-    inner = _innermost(handler)
+    inner = innermost(handler)
     if not callable(inner):
         return f"is {type(inner).__name__}, which cannot be called"
     if not _takes_two(handler):
@@ -90,18 +90,29 @@ def _mismatch(handler: Any, method: Method[Any, Any]) -> str | None:
         return f"takes ({taken}), and gets a request and a context"
     if not inspect.isfunction(inner):
         return None
-    streams = method.kind.replies_stream
-    if inspect.isasyncgenfunction(inner):
-        return None if streams else "yields, and has one reply to return"
-    if inspect.iscoroutinefunction(inner):
+    return mismatch_of_kind(inner, streams=method.kind.replies_stream, one="reply to return")
+
+
+def mismatch_of_kind(
+    function: Callable[..., Any], *, streams: bool, one: str = "result"
+) -> str | None:
+    """What is wrong with how a function gives its results; None: nothing that can be seen.
+
+    Args:
+        streams: Whether it is to yield them; else it returns the one.
+        one: What that one is.
+    """
+    if inspect.isasyncgenfunction(function):
+        return None if streams else f"yields, and has one {one}"
+    if inspect.iscoroutinefunction(function):
         return "returns, and has a stream of replies to yield" if streams else None
-    if inspect.isgeneratorfunction(inner):
+    if inspect.isgeneratorfunction(function):
         return "is a generator that is not async"
     # One that is not async may return an async iterator, which is as good as a generator.
     return None if streams else "is not async"
 
 
-def _innermost(handler: Any) -> Any:
+def innermost(handler: Any) -> Any:
     """The function that decorators and partials stand around."""
     while True:
         inner = handler.func if isinstance(handler, functools.partial) else inspect.unwrap(handler)

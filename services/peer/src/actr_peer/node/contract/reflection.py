@@ -89,6 +89,8 @@ def _described(method: Method[Any, Any]) -> MethodDescription:
         conflict_key=method.conflict_key or "",
         max_failures=method.max_failures,
         handler_timeout_ms=round((method.handler_timeout or 0) * 1000),
+        is_idempotent=method.is_idempotent,
+        requires=method.requires,
     )
 
 

@@ -13,24 +13,34 @@ import structlog
 from actr_peer.node.node import Node
 from actr_peer.node.process.socket import ControlSocket
 from actr_peer.node.process.startup import until_asked_to_stop
-from actr_peer.node.process.status import health, status
+from actr_peer.node.process.status import health, status, trust_of
 from actr_peer.tasks import count_callbacks
 
 log = structlog.get_logger()
 
 
-async def serve(node: Node, more: Callable[[], dict[str, Any]] = dict) -> None:
+def say_ready(node: Node) -> None:
+    """Tell who watches the log that the actor is there."""
+    log.info("actor ready", actor=str(node.id), signaling=node.config.signaling_url)
+
+
+async def serve(
+    node: Node,
+    more: Callable[[], dict[str, Any]] = dict,
+    ready: Callable[[Node], None] = say_ready,
+) -> None:
     """Answer ``actr ps`` and ``actr health`` until the process is asked to stop, or replaced.
 
     Args:
         more: What the status document holds besides what every peer tells.
+        ready: Tells that the actor is there.
 
     Raises:
         BusyError: If another process has the control socket, or a newer one the identity.
         ConfigError: If the control socket cannot be made.
     """
     async with answering(node, more):
-        await until_asked_to_stop(node.ref, partial(say_ready, node))
+        await until_asked_to_stop(node.ref, partial(ready, node))
         log.info("actor stopping", actor=str(node.id))
 
 
@@ -43,18 +53,13 @@ async def answering(node: Node, more: Callable[[], dict[str, Any]] = dict) -> As
         if config.control_socket is not None:
             reports = {
                 "health": lambda: health(node),
-                "status": lambda: {**status(node.view()), **more()},
+                "status": lambda: {**status(node.view()), "trust": trust_of(config), **more()},
             }
             await stack.enter_async_context(ControlSocket(config.control_socket, reports))
-        if config.realm_secret is None:
+        if trust_of(config) == "development":
             log.warning(
-                "DEVELOPMENT MODE: no realm secret, anybody may join the realm",
+                "DEVELOPMENT MODE: no issuer and no realm secret, anybody may be any actor",
                 realm=config.id.realm,
-                fix="set ACTR_REALM__SECRET_FILE",
+                fix="set ACTR_IDENTITY__ISSUER_URL, or ACTR_REALM__SECRET_FILE",
             )
         yield
-
-
-def say_ready(node: Node) -> None:
-    """Tell who watches the log that the actor is there."""
-    log.info("actor ready", actor=str(node.id), signaling=node.config.signaling_url)

@@ -12,8 +12,10 @@ asked changes anything.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
+import stat
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -97,6 +99,8 @@ async def _remove_dead(path: Path, address: str) -> None:
             try:
                 probe.connect(address)
             except ConnectionRefusedError:
+                if not stat.S_ISSOCK(os.stat(path).st_mode):  # a file that somebody needs
+                    raise OSError(errno.EEXIST, "there is a file, and it is no socket") from None
                 with suppress(FileNotFoundError):
                     os.unlink(path)
             else:

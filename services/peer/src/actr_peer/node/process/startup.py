@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -90,6 +90,19 @@ def run_loop(work: Coroutine[Any, Any, Result]) -> Result:
     return uvloop.run(work)
 
 
+def _plain(logger: object, name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Much of what is logged was said by others: on a terminal it moves no cursor, changes no
+    colour, and looks like no line of ours."""
+    for key, value in event.items():
+        if isinstance(value, str) and (key == "exception" or not value.isprintable()):
+            shown = (
+                "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
+                for line in value.split("\n")
+            )
+            event[key] = ("    " if key == "exception" else "") + "\n    ".join(shown)
+    return event
+
+
 def configure_logs(log: Log, environment: Mapping[str, str] = os.environ) -> None:
     """Send structured logs, and those of the libraries, to standard error."""
     readable = log.format == "console" or (log.format == "auto" and sys.stderr.isatty())
@@ -116,6 +129,7 @@ def configure_logs(log: Log, environment: Mapping[str, str] = os.environ) -> Non
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                *((_plain,) if readable else ()),
                 renderer,
             ],
         )

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import asdict
 from typing import Any
 
+from actr_peer.node.config import NodeConfig
 from actr_peer.node.node import Node
 from actr_peer.node.view import NodeView
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.certificates import Certificate
+from actr_peer.protocol.identity.keys import key_id
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import Presence
 from actr_peer.tasks import failures
-from actr_peer.transport.link_view import LinkView
+from actr_peer.transport.link_view import KindView, LinkView
 
 _MS = 1000.0
+_THERE = WireState.READY, WireState.SUSPECT
+"""States of a wire whose far side is known."""
 
 
 def health(node: Node) -> dict[str, Any]:
     """A peer is healthy once it is registered, and stays so: its wires need no signaling."""
-    return {"healthy": not node.ended.is_set(), "id": str(node.id), "pid": os.getpid()}
+    return {
+        "healthy": not node.ended.is_set(),
+        "id": str(node.id),
+        "pid": os.getpid(),
+        "trust": trust_of(node.config),
+    }
+
+
+def trust_of(config: NodeConfig) -> str:
+    """What others have to prove to this actor, on every wire, as ``realm.trust`` has it:
+    ``development`` is nothing."""
+    if config.identity is not None and config.identity.is_required:
+        return "certificate"
+    return "secret" if config.realm_secret else "development"
 
 
 def status(view: NodeView) -> dict[str, Any]:
@@ -28,10 +48,12 @@ def status(view: NodeView) -> dict[str, Any]:
         "id": str(view.id),
         "pid": os.getpid(),
         "incarnation": f"{view.incarnation:016x}",
+        "identity": {"by": view.identity.by, **_certificate(view.identity.certificate, view)},
         "signaling": view.signaling.value,
         "server_id": view.server_id,
+        "refused": dict(view.refused),
         "actors": [actor_row(presence) for presence in view.actors],
-        "wires": [wire for link in view.links for wire in _wires(link)],
+        "wires": [wire for link in view.links for wire in _wires(link, view)],
         "lanes": [lane for link in view.links for lane in _lanes(link)],
         "streams": {"open": view.streams.open, **view.streams.counts},
         "mailbox": {
@@ -65,18 +87,39 @@ def actor_row(presence: Presence) -> dict[str, Any]:
     }
 
 
-def _wires(view: LinkView) -> list[dict[str, Any]]:
+def _wires(link: LinkView, view: NodeView) -> list[dict[str, Any]]:
     return [
         {
-            "remote": str(view.remote),
+            "remote": str(link.remote),
             "kind": wire.kind.value,
             "state": wire.state.name.lower(),
             "rtt_ms": None if wire.rtt is None else round(wire.rtt * _MS, 3),
             "relayed": wire.is_relayed,
-            "active": wire.kind is view.active,
+            "active": wire.kind is link.active,
+            "identity": _proved(wire, view) if wire.state in _THERE else None,
         }
-        for wire in view.wires
+        for wire in link.wires
     ]
+
+
+def _proved(wire: KindView, view: NodeView) -> dict[str, Any]:
+    """What the far side of a wire has proved itself with."""
+    if wire.certificate is None:
+        return {"by": view.identity.without}
+    return {"by": "certificate", **_certificate(wire.certificate, view)}
+
+
+def _certificate(certificate: Certificate | None, view: NodeView) -> dict[str, Any]:
+    """Named as ``actr identity show`` names it."""
+    if certificate is None:
+        return {}
+    return {
+        "subject": certificate.subject,
+        "name": key_id(certificate.key),
+        "fingerprint": hashlib.sha256(certificate.key).hexdigest(),
+        "expires_at": certificate.expires_at,
+        "seconds_left": max(0, round(certificate.expires_at - view.identity.now)),
+    }
 
 
 def _lanes(view: LinkView) -> list[dict[str, Any]]:

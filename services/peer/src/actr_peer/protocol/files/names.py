@@ -58,8 +58,11 @@ def _why_not(name: str, *, hidden: bool) -> str:
         return f"it has one of {' '.join(sorted(_FORBIDDEN))}"
     if name.startswith(".") and not hidden:
         return "it is hidden"
-    if folded(name) == HOLD:
+    same = folded(name)
+    if same == HOLD:
         return "what is half there is kept under it"
+    if same in (".", "..") or "/" in same or "\\" in same:
+        return "some systems take it for a path"
     if name != name.strip() or name.endswith("."):
         return "it begins or ends with a space, or ends with a dot"
     if name.partition(".")[0].strip().casefold() in _DEVICES:

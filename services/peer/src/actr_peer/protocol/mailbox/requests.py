@@ -96,6 +96,8 @@ class Request:
     """Starts during which the process died while the handler ran, or only deferred replies."""
     failures: int = 0
     """Starts that ended with a failure of the handler."""
+    last_error: str = ""
+    """What the last of them failed with, in a line."""
     arrived_at: float | None = field(default=None, repr=False, compare=False)
     """By the loop's clock; None: before this start of the process."""
     dead: str = ""

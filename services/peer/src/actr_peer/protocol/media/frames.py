@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from actr_peer.protocol.webrtc.negotiation import TrackKind
 
 TIMESTAMPS = 1 << 32
+VIDEO_CLOCK = 90_000
+AUDIO_CLOCK = 48_000
+"""Ticks of a timestamp in a second."""
 MAX_SAMPLE_BYTES = 12 * 1024 * 1024
 """Of one frame: a receiver holds 16 MiB of packets of a track, and gives up what goes beyond."""
 VP8_HEAD_BYTES = 10

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from actr_peer.protocol.media.frames import TIMESTAMPS, MediaFrame
+from actr_peer.protocol.media.frames import TIMESTAMPS, VIDEO_CLOCK, MediaFrame
 
 CLOCK_SECONDS: Final = 2.0
 """How long the beginning waits for the senders' reports, which put tracks in step; without them
@@ -26,7 +26,6 @@ MAX_STEP: Final = 10.0
 """Seconds by which timestamps may jump; a larger jump is a new beginning of the sender's."""
 MAX_DRIFT: Final = 0.04
 """Seconds by which a track may be out of step: who looks and listens notices more (EBU R37)."""
-VIDEO_CLOCK: Final = 90_000
 LEAST_STEP: Final = 0.001
 """Seconds between two frames of a track: containers count in these."""
 

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from actr import envelope_pb2 as pb
 from actr_peer.errors import CallError, Code, LimitError, RemoteProtocolError
-from actr_peer.protocol.rpc import bounds
+from actr_peer.protocol.rpc import bounds, bulk
 from actr_peer.protocol.rpc.bounds import (
     MAX_CALL_CHAIN,
     MAX_CALL_NUMBER,
@@ -26,6 +26,7 @@ from actr_peer.protocol.rpc.bounds import (
     MAX_TRACESTATE_CHARS,
 )
 from actr_peer.protocol.rpc.bounds import MAX_ID_CHARS as MAX_ID_CHARS  # chunks have the same ids
+from actr_peer.protocol.rpc.bulk import BULK_BYTES
 from actr_peer.protocol.rpc.call_errors import sendable
 
 REQUEST = pb.REQUEST
@@ -37,17 +38,27 @@ MAX_TIMEOUT = 24 * 3600.0
 """Seconds; longer deadlines are cut to it (reliability: threat T29)."""
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
+_PAYLOAD = pb.RpcEnvelope.PAYLOAD_FIELD_NUMBER
 
 
 class Envelope:
     """One decoded ``RpcEnvelope``; its bounds hold."""
 
-    __slots__ = ("_pb", "direction", "has_call_chain", "opens_stream", "request_id", "route_key")
+    __slots__ = (
+        "_payload", "_pb", "direction", "has_call_chain", "opens_stream", "request_id", "route_key",
+    )  # fmt: skip
 
     def __init__(
-        self, message: pb.RpcEnvelope, direction: int, request_id: str, route_key: str
+        self,
+        message: pb.RpcEnvelope,
+        direction: int,
+        request_id: str,
+        route_key: str,
+        payload: bytes = b"",
     ) -> None:
         self._pb = message
+        self._payload = payload
+        """A long one, which was cut out of the message."""
         self.has_call_chain = False
         self.opens_stream = False
         self.direction = direction
@@ -56,7 +67,7 @@ class Envelope:
 
     @property
     def payload(self) -> bytes:
-        return self._pb.payload
+        return self._payload or self._pb.payload
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -124,10 +135,11 @@ def decode_envelope(data: bytes) -> Envelope:
     Raises:
         RemoteProtocolError: If it is not one, or breaks a bound of ``bounds``.
     """
+    rest, payload = data, b""
     if len(data) > bounds.UNSCANNED_BYTES:
-        bounds.check(data, bounds.ENVELOPE)
+        rest, payload = bulk.cut_out(data, _PAYLOAD, bounds.check(data, bounds.ENVELOPE))
     try:
-        message = pb.RpcEnvelope.FromString(data)
+        message = pb.RpcEnvelope.FromString(rest)
     except DecodeError as exc:
         raise RemoteProtocolError(f"undecodable envelope of {len(data)} bytes") from exc
     request_id, route_key, direction = message.request_id, message.route_key, message.direction
@@ -137,7 +149,7 @@ def decode_envelope(data: bytes) -> Envelope:
         raise RemoteProtocolError(f"route key of {len(route_key)} characters")
     if direction > CANCEL:
         raise RemoteProtocolError(f"direction {direction}")
-    envelope = Envelope(message, direction, request_id, route_key)
+    envelope = Envelope(message, direction, request_id, route_key, payload)
     if message.metadata or message.call_chain or message.traceparent or message.HasField("stream"):
         try:
             _check_extras(message, envelope)
@@ -249,7 +261,9 @@ def encode_request(
     message = pb.RpcEnvelope()
     message.request_id = request_id
     message.route_key = route_key
-    message.payload = payload
+    is_bulk = len(payload) >= BULK_BYTES
+    if not is_bulk:
+        message.payload = payload
     if timeout is not None:
         # Rounded up, so that a short rest of a deadline does not become "none".
         message.timeout_ms = max(1, int(min(timeout, MAX_TIMEOUT) * 1000))
@@ -262,7 +276,20 @@ def encode_request(
         message.metadata.update(metadata)
     if extras is not NO_EXTRAS:
         _write_extras(message, extras)
+    head = message.SerializeToString()
+    return bulk.append(head, _PAYLOAD, payload) if is_bulk else head
+
+
+def with_contract(request: bytes, contract: int) -> bytes:
+    """A request as it was written, with another number of its contract."""
+    message = pb.RpcEnvelope.FromString(request)
+    message.contract = contract
     return message.SerializeToString()
+
+
+def contract_of(request: bytes) -> int:
+    """The number that a request names, as it was written; 0: none."""
+    return pb.RpcEnvelope.FromString(request).contract
 
 
 def _write_extras(message: pb.RpcEnvelope, extras: Extras) -> None:
@@ -288,6 +315,8 @@ def encode_reply(request_id: str, payload: bytes) -> bytes:
     message = pb.RpcEnvelope()  # set one by one: faster than by keywords
     message.request_id = request_id
     message.direction = RESPONSE
+    if len(payload) >= BULK_BYTES:
+        return bulk.append(message.SerializeToString(), _PAYLOAD, payload)
     message.payload = payload
     return message.SerializeToString()
 

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from enum import IntEnum
 from math import inf
 
+LONG = 1.0
+"""Seconds by which a deadline moves, to be worth setting a timer anew."""
+
 
 class Deadline(IntEnum):
     """Why a session must be woken, in the order in which those that have come are taken: what is
@@ -27,19 +30,25 @@ class Deadline(IntEnum):
     """Latency-first messages, whole ones here or unfinished ones of the far side, are too old."""
 
 
+_NAMES = tuple(Deadline)
+
+
 class Deadlines:
     """An instant in seconds for each name, or inf: nothing is waited for.
 
     Attributes:
         at: By name; to be read only.
         next: The least of all; inf if nothing is set.
+        is_eased: Whether it has moved to a much later instant, of which who keeps a timer takes
+            note; the rest is not worth it.
     """
 
-    __slots__ = ("at", "next")
+    __slots__ = ("at", "is_eased", "next")
 
     def __init__(self) -> None:
         self.at = [inf] * len(Deadline)
         self.next = inf
+        self.is_eased = False
 
     def set(self, name: Deadline, at: float) -> None:
         """Wait until ``at``, and no longer until what was set before; -inf: it has come."""
@@ -57,6 +66,11 @@ class Deadlines:
             if at < self.next:
                 self.next = at
 
+    def put_off(self, name: Deadline, at: float) -> None:
+        """As :meth:`set`; if that is long after what was set before, :attr:`is_eased`."""
+        self.is_eased = self.is_eased or at > self.at[name] + LONG
+        self.set(name, at)
+
     def clear(self, name: Deadline) -> None:
         """Wait for it no more; harmless if nothing is set."""
         self.set(name, inf)
@@ -66,7 +80,7 @@ class Deadlines:
 
         What is set meanwhile for a name further on, and has come, is given too.
         """
-        for name in Deadline:
+        for name in _NAMES:
             if self.at[name] <= now:
                 self.clear(name)
                 yield name

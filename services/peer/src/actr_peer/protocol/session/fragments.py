@@ -20,6 +20,11 @@ from actr_peer.protocol.session.frames import (
     fragment_head,
 )
 
+PART_COST = 128
+"""Bytes that keeping a fragment takes beside its payload, about: of many short ones, all."""
+MAX_PARTS = 16 * 1024
+"""Fragments of unfinished messages of the latency-first lane: of 16 MiB there are 1033."""
+
 
 def frame_count(size: int) -> int:
     """Frames that a message of ``size`` bytes takes."""
@@ -70,6 +75,11 @@ class Joiner:
     @property
     def is_empty(self) -> bool:
         return not self._parts
+
+    @property
+    def all_bytes(self) -> int:
+        """What is held, with what holding it costs."""
+        return self.held_bytes + PART_COST * len(self._parts)
 
     def add(self, frame: Data, now: float = 0.0, *, fragments: int = 1) -> bytes | None:
         """Take the next frame of the lane; return the message that it completes.
@@ -133,14 +143,24 @@ class Reassembler:
     Args:
         max_bytes: Bytes held for unfinished messages, over all of them.
         max_messages: Unfinished messages at a time.
+        max_parts: Fragments of them.
         max_age: Seconds that an unfinished message may wait for its other fragments.
     """
 
-    def __init__(self, *, max_bytes: int, max_messages: int = 64, max_age: float = 10.0) -> None:
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        max_messages: int = 64,
+        max_parts: int = MAX_PARTS,
+        max_age: float = 10.0,
+    ) -> None:
         self.max_bytes = max_bytes
         self.max_messages = max_messages
+        self.max_parts = max_parts
         self.max_age = max_age
         self.held_bytes = 0
+        self.held_parts = 0
         self.given_up = 0
         """Messages that were never finished."""
         self._partials: dict[int, _Partial] = {}
@@ -155,6 +175,11 @@ class Reassembler:
         """When the oldest unfinished message began, seconds; inf: there is none."""
         oldest = next(iter(self._partials.values()), None)
         return inf if oldest is None else oldest.started_at
+
+    @property
+    def all_bytes(self) -> int:
+        """What is held, with what holding it costs."""
+        return self.held_bytes + PART_COST * self.held_parts
 
     def add(self, frame: Data, now: float) -> bytes | None:
         """Take one fragment; return the message that it completes.
@@ -175,10 +200,11 @@ class Reassembler:
         partial.parts[frame.part] = bytes(frame.payload)
         partial.size += len(frame.payload)
         self.held_bytes += len(frame.payload)
+        self.held_parts += 1
         if len(partial.parts) == partial.count:
             self._drop(key)
             return b"".join(partial.parts[index] for index in range(partial.count))
-        while self.held_bytes > self.max_bytes:
+        while self.held_bytes > self.max_bytes or self.held_parts > self.max_parts:
             self._give_up(next(iter(self._partials)))
         return None
 
@@ -191,11 +217,13 @@ class Reassembler:
     def clear(self) -> None:
         """Forget everything."""
         self._partials.clear()
-        self.held_bytes = 0
+        self.held_bytes = self.held_parts = 0
 
     def _give_up(self, key: int) -> None:
         self.given_up += 1
         self._drop(key)
 
     def _drop(self, key: int) -> None:
-        self.held_bytes -= self._partials.pop(key).size
+        partial = self._partials.pop(key)
+        self.held_bytes -= partial.size
+        self.held_parts -= len(partial.parts)

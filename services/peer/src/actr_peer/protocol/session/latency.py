@@ -23,6 +23,7 @@ WINDOW = 1024
 """Newest sequence numbers among which a repeated one is known."""
 LOOK_EVERY = 1.0
 """Seconds between two looks at unfinished messages."""
+MAX_NUMBER = (1 << 64) - 1
 EXPIRY = Deadline.EXPIRY
 _ALL = (1 << WINDOW) - 1
 
@@ -172,8 +173,8 @@ class LatencyReceiver:
 
     @property
     def expected(self) -> int:
-        """One above the newest number seen."""
-        return self._newest + 1
+        """One above the newest number seen, or the highest that a HELLO can say."""
+        return min(self._newest + 1, MAX_NUMBER)
 
     @property
     def is_empty(self) -> bool:
@@ -181,8 +182,8 @@ class LatencyReceiver:
 
     @property
     def all_bytes(self) -> int:
-        """Bytes of unfinished messages."""
-        return self._parts.held_bytes
+        """Bytes of unfinished messages, with what holding them costs."""
+        return self._parts.all_bytes
 
     @property
     def since(self) -> float:

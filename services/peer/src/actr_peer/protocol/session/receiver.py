@@ -26,6 +26,8 @@ where a wire is so fast that several fragments go as one."""
 ACK_WITHIN = 0.02
 """Seconds after which it goes out at latest."""
 
+HELD_COST = 256
+"""Bytes that keeping a frame takes beside its payload that came early, about."""
 LIGHT_BYTES = 64 * 1024
 """What may wait for the mailbox without being counted anew at each message."""
 
@@ -113,8 +115,10 @@ class Receiver:
 
     @property
     def all_bytes(self) -> int:
-        """Bytes held back, in unfinished messages, or waiting for :meth:`acknowledge`."""
-        return self.held_bytes + self._joiner.held_bytes + self.waiting_bytes
+        """Bytes held back, in unfinished messages, or waiting for :meth:`acknowledge`, with what
+        holding them costs."""
+        early = self.held_bytes + HELD_COST * len(self.held)
+        return early + self._joiner.all_bytes + self.waiting_bytes
 
     @property
     def since(self) -> float:

@@ -214,7 +214,8 @@ class Session:
             case Hello():
                 self._greet(end, frame, now)
             case frames.Ping(number):
-                end.pong = number
+                end.asked(number, now)
+                self.deadlines.put_off(HEARTBEAT, self._choice.pulse_due)
             case frames.Pong(number):
                 self._on_pong(end, number, now)
             case frames.Ask(lane):
@@ -229,6 +230,7 @@ class Session:
     def _on_pong(self, end: End, number: int, now: float) -> None:
         before, was_trusted, missed = end.state, end.heart.is_trusted, end.heart.missed
         end.heart.pong(number, now)
+        self.deadlines.put_off(HEARTBEAT, self._choice.pulse_due)
         self._note(end, before)
         if missed:
             self._choice.brisk_again()
@@ -368,15 +370,14 @@ class Session:
         return min((end.hello_due for end in unheard), default=inf)
 
     def _ping(self, now: float) -> float:
-        greeted = [end for end in self.ends.values() if end.is_greeted]
-        for end in greeted:
+        for end in [end for end in self.ends.values() if end.is_greeted]:
             before = end.state
             if end.ping(now) and end.heart.missed:
                 self._choice.brisk_again()
             self._note(end, before)
-        # Round trips measured since then say anew when frames are overdue.
-        self.deadlines.hasten(RETRANSMIT, now)
-        return min((end.heart.due for end in greeted), default=inf)
+        if self.deadlines.at[RETRANSMIT] != inf:  # round trips measured since then say anew
+            self.deadlines.hasten(RETRANSMIT, now)
+        return self._choice.pulse_due
 
     def _say_news(self, now: float) -> float:
         self._owe(self.lanes.take_news())

@@ -17,7 +17,7 @@ from actr import signaling_pb2 as pb
 from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol.rpc.bounds import read_varint
 from actr_peer.protocol.signaling.presence import Presence
-from actr_peer.protocol.signaling.reading import MAX_PRESENT, read_presence
+from actr_peer.protocol.signaling.reading import MAX_PRESENT, ReadPresence, read_presence
 
 LONG_BYTES = 72 * 1024
 """No message but a listing is longer: a relay has at most 64 KiB, and its head."""
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 _REPLY_TO = 1  # of ServerMessage
 _SNAPSHOT, _DISCOVERED = 6, 8  # of ServerMessage
 _TYPE, _VERSION, _PRESENT = 1, 2, 3  # of PresenceSnapshot
-_FOUND = 1  # of Discovered
+_FOUND, _NEXT = 1, 2  # of Discovered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,8 @@ class Listing:
     actr_type: str
     version: int
     present: tuple[Presence, ...]
+    next: str = ""
+    """What asks for those behind them, of what a discovery has found."""
 
 
 def exhaust(steps: Generator[None, None, Result]) -> Result:
@@ -50,8 +52,11 @@ def exhaust(steps: Generator[None, None, Result]) -> Result:
             return done.value  # type: ignore[no-any-return]
 
 
-def read_listing(data: bytes) -> Generator[None, None, Listing]:
+def read_listing(data: bytes, read: ReadPresence = read_presence) -> Generator[None, None, Listing]:
     """Read a snapshot or what a discovery has found; stops after each field.
+
+    Args:
+        read: Reads each actor.
 
     Raises:
         RemoteProtocolError: If it is another message, or cannot be decoded.
@@ -64,13 +69,15 @@ def read_listing(data: bytes) -> Generator[None, None, Listing]:
             raise RemoteProtocolError(f"a message of {len(data)} bytes that lists no actors")
         else:
             kind, start, end = field, begins, ends
-    actr_type, version, present = "", 0, list[Presence]()
+    actr_type, version, following, present = "", 0, "", list[Presence]()
     listed = _PRESENT if kind == _SNAPSHOT else _FOUND
     for count, (field, begins, ends, value) in enumerate(_walk(data, start, end)):
         if count > MAX_PRESENT:
             break
         if field == listed:
-            present += _read(data, begins, ends)
+            present += _read(data, begins, ends, read)
+        elif kind == _DISCOVERED and field == _NEXT:
+            following = data[begins:ends].decode(errors="replace")
         elif field == _TYPE:
             actr_type = data[begins:ends].decode(errors="replace")
         elif field == _VERSION:
@@ -82,17 +89,19 @@ def read_listing(data: bytes) -> Generator[None, None, Listing]:
         actr_type=actr_type,
         version=version,
         present=tuple(present),
+        next=following,
     )
 
 
-def _read(data: bytes, begins: int, ends: int) -> Iterator[Presence]:
+def _read(data: bytes, begins: int, ends: int, read: ReadPresence) -> Iterator[Presence]:
     """The actor, unless it cannot be one: another peer's mistake."""
     if ends - begins > MAX_PRESENCE_BYTES:
         return
     try:
-        presence = read_presence(pb.Presence.FromString(data[begins:ends]))
+        body = pb.Presence.FromString(data[begins:ends])
     except DecodeError as exc:
         raise RemoteProtocolError("an actor that cannot be decoded") from exc
+    presence = read(body)
     if presence is not None:
         yield presence
 

@@ -25,6 +25,7 @@ from actr_peer.protocol.signaling.presence import (
 )
 from actr_peer.protocol.signaling.reading import (
     MAX_TEXT,
+    ReadPresence,
     read_ice_servers,
     read_presence,
     read_present,
@@ -46,6 +47,9 @@ class Hello:
     proof_required: bool
     max_message_bytes: int
     """Largest message that the service takes; 0: not said."""
+    certificate_required: bool = False
+    time: float = 0.0
+    """Unix time in seconds at the service; 0: not said, and it knows no certificates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,8 @@ class Registered:
     heartbeat: float
     """Seconds between heartbeats."""
     ice_servers: tuple[IceServer, ...]
+    took_over: bool = False
+    """Another process held the identity until now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,8 @@ class Snapshot:
 @dataclass(frozen=True, slots=True)
 class Discovered:
     found: tuple[Presence, ...]
+    next: str = ""
+    """What asks for those behind them; empty: there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,70 +158,85 @@ Body = (
 )
 
 
-def decode(data: bytes) -> tuple[int, Body | None]:
+def decode(data: bytes, read: ReadPresence = read_presence) -> tuple[int, Body | None]:
     """Read one server message: the number it answers (0: none), and its body.
 
     The body is None for a kind that this version does not know, and for a relay or presence
     that the actor which it is from got wrong.
 
+    Args:
+        read: Reads each actor that is said to be online, and leaves out who is not believed.
+
     Raises:
         RemoteProtocolError: If it cannot be decoded or a part of it cannot be used.
     """
     if len(data) > LONG_BYTES:
-        return exhaust(decode_long(data))
+        return exhaust(decode_long(data, read))
     try:
         message = pb.ServerMessage.FromString(data)
     except DecodeError as exc:
         raise RemoteProtocolError("a server message that cannot be decoded") from exc
     kind = message.WhichOneof("body")
-    return message.reply_to, None if kind is None else _READERS[kind](message)
+    return message.reply_to, None if kind is None else _READERS[kind](message, read)
 
 
-def decode_long(data: bytes) -> Generator[None, None, tuple[int, Body | None]]:
+def decode_long(
+    data: bytes, read: ReadPresence = read_presence
+) -> Generator[None, None, tuple[int, Body | None]]:
     """The same for a message over ``LONG_BYTES``, a little at each step.
 
     Raises:
         RemoteProtocolError: As :func:`decode`, and if it is one that may not be so long.
     """
-    listing = yield from read_listing(data)
+    listing = yield from read_listing(data, read)
     if listing.is_snapshot:
         body: Body = Snapshot(listing.actr_type, listing.version, listing.present)
     else:
-        body = Discovered(listing.present)
+        body = Discovered(listing.present, listing.next)
     return listing.reply_to, body
 
 
-def _hello(message: pb.ServerMessage) -> Hello:
+def _hello(message: pb.ServerMessage, read: ReadPresence) -> Hello:
     body = message.hello
     if len(body.nonce) != NONCE_BYTES:
         raise RemoteProtocolError(f"a greeting with a nonce of {len(body.nonce)} bytes")
     if len(body.server_id) > MAX_TEXT:
         raise RemoteProtocolError("a greeting with a name that is too long")
-    return Hello(body.nonce, body.server_id, body.proof_required, body.max_message_bytes)
+    return Hello(
+        body.nonce,
+        body.server_id,
+        body.proof_required,
+        body.max_message_bytes,
+        body.certificate_required,
+        body.time_ms / 1000,
+    )
 
 
-def _registered(message: pb.ServerMessage) -> Registered:
+def _registered(message: pb.ServerMessage, read: ReadPresence) -> Registered:
     body = message.registered
     servers = read_ice_servers(body.ice_servers)
-    return Registered(body.session_id, body.epoch, body.heartbeat_interval_ms / 1000, servers)
+    heartbeat = body.heartbeat_interval_ms / 1000
+    return Registered(body.session_id, body.epoch, heartbeat, servers, body.took_over)
 
 
-def _snapshot(message: pb.ServerMessage) -> Snapshot:
+def _snapshot(message: pb.ServerMessage, read: ReadPresence) -> Snapshot:
     body = message.snapshot
-    return Snapshot(body.actr_type, body.version, read_present(body.present))
+    return Snapshot(body.actr_type, body.version, read_present(body.present, read))
 
 
-def _event(message: pb.ServerMessage) -> PresenceEvent | None:
+def _event(message: pb.ServerMessage, read: ReadPresence) -> PresenceEvent | None:
     body = message.presence
-    presence = read_presence(body.presence)
+    # Nobody can sign that it has left: only the id and the epoch of it are used.
+    is_leave = body.kind == pb.PresenceEvent.LEAVE
+    presence = (read_presence if is_leave else read)(body.presence)
     if presence is None:
-        return None  # another peer's mistake
+        return None  # another peer's mistake, or nobody who is believed
     kind = pb.PresenceEvent.Kind.Name(body.kind) if body.kind in _KINDS else "UPDATE"
     reason = pb.PresenceEvent.Reason.Name(body.reason) if body.reason in _REASONS else "NONE"
     return PresenceEvent(Change[kind], presence, body.version, Reason[reason])
 
 
-def _relayed(message: pb.ServerMessage) -> Relayed | None:
+def _relayed(message: pb.ServerMessage, read: ReadPresence) -> Relayed | None:
     body = message.relayed
     if body.ByteSize() > MAX_RELAYED_BYTES:
         return None  # no peer could send it
@@ -224,7 +247,7 @@ def _relayed(message: pb.ServerMessage) -> Relayed | None:
         return None  # another peer's mistake is not the service's: the connection stays
 
 
-def _undelivered(message: pb.ServerMessage) -> Undelivered:
+def _undelivered(message: pb.ServerMessage, read: ReadPresence) -> Undelivered:
     try:
         return Undelivered(WhyUndelivered(message.undelivered.reason))
     except ValueError:
@@ -233,25 +256,27 @@ def _undelivered(message: pb.ServerMessage) -> Undelivered:
 
 _KINDS = frozenset(pb.PresenceEvent.Kind.values())
 _REASONS = frozenset(pb.PresenceEvent.Reason.values())
-_READERS: Mapping[str, Callable[[pb.ServerMessage], Body | None]] = MappingProxyType(
+_READERS: Mapping[str, Callable[[pb.ServerMessage, ReadPresence], Body | None]] = MappingProxyType(
     {
         "hello": _hello,
-        "authenticated": lambda message: Authenticated(),
+        "authenticated": lambda message, read: Authenticated(),
         "registered": _registered,
-        "heartbeat_ack": lambda message: HeartbeatAck(
+        "heartbeat_ack": lambda message, read: HeartbeatAck(
             read_ice_servers(message.heartbeat_ack.ice_servers)
         ),
         "snapshot": _snapshot,
         "presence": _event,
-        "discovered": lambda message: Discovered(read_present(message.discovered.found)),
-        "receipt": lambda message: Receipt(),
+        "discovered": lambda message, read: Discovered(
+            read_present(message.discovered.found, read), message.discovered.next
+        ),
+        "receipt": lambda message, read: Receipt(),
         "undelivered": _undelivered,
         "relayed": _relayed,
-        "replaced": lambda message: Replaced(message.replaced.epoch),
-        "goaway": lambda message: GoAway(
+        "replaced": lambda message, read: Replaced(message.replaced.epoch),
+        "goaway": lambda message, read: GoAway(
             message.goaway.reconnect_after_ms / 1000, message.goaway.reason
         ),
-        "error": lambda message: Refusal(message.error.code, message.error.message),
-        "done": lambda message: Done(),
+        "error": lambda message, read: Refusal(message.error.code, message.error.message),
+        "done": lambda message, read: Done(),
     }
 )

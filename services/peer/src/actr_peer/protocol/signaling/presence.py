@@ -56,6 +56,8 @@ class Registration:
     visibility: Visibility = Visibility.REALM
     allowed_realms: tuple[str, ...] = ()
     """Realms besides its own whose actors may see and reach this one."""
+    takes_over: bool = True
+    """Whether it takes its identity from another process that holds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ is left out and the rest is taken: another actor's mistake does not cut this one
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from types import MappingProxyType
 
@@ -17,6 +17,8 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling.presence import Load, Presence
 from actr_peer.protocol.webrtc.negotiation import IceServer
 
+ReadPresence = Callable[[pb.Presence], Presence | None]
+"""Reads one actor; None: it is left out."""
 MAX_PRESENT = 32_768
 """Actors in one snapshot or answer."""
 MAX_TEXT = 256
@@ -36,10 +38,10 @@ _ICE_URL = re.compile(
 )
 
 
-def read_present(bodies: Iterable[pb.Presence]) -> tuple[Presence, ...]:
+def read_present(bodies: Iterable[pb.Presence], read: ReadPresence) -> tuple[Presence, ...]:
     """Return those of ``bodies`` that can be used, at most ``MAX_PRESENT``, in order."""
-    read = map(read_presence, islice(bodies, MAX_PRESENT))
-    return tuple(presence for presence in read if presence is not None)
+    present = map(read, islice(bodies, MAX_PRESENT))
+    return tuple(presence for presence in present if presence is not None)
 
 
 def read_presence(body: pb.Presence) -> Presence | None:

@@ -16,11 +16,28 @@ from actr_peer.protocol.webrtc.negotiation import NegotiateMessage
 class Authenticate:
     id: ActrId
     mac: bytes
+    certificate: bytes = b""
+    signature: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What an actor signs of itself, and with what others check it."""
+
+    register: bytes
+    certificate: bytes
+    signature: bytes
+    at_ms: int
+    """When; what is in ``register`` says so too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
     registration: Registration
+    only_if_free: bool = False
+    """Refused while another process holds the identity."""
+    signed: Signed | None = None
+    """What is registered, by itself; None: it has no key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +64,8 @@ class Discover:
     limit: int = 0
     id: ActrId | None = None
     """Only this actor, where the service knows the question."""
+    after: str = ""
+    """Only those behind an earlier answer: its ``next``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +92,13 @@ def encode(number: int, request: Request) -> bytes:
     """
     message = pb.ClientMessage(id=number)
     match request:
-        case Authenticate(actr_id, mac):
-            message.authenticate.CopyFrom(pb.Authenticate(id=actr_id.to_message(), mac=mac))
-        case Register(registration):
-            message.register.CopyFrom(_pack_registration(registration))
+        case Authenticate(actr_id, mac, certificate, signature):
+            proof = pb.Authenticate(
+                id=actr_id.to_message(), mac=mac, certificate=certificate, signature=signature
+            )
+            message.authenticate.CopyFrom(proof)
+        case Register():
+            message.register.CopyFrom(_pack_register(request))
         case Heartbeat(load):
             message.heartbeat.load.CopyFrom(_pack_load(load))
         case Subscribe(actr_type):
@@ -94,6 +116,7 @@ def encode(number: int, request: Request) -> bytes:
                     stickiness=request.stickiness,
                     limit=request.limit,
                     id=None if request.id is None else request.id.to_message(),
+                    after=request.after,
                 )
             )
         case Relay(to, negotiate):
@@ -104,6 +127,25 @@ def encode(number: int, request: Request) -> bytes:
         case _:
             assert_never(request)
     return message.SerializeToString()
+
+
+def _pack_register(request: Register) -> pb.Register:
+    wire = _pack_registration(request.registration)
+    wire.only_if_free = request.only_if_free
+    if request.signed is not None:
+        signed = request.signed
+        wire.signed_at_ms = signed.at_ms
+        wire.signed.register = signed.register
+        wire.signed.certificate = signed.certificate
+        wire.signed.signature = signed.signature
+    return wire
+
+
+def write_register(registration: Registration, signed_at_ms: int) -> bytes:
+    """The bytes to sign."""
+    packed = _pack_registration(registration)
+    packed.signed_at_ms = signed_at_ms
+    return packed.SerializeToString(deterministic=True)
 
 
 def _pack_load(load: Load) -> pb.Load:

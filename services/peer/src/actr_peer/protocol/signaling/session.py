@@ -13,8 +13,6 @@ new session, made from the same registration and subscriptions.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -23,18 +21,18 @@ from typing import Any
 
 from actr_peer.errors import (
     BusyError,
-    ConfigError,
     LimitError,
     PeerError,
     RemoteProtocolError,
-    UnreachableError,
 )
 from actr_peer.protocol.signaling import messages, requests
 from actr_peer.protocol.signaling.presence import Load, PresenceEvent, Registration
+from actr_peer.protocol.signaling.proofs import Proofs
+from actr_peer.protocol.signaling.reading import ReadPresence, read_presence
+from actr_peer.protocol.signaling.refusals import lacking, refused
 from actr_peer.protocol.webrtc.negotiation import IceServer
 from actr_peer.protocol.wire.close_codes import CloseCode
 
-CONTEXT = b"actr/signaling/v1"
 MAX_OPEN = 1024
 """Requests that may wait for their answers; heartbeats are none of them."""
 MIN_HEARTBEAT = 1.0
@@ -66,6 +64,8 @@ class Enrolled:
     heartbeat: float
     """Seconds between heartbeats, before jitter."""
     ice_servers: tuple[IceServer, ...]
+    took_over: bool = False
+    """Another process held the identity until now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,14 @@ class Move:
     after: float
 
 
-Effect = Send | Enrolled | Answered | Told | Freshened | Move
+@dataclass(frozen=True, slots=True)
+class Greeted:
+    """The service says what time it has: Unix seconds."""
+
+    time: float
+
+
+Effect = Send | Greeted | Enrolled | Answered | Told | Freshened | Move
 Effects = tuple[Effect, ...]
 
 
@@ -120,6 +127,7 @@ Ending = Lost | Final
 
 _ANSWERS: Mapping[type, tuple[type, ...]] = MappingProxyType(
     {
+        requests.Authenticate: (messages.Authenticated,),
         requests.Heartbeat: (messages.HeartbeatAck,),
         requests.Subscribe: (messages.Snapshot,),
         requests.Unsubscribe: (messages.Done,),
@@ -136,17 +144,27 @@ class ClientSession:
 
     Args:
         registration: Registered once the proof is taken.
-        secret: The realm secret; None: none is asked for in development mode.
+        proofs: Of who this actor is; in development mode none is asked for.
         subscriptions: Types to subscribe to as soon as registered.
+        read: Reads what the service says of one actor.
     """
 
     def __init__(
-        self, registration: Registration, secret: bytes | None, subscriptions: Iterable[str] = ()
+        self,
+        registration: Registration,
+        proofs: Proofs,
+        subscriptions: Iterable[str] = (),
+        read: ReadPresence = read_presence,
     ) -> None:
         self.state = State.GREETING
         self.server_id = ""
+        self.id = registration.id
+        self.read = read
         self._registration = registration
-        self._secret = secret
+        self._proofs = proofs
+        self._hello: messages.Hello | None = None
+        self._shown = ""
+        """The certificate that the service has."""
         self._subscriptions = tuple(subscriptions)
         self._last = 0
         self._open: dict[int, type] = {}
@@ -179,6 +197,20 @@ class ClientSession:
         """
         return self._encode(requests.Heartbeat(load))
 
+    def renew(self) -> bytes | None:
+        """Prove a certificate that is new since the last proof; None: there is nothing to say.
+
+        Raises:
+            LimitError: As :meth:`ask`.
+        """
+        hello, certificate = self._hello, self._proofs.certificate
+        if hello is None or self.state is not State.REGISTERED or certificate == self._shown:
+            return None
+        if not certificate or not hello.time:  # an older service knows no certificates
+            return None
+        self._shown = certificate
+        return self.ask(self._proofs.authenticate(self._registration.id, hello))[1]
+
     def _encode(self, request: requests.Request) -> bytes:
         data = requests.encode(self._last + 1, request)
         if 0 < self._max_bytes < len(data):
@@ -196,7 +228,7 @@ class ClientSession:
         Raises:
             RemoteProtocolError: If it is malformed, or may not come now.
         """
-        return self.take(*messages.decode(data))
+        return self.take(*messages.decode(data, self.read))
 
     def take(self, number: int, body: messages.Body | None) -> Effects:
         """The same for a message that is decoded already.
@@ -227,7 +259,7 @@ class ClientSession:
             case CloseCode.REPLACED if not self._is_newest:
                 return Final(BusyError(f"a newer process has the identity {who}"))
             case CloseCode.UNAUTHENTICATED | CloseCode.FORBIDDEN:
-                return Final(_refused(who, code, reason))
+                return Final(self._refusal(code, reason))
             case _:
                 planned = self._was_moved or code == CloseCode.RESTART
                 return Lost(why, is_planned=planned)
@@ -236,23 +268,23 @@ class ClientSession:
 
     def _greeted(self, number: int, body: messages.Hello) -> Effects:
         del number
-        if body.proof_required and not self._secret:
-            self._final = ConfigError(
-                "the signaling service asks for proof of the realm secret and none is "
-                "configured: set the realm secret of this actor"
-            )
-            raise RemoteProtocolError("a proof is required and there is no secret")
+        proofs = self._proofs
+        self._final = lacking(body, proofs)
+        if self._final is not None:
+            raise RemoteProtocolError("a proof is required that one of the two cannot give")
         self.state = State.PROVING
         self.server_id = body.server_id
+        self._hello = body
         self._max_bytes = body.max_message_bytes
-        who = self._registration.id
-        mac = make_mac(self._secret, body.server_id, body.nonce, str(who))
-        return (Send(self.ask(requests.Authenticate(who, mac))[1]),)
+        self._shown = proofs.certificate
+        proof = Send(self.ask(proofs.authenticate(self._registration.id, body))[1])
+        return (Greeted(body.time), proof) if body.time else (proof,)
 
     def _proven(self, number: int, body: messages.Authenticated) -> Effects:
         self.forget(number)
         self.state = State.REGISTERING
-        return (Send(self.ask(requests.Register(self._registration))[1]),)
+        own = self._registration
+        return (Send(self.ask(self._proofs.register(own))[1]),)
 
     def _enrolled(self, number: int, body: messages.Registered) -> Effects:
         self.forget(number)
@@ -260,19 +292,22 @@ class ClientSession:
         self._epoch = body.epoch
         asks = (self.ask(requests.Subscribe(actr_type)) for actr_type in self._subscriptions)
         heartbeat = min(max(body.heartbeat, MIN_HEARTBEAT), MAX_HEARTBEAT)
-        enrolled = Enrolled(body.epoch, heartbeat, body.ice_servers)
+        enrolled = Enrolled(body.epoch, heartbeat, body.ice_servers, body.took_over)
         return (enrolled, *(Send(data) for _, data in asks))
 
     def _turned_away(self, number: int, body: messages.Refusal) -> Effects:
         """The proof or the registration is refused; a close follows, or nothing ever."""
         if body.code != CloseCode.TOO_FAST:
-            self._final = _refused(self._registration.id, body.code, body.message)
+            self._final = self._refusal(body.code, body.message)
         raise RemoteProtocolError(f"{body.code} {body.message}")
 
     def _refused_one(self, number: int, body: messages.Refusal) -> Effects:
         """One request is refused; number 0 is word of the close that follows."""
-        if self._open.pop(number, None) is None:
+        asked = self._open.pop(number, None)
+        if asked is None:
             return ()
+        if asked is requests.Authenticate and body.code == CloseCode.UNAUTHENTICATED:
+            self._shown = ""  # with the next heartbeat again: the service may learn of the issuer
         return (Answered(number, body),)
 
     def _answer(self, number: int, body: messages.Body) -> Effects:
@@ -307,6 +342,10 @@ class ClientSession:
             self._final = BusyError(f"a newer process has the identity {who}")
         return ()
 
+    def _refusal(self, code: int, message: str) -> PeerError:
+        is_certified = self._proofs.identity is not None
+        return refused(self._registration.id, code, message, is_certified=is_certified)
+
 
 Step = Callable[[ClientSession, int, Any], Effects]
 
@@ -326,39 +365,4 @@ _STEPS: Mapping[tuple[State, type], Step] = MappingProxyType(
 )
 _ALWAYS: Mapping[type, Step] = MappingProxyType(
     {messages.GoAway: ClientSession._goaway, messages.Replaced: ClientSession._replaced}
-)
-
-
-def make_mac(secret: bytes | None, server_id: str, nonce: bytes, who: str) -> bytes:
-    """Return the proof of the realm secret; empty without one."""
-    if not secret:
-        return b""
-    text = CONTEXT + server_id.encode() + nonce + who.encode()
-    return hmac.digest(secret, text, hashlib.sha256)
-
-
-def _refused(who: object, code: int, message: str) -> PeerError:
-    match code:
-        case CloseCode.UNAUTHENTICATED:
-            why = "check that both have the same realm secret"
-        case CloseCode.FORBIDDEN:
-            why = "its rules do not let this identity in"
-        case _:
-            why = "what the actor says of itself cannot be used"
-    return ConfigError(f"the signaling service refuses {who}: {code} {message} ({why})")
-
-
-def undelivered(to: object, reason: messages.WhyUndelivered) -> UnreachableError:
-    """Say in words why a relay did not arrive."""
-    return UnreachableError(str(to), _WHY[reason])
-
-
-_WHY: Mapping[messages.WhyUndelivered, str] = MappingProxyType(
-    {
-        messages.WhyUndelivered.UNKNOWN: "signaling knows no such actor",
-        messages.WhyUndelivered.OFFLINE: "it is offline",
-        messages.WhyUndelivered.NOT_ALLOWED: "it does not let this actor reach it",
-        messages.WhyUndelivered.EXPIRED: "signaling could not hand it over in time",
-        messages.WhyUndelivered.OVERLOADED: "it takes no more messages now",
-    }
 )

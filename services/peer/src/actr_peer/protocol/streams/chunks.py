@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from actr import envelope_pb2 as pb
 from actr_peer.errors import CallError, Code, LimitError, LocalProtocolError, RemoteProtocolError
-from actr_peer.protocol.rpc import bounds
+from actr_peer.protocol.rpc import bounds, bulk
 from actr_peer.protocol.rpc.bounds import check_texts, is_utf8
 from actr_peer.protocol.rpc.envelopes import (
     EMPTY,
@@ -21,7 +21,8 @@ from actr_peer.protocol.rpc.envelopes import (
     read_error,
     write_error,
 )
-from actr_peer.protocol.streams import bulk
+
+_DATA = pb.StreamChunk.DATA_FIELD_NUMBER
 
 
 class Kind(Enum):
@@ -123,7 +124,7 @@ def encode_item(
         check_metadata(metadata)
         message.metadata.update(metadata)
     head = message.SerializeToString()
-    return bulk.append(head, data) if is_bulk else head
+    return bulk.append(head, _DATA, data) if is_bulk else head
 
 
 def encode_end(
@@ -171,7 +172,7 @@ def decode_chunk(data: bytes) -> Chunk:
     """
     fields = bounds.check(data, bounds.CHUNK)
     try:
-        rest, payload = bulk.cut_out(data, fields)
+        rest, payload = bulk.cut_out(data, _DATA, fields)
         message = pb.StreamChunk.FromString(rest)
     except DecodeError as exc:
         raise RemoteProtocolError(f"undecodable stream chunk of {len(data)} bytes") from exc

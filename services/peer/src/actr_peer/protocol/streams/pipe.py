@@ -15,10 +15,13 @@ from collections import deque
 from collections.abc import Mapping
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 WINDOW = 64
 """Items that are held for the reader."""
+FIRST_WINDOW = 8
+"""The same of a stream that begins, until its writer has waited for its turn: the items of
+thousands that begin at once would fit no cache, and an allocator would not soon forget them."""
 WINDOW_BYTES = 1024 * 1024
 """Bytes likewise; one item alone may be longer."""
 
@@ -74,7 +77,17 @@ class Pipe(Generic[Item]):
         stale: Likewise, that it came for too late.
     """
 
-    __slots__ = ("_held", "_is_metered", "dropped", "error", "held_bytes", "stale", "state")
+    __slots__ = (
+        "_at",
+        "_held",
+        "_is_metered",
+        "_window",
+        "dropped",
+        "error",
+        "held_bytes",
+        "stale",
+        "state",
+    )
 
     def __init__(self, *, is_metered: bool) -> None:
         self.state = PipeState.OPEN
@@ -83,11 +96,16 @@ class Pipe(Generic[Item]):
         self.held_bytes = 0
         self.dropped = 0
         self.stale = 0
-        self._held: deque[tuple[Item, int, float]] = deque()
+        self._held: deque[Any] = deque()
+        """Each item, and behind it its bytes: a pair of the two would be one object more for the
+        collector to look at, and thousands of streams hold hundreds of thousands of items."""
+        self._at: deque[float] = deque()
+        """When each was put, where it is not metered."""
         self._is_metered = is_metered
+        self._window = FIRST_WINDOW if is_metered else WINDOW
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._held) >> 1
 
     @property
     def is_open(self) -> bool:
@@ -97,7 +115,13 @@ class Pipe(Generic[Item]):
     @property
     def has_room(self) -> bool:
         """Whether an item, of whatever size, may come now and push out no other."""
-        return len(self._held) < WINDOW and self.held_bytes < WINDOW_BYTES
+        return len(self._held) < 2 * self._window and self.held_bytes < WINDOW_BYTES
+
+    def widen(self) -> bool:
+        """Hold as many items as any; False: it does already."""
+        was_first = self._window < WINDOW
+        self._window = WINDOW
+        return was_first
 
     def step(self, event: PipeEvent) -> bool:
         """Take one event; False if it comes too late to change anything."""
@@ -112,16 +136,16 @@ class Pipe(Generic[Item]):
         metered.
 
         Args:
-            at: When, for :meth:`drop_older`.
+            at: When, for :meth:`drop_older`, where it is not metered.
         """
         assert self.state is _OPEN, "who writes looks first"
         if not self._is_metered:
-            while self._held and (
-                len(self._held) >= WINDOW or self.held_bytes + size > WINDOW_BYTES
-            ):
-                self.held_bytes -= self._held.popleft()[1]
+            while self._held and (len(self) >= WINDOW or self.held_bytes + size > WINDOW_BYTES):
+                self._drop()
                 self.dropped += 1
-        self._held.append((item, size, at))
+            self._at.append(at)
+        self._held.append(item)
+        self._held.append(size)
         self.held_bytes += size
 
     def take(self) -> Item:
@@ -130,17 +154,26 @@ class Pipe(Generic[Item]):
         Raises:
             IndexError: If none is held.
         """
-        item, size, _ = self._held.popleft()
-        self.held_bytes -= size
-        self._settle()
+        held = self._held
+        item: Item = held.popleft()
+        self.held_bytes -= held.popleft()
+        if not self._is_metered:
+            self._at.popleft()
+        if not held:
+            self._settle()
         return item
 
     def drop_older(self, than: float) -> None:
         """Drop the items that were put before this time: late ones are worth nothing."""
-        while self._held and self._held[0][2] < than:
-            self.held_bytes -= self._held.popleft()[1]
+        while self._at and self._at[0] < than:
+            self._drop()
             self.stale += 1
         self._settle()
+
+    def _drop(self) -> None:
+        self._held.popleft()
+        self.held_bytes -= self._held.popleft()
+        self._at.popleft()
 
     def end(self, error: Exception | None = None) -> bool:
         """The writer has ended it, well or with an error; False if it was over."""
@@ -161,6 +194,7 @@ class Pipe(Generic[Item]):
     def close(self) -> bool:
         """The reader takes no more: drop what is held. False if it was over."""
         self._held.clear()
+        self._at.clear()
         self.held_bytes = 0
         return self.step(PipeEvent.CLOSE)
 

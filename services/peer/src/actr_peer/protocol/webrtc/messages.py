@@ -8,6 +8,8 @@ from typing import assert_never
 
 from actr import signaling_pb2 as pb
 from actr_peer.errors import LimitError, RemoteProtocolError
+from actr_peer.protocol.identity.certificates import MAX_CERTIFICATE_BYTES
+from actr_peer.protocol.identity.signatures import SIGNATURE_BYTES
 from actr_peer.protocol.webrtc.candidates import MAX_SDP_CHARACTERS
 from actr_peer.protocol.webrtc.negotiation import (
     Answer,
@@ -15,10 +17,13 @@ from actr_peer.protocol.webrtc.negotiation import (
     Candidate,
     NegotiateMessage,
     Offer,
+    Proof,
     RequestCause,
     RequestOffer,
 )
 
+MAX_STATEMENT_BYTES = 2048
+"""Two ids, a connection id and numbers."""
 MAX_REASON_CHARACTERS = 256
 """Of a bye: signaling carries no longer one."""
 
@@ -51,6 +56,10 @@ def pack_negotiate(message: NegotiateMessage) -> pb.Negotiate:
             packed.bye.CopyFrom(pb.Bye(reason=reason[:MAX_REASON_CHARACTERS]))
         case _:
             assert_never(message.body)
+    if message.proof is not None:
+        packed.statement = message.proof.statement
+        packed.certificate = message.proof.certificate
+        packed.signature = message.proof.signature
     return packed
 
 
@@ -64,7 +73,7 @@ def unpack_negotiate(packed: pb.Negotiate) -> NegotiateMessage:
     """Read the protobuf form.
 
     Raises:
-        RemoteProtocolError: If it has no body that this version knows.
+        RemoteProtocolError: If it has no body that this version knows, or too long a proof.
     """
     body: Offer | Answer | Candidate | RequestOffer | Bye
     match packed.WhichOneof("body"):
@@ -88,4 +97,18 @@ def unpack_negotiate(packed: pb.Negotiate) -> NegotiateMessage:
             raise RemoteProtocolError("a negotiation step without a body")
         case kind:
             assert_never(kind)
-    return NegotiateMessage(packed.connection_id, packed.exchange, body)
+    return NegotiateMessage(packed.connection_id, packed.exchange, body, _proof(packed))
+
+
+def _proof(packed: pb.Negotiate) -> Proof | None:
+    """What was signed of a description; None: nothing was."""
+    proof = Proof(packed.statement, packed.certificate, packed.signature)
+    if not (proof.statement or proof.certificate or proof.signature):
+        return None
+    if (
+        len(proof.statement) > MAX_STATEMENT_BYTES
+        or len(proof.certificate) > MAX_CERTIFICATE_BYTES
+        or len(proof.signature) > SIGNATURE_BYTES
+    ):
+        raise RemoteProtocolError("a description with too long a proof")
+    return proof

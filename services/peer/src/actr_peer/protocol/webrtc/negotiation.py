@@ -92,6 +92,15 @@ Body = Offer | Answer | Candidate | RequestOffer | Bye
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """What its sender signed of a description (``protocol/identity/descriptions.py``)."""
+
+    statement: bytes
+    certificate: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class NegotiateMessage:
     """What one end of a connection says to the other by way of signaling."""
 
@@ -99,6 +108,7 @@ class NegotiateMessage:
     """Chosen by the offerer; empty in a request for a new connection."""
     exchange: int
     body: Body
+    proof: Proof | None = None
 
 
 class Role(Enum):

@@ -1,51 +1,46 @@
-"""Sans-I/O: how the two ends of a WebSocket wire learn who the other is (docs/protocol.md).
-
-::
+"""Sans-I/O: how the two ends of a WebSocket wire learn who the other is (docs/protocol.md)::
 
     dialler                                  listener
-       | hello: version, from, to, nonce        |
+       | hello: version, from, to, nonce, certificate
        |--------------------------------------->|
-       |        challenge: nonce, proof_required|
+       | challenge: nonce, proof_required, certificate
        |<---------------------------------------|
-       | proof: mac                             |
+       | proof: mac, signature                  |
        |--------------------------------------->|
-       |                  welcome: mac, or error|
+       |       welcome: mac, signature, or error|
        |<---------------------------------------|
 
 With a realm secret both macs are HMAC-SHA256 over a label, both ids and both nonces, so neither
-can be replayed or reflected; without one they are empty (development mode). The secret never
-travels. It is shared by a realm: it proves membership, not which member.
+can be replayed or reflected, and the secret never travels; with certificates both sides sign
+(``proofs.py`` says what is required). In TLS the proof goes with the hello, for a nonce of TLS.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NoReturn, Protocol
 
-from google.protobuf.message import DecodeError
-
 from actr.envelope_pb2 import (
-    RpcError,
     WireChallenge,
     WireHandshake,
     WireHello,
     WireProof,
     WireWelcome,
 )
-from actr_peer.errors import Code, RemoteProtocolError, UnreachableError
+from actr_peer.errors import RemoteProtocolError, UnreachableError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.certificates import Certificate
+from actr_peer.protocol.identity.identity import Certified
 from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES
-from actr_peer.protocol.websocket.lane_frames import MESSAGE_BYTES, agreed
+from actr_peer.protocol.websocket.lane_frames import MESSAGE_BYTES, agreed, parse_step
+from actr_peer.protocol.websocket.proofs import Ends, Proofs, Requirement, Side, bound_nonce
+from actr_peer.protocol.websocket.refusals import Refused, disbelieve, refuse
 from actr_peer.protocol.wire.close_codes import CloseCode
 
 VERSION = 1
 NONCE_BYTES = 32
-MAX_STEP_BYTES = 16 * 1024
-"""Largest step: certificates of a later version fit."""
 
 
 class State(Enum):
@@ -61,7 +56,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Send ``step`` and wait for the next one."""
+    """Send ``step``, unless it is empty, and wait for the next one."""
 
     step: bytes
 
@@ -74,15 +69,8 @@ class Accepted:
     step: bytes = b""
     message_bytes: int = WIRE_MESSAGE_BYTES
     """Longest wire message of a session to send: both sides take it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Send ``step``, which says why, and close with ``code``; the listener goes on."""
-
-    step: bytes
-    code: CloseCode
-    why: str
+    certificate: Certificate | None = None
+    """The far side's, where this one requires it."""
 
 
 Outcome = Reply | Accepted | Refused
@@ -94,40 +82,43 @@ class Handshake(Protocol):
     def receive(self, data: bytes) -> Outcome: ...
 
 
-_LABELS = {State.PROOF: b"actr/wire/v1/dial", State.WELCOME: b"actr/wire/v1/listen"}
-
-
-def make_mac(
-    secret: bytes | None, step: State, dialler: ActrId, listener: ActrId, nonces: bytes
-) -> bytes:
-    """Return the mac of ``PROOF`` or ``WELCOME``; empty without a secret.
-
-    Args:
-        nonces: The dialler's, then the listener's, 64 bytes.
-    """
-    if not secret:
-        return b""
-    ids = f"\0{dialler}\0{listener}\0".encode()
-    return hmac.digest(secret, _LABELS[step] + ids + nonces, hashlib.sha256)
-
-
 class DiallerHandshake:
     """The side that dialled: :meth:`start`, then :meth:`receive` until accepted.
 
     Args:
         nonce: 32 random bytes, new for each handshake.
         secret: The realm secret, or None in development mode.
+        certified: What this side has to prove itself by certificate.
     """
 
     def __init__(
-        self, *, local: ActrId, remote: ActrId, nonce: bytes, secret: bytes | None
+        self,
+        *,
+        local: ActrId,
+        remote: ActrId,
+        nonce: bytes,
+        secret: bytes | None,
+        certified: Certified | None = None,
     ) -> None:
         self.state = State.HELLO
         self._local = local
         self._remote = remote
         self._nonce = nonce
         self._secret = secret
-        self._welcome_mac = b""
+        self._proofs = Proofs(Side.DIALLER, secret, certified)
+        self._ends = Ends(local, remote, b"")
+        self._bound = b""
+
+    def sealed(self, tls_key: bytes, binding: bytes = b"") -> bytes:
+        """The wire is in TLS, and its listener has to prove that this key of it is its own.
+
+        Args:
+            binding: What only this TLS has; empty: nothing that is known. With it a proof is
+                returned that goes with the hello, and is good for the :func:`bound_nonce`.
+        """
+        self._proofs.seal(tls_key)
+        self._bound = bound_nonce(binding)
+        return self._proof(self._bound, with_mac=False) if binding else b""
 
     def start(self) -> bytes:
         """Return the hello."""
@@ -136,8 +127,9 @@ class DiallerHandshake:
             version=VERSION,
             to=self._remote.to_message(),
             nonce=self._nonce,
+            certificate=self._proofs.shown,
             wire_message_bytes=MESSAGE_BYTES,
-            **{"from": self._local.to_message()},  # type: ignore[arg-type]  # a keyword
+            **{"from": self._local.to_message()},
         )
         return WireHandshake(hello=hello).SerializeToString()
 
@@ -146,11 +138,11 @@ class DiallerHandshake:
 
         Raises:
             UnreachableError: If the listener refuses, or asks for a proof and there is none.
-            RemoteProtocolError: If the step is malformed, out of turn, or does not prove that
-                the listener has the realm secret.
+            RemoteProtocolError: If the step is malformed, out of turn, or does not prove what
+                is required here; a CertificateError says what is wrong with its certificate.
         """
         expected, self.state = self.state, State.FAILED
-        step = _parse(data)
+        step = parse_step(data)
         match expected, step.WhichOneof("step"):
             case State.CHALLENGE, "challenge":
                 outcome: Reply | Accepted = self._prove(step.challenge)
@@ -158,28 +150,32 @@ class DiallerHandshake:
             case ((State.CHALLENGE | State.WELCOME), "welcome") if step.welcome.HasField("error"):
                 raise UnreachableError(str(self._remote), step.welcome.error.message)
             case State.WELCOME, "welcome":
-                if not hmac.compare_digest(step.welcome.mac, self._welcome_mac):
-                    raise RemoteProtocolError(
-                        f"{self._remote} does not prove that it has the realm secret"
-                    )
-                outcome = Accepted(self._remote, b"", agreed(step.welcome.wire_message_bytes))
+                said = step.welcome
+                self._proofs.check(self._remote, self._ends, said.mac, said.signature)
+                longest, shown = agreed(said.wire_message_bytes), self._proofs.certificate
+                outcome = Accepted(self._remote, b"", longest, shown)
                 self.state = State.DONE
             case _, kind:  # pragma: no branch - every pair is one
-                raise RemoteProtocolError(f"handshake step {kind} where {expected.name} is due")
+                _out_of_turn(kind, expected)
         return outcome
 
     def _prove(self, challenge: WireChallenge) -> Reply:
         if len(challenge.nonce) != NONCE_BYTES:
             raise RemoteProtocolError(f"a challenge with a nonce of {len(challenge.nonce)} bytes")
+        self._proofs.examine(challenge.certificate, self._remote)
         if challenge.proof_required and not self._secret:
-            raise UnreachableError(
-                str(self._remote),
-                "it asks for proof of the realm secret and none is configured here",
-            )
-        ends = self._local, self._remote, self._nonce + challenge.nonce
-        self._welcome_mac = make_mac(self._secret, State.WELCOME, *ends)
-        proof = WireProof(mac=make_mac(self._secret, State.PROOF, *ends))
-        return Reply(WireHandshake(proof=proof).SerializeToString())
+            why = "it asks for proof of the realm secret and none is configured here"
+            raise UnreachableError(str(self._remote), why)
+        if challenge.nonce == self._bound:
+            return Reply(b"")  # it has the proof
+        return Reply(self._proof(challenge.nonce))
+
+    def _proof(self, nonce: bytes, *, with_mac: bool = True) -> bytes:
+        """The own proof for the listener's nonce; a mac is for a listener that has shown itself."""
+        self._ends = Ends(self._local, self._remote, self._nonce + nonce, self._proofs.tls_key)
+        mac, signature = self._proofs.prove(self._ends)
+        proof = WireProof(mac=mac if with_mac else b"", signature=signature)
+        return WireHandshake(proof=proof).SerializeToString()
 
 
 class ListenerHandshake:
@@ -189,6 +185,8 @@ class ListenerHandshake:
         nonce: 32 random bytes, new for each handshake.
         secret: The realm secret, or None in development mode.
         allowed_realms: Realms besides its own whose actors may dial.
+        certified: What this side has to prove itself by certificate.
+        tls_key: Raw key of its TLS certificate; empty on a wire without TLS.
     """
 
     def __init__(
@@ -198,11 +196,13 @@ class ListenerHandshake:
         nonce: bytes,
         secret: bytes | None,
         allowed_realms: Collection[str] = (),
+        certified: Certified | None = None,
+        tls_key: bytes = b"",
     ) -> None:
         self.state = State.HELLO
         self._local = local
         self._nonce = nonce
-        self._secret = secret
+        self._proofs = Proofs(Side.LISTENER, secret, certified, tls_key)
         self._realms = {local.realm, *allowed_realms}
         self._remote: ActrId | None = None
         self._nonces = b""
@@ -213,7 +213,7 @@ class ListenerHandshake:
         expected, self.state = self.state, State.FAILED
         outcome: Outcome
         try:
-            step = _parse(data)
+            step = parse_step(data)
             match expected, step.WhichOneof("step"):
                 case State.HELLO, "hello":
                     outcome = self._challenge(step.hello)
@@ -231,10 +231,8 @@ class ListenerHandshake:
 
     def _challenge(self, hello: WireHello) -> Reply | Refused:
         if hello.version != VERSION:
-            return refuse(
-                CloseCode.BAD_MESSAGE,
-                f"version {hello.version} of the wire is not spoken here, only {VERSION}",
-            )
+            why = f"version {hello.version} of the wire is not spoken here, only {VERSION}"
+            return refuse(CloseCode.BAD_MESSAGE, why)
         if len(hello.nonce) != NONCE_BYTES:
             raise RemoteProtocolError(f"a hello with a nonce of {len(hello.nonce)} bytes")
         dialler = ActrId.from_message(getattr(hello, "from"))
@@ -244,55 +242,33 @@ class ListenerHandshake:
         if dialler == self._local:
             return refuse(CloseCode.FORBIDDEN, f"{dialler} is this actor; it does not dial itself")
         if dialler.realm not in self._realms:
-            return refuse(
-                CloseCode.FORBIDDEN,
-                f"realm {dialler.realm} may not dial into realm {self._local.realm}",
-            )
+            why = f"realm {dialler.realm} may not dial into realm {self._local.realm}"
+            return refuse(CloseCode.FORBIDDEN, why)
+        try:
+            self._proofs.examine(hello.certificate, dialler)
+        except RemoteProtocolError as error:
+            return disbelieve(dialler, error)
         self._remote = dialler
         self._nonces = hello.nonce + self._nonce
         self._message_bytes = agreed(hello.wire_message_bytes)
-        challenge = WireChallenge(nonce=self._nonce, proof_required=bool(self._secret))
+        challenge = WireChallenge(
+            nonce=self._nonce,
+            proof_required=self._proofs.requires is Requirement.SECRET,
+            certificate=self._proofs.shown,
+        )
         return Reply(WireHandshake(challenge=challenge).SerializeToString())
 
     def _welcome(self, proof: WireProof) -> Accepted | Refused:
         assert self._remote is not None
-        ends = self._remote, self._local, self._nonces
-        expected = make_mac(self._secret, State.PROOF, *ends)
-        # Without a secret there is nothing to check a mac against: development mode.
-        if self._secret and not hmac.compare_digest(proof.mac, expected):
-            return refuse(
-                CloseCode.UNAUTHENTICATED,
-                f"{self._remote} does not prove that it has the realm secret",
-            )
-        welcome = WireWelcome(
-            mac=make_mac(self._secret, State.WELCOME, *ends), wire_message_bytes=MESSAGE_BYTES
-        )
+        ends = Ends(self._remote, self._local, self._nonces, self._proofs.tls_key)
+        try:
+            self._proofs.check(self._remote, ends, proof.mac, proof.signature)
+        except RemoteProtocolError as error:
+            return disbelieve(self._remote, error)
+        mac, signed = self._proofs.prove(ends)
+        welcome = WireWelcome(mac=mac, signature=signed, wire_message_bytes=MESSAGE_BYTES)
         step = WireHandshake(welcome=welcome).SerializeToString()
-        return Accepted(self._remote, step, self._message_bytes)
-
-
-_CODES = {
-    CloseCode.BAD_MESSAGE: Code.INVALID_ARGUMENT,
-    CloseCode.UNAUTHENTICATED: Code.UNAUTHENTICATED,
-    CloseCode.FORBIDDEN: Code.PERMISSION_DENIED,
-    CloseCode.NOT_HERE: Code.NOT_FOUND,
-}
-
-
-def refuse(code: CloseCode, why: str) -> Refused:
-    """Say no, in a welcome that holds only an error and in a close code."""
-    error = RpcError(code=_CODES[code], message=why)
-    step = WireHandshake(welcome=WireWelcome(error=error)).SerializeToString()
-    return Refused(step, code, why)
-
-
-def _parse(data: bytes) -> WireHandshake:
-    if len(data) > MAX_STEP_BYTES:
-        raise RemoteProtocolError(f"a handshake step of {len(data)} bytes")
-    try:
-        return WireHandshake.FromString(data)
-    except DecodeError as exc:
-        raise RemoteProtocolError("a handshake step that cannot be decoded") from exc
+        return Accepted(self._remote, step, self._message_bytes, self._proofs.certificate)
 
 
 def _out_of_turn(kind: str | None, expected: State) -> NoReturn:

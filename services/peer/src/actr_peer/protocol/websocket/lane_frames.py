@@ -13,6 +13,9 @@ from __future__ import annotations
 
 from struct import Struct
 
+from google.protobuf.message import DecodeError
+
+from actr.envelope_pb2 import WireHandshake
 from actr_peer.errors import LimitError, RemoteProtocolError
 from actr_peer.protocol.payload import MAX_WIRE_MESSAGE_BYTES, WIRE_MESSAGE_BYTES, WireKind
 
@@ -26,6 +29,8 @@ MESSAGE_BYTES = MAX_WIRE_MESSAGE_BYTES[WireKind.WEBSOCKET]
 MAX_FRAME_BYTES = HEADER_BYTES + MAX_DATA_BYTES
 
 MAX_PIECES = 1024
+MAX_STEP_BYTES = 16 * 1024
+"""Largest step of the handshake: a certificate fits."""
 
 _pack = HEADER.pack
 _unpack_from = HEADER.unpack_from
@@ -105,3 +110,17 @@ class Pieces:
     def join(self) -> bytes:
         """Return the whole frame."""
         return bytes(self._held)
+
+
+def parse_step(data: bytes) -> WireHandshake:
+    """Read what a frame of ``HANDSHAKE`` holds.
+
+    Raises:
+        RemoteProtocolError: If it is too long, or no step.
+    """
+    if len(data) > MAX_STEP_BYTES:
+        raise RemoteProtocolError(f"a handshake step of {len(data)} bytes")
+    try:
+        return WireHandshake.FromString(data)
+    except DecodeError as exc:
+        raise RemoteProtocolError("a handshake step that cannot be decoded") from exc

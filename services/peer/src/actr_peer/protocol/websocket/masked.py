@@ -15,6 +15,8 @@ from actr_peer.protocol.websocket.lane_frames import MAX_FRAME_BYTES
 LONG_BYTES = 8 * 1024
 """Longer payloads take this way: below, what it costs in Python is more than what it saves."""
 KEY_BYTES = 4
+NO_KEY = bytes(KEY_BYTES)
+"""Of a frame in TLS, which nobody between can read: masked, as the standard asks, and the same."""
 _WHOLE_BINARY = 0x82
 _MASKED = 0x80
 _WORD, _LONG_WORD = 126, 127
@@ -57,16 +59,17 @@ class Sorter:
         self._left = 0
         """Bytes of a frame for the library that are still to come."""
 
-    def sort(self, data: bytearray, at: int, end: int) -> tuple[int, Long | None]:
+    def sort(self, data: bytearray | memoryview, at: int, end: int) -> tuple[int, Long | None]:
         """Look at what has come from ``at`` to ``end``, which begins where the last look ended.
 
         Returns:
             Up to where it is the library's, and the long frame that follows there, or None where
             what follows is not whole yet: at most one frame of ``MAX_FRAME_BYTES``.
         """
-        step = min(self._left, end - at)
-        self._left -= step
-        at += step
+        if self._left:
+            step = min(self._left, end - at)
+            self._left -= step
+            at += step
         while end - at >= 2:
             size = data[at + 1] & 0x7F
             start = at + 2 + KEY_BYTES

@@ -3,16 +3,21 @@
 One request, one answer, no body. A head has a bound in bytes and in lines, which holds before
 anything in it is read. What a listener says no with, in this order::
 
+    400  TLS, where none is spoken
     400  not HTTP, or a header that is none    431  a head over the bounds
     405  another method than GET               505  another HTTP than 1.1
     404  another path                          403  a browser's page asks (it says so by Origin)
     426  no upgrade to WebSocket, or another version of it than 13
-    400  no Connection: upgrade, or not one key of 16 bytes
+    400  no Connection: upgrade, not one key of 16 bytes, or a first step that cannot be read
+
+The dialler's first step of the handshake comes with the request, in a header, which saves a round
+trip. Who knows nothing of that passes the header over, and has the step as the first frame.
 """
 
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,16 +27,28 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from actr_peer.errors import RemoteProtocolError
+from actr_peer.protocol.identity.keys import decode, encode
 
 PATH = "/v1/wire"
 MAX_HEAD_BYTES = 8 * 1024
 MAX_HEADERS = 100
 VERSION = "13"
 KEY_BYTES = 16
+HELLO = "Actr-Hello"
+"""In a request the dialler's first step, in base64url; in an answer ``TAKEN``."""
+TAKEN = "taken"
+PROOF = "Actr-Proof"
+"""In a request, the dialler's second step likewise: in TLS it waits for no answer to the first."""
+MAX_HELLO = 6 * 1024
+"""Characters of it: the rest of the head fits as well, also for who has never heard of it."""
+MAX_PROOF = 256
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _END = b"\r\n\r\n"
+_TLS_START = b"\x16"
+"""The first byte of who begins with TLS."""
 # RFC 9110, section 5.6.2.
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 Headers = Mapping[str, Sequence[str]]
 
@@ -41,6 +58,10 @@ class Accept:
     """Upgrade; the far side's key is ``key``."""
 
     key: str
+    hello: bytes = b""
+    """Its first step; empty: it comes as the first frame."""
+    proof: bytes = b""
+    """Its second step; empty: it comes as a frame."""
 
 
 class Refusal(Exception):  # noqa: N818  an answer, raised where it is found
@@ -83,11 +104,16 @@ class Head:
         """Take the next bytes; return the head and what follows it once it is whole.
 
         Raises:
-            Refusal: If the head is longer than ``MAX_HEAD_BYTES``.
+            Refusal: If the head is longer than ``MAX_HEAD_BYTES``, or TLS.
         """
         seen = max(0, len(self._held) - len(_END) + 1)
         self._held += data
         end = self._held.find(_END, seen)
+        if self._held[:1] == _TLS_START:
+            raise Refusal(
+                HTTPStatus.BAD_REQUEST,
+                "TLS, which is not spoken here: the address begins with ws://",
+            )
         if end > MAX_HEAD_BYTES or (end < 0 and len(self._held) > MAX_HEAD_BYTES):
             raise Refusal(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -133,7 +159,34 @@ def _judge(first: str, headers: Headers, path: str) -> Accept:
     keys = headers.get("sec-websocket-key", ())
     if len(keys) != 1 or not _is_key(keys[0]):
         raise Refusal(HTTPStatus.BAD_REQUEST, "one Sec-WebSocket-Key of 16 bytes in base64 is due")
-    return Accept(keys[0])
+    hello = _step(headers, HELLO, MAX_HELLO)
+    return Accept(keys[0], hello, _step(headers, PROOF, MAX_PROOF) if hello else b"")
+
+
+def _step(headers: Headers, name: str, longest: int) -> bytes:
+    """A step that came with a request; empty: none."""
+    values = headers.get(name.lower(), ())
+    if not values:
+        return b""
+    unreadable = Refusal(HTTPStatus.BAD_REQUEST, f"an {name} that cannot be read")
+    if len(values) > 1 or not 0 < len(values[0]) <= longest:
+        raise unreadable
+    try:
+        return decode(values[0])
+    except ValueError:
+        raise unreadable from None
+
+
+def step_headers(hello: bytes, proof: bytes) -> tuple[tuple[str, str], ...]:
+    """What a dialler adds to its request; nothing where its first step is too long for that.
+
+    Args:
+        proof: Its second step; empty: it waits for the answer to the first.
+    """
+    text = encode(hello)
+    if len(text) > MAX_HELLO:
+        return ()
+    return ((HELLO, text), (PROOF, encode(proof))) if proof else ((HELLO, text),)
 
 
 def _check_upgrade(headers: Headers) -> None:
@@ -152,8 +205,11 @@ def make_accept(key: str) -> str:
     return b64encode(sha1(key.encode() + _GUID).digest()).decode()  # noqa: S324  RFC 6455, 4.2.2
 
 
-def check_answer(head: bytes, key: str) -> None:
+def check_answer(head: bytes, key: str) -> bool:
     """Take a listener's answer to an upgrade with ``key``, which asked for no extension.
+
+    Returns:
+        Whether it has taken the first step that came with the request.
 
     Raises:
         RemoteProtocolError: If it does not upgrade, or not as it should.
@@ -177,6 +233,7 @@ def check_answer(head: bytes, key: str) -> None:
     for name in ("sec-websocket-extensions", "sec-websocket-protocol"):
         if name in headers:
             raise RemoteProtocolError(f"an upgrade with a {name} that nobody asked for")
+    return list(headers.get(HELLO.lower(), ())) == [TAKEN]
 
 
 # What the framing below is told: it reads heads in one form only.
@@ -211,14 +268,10 @@ def _parse(head: bytes) -> tuple[str, Headers]:
     for line in lines[1:]:
         name, colon, value = line.partition(":")
         name, value = name.lower(), value.strip(" \t")
-        if not (colon and name and _TOKEN.issuperset(name)) or not _is_value(value):
+        if not (colon and name and _TOKEN.issuperset(name)) or not _VALUE.fullmatch(value):
             raise Refusal(HTTPStatus.BAD_REQUEST, "a header that cannot be read")
         headers.setdefault(name, []).append(value)
     return lines[0], MappingProxyType(headers)
-
-
-def _is_value(value: str) -> bool:
-    return all(char == "\t" or (char >= " " and char != "\x7f") for char in value)
 
 
 def _tokens(headers: Headers, name: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actr_peer.errors import (
     BrokenError,
+    CertificateError,
     LimitError,
     PeerError,
     RemoteProtocolError,
@@ -20,6 +21,7 @@ def rule_broken(error: PeerError) -> Verdict:
     """The far side sent what it may not send."""
     code = CloseCode.TOO_BIG if isinstance(error, LimitError) else CloseCode.BAD_MESSAGE
     code = CloseCode.PROTOCOL if isinstance(error, FramingError) else code
+    code = CloseCode.UNAUTHENTICATED if isinstance(error, CertificateError) else code
     return Verdict(error, code, str(error))
 
 

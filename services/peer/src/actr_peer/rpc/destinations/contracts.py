@@ -3,7 +3,8 @@
 A call carries the number of its method's contract. A callee that has another one refuses it before
 it is kept or run, and tells its own: then it is decided here, once for each method and remote,
 whether the two understand each other. They nearly always do, for most changes add something; then
-the call is made again with no number, and so are all later ones.
+the call is made again with the callee's number, and so are all later ones. So a callee that comes
+back with yet another contract refuses those too, also the ones that were on their way.
 """
 
 from __future__ import annotations
@@ -13,67 +14,65 @@ from typing import Any, Final
 
 from actr_peer.errors import CallError, Code
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.rpc.contracts.refusals import is_refusal, why_not
+from actr_peer.protocol.rpc.contracts.refusals import compared, is_refusal
 from actr_peer.service import Method
 
 MAX_HELD: Final = 4096
 """Methods of remotes that are remembered; the oldest is found out anew."""
+MAX_REFUSALS: Final = 4
+"""Of one call; a callee may come back with another contract meanwhile, but not for ever."""
+
+
+class DiffersError(CallError):
+    """The two sides do not understand each other: the call was neither kept nor run."""
 
 
 class Contracts:
     """Methods of remotes whose contract is another one than here; owned by the node."""
 
     def __init__(self) -> None:
-        self._other: OrderedDict[tuple[ActrId, int], CallError | None] = OrderedDict()
-        """Why a method with this number of its contract cannot be called; None: it can."""
+        self._other: OrderedDict[tuple[ActrId, int], int | str] = OrderedDict()
+        """The remote's own number of a method that has this number here; or why it cannot be
+        called. No error is kept, for one keeps the frames in which it was raised."""
 
     def __len__(self) -> int:
         return len(self._other)
 
     def number(self, remote: ActrId, method: Method[Any, Any]) -> int:
-        """What a call of ``method`` carries; 0: both sides are known to understand each other.
+        """What a call of ``method`` carries.
 
         Raises:
-            CallError: FAILED_PRECONDITION, if they are known not to.
+            CallError: FAILED_PRECONDITION, if the two are known not to understand each other.
         """
         number = method.contract
         if not self._other or (remote, number) not in self._other:  # nearly always
             return number
         known = self._other[remote, number]
-        if known is not None:
-            raise _again(known)
-        return 0
+        if isinstance(known, str):
+            raise differs(remote, method.route_key, known)
+        return known
 
-    def check(self, remote: ActrId, method: Method[Any, Any]) -> None:
-        """Refuse what is sent without being compared, if both sides are known to differ.
+    def agree(self, remote: ActrId, method: Method[Any, Any]) -> Agreement:
+        """The contract of one call that is made now.
 
         Raises:
-            CallError: FAILED_PRECONDITION.
+            CallError: As :meth:`number`.
         """
-        if self._other:
-            self.number(remote, method)
+        return Agreement(self, remote, method, self.number(remote, method))
 
-    def settle(
-        self, remote: ActrId, method: Method[Any, Any], number: int, error: CallError
-    ) -> bool:
-        """Decide about an error of a call that carried ``number``.
-
-        Returns:
-            Whether the call is to be made again, without a number; False: it is another error.
+    def learn(self, remote: ActrId, method: Method[Any, Any], error: CallError) -> int:
+        """Take a refusal; return the number with which to call.
 
         Raises:
             CallError: FAILED_PRECONDITION, if the two sides do not understand each other.
         """
-        if not number or not is_refusal(error):
-            return False
-        why = why_not(method.form, error)
-        found = None if why is None else _differs(remote, method.route_key, why)
-        self._other[remote, number] = found
+        number, why = compared(method.form, error)
+        self._other[remote, method.contract] = number if why is None else why
         if len(self._other) > MAX_HELD:
             self._other.popitem(last=False)
-        if found is not None:
-            raise found from error
-        return True
+        if why is not None:
+            raise differs(remote, method.route_key, why) from error
+        return number
 
     def forget(self, remote: ActrId) -> None:
         """Another process may be there, with another contract."""
@@ -81,14 +80,45 @@ class Contracts:
             del self._other[key]
 
 
-def _differs(remote: ActrId, route_key: str, why: str) -> CallError:
-    return CallError(
+class Agreement:
+    """What one call says of its contract, and what becomes of a refusal.
+
+    Attributes:
+        number: What the call carries.
+        is_taken: The callee has taken the call: whatever ends it now is no refusal.
+    """
+
+    __slots__ = ("_contracts", "_method", "_refusals", "_remote", "is_taken", "number")
+
+    def __init__(
+        self, contracts: Contracts, remote: ActrId, method: Method[Any, Any], number: int
+    ) -> None:
+        self.number = number
+        self.is_taken = False
+        self._contracts = contracts
+        self._remote = remote
+        self._method = method
+        self._refusals = 0
+
+    def renew(self, error: CallError) -> bool:
+        """Whether the call is to be made again, for another contract was all that was wrong.
+
+        Raises:
+            CallError: FAILED_PRECONDITION, if the two sides do not understand each other.
+        """
+        if self.is_taken or not is_refusal(error):
+            return False
+        self._refusals += 1
+        if self._refusals > MAX_REFUSALS:
+            why = "it refuses also the one that it tells"
+            raise differs(self._remote, self._method.route_key, why) from error
+        self.number = self._contracts.learn(self._remote, self._method, error)
+        return True
+
+
+def differs(remote: ActrId, route_key: str, why: str) -> DiffersError:
+    return DiffersError(
         Code.FAILED_PRECONDITION,
         f"{route_key} has another contract at {remote}: {why}; generate both sides from one .proto "
         "(actr describe, actr proto check)",
     )
-
-
-def _again(error: CallError) -> CallError:
-    """Each call has an error of its own: a traceback grows with each time that it is raised."""
-    return CallError(error.code, error.message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from google.protobuf.message import Message
 
@@ -14,6 +14,10 @@ from actr_peer.service import Caller, Method, Req, Res, call_options, method_tak
 
 if TYPE_CHECKING:
     from actr_peer.transport.streams import StreamWriter
+
+
+Target: TypeAlias = ActrId | str | Caller
+"""An id, its text or URI, a type, ``"self"``, ``"shell"``; or what :meth:`any` and ``to`` give."""
 
 
 class Verbs:
@@ -34,10 +38,15 @@ class Verbs:
             self, remote: ActrId | str, channel_id: str, *, latency_first: bool
         ) -> AbstractAsyncContextManager[StreamWriter]: ...
 
+    def _gate(self, target: Target) -> Caller:
+        if isinstance(target, ActrId | str) or not hasattr(target, "unary"):
+            return self.to(target)  # type: ignore[arg-type]  # what is neither is refused there
+        return target
+
     @overload
     async def call(
         self,
-        remote: ActrId | str,
+        remote: Target,
         request: Req | AsyncIterable[Req],
         *,
         method: Method[Req, Res],
@@ -49,7 +58,7 @@ class Verbs:
     @overload
     async def call(
         self,
-        remote: ActrId | str,
+        remote: Target,
         request: Message,
         *,
         timeout: float | None = None,
@@ -59,7 +68,7 @@ class Verbs:
 
     async def call(
         self,
-        remote: ActrId | str,
+        remote: Target,
         request: Any,
         *,
         method: Method[Any, Any] | None = None,
@@ -71,7 +80,8 @@ class Verbs:
 
         Args:
             remote: An id, its text or URI, an actor type (the best one that is online is asked,
-                chosen anew for each call), ``"self"``; from a handler also ``"shell"``.
+                chosen anew for each call), ``"self"``; from a handler also ``"shell"``; or a
+                caller, as ``any("acme:room", key="kitchen")``.
             method: Which one, as ``RoomService.SAY``: needed where several take this message, and
                 for a stream of requests; the reply's type is known then.
             timeout: Seconds; None: as configured.
@@ -85,14 +95,14 @@ class Verbs:
         row = _row(request, method, replies_stream=False)
         options = call_options(timeout, metadata, durable=durable)
         if not row.kind.requests_stream:
-            return await self.to(remote).unary(row, request, options)
+            return await self._gate(remote).unary(row, request, options)
         if durable:
             raise LocalProtocolError(f"{row.route_key}: a stream of requests cannot be durable")
-        return await self.to(remote).client_stream(row, request, options)
+        return await self._gate(remote).client_stream(row, request, options)
 
     async def tell(
         self,
-        remote: ActrId | str,
+        remote: Target,
         request: Req,
         *,
         method: Method[Req, Any] | None = None,
@@ -102,7 +112,7 @@ class Verbs:
         """Send a request without waiting for a reply; the rest as :meth:`call`."""
         row = _row(request, method, replies_stream=False)
         options = call_options(None, metadata, durable=durable)
-        await self.to(remote).tell(row, request, options)
+        await self._gate(remote).tell(row, request, options)
 
     @overload
     def stream(
@@ -112,7 +122,7 @@ class Verbs:
     @overload
     def stream(
         self,
-        remote: ActrId | str,
+        remote: Target,
         what: Req | AsyncIterable[Req],
         *,
         method: Method[Req, Res],
@@ -123,7 +133,7 @@ class Verbs:
     @overload
     def stream(
         self,
-        remote: ActrId | str,
+        remote: Target,
         what: Message,
         *,
         timeout: float | None = None,
@@ -132,7 +142,7 @@ class Verbs:
 
     def stream(
         self,
-        remote: ActrId | str,
+        remote: Target,
         what: Any,
         *,
         latency_first: bool = False,
@@ -162,11 +172,13 @@ class Verbs:
         for name, value in given.items():
             if value is not None:
                 raise LocalProtocolError(f"{name}= is for a request: {what!r} is a channel's id")
+        if not isinstance(remote, ActrId | str):
+            raise LocalProtocolError(f"a channel is opened to an actor's id, not to {remote!r}")
         return self._channel(remote, what, latency_first=latency_first)
 
     def _replies_to(
         self,
-        remote: ActrId | str,
+        remote: Target,
         request: Any,
         method: Method[Any, Any] | None,
         timeout: float | None,
@@ -174,7 +186,7 @@ class Verbs:
     ) -> AsyncIterator[Any]:
         row = _row(request, method, replies_stream=True)
         options = call_options(timeout, metadata)
-        caller = self.to(remote)
+        caller = self._gate(remote)
         send = caller.bidi_stream if row.kind.requests_stream else caller.server_stream
         return send(row, request, options)
 

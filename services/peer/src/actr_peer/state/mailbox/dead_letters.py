@@ -53,6 +53,8 @@ class Letter:
     attempts: int
     crashes: int
     failures: int
+    last_error: str
+    """What its handler failed with the last time, in a line; empty: it did not."""
     died_at: float
     """Seconds since 1970 by the wall clock; for people to read."""
     envelope: bytes | None = None
@@ -124,7 +126,7 @@ class Letters:
         Args:
             done: The row that finishes the request, where it was stored.
         """
-        size = len(request.envelope) + ROW_BYTES
+        size = len(request.envelope) + len(request.last_error) + ROW_BYTES
         too_many = self._shelf.add(request.sequence, size)
         self.buried += 1
         work = partial(_bury, letter=_letter_row(request, reason), done=done, too_many=too_many)
@@ -199,7 +201,7 @@ def list_letters(connection: Connection, *, which: Filter) -> list[Letter]:
     """The SQL of :meth:`Letters.find`, for readers in other processes too."""
     rows = connection.execute(
         "SELECT sequence, sender, request_id, kind, route_key, ifnull(length(body), 0), reason,"
-        " attempts, crashes, failures, died_at FROM actr_dead"
+        " attempts, crashes, failures, died_at, ifnull(last_error, '') FROM actr_dead"
         " WHERE (:sender = '' OR instr(sender, :sender))"
         " AND (:route = '' OR instr(route_key, :route))"
         " AND (:reason = '' OR instr(reason, :reason))"
@@ -223,7 +225,8 @@ def read_letter(connection: Connection, *, sequence: int) -> Letter | None:
     """The SQL of :meth:`Letters.show`."""
     row = connection.execute(
         "SELECT sequence, sender, request_id, kind, route_key, ifnull(length(body), 0), reason,"
-        " attempts, crashes, failures, died_at, body FROM actr_dead WHERE sequence=?",
+        " attempts, crashes, failures, died_at, ifnull(last_error, ''), body FROM actr_dead"
+        " WHERE sequence=?",
         (sequence,),
     ).fetchone()
     return _letter(row) if row else None
@@ -243,7 +246,8 @@ def _letter(row: Row) -> Letter:
         crashes=row[8],
         failures=row[9],
         died_at=row[10],
-        envelope=(row[11] or b"") if len(row) > 11 else None,
+        last_error=row[11],
+        envelope=(row[12] or b"") if len(row) > 12 else None,
     )
 
 
@@ -262,6 +266,7 @@ def _letter_row(request: Request, reason: str) -> Row:
         request.failures,
         reason,
         time.time(),
+        request.last_error,
     )
 
 
@@ -269,7 +274,7 @@ def _bury(connection: Connection, *, letter: Row, done: Row | None, too_many: li
     if done is not None:
         UPSERT.execute(connection, [done])
     if letter[0] not in too_many:
-        connection.execute(f"INSERT OR REPLACE INTO actr_dead VALUES({','.join('?' * 13)})", letter)
+        connection.execute(f"INSERT OR REPLACE INTO actr_dead VALUES({','.join('?' * 14)})", letter)
     _drop(connection, sequences=too_many)
 
 
@@ -296,6 +301,7 @@ def _replay(connection: Connection, *, chosen: list[tuple[int, int]]) -> list[tu
             continue
         request = request_of(row)
         request.attempts = request.crashes = request.failures = 0
+        request.last_error = ""
         request.sequence = new
         connection.execute("DELETE FROM actr_dead WHERE sequence=?", (old,))
         connection.execute("DELETE FROM actr_inbox WHERE sequence=?", (old,))

@@ -23,20 +23,29 @@ from actr_peer.state.storage.operations import Row
 
 _COLUMNS = (
     "sequence, sender, request_id, kind, route_key, ifnull(length(body), 0), attempts, crashes,"
-    " failures, state, body"
+    " failures, state, ifnull(last_error, ''), body"
 )
 
 
 @contextmanager
 def _opened(path: str) -> Iterator[sqlite3.Connection]:
     if not os.path.isfile(path):
-        raise ConfigError(f"no mailbox file {path}; name one with --file, or in mailbox.path")
+        raise ConfigError(
+            f"no mailbox file {path}; say whose with --id, "
+            "or name one with --file or in mailbox.path"
+        )
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True)) as connection:
-            connection.execute("PRAGMA query_only=ON")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version != VERSION:
+            if version == 1:  # its next start makes it a new one; until then it reads like one
+                for table in ("actr_inbox", "actr_dead"):
+                    connection.execute(
+                        f"CREATE TEMP VIEW {table} AS SELECT *, '' AS last_error"  # noqa: S608
+                        f" FROM main.{table}"
+                    )
+            elif version != VERSION:
                 raise ConfigError(f"{path} has version {version}, this program reads {VERSION}")
+            connection.execute("PRAGMA query_only=ON")
             yield connection
     except sqlite3.DatabaseError as exc:
         raise ConfigError(f"{path} is no mailbox file, or cannot be read: {exc}") from exc
@@ -121,7 +130,8 @@ def _letter(row: Row, running: frozenset[int], *, has_body: bool = False) -> Let
         attempts=row[6],
         crashes=row[7],
         failures=row[8],
+        last_error=row[10],
         died_at=0.0,
-        envelope=(row[10] or b"") if has_body else None,
+        envelope=(row[11] or b"") if has_body else None,
         state=state,
     )

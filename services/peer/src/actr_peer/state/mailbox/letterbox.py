@@ -92,6 +92,17 @@ def _parse(line: bytes) -> tuple[str, list[int]]:
     return str(request.get("do")), sequences
 
 
+def is_answered(path: str) -> bool:
+    """Whether a running mailbox listens at ``path``."""
+    try:
+        ask(path, "nothing", [])
+    except ValueError:  # it says that there is no such verb
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def ask(path: str, verb: str, sequences: list[int]) -> list[int]:
     """Have the mailbox behind the socket at ``path`` do ``verb``; blocks.
 

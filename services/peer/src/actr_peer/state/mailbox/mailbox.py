@@ -32,6 +32,7 @@ from actr_peer.protocol.mailbox.requests import (
     Request,
 )
 from actr_peer.protocol.payload import PayloadType
+from actr_peer.state.mailbox.certificates import Certificates
 from actr_peer.state.mailbox.dead_letters import Letter, Letters
 from actr_peer.state.mailbox.duplicates import Done, Duplicates, Entry
 from actr_peer.state.mailbox.intake import Intake
@@ -114,7 +115,7 @@ class Mailbox:
             self.letters,
             on_pressure,
         )
-        self.counts = self._intake.counts
+        self.counts, self.certificates = self._intake.counts, Certificates(self.state_file)
         self._promised = 0
         """The highest sequence number that somebody has heard of."""
         self._sink: Callable[[list[Request]], None] | None = None
@@ -141,6 +142,7 @@ class Mailbox:
         self.poisoned = found.poisoned
         self.counts.recovered = len(found.queued)
         self.letters.restore(found.dead)
+        self.certificates.found = found.certificates
         if self._store.journal is not None:
             await self._letterbox.__aenter__()
         return self
@@ -282,12 +284,13 @@ class Mailbox:
         self._free(request)
 
     def note_failure(self, request: Request) -> None:
-        """Keep ``failures`` and ``attempts``, which the caller has raised."""
-        counts = (request.failures, request.attempts, request.sequence)
+        """Keep ``failures``, ``attempts`` and ``last_error``, which the caller has changed."""
+        noted = (request.failures, request.attempts, request.last_error, request.sequence)
 
         def work(connection: Connection) -> None:
             connection.execute(
-                "UPDATE actr_inbox SET failures=?, attempts=? WHERE sequence=?", counts
+                "UPDATE actr_inbox SET failures=?, attempts=?, last_error=? WHERE sequence=?",
+                noted,
             )
 
         # One that finds no room is only a count.

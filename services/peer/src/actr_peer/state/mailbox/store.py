@@ -38,6 +38,8 @@ class Found:
     dead: list[tuple[int, int, str]] = field(default_factory=list)
     """Sequence number and bytes of each dead letter, and the sender of one that was never
     accepted; oldest first."""
+    certificates: list[tuple[str, str]] = field(default_factory=list)
+    """Sender, and the newest that it has shown."""
     last_sequence: int = 0
     quiet: float = 0.0
     """Seconds since the file was last written, by the wall clock."""
@@ -125,10 +127,12 @@ class MailboxStore(FileStore[Found]):
         found.dead = [
             (sequence, size, sender if is_strange(kind) else "")
             for sequence, size, kind, sender in execute(
-                "SELECT sequence, ifnull(length(body), 0), kind, sender FROM actr_dead"
+                "SELECT sequence, ifnull(length(body), 0) + ifnull(length(last_error), 0), kind,"
+                " sender FROM actr_dead"
                 " ORDER BY sequence"
             ).fetchall()
         ]
+        found.certificates = execute("SELECT sender, certificate FROM actr_certificate").fetchall()
         found.last_sequence = SCHEMA.highest_of(connection)
         return found
 

@@ -13,8 +13,18 @@ from actr_peer.state.storage.batches import Upsert
 from actr_peer.state.storage.operations import Row, blob
 from actr_peer.state.storage.store import Schema
 
-VERSION = 1
+VERSION = 3
 """``user_version`` of the file."""
+_CERTIFICATES = """CREATE TABLE IF NOT EXISTS actr_certificate(
+        sender TEXT PRIMARY KEY, certificate TEXT) WITHOUT ROWID"""
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: (
+        "ALTER TABLE actr_inbox ADD COLUMN last_error TEXT",
+        "ALTER TABLE actr_dead ADD COLUMN last_error TEXT",
+    ),
+    2: (_CERTIFICATES,),
+}
+"""What makes a file of an older version one of the next."""
 
 TABLES = (
     """CREATE TABLE IF NOT EXISTS actr_inbox(
@@ -25,18 +35,21 @@ TABLES = (
         store_id INTEGER, call_number INTEGER,
         attempts INTEGER NOT NULL DEFAULT 0,
         crashes INTEGER NOT NULL DEFAULT 0,
-        failures INTEGER NOT NULL DEFAULT 0)""",
+        failures INTEGER NOT NULL DEFAULT 0,
+        last_error TEXT)""",
     """CREATE TABLE IF NOT EXISTS actr_dead(
         sequence INTEGER PRIMARY KEY,
         sender TEXT, request_id TEXT, kind INTEGER, route_key TEXT,
         body BLOB,
         store_id INTEGER, call_number INTEGER,
         attempts INTEGER, crashes INTEGER, failures INTEGER,
-        reason TEXT, died_at REAL)""",
+        reason TEXT, died_at REAL,
+        last_error TEXT)""",
     """CREATE TABLE IF NOT EXISTS actr_horizon(
         sender TEXT, store_id INTEGER, low_water INTEGER,
         PRIMARY KEY(sender, store_id)) WITHOUT ROWID""",
     "CREATE TABLE IF NOT EXISTS actr_meta(name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID",
+    _CERTIFICATES,
 )
 
 UPSERT = Upsert(
@@ -65,13 +78,14 @@ SCHEMA = Schema(
     what="mailbox file",
     version=VERSION,
     tables=TABLES,
+    migrations=MIGRATIONS,
     upsert=UPSERT,
     meta="actr_meta",
     highest=_HIGHEST,
 )
 REQUEST_COLUMNS = (
     "sequence, sender, request_id, kind, route_key, body, store_id, call_number,"
-    " attempts, crashes, failures"
+    " attempts, crashes, failures, ifnull(last_error, '')"
 )
 _DONE = int(State.DONE)
 _TELL = 16
@@ -117,6 +131,7 @@ def request_of(row: Row) -> Request:
         attempts=row[8],
         crashes=row[9],
         failures=row[10],
+        last_error=row[11],
     )
 
 

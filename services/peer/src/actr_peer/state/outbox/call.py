@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from actr_peer.errors import CallError
 from actr_peer.protocol.mailbox.outbox.call import Call
@@ -36,6 +37,9 @@ class DurableCall(Call):
     """Until it is saved; after that it is read back from the table."""
     decoded: Envelope | None = field(default=None, compare=False, repr=False)
     """The reply as it was read when it came, for the one who waits for it; until it is saved."""
+    contract: Any = field(default=None, compare=False, repr=False)
+    """What it says of its contract, and what becomes of a refusal; None: it is of an earlier
+    start."""
     saved: Saved = field(default=unheard, compare=False, repr=False)
     """Told once."""
 

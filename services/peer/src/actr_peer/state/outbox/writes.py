@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 from actr_peer.errors import CallError, Code
@@ -67,9 +68,15 @@ def failure(call: DurableCall, write: Write | None) -> CallError:
     """Why those who wait for a reply wait in vain."""
     if write is None or write.error is None:
         return CallError(Code.NOT_FOUND, f"{call.call_key!r} has been forgotten")
+    has_room = not (is_full(write.error) or _is_without_room(write.error.__cause__))
     return CallError(
-        Code.RESOURCE_EXHAUSTED if is_full(write.error) else Code.UNAVAILABLE,
+        Code.UNAVAILABLE if has_room else Code.RESOURCE_EXHAUSTED,
         f"the outbox cannot store a durable call: {write.error}",
         retryable=True,
         retry_after=RETRY_AFTER,
     )
+
+
+def _is_without_room(cause: BaseException | None) -> bool:
+    """Whether the file could not be made, or its notes not be written, for want of room."""
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)

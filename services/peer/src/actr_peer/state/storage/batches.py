@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from itertools import chain
+from math import inf
 from typing import Any
 
 from actr_peer.state.storage.database import (
@@ -168,8 +169,7 @@ class Batches:
         if self._pages.spent:
             self._apply_sparingly(batch)
             return
-        end = time.thread_time() + GROW_SECONDS
-        size = sum(operation.size for operation in batch)
+        end, size = inf, 0
         while True:
             try:
                 self._settle(batch)
@@ -177,7 +177,10 @@ class Batches:
                 if not is_full(exc):
                     raise
                 self._undo()
-                if time.thread_time() < end and (self._pages.grow(size) or self._pages.grow()):
+                now = time.thread_time()
+                if end == inf:  # for the first time
+                    end, size = now + GROW_SECONDS, sum(operation.size for operation in batch)
+                if now < end and (self._pages.grow(size) or self._pages.grow()):
                     size = 0
                     continue
                 self._apply_sparingly(batch)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from actr_peer.errors import ConfigError
@@ -15,6 +16,8 @@ from actr_peer.state.storage.operations import Operation
 from actr_peer.state.storage.pages import Opening
 from actr_peer.state.storage.watch import Watch
 from actr_peer.state.storage.witness import AfterLoss, Witness, identity_of
+
+log = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
 
@@ -26,6 +29,7 @@ class Schema:
     Attributes:
         what: What the file is called in errors.
         version: ``user_version`` of a file with these tables.
+        migrations: By an older version: the statements that make its file one of the next.
         upsert: Writes the rows of operations.
         meta: The table of (name, value) that holds the file's identity.
         highest: SQL of the highest number ever given, though its row may be gone.
@@ -37,15 +41,16 @@ class Schema:
     upsert: Upsert
     meta: str
     highest: str
+    migrations: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
     def make_tables(self, connection: Connection, path: str) -> bool:
         """Make the tables of a new file; returns whether it is one.
 
         Raises:
-            ConfigError: If the file has the tables of another version.
+            ConfigError: If the file has the tables of a version that this program cannot read.
         """
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == self.version:
+        if version == self.version or version in self.migrations:
             return False
         if version != 0:
             raise ConfigError(
@@ -57,6 +62,19 @@ class Schema:
         connection.execute(f"PRAGMA user_version={self.version}")
         connection.execute("COMMIT")
         return True
+
+    def migrate(self, connection: Connection) -> None:
+        """Make the tables of an older version those of this one, in place, all or nothing."""
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == self.version:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        for older in range(version, self.version):
+            for statement in self.migrations[older]:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={self.version}")
+        connection.execute("COMMIT")
+        log.info("%s: version %d is now %d", self.what, version, self.version)
 
     def highest_of(self, connection: Connection) -> int:
         """The highest number ever given; 0: none was."""
@@ -138,6 +156,7 @@ class FileStore(ABC, Generic[Found]):
             identity, high = identity_of(connection, schema.meta), schema.highest_of(connection)
             if not is_new:
                 witness.examine(identity=identity, high=high)
+                schema.migrate(connection)
             witness.adopt(identity=identity, high=high)
             self._recover(connection, identity)
 

@@ -20,6 +20,7 @@ from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.envelopes import EMPTY
 from actr_peer.service import Method
 from actr_peer.transport.local.pipes import LocalPipe
+from actr_peer.transport.local.turnstile import Turnstile
 
 CAPACITY = 1024
 """Calls on one lane that wait or run; more makes the sender wait."""
@@ -154,6 +155,8 @@ class LocalEnd:
         self._arrived = asyncio.Event()
         self._signal = LocalLane(PayloadType.RPC_SIGNAL, self._arrived)
         self._reliable = LocalLane(PayloadType.RPC_RELIABLE, self._arrived)
+        self.turnstile = Turnstile()
+        """Of the writers of all streams that are opened in this direction."""
         self.running: str | None = None
         """The request that its receiver runs, where it runs one at a time."""
 

@@ -66,6 +66,9 @@ class LoopLink:
         self._replies: deque[tuple[PayloadType, bytes]] = deque()
         self._is_kicked = False
 
+    is_ready = was_ready = True
+    """There is nothing to be lost on."""
+
     @property
     def is_over(self) -> bool:
         """Whether the link is gone."""

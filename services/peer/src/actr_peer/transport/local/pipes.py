@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from actr_peer.errors import BrokenError
 from actr_peer.protocol.payload import TRAFFIC, Overflow, PayloadType
 from actr_peer.protocol.streams.pipe import Pipe
+from actr_peer.transport.local.turnstile import Turnstile
 
 Item = TypeVar("Item", bound=Message)
 
@@ -23,19 +24,24 @@ class LocalPipe(Generic[Item]):
 
     A clean end ends the iteration; an error is raised after the items that came before it.
 
+    Args:
+        turnstile: Where its writer waits for its turn, behind its first items and whenever there
+            is room again.
+
     Attributes:
         on_stop: Called once, where the reader takes no more before the writer has ended it.
     """
 
-    __slots__ = ("_arrived", "_core", "_is_metered", "_lifetime", "_room", "on_stop")
+    __slots__ = ("_arrived", "_core", "_is_metered", "_lifetime", "_room", "_turnstile", "on_stop")
 
-    def __init__(self, payload_type: PayloadType) -> None:
+    def __init__(self, payload_type: PayloadType, turnstile: Turnstile) -> None:
         traffic = TRAFFIC[payload_type]
         self._is_metered = traffic.overflow is Overflow.WAIT
         self._lifetime = traffic.lifetime
         self._core: Pipe[Item] = Pipe(is_metered=self._is_metered)
         self._arrived: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
+        self._turnstile = turnstile
         self.on_stop: Callable[[], object] | None = None
 
     def __len__(self) -> int:
@@ -78,6 +84,10 @@ class LocalPipe(Generic[Item]):
         core = self._core
         if not self._is_metered:
             await asyncio.sleep(0)
+        elif core.widen():
+            turn = asyncio.get_running_loop().create_future()
+            self._turnstile.admit(turn)
+            await turn
         while self._is_metered and core.is_open and not core.has_room:
             self._room = asyncio.get_running_loop().create_future()
             try:
@@ -129,8 +139,10 @@ class LocalPipe(Generic[Item]):
             finally:
                 self._arrived = None
         item = core.take()
-        if self._room is not None and core.has_room:
-            _wake(self._room)
+        room = self._room
+        if room is not None and core.has_room:
+            self._room = None
+            self._turnstile.admit(room)
         return item
 
 

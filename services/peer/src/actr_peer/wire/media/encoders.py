@@ -15,9 +15,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from actr_peer.errors import ConfigError
+from actr_peer.protocol.media.frames import AUDIO_CLOCK, VIDEO_CLOCK
 
-VIDEO_CLOCK: Final = 90_000
-AUDIO_CLOCK: Final = 48_000
 OPUS_FRAME: Final = 960
 """Samples in 20 ms."""
 RETUNE_SHARE: Final = 0.15

@@ -19,16 +19,10 @@ from av.audio.resampler import AudioResampler
 from av.bitstream import BitStreamFilterContext
 
 from actr_peer.errors import BrokenError, ConfigError
-from actr_peer.protocol.media.frames import TIMESTAMPS, Sample
+from actr_peer.protocol.media.frames import AUDIO_CLOCK, TIMESTAMPS, VIDEO_CLOCK, Sample
 from actr_peer.protocol.media.playback import Place, Playback
 from actr_peer.protocol.webrtc.negotiation import TrackKind
-from actr_peer.wire.media.encoders import (
-    AUDIO_CLOCK,
-    OPUS_FRAME,
-    VIDEO_CLOCK,
-    VideoEncoder,
-    opus_encoder,
-)
+from actr_peer.wire.media.encoders import OPUS_FRAME, VideoEncoder, opus_encoder
 from actr_peer.wire.media.sources import PacedSource
 
 MAX_BIT_RATE = 8_000_000

@@ -10,8 +10,8 @@ from typing import Any, Final
 import av
 
 from actr_peer.errors import ConfigError
-from actr_peer.protocol.media.frames import TIMESTAMPS, Sample
-from actr_peer.wire.media.encoders import VIDEO_CLOCK, VIDEO_CODECS, VideoEncoder
+from actr_peer.protocol.media.frames import TIMESTAMPS, VIDEO_CLOCK, Sample
+from actr_peer.wire.media.encoders import VIDEO_CODECS, VideoEncoder
 from actr_peer.wire.media.raw import RawTrack
 
 MAX_PICTURES: Final = 2

@@ -32,7 +32,7 @@ class PushedTrack:
 
     def __init__(self, track_id: str, *, kind: TrackKind, codec: str) -> None:
         self.track_id = track_id
-        self.kind = kind
+        self.kind: TrackKind = kind
         self.codec = codec
         self.bit_rate: float | None = None
         self.on_keyframe: Callable[[], None] | None = None

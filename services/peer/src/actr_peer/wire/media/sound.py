@@ -11,8 +11,8 @@ import av
 from av.audio.resampler import AudioResampler
 
 from actr_peer.errors import ConfigError
-from actr_peer.protocol.media.frames import TIMESTAMPS, Sample
-from actr_peer.wire.media.encoders import AUDIO_CLOCK, OPUS_FRAME, opus_encoder
+from actr_peer.protocol.media.frames import AUDIO_CLOCK, TIMESTAMPS, Sample
+from actr_peer.wire.media.encoders import OPUS_FRAME, opus_encoder
 from actr_peer.wire.media.raw import RawTrack
 
 MAX_BLOCKS: Final = 10

@@ -15,16 +15,10 @@ from fractions import Fraction
 
 import av
 
-from actr_peer.protocol.media.frames import TIMESTAMPS, Sample
+from actr_peer.protocol.media.frames import AUDIO_CLOCK, TIMESTAMPS, VIDEO_CLOCK, Sample
 from actr_peer.protocol.media.playback import MAX_LAG
 from actr_peer.protocol.webrtc.negotiation import TrackKind
-from actr_peer.wire.media.encoders import (
-    AUDIO_CLOCK,
-    OPUS_FRAME,
-    VIDEO_CLOCK,
-    VideoEncoder,
-    opus_encoder,
-)
+from actr_peer.wire.media.encoders import OPUS_FRAME, VideoEncoder, opus_encoder
 
 
 class PacedSource(ABC):

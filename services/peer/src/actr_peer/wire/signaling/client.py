@@ -10,13 +10,14 @@ more than its connection.
 from __future__ import annotations
 
 import logging
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from actr_peer.errors import ConfigError, LocalProtocolError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.identity import Certified
 from actr_peer.protocol.signaling import messages, requests
 from actr_peer.protocol.signaling.presence import (
     Load,
@@ -26,24 +27,20 @@ from actr_peer.protocol.signaling.presence import (
     Registration,
     SignalingState,
 )
-from actr_peer.protocol.signaling.session import ClientSession, undelivered
+from actr_peer.protocol.signaling.proofs import Proofs
+from actr_peer.protocol.signaling.refusals import undelivered
+from actr_peer.protocol.signaling.session import ClientSession
 from actr_peer.protocol.webrtc.negotiation import IceServer, NegotiateMessage
-from actr_peer.wire.signaling.upkeep import StateSink, Upkeep
+from actr_peer.wire.signaling.belief import Belief
+from actr_peer.wire.signaling.pages import Recent, discovered
+from actr_peer.wire.signaling.upkeep import SignalingSink, Upkeep
 from actr_peer.wire.tcp import is_websocket_url
 
 log = logging.getLogger(__name__)
 
 ASK_SECONDS = 5.0
 START_SECONDS = 10.0
-MAX_RECENT = 1024
 MAX_FOUND = 256
-
-
-class SignalingSink(StateSink, Protocol):
-    """Who uses signaling hears from it here, in calls on the loop. Raising is a bug."""
-
-    def presence(self, event: PresenceEvent) -> None:
-        """An actor of a type subscribed to came, changed or left."""
 
 
 class SignalingClient:
@@ -53,11 +50,13 @@ class SignalingClient:
         url: ``ws://host:port/v1/ws``; the name may stand for several replicas.
         registration: What this actor says of itself: asked with each connection, given this
             machine's address on the interface that reaches the service.
-        secret: The realm secret; None: development mode.
+        secret: The realm secret; None: it has none.
+        certified: Its key and certificate, and how it believes others'; None: it has neither.
         relayed: Given what another peer negotiates; the service vouches for who that is.
         sink: Hears of presence and state.
         load: Asked for with each heartbeat.
         start_timeout: Seconds within which the first registration must come about.
+        absent_timeout: The same while nobody listens at the address; None: no less.
 
     Raises:
         ConfigError: If ``url`` is not a WebSocket address.
@@ -72,7 +71,9 @@ class SignalingClient:
         relayed: Callable[[ActrId, NegotiateMessage], None],
         sink: SignalingSink,
         load: Callable[[], Load],
+        certified: Certified | None = None,
         start_timeout: float = START_SECONDS,
+        absent_timeout: float | None = None,
     ) -> None:
         if not is_websocket_url(url):
             raise ConfigError(
@@ -82,18 +83,20 @@ class SignalingClient:
         self.ice_servers: tuple[IceServer, ...] = ()
         """As last handed out, with credentials."""
         self._registration = registration
-        self._secret = secret
+        self._proofs = Proofs.of(secret, certified)
+        self._belief = Belief(certified, sink.refused)
+        self.greeted = self._belief.greeted
         self._relayed = relayed
         self._sink = sink
         self._load = load
-        self._start_timeout = start_timeout
+        self._start_timeouts = start_timeout, absent_timeout or start_timeout
         self._upkeep = Upkeep(url, self, sink)
         self._subscriptions: dict[str, None] = {}
         self._subscribing: Counter[str] = Counter()
         """How many wait for the snapshot of a type: the last of them that fails ends it."""
         self._filled: set[str] = set()
         self._view = PresenceView()
-        self._recent: OrderedDict[ActrId, Presence] = OrderedDict()
+        self._recent = Recent()
 
     async def __aenter__(self) -> Self:
         """Connect and register.
@@ -103,7 +106,7 @@ class SignalingClient:
             ConfigError: If it refuses this actor.
             BusyError: If a newer process took the identity meanwhile.
         """
-        await self._upkeep.start(self._start_timeout)
+        await self._upkeep.start(*self._start_timeouts)
         return self
 
     async def __aexit__(
@@ -122,9 +125,19 @@ class SignalingClient:
         return self._upkeep.state
 
     @property
+    def trouble(self) -> str:
+        """Why it is registered nowhere, in a clause; empty: it is, or nothing is known yet."""
+        return self._upkeep.trouble
+
+    @property
     def contained(self) -> Counter[str]:
         """Failures of this side's that ended one connection, or one message to who wants it."""
         return self._upkeep.contained
+
+    @property
+    def refused(self) -> Counter[str]:
+        """Actors that the service named and nobody believed to be there, by the cause."""
+        return self._belief.refused
 
     @property
     def server_id(self) -> str:
@@ -196,7 +209,8 @@ class SignalingClient:
         Args:
             fingerprint: Of the service: exact matches come first.
             stickiness: The same text prefers the same actor while it is there.
-            limit: At most so many; 0: 16.
+            limit: At most so many; 0: 16. Over 256 they are asked for in several questions: one
+                whose load changes meanwhile may be left out.
 
         Raises:
             UnreachableError: If the service does not answer within ``timeout`` seconds.
@@ -211,10 +225,9 @@ class SignalingClient:
             stickiness=stickiness,
             limit=limit,
         )
-        answer = await self._upkeep.ask(query, timeout)
-        assert isinstance(answer, messages.Discovered)
-        self._remember(answer.found)
-        return list(answer.found)
+        found = await discovered(self._upkeep.ask, query, timeout)
+        self._recent.remember(found)
+        return found
 
     def find(self, actr_id: ActrId) -> Presence | None:
         """Look up an actor among the types subscribed to."""
@@ -230,15 +243,15 @@ class SignalingClient:
         """
         found = self.find(actr_id)
         if found is None and self._upkeep.live is None:
-            found = self._recent.get(actr_id)
+            found = self._recent.find(actr_id)
         if found is None:
-            self._recent.pop(actr_id, None)  # it may have left
+            self._recent.forget(actr_id)  # it may have left
             # A service that does not know the id in the question answers with the best of the type.
             query = requests.Discover(actr_type=actr_id.actr_type, id=actr_id, limit=MAX_FOUND)
             answer = await self._upkeep.ask(query, timeout)
             assert isinstance(answer, messages.Discovered)
-            self._remember(answer.found)
-            found = self._recent.get(actr_id)
+            self._recent.remember(answer.found)
+            found = self._recent.find(actr_id)
         return found
 
     async def unregister(self) -> None:
@@ -248,7 +261,8 @@ class SignalingClient:
     # Of the upkeep and its connections (upkeep.py, Client)
 
     def session(self, local_host: str) -> ClientSession:
-        return ClientSession(self._registration(local_host), self._secret, self._subscriptions)
+        registration = self._registration(local_host)
+        return ClientSession(registration, self._proofs, self._subscriptions, self._belief.read)
 
     def told(self, body: messages.Relayed | PresenceEvent | messages.Snapshot) -> None:
         """Tell who wants to know; a failure there costs what it was told, not the connection."""
@@ -265,8 +279,9 @@ class SignalingClient:
         match body:
             case PresenceEvent(_, presence):
                 wanted = self._subscriptions.keys() & {"", presence.id.actr_type}
-                if wanted and self._view.apply(body):
-                    self._sink.presence(body)
+                told = self._belief.applied(self._view, body) if wanted else None
+                if told is not None:
+                    self._sink.presence(told)
             case messages.Snapshot(actr_type, version, present):
                 if actr_type not in self._subscriptions:
                     return
@@ -281,10 +296,3 @@ class SignalingClient:
 
     def load(self) -> Load:
         return self._load()
-
-    def _remember(self, found: Iterable[Presence]) -> None:
-        for presence in found:
-            self._recent[presence.id] = presence
-            self._recent.move_to_end(presence.id)
-        while len(self._recent) > MAX_RECENT:
-            self._recent.popitem(last=False)

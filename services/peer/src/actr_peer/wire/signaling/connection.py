@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from actr_peer.errors import BrokenError, RemoteProtocolError
 from actr_peer.protocol.signaling import messages, requests
 from actr_peer.protocol.signaling.listing import LONG_BYTES
 from actr_peer.protocol.signaling.presence import Load, PresenceEvent
+from actr_peer.protocol.signaling.reading import ReadPresence
 from actr_peer.protocol.signaling.session import (
     Answered,
     ClientSession,
@@ -25,6 +27,7 @@ from actr_peer.protocol.signaling.session import (
     Ending,
     Enrolled,
     Freshened,
+    Greeted,
     Lost,
     Move,
     Send,
@@ -39,6 +42,9 @@ log = logging.getLogger(__name__)
 
 OPEN_SECONDS = 5.0
 REGISTER_SECONDS = 5.0
+SUBPROTOCOL = Subprotocol("actr.v1")
+"""What every service chooses that is one; who does not is given less time to greet."""
+STRANGER_SECONDS = 2.0
 CLOSE_SECONDS = 1.0
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 """Of one message of the service: a snapshot of some ten thousand actors."""
@@ -48,6 +54,10 @@ MAX_SILENT_BEATS = 3
 MAX_REASON_BYTES = 120
 DEAD_SECONDS = 5.0
 """Sooner than wires: moving to another replica costs nothing."""
+TOOK_OVER = (
+    "TOOK OVER %s: another process had this identity until now, and is told to end; if both are to "
+    "run, give one of them another with --id or ACTR_ACTOR__ID"
+)
 _dice = secrets.SystemRandom()
 
 
@@ -58,6 +68,9 @@ class Listener(Protocol):
         """What the service says that nobody asked for."""
 
     def freshened(self, ice_servers: tuple[IceServer, ...]) -> None: ...
+
+    def greeted(self, time: float) -> None:
+        """The service says what time it has: Unix seconds."""
 
     def load(self) -> Load: ...
 
@@ -85,6 +98,7 @@ async def open_socket(url: str) -> ClientConnection:
             proxy=None,
             compression=None,
             max_size=MAX_MESSAGE_BYTES,
+            subprotocols=[SUBPROTOCOL],
             ping_interval=None,  # heartbeats do that
             open_timeout=OPEN_SECONDS,
             close_timeout=CLOSE_SECONDS,
@@ -141,7 +155,9 @@ class Connection:
 
         A failure of this side's ends the connection, and nothing else: it is logged and counted.
         """
-        self._timer = self._loop.call_later(REGISTER_SECONDS, self._socket.transport.abort)
+        is_known = self._socket.subprotocol is not None
+        seconds = REGISTER_SECONDS if is_known else STRANGER_SECONDS
+        self._timer = self._loop.call_later(seconds, self._socket.transport.abort)
         ending: Ending = Lost("a failure on this side")
         try:
             async with self._tasks:
@@ -196,7 +212,7 @@ class Connection:
                 self._silent_beats = 0
                 if isinstance(data, str):
                     raise RemoteProtocolError("a text frame from the signaling service")
-                for effect in session.take(*await _decoded(data)):
+                for effect in session.take(*await _decoded(data, session.read)):
                     await self._perform(effect)
         except RemoteProtocolError as error:
             await socket.close(CloseCode.BAD_MESSAGE, _reason(str(error)))
@@ -213,22 +229,29 @@ class Connection:
                 future = self._waiting.get(number)
                 if future is not None and not future.done():
                     future.set_result(body)
-                elif isinstance(body, messages.Refusal):  # a subscription that was restored
+                elif isinstance(body, messages.Refusal):  # a subscription, or a new certificate
                     log.warning("signaling refuses: %d %s", body.code, body.message)
             case Told(body):
                 self._listener.told(body)
+            case Greeted(time):
+                self._listener.greeted(time)
             case Enrolled():
-                assert self._timer is not None
-                self._timer.cancel()
-                self.was_enrolled = True
-                self._listener.freshened(effect.ice_servers)
-                self._enrolled(self)
-                beat = self._beat(effect.heartbeat)
-                self._tasks.start("heartbeat", beat, failed=self._failed)
+                self._begin(effect)
             case Freshened(ice_servers):
                 self._listener.freshened(ice_servers)
             case Move(after):
                 self._tasks.start("move", self._move(after), failed=self._failed)
+
+    def _begin(self, enrolled: Enrolled) -> None:
+        assert self._timer is not None
+        self._timer.cancel()
+        self.was_enrolled = True
+        self._listener.freshened(enrolled.ice_servers)
+        if enrolled.took_over:
+            log.warning(TOOK_OVER, self._session.id)
+        self._enrolled(self)
+        beat = self._beat(enrolled.heartbeat)
+        self._tasks.start("heartbeat", beat, failed=self._failed)
 
     async def _beat(self, every: float) -> None:
         while True:
@@ -240,6 +263,9 @@ class Connection:
                 return
             try:
                 await self._send(self._session.beat(self._listener.load()))
+                renewed = self._session.renew()
+                if renewed is not None:
+                    await self._send(renewed)
             except BrokenError:
                 return  # the reader says what it means
 
@@ -251,11 +277,11 @@ class Connection:
         self._socket.transport.abort()
 
 
-async def _decoded(data: bytes) -> tuple[int, messages.Body | None]:
+async def _decoded(data: bytes, read: ReadPresence) -> tuple[int, messages.Body | None]:
     """Decode a message; others of the loop have their turn while a long one is read."""
     if len(data) <= LONG_BYTES:
-        return messages.decode(data)
-    steps = messages.decode_long(data)
+        return messages.decode(data, read)
+    steps = messages.decode_long(data, read)
     until = perf_counter() + READING_SECONDS
     while True:
         try:

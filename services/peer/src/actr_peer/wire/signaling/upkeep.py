@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from asyncio import Event, sleep, timeout
+from asyncio import Event, Timeout, TimerHandle, get_running_loop, sleep, timeout
 from collections import Counter
 from contextlib import suppress
 from typing import Protocol
@@ -25,14 +25,17 @@ from actr_peer.errors import (
     BrokenError,
     BusyError,
     ClosedError,
+    ConfigError,
     PeerError,
     UnreachableError,
 )
+from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling import messages, requests
-from actr_peer.protocol.signaling.presence import SignalingState
+from actr_peer.protocol.signaling.presence import PresenceEvent, SignalingState
 from actr_peer.protocol.signaling.session import ClientSession, Ending, Final, Lost
 from actr_peer.protocol.wire.backoff import Backoff
 from actr_peer.tasks import Tasks
+from actr_peer.wire.signaling.answered import another_service, stranger
 from actr_peer.wire.signaling.connection import Connection, Listener, open_socket
 
 log = logging.getLogger(__name__)
@@ -40,6 +43,11 @@ log = logging.getLogger(__name__)
 LEAVE_SECONDS = 1.0
 REFUSED_SECONDS = 30.0
 """Between attempts of an actor that was registered before, and is refused now."""
+NOTHING_YET = "no attempt was made"
+SAY_AFTER = 1.0
+"""Seconds of a start without a registration, after which it says what it waits for."""
+SAYS_NOTHING = 5.0
+"""Seconds of a start that is over soon, and says it all then."""
 _dice = secrets.SystemRandom()
 
 
@@ -59,6 +67,16 @@ class StateSink(Protocol):
         """A newer process has the identity that was registered here: this has stopped for good."""
 
 
+class SignalingSink(StateSink, Protocol):
+    """Who uses signaling hears from it here, likewise."""
+
+    def presence(self, event: PresenceEvent) -> None:
+        """An actor of a type subscribed to came, changed or left."""
+
+    def refused(self, actor: ActrId, why: str) -> None:
+        """The service names an actor that has not signed what is said of it."""
+
+
 class Upkeep:
     """Runs between :meth:`start` and :meth:`stop`; owns the connection and one task.
 
@@ -72,6 +90,7 @@ class Upkeep:
         self.live: Connection | None = None
         """The connection on which the registration stands."""
         self._url = url
+        self._name = f"signaling at {url}"
         self._client = client
         self._sink = sink
         self._tasks = Tasks("signaling")
@@ -79,32 +98,66 @@ class Upkeep:
         self._settled = Event()
         """Set while there is a live connection or never will be one."""
         self._is_started = False
+        self._says: TimerHandle | None = None
+        """Says what a start waits for, when that takes long."""
+        self._start: tuple[Timeout, float, float] | None = None
+        """Of a start: its limit, and when it ends where nobody listens, and else."""
         self._was_registered = False
-        self._last_failure = "no attempt was made"
+        self._last_failure = NOTHING_YET
         self.contained: Counter[str] = Counter()
         """Failures of this side's, by the task or the message that they ended."""
 
-    async def start(self, seconds: float) -> None:
+    @property
+    def trouble(self) -> str:
+        """Why there is no live connection; empty: there is one, or none has failed yet."""
+        if self.live is not None or self._last_failure == NOTHING_YET:
+            return ""
+        return f"{self._name} is away: {self._last_failure}"
+
+    async def start(self, seconds: float, absent: float) -> None:
         """Return when registered; nothing runs after a failure.
 
+        Args:
+            absent: Seconds, in place of ``seconds`` where they are fewer, while nobody listens at
+                the address.
+
         Raises:
-            UnreachableError: If it does not come about within ``seconds``.
+            UnreachableError: If it does not come about within that time.
             ConfigError: If the service refuses this actor.
             BusyError: If a newer process took the identity meanwhile.
         """
         await self._tasks.__aenter__()
         self._is_started = True
+        loop = get_running_loop()
+        begun = loop.time()
+        if min(seconds, absent) > SAYS_NOTHING:
+            self._says = loop.call_later(SAY_AFTER, self._say, begun + min(seconds, absent))
         try:
-            self._tasks.start("session", self._run())
-            async with timeout(seconds):
+            async with timeout(seconds) as limit:
+                self._start = limit, begun + min(absent, seconds), begun + seconds
+                self._tasks.start("session", self._run())
                 await self._connection()
         except TimeoutError as exc:
             await self.stop()
-            why = f"not registered within {seconds:g} s: {self._last_failure}"
-            raise UnreachableError(f"signaling at {self._url}", why) from exc
+            why = f"not registered within {loop.time() - begun:.2g} s: {self._last_failure}"
+            raise UnreachableError(self._name, why) from exc
         except BaseException:
             await self.stop()
             raise
+        finally:
+            self._start = None
+            if self._says is not None:
+                self._says.cancel()
+
+    def _say(self, until: float) -> None:
+        left = until - get_running_loop().time()
+        log.warning(
+            "waiting for %s, another %.0f s (%s); start 'actr dev' or 'actr-signaling' there, or "
+            "name another with --signaling or ACTR_SIGNALING__URL",
+            self._name,
+            left,
+            self._last_failure,
+        )
 
     async def leave(self) -> None:
         """Unregister, within a second; final. Harmless when called again."""
@@ -152,7 +205,7 @@ class Upkeep:
                         raise UnreachableError(what, why)
                     return answer
         except TimeoutError as exc:
-            why = f"no answer of the signaling service within {seconds:g} s"
+            why = self.trouble or f"no answer of the signaling service within {seconds:g} s"
             raise UnreachableError(what, why) from exc
 
     # The loop
@@ -178,8 +231,7 @@ class Upkeep:
                 case Lost(why, is_planned):
                     self._last_failure = why
                     # A replica that goes away has already spread its peers over time.
-                    is_smooth = is_planned and was_registered
-                    wait = 0.0 if is_smooth else backoff.failed(_dice.random())
+                    wait = 0.0 if is_planned and was_registered else backoff.failed(_dice.random())
                     log.info("signaling lost: %s; next attempt in %.2f s", why, wait)
                     self._move(SignalingState.WAITING)
                     await sleep(wait)
@@ -189,13 +241,26 @@ class Upkeep:
         try:
             socket = await open_socket(self._url)
         except (OSError, EOFError, WebSocketException, ValueError) as exc:
+            self._attempted(exc)
+            if not self._was_registered and (what := another_service(exc)):
+                return Final(ConfigError(f"signaling.url = {self._url!r}: {what}")), False
             return Lost(f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__), False
+        self._attempted(None)
         session = self._client.session(str(socket.local_address[0]))
         connection = Connection("signaling", socket, session, self._client, enrolled=self._enrolled)
         try:
-            return await connection.run(), connection.was_enrolled
+            ending = await connection.run()
+            is_stranger = not (self._was_registered or connection.server_id or socket.subprotocol)
+            return (stranger(self._url) if is_stranger else ending), connection.was_enrolled
         finally:
             self.contained.update(connection.contained)
+
+    def _attempted(self, failure: Exception | None) -> None:
+        """Give a start less time while nobody listens, and all of it once somebody does."""
+        if self._start is not None:
+            limit, soon, late = self._start
+            if not limit.expired():
+                limit.reschedule(soon if isinstance(failure, ConnectionRefusedError) else late)
 
     def _enrolled(self, connection: Connection) -> None:
         if self._final is None:
@@ -227,7 +292,7 @@ class Upkeep:
     async def _connection(self) -> Connection:
         """Wait for a connection on which this actor is registered."""
         if not self._is_started:
-            raise UnreachableError(f"signaling at {self._url}", "the actor has not started")
+            raise UnreachableError(self._name, "the actor has not started")
         while self.live is None:
             if self._final is not None:
                 raise type(self._final)(*self._final.args)  # each caller its own traceback

@@ -21,6 +21,8 @@ from actr_peer.wire.base import Carrier
 
 CHANNEL_PROTOCOL = "actr/1"
 """What each data channel names as its protocol; the ids are fixed, so nothing is negotiated."""
+TEXT_CHANNEL = 1
+"""The one that carries words of the wire itself, as text: messages of sessions are binary."""
 
 
 class IcePolicy(Enum):
@@ -51,9 +53,12 @@ class EngineOptions:
     messages wait longer; aiortc's own, about 1 MB, overruns the socket's buffer."""
     min_resend_after: float = 0.2
     """Lower bound of the retransmission time-out (RFC 9260 says one second)."""
-    consent_interval: float = 1.0
+    consent_interval: float = 5.0
+    """Between two checks whether the far side still wants our packets (RFC 7675, 5.1)."""
+    doubt_interval: float = 1.0
+    """Likewise, after one that had no answer."""
     consent_failures: int = 4
-    """Checks in a row without an answer after which the path is dead (RFC 7675)."""
+    """Checks in a row without an answer after which the path is dead."""
     media_bytes_per_second: int = 12_000_000
     """How fast the packets of all tracks leave: a large frame at once overruns the far socket."""
     high_water_bytes: int = 64 * 1024
@@ -71,6 +76,9 @@ class EngineSink(Protocol):
 
     def message(self, channel: int, data: bytes) -> None:
         """One whole message arrived."""
+
+    def text(self, data: bytes) -> None:
+        """A word of the far side's wire arrived."""
 
     def writable(self) -> None:
         """``buffered_bytes`` fell to the low-water mark after having been above the high one."""
@@ -95,6 +103,13 @@ class Engine(Carrier, Protocol):
     @property
     def media(self) -> MediaEngine | None:
         """Tracks beside the channels, where the library has them."""
+
+    def send_text(self, data: bytes) -> None:
+        """Hand a word of this wire over, of some KiB at most; never waits, and is no message.
+
+        Raises:
+            BrokenError: If the connection is not open.
+        """
 
     async def offer(self) -> Offer:
         """Describe this side, with the addresses of the machine itself.

@@ -19,6 +19,8 @@ from actr_peer.errors import (
     RemoteProtocolError,
 )
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.certificates import Certificate
+from actr_peer.protocol.identity.identity import Certified
 from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES, WireKind
 from actr_peer.protocol.webrtc.negotiation import (
     Bye,
@@ -31,6 +33,7 @@ from actr_peer.protocol.wire.life import CLEAN, WEBRTC, Act, Event, Phase, Verdi
 from actr_peer.tasks import Tasks
 from actr_peer.wire.base import WireSink, next_wire_id
 from actr_peer.wire.parking import Parking, blame_sink
+from actr_peer.wire.renewing import Renewing
 from actr_peer.wire.webrtc.engine import EngineFactory, EngineOptions, MediaSource
 from actr_peer.wire.webrtc.exchanges import Exchanges, Relay
 from actr_peer.wire.webrtc.tracks import Outcome, SentTrack, Tracks
@@ -65,6 +68,7 @@ class WebRtcWire:
         connection_id: Chosen by the offerer; the same on both sides.
         ends: The block of what frees connections, which waits for them when it ends.
         connect_timeout: Seconds until a connection that did not open is given up.
+        certified: What renews certificates while it is open; None: this side has none.
 
     Attributes:
         tracks: The media beside the channels.
@@ -85,6 +89,7 @@ class WebRtcWire:
         options: EngineOptions,
         make_engine: EngineFactory,
         connect_timeout: float,
+        certified: Certified | None = None,
     ) -> None:
         self.id = next_wire_id()
         self.connection_id = connection_id
@@ -102,10 +107,12 @@ class WebRtcWire:
             role=role_of(local, remote),
             engine=self._engine,
             relay=relay,
-            failed=self._fail,
+            failed=self.fail,
         )
         self._loop = asyncio.get_running_loop()
         self._parking = Parking()
+        self._described_by: Certificate | None = None
+        self._renewing = Renewing(certified, self._engine.send_text, self.fail)
         self._gone = asyncio.Event()
         self._freeing: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(connect_timeout, self._too_slow, connect_timeout)
@@ -120,6 +127,10 @@ class WebRtcWire:
         return f"<WebRtcWire {self.id} to {self.remote} {self._life.phase.name}>"
 
     # What a wire is (wire/base.py)
+
+    @property
+    def certificate(self) -> Certificate | None:
+        return self._renewing.certificate or self._described_by
 
     @property
     def is_relayed(self) -> bool:
@@ -166,8 +177,15 @@ class WebRtcWire:
         """What is known of the path; see ``Engine.view``."""
         return self._engine.view()
 
-    def receive(self, message: NegotiateMessage) -> None:
-        """Take one message of the far side from signaling."""
+    def receive(self, message: NegotiateMessage, certificate: Certificate | None = None) -> None:
+        """Take one message of the far side from signaling.
+
+        Args:
+            certificate: Whose key has signed it. That of the first description is the wire's: it
+                says whose DTLS is at the far end, and no later one changes that.
+        """
+        if self._described_by is None:
+            self._described_by = certificate
         if isinstance(message.body, Bye):
             error = BrokenError(f"{self.remote} gave it up: {message.body.reason[:200]}")
             self._take(Event.FAR_CLOSE, Verdict(error))
@@ -221,6 +239,15 @@ class WebRtcWire:
         if self._life.phase is _OPEN:
             self._deliver(channel, data)
 
+    def text(self, data: bytes) -> None:
+        if self._life.phase is not _OPEN:
+            return
+        try:
+            if not self._renewing.take(data):
+                raise RemoteProtocolError("a certificate, where none has been asked for")
+        except RemoteProtocolError as error:
+            self.fail(error)
+
     def writable(self) -> None:
         if self._life.phase is _OPEN:
             try:
@@ -235,13 +262,14 @@ class WebRtcWire:
         try:
             self._parking.deliver(self, channel, data)
         except (RemoteProtocolError, LimitError) as error:
-            self._fail(error)
+            self.fail(error)
         except Exception as exc:  # noqa: BLE001  boundary: aiortc would kill its transport with it
             self._broke(exc, blame_sink(self, exc))
 
     # What ends it here
 
-    def _fail(self, error: PeerError) -> None:
+    def fail(self, error: PeerError) -> None:
+        """Close at once for what is wrong with it or the far side, which is told ``error``."""
         self._take(Event.FAULT, Verdict(error, reason=str(error)))
 
     def _broke(self, exc: BaseException, error: PeerError | None = None) -> None:
@@ -267,6 +295,8 @@ class WebRtcWire:
         self.max_message_bytes = self._engine.max_message_bytes
         self._exchanges.opened()
         self._timer.cancel()
+        # What was shown may be some seconds old: the newest goes out once more.
+        self._renewing.begin(self.remote, self._described_by, shown="")
         self._owner.opened(self)
 
     def _flush(self) -> None:
@@ -296,6 +326,7 @@ class WebRtcWire:
     def _begin_freeing(self, flush_timeout: float) -> None:
         """Take the connection away, once; whatever becomes of that, it is gone after."""
         self._timer.cancel()
+        self._renewing.stop()
         self._exchanges.end()
         self.tracks.end()
         if self._negotiating is not asyncio.current_task():

@@ -18,6 +18,8 @@ from typing import Self
 
 from actr_peer.errors import BusyError, ConfigError, PeerError, UnreachableError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.certificates import Certificate
+from actr_peer.protocol.identity.identity import Certified
 from actr_peer.protocol.media.frames import MediaFrame, TrackStats
 from actr_peer.protocol.webrtc.candidates import EarlyCandidates
 from actr_peer.protocol.webrtc.negotiation import (
@@ -77,6 +79,7 @@ class WebRtcWires:
         on_wire: Given each open wire that the far side asked for.
         options: Numbers of the engine; its servers and policy are replaced by the above.
         connect_timeout: Seconds until a dial fails.
+        certified: What this process has to prove itself by certificate; None: nothing.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class WebRtcWires:
         options: EngineOptions | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
         make_engine: EngineFactory = AiortcEngine,
+        certified: Certified | None = None,
     ) -> None:
         self.self_id = self_id
         self.dropped = 0
@@ -100,6 +104,7 @@ class WebRtcWires:
         self._options = replace(options or EngineOptions(), ice_policy=IcePolicy(ice_policy))
         self._connect_timeout = connect_timeout
         self._make_engine = make_engine
+        self._certified = certified
         self._tasks = Tasks("webrtc")
         # What frees connections outlives a failure of the above: else nobody would wait in vain
         # for less than for ever.
@@ -201,16 +206,26 @@ class WebRtcWires:
             if dial.wire is not None and dial.wire is not kept:
                 dial.wire.abort()  # also where it opened in the turn in which this was cancelled
 
-    def receive(self, source: ActrId, message: NegotiateMessage) -> None:
-        """Take one message from signaling, which vouches for ``source``."""
+    def knows(self, remote: ActrId, connection_id: str) -> bool:
+        """Whether there is a connection of this id that is not gone."""
+        return (remote, connection_id) in self._wires
+
+    def receive(
+        self, source: ActrId, message: NegotiateMessage, certificate: Certificate | None = None
+    ) -> None:
+        """Take one message from signaling.
+
+        Args:
+            source: As signaling says, and as ``certificate`` says where the message is signed.
+        """
         key = (source, message.connection_id)
         wire = self._wires.get(key)
         if wire is not None:
-            wire.receive(message)
+            wire.receive(message, certificate)
         elif len(message.connection_id) > MAX_ID_CHARACTERS:
             self.dropped += 1
         elif isinstance(message.body, Offer) and message.connection_id and source < self.self_id:
-            self._offered(source, message)
+            self._offered(source, message, certificate)
         elif isinstance(message.body, RequestOffer) and not message.connection_id:
             self._requested(source)
         elif isinstance(message.body, Candidate):
@@ -218,14 +233,16 @@ class WebRtcWires:
         else:
             self.dropped += 1
 
-    def _offered(self, source: ActrId, message: NegotiateMessage) -> None:
+    def _offered(
+        self, source: ActrId, message: NegotiateMessage, certificate: Certificate | None
+    ) -> None:
         wire = self._accept(source, message.connection_id)
         if wire is None:
             return
         dial = self._dials.get(source)
         if dial is not None and dial.wire is None:
             self._adopt(dial, wire)
-        wire.receive(message)
+        wire.receive(message, certificate)
         for candidate in self._early.take((source, message.connection_id)):
             wire.receive(replace(message, body=candidate))
 
@@ -284,6 +301,7 @@ class WebRtcWires:
             options=replace(self._options, ice_servers=tuple(self._ice_servers())),
             make_engine=self._make_engine,
             connect_timeout=self._connect_timeout,
+            certified=self._certified,
         )
         self._wires[remote, connection_id] = wire
         return wire
@@ -316,7 +334,9 @@ class WebRtcWires:
         self._ending.add(wire)
         dial = self._dials.get(wire.remote)
         if dial is not None and dial.wire is wire:
-            why = str(error) if error is not None else "closed while connecting"
+            why = "closed while connecting"
+            if error is not None:
+                why = error.why if isinstance(error, UnreachableError) else str(error)
             failure = UnreachableError(str(wire.remote), why)
             failure.__cause__ = error
             dial.fail(failure)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import resource
+import ssl
 from asyncio import (
     BaseTransport,
     BufferedProtocol,
@@ -21,8 +22,11 @@ from typing import cast
 
 from actr_peer.errors import PeerError
 from actr_peer.protocol.websocket.door import Door, Sparing
-from actr_peer.protocol.websocket.upgrade import Accept, Head, Refusal, judge, plain_request
+from actr_peer.protocol.websocket.proofs import bound_nonce
+from actr_peer.protocol.websocket.upgrade import Accept, Head, Refusal, judge
 from actr_peer.wire.websocket.framing import ListenerFraming
+from actr_peer.wire.websocket.tls.contexts import binding
+from actr_peer.wire.websocket.tls.sealed import Sealed
 from actr_peer.wire.websocket.wire import Owner, WebSocketWire
 
 log = logging.getLogger(__name__)
@@ -37,6 +41,10 @@ ACCEPTS_A_TURN = 32
 SPARE_DESCRIPTORS = 64
 """Kept for dials, datagram sockets and files when connections would take all."""
 
+_NOTHING = memoryview(b"")
+_NO_TLS = Refusal(
+    HTTPStatus.BAD_REQUEST, "only TLS 1.3 is spoken here: the address begins with wss://"
+).to_bytes()
 _BUSY = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "too many unfinished handshakes").to_bytes()
 
 
@@ -44,18 +52,22 @@ class Arrivals:
     """All of one listener; :meth:`close` sends away who still waits.
 
     Args:
-        make_wire: Makes the listener's end of a new wire, with the given owner.
+        make_wire: Makes the listener's end of a new wire, by owner and nonce (empty: a random one).
         on_wire: Given each wire whose far side has proved who it is.
         on_gone: Told when such a wire has closed.
+        context: TLS that everybody has to speak; None: nobody may.
+        raw: Where its ciphertext is read to (``tls/sealed.py``).
     """
 
     def __init__(
         self,
-        make_wire: Callable[[Owner], WebSocketWire],
+        make_wire: Callable[[Owner, bytes], WebSocketWire],
         on_wire: Callable[[WebSocketWire], None],
         on_gone: Callable[[WebSocketWire], None],
         *,
         door: Door | None = None,
+        context: ssl.SSLContext | None = None,
+        raw: memoryview = _NOTHING,
     ) -> None:
         self.door = Door() if door is None else door
         self.make_wire = make_wire
@@ -65,6 +77,8 @@ class Arrivals:
         self._timer: TimerHandle | None = None
         self._waiting: set[_Arrival] = set()
         self._refused = Sparing()
+        self._context = context
+        self._raw = raw
 
     async def serve(self, sock: socket) -> None:
         """Accept on a listening socket, some connections in a turn, until cancelled.
@@ -101,7 +115,8 @@ class Arrivals:
         arrival = _Arrival(self, host)
         try:
             if self.admit(arrival, accepted.fileno()):
-                await self._loop.connect_accepted_socket(lambda: arrival, accepted)
+                protocol = self._protocol(arrival)
+                await self._loop.connect_accepted_socket(lambda: protocol, accepted)
                 return
             with suppress(OSError):
                 accepted.send(_BUSY)
@@ -113,6 +128,14 @@ class Arrivals:
             raise
         accepted.close()
         self.left(arrival)
+
+    def _protocol(self, arrival: _Arrival) -> BufferedProtocol:
+        if self._context is None:
+            return arrival
+        arrival.sealed = Sealed(
+            self._context, arrival, self._raw, is_listener=True, plain_answer=_NO_TLS
+        )
+        return arrival.sealed
 
     def close(self) -> None:
         for arrival in tuple(self._waiting):
@@ -179,6 +202,8 @@ class _Arrival(BufferedProtocol):
         self.host = host
         self._arrivals = arrivals
         self._transport: Transport | None = None
+        self.sealed: Sealed | None = None
+        """What is between it and the socket, on a wire in TLS."""
         self._head = Head()
         self._buffer = bytearray(READ_BYTES)
         self._discarded: int | None = None
@@ -218,6 +243,8 @@ class _Arrival(BufferedProtocol):
             self._refuse(verdict)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.sealed is not None and self.sealed.failure is not None:
+            self._arrivals.complain(self.host, str(self.sealed.failure))
         self._arrivals.left(self)
 
     # Of the arrivals
@@ -237,11 +264,12 @@ class _Arrival(BufferedProtocol):
             self._wire.abort()
         elif self._transport is not None:
             self._transport.abort()
+        elif self.sealed is not None:
+            self.sealed.abort()
 
     # Of the wire (wire.py, Owner)
 
     def connected(self, wire: WebSocketWire) -> None: ...
-
     def settled(self, wire: WebSocketWire, error: PeerError | None) -> None:
         if error is None:
             self._is_proved = True
@@ -257,12 +285,12 @@ class _Arrival(BufferedProtocol):
 
     def _upgrade(self, accept: Accept, tail: bytes) -> None:
         assert self._transport is not None
-        wire = self._wire = self._arrivals.make_wire(self)
-        framing = ListenerFraming(wire, wire)
+        nonce = bound_nonce(binding(self._transport)) if accept.proof else b""
+        wire = self._wire = self._arrivals.make_wire(self, nonce)
+        framing = ListenerFraming(wire, wire, accept)
         self._transport.set_protocol(framing)
         framing.connection_made(self._transport)
-        framing.feed(plain_request(accept.key))
-        framing.take(tail)
+        framing.begin(tail, with_proof=bool(nonce))
 
     def _refuse(self, refusal: Refusal) -> None:
         assert self._transport is not None

@@ -8,10 +8,8 @@ there to the sink with no queue and no task. What each event means in each phase
 from __future__ import annotations
 
 import asyncio
-import os
 from asyncio import get_running_loop
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import NoReturn, Protocol
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
@@ -25,9 +23,11 @@ from actr_peer.errors import (
     UnreachableError,
 )
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.certificates import Certificate
+from actr_peer.protocol.identity.identity import Certified
 from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES, WireKind
 from actr_peer.protocol.websocket import frames, masked, verdicts
-from actr_peer.protocol.websocket.handshake import Accepted, Handshake, Refused
+from actr_peer.protocol.websocket.handshake import Accepted, Handshake
 from actr_peer.protocol.websocket.lane_frames import (
     HANDSHAKE,
     HEADER,
@@ -36,12 +36,15 @@ from actr_peer.protocol.websocket.lane_frames import (
     encode,
     read_head,
 )
+from actr_peer.protocol.websocket.refusals import Refused
+from actr_peer.protocol.websocket.renewals import read_renewal, write_renewal
 from actr_peer.protocol.wire.close_codes import CloseCode
 from actr_peer.protocol.wire.life import CLEAN, WEBSOCKET, Act, Event, Phase, Verdict, WireLife
 from actr_peer.wire.base import CHANNELS, WireSink, next_wire_id
 from actr_peer.wire.parking import Parking, blame_sink
+from actr_peer.wire.renewing import Renewing
 from actr_peer.wire.websocket.closing import Closing
-from actr_peer.wire.websocket.framing import mask
+from actr_peer.wire.websocket.long_frames import send_long
 
 HANDSHAKE_SECONDS = 5.0
 # Measured on loopback: 1.2 GB/s of 16 KiB messages, as with four times as much; an urgent message
@@ -84,6 +87,7 @@ class WebSocketWire(WSListener):
         owner: Told of the wire's life.
         remote: Who is dialled; None at the listener, which learns it.
         hello: The dialler's first step; empty at the listener.
+        certified: What renews certificates while it is open.
     """
 
     kind = WireKind.WEBSOCKET
@@ -97,6 +101,7 @@ class WebSocketWire(WSListener):
         *,
         remote: ActrId | None = None,
         hello: bytes = b"",
+        certified: Certified | None = None,
     ) -> None:
         self.id = next_wire_id()
         self.was_dialled = remote is not None
@@ -107,7 +112,7 @@ class WebSocketWire(WSListener):
         self.frames = 0  # since the library last read (framing.py)
         self.is_deaf = False  # of who broke a rule only the end of its stream is waited for
         self._handshake = handshake
-        self._hello = hello
+        self.hello = hello  # sent once it is connected, unless it has gone with the upgrade
         self._owner = owner
         self._loop = get_running_loop()
         self._life = WireLife(WEBSOCKET)
@@ -118,6 +123,7 @@ class WebSocketWire(WSListener):
         self._ping: bytes | None = None
         self._closing = Closing(self._overdue)
         self._gone = asyncio.Event()
+        self._renewing = Renewing(certified, self._send_renewal, self.fail)
 
     def __repr__(self) -> str:
         return f"<WebSocketWire {self.id} to {self._remote} {self._life.phase.name}>"
@@ -128,6 +134,11 @@ class WebSocketWire(WSListener):
     def remote(self) -> ActrId:
         assert self._remote is not None, "a wire is handed out after its handshake"
         return self._remote
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The far side's newest, proved to be its own; None where none is required."""
+        return self._renewing.certificate
 
     @property
     def is_open(self) -> bool:
@@ -159,29 +170,11 @@ class WebSocketWire(WSListener):
         elif size > MAX_DATA_BYTES:
             raise LimitError("bytes of a wire message", limit=MAX_DATA_BYTES, asked=size)
         elif self.was_dialled and size > masked.LONG_BYTES:
-            self._send_masked(_pack(channel, size), data)
+            send_long(self._transport, _pack(channel, size), data)
         else:
             # Header and mask are written in place: no copy but this one.
             framed = bytearray().join((_ROOM, _pack(channel, size), data))
             self._transport.send_reuse_external_bytearray(_BINARY, framed, len(_ROOM))
-
-    def _send_masked(self, lane_head: bytes, data: bytes) -> None:
-        """Send a long message past the library (``protocol/websocket/masked.py``)."""
-        assert self._transport is not None
-        key = os.urandom(masked.KEY_BYTES)
-        size = len(lane_head) + len(data)
-        head = masked.head(size, key) + mask(lane_head, key)
-        payload = mask(data, masked.turned(key, len(lane_head)))
-        tcp = self._transport.underlying_transport
-        sent = 0
-        if not (tcp.get_write_buffer_size() or tcp.is_closing() or self._transport.is_secure):
-            with suppress(OSError):  # it is full, or gone: the transport finds out
-                sent = os.writev(tcp.get_extra_info("socket").fileno(), (head, payload))
-        if sent < len(head):
-            tcp.write(head[sent:])
-            tcp.write(payload)
-        elif sent < len(head) + len(payload):
-            tcp.write(memoryview(payload)[sent - len(head) :])
 
     async def close(self) -> None:
         """As the protocol says; cancelling aborts instead."""
@@ -233,6 +226,7 @@ class WebSocketWire(WSListener):
         said = f"{sent.code.value} {sent.reason}".rstrip() if sent else ""
         self._take(Event.LOST, verdicts.lost(self._life.phase, self._remote, said))
         self._closing.disconnected()
+        self._renewing.stop()
         self._gone.set()
         self._owner.gone(self)
 
@@ -263,7 +257,7 @@ class WebSocketWire(WSListener):
                 self._greet(kind, data)
             elif kind < CHANNELS:
                 self._parking.deliver(self, kind, data)
-            else:
+            elif kind != HANDSHAKE or not self._renewing.take(read_renewal(data)):
                 _no_channel(kind)
         except (RemoteProtocolError, LimitError) as error:
             self._take(Event.FAULT, verdicts.rule_broken(error))
@@ -324,11 +318,19 @@ class WebSocketWire(WSListener):
             self._send_step(outcome.step)
         if isinstance(outcome, Accepted):
             self._remote = outcome.remote
+            self._renewing.begin(outcome.remote, outcome.certificate)
             self.pack_bytes = self._far_bytes = outcome.message_bytes
             self._take(Event.OPENED)
         elif isinstance(outcome, Refused):
             refusal = RemoteProtocolError(outcome.why)
             self._take(Event.FAULT, Verdict(refusal, outcome.code, outcome.why))
+
+    def fail(self, error: PeerError) -> None:
+        """Close at once for what is wrong with the far side, which is told ``error``."""
+        self._take(Event.FAULT, verdicts.rule_broken(error))
+
+    def _send_renewal(self, certificate: bytes) -> None:
+        self._send_step(write_renewal(certificate))
 
     def _send_step(self, step: bytes) -> None:
         assert self._transport is not None
@@ -352,8 +354,8 @@ class WebSocketWire(WSListener):
         tcp = self._transport.underlying_transport
         tcp.set_write_buffer_limits(HIGH_WATER_BYTES, LOW_WATER_BYTES)
         self._closing.wait(HANDSHAKE_SECONDS)
-        if self._hello:
-            self._send_step(self._hello)
+        if self.hello:
+            self._send_step(self.hello)
 
     def _admit(self) -> None:
         assert self._transport is not None

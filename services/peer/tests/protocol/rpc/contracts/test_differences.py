@@ -116,12 +116,36 @@ def test_what_the_reader_requires_has_to_be_known_to_the_writer() -> None:
     assert difference(form(plain), form(answers)) is None
 
 
-def test_a_form_of_more_messages_than_there_can_be_is_refused(
+def test_a_form_of_more_fields_than_there_can_be_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(differences, "MAX_PAIRS", 1)
-    with pytest.raises(ValueError, match="more messages"):
+    monkeypatch.setattr(differences, "MAX_FIELDS", 1)
+    with pytest.raises(ValueError, match="more fields"):
         difference(OWN, OWN)
+
+
+@pytest.mark.parametrize("oneof", [None, "o"])
+def test_no_far_side_has_its_fields_looked_at_again_and_again(oneof: str | None) -> None:
+    """One message of the own, which holds itself, meets each of a long row of others."""
+    rest = [[number, "a", "single", "int32", oneof] for number in range(2, 300)]
+
+    def row(*names: str) -> dict[str, Any]:
+        messages = {
+            name: [[1, "n", "single", f"message {names[(at + 1) % len(names)]}", None], *rest]
+            for at, name in enumerate(names)
+        }
+        method = ["Say", "unary", "RPC_RELIABLE", names[0], names[0]]
+        return {"service": "chat.Room", "methods": [method], "messages": messages}
+
+    assert difference(row("T"), row("A", "B", "C")) is None
+    with pytest.raises(ValueError, match="more fields"):
+        difference(row("T"), row(*(f"T{number}" for number in range(200))))
+
+
+def test_the_forms_of_two_methods_are_not_compared() -> None:
+    for key, value in (("service", "chat.Hall"), ("methods", [["Sing", *OWN["methods"][0][1:]]])):
+        with pytest.raises(ValueError, match="of another method"):
+            difference(OWN, {**OWN, key: value})
 
 
 JSON = st.recursive(
@@ -131,10 +155,15 @@ JSON = st.recursive(
 
 
 @given(
-    methods=st.lists(st.lists(JSON, min_size=5, max_size=5), min_size=1, max_size=1) | JSON,
+    methods=st.lists(
+        st.lists(JSON, min_size=4, max_size=4).map(lambda rest: [OWN["methods"][0][0], *rest]),
+        min_size=1,
+        max_size=1,
+    )
+    | JSON,
     messages=st.dictionaries(st.just("chat.Line") | st.just("chat.Reply"), JSON) | JSON,
 )
 def test_whatever_is_told_is_compared_or_refused(methods: Any, messages: Any) -> None:
-    theirs = {"methods": methods, "messages": messages}
+    theirs = {"service": OWN["service"], "methods": methods, "messages": messages}
     with suppress(LookupError, TypeError, ValueError, AttributeError):
         assert isinstance(difference(OWN, theirs), str | None)

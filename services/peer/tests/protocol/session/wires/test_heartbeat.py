@@ -1,15 +1,24 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import inf
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actr_peer.protocol.session.wires.heartbeat import (
+    ASKED,
     FAILED_AFTER,
     FASTEST,
+    HURRIED,
     IDLE,
+    MAX_MISSED,
     SLOWEST,
     Heartbeat,
 )
 from actr_peer.protocol.session.wires.policy import WireState
+from actr_peer.protocol.wire.grid import GRID
 
 
 def run(
@@ -175,3 +184,109 @@ def test_a_wire_that_failed_is_in_no_doubt() -> None:
     heart.state = WireState.FAILED
     heart.doubt(1.0)
     assert heart.state is WireState.FAILED
+
+
+class Line:
+    """The hearts of both ends of one wire, the dialler's first, over a path that may break."""
+
+    def __init__(self, rtt: float) -> None:
+        self.now = 0.0
+        self.hearts = Heartbeat(0.0), Heartbeat(0.0)
+        self.works = [True, True]
+        """What each end sends arrives."""
+        self.pings: list[list[float]] = [[], []]
+        self._half = rtt / 2
+        self._events: list[tuple[float, int, str, int]] = []
+
+    def run(self, until: float) -> None:
+        """Let time pass."""
+        while True:
+            due = min(heart.due for heart in self.hearts)
+            event = min(self._events, default=(inf, 0, "", 0))
+            now = max(self.now, min(due, event[0]))
+            if now > until:
+                self.now = until
+                return
+            self.now = now
+            if event[0] <= now:
+                self._events.remove(event)
+                self._arrive(*event[1:])
+            for end, heart in enumerate(self.hearts):
+                number = heart.ping(self.now)
+                if number is not None:
+                    self.pings[end].append(self.now)
+                    self._send(end, "ping", number)
+
+    def _send(self, end: int, kind: str, number: int) -> None:
+        if self.works[end]:
+            self._events.append((self.now + self._half, 1 - end, kind, number))
+
+    def _arrive(self, end: int, kind: str, number: int) -> None:
+        if kind == "pong":
+            self.hearts[end].pong(number, self.now)
+            return
+        if end == 1:
+            self.hearts[end].asked(self.now)
+        self._send(end, "pong", number)
+
+
+def test_of_an_idle_wire_only_the_end_that_dialled_it_asks() -> None:
+    line = Line(rtt=0.02)
+    line.run(10.0)
+    line.pings = [[], []]
+    line.run(70.0)
+    assert line.pings[1] == []
+    assert {round(b - a, 6) for a, b in pairwise(line.pings[0])} == {IDLE}
+    assert {at % GRID for at in line.pings[0]} == {0.0}
+
+
+def test_where_the_end_that_dialled_falls_silent_the_other_asks() -> None:
+    line = Line(rtt=0.02)
+    line.run(10.0)
+    line.works = [False, False]
+    asked = line.pings[0][-1]
+    line.pings[1].clear()
+    line.run(10.0 + ASKED)
+    assert IDLE < line.pings[1][0] - asked <= ASKED + 0.02
+
+
+@given(
+    rtt=st.floats(0.001, 0.2),
+    at=st.floats(8.0, 8.0 + 2 * IDLE),
+    works=st.sampled_from([[False, False], [True, False], [False, True]]),
+)
+def test_both_ends_notice_a_dead_idle_wire_however_it_died(
+    rtt: float, at: float, works: list[bool]
+) -> None:
+    line = Line(rtt)
+    line.run(at)
+    line.works = works
+    line.run(at + ASKED + MAX_MISSED * SLOWEST + rtt + 0.01)
+    assert [heart.state for heart in line.hearts] == [WireState.SUSPECT] * 2
+    line.run(at + ASKED + FAILED_AFTER + SLOWEST + rtt + 0.01)
+    assert [heart.state for heart in line.hearts] == [WireState.FAILED] * 2
+
+
+def test_an_end_that_is_asked_in_a_hurry_asks_at_once() -> None:
+    heart = Heartbeat(0.0)
+    run(heart, 0.0, 1.0, answers=True)
+    heart.asked(10.0)
+    before = heart.due
+    heart.asked(10.0 + HURRIED)
+    assert heart.due > before
+    heart.asked(10.0 + HURRIED + 0.5)
+    assert heart.due == 10.0 + HURRIED + 0.5
+
+
+@pytest.mark.parametrize("why", ["busy", "missing"])
+def test_an_end_with_reason_to_ask_is_not_put_off_by_being_asked(why: str) -> None:
+    heart = Heartbeat(0.0)
+    run(heart, 0.0, 1.0, answers=True)
+    heart.asked(5.0)
+    if why == "busy":
+        heart.busy(8.0)
+    else:
+        heart.ping(max(8.0, heart.due))
+    before = heart.due
+    heart.asked(max(8.0, before))
+    assert heart.due == before

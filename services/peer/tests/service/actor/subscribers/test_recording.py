@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ async def test_picture_and_sound_are_recorded_in_step(tmp_path: Path, suffix: st
         recording = asyncio.create_task(there.record(HERE, ["camera", "mic"], path))
         picture = TestPattern(width=160, height=96, track_id="camera", fps=30, frames=120)
         published = await here.publish(THERE, picture, timeout=20)
-        sound = await here.publish(THERE, Tone(track_id="mic"), timeout=20)
+        tone = Tone(track_id="mic")
+        sound = await here.publish(THERE, tone, timeout=20)
         await published.ended.wait()
         await sound.stop()
         report = await recording
@@ -76,7 +78,8 @@ async def test_picture_and_sound_are_recorded_in_step(tmp_path: Path, suffix: st
     # be a second after its last frame.
     assert -0.5 < sounds[-1] - pictures[-1] < 2.0
     assert min(pictures[0], sounds[0]) < 0.1  # the picture waits for its key frame
-    assert abs(len(sounds) * 0.02 - (sounds[-1] - sounds[0])) < 0.5
+    # What the machine was too busy to play in time is left out, and its time stays.
+    assert abs((len(sounds) + tone.dropped) * 0.02 - (sounds[-1] - sounds[0])) < 0.5
 
 
 def offsets(path: Path) -> list[float]:
@@ -131,14 +134,16 @@ async def test_what_goes_on_after_a_lost_wire_is_recorded_in_step(
     tmp_path: Path, codec: str, suffix: str
 ) -> None:
     path = tmp_path / f"cut{suffix}"
-    flashes = [1.5, 5.5, 7.0]
+    flashes = [1.5]
     async with meeting() as (here, there):
         recording = asyncio.create_task(there.record(HERE, ["camera", "mic"], path))
         camera, mic = VideoTrack("camera", codec=codec), AudioTrack("mic")
         for each in (camera, mic):
             await here.publish(THERE, each, timeout=20)
         events = there.track(HERE, "camera").events()
-        playing = asyncio.create_task(perform(camera, mic, 8.0, flashes))
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        playing = asyncio.create_task(perform(camera, mic, 60.0, flashes))
         async for frame in there.track(HERE, "camera"):
             if frame.timestamp > 2.2 * 90_000:
                 break
@@ -150,14 +155,22 @@ async def test_what_goes_on_after_a_lost_wire_is_recorded_in_step(
         kinds = [(await anext(events)).kind.name for _ in range(3)]
         assert kinds == ["BEGAN", "SUSPENDED", "RESUMED"]
         await events.aclose()
-        await playing
+        # A busy machine takes its time to connect again: the others flash after that.
+        again = ceil(loop.time() - began) + 1.5
+        flashes += [again, again + 1.5]
+        async for _ in there.track(HERE, "camera"):
+            if loop.time() - began > flashes[-1] + 1.0:
+                break
+        playing.cancel()
+        await asyncio.wait([playing])
         camera.end()
         mic.end()
         report = await recording
     assert report.is_in_step
     found, seen = offsets(path), flashes_of(path)
     assert all(abs(each) < IN_STEP for each in found), found
-    assert [b - a for a, b in pairwise(seen)] == pytest.approx([4.0, 1.5], abs=2 * IN_STEP)
+    wanted = [b - a for a, b in pairwise(flashes)]
+    assert [b - a for a, b in pairwise(seen)] == pytest.approx(wanted, abs=2 * IN_STEP)
 
 
 async def test_a_recording_that_is_cancelled_plays(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The generator as people run it: with protoc, grpcio-tools and buf, and as ``actr gen``.
 
-protoc, buf and pyright are not among the project's own tools: their tests run where they are.
+protoc and buf are not among the project's own tools: their tests run where they are.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pytest
 
 from peer_kit import ROOT
 from peer_kit.contracts import INCLUDES, chat
+from tests.skips import lacking
 
 pytestmark = pytest.mark.service
 
@@ -52,12 +53,8 @@ def modules(root: Path) -> dict[str, str]:
     }
 
 
-SOURCES = {"protoc": "apt-get install protobuf-compiler", "buf": "get it from buf.build"}
-
-
 def needs(tool: str) -> pytest.MarkDecorator:
-    reason = f"{tool} is not installed ({SOURCES[tool]})"
-    return pytest.mark.skipif(shutil.which(tool, path=PATH) is None, reason=reason)
+    return pytest.mark.skipif(shutil.which(tool, path=PATH) is None, reason=lacking(tool))
 
 
 def test_the_committed_modules_are_what_the_generators_write_today(tmp_path: Path) -> None:
@@ -70,9 +67,11 @@ def test_the_committed_modules_are_what_the_generators_write_today(tmp_path: Pat
 
 def test_grpcio_tools_runs_the_plugin(tmp_path: Path) -> None:
     compiler = (sys.executable, "-m", "grpc_tools.protoc")
-    made = run(*compiler, "-I.", f"--actr_out={tmp_path}", "demo/chat.proto", cwd=PROTO)
+    made = run(*compiler, "-I.", f"--actr_out={tmp_path}", "actr/demo/chat.proto", cwd=PROTO)
     assert made.returncode == 0, made.stderr
-    assert modules(tmp_path) == {"demo/chat_actr.py": (PROTO / "demo/chat_actr.py").read_text()}
+    assert modules(tmp_path) == {
+        "actr/demo/chat_actr.py": (PROTO / "actr/demo/chat_actr.py").read_text()
+    }
 
 
 def test_the_plugin_says_what_it_wanted_to_read() -> None:
@@ -89,10 +88,12 @@ def test_the_plugin_says_what_it_wanted_to_read() -> None:
 
 @needs("protoc")
 def test_protoc_runs_the_plugin(tmp_path: Path) -> None:
-    command = ("protoc", "-I.", *INCLUDES, f"--actr_out={tmp_path}", "demo/chat.proto")
+    command = ("protoc", "-I.", *INCLUDES, f"--actr_out={tmp_path}", "actr/demo/chat.proto")
     made = run(*command, cwd=PROTO)
     assert made.returncode == 0, made.stderr
-    assert modules(tmp_path) == {"demo/chat_actr.py": (PROTO / "demo/chat_actr.py").read_text()}
+    assert modules(tmp_path) == {
+        "actr/demo/chat_actr.py": (PROTO / "actr/demo/chat_actr.py").read_text()
+    }
 
 
 BUF_GEN = """
@@ -110,9 +111,9 @@ def test_buf_runs_the_plugin_and_reports_its_refusals(tmp_path: Path) -> None:
     (tmp_path / "buf.gen.yaml").write_text(BUF_GEN)
     made = run("buf", "generate", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
-    text = (PROTO / "demo/chat_actr.py").read_text()
-    assert modules(tmp_path / "gen") == {"demo/chat_actr.py": text}
-    contract = tmp_path / "proto/demo/chat.proto"
+    text = (PROTO / "actr/demo/chat_actr.py").read_text()
+    assert modules(tmp_path / "gen") == {"actr/demo/chat_actr.py": text}
+    contract = tmp_path / "proto/actr/demo/chat.proto"
     contract.write_text(contract.read_text().replace("= RPC_SIGNAL", "= MEDIA_RTP"))
     refused = run("buf", "generate", cwd=tmp_path)
     assert refused.returncode != 0
@@ -122,7 +123,7 @@ def test_buf_runs_the_plugin_and_reports_its_refusals(tmp_path: Path) -> None:
 @needs("buf")
 def test_buf_does_not_see_a_changed_lane_and_actr_does(tmp_path: Path) -> None:
     shutil.copytree(PROTO, tmp_path / "proto")
-    contract = tmp_path / "proto/demo/chat.proto"
+    contract = tmp_path / "proto/actr/demo/chat.proto"
     contract.write_text(contract.read_text().replace("= RPC_SIGNAL", "= RPC_RELIABLE"))
     assert run("buf", "breaking", "proto", "--against", PROTO, cwd=tmp_path).returncode == 0
     assert actr("proto", "check", PROTO, tmp_path / "proto").returncode == 1
@@ -150,7 +151,7 @@ def test_gen_writes_modules_that_strict_type_checkers_accept(tmp_path: Path) -> 
 
 def test_mypy_accepts_right_use_and_finds_every_misuse() -> None:
     wrong = TYPED_API / "misuse.py"
-    right = (PROTO / "demo/chat_actr.py", TYPED_API / "usage.py", TYPED_API / "program.py")
+    right = (PROTO / "actr/demo/chat_actr.py", TYPED_API / "usage.py", TYPED_API / "program.py")
     paths = [str(path.relative_to(ROOT)) for path in (*right, wrong)]
     checked = run(sys.executable, "-m", "mypy", "--strict", *paths)
     found = Counter(
@@ -161,10 +162,10 @@ def test_mypy_accepts_right_use_and_finds_every_misuse() -> None:
     assert set(found) == {(paths[-1], number) for number in marked_lines(wrong)}
 
 
-@pytest.mark.skipif(PYRIGHT is None, reason="pyright is not installed (pip install pyright)")
+@pytest.mark.skipif(PYRIGHT is None, reason=lacking("basedpyright"))
 def test_pyright_accepts_right_use_and_finds_every_misuse(tmp_path: Path) -> None:
     settings = {
-        "include": [str(TYPED_API), str(PROTO / "demo/chat_actr.py")],
+        "include": [str(TYPED_API), str(PROTO / "actr/demo/chat_actr.py")],
         "extraPaths": [str(PROTO), str(ROOT / "services/peer/src")],
         "typeCheckingMode": "strict",
         "venvPath": str(Path(sys.prefix).parent),
@@ -255,13 +256,13 @@ def test_proto_check_says_what_breaks_in_text_json_and_status(tmp_path: Path) ->
 
 def test_proto_check_reads_directories_and_descriptor_sets(tmp_path: Path) -> None:
     whole, bare = tmp_path / "whole.binpb", tmp_path / "bare.binpb"
-    compiler = (sys.executable, "-m", "grpc_tools.protoc", "-I.", "demo/chat.proto")
+    compiler = (sys.executable, "-m", "grpc_tools.protoc", "-I.", "actr/demo/chat.proto")
     run(*compiler, f"--descriptor_set_out={whole}", "--include_imports", cwd=PROTO)
     run(*compiler, f"--descriptor_set_out={bare}", cwd=PROTO)
     assert actr("proto", "check", whole, PROTO).returncode == 0
     refused = actr("proto", "check", bare, PROTO)
     assert refused.returncode == 2
-    assert "demo/chat.proto imports actr/options.proto, which is not in it" in refused.stderr
+    assert "actr/demo/chat.proto imports actr/options.proto, which is not in it" in refused.stderr
 
 
 @pytest.mark.parametrize("what", ["nothing", "empty", "junk"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -57,9 +58,9 @@ class Peer:
 
 
 @asynccontextmanager
-async def peer(instance: str, url: str, folder: Path) -> AsyncIterator[Peer]:
+async def peer(instance: str, url: str, folder: Path, *flags: str) -> AsyncIterator[Peer]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "actr_peer", "exchange", "--interval", "0.2"),
+        *(sys.executable, "-m", "actr_peer", "exchange", "--interval", "0.2", *flags),
         stdout=PIPE,
         env={
             **os.environ,
@@ -101,6 +102,27 @@ async def test_two_peers_exchange_all_five_payload_types_until_they_are_told_to_
             async with asyncio.timeout(PATIENCE):
                 await ending.process.communicate()
             assert ending.process.returncode == 0
+
+
+async def test_flags_say_who_a_peer_is_and_json_has_a_line_for_each_round(
+    url: str, tmp_path: Path
+) -> None:
+    async with peer("1", url, tmp_path), AsyncExitStack() as stack:
+        flags = (
+            "--json",
+            "--id",
+            "acme:room@3:default",
+            "--mailbox",
+            str(tmp_path / "three.db"),
+            "--listen",
+            "127.0.0.1:0",
+        )
+        three = await stack.enter_async_context(peer("2", url, tmp_path, *flags))
+        assert three.process.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            told = json.loads(await three.process.stdout.readline())
+    assert (told["actor"], told["remote"]) == ("acme:room@3:default", "acme:room@1:default")
+    assert (told["round"], told["errors"]) == (1, {})
 
 
 async def test_a_killed_peer_goes_on_with_its_counts(url: str, tmp_path: Path) -> None:

@@ -123,6 +123,20 @@ def test_the_start_counts_in_the_timeout(place: Place) -> None:
     assert "ws://127.0.0.1:1/v1/ws" in ended.stderr
 
 
+@pytest.mark.parametrize("verb", [("call", ROOM, "Say"), ("describe", ROOM), ("ls",)])
+@pytest.mark.parametrize("time", [(), ("--timeout", "1.5")])
+def test_signaling_that_is_absent_is_told_with_what_to_do(
+    place: Place, verb: tuple[str, ...], time: tuple[str, ...]
+) -> None:
+    nowhere = {"ACTR_SIGNALING__URL": "ws://127.0.0.1:1/v1/ws"}
+    ended = place.run(*verb, *time, **nowhere)
+    assert ended.returncode == Exit.UNREACHABLE
+    assert "cannot reach signaling at ws://127.0.0.1:1/v1/ws: " in ended.stderr
+    assert "ConnectionRefusedError" in ended.stderr
+    assert "start 'actr dev' or 'actr-signaling', or name another with --signaling" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("verb", [("call", NOBODY, "Say"), ("describe", NOBODY)])
 def test_an_actor_that_is_offline_is_unreachable_however_short_the_time(
     place: Place, verb: tuple[str, ...]

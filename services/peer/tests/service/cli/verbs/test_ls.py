@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from actr.demo.chat_actr import ChatService
 from actr_peer.cli.exits import Exit
-from demo.chat_actr import ChatService
 from peer_kit.place import ROOM, Place, line_of
 
 pytestmark = pytest.mark.service

@@ -13,13 +13,16 @@ from typing import Any, cast
 import pytest
 from typer.testing import CliRunner
 
+from actr.demo import chat_pb2 as pb
+from actr_peer.cli.exits import Exit
 from actr_peer.cli.verbs.mailbox import app
 from actr_peer.errors import ConfigError, UnreachableError
-from actr_peer.protocol.rpc.envelopes import encode_request
+from actr_peer.protocol.rpc.envelopes import encode_reply, encode_request
 from actr_peer.state.local_socket import socket_address
 from actr_peer.state.mailbox import letterbox
 from actr_peer.state.mailbox.dead_letters import MAX_LISTED
 from actr_peer.state.mailbox.mailbox import Mailbox
+from peer_kit.place import ROOM, Place
 from peer_kit.state.requests import Deliveries, put, request, settled
 
 pytestmark = pytest.mark.service
@@ -141,7 +144,7 @@ def test_all_must_be_said(filled: Path) -> None:
 
 
 def test_a_file_that_is_not_there_or_no_mailbox_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no mailbox file"):
+    with pytest.raises(ConfigError, match=r"no mailbox file .* --id"):
         run("list", file=tmp_path / "nowhere.db")
     (tmp_path / "text.db").write_text("not a database" * 100)
     with pytest.raises(ConfigError, match=r"text\.db"):
@@ -158,6 +161,30 @@ def test_the_file_is_that_of_the_configuration(
     monkeypatch.setenv("ACTR_ACTOR__ID", "acme:room@box:default")
     result = CliRunner().invoke(app, ["list", "--json"])
     assert numbers(json.loads(result.stdout)) == [1, 2, 3]
+
+
+def test_without_an_id_it_is_the_mailbox_of_the_only_actor_of_this_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("room", "other"):
+        folder = tmp_path / ".actr" / f"demo:{name}@1:default"
+        (tmp_path / ".actr" / "calls").mkdir(parents=True, exist_ok=True)
+        (tmp_path / ".actr" / "calls" / "mailbox.db").touch()
+        folder.mkdir()
+        asyncio.run(fill(folder / "mailbox.db"))
+        ended = CliRunner().invoke(app, ["list", "--json"])
+        if name == "room":
+            assert numbers(json.loads(ended.stdout)) == [1, 2, 3]
+    assert isinstance(ended.exception, ConfigError)
+    both = "demo:other@1:default, demo:room@1:default"
+    assert str(ended.exception) == f"{both} have mailboxes here: say whose with --id"
+    own = CliRunner().invoke(app, ["list", "--json", "--id", "demo:other@1:default"])
+    assert numbers(json.loads(own.stdout)) == [1, 2, 3]
+    monkeypatch.setenv("ACTR_ACTOR__ID", "demo:nobody@1:default")
+    nobody = CliRunner().invoke(app, ["list"])
+    assert isinstance(nobody.exception, ConfigError)
+    assert "no mailbox file" in str(nobody.exception)
 
 
 async def test_a_running_peer_replays_and_drops_at_once(running: Mailbox) -> None:
@@ -240,3 +267,63 @@ async def test_where_no_socket_can_be_made_the_mailbox_does_without(
     os.mkdir(f"{path}-letters")
     async with Mailbox(path):
         assert "no letterbox" in caplog.text
+
+
+async def kept(path: Path) -> None:
+    """A letter of the demo's room, one of a method that it has no more, and a reply."""
+    async with Mailbox(path, owner=ROOM) as mailbox:
+        deliveries = Deliveries(mailbox)
+        said = pb.SayRequest(author="ann", text="hello").SerializeToString()
+        for name, route in (("a", "Say"), ("b", "Sing"), ("c", "Say")):
+            item = request(name, route=f"demo.Chat.{route}")
+            item.envelope = encode_request(name, item.route_key, said, metadata={"k": "v"})
+            put(mailbox, item)
+        items = await deliveries.wait_for(3)
+        items[0].last_error = "KeyError: 'ann' (room.py:7 in say)"
+        items[0].attempts = items[0].failures = 3
+        mailbox.bury(items[0], "failed 3 times", b"sorry")
+        mailbox.bury(items[1], "failed 3 times", b"sorry")
+        reply = pb.SayReply(number=7).SerializeToString()
+        mailbox.complete(items[2], encode_reply("c", reply))
+        await settled(mailbox)
+
+
+def test_a_request_is_read_by_a_generated_module(path: Path) -> None:
+    asyncio.run(kept(path))
+    words = ("--module", "actr.demo.chat_actr")
+    letter = run("show", "1", *words, file=path)
+    assert letter["last_error"] == "KeyError: 'ann' (room.py:7 in say)"
+    assert letter["body"]["message"] == {"author": "ann", "text": "hello"}
+    assert letter["body"]["unread"] == ""
+    gone = run("show", "2", *words, file=path)["body"]
+    assert (gone["message"], gone["unread"]) == (None, "actr.demo.chat_actr has no such method")
+    assert run("show", "3", *words, file=path)["body"]["message"] == {"number": "7"}
+    with pytest.raises(ConfigError, match="nowhere"):
+        run("show", "1", "--module", "nowhere", file=path)
+
+
+def test_a_request_is_read_as_the_running_actor_tells_its_contract(path: Path) -> None:
+    asyncio.run(kept(path))
+    place = Place(path.parent)
+    stopped = place.run("mailbox", "show", "1", "--file", str(path))
+    assert stopped.returncode == Exit.OK
+    assert "it does not run; name its generated module with --module" in flat(stopped.stdout)
+    with place.signaling(), place.room(ACTR_MAILBOX__PATH=str(path)):
+        shown = place.run("mailbox", "show", "1", "--file", str(path))
+        listed = place.run("mailbox", "list", "--file", str(path))
+        gone = place.run("mailbox", "show", "2", "--file", str(path))
+    for words in (
+        "demo.Chat.Say",
+        "3 (0 crashed, 3 failed)",
+        "failed 3 times",
+        "KeyError: 'ann' (room.py:7 in say)",
+        "k=v",
+        '"text": "hello"',
+    ):
+        assert words in flat(shown.stdout)
+    assert "failed 3 times: KeyError" in flat(listed.stdout)
+    assert f"{ROOM} has no such method any more" in flat(gone.stdout)
+
+
+def flat(table: str) -> str:
+    return " ".join(table.translate(str.maketrans("│┃", "  ")).split())

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from actr_peer.cli.exits import Exit
+from actr_peer.node.process.probe import ask
 from peer_kit.place import ROOM, Place, line_of
 
 pytestmark = pytest.mark.service
@@ -27,12 +28,27 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def test_an_actor_ends_gracefully_when_it_is_asked_to(place: Place, number: signal.Signals) -> None:
     with place.room() as room:
         room.send_signal(number)
-        assert room.wait(timeout=20) == Exit.OK
+        assert room.wait(timeout=60) == Exit.OK
+
+
+def test_an_actor_tells_a_program_that_it_is_ready_and_where(place: Place) -> None:
+    control = str(place.folder / "control.sock")
+    command = ("actr_peer", "run", "workload:Room", "--id", ROOM, "--json")
+    with place.process(*command, ACTR_CONTROL__SOCKET=control) as room:
+        assert room.stdout is not None
+        told = json.loads(room.stdout.readline())
+        assert (told["ready"], told["pid"]) == (ROOM, room.pid)
+        host, port = told["address"].removeprefix("ws://").rstrip("/").split("/")[0].split(":")
+        with socket.create_connection((host, int(port)), timeout=20):
+            pass
+        assert told["control"] == control
+        (own,) = ask(control, "status")["actors"]
+        assert (own["id"], own["ws_address"]) == (ROOM, told["address"])
 
 
 def test_an_actor_ends_when_a_newer_process_takes_its_identity(place: Place) -> None:
     with place.room() as older, place.room() as newer:
-        _, said = older.communicate(timeout=20)
+        _, said = older.communicate(timeout=60)
         assert older.returncode == Exit.BUSY
         assert f"a newer process has the identity {ROOM}" in said
         assert newer.poll() is None
@@ -43,7 +59,7 @@ def test_a_listener_whose_port_is_in_use_is_refused(place: Place) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         command = ("actr_peer", "run", "workload:Room")
         with place.process(*command, ACTR_ACTOR__ID=ROOM, ACTR_WIRES__LISTEN=address) as room:
-            _, said = room.communicate(timeout=20)
+            _, said = room.communicate(timeout=60)
     assert room.returncode == Exit.BUSY
     assert address.split(":")[1] in said
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, assert_type
 
 import pytest
 from google.protobuf.message import Message
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatService
 from actr_peer import ActrRef, Context, System
 from actr_peer.errors import ConfigError, LocalProtocolError, UnreachableError
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatService
 from lab.quiet import Quiet
 from peer_kit.signaling import config, signaling_service
 
@@ -74,12 +75,12 @@ class Met:
 
 
 @asynccontextmanager
-async def met() -> AsyncIterator[Met]:
+async def met(kept: Path | None = None) -> AsyncIterator[Met]:
     room, caller = Room("room"), Room("caller")
     async with (
         signaling_service() as url,
         System(config("room", url)).attach(room),
-        System(config("caller", url)).attach(caller) as here,
+        System(config("caller", url, mailbox_path=kept)).attach(caller) as here,
     ):
         found = Met(here.ref, room, caller)
         here.ref.serve(found.shell)
@@ -126,8 +127,8 @@ async def test_the_shell_streams_by_the_message() -> None:
         assert [move.who async for move in both] == ["ann"]
 
 
-async def test_the_shell_tells_by_the_message_and_by_the_method() -> None:
-    async with met() as m:
+async def test_the_shell_tells_by_the_message_and_by_the_method(tmp_path: Path) -> None:
+    async with met(tmp_path / "mailbox.db") as m:
         await m.ref.tell(ROOM, pb.SayRequest(text="1"), durable=True)
         await m.ref.tell(remote="self", request=pb.SayRequest(text="2"), method=ChatService.SAY)
         assert (await m.ref.call("self", pb.SayRequest(), method=ChatService.SAY)).number == 2

@@ -5,16 +5,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from actr_peer.actor.scheduler import Outcome, Turn
-from actr_peer.errors import Code
-from actr_peer.protocol.mailbox.requests import STORED, Refused, Repeated, Request
+from actr_peer.errors import Code, ConfigError
+from actr_peer.protocol.mailbox.requests import STORED, Refused, Repeated, Request, State
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.state.mailbox.dead_letters import Filter
+from actr_peer.state.mailbox.inspection import look, show
 from actr_peer.state.mailbox.mailbox import Mailbox
+from actr_peer.state.mailbox.store import MailboxStore
+from actr_peer.state.mailbox.tables import MIGRATIONS, SCHEMA, VERSION
 from actr_peer.state.storage.database import no_room
 from actr_peer.state.storage.operations import Operation
 from peer_kit.state.requests import ROOM, Actor, Deliveries, put, request, settled
@@ -223,3 +227,77 @@ async def test_no_sender_pushes_out_what_the_actor_had_accepted(path: Path) -> N
         mailbox.bury(request("own too", size=99_000), "failed")
         kept = [letter.request_id for letter in await mailbox.letters.find()]
         assert kept == ["own", "own too"], "strangers make room first"
+
+
+async def made_old(path: Path) -> None:
+    """A file of the first version: a letter, a request that waits, and one that is done."""
+    async with Mailbox(path) as mailbox:
+        deliveries = Deliveries(mailbox)
+        for name in ("dead", "done", "waits"):
+            put(mailbox, request(name))
+        items = await deliveries.wait_for(3)
+        mailbox.bury(items[0], "failed 3 times", b"sorry")
+        mailbox.complete(items[1], b"reply")
+        await settled(mailbox)
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("actr_inbox", "actr_dead"):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN last_error")
+        connection.execute("PRAGMA user_version=1")
+        connection.commit()
+
+
+async def test_a_file_of_an_older_version_is_read_as_it_is_and_goes_on_as_one_of_this(
+    path: Path,
+) -> None:
+    await made_old(path)
+    (letter,) = look(str(path), Filter())
+    assert (letter.request_id, letter.last_error) == ("dead", "")
+    assert [one.request_id for one in look(str(path), Filter(), State.QUEUED)] == ["waits"]
+    shown = show(str(path), letter.sequence)
+    assert shown is not None
+    assert shown.reason == "failed 3 times"
+    async with Mailbox(path) as mailbox:
+        deliveries = Deliveries(mailbox)
+        (waiting,) = await deliveries.wait_for(1)
+        assert waiting.request_id == "waits"
+        assert await put(mailbox, request("done")) == Repeated(b"reply")
+        waiting.last_error = "ValueError: once more"
+        mailbox.bury(waiting, "failed 1 times", b"sorry")
+        letters = await mailbox.letters.find()
+        assert [one.last_error for one in letters] == ["", "ValueError: once more"]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+
+
+async def test_a_migration_that_is_cut_short_leaves_the_older_version(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await made_old(path)
+    broken = {1: (*MIGRATIONS[1], "ALTER TABLE nowhere ADD COLUMN x")}
+    with monkeypatch.context() as patched:
+        patched.setattr(MailboxStore, "schema", replace(SCHEMA, migrations=broken))
+        with pytest.raises(ConfigError):
+            await Mailbox(path).__aenter__()
+    assert len(look(str(path), Filter())) == 1
+    async with Mailbox(path) as mailbox:
+        assert len(await mailbox.letters.find()) == 1
+
+
+async def test_the_last_error_outlives_the_process(path: Path) -> None:
+    async with Mailbox(path) as mailbox:
+        deliveries = Deliveries(mailbox)
+        put(mailbox, request("a"))
+        (item,) = await deliveries.wait_for(1)
+        item.failures = item.attempts = 1
+        item.last_error = "ValueError: the first time"
+        mailbox.note_failure(item)
+        await settled(mailbox)
+    async with Mailbox(path) as mailbox:
+        deliveries = Deliveries(mailbox)
+        (item,) = await deliveries.wait_for(1)
+        assert (item.failures, item.last_error) == (1, "ValueError: the first time")
+        mailbox.bury(item, "failed 1 times", b"sorry")
+        (letter,) = await mailbox.letters.find()
+        assert letter.last_error == "ValueError: the first time"
+        assert await mailbox.letters.replay([letter.sequence]) == [letter.sequence]
+        assert (await deliveries.wait_for(2))[1].last_error == ""

@@ -198,7 +198,7 @@ async def test_a_process_that_was_stopped_for_a_while_finds_its_room_nevertheles
 def full_volume(tmp_path: Path) -> dict[str, Any]:
     """The report of ``state.full_disk`` on a tmpfs of 8 MB in a mount namespace of its own."""
     if os.geteuid() != 0:
-        pytest.skip("mounting a small volume needs root")
+        pytest.skip("a full volume can be mounted by root only; run the tests as root")
     folder = tmp_path / "volume"
     folder.mkdir()
     script = 'mount -t tmpfs -o size=8m tmpfs "$1" && exec "$2" -m "$3" "$1"'
@@ -209,7 +209,8 @@ def full_volume(tmp_path: Path) -> dict[str, Any]:
         check=False,
     )
     if probe.returncode != 0:
-        pytest.skip(f"no mount namespace here: {probe.stderr.decode().strip()}")
+        told = probe.stderr.decode().strip()
+        pytest.skip(f"no mount namespace ({told}); run the tests where root may make one")
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     done = subprocess.run(
         [*command, mailbox_full_disk.__name__],

@@ -54,7 +54,7 @@ async def test_a_reply_is_read_back_once_for_all_repeats_that_wait_for_it(path: 
         (item,) = await deliveries.wait_for(1)
         mailbox.complete(item, bytes(1 << 20))
         await settled(mailbox)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             answers = await asyncio.gather(*(put(mailbox, request("a")) for _ in range(100)))
         replies = {id(answer.reply) for answer in answers if isinstance(answer, Repeated)}
         assert len(replies) == 1
@@ -136,7 +136,7 @@ async def test_a_completion_is_saved_soon_though_nothing_else_is_written(path: P
 
         mailbox.state_file._committed = tell
         mailbox.complete(item, b"reply")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await committed.wait()
 
 

@@ -176,7 +176,8 @@ async def test_a_statement_that_fails_at_the_commit_fails_the_request_alone(
             put(mailbox, request(name))
         assert await actor.reply_to("b") == b"ok"
         assert actor.replies["bad"] == (
-            b"INTERNAL: demo.Chat.Say: its transaction failed with IntegrityError"
+            b"INTERNAL: demo.Chat.Say: its transaction failed with IntegrityError; "
+            b"its log has it as request bad"
         )
         assert await balances(mailbox) == {"a": 1, "b": 1}
 

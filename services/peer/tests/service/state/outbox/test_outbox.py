@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -318,7 +319,7 @@ async def test_who_asks_a_closed_outbox_for_a_reply_is_told_that_it_is_closed(pa
         assert outbox.resolve("id kept", b"reply")
         await saved(outbox)  # so that the reply is read from the file
     for key in ("key open", "key kept"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             with pytest.raises(ClosedError):
                 await outbox.result(key)
 
@@ -326,7 +327,7 @@ async def test_who_asks_a_closed_outbox_for_a_reply_is_told_that_it_is_closed(pa
 async def test_a_state_file_that_is_closed_refuses_work_instead_of_dropping_it(path: str) -> None:
     async with Outbox(path) as outbox:
         pass
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(ClosedError):
             await outbox.state_file.ask(lambda connection: None)
 
@@ -389,6 +390,21 @@ async def test_a_file_that_came_meanwhile_is_not_written_over(path: str) -> None
             await outbox.add(call("c2"), encode)
     async with Outbox(path) as again:
         assert [one.call_key for one in again.open_calls()] == ["key c1"]
+
+
+async def test_a_disk_without_room_for_the_file_is_told_as_that(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise ConfigError("no room") from OSError(errno.ENOSPC, "no room")
+
+    async with Outbox(path) as outbox:
+        with monkeypatch.context() as patch:
+            patch.setattr(outbox._store, "open", full)
+            with pytest.raises(CallError, match="no room") as refused:
+                await outbox.add(call("c1"), encode)
+        assert (refused.value.code, refused.value.retryable) == (Code.RESOURCE_EXHAUSTED, True)
+        await outbox.add(call("c1"), encode)
 
 
 async def test_a_bug_in_opening_the_file_refuses_the_call(

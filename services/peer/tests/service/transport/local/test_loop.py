@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatClient
 from actr_peer import (
     Code,
     Context,
@@ -27,8 +29,6 @@ from actr_peer.errors import BrokenError, BusyError, CallError, ClosedError, Pee
 from actr_peer.node.node import Node
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media.frames import MediaFrame, Sample
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatClient
 from lab.quiet import Quiet
 from peer_kit.place import Place
 from peer_kit.signaling import config
@@ -36,7 +36,7 @@ from peer_kit.signaling import config
 pytestmark = pytest.mark.service
 
 ROOM = "acme:room@1:default"
-PATIENCE = 20.0
+PATIENCE = 60.0
 WHO = ContextVar("WHO", default="nobody")
 
 

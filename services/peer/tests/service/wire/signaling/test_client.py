@@ -6,6 +6,7 @@ Against the real service: ``test_service.py``.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 import pytest
@@ -29,6 +30,7 @@ from actr_peer.protocol.signaling.presence import (
 from actr_peer.protocol.webrtc.negotiation import Bye, IceServer, NegotiateMessage
 from actr_peer.wire.signaling import connection, upkeep
 from actr_peer.wire.signaling.client import SignalingClient
+from actr_peer.wire.signaling.connection import SUBPROTOCOL
 from peer_kit.fakes import ALICE, BOB, CAROL, SignalingRecorder, turns
 from peer_kit.played import Service, make_client, presence, started
 
@@ -40,7 +42,9 @@ STEP = NegotiateMessage("c", 1, Bye("enough"))
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     played = Service()
-    async with serve(played, "127.0.0.1", 0, compression=None) as server:
+    async with serve(
+        played, "127.0.0.1", 0, compression=None, subprotocols=[SUBPROTOCOL]
+    ) as server:
         played.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/ws"
         yield played
     await turns()
@@ -84,6 +88,35 @@ async def test_a_service_that_is_not_there_is_unreachable_with_the_cause() -> No
         # Long enough for one attempt on a machine that has much else to do.
         await make_client(nowhere, start_timeout=2).__aenter__()
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_start_that_takes_long_says_what_it_waits_for_and_goes_on(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(upkeep, "SAY_AFTER", 0.0)
+    entering = asyncio.create_task(make_client(service, start_timeout=60).__aenter__())
+    (await service.next()).drop()
+    played = await service.next()
+    (said,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert said.message.startswith(f"waiting for signaling at {service.url}, another 60 s (")
+    assert "start 'actr dev' or 'actr-signaling' there, or name another with --si" in said.message
+    await played.register()
+    await (await entering).__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize("timeouts", [{"start_timeout": 5}, {"absent_timeout": 2}])
+async def test_a_start_that_is_over_soon_says_it_all_then(
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    timeouts: dict[str, float],
+) -> None:
+    monkeypatch.setattr(upkeep, "SAY_AFTER", 0.0)
+    entering = asyncio.create_task(make_client(service, **timeouts).__aenter__())
+    (await service.next()).drop()
+    await (await service.next()).register()
+    await (await entering).__aexit__(None, None, None)
+    assert "waiting for" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -366,6 +399,24 @@ async def test_discovery_returns_the_best_first(service: Service) -> None:
         found = pb.Discovered(found=[presence(CAROL), presence(BOB)])
         await played.say(reply_to=message.id, discovered=found)
         assert [item.id for item in await asking] == [CAROL, BOB]
+
+
+async def test_discovery_asks_again_until_there_are_enough_or_no_more(service: Service) -> None:
+    async with started(service) as (client, played):
+        for limit, last in ((300, ""), (300, "more of the same"), (2, "more")):
+            asking = asyncio.create_task(client.discover("acme:chat", limit=limit))
+            first = await played.heard()
+            assert (first.discover.limit, first.discover.after) == (limit, "")
+            page = pb.Discovered(found=[presence(CAROL)], next="place 1")
+            await played.say(reply_to=first.id, discovered=page)
+            second = await played.heard()
+            assert (second.discover.limit, second.discover.after) == (limit - 1, "place 1")
+            page = pb.Discovered(found=[presence(BOB)], next=last)
+            await played.say(reply_to=second.id, discovered=page)
+            if limit > 2 and last:
+                third = await played.heard()
+                await played.say(reply_to=third.id, discovered=page)  # nobody new
+            assert [item.id for item in await asking] == [CAROL, BOB]
 
 
 async def test_discovery_of_nothing_in_particular_is_a_bug_here(service: Service) -> None:

@@ -21,8 +21,10 @@ from actr_peer.protocol.signaling.presence import SignalingState
 from actr_peer.protocol.webrtc.negotiation import Bye, NegotiateMessage
 from actr_peer.wire.signaling import connection, upkeep
 from actr_peer.wire.signaling.client import SignalingClient
+from actr_peer.wire.signaling.connection import SUBPROTOCOL
 from peer_kit.fakes import BOB, CAROL, SignalingRecorder, turns
 from peer_kit.played import Played, Service, make_client, presence, started
+from peer_kit.signaling.servers import serving
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(60)]
 
@@ -34,7 +36,9 @@ LONG_TEXT = "身元が許可されていません" * 6
 @pytest.fixture
 async def service() -> AsyncIterator[Service]:
     played = Service()
-    async with serve(played, "127.0.0.1", 0, compression=None) as server:
+    async with serve(
+        played, "127.0.0.1", 0, compression=None, subprotocols=[SUBPROTOCOL]
+    ) as server:
         played.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/ws"
         yield played
     await turns()
@@ -218,23 +222,23 @@ async def test_one_actor_is_looked_up_by_its_id(service: Service) -> None:
         assert looked_up.id == BOB
 
 
-async def test_a_service_that_redirects_is_tried_again() -> None:
-    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def test_a_service_that_is_not_there_yet_is_tried_again() -> None:
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal count
         count += 1
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:9/\r\n\r\n")
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
         writer.close()
         await writer.wait_closed()
         if count == 2:
             twice.set()
 
     count, twice = 0, asyncio.Event()
-    async with await asyncio.start_server(redirect, "127.0.0.1", 0) as server:
+    async with serving(proxy) as port:
         service = Service()
-        service.url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/ws"
+        service.url = f"ws://127.0.0.1:{port}/v1/ws"
         entering = asyncio.create_task(make_client(service).__aenter__())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await asyncio.wait(
                 [entering, waiting := asyncio.create_task(twice.wait())],
                 return_when=asyncio.FIRST_COMPLETED,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from actr_peer.errors import ConfigError, LimitError, UnreachableError
+from actr_peer.errors import BusyError, ConfigError, LimitError, UnreachableError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling.presence import (
     Change,
@@ -20,7 +22,7 @@ from actr_peer.protocol.signaling.presence import (
     Visibility,
 )
 from actr_peer.protocol.webrtc.negotiation import Bye, Candidate, NegotiateMessage, Offer
-from actr_peer.wire.signaling.client import SignalingClient
+from actr_peer.wire.signaling.client import MAX_FOUND, SignalingClient
 from peer_kit.fakes import SignalingRecorder
 from peer_kit.signaling import SignalingService
 
@@ -51,6 +53,7 @@ def make_client(
     secret: bytes | None = SECRET,
     incarnation: int = 1,
     visibility: Visibility = Visibility.REALM,
+    takes_over: bool = True,
 ) -> SignalingClient:
     sink = sink or SignalingRecorder()
     registration = Registration(
@@ -60,6 +63,7 @@ def make_client(
         services=(("demo.Chat", "ab12"),),
         metadata={"colour": "blue"},
         visibility=visibility,
+        takes_over=takes_over,
     )
     return SignalingClient(
         url=service.url,
@@ -117,6 +121,22 @@ async def test_a_relay_that_is_too_long_is_refused_alone(service: SignalingServi
         await client.relay(alice, STEP)
 
 
+async def test_all_of_a_type_are_found_however_many_there_are(service: SignalingService) -> None:
+    many = [ActrId("acme", "many", str(number)) for number in range(2 * MAX_FOUND + 9)]
+    async with AsyncExitStack() as stack:
+        clients = [make_client(service, each) for each in many]
+        for client in clients:
+            await stack.enter_async_context(client)
+        asker = clients[0]
+        for more in ({}, {"service": "demo.Chat"}, {"stickiness": "kitchen"}):
+            found = await asker.discover("acme:many", limit=1000, timeout=20, **more)
+            assert len(found) == len(many)
+            assert {presence.id for presence in found} == {*many}
+        some = await asker.discover("acme:many", limit=MAX_FOUND + 1, timeout=20)
+        assert len({presence.id for presence in some}) == MAX_FOUND + 1
+        assert {presence.id for presence in await asker.subscribe("acme:many")} == {*many}
+
+
 async def test_a_hidden_actor_is_reached_by_who_knows_it(service: SignalingService) -> None:
     hidden = some_id("hidden")
     sink = SignalingRecorder()
@@ -145,7 +165,9 @@ async def test_in_development_mode_no_secret_is_asked_for() -> None:
         pass
 
 
-async def test_a_newer_process_takes_the_identity(service: SignalingService) -> None:
+async def test_a_newer_process_takes_the_identity_and_says_so(
+    service: SignalingService, caplog: pytest.LogCaptureFixture
+) -> None:
     alice = some_id("alice")
     sink = SignalingRecorder()
     async with (
@@ -155,6 +177,24 @@ async def test_a_newer_process_takes_the_identity(service: SignalingService) -> 
         await sink.until(lambda: sink.replacements == 1)
         assert older.state is SignalingState.REPLACED
         await newer.relay(alice, STEP)
+    (said,) = [record for record in caplog.records if record.message.startswith("TOOK OVER")]
+    assert said.levelno == logging.WARNING
+    assert f"TOOK OVER {alice}: another process had this identity until now" in said.message
+
+
+async def test_a_process_that_takes_over_from_nobody_leaves_a_running_one_alone(
+    service: SignalingService, caplog: pytest.LogCaptureFixture
+) -> None:
+    alice = some_id("alice")
+    sink = SignalingRecorder()
+    async with make_client(service, alice, sink) as older:
+        with pytest.raises(BusyError, match=f"another process has the identity {alice}: stop"):
+            await make_client(service, alice, incarnation=2, takes_over=False).__aenter__()
+        assert (older.state, sink.replacements) == (SignalingState.REGISTERED, 0)
+        await older.relay(alice, STEP)
+    async with make_client(service, alice, incarnation=3, takes_over=False):
+        pass
+    assert "TOOK OVER" not in caplog.text
 
 
 async def test_a_service_that_is_killed_and_comes_back_finds_all_as_it_was(

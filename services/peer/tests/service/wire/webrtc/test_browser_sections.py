@@ -118,7 +118,7 @@ async def bob() -> AsyncIterator[tuple[Callable[..., Browser], WebRtcWires]]:
         await browsers[-1].relay(remote, message)
 
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(60),
         WebRtcWires(
             self_id=BOB,
             relay=relay,
@@ -266,7 +266,7 @@ async def test_a_section_that_is_stopped_serves_another_track_of_any_kind(
 
 @pytest.fixture
 async def pair() -> AsyncIterator[Pair]:
-    async with asyncio.timeout(30), webrtc_pair() as made:
+    async with asyncio.timeout(60), webrtc_pair() as made:
         yield made
 
 

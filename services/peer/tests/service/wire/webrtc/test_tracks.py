@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+from itertools import count
 
 import pytest
 
@@ -15,6 +18,7 @@ from actr_peer.errors import (
     LimitError,
     RemoteProtocolError,
 )
+from actr_peer.protocol.media.assembly import Assembler
 from actr_peer.protocol.media.frames import MediaFrame, Sample
 from actr_peer.protocol.webrtc.negotiation import (
     Answer,
@@ -24,6 +28,7 @@ from actr_peer.protocol.webrtc.negotiation import (
     RequestOffer,
 )
 from actr_peer.wire.media.sources import TestPattern, Tone
+from actr_peer.wire.webrtc.aiortc.media import receivers
 from actr_peer.wire.webrtc.aiortc.media.sections import MAX_TRACKS
 from actr_peer.wire.webrtc.wire import WebRtcWire
 from peer_kit.fakes import BOB, Recorder, turns
@@ -39,8 +44,17 @@ async def pair() -> AsyncIterator[Pair]:
         yield made
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No frame is given up because the machine was busy when its packets were to come again."""
+    monkeypatch.setattr(receivers, "AUDIO_PATIENCE", 60.0)
+    monkeypatch.setattr(receivers, "Assembler", partial(Assembler, patience=60.0))
+
+
 @pytest.fixture(params=["the offerer sends", "the answerer sends"])
-async def ends(pair: Pair, request: pytest.FixtureRequest) -> tuple[WebRtcWire, WebRtcWire]:
+async def ends(
+    pair: Pair, patience: None, request: pytest.FixtureRequest
+) -> tuple[WebRtcWire, WebRtcWire]:
     """The sending end and the receiving end."""
     near, far = await pair.connect()
     return (near, far) if request.param == "the offerer sends" else (far, near)
@@ -221,10 +235,9 @@ async def test_the_sender_learns_of_loss_and_round_trip(ends: Ends) -> None:
     frames = Frames(far)
     source = Listed("cam", "VP8", samples("VP8", 3000), gap=0.002)
     await near.publish(source)
-    async with asyncio.timeout(15):
-        while near.tracks.stats()[0].rtt is None:
-            count = len(frames.all)
-            await frames.until(lambda count=count: len(frames.all) > count)  # type: ignore[misc]
+    while near.tracks.stats()[0].rtt is None or far.tracks.stats()[0].packets <= 100:
+        seen = len(frames.all)
+        await frames.until(lambda seen=seen: len(frames.all) > seen)  # type: ignore[misc]
     (out,) = near.tracks.stats()
     (into,) = far.tracks.stats()
     assert (out.is_outbound, into.is_outbound) == (True, False)
@@ -232,7 +245,7 @@ async def test_the_sender_learns_of_loss_and_round_trip(ends: Ends) -> None:
     assert out.packets > 100
     assert into.packets > 100
     assert out.rtt is not None
-    assert 0 <= out.rtt < 1
+    assert 0 <= out.rtt < 10
     assert into.jitter is not None
     assert into.lost == 0
 
@@ -441,15 +454,29 @@ async def test_large_frames_arrive_whole_and_a_track_of_sound_beside_them_loses_
     await frames.expect(big)
 
 
+class Endless(Listed):
+    """A source that always has a frame, however fast or slow they are taken."""
+
+    def __init__(self, track_id: str) -> None:
+        super().__init__(track_id, "VP8", samples("VP8", 2, 400), gap=0.0)
+        self._numbers = count()
+
+    async def read(self) -> Sample:
+        await asyncio.sleep(self.gap)
+        number = next(self._numbers)
+        return replace(self.samples[number > 0], timestamp=7 + number * 960)
+
+
 async def test_a_small_frame_passes_a_large_one_of_another_track(ends: Ends) -> None:
     near, far = ends
     frames = Frames(far)
-    small = Listed("small", "VP8", samples("VP8", 400, 400), gap=0.002)
+    small = Endless("small")
     big = Listed("big", "VP8", samples("VP8", 3, 1_200_000))
     await near.publish(small)
     await near.publish(big)
+    before = len(frames.of("small"))
     await frames.until(lambda: len(frames.of("big")) == 3)
-    assert len(frames.of("small")) > 10, "not held up until the large ones had gone"
+    assert len(frames.of("small")) - before > 10, "not held up until the large ones had gone"
 
 
 async def test_sound_that_was_lost_is_asked_for_and_comes_again(ends: Ends) -> None:
@@ -477,7 +504,7 @@ async def test_sound_waits_for_no_picture(ends: Ends) -> None:
     frames = Frames(far)
     near._engine.media.pace.budget.charge(2_000_000_000)
     source = Listed("mic", "opus", samples("opus", 20, 200), gap=0.002)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await near.publish(source)
         await frames.expect(source)
 
@@ -490,8 +517,8 @@ async def test_the_estimate_of_the_path_reaches_the_source(ends: Ends) -> None:
     source.bitrate_estimated = told.append  # type: ignore[attr-defined]
     await near.publish(source)
     while not told:
-        count = len(frames.all)
-        await frames.until(lambda count=count: len(frames.all) > count)  # type: ignore[misc]
+        seen = len(frames.all)
+        await frames.until(lambda seen=seen: len(frames.all) > seen)  # type: ignore[misc]
     assert told[0] > 0
 
 

@@ -18,12 +18,13 @@ from actr_peer.wire.media.sources import TestPattern
 from actr_peer.wire.webrtc.engine import EngineOptions
 from peer_kit.fakes import Recorder, turns
 from peer_kit.webrtc.pair import webrtc_pair
+from tests.skips import lacking
 
 COTURN = shutil.which("turnserver")
 
 pytestmark = [
     pytest.mark.service,
-    pytest.mark.skipif(COTURN is None, reason="no turnserver here (apt-get install coturn)"),
+    pytest.mark.skipif(COTURN is None, reason=lacking("turnserver")),
 ]
 
 LOOPBACK = EngineOptions(loopback=True, gather_timeout=5.0)
@@ -57,10 +58,10 @@ async def port(tmp_path: Path) -> AsyncIterator[int]:
     )
     assert server.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while b"Total General servers" not in (line := await server.stdout.readline()):
                 assert line, "the TURN server did not start"
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             yield port
     finally:
         with contextlib.suppress(ProcessLookupError):

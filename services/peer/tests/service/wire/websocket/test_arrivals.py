@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import resource
 import socket
@@ -13,17 +14,24 @@ from dataclasses import dataclass
 import pytest
 
 from actr_peer.errors import LimitError, RemoteProtocolError, UnreachableError
+from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.webrtc.candidates import AddressRule
 from actr_peer.protocol.websocket import door
 from actr_peer.protocol.websocket.door import Door
 from actr_peer.protocol.websocket.handshake import Accepted, DiallerHandshake, ListenerHandshake
 from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, MAX_DATA_BYTES, decode, encode
-from actr_peer.protocol.websocket.upgrade import MAX_HEAD_BYTES, PATH, make_accept
+from actr_peer.protocol.websocket.upgrade import (
+    MAX_HEAD_BYTES,
+    PATH,
+    make_accept,
+    step_headers,
+)
 from actr_peer.wire import tcp
 from actr_peer.wire.base import Wire
 from actr_peer.wire.websocket import arrivals, framing
 from actr_peer.wire.websocket.wires import WebSocketWires
-from peer_kit.fakes import ALICE, BOB, Recorder, turns
+from peer_kit.fakes import ALICE, BOB, CAROL, Recorder, turns
+from peer_kit.signaling.servers import serving
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(60)]
 
@@ -179,6 +187,61 @@ async def test_what_comes_with_the_head_is_the_first_frame(bob: Bob) -> None:
         assert await raw.frame() == (FIN | PONG, b"early")
 
 
+def upgrade_with(step: bytes) -> bytes:
+    """A request with which the first step comes."""
+    ((name, text),) = step_headers(step, b"")
+    return UPGRADE[:-2] + f"{name}: {text}\r\n\r\n".encode()
+
+
+async def test_a_first_step_that_comes_with_the_head_is_answered_behind_it(bob: Bob) -> None:
+    handshake = DiallerHandshake(local=ALICE, remote=BOB, nonce=b"n" * 32, secret=None)
+    async with bob.raw() as raw:
+        raw.writer.write(upgrade_with(handshake.start()))
+        assert b"\r\nActr-Hello: taken\r\n" in await raw.reader.readuntil(b"\r\n\r\n")
+        proof = handshake.receive(decode((await raw.frame())[1])[1])
+        raw.writer.write(frame(FIN | BINARY, encode(HANDSHAKE, proof.step)))
+        assert isinstance(handshake.receive(decode((await raw.frame())[1])[1]), Accepted)
+
+
+async def test_a_proof_in_the_head_of_a_wire_without_tls_is_passed_over(bob: Bob) -> None:
+    handshake = DiallerHandshake(local=ALICE, remote=BOB, nonce=b"n" * 32, secret=None)
+    request_ = upgrade_with(handshake.start())[:-2] + b"Actr-Proof: AAAA\r\n\r\n"
+    async with bob.raw() as raw:
+        raw.writer.write(request_)
+        await raw.reader.readuntil(b"\r\n\r\n")
+        proof = handshake.receive(decode((await raw.frame())[1])[1])
+        raw.writer.write(frame(FIN | BINARY, encode(HANDSHAKE, proof.step)))
+        assert isinstance(handshake.receive(decode((await raw.frame())[1])[1]), Accepted)
+
+
+async def test_a_first_step_comes_once(bob: Bob) -> None:
+    handshake = DiallerHandshake(local=ALICE, remote=BOB, nonce=b"n" * 32, secret=None)
+    hello = handshake.start()
+    async with bob.raw() as raw:
+        raw.writer.write(upgrade_with(hello) + frame(FIN | BINARY, encode(HANDSHAKE, hello)))
+        await raw.reader.readuntil(b"\r\n\r\n")
+        assert await raw.closed() == 4400
+
+
+@pytest.mark.parametrize(
+    ("remote", "step", "code"),
+    [(CAROL, b"", 4404), (BOB, b"\x00", 4400), (BOB, b"no step", 4400)],
+    ids=["wrong actor", "nothing", "malformed"],
+)
+async def test_a_first_step_that_is_refused_is_told_so_as_in_a_frame(
+    bob: Bob, remote: ActrId, step: bytes, code: int
+) -> None:
+    handshake = DiallerHandshake(local=ALICE, remote=remote, nonce=b"n" * 32, secret=None)
+    async with bob.raw() as raw:
+        raw.writer.write(upgrade_with(step or handshake.start()))
+        await raw.reader.readuntil(b"\r\n\r\n")
+        handshake.start()
+        answer = decode((await raw.frame())[1])[1]
+        with pytest.raises(UnreachableError):
+            handshake.receive(answer)
+        assert await raw.closed() == code
+
+
 async def test_who_goes_on_after_a_refusal_is_cut_off(bob: Bob) -> None:
     async with bob.raw() as raw:
         raw.writer.write(b"no\r\n\r\n")
@@ -270,6 +333,27 @@ async def test_long_frames_come_whole_and_in_order_however_they_are_cut(
         assert await raw.frame() == (FIN | PONG, b"?")
 
 
+@pytest.mark.timeout(60)
+async def test_a_beginning_that_is_longer_than_what_was_kept_before_is_kept(bob: Bob) -> None:
+    whole = encode(2, LONG)
+    async with bob.raw() as raw:
+        await raw.shake()
+        sink = await bob.sinks.get()
+        # Pieces are the library's, whose buffer grows by them; one of this side's stays short.
+        raw.writer.write(frame(BINARY, whole[:60_000]) + frame(FIN, whole[60_000:]))
+        assert await sink.received(1) == [(2, LONG)]
+        for data in (short := frame(FIN | BINARY, encode(2, LONG[:9000])))[:100], short[100:]:
+            raw.writer.write(data)
+            await turns(20)
+        assert (await sink.received(2))[1] == (2, LONG[:9000])
+        raw.writer.write(frame(FIN | BINARY, encode(1, b"a")))
+        assert (await sink.received(3))[2] == (1, b"a")
+        for data in (long := frame(FIN | BINARY, whole))[:60_000], long[60_000:]:
+            raw.writer.write(data)
+            await turns(20)
+        assert (await sink.received(4))[3] == (2, LONG)
+
+
 async def test_a_message_in_pieces_has_no_long_frame_inside(bob: Bob) -> None:
     async with bob.raw() as raw:
         await raw.shake()
@@ -325,7 +409,7 @@ async def test_what_is_read_ahead_has_a_bound(bob: Bob) -> None:
         async with bob.raw() as raw:
             await raw.shake()
             sink = await bob.sinks.get()
-            assert held[-1] == framing.READ_BUFFER_BYTES, "until something long comes"
+            assert held[-1] == 0, "until something long comes"
             longest = encode(2, bytes(MAX_DATA_BYTES))
             raw.writer.write(frame(FIN | BINARY, longest) * 4)
             assert len(await sink.received(4)) == 4
@@ -402,23 +486,17 @@ async def test_a_stranger_that_floods_before_the_handshake_is_cut_off(
 
 
 @asynccontextmanager
-async def serving(handle: Callable[[Raw], Awaitable[None]]) -> AsyncIterator[str]:
+async def listening(handle: Callable[[Raw], Awaitable[None]]) -> AsyncIterator[str]:
     """A server of bytes, all of whose connections have ended with the block; its address."""
-    at_once: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        at_once.add(writer)
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        try:
             await handle(Raw(reader, writer))
-        writer.transport.abort()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}{PATH}"
-        for writer in at_once:
+        finally:
             writer.transport.abort()
-            with suppress(ConnectionError):
-                await writer.wait_closed()
-    await turns()
+
+    async with serving(serve) as port:
+        yield f"ws://127.0.0.1:{port}{PATH}"
 
 
 @asynccontextmanager
@@ -445,7 +523,7 @@ async def played(*pieces: bytes) -> AsyncIterator[str]:
             raw.writer.write(piece)
         await raw.closed()
 
-    async with serving(serve) as url:
+    async with listening(serve) as url:
         yield url
 
 
@@ -470,13 +548,35 @@ async def test_a_listener_behind_a_proxy_that_adds_to_connection_is_dialled() ->
     ],
     ids=["masked", "reserved", "opcode", "continuation", "1006", "one byte", "pong in pieces"],
 )
-async def test_a_listener_that_breaks_the_standard_loses_its_wire(piece: bytes) -> None:
-    async with played(piece) as url, dialling() as alice:
-        wire = await alice.dial(BOB, url)
-        sink = Recorder()
-        wire.attach(sink)
-        await sink.gone.wait()
-        assert isinstance(sink.ends[0], RemoteProtocolError)
+async def test_a_listener_that_breaks_the_standard_loses_its_wire(
+    piece: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, complaints = asyncio.Event(), list[str]()
+    real = framing.Framing.connection_lost
+
+    def noted(self: framing.Framing, exc: Exception | None) -> None:
+        real(self, exc)
+        closed.set()
+
+    monkeypatch.setattr(framing.Framing, "connection_lost", noted)
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: complaints.append(context["message"])
+    )
+
+    async def lose() -> None:
+        async with played(piece) as url, dialling() as alice:
+            wire = await alice.dial(BOB, url)
+            sink = Recorder()
+            wire.attach(sink)
+            await sink.gone.wait()
+            assert isinstance(sink.ends[0], RemoteProtocolError)
+
+    await lose()
+    await closed.wait()
+    await turns(50)  # until nobody has the connection any more
+    gc.collect()
+    await turns(5)
+    assert complaints == [], "it is no failure of this side"
 
 
 @pytest.mark.parametrize(
@@ -496,7 +596,7 @@ async def test_an_answer_that_is_no_upgrade_is_unreachable(answer: bytes) -> Non
         raw.writer.write(answer)
         await raw.reader.read()
 
-    async with serving(serve) as url, dialling() as alice:
+    async with listening(serve) as url, dialling() as alice:
         with pytest.raises(UnreachableError):
             await alice.dial(BOB, url)
 
@@ -564,7 +664,7 @@ async def test_the_places_are_given_back(bob: Bob, narrow: Door) -> None:
             raw.writer.write(b"no\r\n\r\n")
             await raw.reader.read()
         await sink.gone.wait()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(narrow):  # noqa: ASYNC110  nobody is told when a place is given back
             await asyncio.sleep(0)
 

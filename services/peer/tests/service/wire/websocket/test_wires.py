@@ -33,6 +33,7 @@ from actr_peer.wire import tcp
 from actr_peer.wire.base import Wire
 from actr_peer.wire.websocket.wires import WebSocketWires
 from peer_kit.fakes import ALICE, BOB, CAROL, Recorder, turns
+from peer_kit.signaling.servers import serving
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(30)]
 
@@ -317,11 +318,8 @@ async def test_a_server_of_another_kind_is_unreachable(answer: bytes) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
-        writer.close()
-        await writer.wait_closed()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, dialling() as wires:
-        port = server.sockets[0].getsockname()[1]
+    async with serving(serve) as port, dialling() as wires:
         with pytest.raises(UnreachableError):
             await wires.dial(BOB, f"ws://127.0.0.1:{port}/v1/wire")
 

@@ -6,7 +6,7 @@ from pathlib import Path as FilePath
 
 import pytest
 
-from actr_peer.actor.files.partial import Partial
+from actr_peer.actor.files.partial import SYNCED_EACH, Partial
 from actr_peer.errors import Code
 from actr_peer.protocol.files import order
 from actr_peer.protocol.files.manifest import BLOCK_BYTES
@@ -87,3 +87,27 @@ async def test_each_file_is_synchronized_once(met: Met, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "fsync", count)
     await met.send(tree)
     assert sum(files) == 10 + 1  # and the record of its name
+
+
+async def test_the_disk_is_asked_for_little_at_a_time(
+    met: Met, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who else waits for the same disk waits behind as much."""
+    asked: list[int] = []
+    there = 0
+    fsync = os.fsync
+
+    def note(file: int) -> None:
+        nonlocal there
+        if os.path.isfile(f"/proc/self/fd/{file}"):
+            size = os.fstat(file).st_size
+            asked.append(size - there)
+            there = max(there, size)
+        fsync(file)
+
+    met.receive()
+    path = met.make(blocks=10)
+    monkeypatch.setattr(os, "fsync", note)
+    await met.send(path)
+    assert sum(size for size in asked if size > 0) == 10 * BLOCK_BYTES
+    assert max(asked) <= SYNCED_EACH * BLOCK_BYTES == 4 * 1024 * 1024

@@ -444,7 +444,7 @@ async def test_a_cancelled_transfer_leaves_no_open_file(
     await moved.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await closed.wait()
         await met.receiving.idle()
 
@@ -475,7 +475,7 @@ async def test_closing_ends_what_waits_for_its_sender_and_frees_the_folder(met: 
     task = asyncio.create_task(met.send(met.make()))
     await reached.wait()
     met.path.wait = as_it_is
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async with met.receiving:
             pass
         met.receive()
@@ -517,7 +517,7 @@ async def test_a_sender_that_takes_no_replies_does_not_hold_up_the_end(
     monkeypatch.setattr(receiving, "FAREWELL_SECONDS", 0.0)
     met.receive()
     replies = await stuck(met, "a")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async with met.receiving:
             pass
     met.receive()

@@ -264,7 +264,7 @@ async def test_late_items_of_a_latency_first_channel_begin_no_other(
     writer._credit.sent = 2
     writer.end()
     await turns()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while pair.far.open_count or listener.block.tasks:  # noqa: ASYNC110
             await asyncio.sleep(0)
     pair.far.receive(pair.far_link, LATENCY_FIRST, decode_chunk(late))

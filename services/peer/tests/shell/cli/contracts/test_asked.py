@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from actr.demo.chat_actr import ChatService
 from actr.services.reflection_pb2 import (
     DescribeRequest,
     Description,
@@ -18,7 +19,6 @@ from actr_peer.errors import LimitError, RemoteProtocolError
 from actr_peer.node.contract.reflection import ReflectionHere
 from actr_peer.protocol.identity import ActrId
 from actr_peer.service import Service
-from demo.chat_actr import ChatService
 
 ROOM = ActrId("acme", "room", "1", "default")
 CHAT = ServiceDescription(

@@ -7,38 +7,43 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.any_pb2 import Any as PackedAny
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.struct_pb2 import Value
+from google.protobuf.timestamp_pb2 import Timestamp
 
+from actr.demo.chat_actr import ChatService
+from actr.demo.chat_pb2 import SayRequest
 from actr_peer.cli.contracts.methods import (
     find_method,
     methods_of,
     parse_request,
     read_requests,
+    reply_text,
 )
-from actr_peer.errors import ConfigError
+from actr_peer.errors import ConfigError, RemoteProtocolError
 from actr_peer.service import Method
-from demo.chat_actr import ChatService
-from demo.chat_pb2 import SayRequest
 from peer_kit.contracts import compiled
 
-KNOWN = methods_of("demo.chat_actr")
+KNOWN = methods_of("actr.demo.chat_actr")
 
 
 @pytest.mark.parametrize("name", ["demo.Chat.Say", "demo.Chat/Say", "Chat.Say", "Chat/Say", "Say"])
 def test_a_method_is_found_by_its_route_key_or_a_unique_end_of_it(name: str) -> None:
-    assert find_method(KNOWN, name, "demo.chat_actr") is ChatService.SAY
+    assert find_method(KNOWN, name, "actr.demo.chat_actr") is ChatService.SAY
 
 
 @pytest.mark.parametrize("name", ["demo.Chat.Kik", "Chat/Kik", "Kik"])
 def test_a_method_that_is_not_there_is_told_with_the_nearest(name: str) -> None:
     with pytest.raises(ConfigError, match=r"did you mean demo\.Chat\.Kick\?"):
-        find_method(KNOWN, name, "demo.chat_actr")
+        find_method(KNOWN, name, "actr.demo.chat_actr")
 
 
 def test_a_method_that_is_near_to_none_is_told_with_all_that_there_are() -> None:
     with pytest.raises(ConfigError, match=r"there are demo\.Chat\.Say, "):
-        find_method(KNOWN, "Whatever", "demo.chat_actr")
+        find_method(KNOWN, "Whatever", "actr.demo.chat_actr")
 
 
 def test_an_end_of_two_methods_is_not_enough() -> None:
@@ -113,3 +118,34 @@ def test_a_file_that_holds_no_requests_is_refused(
         file.write_bytes(content)
     with pytest.raises(ConfigError, match=words):
         list(read_requests(f"@{file}"))
+
+
+def test_a_reply_is_a_line_of_ascii_with_all_its_fields() -> None:
+    text = reply_text(SayRequest(author="é\x1b[31m\n"))
+    assert text == '{"author": "\\u00e9\\u001b[31m\\n", "text": ""}'
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Timestamp(seconds=1 << 62),
+        PackedAny(type_url="type.googleapis.com/no.Such", value=b"x"),
+        PackedAny(type_url="type.googleapis.com/demo.SayRequest", value=b"\xff"),
+        Value(number_value=float("nan")),
+    ],
+    ids=["no time", "an unknown type", "no message", "no number"],
+)
+def test_a_reply_that_json_cannot_say_is_told_as_the_far_sides(reply: Message) -> None:
+    name = reply.DESCRIPTOR.full_name
+    with pytest.raises(RemoteProtocolError, match=f"a {name} came that JSON cannot say: "):
+        reply_text(reply)
+
+
+def test_a_reply_with_a_field_of_the_librarys_own_name_is_told_too() -> None:
+    source = 'syntax = "proto3"; package odd; message Line { int32 DESCRIPTOR = 1; }'
+    pool = DescriptorPool()
+    for file in compiled({"odd.proto": source}).proto_file:
+        pool.AddSerializedFile(file.SerializeToString())
+    line = GetMessageClass(pool.FindMessageTypeByName("odd.Line"))
+    with pytest.raises(RemoteProtocolError, match=r"a odd\.Line came that JSON cannot say"):
+        reply_text(line())

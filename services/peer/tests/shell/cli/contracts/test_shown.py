@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
 from actr.services.reflection_pb2 import MethodDescription, ServiceDescription
 from actr_peer.cli.contracts.asked import Contract
-from actr_peer.cli.contracts.shown import document_of, text_of
+from actr_peer.cli.contracts.shown import document_of, message_lines, text_of
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.service import Method, MethodKind
 from peer_kit.contracts import compiled
@@ -31,7 +32,7 @@ message Line {
 TEXT = """// fingerprint aa
 service chat.Room {
   rpc Say(stream chat.Line) returns (chat.Line);  // STREAM_RELIABLE, conflict_key sender, \
-max_failures 2, handler_timeout 1.5 s
+max_failures 2, handler_timeout 1.5 s, requires role=operator, idempotent
 }
 
 message chat.Line {
@@ -72,6 +73,8 @@ def room() -> Contract:
         conflict_key="sender",
         max_failures=2,
         handler_timeout=1.5,
+        requires=("role=operator",),
+        is_idempotent=True,
     )
     service = ServiceDescription(
         name="chat.Room", fingerprint="aa", methods=[MethodDescription(name="Say")]
@@ -95,3 +98,24 @@ def test_the_document_has_services_messages_and_enums() -> None:
     mood = document["messages"][0]["fields"][1]
     assert (mood["type"], mood["cardinality"], mood["oneof"]) == ("enum chat.Mood", "single", None)
     assert document["enums"] == [{"name": "chat.Mood", "values": {"CALM": 0, "LOUD": 1}}]
+
+
+def test_a_map_without_a_key_is_shown_as_what_it_is() -> None:
+    """The library takes it, and an actor may tell whatever the library takes."""
+    file = FileDescriptorProto(name="odd.proto", package="odd", syntax="proto3")
+    message = file.message_type.add(name="Line")
+    entry = message.nested_type.add(name="Entry")
+    entry.options.map_entry = True
+    for number, name in enumerate(("k", "v"), 1):
+        entry.field.add(name=name, number=number, type=FieldDescriptorProto.TYPE_STRING, label=1)
+    message.field.add(
+        name="odd",
+        number=1,
+        label=FieldDescriptorProto.LABEL_REPEATED,
+        type=FieldDescriptorProto.TYPE_MESSAGE,
+        type_name=".odd.Line.Entry",
+    )
+    pool = DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    lines = [*message_lines(pool.FindMessageTypeByName("odd.Line"))]
+    assert lines[1] == "  repeated odd.Line.Entry odd = 1;"

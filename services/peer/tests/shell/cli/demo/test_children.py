@@ -19,7 +19,7 @@ from actr_peer.cli.demo.report import Event, Finished, Ready
 from actr_peer.errors import RemoteProtocolError
 
 READY = 'print(\'{"event": "ready", "id": "x"}\', flush=True)'
-FOREVER = "import signal; signal.pause()"
+FOREVER = "import signal; signal.alarm(100); signal.pause()"  # also where nobody ends it
 
 Start = Callable[..., AbstractAsyncContextManager[Child]]
 
@@ -35,7 +35,7 @@ def start(tmp_path: Path) -> Start:
 
 @pytest.fixture(autouse=True)
 async def _bounded() -> AsyncIterator[None]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         yield
 
 
@@ -148,3 +148,40 @@ def test_the_death_of_the_parent_ends_the_process(tmp_path: Path, number: signal
         parent.kill()
     os.close(orphan)
     assert readable, "the process outlived its parent"
+
+
+async def test_both_outputs_may_go_to_a_descriptor_that_somebody_else_reads() -> None:
+    reading, writing = os.pipe()
+    code = "import os; os.write(1, b'one '); os.write(2, b'two')"
+    try:
+        async with child(
+            "x", (sys.executable, "-c", code), environment=dict(os.environ), log=writing
+        ) as running:
+            assert await running.status() == 0
+        assert running.last_lines() == ""
+        assert os.read(reading, 100) == b"one two"
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the Linux kernel")
+async def test_what_it_has_left_behind_ends_with_the_block(tmp_path: Path) -> None:
+    code = f"""
+import os, subprocess, sys
+left = subprocess.Popen([sys.executable, "-c", {FOREVER!r}])
+os.write(1, str(left.pid).encode())
+os._exit(3)
+"""
+    reading, writing = os.pipe()
+    try:
+        async with child(
+            "x", (sys.executable, "-c", code), environment=dict(os.environ), log=writing
+        ) as running:
+            assert await running.status() == 3, "although another holds its output"
+            orphan = os.pidfd_open(int(os.read(reading, 100)))
+        assert select.select([orphan], [], [], 20)[0]
+        os.close(orphan)
+    finally:
+        os.close(reading)
+        os.close(writing)

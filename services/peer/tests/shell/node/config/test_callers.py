@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.config.callers import START_TIMEOUT, caller_settings
+from actr_peer.node.config.callers import (
+    ABSENT_TIMEOUT,
+    START_TIMEOUT,
+    caller_config,
+    caller_settings,
+)
 from actr_peer.node.config.settings import Actor, Settings, Signaling
 from actr_peer.protocol.identity import ActrId
 
@@ -31,6 +36,7 @@ def test_it_gives_up_soon_where_there_is_no_signaling_service() -> None:
     assert caller_settings(CONFIGURED, "call").actor.start_timeout_s == START_TIMEOUT
     soon = CONFIGURED.model_copy(update={"actor": Actor(start_timeout_s=1)})
     assert caller_settings(soon, "call", named=("actor.id",)).actor.start_timeout_s == 1
+    assert caller_config(CONFIGURED, "call").absent_timeout == ABSENT_TIMEOUT
 
 
 def test_another_realm_may_be_chosen() -> None:

@@ -139,10 +139,11 @@ def test_variables_that_are_no_keys_and_like_none_are_left_alone(
     loading.load()
 
 
-def test_variables_of_the_signaling_service_are_left_alone(
+def test_variables_of_the_services_are_left_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ACTR_SIGNALING__REDIS_URL", "redis://redis:6379/0")
+    monkeypatch.setenv("ACTR_ISSUER__HOME", ".actr/issuer")
     monkeypatch.setenv("ACTR_SIGNALING__URL", "ws://here:1/v1/ws")
     assert loading.load().settings.signaling.url == "ws://here:1/v1/ws"
 

@@ -10,6 +10,7 @@ import pytest
 
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
+from actr_peer.node.config.callers import caller_config
 from actr_peer.node.config.settings import (
     Actor,
     IceServerEntry,
@@ -148,6 +149,14 @@ def test_what_others_are_told_of_an_actor_is_handed_on() -> None:
     assert (config.visibility, config.allowed_realms) == (Visibility.HIDDEN, ("plant",))
 
 
+@pytest.mark.parametrize("takes_over", [True, False])
+def test_an_actor_takes_over_where_it_may(takes_over: bool) -> None:
+    settings = Settings(actor=Actor(takes_over=takes_over))
+    assert NodeConfig.from_settings(settings).takes_over is takes_over
+    assert caller_config(settings, "caller", named={"actor.id"}).takes_over is takes_over
+    assert not caller_config(settings, "call", takes_over=False).takes_over
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -184,3 +193,16 @@ def test_what_is_no_address_is_not_advertised() -> None:
     own = ActrId.parse("acme:room@2:default")
     with pytest.raises(ConfigError, match=r"wires\.advertise = 'host:99999': must be host:port"):
         NodeConfig(id=own, signaling_url="ws://there/", advertise="host:99999")
+
+
+@pytest.mark.parametrize("text", ["acme:room@2:north", "actr://north/acme:room@2"])
+def test_an_id_may_be_given_as_text(text: str) -> None:
+    given: Any = text
+    config = NodeConfig(id=given, signaling_url="ws://there:1/v1/ws")
+    assert config.id == ActrId("acme", "room", "2", "north")
+
+
+@pytest.mark.parametrize(("given", "said"), [("room", "actor id 'room': write"), (7, "id = 7")])
+def test_an_id_that_is_none_is_refused_at_once(given: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        NodeConfig(id=given, signaling_url="ws://there:1/v1/ws")

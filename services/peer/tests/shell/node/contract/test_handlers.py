@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from actr.demo.chat_actr import ChatService
 from actr_peer import Context, Hooks, Service, System
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.contract.handlers import check_handlers, check_hooks, services_of
 from actr_peer.protocol.identity import ActrId
-from demo.chat_actr import ChatService
 
 
 class Room(ChatService):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from actr.demo.chat_actr import ChatService
 from actr.services.files_actr import FilesService
 from actr.services.reflection_pb2 import DescribeRequest, Description
 from actr_peer.errors import CallError, Code
@@ -11,7 +12,6 @@ from actr_peer.node.contract.reflection import ReflectionHere
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.service import Service
-from demo.chat_actr import ChatService
 
 
 class Asked:
@@ -50,7 +50,7 @@ async def test_an_object_of_two_services_tells_both() -> None:
 
 async def test_each_file_comes_behind_those_that_it_imports_and_once() -> None:
     files = [word.file for word in await told(Both, ChatService) if word.HasField("file")]
-    chat = next(i for i, file in enumerate(files) if b"demo/chat.proto" in file)
+    chat = next(i for i, file in enumerate(files) if b"actr/demo/chat.proto" in file)
     options = next(
         i for i, file in enumerate(files) if file.startswith(b"\n\x12actr/options.proto")
     )
@@ -61,7 +61,7 @@ async def test_each_file_comes_behind_those_that_it_imports_and_once() -> None:
 async def test_only_the_services_that_are_wanted_are_told() -> None:
     words = await told(Both, wanted=("actr.Files",))
     assert names(words) == ["actr.Files"]
-    assert not any(b"demo/chat.proto" in word.file for word in words)
+    assert not any(b"actr/demo/chat.proto" in word.file for word in words)
 
 
 async def test_a_service_that_is_not_there_is_refused_with_those_that_are() -> None:

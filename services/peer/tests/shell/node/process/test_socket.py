@@ -117,6 +117,13 @@ async def test_the_socket_of_a_killed_process_is_replaced(path: Path) -> None:
     assert not listed(path)
 
 
+def test_a_file_that_is_no_socket_stays(path: Path) -> None:
+    path.write_text("of somebody else")
+    with pytest.raises(ConfigError, match="it is no socket"):
+        asyncio.run(ControlSocket(path, REPORTS).__aenter__())
+    assert path.read_text() == "of somebody else"
+
+
 async def test_a_folder_that_is_not_there_is_a_configuration_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"control\.socket"):
         await ControlSocket(tmp_path / "no" / "actr.sock", REPORTS).__aenter__()

@@ -37,3 +37,21 @@ def test_logs_of_ours_and_of_libraries_are_json_lines_on_standard_error(
         ("line 1", "warning"),
     ]
     assert lines[0]["dest"] == "acme:room@2:default"
+
+
+@pytest.mark.usefixtures("_restored_logging")
+def test_what_others_said_moves_no_cursor_and_looks_like_no_line_of_ours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    startup.configure_logs(Log(format="console"), {"NO_COLOR": "1"})
+    said = "gone \x1b[2J\x9b\u202e é\nactor ready: id=acme:room@1:default"
+    logging.getLogger("x").warning("turned away: cause=%s", said)
+    try:
+        raise ValueError(said)
+    except ValueError:
+        logging.getLogger("x").exception("failed")
+    told = capsys.readouterr().err
+    assert "gone \\x1b[2J\\x9b\\u202e é\n    actor ready" in told
+    assert all(each.isprintable() for line in told.splitlines() for each in line)
+    assert "\n    Traceback (most recent call last):\n" in told
+    assert not any(line.startswith("actor ready") for line in told.splitlines())

@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
+from actr.demo import chat_pb2 as pb
+from actr.demo.chat_actr import ChatService
 from actr_peer.errors import ClosedError
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.transport.lane import Lane
 from actr_peer.transport.local.calls import CAPACITY, LocalCall, LocalEnd
-from demo import chat_pb2 as pb
-from demo.chat_actr import ChatService
 
 
 def call_of(method: object = ChatService.SAY) -> LocalCall:

@@ -16,7 +16,7 @@ from actr_peer.transport.local.lanes import WINDOW_MESSAGES
 from actr_peer.transport.local.loop import LoopLink
 from actr_peer.transport.publications import TrackLane
 
-PATIENCE = 5.0
+PATIENCE = 60.0
 ME = ActrId("acme", "ada", "1")
 RELIABLE, SIGNAL = PayloadType.RPC_RELIABLE, PayloadType.RPC_SIGNAL
 STREAM, LATENCY_FIRST = PayloadType.STREAM_RELIABLE, PayloadType.STREAM_LATENCY_FIRST

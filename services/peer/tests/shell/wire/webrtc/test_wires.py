@@ -12,6 +12,7 @@ import pytest
 
 from actr_peer.errors import BrokenError, PeerError, UnreachableError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.certificates import read_certificate
 from actr_peer.protocol.webrtc.candidates import AddressRule
 from actr_peer.protocol.webrtc.negotiation import (
     Answer,
@@ -26,6 +27,7 @@ from actr_peer.wire.webrtc import wires
 from actr_peer.wire.webrtc.engine import EngineOptions, EngineSink
 from actr_peer.wire.webrtc.wires import WebRtcWires
 from peer_kit.fakes import ALICE, BOB, CAROL, Recorder, turns
+from peer_kit.vectors.identities import Issuer, key_of
 
 
 class Engine:
@@ -67,6 +69,9 @@ class Engine:
     def send(self, channel: int, data: bytes) -> None:
         self._fail()
 
+    def send_text(self, data: bytes) -> None:
+        self._fail()
+
     def view(self) -> Mapping[str, Any]:
         return {"failures": ()}
 
@@ -105,7 +110,7 @@ class Side:
 async def side() -> AsyncIterator[Side]:
     made = Side()
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         WebRtcWires(
             self_id=ALICE,
             relay=made.relay,
@@ -128,6 +133,23 @@ async def test_a_dial_that_is_cancelled_as_it_opens_leaves_nothing_open() -> Non
         assert dial.cancelled()
         assert here.wires.wires() == []
         assert here.engines[0].closed
+
+
+async def test_the_first_description_says_whose_a_wire_is() -> None:
+    first, later = (
+        read_certificate(Issuer().issue(BOB, key_of(name)).encode()) for name in ("bob", "other")
+    )
+    async with side() as here:
+        dial = asyncio.get_running_loop().create_task(here.wires.dial(BOB))
+        await turns()
+        (wire,) = here.wires.wires()
+        assert wire.certificate is None
+        answer = NegotiateMessage(wire.connection_id, 1, Answer("v=0\r\n"))
+        for certificate in (first, later, None):
+            here.wires.receive(BOB, answer, certificate)
+            assert wire.certificate is first
+        dial.cancel()
+        await asyncio.wait([dial])
 
 
 async def test_a_failure_in_negotiation_ends_its_connection_and_no_other() -> None:

@@ -8,7 +8,7 @@ import structlog
 
 from actr_signaling.errors import BadMessageError
 from actr_signaling.ledger.base import LedgerSink
-from actr_signaling.ledger.redis.line import StoreError
+from actr_signaling.ledger.redis.answers import StoreError
 from actr_signaling.ledger.redis.outbox import Batch, Outbox
 from actr_signaling.protocol.presence import stored
 from actr_signaling.protocol.presence.records import Entry

@@ -19,11 +19,13 @@ from typing import NoReturn, Self
 
 import structlog
 
-from actr_signaling.errors import BadMessageError, ConfigError
+from actr_signaling.errors import BadMessageError
 from actr_signaling.ledger.base import LedgerSink
-from actr_signaling.ledger.redis import scripts
+from actr_signaling.ledger.redis import answers, scripts
+from actr_signaling.ledger.redis.address import Address
+from actr_signaling.ledger.redis.answers import StoreError
 from actr_signaling.ledger.redis.inbox import Inbox
-from actr_signaling.ledger.redis.line import Command, Line, StoreError
+from actr_signaling.ledger.redis.line import Command, Line, RefusedError
 from actr_signaling.ledger.redis.orders import Orders
 from actr_signaling.ledger.redis.outbox import Outbox
 from actr_signaling.protocol.presence import stored
@@ -62,28 +64,27 @@ class RedisLedger:
 
     Args:
         sink: Told of everything that arrives.
-        url: Of Redis.
+        address: Of Redis.
         replica: This replica's id, 16 characters.
         lease: Seconds for which an entry outlives its replica.
         prefix: Of all keys and channels.
 
     Raises:
-        ConfigError: If ``url`` is none.
+        ConfigError: If ``address`` is none.
     """
 
     def __init__(
-        self, sink: LedgerSink, *, url: str, replica: str, lease: float, prefix: str = "actr"
+        self,
+        sink: LedgerSink,
+        *,
+        address: Address,
+        replica: str,
+        lease: float,
+        prefix: str = "actr",
     ) -> None:
-        try:
-            Line(url)
-        except (ValueError, TypeError) as exc:
-            # Not what the library says: it quotes the URL, and so the password.
-            raise ConfigError(
-                "the Redis URL cannot be read: write redis://[user:password@]host:port/number, "
-                "with characters such as / and @ of a password as %2F and %40"
-            ) from exc
+        address.check()
         self._sink = sink
-        self._url = url
+        self._address = address
         self._replica = replica
         self._prefix = prefix
         self._generation: bytes | None = None
@@ -185,14 +186,22 @@ class RedisLedger:
     async def _keep_linked(self) -> NoReturn:
         while True:
             try:
-                async with Line(self._url) as line, Line(self._url, timeout=SILENCE) as events:
+                async with (
+                    Line(self._address) as line,
+                    Line(self._address, timeout=SILENCE) as events,
+                ):
                     await self._serve(line, events)
+            except* RefusedError as group:
+                self._tell("the store refuses this service", group)
             except* StoreError as group:
-                if self._link is not _Link.DOWN:  # said once for each outage
-                    log.warning("the store is away", why=str(group.exceptions[0]))
+                self._tell("the store is away", group)
             finally:
                 self._unlink()
             await asyncio.sleep(random.uniform(RETRY / 5, RETRY))  # noqa: S311
+
+    def _tell(self, what: str, group: BaseExceptionGroup[StoreError]) -> None:
+        if self._link is not _Link.DOWN:  # said once for each outage
+            log.warning(what, why=str(group.exceptions[0]))
 
     async def _serve(self, line: Line, events: Line) -> None:
         channels = f"{self._prefix}:presence", self._channel(self._replica)
@@ -219,9 +228,10 @@ class RedisLedger:
     async def _read(self, events: Line) -> NoReturn:
         own = self._channel(self._replica).encode()
         while True:
-            kind, channel, data = await events.read()
-            if kind != b"message":
+            told = answers.message(await events.read())
+            if told is None:
                 continue
+            channel, data = told
             if channel == own:
                 self._inbox.batch(data)
                 self._wake.set()  # for the answers
@@ -240,10 +250,10 @@ class RedisLedger:
                 publishes: list[Command] = [
                     ("PUBLISH", self._channel(batch.replica), batch.data) for batch in batches
                 ]
-                answers = await line.run([order.command for order in orders] + publishes)
-                for order, answer in zip(orders, answers, strict=False):
+                said = await line.run([order.command for order in orders] + publishes)
+                for order, answer in zip(orders, said, strict=False):
                     order.answered(answer)
-                for batch, heard in zip(batches, answers[len(orders) :], strict=True):
+                for batch, heard in zip(batches, said[len(orders) :], strict=True):
                     if not heard:
                         self._inbox.nobody_heard(batch)
 
@@ -271,18 +281,20 @@ class RedisLedger:
     async def _sync(self, line: Line) -> None:
         """Take the stored state for the view; have this replica's own entries stored."""
         self._wants_sync = False
-        generation, (version, values) = await line.run(
-            [
-                self._orders.sweep_command(self._run_id, most=0),
-                self._orders.snapshot_command(),
-            ]
+        generation, version, values = answers.state(
+            await line.run(
+                [
+                    self._orders.sweep_command(self._run_id, most=0),
+                    self._orders.snapshot_command(),
+                ]
+            )
         )
         if self._generation not in (None, generation):
             log.warning("the store has lost its data: writing our own again")
             self._settle_later(SETTLE)
         self._generation = generation
         is_partial = self._settling is not None
-        self._inbox.take_state(int(version), _entries(values), is_partial=is_partial)
+        self._inbox.take_state(version, _entries(values), is_partial=is_partial)
         for entry in self._sink.own_entries():
             if entry.epoch:
                 self._hold(entry)

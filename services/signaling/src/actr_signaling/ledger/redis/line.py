@@ -10,46 +10,51 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Self
 
-from redis.asyncio.connection import Connection, parse_url
 from redis.exceptions import RedisError
 
+from actr_signaling.ledger.redis import answers
+from actr_signaling.ledger.redis.address import CONNECT, Address
+from actr_signaling.ledger.redis.answers import StoreError
+
 TIMEOUT = 2.0
-"""Seconds for a connection, a write and an answer."""
+"""Seconds for a write and an answer."""
 
 Command = tuple[str | bytes | int, ...]
 
 
-class StoreError(Exception):
-    """Redis is away, does not answer in time, or answers an error."""
+class RefusedError(StoreError):
+    """Redis, or its certificate, is not to be come to like this; trying again does not mend it."""
 
 
 class Line:
     """An async context manager: connected inside, closed after.
 
     Args:
-        url: ``redis://``, ``rediss://`` or ``unix://``.
-        timeout: Seconds to wait for a connection, and for each answer.
+        address: Of Redis.
+        timeout: Seconds to wait for each answer.
     """
 
-    def __init__(self, url: str, *, timeout: float = TIMEOUT) -> None:
-        options: dict[str, Any] = dict(parse_url(url))
-        kind = options.pop("connection_class", Connection)
-        # Without a time-out of its own: redis-py writes under asyncio.wait_for, which loses a
-        # cancellation in Python 3.11 (cpython#86296), and a task that cannot be ended.
-        options |= {"socket_timeout": None, "socket_connect_timeout": TIMEOUT}
-        self._connection = kind(**options, protocol=2)
+    def __init__(self, address: Address, *, timeout: float = TIMEOUT) -> None:
+        self._address = address
+        self._connection = address.connection()
         self._timeout = timeout
 
     async def __aenter__(self) -> Self:
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(CONNECT):
                 await self._connection.connect()
         except (RedisError, OSError) as exc:
-            await self._connection.disconnect(nowait=True)
-            raise _store_error(exc, "no connection in time") from exc
+            await self._close()
+            raise self._store_error(exc, "no connection in time") from exc
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        writer = self._connection._writer
+        if writer is not None:
+            writer.transport.abort()  # in TLS a close waits for the far side's
         await self._connection.disconnect(nowait=True)
 
     async def run(self, commands: Sequence[Command]) -> list[Any]:
@@ -69,12 +74,16 @@ class Line:
                 await connection.send_packed_command(connection.pack_commands(commands))
                 return [await connection.read_response() for _ in commands]
         except (RedisError, OSError) as exc:
-            raise _store_error(exc, "no answer in time") from exc
+            raise self._store_error(exc, "no answer in time") from exc
 
     async def run_id(self) -> bytes:
-        """The id of the server process: another one has lost or loaded its data."""
+        """The id of the server process: another one has lost or loaded its data.
+
+        Raises:
+            StoreError: As :meth:`run`, and if the answer is none.
+        """
         (info,) = await self.run([("INFO", "server")])
-        for line in info.splitlines():
+        for line in answers.text(info).splitlines():
             key, _, value = line.partition(b":")
             if key == b"run_id":
                 return bytes(value)
@@ -90,8 +99,10 @@ class Line:
             async with asyncio.timeout(self._timeout):
                 return await self._connection.read_response()
         except (RedisError, OSError) as exc:
-            raise _store_error(exc, "silence") from exc
+            raise self._store_error(exc, "silence") from exc
 
-
-def _store_error(exc: Exception, when_late: str) -> StoreError:
-    return StoreError(when_late if isinstance(exc, TimeoutError) else str(exc))
+    def _store_error(self, exc: Exception, when_late: str) -> StoreError:
+        refusal = self._address.refusal(exc)
+        if refusal is not None:
+            return RefusedError(refusal)
+        return StoreError(when_late if isinstance(exc, TimeoutError) else str(exc))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from actr_signaling.ledger.redis import scripts
+from actr_signaling.ledger.redis import answers, scripts
 from actr_signaling.ledger.redis.line import Command
 from actr_signaling.protocol.presence import stored
 from actr_signaling.protocol.presence.records import Entry
@@ -62,9 +62,10 @@ class Orders:
     def hold(self, entry: Entry, *, fenced: Callable[[int], None]) -> None:
         """Keep ``entry`` stored under its epoch; ``fenced`` is told a newer one."""
 
-        def answered(known: bytes) -> None:
-            if int(known) > entry.epoch:
-                fenced(int(known))
+        def answered(answer: object) -> None:
+            known = answers.number(answer)
+            if known > entry.epoch:
+                fenced(known)
 
         tail = stored.pack_tail(entry)
         call = self._call(scripts.HOLD, entry.text, entry.epoch, self._lease_ms, tail)

@@ -8,6 +8,7 @@ from actr_signaling.errors import Close
 from actr_signaling.protocol.client.messages import Relay
 from actr_signaling.protocol.presence.discovery import Query
 from actr_signaling.protocol.presence.records import Load, Registration
+from actr_signaling.protocol.presence.view import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class End:
 
     code: Close
     message: str
+    cause: str = ""
+    """Of a proof that holds no more, as it is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Enrol:
 
     registration: Registration
     load: Load
+    only_if_free: bool = False
+    """Nothing is written while another process holds the identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,17 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """End the registration for good: the actor says it goes."""
+    """End the registration for good: the actor says it goes, or it may not stay."""
+
+    reason: Reason = Reason.CLOSED
 
 
-Effect = Send | End | Enrol | Renew | Watch | Unwatch | Search | Forward | Leave
+@dataclass(frozen=True, slots=True)
+class Recertify:
+    """Store the registration with a newer certificate under it; nobody is told."""
+
+    registration: Registration
+
+
+Effect = Send | End | Enrol | Recertify | Renew | Watch | Unwatch | Search | Forward | Leave
 Effects = tuple[Effect, ...]

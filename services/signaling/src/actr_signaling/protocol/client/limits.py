@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from actr_signaling.errors import Close, RefusedError, TooFastError
+
 
 class Bucket:
     """A token bucket: ``rate`` per second on average, ``burst`` at once.
@@ -48,6 +50,10 @@ class Terms:
     lease: float = 30.0
     """Without a heartbeat for this long a session ends with 4408."""
     heartbeat: float = 10.0
+    """Asked of clients."""
+    heartbeats_per_second: float = 5.0
+    heartbeats_burst: float = 20.0
+    """Beyond what was asked for: a client may tell its load as it changes."""
     greeting_frames: int = 16
     """Of any kind, before a valid Authenticate."""
     registers_per_second: float = 5.0
@@ -59,3 +65,56 @@ class Terms:
     messages_burst: float = 2_000.0  # a newcomer's offers and candidates for a hundred peers
     bytes_per_second: float = 1_048_576.0
     bytes_burst: float = 4_194_304.0
+
+    @property
+    def heartbeat_rate(self) -> float:
+        """Heartbeats a second of one session, on average: twice what was asked for at least."""
+        return max(self.heartbeats_per_second, 2 / self.heartbeat)
+
+
+class Rates:
+    """What one connection has sent, held against its terms."""
+
+    def __init__(self, terms: Terms, now: float) -> None:
+        self._terms = terms
+        self._messages = Bucket(terms.messages_per_second, terms.messages_burst, now)
+        self._bytes = Bucket(terms.bytes_per_second, terms.bytes_burst, now)
+        self._registers = Bucket(terms.registers_per_second, terms.registers_burst, now)
+        self._heartbeats = Bucket(terms.heartbeat_rate, terms.heartbeats_burst, now)
+        self._greeting_frames = terms.greeting_frames
+
+    def admit(self, size: int, now: float, *, is_greeting: bool) -> None:
+        """Count one frame of ``size`` bytes, of whatever kind.
+
+        Args:
+            is_greeting: Whether the proof is still due.
+
+        Raises:
+            TooFastError: If the connection sends more than its terms allow.
+        """
+        if is_greeting:
+            self._greeting_frames -= 1
+            if self._greeting_frames < 0:
+                raise TooFastError(f"over {self._terms.greeting_frames} frames before the proof")
+        if not self._messages.take(1, now):
+            raise TooFastError(f"over {self._terms.messages_per_second:g} messages a second")
+        if not self._bytes.take(size, now):
+            raise TooFastError(f"over {self._terms.bytes_per_second:g} bytes a second")
+
+    def count_register(self, now: float) -> None:
+        """Count a registration, or another certificate: signatures are checked for each.
+
+        Raises:
+            RefusedError: If there are more than the terms allow.
+        """
+        if not self._registers.take(1, now):
+            limit = self._terms.registers_per_second
+            raise RefusedError(Close.TOO_FAST, f"over {limit:g} registrations a second")
+
+    def count_heartbeat(self, now: float) -> None:
+        """
+        Raises:
+            TooFastError: If there are more than the terms allow.
+        """
+        if not self._heartbeats.take(1, now):
+            raise TooFastError(f"over {self._terms.heartbeat_rate:g} heartbeats a second")

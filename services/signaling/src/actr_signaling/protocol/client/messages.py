@@ -17,29 +17,22 @@ from google.protobuf.message import DecodeError
 
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import BadMessageError, Close, RefusedError
-from actr_signaling.protocol.identity import (
-    MAX_SERVICE_CHARACTERS,
-    PART,
-    SERVICE,
-    TYPE,
-    ActrId,
+from actr_signaling.protocol.client.registers import (
+    MAX_PROOF_BYTES,
+    check_service,
+    check_short,
+    read_register,
 )
-from actr_signaling.protocol.presence.discovery import Query
+from actr_signaling.protocol.identity import TYPE, ActrId
+from actr_signaling.protocol.presence.discovery import Query, read_place
 from actr_signaling.protocol.presence.records import Load, Registration
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_SDP_CHARACTERS = 48 * 1024
 """An offer with four channels and eight tracks has about 12 KiB; the rest is for track ids."""
 MAX_CANDIDATE_CHARACTERS = 512
-MAX_TEXT_CHARACTERS = 256
-"""Of connection ids, reasons, mids, track ids, stickiness keys, fingerprints and addresses."""
+MAX_PLACE_CHARACTERS = 1024
 MAX_TRACKS = 64
-MAX_SERVICES = 64
-MAX_METADATA_ENTRIES = 16
-MAX_METADATA_ENTRY_BYTES = 256
-"""Of one entry, key and value together."""
-MAX_ALLOWED_REALMS = 16
-MAX_PROOF_BYTES = 8 * 1024
 MAX_JSON_VALUES = 1024
 """In one message: the library takes some microseconds for each."""
 MAX_FOUND = 256
@@ -50,11 +43,14 @@ DEFAULT_FOUND = 16
 class Authenticate:
     id: ActrId
     mac: bytes
+    certificate: bytes = b""
+    signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Register:
     registration: Registration
+    only_if_free: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,34 +149,11 @@ def _authenticate(wire: pb.ClientMessage) -> Authenticate:
     body = wire.authenticate
     if max(len(body.mac), len(body.certificate), len(body.signature)) > MAX_PROOF_BYTES:
         raise BadMessageError(f"a proof is over {MAX_PROOF_BYTES} bytes")
-    return Authenticate(ActrId.check(body.id), body.mac)
+    return Authenticate(ActrId.check(body.id), body.mac, body.certificate, body.signature)
 
 
 def _register(wire: pb.ClientMessage) -> Register:
-    body = wire.register
-    if not _is_socket_address(body.ws_address):
-        raise BadMessageError(
-            f"ws_address {body.ws_address[:64]!r}: empty, or ws:// or wss:// and at most "
-            f"{MAX_TEXT_CHARACTERS} characters"
-        )
-    if len(body.services) > MAX_SERVICES:
-        raise BadMessageError(f"{len(body.services)} services are over {MAX_SERVICES}")
-    for service in body.services:
-        _service(service.service)
-        _short("fingerprint", service.fingerprint)
-    if len(body.metadata) > MAX_METADATA_ENTRIES:
-        raise BadMessageError(
-            f"{len(body.metadata)} metadata entries are over {MAX_METADATA_ENTRIES}"
-        )
-    for key, value in body.metadata.items():
-        if len(key.encode()) + len(value.encode()) > MAX_METADATA_ENTRY_BYTES:
-            raise BadMessageError(f"a metadata entry is over {MAX_METADATA_ENTRY_BYTES} bytes")
-    if len(body.allowed_realms) > MAX_ALLOWED_REALMS:
-        raise BadMessageError(f"more than {MAX_ALLOWED_REALMS} allowed realms")
-    for realm in body.allowed_realms:
-        if PART.fullmatch(realm) is None:
-            raise BadMessageError(f"allowed realm {realm[:64]!r} is no realm name")
-    return Register(Registration.from_wire(ActrId.check(body.id), body))
+    return Register(read_register(wire.register), wire.register.only_if_free)
 
 
 def _heartbeat(wire: pb.ClientMessage) -> Heartbeat:
@@ -203,13 +176,19 @@ def _discover(wire: pb.ClientMessage) -> Discover:
     if not body.actr_type and not body.service and wanted is None:
         raise RefusedError(Close.BAD_MESSAGE, "discover needs an actr_type, a service or an id")
     if body.service:
-        _service(body.service)
-    _short("fingerprint", body.fingerprint)
-    _short("stickiness", body.stickiness)
+        check_service(body.service)
+    check_short("fingerprint", body.fingerprint)
+    check_short("stickiness", body.stickiness)
+    check_short("after", body.after, MAX_PLACE_CHARACTERS)
+    try:
+        after = read_place(body.after) if body.after else None
+    except ValueError as exc:
+        text = "after is not what an answer had in next"
+        raise RefusedError(Close.BAD_MESSAGE, text) from exc
     limit = min(body.limit or DEFAULT_FOUND, MAX_FOUND)
     actr_type = _type(body.actr_type)
-    query = Query(actr_type, body.service, body.fingerprint, body.stickiness, limit, wanted)
-    return Discover(query)
+    asked = actr_type, body.service, body.fingerprint, body.stickiness
+    return Discover(Query(*asked, limit, wanted, after))
 
 
 def _relay(wire: pb.ClientMessage) -> Relay:
@@ -218,8 +197,8 @@ def _relay(wire: pb.ClientMessage) -> Relay:
     match negotiate.WhichOneof("body"):
         case "candidate":
             candidate = negotiate.candidate
-            _short("candidate", candidate.candidate, MAX_CANDIDATE_CHARACTERS)
-            _short("sdp_mid", candidate.sdp_mid)
+            check_short("candidate", candidate.candidate, MAX_CANDIDATE_CHARACTERS)
+            check_short("sdp_mid", candidate.sdp_mid)
         case "offer":
             _description(negotiate.offer)
         case "answer":
@@ -227,10 +206,10 @@ def _relay(wire: pb.ClientMessage) -> Relay:
         case "request_offer":
             _tracks(negotiate.request_offer.tracks)
         case "bye":
-            _short("reason", negotiate.bye.reason)
+            check_short("reason", negotiate.bye.reason)
         case _:
             raise RefusedError(Close.BAD_MESSAGE, "a relay without a negotiation step")
-    _short("connection_id", negotiate.connection_id)
+    check_short("connection_id", negotiate.connection_id)
     try:
         to = ActrId.check(body.to)
     except BadMessageError:
@@ -253,30 +232,14 @@ def _tracks(tracks: Mapping[str, str]) -> None:
     if len(tracks) > MAX_TRACKS:
         raise RefusedError(Close.TOO_BIG, f"{len(tracks)} tracks are over {MAX_TRACKS}")
     for key, value in tracks.items():
-        _short("track id", key)
-        _short("track id", value)
+        check_short("track id", key)
+        check_short("track id", value)
 
 
 def _type(actr_type: str) -> str:
     if actr_type and TYPE.fullmatch(actr_type) is None:
         raise RefusedError(Close.BAD_MESSAGE, f"{actr_type[:64]!r} is not manufacturer:name")
     return actr_type
-
-
-def _service(service: str) -> None:
-    if len(service) > MAX_SERVICE_CHARACTERS or SERVICE.fullmatch(service) is None:
-        raise RefusedError(Close.BAD_MESSAGE, f"{service[:64]!r} is not package.Service")
-
-
-def _short(what: str, text: str, limit: int = MAX_TEXT_CHARACTERS) -> None:
-    if len(text) > limit:
-        raise RefusedError(Close.TOO_BIG, f"{what}: {len(text)} characters are over {limit}")
-
-
-def _is_socket_address(text: str) -> bool:
-    return not text or (
-        len(text) <= MAX_TEXT_CHARACTERS and text.isascii() and text.startswith(("ws://", "wss://"))
-    )
 
 
 _READERS: Mapping[str, Callable[[pb.ClientMessage], Message]] = MappingProxyType(

@@ -44,12 +44,23 @@ class IceServer:
         )
 
 
-def hello(*, nonce: bytes, server_id: str, proof_required: bool, max_message_bytes: int) -> bytes:
+def hello(
+    *,
+    nonce: bytes,
+    server_id: str,
+    proof_required: bool,
+    max_message_bytes: int,
+    certificate_required: bool = False,
+    unix: float = 0.0,
+) -> bytes:
+    """``unix`` is Unix time in seconds here and in milliseconds on the wire."""
     body = pb.ServerHello(
         nonce=nonce,
         server_id=server_id,
         proof_required=proof_required,
         max_message_bytes=max_message_bytes,
+        time_ms=round(unix * 1000),
+        certificate_required=certificate_required,
     )
     return pb.ServerMessage(hello=body).SerializeToString()
 
@@ -66,6 +77,7 @@ def registered(
     heartbeat: float,
     lease: float,
     ice_servers: Iterable[IceServer],
+    took_over: bool = False,
 ) -> bytes:
     """Durations are in seconds here and in milliseconds on the wire."""
     body = pb.Registered(
@@ -74,6 +86,7 @@ def registered(
         heartbeat_interval_ms=round(heartbeat * 1000),
         lease_ms=round(lease * 1000),
         ice_servers=[server.to_wire() for server in ice_servers],
+        took_over=took_over,
     )
     return pb.ServerMessage(reply_to=reply_to, registered=body).SerializeToString()
 
@@ -119,8 +132,9 @@ def event(told: Told) -> bytes:
     return b"".join((_PRESENCE_TAG, varint(len(inner)), inner))
 
 
-def discovered(reply_to: int, found: Sequence[Entry]) -> bytes:
+def discovered(reply_to: int, found: Sequence[Entry], next: str = "") -> bytes:
     body = _FOUND_TAG.join([b"", *(entry.listed for entry in found)])
+    body += pb.Discovered(next=next).SerializeToString()
     head = pb.ServerMessage(reply_to=reply_to).SerializeToString()
     return b"".join((head, _DISCOVERED_TAG, varint(len(body)), body))
 

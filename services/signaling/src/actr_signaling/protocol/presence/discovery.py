@@ -18,6 +18,10 @@ _MIX = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 
 
+Place = tuple[int, int, int, int, str]
+"""Where an actor stands in the answer to a question: the smaller, the better."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """Whom an actor looks for; what is empty does not matter."""
@@ -29,6 +33,8 @@ class Query:
     limit: int
     id: ActrId | None = None
     """Only this actor, of all that fit the rest."""
+    after: Place | None = None
+    """Only those behind this place."""
 
 
 def rank(entries: Iterable[Entry], query: Query, *, asker: str) -> list[Entry]:
@@ -39,6 +45,11 @@ def rank(entries: Iterable[Entry], query: Query, *, asker: str) -> list[Entry]:
     there, and a change elsewhere moves nobody); without one, the smaller load. Equals are spread
     over askers.
     """
+    if query.after is not None:
+        places = ((place_of(entry, query, asker=asker), entry) for entry in entries)
+        behind = ((place, entry) for place, entry in places if place > query.after)
+        # Texts differ, so that entries are never compared.
+        return [entry for _, entry in nsmallest(query.limit, behind)]
     if query.fingerprint:
         exact: list[Entry] = []
         others: list[Entry] = []
@@ -50,9 +61,40 @@ def rank(entries: Iterable[Entry], query: Query, *, asker: str) -> list[Entry]:
     return _best(entries, query, query.limit, asker)
 
 
+def place_of(entry: Entry, query: Query, *, asker: str) -> Place:
+    """Where ``entry`` stands, by the order of :func:`rank`.
+
+    It does not move while the question has a stickiness key; without one it does with its load.
+    """
+    has_other = False
+    if query.fingerprint:
+        has_other = entry.registration.services.get(query.service) != query.fingerprint
+    step = (0, 0) if query.stickiness else entry.step
+    mixed = _mixed(entry.place ^ _seed(query.stickiness or asker))
+    return int(has_other), *step, mixed, entry.text
+
+
+def written(place: Place) -> str:
+    """A place as it travels."""
+    return ".".join(map(str, place))
+
+
+def read_place(text: str) -> Place:
+    """A place that came back.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    other, backlog, reserve, mixed, name = text.split(".", 4)
+    return int(other), int(backlog), int(reserve), int(mixed), name
+
+
+def _seed(key: str) -> int:
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest())
+
+
 def _best(entries: Iterable[Entry], query: Query, limit: int, asker: str) -> list[Entry]:
-    key = (query.stickiness or asker).encode()
-    seed = int.from_bytes(blake2b(key, digest_size=8).digest())
+    seed = _seed(query.stickiness or asker)
     if query.stickiness:
         sticky = ((_mixed(entry.place ^ seed), entry.text, entry) for entry in entries)
         return [entry for *_, entry in nsmallest(limit, sticky)]

@@ -36,6 +36,24 @@ class Load:
         return self.mailbox_backlog.bit_length(), round(self.power_reserve * 10)
 
 
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What an actor itself has signed; carried as it is, for those who check it."""
+
+    register: bytes
+    certificate: bytes
+    signature: bytes
+
+    @classmethod
+    def from_wire(cls, wire: pb.SignedRegistration) -> Self:
+        return cls(wire.register, wire.certificate, wire.signature)
+
+    def to_wire(self) -> pb.SignedRegistration:
+        return pb.SignedRegistration(
+            register=self.register, certificate=self.certificate, signature=self.signature
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
     """What an actor registers (``Register`` in actr/signaling.proto)."""
@@ -48,6 +66,8 @@ class Registration:
     metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     is_hidden: bool = False
     allowed_realms: frozenset[str] = frozenset()
+    signed: Signed | None = field(default=None, compare=False)
+    """The same by the actor itself. A newer certificate under it is nothing to tell others."""
 
     @classmethod
     def from_wire(cls, id: ActrId, wire: pb.Register) -> Self:
@@ -59,6 +79,7 @@ class Registration:
             metadata=MappingProxyType(dict(wire.metadata)),
             is_hidden=wire.visibility == pb.HIDDEN,
             allowed_realms=frozenset(wire.allowed_realms),
+            signed=Signed.from_wire(wire.signed) if wire.HasField("signed") else None,
         )
 
     def to_wire(self) -> pb.Register:
@@ -70,6 +91,7 @@ class Registration:
             metadata=dict(self.metadata),
             visibility=pb.HIDDEN if self.is_hidden else pb.REALM,
             allowed_realms=sorted(self.allowed_realms),
+            signed=None if self.signed is None else self.signed.to_wire(),
         )
 
 
@@ -159,6 +181,7 @@ class Entry:
                 mailbox_backlog=self.load.mailbox_backlog, power_reserve=self.load.power_reserve
             ),
             epoch=self.epoch,
+            signed=None if registration.signed is None else registration.signed.to_wire(),
         )
 
 

@@ -57,16 +57,29 @@ def unpack(value: bytes) -> Entry:
     """
     try:
         backlog, reserve = _LOAD.unpack_from(value, _LOAD_AT)
+        if not 0 <= reserve <= 1:  # also what is no number
+            raise ValueError("a reserve that no replica writes")
         wire = pb.Register.FromString(value[_BODY_AT:])
         return Entry(
             registration=Registration.from_wire(ActrId.check(wire.id), wire),
             load=Load(backlog, reserve),
-            epoch=int(value[:_SESSION_AT]),
+            epoch=read_number(value[:_SESSION_AT]),
             session=value[_SESSION_AT:_REPLICA_AT].decode("ascii"),
             replica=value[_REPLICA_AT:_LOAD_AT].decode("ascii"),
         )
     except (struct.error, DecodeError, ValueError) as exc:
         raise BadMessageError("a stored entry that cannot be read") from exc
+
+
+def read_number(data: bytes) -> int:
+    """A number as the scripts write it.
+
+    Raises:
+        ValueError: If it is not just digits, as many as there are of each.
+    """
+    if len(data) != DIGITS or not data.isdigit():
+        raise ValueError("not a number of the store")
+    return int(data)
 
 
 def unpack_change(data: bytes) -> tuple[int, Put | Removed]:
@@ -76,15 +89,15 @@ def unpack_change(data: bytes) -> tuple[int, Put | Removed]:
         BadMessageError: If it is not one.
     """
     try:
-        previous = int(data[1 : 1 + DIGITS])
-        version = int(data[1 + DIGITS : _CHANGE_AT])
+        previous = read_number(data[1 : 1 + DIGITS])
+        version = read_number(data[1 + DIGITS : _CHANGE_AT])
         match data[:1]:
             case b"P":
                 return previous, Put(unpack(data[_CHANGE_AT:]), version)
             case b"R":
                 reason = Reason(int(data[_CHANGE_AT : _CHANGE_AT + 1]))
                 epoch_end = _CHANGE_AT + 1 + DIGITS
-                epoch = int(data[_CHANGE_AT + 1 : epoch_end])
+                epoch = read_number(data[_CHANGE_AT + 1 : epoch_end])
                 text = data[epoch_end:].decode("ascii")
                 return previous, Removed(text, epoch, reason, version)
             case _:

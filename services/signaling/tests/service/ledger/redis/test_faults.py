@@ -6,12 +6,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from unittest.mock import Mock
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from actr import signaling_pb2 as pb
+from actr_signaling.ledger.redis.address import Address
+from actr_signaling.ledger.redis.ledger import RedisLedger
 from actr_signaling.ledger.redis.line import Line
 from actr_signaling.protocol.relay import parcels
 from actr_signaling.protocol.relay.parcels import Parcel
@@ -51,6 +54,12 @@ async def nothing_told(client: Client) -> None:
     assert not [m for m in client.kept if m.HasField("presence")]
 
 
+async def nobody_left(client: Client) -> None:
+    """Likewise nothing of an end; what is written again may be told again."""
+    await client.ask(heartbeat=pb.Heartbeat())
+    assert Event.LEAVE not in [m.presence.kind for m in client.kept if m.HasField("presence")]
+
+
 async def test_flushed_data_is_written_again_and_nobody_seems_to_leave(
     two: Deployment, own_redis: RedisProcess
 ) -> None:
@@ -64,7 +73,7 @@ async def test_flushed_data_is_written_again_and_nobody_seems_to_leave(
     await a.event("late", "JOIN")
     await asyncio.sleep(2)  # past the time that replicas have to write their own
     for client in (a, b):
-        await nothing_told(client)
+        await nobody_left(client)
     assert texts((await late.subscribe()).present) == {
         "acme:a@1:default",
         "acme:b@1:default",
@@ -355,7 +364,7 @@ async def test_a_batch_that_holds_no_messages_ends_nothing(
     identity = {"manufacturer": "acme", "name": "tool", "instance": "1", "realm": "default"}
     async with (
         connect(two.url(1), subprotocols=[Subprotocol("actr.v1.json")]) as tool,
-        Line(own_redis.url) as line,
+        Line(Address(own_redis.url)) as line,
     ):
         await tool.recv()
         await tool.send(json.dumps({"id": 1, "authenticate": {"id": identity}}))
@@ -370,3 +379,28 @@ async def test_a_batch_that_holds_no_messages_ends_nothing(
         assert "relayed" in json.loads(await tool.recv())
     assert (await a.relay("b")).HasField("receipt")
     assert (await b.relay("a")).HasField("receipt")
+
+
+async def test_a_store_that_answers_nonsense_ends_its_link_and_not_the_service() -> None:
+    came: asyncio.Queue[int] = asyncio.Queue()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A number to whatever is asked."""
+        came.put_nowait(1)
+        try:
+            while await reader.read(65536):
+                writer.write(b":7\r\n" * 8)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    address = Address(f"redis://127.0.0.1:{port}/0")
+    ledger = RedisLedger(Mock(), address=address, replica="r" * 16, lease=5.0)
+    async with server, ledger:
+        for _ in range(6):  # two for each link
+            async with asyncio.timeout(60):
+                await came.get()
+        assert not ledger.is_ready

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from actr_signaling.ledger.redis.address import Address
 from actr_signaling.ledger.redis.ledger import RedisLedger
 from actr_signaling.protocol.presence.changes import Put, Removed
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
@@ -74,7 +75,11 @@ async def ledgers(redis_server: RedisProcess) -> AsyncIterator[list[Pair]]:
         for number in range(2):
             sink = Sink()
             ledger = RedisLedger(
-                sink, url=redis_server.url, replica=f"{number:016d}", lease=30, prefix=prefix
+                sink,
+                address=Address(redis_server.url),
+                replica=f"{number:016d}",
+                lease=30,
+                prefix=prefix,
             )
             await stack.enter_async_context(ledger)
             pairs.append((ledger, sink))
@@ -231,7 +236,7 @@ async def test_a_change_that_was_missed_is_made_up_for(
 async def test_leaving_in_any_phase_leaves_no_task(own_redis: RedisProcess, phase: str) -> None:
     before = asyncio.all_tasks()
     url = "redis://127.0.0.1:1/0" if phase == "unreachable" else own_redis.url
-    ledger = RedisLedger(Sink(), url=url, replica="0" * 16, lease=30)
+    ledger = RedisLedger(Sink(), address=Address(url), replica="0" * 16, lease=30)
     if phase == "silent":
         own_redis.ask("CLIENT", "PAUSE", "60000")
     async with asyncio.timeout(PATIENCE), ledger:
@@ -259,7 +264,9 @@ async def test_a_step_of_the_clock_ends_nobody_and_leases_still_end(
     # and set again.  3. The lease ends when it would have ended, and not before.
     monkeypatch.setattr("actr_signaling.ledger.redis.ledger.FIRST_EXPIRY", 0.0)
     prefix, sink, loop = f"t{secrets.token_hex(8)}", Sink(), asyncio.get_running_loop()
-    ledger = RedisLedger(sink, url=redis_server.url, replica="0" * 16, lease=4, prefix=prefix)
+    ledger = RedisLedger(
+        sink, address=Address(redis_server.url), replica="0" * 16, lease=4, prefix=prefix
+    )
     async with ledger:
         await sink.until(lambda: ledger.is_ready)
         started = loop.time()

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
+from actr_signaling.ledger.redis.answers import StoreError
 from actr_signaling.ledger.redis.inbox import Inbox
-from actr_signaling.ledger.redis.line import StoreError
 from actr_signaling.ledger.redis.outbox import MAX_BATCH_BYTES, Batch, Outbox
 from actr_signaling.protocol.presence.changes import Put, Removed
 from actr_signaling.protocol.presence.records import Entry

@@ -23,6 +23,8 @@ class Rule(Enum):
     ORDER = "order"
     FAILURES = "failures"
     TIMEOUT = "timeout"
+    IDEMPOTENCY = "idempotency"
+    CLAIMS = "claims"
     ADDED = "added"
     TYPE_NAME = "type-name"
     FIELD_REMOVED = "field-removed"

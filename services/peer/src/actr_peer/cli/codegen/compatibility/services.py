@@ -106,6 +106,19 @@ class _Comparison:
         elif old.payload_type is not new.payload_type:
             text = f"{old.payload_type.name} became {new.payload_type.name}"
             self._changes.add_breaking(Rule.LANE, where, text)
+        self._options(old, new)
+        for before, after in ((old.request, new.request), (old.reply, new.reply)):
+            if before.full_name != after.full_name:
+                text = f"{before.full_name} became {after.full_name}: names do not travel"
+                self._changes.add_note(Rule.TYPE_NAME, where, text)
+            self._shapes.compare_messages(
+                self._old.pool.FindMessageTypeByName(before.full_name),
+                self._new.pool.FindMessageTypeByName(after.full_name),
+            )
+
+    def _options(self, old: RpcMethod, new: RpcMethod) -> None:
+        """What peers of both contracts run on with."""
+        where = old.route_key
         if old.conflict_key != new.conflict_key:
             text = f"conflict_key {_quoted(old.conflict_key)} became {_quoted(new.conflict_key)}"
             self._changes.add_note(
@@ -117,18 +130,24 @@ class _Comparison:
         if old.handler_timeout != new.handler_timeout:
             text = f"{_seconds(old.handler_timeout)} became {_seconds(new.handler_timeout)}"
             self._changes.add_note(Rule.TIMEOUT, where, f"a handler may run {text}")
-        for before, after in ((old.request, new.request), (old.reply, new.reply)):
-            if before.full_name != after.full_name:
-                text = f"{before.full_name} became {after.full_name}: names do not travel"
-                self._changes.add_note(Rule.TYPE_NAME, where, text)
-            self._shapes.compare_messages(
-                self._old.pool.FindMessageTypeByName(before.full_name),
-                self._new.pool.FindMessageTypeByName(after.full_name),
+        if old.is_idempotent != new.is_idempotent:
+            text = "it may run twice now"
+            if old.is_idempotent:
+                text = "it must not run twice now, and callers before it may still have it do so"
+            self._changes.add_note(Rule.IDEMPOTENCY, where, text)
+        if set(old.requires) != set(new.requires):
+            text = f"{_listed(old.requires)} became {_listed(new.requires)}"
+            self._changes.add_note(
+                Rule.CLAIMS, where, f"requires {text}: who lacks a claim gets PERMISSION_DENIED"
             )
 
 
 def _quoted(key: str | None) -> str:
     return "absent" if key is None else f'"{key}"'
+
+
+def _listed(claims: Iterable[str]) -> str:
+    return ", ".join(sorted(claims)) or "nothing"
 
 
 def _seconds(timeout: float | None) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from actr.services.reflection_pb2 import ServiceDescription
 from actr_peer import ActrId
-from actr_peer.cli.callers import Visit, read_destination, realm_of
+from actr_peer.cli.callers import Visit, read_destination
 from actr_peer.cli.contracts.asked import Contract, ask
 from actr_peer.cli.contracts.methods import near_end
 from actr_peer.cli.contracts.shown import (
@@ -22,7 +22,7 @@ from actr_peer.cli.contracts.shown import (
     text_of,
 )
 from actr_peer.cli.exits import printable
-from actr_peer.cli.options import ActorArgument, AsJson, Flags, Timeout, with_flags
+from actr_peer.cli.options import ActorArgument, AsJson, Flags, ShowAll, Timeout, with_flags
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.process.startup import configure_logs, run_loop
@@ -39,9 +39,7 @@ def describe(
         str | None, typer.Argument(help="One service, method, message or enum; all without.")
     ] = None,
     *,
-    is_all: Annotated[
-        bool, typer.Option("--all", help="Also the services that every actor has.")
-    ] = False,
+    is_all: ShowAll = False,
     timeout: Timeout = None,
     is_json: AsJson = False,
     flags: Flags,
@@ -49,7 +47,7 @@ def describe(
     """Print the services of an actor, their methods with payload types, and their messages."""
     configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
     whom = read_destination(actor)
-    own = flags.caller("describe", realm_of(whom, flags))
+    own = flags.caller("describe", whom)
     found: list[tuple[ActrId, Contract]] = []
     run_loop(_ask(own, whom, Visit(timeout), found))
     target, contract = found[0]

@@ -9,17 +9,13 @@ from typing import Annotated
 import typer
 
 from actr_peer.cli.codegen.compiler import generate_modules
-from actr_peer.cli.exits import Exit
-from actr_peer.cli.options import AsJson
+from actr_peer.cli.options import AsJson, Include
 from actr_peer.errors import ConfigError
 
 
 def gen(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".proto files.")],
-    include: Annotated[
-        list[Path] | None,
-        typer.Option("-I", "--include", help="Directory in which imports are found; repeatable."),
-    ] = None,
+    include: Include = None,
     out: Annotated[Path, typer.Option(help="Directory below which the modules go.")] = Path(),
     *,
     is_json: AsJson = False,
@@ -30,15 +26,14 @@ def gen(
     current directory), and its modules go to the same path below --out. Nothing is written
     when one FILE is wrong. Exit status: 0 written, 2 refused.
     """
-    try:
-        modules = generate_modules(files, include or ())
-    except ConfigError as error:
-        typer.echo(f"actr: {error}", err=True)
-        raise typer.Exit(Exit.USAGE) from error
+    modules = generate_modules(files, include or ())
     written = []
     for path, text in sorted(modules.items()):
         target = out / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
+        except OSError as exc:
+            raise ConfigError(f"cannot write {target}: {exc.strerror}; see --out") from exc
         written.append(str(target))
     print(json.dumps({"written": written}, indent=2) if is_json else "\n".join(written))

@@ -13,9 +13,10 @@ from actr_peer.cli.codegen.compatibility.changes import Change, Severity
 from actr_peer.cli.codegen.compatibility.services import compare
 from actr_peer.cli.codegen.compiler import compile_files, read_descriptor_set
 from actr_peer.cli.exits import Exit
+from actr_peer.cli.options import AsJson, Include
 from actr_peer.errors import ConfigError
 
-app = typer.Typer(help="Check a contract against an older one.", no_args_is_help=True)
+app = typer.Typer(help="Check a contract against an older one.")
 
 
 @app.callback()
@@ -27,14 +28,9 @@ def proto() -> None:
 def check(
     old: Annotated[Path, typer.Argument(help="The contract that is in use.")],
     new: Annotated[Path, typer.Argument(help="The contract that is to replace it.")],
-    include: Annotated[
-        list[Path] | None,
-        typer.Option("-I", "--include", help="Directory in which imports are found; repeatable."),
-    ] = None,
+    include: Include = None,
     *,
-    is_json: Annotated[
-        bool, typer.Option("--json", help="One JSON document on standard output.")
-    ] = False,
+    is_json: AsJson = False,
 ) -> None:
     """Report wire changes and changed lanes between two contracts.
 
@@ -42,11 +38,7 @@ def check(
     protoc --descriptor_set_out --include_imports, or buf build -o). Exit status: 0 compatible,
     there may be notes; 1 something breaks peers that still have OLD; 2 not a contract.
     """
-    try:
-        changes = compare(_contract(old, include or []), _contract(new, include or []))
-    except ConfigError as error:
-        typer.echo(f"actr: {error}", err=True)
-        raise typer.Exit(Exit.USAGE) from error
+    changes = compare(_contract(old, include or []), _contract(new, include or []))
     breaking = sum(change.severity is Severity.BREAKING for change in changes)
     if is_json:
         document = {"ok": not breaking, "changes": [_row(change) for change in changes]}

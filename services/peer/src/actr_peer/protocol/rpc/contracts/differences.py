@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from actr_peer.protocol.rpc.contracts.fields import share_form
 
-MAX_PAIRS: Final = 16 * 1024
-"""Pairs of messages that are compared, so that no far side can make this take long."""
+MAX_FIELDS: Final = 96 * 1024
+"""Fields that are looked at, over all pairs of messages, so that no far side can make this take
+long: about as many as two forms of the greatest length have."""
 
 Form = Mapping[str, Any]
 """The canonical form of a service with one method, read as JSON."""
@@ -49,9 +50,11 @@ def difference(own: Form, theirs: Form) -> str | None:
     """What keeps a caller of ``own`` from being understood by ``theirs``; None: nothing does.
 
     Raises:
-        LookupError, TypeError, ValueError: If one is no form of one method.
+        LookupError, TypeError, ValueError: If one is no form of one method, or they are of two.
     """
     (here,), (there,) = own["methods"], theirs["methods"]
+    if (own["service"], here[0]) != (theirs["service"], there[0]):
+        raise ValueError("of another method")
     ours, others = _Method(*here), _Method(*there)
     for mine, other in ((ours.kind, others.kind), (ours.payload_type, others.payload_type)):
         if mine != other:
@@ -65,10 +68,12 @@ def _between(writing: Form, written: str, reading: Form, read: str) -> Iterator[
     """What the reader of a message does not read as it was written, at any depth."""
     seen = {(written, read)}
     waiting = [(written, read)]
+    looked_at = 0
     while waiting:
-        if len(seen) > MAX_PAIRS:
-            raise ValueError("more messages than a method can have")
         name, other = waiting.pop()
+        looked_at += len(writing["messages"][name]) + len(reading["messages"][other]) + 1
+        if looked_at > MAX_FIELDS:
+            raise ValueError("more fields than a method can have")
         ours, others = _fields(writing, name), _fields(reading, other)
         for number, field in others.items():
             if field.cardinality == "required" and number not in ours:
@@ -82,8 +87,9 @@ def _between(writing: Form, written: str, reading: Form, read: str) -> Iterator[
             if all(pair) and pair not in seen:
                 seen.add(pair)
                 waiting.append(pair)
+        mates, counterparts = _mates(ours, common), _mates(others, common)
         for number in sorted(common):
-            if _mates(ours, number, common) != _mates(others, number, common):
+            if mates.get(number) != counterparts.get(number):
                 yield f"{name}.{ours[number].name} shares a oneof with others on one side only"
 
 
@@ -105,11 +111,16 @@ def _fields(form: Form, message: str) -> dict[int, _Field]:
     return {number: _Field(number, *rest) for number, *rest in form["messages"][message]}
 
 
-def _mates(fields: Mapping[int, _Field], number: int, common: set[int]) -> set[int]:
-    """The fields of ``common`` with which one shares a oneof."""
-    oneof = fields[number].oneof
-    return {
-        mate
-        for mate in common
-        if oneof is not None and mate != number and fields[mate].oneof == oneof
-    }
+def _mates(fields: Mapping[int, _Field], common: set[int]) -> dict[int, int]:
+    """Of each field of ``common`` that shares a oneof with another of them, the first that does."""
+    first: dict[str, int] = {}
+    found: dict[int, int] = {}
+    for number in sorted(common):
+        oneof = fields[number].oneof
+        if oneof is None:
+            continue
+        if oneof in first:
+            found[number] = found[first[oneof]] = first[oneof]
+        else:
+            first[oneof] = number
+    return found

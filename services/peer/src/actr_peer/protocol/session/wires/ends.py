@@ -162,6 +162,12 @@ class End:
             self.control.append((PULSE, encode_ping(number)))
         return number is not None
 
+    def asked(self, number: int, now: float) -> None:
+        """The far side has pinged: it gets an answer, and this side may need none of its own."""
+        self.pong = number
+        if not self.was_dialled:
+            self.heart.asked(now)
+
     def take_control(self, lanes: Lanes) -> tuple[int, bytes]:
         """The next of what goes before all else here, as channel and data; there is some."""
         if self.control:
@@ -233,6 +239,11 @@ class Choice:
         if self.active is not None and self.active.heart.missed:
             sound = (end for end in self._ends.values() if end.is_sound)
             self.brisk = next(sound, self.active)
+
+    @property
+    def pulse_due(self) -> float:
+        """When some wire is next to be pinged."""
+        return min((end.heart.due for end in self._ends.values() if end.is_greeted), default=inf)
 
     def drop(self, end: End) -> None:
         """A wire is gone; :meth:`again` follows."""

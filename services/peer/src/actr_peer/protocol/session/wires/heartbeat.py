@@ -1,9 +1,13 @@
 """Sans-I/O: whether one wire is alive, told by its own round trips.
 
 A wire that accepts every send is not thereby alive: the WebRTC library notices a dead path after
-about 30 s. So each wire is pinged, often while there is traffic, seldom while there is none.
+some seconds. So each wire is pinged, often while there is traffic, seldom while there is none.
 An answer proves both directions. Word that frames sent on this wire have arrived proves the one
 that this side uses it for, and counts as much: a full wire may answer late.
+
+Where nothing goes on, one side's pings do for both: that which has dialled the wire asks, and who
+is asked at an idle pace knows that the answer before has arrived. When pings come faster, or none
+comes, it asks itself.
 """
 
 from __future__ import annotations
@@ -11,11 +15,16 @@ from __future__ import annotations
 from math import inf
 
 from actr_peer.protocol.session.wires.policy import WireState
+from actr_peer.protocol.wire.grid import on_grid
 
 FASTEST = 0.15
 SLOWEST = 0.5
-IDLE = 2.0
+IDLE = 3.0
 """Seconds between two pings: bounds of the interval under traffic, and without."""
+ASKED = 3.5
+"""Seconds after which a side that did not dial pings an idle wire, since the far side did."""
+HURRIED = IDLE / 2
+"""Seconds between two pings of the far side's below which the wire is not idle there."""
 BUSY_FOR = 2.0
 """Seconds that the last traffic counts as traffic."""
 MAX_MISSED = 3
@@ -34,7 +43,7 @@ class Heartbeat:
     """One wire's pulse. It starts READY, not yet trusted."""
 
     __slots__ = (
-        "_ping_at", "_waiting", "busy_until", "good", "missed", "number", "proof_at",
+        "_asked_at", "_ping_at", "_waiting", "busy_until", "good", "missed", "number", "proof_at",
         "recovered_at", "srtt", "state", "trusted_at",
     )  # fmt: skip
 
@@ -54,6 +63,8 @@ class Heartbeat:
         self.recovered_at = -inf
         """When it was last good again after having been suspect."""
         self.busy_until = -inf
+        self._asked_at = -inf
+        """When the far side last pinged."""
         self._ping_at = now
         self._waiting: dict[int, float] = {}
         """When each of the newest pings went out that have no answer."""
@@ -103,8 +114,21 @@ class Heartbeat:
         self._waiting[self.number] = now
         while len(self._waiting) > 2 * MAX_MISSED:
             del self._waiting[next(iter(self._waiting))]
-        self._ping_at = now + self.interval(now)
+        # An answer puts it off, where nothing goes on: one that is missing is noticed at once.
+        self._ping_at = now + min(self.interval(now), SLOWEST)
         return self.number
+
+    def asked(self, now: float) -> None:
+        """The far side, which has dialled this wire, has pinged: :attr:`due` may have moved."""
+        before, self._asked_at = self._asked_at, now
+        if self.interval(now) < IDLE:
+            return
+        if now - before < HURRIED:  # it has traffic, or hears nothing from here
+            self.busy(now)
+            self._ping_at = now
+        elif not self._waiting:
+            self.proof_at = now
+            self._ping_at = max(self._ping_at, on_grid(now + ASKED))
 
     def pong(self, number: int, now: float) -> None:
         """An answer came; one that nobody asked for changes nothing."""
@@ -119,6 +143,8 @@ class Heartbeat:
         if not self.missed:  # else it waited out a break, which says nothing of the path
             self.sample(now - sent_at)
         self.alive(now)
+        if not self._waiting and self.interval(now) == IDLE:
+            self._ping_at = on_grid(max(now + IDLE, self._asked_at + ASKED))
 
     def alive(self, now: float) -> None:
         """What went over this wire is known to have arrived."""

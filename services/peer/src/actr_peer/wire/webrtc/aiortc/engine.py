@@ -26,7 +26,7 @@ from aiortc.rtcicetransport import connection_kwargs
 from aiortc.sdp import candidate_from_sdp
 
 from actr_peer.errors import BrokenError, ConfigError, PeerError, RemoteProtocolError
-from actr_peer.protocol.payload import PayloadType
+from actr_peer.protocol.payload import TRAFFIC, PayloadType
 from actr_peer.protocol.webrtc import descriptions
 from actr_peer.protocol.webrtc.candidates import AddressRule
 from actr_peer.protocol.webrtc.negotiation import Answer, Candidate, Offer
@@ -36,7 +36,13 @@ from actr_peer.wire.webrtc.aiortc import bounds, dtls, ice
 from actr_peer.wire.webrtc.aiortc.media.codecs import takes
 from actr_peer.wire.webrtc.aiortc.media.sections import Sections
 from actr_peer.wire.webrtc.aiortc.sctp import association
-from actr_peer.wire.webrtc.engine import CHANNEL_PROTOCOL, EngineOptions, EngineSink, IcePolicy
+from actr_peer.wire.webrtc.engine import (
+    CHANNEL_PROTOCOL,
+    TEXT_CHANNEL,
+    EngineOptions,
+    EngineSink,
+    IcePolicy,
+)
 
 LIFETIME_MS = 100
 """Of packets on the latency-first channel (docs/decisions/0004-latency-first.md)."""
@@ -148,9 +154,10 @@ class AiortcEngine:
         self._pc.on("connectionstatechange", self._state_changed)
 
     def _create_channel(self, channel: int) -> RTCDataChannel:
-        is_ordered = channel != PayloadType.STREAM_LATENCY_FIRST
+        payload_type = PayloadType(channel)
+        is_ordered = TRAFFIC[payload_type].is_ordered
         return self._pc.createDataChannel(
-            PayloadType(channel).name,
+            payload_type.name,
             protocol=CHANNEL_PROTOCOL,
             negotiated=True,
             id=channel,
@@ -299,6 +306,13 @@ class AiortcEngine:
     def send(self, channel: int, data: bytes) -> None:
         self._sctp.send(self._channels[channel], data)
 
+    def send_text(self, data: bytes) -> None:
+        self._sctp.send_text(self._channels[TEXT_CHANNEL], data)
+
+    def text(self, data: bytes) -> None:
+        if self._sink is not None:
+            self._sink.text(data)
+
     def opened(self) -> None:
         if self._sink is not None:
             self._sink.opened()
@@ -310,6 +324,9 @@ class AiortcEngine:
     def writable(self) -> None:
         if self._sink is not None:
             self._sink.writable()
+
+    def overdue(self) -> None:
+        self._ice.doubt()
 
     def channels_closed(self, channels: frozenset[int]) -> None:
         """Open them again, alone: aiortc lets an id be used again at once."""

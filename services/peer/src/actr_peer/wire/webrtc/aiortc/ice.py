@@ -6,26 +6,27 @@ differs from aioice 0.13:
 - 127.0.0.1 is a candidate where the machine has nothing else, or where asked for
 - host candidates are there at once; servers that do not answer delay nobody
 - why a TURN server gave no candidate is kept, for the error that somebody will read
-- a dead path is noticed after a few seconds instead of thirty (RFC 7675)
+- a dead path is noticed a few seconds after a packet was not acknowledged, or a check not
+  answered, instead of after thirty (RFC 7675)
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
-from aioice import Candidate, Connection, TransportPolicy, ice, stun, turn
+from aioice import Candidate, TransportPolicy, ice, stun, turn
 from aioice.candidate import candidate_foundation, candidate_priority
 from aiortc.rtcicetransport import RTCIceTransport, parse_stun_turn_uri
 
 from actr_peer.protocol.webrtc.negotiation import IceServer
 from actr_peer.wire.webrtc.aiortc import dtls
+from actr_peer.wire.webrtc.aiortc.consent import ConsentedConnection
 from actr_peer.wire.webrtc.engine import EngineOptions
 
 log = logging.getLogger(__name__)
@@ -86,13 +87,11 @@ class GuardedStun(ice.StunProtocol):
             log.debug("malformed datagram: cause=%r", exc)
 
 
-class IceConnection(Connection):
+class IceConnection(ConsentedConnection):
     """One ICE agent; made by :func:`upgrade`, never constructed."""
 
-    _options: EngineOptions
-
     def adopt(self, options: EngineOptions) -> None:
-        self._options = options
+        super().adopt(options)
         self.failures: list[str] = []
         """Why servers gave no candidate, in words, newest last."""
         self.addresses: list[str] = []
@@ -243,31 +242,6 @@ class IceConnection(Connection):
         failure = f"{scheme}:{server[0]}:{server[1]}: {why}"
         log.info("ICE server gave no candidate: %s", failure)
         self.failures.append(failure)
-
-    async def query_consent(self) -> None:
-        """Ask the far side, again and again, whether it still wants our packets (RFC 7675)."""
-        if self._closing:
-            # Closed while connecting: the library starts this task after close() has looked for it.
-            return
-        assert self.remote_password is not None
-        failures = 0
-        while failures < self._options.consent_failures:
-            # A random part keeps many connections from asking at once (RFC 7675, section 5.1).
-            await asyncio.sleep(self._options.consent_interval * (0.8 + 0.4 * random.random()))  # noqa: S311
-            for pair in tuple(self._nominated.values()):
-                request = self.build_request(pair, nominate=False)
-                try:
-                    await pair.protocol.request(
-                        request,
-                        pair.remote_addr,
-                        integrity_key=self.remote_password.encode(),
-                        retransmissions=0,
-                    )
-                    failures = 0
-                except stun.TransactionError:
-                    failures += 1
-        self._query_consent_task = None
-        await self.close()
 
     @property
     def is_relayed(self) -> bool:

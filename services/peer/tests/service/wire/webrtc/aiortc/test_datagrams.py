@@ -25,7 +25,7 @@ class Receiver(asyncio.DatagramProtocol):
         self._changed.set()
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while len(self.got) < count:
                 self._changed.clear()
                 await self._changed.wait()

@@ -5,7 +5,8 @@ What differs from aiortc 1.16, each measured to matter (docs/decisions/0004-late
 
 - messages leave by the rank of their channel, not in order of arrival
 - the congestion window has an upper bound, the retransmission time-out a lower lower bound
-- one SACK for two packets, for four in a steady flow, or for 5 ms
+- one SACK for two packets, for four in a steady flow, or for 5 ms; none of its own where data
+  goes the same way
 - no search for chunks to send again while nothing was lost
 - a message that grows beyond what we advertise, or a channel that does not exist, ends the
   association (aiortc buffers without end)
@@ -30,6 +31,7 @@ from aiortc.rtcsctptransport import (
     USERDATA_MAX_LENGTH,
     WEBRTC_BINARY,
     WEBRTC_BINARY_EMPTY,
+    WEBRTC_STRING,
     Chunk,
     DataChunk,
     RTCSctpTransport,
@@ -109,6 +111,17 @@ class LaneSctp(GuardedSctp):
         if self.buffered_bytes > self._options.high_water_bytes:
             self.is_full = True
 
+    def send_text(self, channel: RTCDataChannel, data: bytes) -> None:
+        """As :meth:`send`, for what is rare, not empty, and no message of a session.
+
+        Raises:
+            BrokenError: If the association is not established.
+        """
+        if not self.is_established:
+            raise BrokenError("the WebRTC connection is not open")
+        self._data_channel_queue.append((channel, WEBRTC_STRING, data))
+        self._step(self._data_channel_flush())
+
     def reopened(self, channel: RTCDataChannel) -> None:
         """Send what waited for ``channel``, which was closed alone and is open again."""
         self._data_channel_queue.reopened(channel)
@@ -181,6 +194,7 @@ class LaneSctp(GuardedSctp):
 
     def _t3_expired(self) -> None:
         self._may_resend = True
+        self._sink.overdue()
         super()._t3_expired()
 
     def _abandon_stale(self) -> None:
@@ -214,6 +228,8 @@ class LaneSctp(GuardedSctp):
             chunk._expiry = expiry
 
     async def _send_chunk(self, chunk: Chunk) -> None:
+        if self._sack_needed and isinstance(chunk, DataChunk):
+            chunk = self._with_sack(chunk)
         try:
             await self.transport._send_data(
                 serialize_packet(

@@ -8,19 +8,24 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Coroutine
+from math import inf
 from typing import Any, Protocol
 
 from aiortc.rtcsctptransport import (
     SCTP_DATA_FIRST_FRAG,
     SCTP_DATA_LAST_FRAG,
     SCTP_DATA_UNORDERED,
+    USERDATA_MAX_LENGTH,
     WEBRTC_BINARY,
     WEBRTC_BINARY_EMPTY,
+    WEBRTC_STRING,
+    Chunk,
     DataChunk,
     ForwardTsnChunk,
     InboundStream,
     InitChunk,
     RTCSctpTransport,
+    SackChunk,
     parse_packet,
 )
 
@@ -28,6 +33,7 @@ from actr_peer.errors import BrokenError, PeerError, RemoteProtocolError
 from actr_peer.wire.base import CHANNELS
 from actr_peer.wire.webrtc.aiortc import bounds
 from actr_peer.wire.webrtc.aiortc.steps import run_now
+from actr_peer.wire.webrtc.engine import TEXT_CHANNEL
 
 ADVERTISED_WINDOW_BYTES = 1024 * 1024
 SACK_EVERY = 2
@@ -35,6 +41,10 @@ SACK_EVERY_IN_FLOW = 4
 """Packets for one SACK, while they come thick and fast: acknowledging costs as much as sending."""
 PACKETS_IN_FLOW = 16
 SACK_DELAY = 0.005
+SACK_BYTES = 16
+QUIET = 0.1
+"""Seconds without data after which an answer is acknowledged at once: most likely nothing follows,
+and a timer of its own would wake the process once more."""
 
 _Established = RTCSctpTransport.State.ESTABLISHED
 _Closed = RTCSctpTransport.State.CLOSED
@@ -47,13 +57,28 @@ class SctpSink(Protocol):
 
     def message(self, channel: int, data: bytes) -> None: ...
 
+    def text(self, data: bytes) -> None: ...
+
     def writable(self) -> None: ...
+
+    def overdue(self) -> None:
+        """What was sent was not acknowledged in time."""
 
     def channels_closed(self, channels: frozenset[int]) -> None:
         """The far side closed these alone, the association lives."""
 
     def closed(self, error: PeerError | None) -> None:
         """The association is gone, once; None: the far side closed all channels."""
+
+
+class Together(Chunk):
+    """Two chunks for one packet, the second of data (RFC 9260, 6.10)."""
+
+    def __init__(self, first: Chunk, second: Chunk) -> None:
+        self._chunks = first, second
+
+    def __bytes__(self) -> bytes:
+        return b"".join(map(bytes, self._chunks))
 
 
 class GuardedSctp(RTCSctpTransport):
@@ -66,6 +91,10 @@ class GuardedSctp(RTCSctpTransport):
         self._unacknowledged_packets = 0
         self._flow_packets = 0
         self._sack_timer: asyncio.TimerHandle | None = None
+        self._is_answer = False
+        """Whether the newest packet acknowledges something too."""
+        self._data_at = -inf
+        """When data last came."""
 
     async def _handle_data(self, data: bytes) -> None:
         """Take one packet; whatever is wrong in it ends here."""
@@ -74,6 +103,7 @@ class GuardedSctp(RTCSctpTransport):
             is_init = any(isinstance(chunk, InitChunk) for chunk in chunks)
             if tag != (0 if is_init else self._local_verification_tag):
                 return
+            self._is_answer = type(chunks[0]) is SackChunk if chunks else False
             for chunk in chunks:
                 await self._receive_chunk(chunk)
                 if self._error is not None:
@@ -144,6 +174,9 @@ class GuardedSctp(RTCSctpTransport):
             self._sink.message(stream_id, data)
         elif pp_id == WEBRTC_BINARY_EMPTY:
             self._sink.message(stream_id, b"")
+        elif pp_id == WEBRTC_STRING and stream_id == TEXT_CHANNEL:
+            bounds.check_whole(data)
+            self._sink.text(data)
         else:
             raise RemoteProtocolError(f"payload protocol {pp_id} on channel {stream_id}")
 
@@ -151,8 +184,11 @@ class GuardedSctp(RTCSctpTransport):
         self._unacknowledged_packets += 1
         self._flow_packets += 1
         is_flow = self._flow_packets > PACKETS_IN_FLOW
+        before, self._data_at = self._data_at, self._turns.time()
+        is_last = self._is_answer and self._data_at - before > QUIET
         if (
             self._unacknowledged_packets < (SACK_EVERY_IN_FLOW if is_flow else SACK_EVERY)
+            and not is_last
             and not self._sack_misordered
             and not self._sack_duplicates
             and self._association_state is _Established
@@ -162,6 +198,20 @@ class GuardedSctp(RTCSctpTransport):
             return
         self._unacknowledged_packets = 0
         await super()._send_sack()
+
+    def _with_sack(self, chunk: DataChunk) -> Chunk:
+        """Put word of what has come before ``chunk`` in its packet, where that is short: a packet
+        costs as much as what is in it."""
+        is_plain = not self._sack_misordered and not self._sack_duplicates
+        if not is_plain or len(chunk.user_data) > USERDATA_MAX_LENGTH - SACK_BYTES:
+            return chunk
+        self._unacknowledged_packets = 0
+        self._sack_needed = False
+        self._stop_sack_timer()
+        sack = SackChunk()
+        sack.cumulative_tsn = self._last_received_tsn or 0
+        sack.advertised_rwnd = max(0, self._advertised_rwnd)
+        return Together(sack, chunk)
 
     def _sack_overdue(self) -> None:
         self._sack_timer = None

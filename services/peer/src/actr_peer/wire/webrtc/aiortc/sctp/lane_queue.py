@@ -53,7 +53,9 @@ class LaneQueue:
             lane.append((channel, *lane.popleft()[1:]))
 
     def __bool__(self) -> bool:
-        return any(lane and lane[0][0].id not in self.held for lane in self._lanes)
+        return self.bytes > 0 and any(
+            lane and lane[0][0].id not in self.held for lane in self._lanes
+        )
 
     def __iter__(self) -> Iterator[tuple[RTCDataChannel, int, bytes]]:
         """As aiortc's; a reset of a channel waits for what this yields, so not for the held."""

@@ -78,6 +78,8 @@ class Sink:
 
     def writable(self) -> None: ...
 
+    def overdue(self) -> None: ...
+
     def channels_closed(self, channels: frozenset[int]) -> None: ...
 
     def closed(self, error: PeerError | None) -> None:
@@ -187,6 +189,30 @@ async def test_aiortcs_own_association_understands_ours(chance: float) -> None:
             expected = [data for at, data in sent if at == channel]
             assert await at_far.until(channel, len(expected)) == expected
             assert await at_near.until(channel, len(expected)) == expected
+
+
+async def test_an_answer_in_the_same_turn_carries_the_word_that_the_question_has_come() -> None:
+    async with joined(1, 0.0) as ((near, near_channels, at_near), (far, far_channels, at_far)):
+        packets: list[bytes] = []
+        line: Any = far.transport
+        send = line._send_data
+
+        async def counted(data: bytes) -> None:
+            packets.append(data)
+            await send(data)
+
+        line._send_data = counted
+        at_far.message = lambda at, data: far.send(far_channels[at], data)  # type: ignore[method-assign]
+        near.send(near_channels[0], b"question")
+        assert await at_near.until(0, 1) == [b"question"]
+        await near.drained()
+        assert len(packets) == 1
+        assert far._sack_timer is None
+        assert near._sack_timer is None  # nothing went on: no timer for what will have no answer
+        near.send(near_channels[0], b"another")
+        assert await at_near.until(0, 2) == [b"question", b"another"]
+        assert near._sack_timer is not None  # something goes on: the next may carry it
+        await far.drained()
 
 
 async def test_numbers_wrap() -> None:

@@ -1,0 +1,1 @@
+"""`actr dev`: signaling and workloads as processes, watched, in one terminal."""

@@ -1,0 +1,1 @@
+"""What `actr dev` runs: workloads, the signaling service, an actor that watches who is online."""

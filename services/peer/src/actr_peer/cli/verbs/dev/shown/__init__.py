@@ -1,0 +1,1 @@
+"""What `actr dev` shows, and how: lines, a table, JSON."""

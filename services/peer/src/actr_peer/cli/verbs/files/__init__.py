@@ -1,0 +1,1 @@
+"""The verbs that move files: one module each."""

@@ -1,0 +1,1 @@
+"""`actr new`: a small project that runs, and passes its own tests."""

@@ -1,0 +1,1 @@
+"""Verbs that say who is who, and who may what."""

@@ -1,0 +1,1 @@
+"""The issuer, over HTTP: what an actor asks of it, and the certificate that it keeps renewed."""

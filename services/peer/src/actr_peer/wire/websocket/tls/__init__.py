@@ -1,0 +1,1 @@
+"""TLS of a WebSocket wire, by the actors' own keys."""

@@ -1,0 +1,1 @@
+"""Decides what the issuer may sign, with no I/O: ``now`` is passed in, Unix seconds."""

@@ -1,0 +1,1 @@
+"""The issuer over HTTP: routes, the server, and the form that another application mounts."""

@@ -1,0 +1,22 @@
+"""Shell: how this service comes to its Redis, of its settings."""
+
+from __future__ import annotations
+
+from actr_signaling.errors import ConfigError
+from actr_signaling.ledger.redis.address import Address
+from actr_signaling.secret_files import read_secret
+from actr_signaling.settings import PREFIX, Settings
+
+
+def address_of(settings: Settings) -> Address:
+    """Read the password, which may be short: whoever runs the Redis has chosen it.
+
+    Raises:
+        ConfigError: If its file cannot be used.
+    """
+    path, variable = settings.redis_password_file, "REDIS_PASSWORD_FILE"
+    try:
+        password = "" if path is None else read_secret(path, variable, least=1).decode()
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"{PREFIX}{variable}: the password is not UTF-8") from exc
+    return Address(settings.redis_url, settings.redis_user, password, settings.redis_ca_file)

@@ -1,0 +1,1 @@
+"""Whoever carries what actors say, and lies: ``make adversary-test``."""

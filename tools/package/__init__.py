@@ -1,0 +1,1 @@
+"""Wheels of the three packages, and a trial of them in an empty environment."""
