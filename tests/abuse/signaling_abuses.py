@@ -248,7 +248,7 @@ def slow_heads(url: str) -> AsyncIterator[None]:
 
 
 def slow_bodies(url: str) -> AsyncIterator[None]:
-    return trickling(url, b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+    return trickling(url, b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 8000\r\n\r\n")
 
 
 def storm(url: str) -> AsyncIterator[None]:

@@ -26,7 +26,7 @@ from actr_signaling.protocol.presence.records import Entry, Load, Registration
 from actr_signaling.protocol.relay import parcels
 from actr_signaling.protocol.relay.routing import Undelivered
 from actr_signaling.protocol.websocket.frames import FrameError, Kind, Splitter, read_text
-from actr_signaling.protocol.websocket.request_head import judge
+from actr_signaling.protocol.websocket.request import judge
 from actr_signaling.web.app import _is_allowed
 from actr_signaling.web.doors import network_of
 from tests.fuzz import corpus

@@ -17,7 +17,12 @@ from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from actr_signaling.protocol.shares import Flow
-from actr_signaling.protocol.websocket.request_head import MAX_HEAD_BYTES, Head, judge
+from actr_signaling.protocol.websocket.request import (
+    MAX_BODY_BYTES,
+    MAX_HEAD_BYTES,
+    Standing,
+    judge,
+)
 from actr_signaling.web.doors import Doors, network_of
 from actr_signaling.web.turns import Turns
 from actr_signaling.web.websocket import Socket
@@ -30,16 +35,12 @@ log = structlog.get_logger()
 
 REQUEST_SECONDS = 3.0
 """For a whole request, head and body."""
-MAX_BODY_BYTES = 8 * 1024
-"""No page of this service takes one."""
 ROUTE_SECONDS = 0.000_5
 """What a request costs after it is parsed, about: counted in the turn that parses it."""
 LINGER = 1.0
 """Seconds to the reset after a refusal: a reset at once would overtake it."""
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-_TOO_LARGE = b"431 Request Header Fields Too Large"
 _TOO_SLOW = b"408 Request Timeout"
-_TOO_LONG = b"413 Content Too Large"
 
 
 class GuardedProtocol(H11Protocol):
@@ -62,8 +63,7 @@ class GuardedProtocol(H11Protocol):
         """Whose place it has, until it is closed."""
         self._is_refused = False
         self._input = bytearray()
-        self._taken = 0
-        """Bytes of the request that the parser has."""
+        self._is_parsed = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -81,31 +81,28 @@ class GuardedProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_refused or self._address is None or self.transport.is_closing():
             return
+        if self._is_parsed:
+            return  # a second request, of which nobody will read an answer
         self._input += data[: MAX_BODY_BYTES + MAX_HEAD_BYTES]
-        if not self._taken:
-            match judge(self._input):
-                case Head.PARTIAL:
-                    return
-                case Head.TOO_LARGE:
-                    self._refuse(_TOO_LARGE)
-                    return
-                case Head.WHOLE:
-                    self.doors.heard(self._address, self)
-        elif self._taken + len(self._input) > MAX_BODY_BYTES:
-            self._refuse(_TOO_LONG)
+        standing = judge(self._input)
+        if standing is Standing.PARTIAL:
             return
+        if standing is not Standing.WHOLE:
+            self._refuse(standing.value)
+            return
+        self._stop_timer()
+        self.doors.heard(self._address, self)
         if not self.turns.enter(self):
             self.transport.pause_reading()
 
     def work(self, until: float) -> bool:
-        """Parse what has come; always all of it, for it is little."""
+        """Parse the request; always all of it, for it is little."""
         del until
         if self._is_refused or self.transport.is_closing():
             return False
         data, self._input = bytes(self._input), bytearray()
-        if not self._taken:
-            self.turns.spend(ROUTE_SECONDS)
-        self._taken += len(data)
+        self.turns.spend(ROUTE_SECONDS)
+        self._is_parsed = True
         super().data_received(data)
         if self.transport.get_protocol() is self:
             self._serve_one_only()
@@ -120,7 +117,6 @@ class GuardedProtocol(H11Protocol):
         socket = self.transport.get_protocol()
         assert isinstance(socket, Socket)
         socket.admit(self.turns, self.share, self._leave)
-        self._stop_timer()
         if not self.transport.is_closing():
             self.transport.resume_reading()
 
@@ -133,14 +129,9 @@ class GuardedProtocol(H11Protocol):
         if self.cycle is not None and CLOSE_HEADER not in self.cycle.scope["headers"]:
             self.cycle.keep_alive = False
             self.cycle.scope["headers"] = [*self.cycle.scope["headers"], CLOSE_HEADER]
-        if self.conn.their_state is not h11.IDLE and self.conn.their_state is not h11.SEND_BODY:
-            self._stop_timer()
 
     def _too_slow(self) -> None:
-        if self.cycle is not None and self.cycle.response_started:
-            self.transport.abort()  # answered already: only its body is still on the way
-        else:
-            self._refuse(_TOO_SLOW)
+        self._refuse(_TOO_SLOW)
 
     def _refuse(self, status: bytes) -> None:
         """Answer with nothing but a status; take nothing more, and let go soon."""

@@ -11,7 +11,7 @@ from actr_signaling.protocol import identity
 from actr_signaling.protocol.client import messages, proofs, registers, replies, trust
 from actr_signaling.protocol.client.limits import Terms
 from actr_signaling.protocol.identity import certificates, keys
-from actr_signaling.protocol.websocket import frames, request_head
+from actr_signaling.protocol.websocket import frames, request
 from actr_signaling.web import websocket
 from signaling_kit.vectors import Vector, vectors
 
@@ -57,8 +57,8 @@ HELD: Mapping[str, Mapping[str, float]] = {
         "json_values": messages.MAX_JSON_VALUES,
     },
     "http": {
-        "head": request_head.MAX_HEAD_BYTES,
-        "headers": request_head.MAX_HEADERS,
+        "head": request.MAX_HEAD_BYTES,
+        "headers": request.MAX_HEADERS,
         "discarded": websocket.LINGER_BYTES,
     },
 }

@@ -119,13 +119,15 @@ async def test_who_sends_no_whole_request_head_is_told_so_and_cut(
 
 
 @pytest.mark.service
-async def test_a_body_that_trickles_holds_a_connection_no_longer_than_a_head(
+async def test_a_body_that_trickles_is_as_half_a_head_and_no_page_is_made_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(guard, "REQUEST_SECONDS", 0.2)
-    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx"
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 8000\r\n\r\nx"
     async with serve() as replica:
-        assert b'"ok"' in await answer_to(replica.url, head)
+        answer = await answer_to(replica.url, head)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b'"ok"' not in answer
 
 
 @pytest.mark.service
@@ -141,6 +143,8 @@ async def test_a_body_that_trickles_holds_a_connection_no_longer_than_a_head(
         (b"GET /healthz HTTP/1.1\r\n\r\n", b"400"),
         (b"noise\r\n\r\n", b"400"),
         (b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", b"405"),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n", b"413"),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"411"),
     ],
     ids=[
         "an upgrade with a head over 8 KiB",
@@ -152,6 +156,8 @@ async def test_a_body_that_trickles_holds_a_connection_no_longer_than_a_head(
         "no host",
         "noise",
         "another method",
+        "a body over 8 KiB",
+        "a body in chunks",
     ],
 )
 async def test_a_request_that_is_none_is_answered_and_its_place_comes_free(
