@@ -50,6 +50,17 @@ async def serve(**settings: Any) -> AsyncIterator[Replica]:
             replica.leave()
             async with asyncio.timeout(PATIENCE):
                 await finished.wait()
+            abort_clients(replica.url)
+
+
+_open: dict[str, list[Client]] = {}
+"""By the address of their service; what a test forgets must not warn in somebody else's."""
+
+
+def abort_clients(url: str) -> None:
+    """Let go of all whose service has ended, those that a test did not close among them."""
+    for client in _open.pop(url, ()):
+        client.abort()
 
 
 class Deployment:
@@ -112,7 +123,9 @@ class Client:
         socket = await connect(url, compression=None, max_size=2**24, **options)
         data = await socket.recv()
         assert isinstance(data, bytes)
-        return cls(socket, pb.ServerMessage.FromString(data).hello)
+        client = cls(socket, pb.ServerMessage.FromString(data).hello)
+        _open.setdefault(url, []).append(client)
+        return client
 
     @classmethod
     async def certified(cls, url: str, holder: Holder, **registration: Any) -> Self:
@@ -129,7 +142,9 @@ class Client:
     async def open_raw(cls, url: str, **options: Any) -> Self:
         """Open and read nothing: the service may refuse."""
         socket = await connect(url, compression=None, max_size=2**24, **options)
-        return cls(socket, pb.ServerHello())
+        client = cls(socket, pb.ServerHello())
+        _open.setdefault(url, []).append(client)
+        return client
 
     @classmethod
     async def registered_as(cls, url: str, text: str, **registration: Any) -> Self:

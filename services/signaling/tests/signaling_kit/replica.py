@@ -10,7 +10,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from signaling_kit.client import PATIENCE
+from signaling_kit.client import PATIENCE, abort_clients
 
 
 class ReplicaProcess:
@@ -59,6 +59,7 @@ class ReplicaProcess:
             self.process.kill()
         _, rest = await self.process.communicate()
         self.log += rest
+        abort_clients(self.url)
 
     def terminate(self) -> None:
         self.process.terminate()
