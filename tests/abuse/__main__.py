@@ -3,9 +3,10 @@
 Each service is a process of its own, fifty honest clients are another, the abuser is a third. While
 an abuse runs, the honest clients go on; green is: 99 of 100 of what they do takes less than 100 ms,
 nothing fails, and the service does not grow. ``before_p99_ms`` is the same without an abuse, just
-before it: what the machine itself costs. ``ARGS="--only WORD"`` runs the abuses with this word in
-their name. With ``STORE=redis`` signaling is two replicas on a Redis of their own, and not one on
-memory.
+before it: what the machine itself costs. An abuse that is too slow is measured twice more, and the
+median counts: a machine that stands still for a moment is no abuse. ``ARGS="--only WORD"`` runs the
+abuses with this word in their name. With ``STORE=redis`` signaling is two replicas on a Redis of
+their own, and not one on memory.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from tests.abuse.sides import SIDES
 
 SECONDS = 3.0
 """For which each abuse is measured."""
+TRIES = 3
+"""How often, if the first is too slow."""
 MAX_P99_MS = 100.0
 MAX_GROWTH_MIB = 48.0
 """Of the service, during one abuse: buffers of some hundred connections, and no queue."""
@@ -74,7 +77,11 @@ async def run_side(
             prefer(pid, MEASURED)
         await measure(honest, 1.0)  # imports and caches of both
         for abuse in abuses:
-            rows.append(await run_abuse(name, abuse, service, honest, seconds))
+            tries = [await run_abuse(name, abuse, service, honest, seconds)]
+            while not is_green(counting(tries)) and is_harmless(tries[-1]) and len(tries) < TRIES:
+                await asyncio.sleep(BREATH)
+                tries.append(await run_abuse(name, abuse, service, honest, seconds))
+            rows.append(counting(tries))
             advance(f"{name}: {abuse}")
             await asyncio.sleep(BREATH)
     return rows
@@ -117,12 +124,20 @@ async def measure(honest: Child, seconds: float) -> dict[str, Any]:
     return await honest.line(timeout=seconds + 60)
 
 
+def is_harmless(row: dict[str, Any]) -> bool:
+    """Whether nothing failed, and nothing grew."""
+    return not row["errors"] and row["rss_growth_mib"] < MAX_GROWTH_MIB
+
+
 def is_green(row: dict[str, Any]) -> bool:
-    return bool(
-        row["honest_p99_ms"] < MAX_P99_MS
-        and not row["errors"]
-        and row["rss_growth_mib"] < MAX_GROWTH_MIB
-    )
+    return bool(is_harmless(row) and row["honest_p99_ms"] < MAX_P99_MS)
+
+
+def counting(tries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The one that failed, else the one in the middle."""
+    harmful = [row for row in tries if not is_harmless(row)]
+    ordered = sorted(tries, key=lambda row: row["honest_p99_ms"])
+    return {**(harmful or ordered)[-1 if harmful else len(ordered) // 2], "tries": len(tries)}
 
 
 async def run(only: str, seconds: float) -> list[dict[str, Any]]:
