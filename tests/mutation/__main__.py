@@ -23,6 +23,8 @@ LEAST_SECONDS = 60.0
 """A mutant that takes longer, and ten times as long as its tests did, is caught: it hangs."""
 TRIES = 3
 """Some tests try what chance gives them: a mutant survives that passes as many runs as this."""
+CAUGHT = (None, FAILED)
+"""How tests end that notice a mutation: not at all, or failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,12 @@ def judge(trees: Trees, mutation: Mutation, usual: float) -> Verdict:
     began = time.monotonic()
     status: int | None = PASSED
     tries = 0
-    while status == PASSED and tries < TRIES:
+    # Nothing but failing tests counts: a tree that cannot be imported proves nothing.
+    while status not in CAUGHT and tries < TRIES:
         status = trees.pytest(mutation, mutation.tests, max(LEAST_SECONDS, 10 * usual))
         tries += 1
     how = {None: "hung", FAILED: "failed", PASSED: "SURVIVED"}.get(status, f"exit {status}")
-    # Nothing but failing tests counts: a tree that cannot be imported proves nothing.
-    is_caught = status in (None, FAILED)
+    is_caught = status in CAUGHT
     return Verdict(mutation, is_caught, how, time.monotonic() - began, tries)
 
 
@@ -104,13 +106,14 @@ def main() -> None:
                 f"{verdict.mutation.name}\n"
             )
     survived = [verdict.mutation.name for verdict in verdicts if not verdict.is_caught]
+    named = [f"; {v.mutation.name} ({v.how})" for v in verdicts if not v.is_caught]
     by_chance = [v.mutation.name for v in verdicts if v.is_caught and v.tries > 1]
     for name in by_chance:
         sys.stderr.write(f"caught, but not at the first try: {name}\n")
     # One line, for it is what a summary keeps.
     sys.stderr.write(
         f"mutations: {len(verdicts)}, {len(verdicts) - len(survived)} caught, "
-        f"{len(survived)} survived{''.join(f'; {name}' for name in survived)}\n"
+        f"{len(survived)} survived{''.join(named)}\n"
     )
     if arguments.json:
         caught = [verdict.mutation.name for verdict in verdicts if verdict.is_caught]
