@@ -43,6 +43,8 @@ from peer_kit.links import eventually
 from peer_kit.signaling import config
 
 async def main(role, url, items):
+    print("loaded", flush=True)
+    sys.stdin.readline()
     async with System(config(role, url)).attach(Quiet()) as node:
         if role == "taker":
             node.ref.register_stream("c", lambda chunk, sender: print(chunk.sequence, flush=True))
@@ -59,18 +61,33 @@ asyncio.run(main(*sys.argv[1:]))
 
 @asynccontextmanager
 async def peer(role: str, url: str) -> AsyncIterator[Process]:
-    """An actor in a process of its own; killed at the end of the block, if not before."""
+    """An actor in a process of its own, which waits for :func:`go`; killed at the end of the block.
+
+    So one takes another's place at once, however long a process takes to load: a link that finds
+    nobody for some seconds ends for another reason.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PEER, role, url, str(ITEMS)),
+        stdin=PIPE,
         stdout=PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     try:
+        assert await line(process) == "loaded"
         yield process
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        await kill(process)
+
+
+def go(process: Process) -> None:
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+
+
+async def kill(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    await process.communicate()
 
 
 async def line(process: Process) -> str:
@@ -89,18 +106,21 @@ async def test_a_receiver_whose_sender_s_process_starts_again_is_told_the_last_i
         signaling_service() as url,
         System(config("here", url)).attach(Quiet()) as here,
         here.ref.incoming("c") as streams,
+        peer("giver", url) as giver,
+        peer("giver", url) as again,
     ):
-        async with peer("giver", url):
-            first = await anext(streams)
-            for number in range(ITEMS):
-                assert (await anext(first)).data == b"%d" % number
-        async with peer("giver", url):
-            with pytest.raises(StreamFailedError) as failure:
-                await anext(first)
-            assert failure.value.last_sequence == ITEMS - 1
-            assert "restarted" in str(failure.value.reason)
-            second = await anext(streams)
-            assert [(await anext(second)).sequence for _ in range(ITEMS)] == list(range(ITEMS))
+        go(giver)
+        first = await anext(streams)
+        for number in range(ITEMS):
+            assert (await anext(first)).data == b"%d" % number
+        await kill(giver)
+        go(again)
+        with pytest.raises(StreamFailedError) as failure:
+            await anext(first)
+        assert failure.value.last_sequence == ITEMS - 1
+        assert "restarted" in str(failure.value.reason)
+        second = await anext(streams)
+        assert [(await anext(second)).sequence for _ in range(ITEMS)] == list(range(ITEMS))
 
 
 async def test_a_sender_whose_receiver_s_process_starts_again_is_told_how_much_that_has_taken():
@@ -108,21 +128,24 @@ async def test_a_sender_whose_receiver_s_process_starts_again_is_told_how_much_t
         asyncio.timeout(PATIENCE),
         signaling_service() as url,
         System(config("here", url)).attach(Quiet()) as here,
+        peer("taker", url) as taker,
+        peer("taker", url) as again,
     ):
-        async with peer("taker", url) as taker:
-            assert await line(taker) == "ready"
-            writer = here.ref.open_stream("acme:taker@1:default", "c")
-            for _ in range(ITEMS):
-                await writer.send(b"x")
-            assert [await line(taker) for _ in range(ITEMS)] == [str(n) for n in range(ITEMS)]
-        async with peer("taker", url) as taker:
-            assert await line(taker) == "ready"
-            with pytest.raises(BrokenError, match=r"restarted; delivered: .*STREAM_RELIABLE to"):
-                await send_on(writer)
-            assert ITEMS - GRANT_EVERY < writer.taken <= ITEMS
-            async with here.ref.stream("acme:taker@1:default", "c") as s:
-                await s.send(b"to the new process")
-            assert await line(taker) == "0"
+        go(taker)
+        assert await line(taker) == "ready"
+        writer = here.ref.open_stream("acme:taker@1:default", "c")
+        for _ in range(ITEMS):
+            await writer.send(b"x")
+        assert [await line(taker) for _ in range(ITEMS)] == [str(n) for n in range(ITEMS)]
+        await kill(taker)
+        go(again)
+        assert await line(again) == "ready"
+        with pytest.raises(BrokenError, match=r"restarted; delivered: .*STREAM_RELIABLE to"):
+            await send_on(writer)
+        assert ITEMS - GRANT_EVERY < writer.taken <= ITEMS
+        async with here.ref.stream("acme:taker@1:default", "c") as s:
+            await s.send(b"to the new process")
+        assert await line(again) == "0"
 
 
 class Failing(Quiet):
