@@ -149,6 +149,10 @@ bench-stream: setup  ## items a second of 1, 200 and 5,000 streams, beside grpc.
 bench-many: setup  ## what grows from 10 to 5,000 streams; a slow consumer (ARGS="--slow 60")
 	@$(BIN)/python -m bench.many $(json) $(ARGS)
 
+.PHONY: bench-calls
+bench-calls: setup  ## unary calls in memory beside bare echoes and grpc.aio (SECONDS=number ROUNDS=number ONLY=word)
+	@$(BIN)/python -m bench.network.calls $(seconds) $(rounds) $(only) $(json) $(ARGS)
+
 .PHONY: bench-idle
 bench-idle: setup  ## what 1, 10 and 50 links cost in which nothing happens, beside aiortc
 	@$(BIN)/python -m bench.network.idle $(json) $(ARGS)

@@ -12,6 +12,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 import uvloop
@@ -41,7 +42,9 @@ KINDS = ("webrtc", "websocket")
 BULK, URGENT, COUNT = b"b", b"u", b"c"
 """First byte of a message: bulk, to be echoed, or asks for word when so many bulk ones came
 since it was last asked."""
-URGENT_MESSAGE = URGENT + bytes(99)
+KEY_BYTES = 9
+"""Of an urgent message: its kind and its number, which the echo has too."""
+FILLER = bytes(100 - KEY_BYTES)
 
 Send = Callable[[bytes], None]
 
@@ -74,10 +77,11 @@ class Echoes:
         self._bulk = bulk
         self._urgent = urgent
         self._waiters: dict[bytes, asyncio.Future[None]] = {}
+        self._numbers = count()
 
     def take(self, data: bytes) -> None:
         """An answer came."""
-        waiter = self._waiters.pop(data[:1], None)
+        waiter = self._waiters.pop(data[:KEY_BYTES], None)
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
@@ -85,15 +89,16 @@ class Echoes:
         self._bulk(BULK + data)
 
     async def ask(self) -> None:
-        """One echo of 100 bytes."""
-        await self._exchange(URGENT_MESSAGE)
+        """One echo of 100 bytes; several may be under way."""
+        key = URGENT + next(self._numbers).to_bytes(KEY_BYTES - 1, "big")
+        await self._exchange(key, key + FILLER)
 
-    async def taken(self, count: int) -> None:
+    async def taken(self, items: int) -> None:
         """Wait until the far side has taken so many bulk messages."""
-        await self._exchange(COUNT + str(count).encode())
+        await self._exchange(COUNT, COUNT + str(items).encode())
 
-    async def _exchange(self, message: bytes) -> None:
-        waiter = self._waiters[message[:1]] = asyncio.get_running_loop().create_future()
+    async def _exchange(self, key: bytes, message: bytes) -> None:
+        waiter = self._waiters[key] = asyncio.get_running_loop().create_future()
         self._urgent(message)
         await waiter
 
