@@ -44,13 +44,14 @@ async def serve(**settings: Any) -> AsyncIterator[Replica]:
         tasks.start("serve", run())
         async with asyncio.timeout(PATIENCE):
             await ready.wait()
+        url = replica.url  # afterwards its socket is closed
         try:
             yield replica
         finally:
             replica.leave()
             async with asyncio.timeout(PATIENCE):
                 await finished.wait()
-            abort_clients(replica.url)
+            abort_clients(url)
 
 
 _open: dict[str, list[Client]] = {}
