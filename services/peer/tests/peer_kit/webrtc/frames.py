@@ -33,8 +33,13 @@ class Listed:
         self.asked = asyncio.Event()
         self._next = 0
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all samples were taken."""
+        return self._next == len(self.samples)
+
     async def read(self) -> Sample | None:
-        if self._next == len(self.samples):
+        if self.is_over:
             return None
         await asyncio.sleep(self.gap)
         self._next += 1
