@@ -80,6 +80,8 @@ _COMPLETION: Final = ("install_completion", "show_completion")  # Typer's own, o
 _COMPLETION_FLAGS: Final = tuple(f"--{name.replace('_', '-')}" for name in _COMPLETION)
 CONTAINERS: Final = frozenset({"exchange", "health"})
 """Verbs of the containers, which are not shown among a person's."""
+PLAIN: Final = None
+"""How help is laid out: frames around it take Rich, which is most of the time until it is there."""
 _USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__mro__[1]
 """What Typer raises for a command line that it cannot read; it has no public name."""
 
@@ -135,6 +137,7 @@ def command_of(verb: str) -> Any:
     if not isinstance(found, typer.Typer):
         found = typer.Typer()
         found.command(verb)(getattr(module, verb))
+    found.rich_markup_mode = PLAIN
     command = typer.main.get_command(found)
     command.params = [option for option in command.params if option.name not in _COMPLETION]
     return command
@@ -147,6 +150,7 @@ app = typer.Typer(
     "4 deadline, 5 refused, 6 busy, 7 over a limit, 8 broken, 130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=PLAIN,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -29,7 +29,6 @@ from actr_peer.transport.remote import RemoteTransport
 from actr_peer.wire.base import Wire
 from actr_peer.wire.issuer.credentials import Credentials
 from actr_peer.wire.signaling.client import SignalingClient
-from actr_peer.wire.webrtc.aiortc.ice import usable_servers
 from actr_peer.wire.webrtc.engine import EngineOptions
 from actr_peer.wire.webrtc.signed import SignedRelay
 from actr_peer.wire.webrtc.wire import WebRtcWire
@@ -269,6 +268,9 @@ class Network:
         )
 
     def _ice_servers(self) -> Sequence[IceServer]:
+        # Asked for each connection: the library is loaded by then, and not before.
+        from actr_peer.wire.webrtc.aiortc.ice import usable_servers
+
         return (*self._config.ice_servers, *usable_servers(self.signaling.ice_servers))
 
     def _load(self) -> Load:

@@ -9,10 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import dns.exception
-import dns.resolver
-import dns.reversename
-
 from actr_peer.errors import ConfigError
 from actr_peer.node.config.settings import AUTO, IceServerEntry, Settings
 from actr_peer.protocol.identity import ActrId
@@ -43,12 +39,20 @@ def replica_index() -> str | None:
     address is ``project-service-3.network``. ``/etc/hosts`` would hide it, so the resolver
     is asked directly. None outside of compose.
     """
+    try:
+        if DOCKER_DNS not in Path("/etc/resolv.conf").read_text(encoding="utf-8"):
+            return None
+    except OSError:
+        return None
+    # A tenth of a second of imports, of which only such a replica has a use.
+    import dns.exception
+    import dns.resolver
+    import dns.reversename
+
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers = [DOCKER_DNS]
     resolver.lifetime = DNS_TIMEOUT
     try:
-        if DOCKER_DNS not in Path("/etc/resolv.conf").read_text(encoding="utf-8"):
-            return None
         address = socket.gethostbyname(socket.gethostname())
         answer = resolver.resolve(dns.reversename.from_address(address), "PTR")
     except (OSError, dns.exception.DNSException):

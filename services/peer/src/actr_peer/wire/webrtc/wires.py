@@ -23,6 +23,7 @@ from actr_peer.protocol.identity.identity import Certified
 from actr_peer.protocol.media.frames import MediaFrame, TrackStats
 from actr_peer.protocol.webrtc.candidates import EarlyCandidates
 from actr_peer.protocol.webrtc.negotiation import (
+    Bye,
     Candidate,
     IceServer,
     NegotiateMessage,
@@ -36,9 +37,9 @@ from actr_peer.protocol.webrtc.negotiation import (
 from actr_peer.protocol.webrtc.newcomers import Newcomers
 from actr_peer.tasks import Tasks, note_failure
 from actr_peer.wire.base import Wire
-from actr_peer.wire.webrtc.aiortc.engine import AiortcEngine
 from actr_peer.wire.webrtc.engine import EngineFactory, EngineOptions, IcePolicy
 from actr_peer.wire.webrtc.exchanges import Relay
+from actr_peer.wire.webrtc.late import LateEngine, load_aiortc
 from actr_peer.wire.webrtc.wire import WebRtcWire
 
 CONNECT_TIMEOUT = 8.0
@@ -79,6 +80,8 @@ class WebRtcWires:
         on_wire: Given each open wire that the far side asked for.
         options: Numbers of the engine; its servers and policy are replaced by the above.
         connect_timeout: Seconds until a dial fails.
+        make_engine: Makes the library's part of a connection; None: what ``load_engine`` returns,
+            which runs in a thread when the first connection is wanted.
         certified: What this process has to prove itself by certificate; None: nothing.
     """
 
@@ -92,7 +95,8 @@ class WebRtcWires:
         ice_policy: IcePolicy | str = IcePolicy.ALL,
         options: EngineOptions | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
-        make_engine: EngineFactory = AiortcEngine,
+        make_engine: EngineFactory | None = None,
+        load_engine: Callable[[], EngineFactory] = load_aiortc,
         certified: Certified | None = None,
     ) -> None:
         self.self_id = self_id
@@ -103,7 +107,7 @@ class WebRtcWires:
         self._on_wire = on_wire
         self._options = replace(options or EngineOptions(), ice_policy=IcePolicy(ice_policy))
         self._connect_timeout = connect_timeout
-        self._make_engine = make_engine
+        self._engine = LateEngine(load_engine, self._release, make_engine)
         self._certified = certified
         self._tasks = Tasks("webrtc")
         # What frees connections outlives a failure of the above: else nobody would wait in vain
@@ -115,6 +119,8 @@ class WebRtcWires:
         self._newcomers = Newcomers[ActrId](at_once=NEW_AT_ONCE, per_second=NEW_A_SECOND)
         self._clock = time.monotonic
         self._early = EarlyCandidates[tuple[ActrId, str]]()
+        self._held: dict[tuple[ActrId, str], tuple[NegotiateMessage, Certificate | None]] = {}
+        """What asks for a connection while the engine is being loaded, oldest first."""
 
     async def __aenter__(self) -> Self:
         await self._ends.__aenter__()
@@ -128,6 +134,7 @@ class WebRtcWires:
         traceback: TracebackType | None,
     ) -> None:
         try:
+            self._held.clear()
             ends = (*self._wires.values(), *self._ending)
             await asyncio.gather(*(wire.close() for wire in ends))
         finally:
@@ -176,7 +183,7 @@ class WebRtcWires:
 
         Raises:
             BusyError: If a dial to ``remote`` is under way.
-            ConfigError: If an ICE server's URL cannot be used.
+            ConfigError: If an ICE server's URL cannot be used, or the library cannot.
             UnreachableError: If it is not open within the time-out, or fails before.
         """
         if remote in self._dials:
@@ -184,13 +191,18 @@ class WebRtcWires:
         dial = self._dials[remote] = _Dial()
         kept: WebRtcWire | None = None
         try:
+            role = role_of(self.self_id, remote)
+            if role is Role.OFFERER:
+                await self._engine.ready()
             async with asyncio.timeout(self._connect_timeout):
-                if role_of(self.self_id, remote) is Role.OFFERER:
+                if role is Role.OFFERER:
                     wire = self._connecting(remote)
                     self._adopt(dial, wire or self._connect(remote, secrets.token_hex(16)))
                 else:
+                    self._engine.begin()  # while the far side makes its offer
                     request = NegotiateMessage("", 0, RequestOffer(cause))
                     await self._relay(remote, request)
+                    await self._engine.ready()
                 kept = await dial.opened
                 return kept
         except TimeoutError as exc:
@@ -208,7 +220,7 @@ class WebRtcWires:
 
     def knows(self, remote: ActrId, connection_id: str) -> bool:
         """Whether there is a connection of this id that is not gone."""
-        return (remote, connection_id) in self._wires
+        return (remote, connection_id) in self._wires or (remote, connection_id) in self._held
 
     def receive(
         self, source: ActrId, message: NegotiateMessage, certificate: Certificate | None = None
@@ -230,12 +242,17 @@ class WebRtcWires:
             self._requested(source)
         elif isinstance(message.body, Candidate):
             self._early.keep(key, message.body)
+        elif isinstance(message.body, Bye) and key in self._held:
+            del self._held[key]
         else:
             self.dropped += 1
 
     def _offered(
         self, source: ActrId, message: NegotiateMessage, certificate: Certificate | None
     ) -> None:
+        if self._engine.make is None:
+            self._hold(source, message, certificate)
+            return
         wire = self._accept(source, message.connection_id)
         if wire is None:
             return
@@ -250,12 +267,36 @@ class WebRtcWires:
         if role_of(self.self_id, source) is not Role.OFFERER:
             self.dropped += 1
             return
+        if self._engine.make is None:
+            self._hold(source, NegotiateMessage("", 0, RequestOffer(RequestCause.CONNECT)), None)
+            return
         wire = self._connecting(source)
         if wire is not None:
             # Our offer and this request crossed; or the far side is another process by now.
             wire.repeat_offer()
         else:
             self._accept(source, secrets.token_hex(16))
+
+    def _hold(
+        self, source: ActrId, message: NegotiateMessage, certificate: Certificate | None
+    ) -> None:
+        """Keep a message until the engine is loaded: of one remote, and of all, as many as may
+        be connecting; the oldest go first."""
+        if self._engine.error is not None:
+            self.dropped += 1
+            return
+        self._engine.begin()
+        self._held.setdefault((source, message.connection_id), (message, certificate))
+        mine = [key for key in self._held if key[0] == source]
+        for key in (*mine[:-MAX_CONNECTIONS_PER_REMOTE], *list(self._held)[:-MAX_CONNECTING]):
+            if self._held.pop(key, None) is not None:
+                self.dropped += 1
+
+    def _release(self) -> None:
+        """The engine is loaded, or cannot be: what has waited for it goes on, or is dropped."""
+        held, self._held = self._held, {}
+        for (source, _), (message, certificate) in held.items():
+            self.receive(source, message, certificate)
 
     def _accept(self, source: ActrId, connection_id: str) -> WebRtcWire | None:
         """Make a connection that the far side wants; None where it wants too many, and where that
@@ -290,6 +331,7 @@ class WebRtcWires:
         ]
         for wire in connecting[: 1 - MAX_CONNECTING]:
             wire.abort()
+        assert self._engine.make is not None
         wire = WebRtcWire(
             connection_id,
             local=self.self_id,
@@ -299,7 +341,7 @@ class WebRtcWires:
             tasks=self._tasks,
             ends=self._ends,
             options=replace(self._options, ice_servers=tuple(self._ice_servers())),
-            make_engine=self._make_engine,
+            make_engine=self._engine.make,
             connect_timeout=self._connect_timeout,
             certified=self._certified,
         )
