@@ -197,6 +197,10 @@ def answer(data: bytes) -> None:
     for read in (answers.number, answers.message, answers.text):
         with suppress(answers.StoreError):
             read(tree)
+    with suppress(answers.StoreError):
+        answers.named_primary(tree)
+    with suppress(answers.StoreError):
+        answers.slot_primary(tree, 5, "asked")
     answers.state(tree if isinstance(tree, list) else [])
 
 
@@ -311,6 +315,8 @@ TARGETS = (
             known.dumped(["g", ["0" * 16, ["v"]]]),
             known.dumped(["message", "actr:presence", "P"]),
             known.dumped("0000000000000005"),
+            known.dumped(["ip", "10.0.0.7", "port", "6380", "config-epoch", "3"]),
+            known.dumped([[0, 9, ["10.0.0.7", 7000, "id"]]]),
         ],
         allowed=(answers.StoreError,),
         forms=(Form.JSON,),

@@ -20,6 +20,7 @@ PREFIX = "ACTR_SIGNALING__"
 PEERS = f"{PREFIX}URL"
 """What peers read; it may stand in the same environment."""
 _LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\s]+):(?P<port>\d{1,5})")
+_REDIS_URL = re.compile(r"(rediss?(\+sentinel|\+cluster)?|unix)://")
 _UNSHOWN = {f"{PREFIX}REDIS_URL"}
 """Variables whose value may hold a password, above all where it is mistyped."""
 PUBLIC_FOLDER = "public"
@@ -42,6 +43,10 @@ class Settings(BaseSettings):
     redis_password_file: Path | None = Field(default=None, description="of that user")
     redis_ca_file: Path | None = Field(
         default=None, description="who signs the certificate of Redis, in PEM form"
+    )
+    redis_sentinel_user: str = Field(default="", description="of the Sentinels' own access list")
+    redis_sentinel_password_file: Path | None = Field(
+        default=None, description="of the Sentinels, where they have one"
     )
     redis_prefix: str = Field(
         default="actr", pattern=r"^[a-z0-9-]{1,32}$", description="of all keys"
@@ -116,8 +121,11 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis_url(cls, value: str) -> str:
-        if value and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("write redis://host:port/0, or leave it empty for memory")
+        if value and not _REDIS_URL.match(value):
+            raise ValueError(
+                "write redis://host:port/0, redis+sentinel://host:port,host:port/NAME or "
+                "redis+cluster://host:port,host:port, or leave it empty for memory"
+            )
         return value
 
     @field_validator("issuer_keys", "revoked", "access")
@@ -190,17 +198,18 @@ def _is_here(url: str) -> bool:
 
 def _fits_redis(settings: Settings) -> None:
     url = settings.redis_url
-    given = [
-        name.upper()
-        for name in ("redis_user", "redis_password_file", "redis_ca_file")
-        if getattr(settings, name)
-    ]
+    sentinel = "redis_sentinel_user", "redis_sentinel_password_file"
+    names = ("redis_user", "redis_password_file", "redis_ca_file", *sentinel)
+    given = [name.upper() for name in names if getattr(settings, name)]
     if given and not url:
         raise ValueError(f"{given[0]} needs REDIS_URL")
-    if settings.redis_ca_file is not None and not url.startswith("rediss://"):
+    if settings.redis_ca_file is not None and not url.startswith("rediss"):
         raise ValueError("REDIS_CA_FILE needs a REDIS_URL that begins with rediss://")
-    if settings.redis_user and settings.redis_password_file is None:
-        raise ValueError("REDIS_USER needs REDIS_PASSWORD_FILE")
+    if given and given[-1].lower() in sentinel and "+sentinel://" not in url:
+        raise ValueError(f"{given[-1]} needs a REDIS_URL that begins with redis+sentinel://")
+    for user, file in (names[:2], sentinel):
+        if getattr(settings, user) and getattr(settings, file) is None:
+            raise ValueError(f"{user.upper()} needs {file.upper()}")
     if settings.redis_password_file is not None and "@" in url:
         raise ValueError(
             "REDIS_URL has a user or a password, and REDIS_PASSWORD_FILE is given too: leave one"

@@ -73,8 +73,19 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
             {"REDIS_URL": "redis://a:s3cret@redis:6379/0", "REDIS_PASSWORD_FILE": "/p"},
             "leave one",
         ),
+        ({"REDIS_SENTINEL_PASSWORD_FILE": "/p"}, "begins with redis.sentinel://"),
+        (
+            {"REDIS_URL": "redis+sentinel://s1/main", "REDIS_SENTINEL_USER": "signaling"},
+            "REDIS_SENTINEL_USER needs REDIS_SENTINEL_PASSWORD_FILE",
+        ),
     ],
-    ids=["an authority without TLS", "a user without a password", "a password twice"],
+    ids=[
+        "an authority without TLS",
+        "a user without a password",
+        "a password twice",
+        "a password of Sentinels without them",
+        "a user of Sentinels without a password",
+    ],
 )
 def test_what_is_said_of_redis_fits_together(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], says: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from actr_signaling.errors import ConfigError
 from actr_signaling.ledger.redis.address import Address
 from actr_signaling.secret_files import read_secret
@@ -9,14 +11,23 @@ from actr_signaling.settings import PREFIX, Settings
 
 
 def address_of(settings: Settings) -> Address:
-    """Read the password, which may be short: whoever runs the Redis has chosen it.
+    """Read the passwords, which may be short: whoever runs the Redis has chosen it.
 
     Raises:
-        ConfigError: If its file cannot be used.
+        ConfigError: If a file cannot be used.
     """
-    path, variable = settings.redis_password_file, "REDIS_PASSWORD_FILE"
+    return Address(
+        settings.redis_url,
+        settings.redis_user,
+        _password(settings.redis_password_file, "REDIS_PASSWORD_FILE"),
+        settings.redis_ca_file,
+        settings.redis_sentinel_user,
+        _password(settings.redis_sentinel_password_file, "REDIS_SENTINEL_PASSWORD_FILE"),
+    )
+
+
+def _password(path: Path | None, variable: str) -> str:
     try:
-        password = "" if path is None else read_secret(path, variable, least=1).decode()
+        return "" if path is None else read_secret(path, variable, least=1).decode()
     except UnicodeDecodeError as exc:
         raise ConfigError(f"{PREFIX}{variable}: the password is not UTF-8") from exc
-    return Address(settings.redis_url, settings.redis_user, password, settings.redis_ca_file)

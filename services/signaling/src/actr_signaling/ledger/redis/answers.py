@@ -36,10 +36,12 @@ def number(answer: object) -> int:
 def message(answer: object) -> tuple[bytes, bytes] | None:
     """Channel and data of what a subscription gives; None: it says something of itself."""
     match answer:
-        case [b"message", bytes(channel), bytes(data)]:
+        case [b"message" | b"smessage", bytes(channel), bytes(data)]:
             return channel, data
-        case [b"message", *_]:
+        case [b"message" | b"smessage", *_]:
             raise StoreError("a message without its channel or data")
+        case [b"sunsubscribe", *_]:
+            raise StoreError("another server has the slot now")
         case list():
             return None
         case _:
@@ -53,3 +55,39 @@ def state(answers: Sequence[object]) -> tuple[bytes | None, int, list[bytes]]:
             return generation, number(version), [text(value) for value in values]
         case _:
             raise StoreError("a state of the store that is none")
+
+
+def named_primary(answer: object) -> tuple[int, str, int]:
+    """What ``SENTINEL MASTER`` answers: its configuration's epoch; the primary's host and port."""
+    if not isinstance(answer, list) or len(answer) % 2:
+        raise StoreError("a Sentinel tells of no primary")
+    fields = {text(key): text(value) for key, value in zip(answer[::2], answer[1::2], strict=True)}
+    try:
+        epoch = int(fields[b"config-epoch"])
+        host, port = _place(fields[b"ip"], int(fields[b"port"]))
+    except (KeyError, ValueError) as exc:
+        raise StoreError("a Sentinel tells of no primary") from exc
+    return epoch, host, port
+
+
+def slot_primary(answer: object, slot: int, asked: str) -> tuple[str, int]:
+    """Host and port of who has ``slot``, of what ``CLUSTER SLOTS`` answers.
+
+    Args:
+        asked: The host that was asked: a node that does not know its own name is there.
+    """
+    for row in answer if isinstance(answer, list) else ():
+        match row:
+            case [int(first), int(last), [(bytes() | None) as host, int(port), *_], *_]:
+                if first <= slot <= last:
+                    return _place(host or asked.encode(), port)
+            case _:
+                raise StoreError("a list of slots that is none")
+    raise StoreError(f"no node of the Cluster has slot {slot}")
+
+
+def _place(host: bytes, port: int) -> tuple[str, int]:
+    name = host.decode("ascii", "replace")
+    if not 0 < port < 65_536 or not name or not name.isascii() or name == "?":
+        raise StoreError("a server without a host or port")
+    return name, port

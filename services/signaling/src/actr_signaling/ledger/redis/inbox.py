@@ -88,9 +88,9 @@ class Inbox:
         except BadMessageError as exc:
             log.error("batch skipped", why=exc.message)
 
-    def nobody_heard(self, batch: Batch) -> None:
+    def nobody_heard(self, batch: Batch, reason: Undelivered) -> None:
         """No replica listens where a batch went: its parcels are undelivered now."""
         _, items = parcels.unpack(batch.data)
         for item in items:
             if isinstance(item, Parcel):
-                self._sink.answered(item.number, Undelivered.OFFLINE)
+                self._sink.answered(item.number, reason)

@@ -4,6 +4,7 @@
 
     ledger/link           connects, again and again; writes all that one turn has in one go
      ├─ link/reader       changes of presence, batches from other replicas
+     ├─ link/primary      of several servers: ends the link when another is the primary
      └─ link/sweeper      the one periodic task: leases, lost data, a sign of life
 
 After every connect, every missed change and every loss of Redis' data the writer takes the whole
@@ -22,16 +23,18 @@ import structlog
 from actr_signaling.errors import BadMessageError
 from actr_signaling.ledger.base import LedgerSink
 from actr_signaling.ledger.redis import answers, scripts
-from actr_signaling.ledger.redis.address import Address
+from actr_signaling.ledger.redis.address import Address, Form
 from actr_signaling.ledger.redis.answers import StoreError
 from actr_signaling.ledger.redis.inbox import Inbox
 from actr_signaling.ledger.redis.line import Command, Line, RefusedError
 from actr_signaling.ledger.redis.orders import Orders
 from actr_signaling.ledger.redis.outbox import Outbox
+from actr_signaling.ledger.redis.places import answering_primary, primary
 from actr_signaling.protocol.presence import stored
 from actr_signaling.protocol.presence.records import Entry
 from actr_signaling.protocol.presence.view import Reason
 from actr_signaling.protocol.relay.parcels import Parcel
+from actr_signaling.protocol.relay.routing import Undelivered
 from actr_signaling.tasks import Tasks
 
 log = structlog.get_logger()
@@ -39,10 +42,14 @@ log = structlog.get_logger()
 SWEEP_SECONDS = 0.5
 SETTLE = 1.5
 """Seconds that all replicas have to write their own after a loss; above a retry and a sweep."""
+SETTLE_SEVERAL = 3.0
+"""Likewise where there are several servers: replicas come to the next one at different times."""
 RETRY = 0.5
 """Seconds between attempts to connect, at most."""
 SILENCE = 3.0
 """Seconds without even this replica's own sign of life until a subscription counts as dead."""
+WATCH = 1.0
+"""Seconds between looks at who is the primary, where there are several servers."""
 FIRST_EXPIRY = 5.0
 """Seconds after a connect in which overdue entries are left alone."""
 MAX_EXPIRED = 200
@@ -86,7 +93,13 @@ class RedisLedger:
         self._sink = sink
         self._address = address
         self._replica = replica
-        self._prefix = prefix
+        self._prefix = prefix = address.tagged(prefix)
+        self._settle = SETTLE if address.form is Form.SINGLE else SETTLE_SEVERAL
+        is_cluster = address.form is Form.CLUSTER
+        self._publish = "SPUBLISH" if is_cluster else "PUBLISH"
+        self._subscribe = "SSUBSCRIBE" if is_cluster else "SUBSCRIBE"
+        # A server of a Cluster counts its own listeners: one on another server may have heard.
+        self._unheard = Undelivered.EXPIRED if is_cluster else Undelivered.OFFLINE
         self._generation: bytes | None = None
         self._run_id = b""
         self._link = _Link.NEW
@@ -186,11 +199,15 @@ class RedisLedger:
     async def _keep_linked(self) -> NoReturn:
         while True:
             try:
+                server = await answering_primary(self._address, self._prefix)
                 async with (
-                    Line(self._address) as line,
-                    Line(self._address, timeout=SILENCE) as events,
+                    Line(server) as line,
+                    Line(server, timeout=SILENCE) as events,
+                    Tasks("ledger/link") as tasks,
                 ):
-                    await self._serve(line, events)
+                    if server is not self._address:
+                        tasks.start("primary", self._watch(server))
+                    await self._serve(line, events, tasks)
             except* RefusedError as group:
                 self._tell("the store refuses this service", group)
             except* StoreError as group:
@@ -203,19 +220,28 @@ class RedisLedger:
         if self._link is not _Link.DOWN:  # said once for each outage
             log.warning(what, why=str(group.exceptions[0]))
 
-    async def _serve(self, line: Line, events: Line) -> None:
+    async def _serve(self, line: Line, events: Line, tasks: Tasks) -> NoReturn:
         channels = f"{self._prefix}:presence", self._channel(self._replica)
-        await events.run([("SUBSCRIBE", channel) for channel in channels])
+        await events.run([(self._subscribe, channel) for channel in channels])
         self._run_id = await line.run_id()
         await line.run([("SCRIPT", "LOAD", script) for script in scripts.ALL])
         self._inbox.hold_back()
-        async with Tasks("ledger/link") as tasks:
-            tasks.start("reader", self._read(events))
-            await self._sync(line)
-            self._link = _Link.UP
-            log.info("the store answers", version=self._inbox.version)
-            tasks.start("sweeper", self._sweep())
-            await self._write(line)
+        tasks.start("reader", self._read(events))
+        await self._sync(line)
+        self._link = _Link.UP
+        log.info("the store answers", version=self._inbox.version)
+        tasks.start("sweeper", self._sweep())
+        await self._write(line)
+
+    async def _watch(self, server: Address) -> NoReturn:
+        while True:
+            await asyncio.sleep(WATCH)
+            try:
+                now = await primary(self._address, self._prefix)
+            except StoreError:
+                continue  # who is connected goes on
+            if now != server:
+                raise StoreError("another server is the primary now")
 
     def _unlink(self) -> None:
         was, self._link = self._link, _Link.DOWN
@@ -248,14 +274,14 @@ class RedisLedger:
                 orders = self._orders.take(MAX_COMMANDS)
                 batches = self._outbox.take()
                 publishes: list[Command] = [
-                    ("PUBLISH", self._channel(batch.replica), batch.data) for batch in batches
+                    (self._publish, self._channel(batch.replica), batch.data) for batch in batches
                 ]
                 said = await line.run([order.command for order in orders] + publishes)
                 for order, answer in zip(orders, said, strict=False):
                     order.answered(answer)
                 for batch, heard in zip(batches, said[len(orders) :], strict=True):
                     if not heard:
-                        self._inbox.nobody_heard(batch)
+                        self._inbox.nobody_heard(batch, self._unheard)
 
     async def _sweep(self) -> NoReturn:
         loop = asyncio.get_running_loop()
@@ -266,7 +292,7 @@ class RedisLedger:
             most = MAX_EXPIRED if loop.time() >= expires_at else 0
             command = self._orders.sweep_command(self._run_id, most=most)
             self._orders.add(command, self._check_generation)
-            self._orders.add(("PUBLISH", self._channel(self._replica), b""))
+            self._orders.add((self._publish, self._channel(self._replica), b""))
             await asyncio.sleep(SWEEP_SECONDS)
 
     def _check_generation(self, generation: bytes) -> None:
@@ -291,7 +317,7 @@ class RedisLedger:
         )
         if self._generation not in (None, generation):
             log.warning("the store has lost its data: writing our own again")
-            self._settle_later(SETTLE)
+            self._settle_later(self._settle)
         self._generation = generation
         is_partial = self._settling is not None
         self._inbox.take_state(version, _entries(values), is_partial=is_partial)
@@ -316,7 +342,7 @@ class RedisLedger:
         if self.is_ready:
             self._sink.settled()
         else:
-            self._settle_later(SETTLE)
+            self._settle_later(self._settle)
 
     def _channel(self, replica: str) -> str:
         return f"{self._prefix}:replica:{replica}"

@@ -31,7 +31,7 @@ class Line:
 
     Args:
         address: Of Redis.
-        timeout: Seconds to wait for each answer.
+        timeout: Seconds to wait for each answer, and for the connection, at most :data:`CONNECT`.
     """
 
     def __init__(self, address: Address, *, timeout: float = TIMEOUT) -> None:
@@ -41,7 +41,7 @@ class Line:
 
     async def __aenter__(self) -> Self:
         try:
-            async with asyncio.timeout(CONNECT):
+            async with asyncio.timeout(min(CONNECT, self._timeout)):
                 await self._connection.connect()
         except (RedisError, OSError) as exc:
             await self._close()

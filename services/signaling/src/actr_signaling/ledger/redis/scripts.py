@@ -23,6 +23,8 @@ MOST_MS = 3_000
 _PRELUDE = """
 local records, leases, state = KEYS[1], KEYS[2], KEYS[3]
 local prefix = ARGV[1]
+-- A hash tag: in a Cluster only the servers of the slot are told.
+local PUBLISH = string.sub(prefix, 1, 1) == '{' and 'SPUBLISH' or 'PUBLISH'
 
 local function digits(n) return string.format('%016.0f', n) end
 local function micros()
@@ -46,7 +48,7 @@ local function publish(kind, rest)
   local before = whole(redis.call('HGET', state, 'version'))
   local version = math.max(before + 2, micros())
   redis.call('HSET', state, 'version', digits(version))
-  redis.call('PUBLISH', prefix .. ':presence', kind .. digits(before) .. digits(version) .. rest)
+  redis.call(PUBLISH, prefix .. ':presence', kind .. digits(before) .. digits(version) .. rest)
 end
 -- Milliseconds that pass as leases count them: while somebody looks, and never back. A step of the
 -- server's clock, or a pause of the server, is no time in which a session could have been renewed.

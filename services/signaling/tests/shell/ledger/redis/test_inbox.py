@@ -148,10 +148,11 @@ def test_a_batch_that_breaks_off_is_taken_as_far_as_it_goes(boxes: Boxes) -> Non
     assert [taken.number for taken in boxes.sink.parcels] == [1]
 
 
-def test_what_nobody_heard_is_undelivered_now(boxes: Boxes) -> None:
+@pytest.mark.parametrize("reason", [Undelivered.OFFLINE, Undelivered.EXPIRED])
+def test_what_nobody_heard_is_undelivered_now(boxes: Boxes, reason: Undelivered) -> None:
     packed = [parcels.pack_item(parcel(1)), parcels.pack_item(Answer(2, None))]
-    boxes.inbox.nobody_heard(Batch(OTHER, parcels.pack(ME, packed)))
-    assert boxes.sink.answers == [(1, Undelivered.OFFLINE)]
+    boxes.inbox.nobody_heard(Batch(OTHER, parcels.pack(ME, packed)), reason)
+    assert boxes.sink.answers == [(1, reason)]
 
 
 def test_changes_follow_one_another_and_old_ones_are_skipped(boxes: Boxes) -> None:
