@@ -121,6 +121,10 @@ integration-test: setup  ## the compose system from outside; needs Docker
 	@tools/setup-docker --check
 	@$(BIN)/pytest tests/integration $(ARGS)
 
+.PHONY: check-kubernetes
+check-kubernetes: setup  ## deploy/kubernetes against the schemas of the API; no cluster
+	@tools/check-kubernetes
+
 .PHONY: demo
 demo: setup  ## five payload types, two peers (FILE=path WIRE=webrtc|websocket|both SIZE=small|normal|large)
 	@$(BIN)/actr demo $(file) $(wire) $(size) $(json) $(ARGS)

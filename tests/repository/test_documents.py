@@ -215,6 +215,7 @@ NOT_RUN = {
     ("docs/deployment.md", "docker compose up"): "containers: make integration-test",
     ("docs/deployment.md", "docker compose exec redis"): "containers: make integration-test",
     ("docs/deployment.md", "ACTR_TURN_URLS="): "containers",
+    ("docs/deployment.md", "mkdir -p secrets/realm"): "a cluster: make check-kubernetes",
     ("docs/deployment.md", "# compose.override.yaml; the file's owner"): "containers",
     ("docs/deployment.md", "# compose.override.yaml\nservices:\n  turn"): "containers",
     (

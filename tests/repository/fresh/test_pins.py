@@ -24,6 +24,7 @@ FILES = (
     "requirements/build.txt",
     "requirements/uv.txt",
     "requirements/types.txt",
+    "requirements/kubernetes.txt",
     *(f"services/{service}/requirements.txt" for service in SERVICES),
 )
 
