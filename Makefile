@@ -157,9 +157,9 @@ bench-many: setup  ## what grows from 10 to 5,000 streams; a slow consumer (ARGS
 bench-calls: setup  ## unary calls in memory beside bare echoes and grpc.aio (SECONDS=number ROUNDS=number ONLY=word)
 	@$(BIN)/python -m bench.network.calls $(seconds) $(rounds) $(only) $(json) $(ARGS)
 
-.PHONY: bench-idle
-bench-idle: setup  ## what 1, 10 and 50 links cost in which nothing happens, beside aiortc
-	@$(BIN)/python -m bench.network.idle $(json) $(ARGS)
+.PHONY: bench-links
+bench-links: setup  ## what 1, 10 and 50 links cost, idle, called, dialled; beside aiortc and grpc.aio
+	@$(BIN)/python -m bench.network.links $(json) $(ARGS)
 
 .PHONY: bench-files
 bench-files: setup  ## a file under cuts and restarts: hash equal (MB=number)

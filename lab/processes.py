@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
@@ -152,6 +153,18 @@ async def watch(
         "wakes": round(woken / seconds, 1),
         "calls": round(sum(counted.by_code.values()) / seconds),
     }
+
+
+def spent(pid: int) -> float:
+    """CPU time of a process, seconds, of both kinds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def own_kb() -> int:
+    """Memory of this process that is its own alone, kB."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
 def _woken() -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from math import inf
 
-LONG = 1.0
+LONG = 0.1
 """Seconds by which a deadline moves, to be worth setting a timer anew."""
 
 

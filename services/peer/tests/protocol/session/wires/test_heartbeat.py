@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from actr_peer.protocol.session.wires.heartbeat import (
     ASKED,
+    BUSY_FOR,
     FAILED_AFTER,
     FASTEST,
     HURRIED,
@@ -22,11 +23,19 @@ from actr_peer.protocol.wire.grid import GRID
 
 
 def run(
-    heart: Heartbeat, start: float, seconds: float, *, answers: bool, rtt: float = 0.01
+    heart: Heartbeat,
+    start: float,
+    seconds: float,
+    *,
+    answers: bool,
+    rtt: float = 0.01,
+    traffic: bool = False,
 ) -> list[float]:
     """Ping when it is time; return the instants."""
     now, pings = start, []
     while now <= start + seconds:
+        if traffic:
+            heart.busy(now)
         number = heart.ping(now)
         if number is not None:
             pings.append(now)
@@ -48,9 +57,61 @@ def test_a_busy_wire_is_pinged_often() -> None:
     run(heart, 0.0, 1.0, answers=True)
     assert heart.busy(1.5)
     assert not heart.busy(1.6)
-    pings = run(heart, 1.5, 1.0, answers=True)
+    pings = run(heart, 1.5, 1.0, answers=True, traffic=True)
     assert len(pings) >= 6
     assert pings[0] <= 1.5 + FASTEST + 1e-9
+
+
+def test_after_the_last_message_pings_become_seldom() -> None:
+    heart = Heartbeat(0.0)
+    run(heart, 0.0, 1.0, answers=True)
+    heart.busy(20.0)
+    pings = run(heart, 20.0, 10.0, answers=True)
+    assert [round(at - 20.0, 2) for at in pings[:7]] == [0.0, 0.15, 0.3, 0.6, 1.1, 1.6, 4.5]
+
+
+def test_a_message_in_a_lull_brings_the_quick_pace_back() -> None:
+    heart = Heartbeat(0.0)
+    run(heart, 0.0, 1.0, answers=True)
+    heart.busy(20.0)
+    run(heart, 20.0, 1.2, answers=True)
+    assert heart.due > 21.2 + FASTEST
+    assert heart.busy(21.2)
+    assert heart.due <= 21.2 + FASTEST
+
+
+def test_instants_of_quick_pings_are_shared() -> None:
+    pings = []
+    for start in (20.01, 20.03):
+        heart = Heartbeat(0.0)
+        run(heart, 0.0, 1.0, answers=True)
+        pings.append(run(heart, start, 1.0, answers=True, traffic=True)[1:])
+    assert {round(at * 1000) % 50 for at in pings[0] + pings[1]} == {0}
+
+
+@given(rtt=st.floats(0.001, 0.06), lull=st.floats(0.0, 2.0))
+def test_in_a_lull_a_dead_wire_is_suspect_within_a_second(rtt: float, lull: float) -> None:
+    line = Line(rtt)
+    line.run(20.0)
+    for heart in line.hearts:
+        heart.busy(20.0)
+    line.run(20.0 + lull)
+    line.works = [False, False]
+    end = line.now + (1.0 + rtt if lull < BUSY_FOR - SLOWEST else ASKED + MAX_MISSED * SLOWEST)
+    line.run(end)
+    assert [heart.state for heart in line.hearts] == [WireState.SUSPECT] * 2
+
+
+def test_the_end_that_was_dialled_is_not_hurried_by_the_last_pings_of_a_lull() -> None:
+    line = Line(rtt=0.02)
+    line.run(20.0)
+    line.run(line.pings[0][-1] + 1.0)
+    start = line.now
+    for heart in line.hearts:
+        heart.busy(start)
+    line.pings = [[], []]
+    line.run(start + 3.0)
+    assert [len(pings) for pings in line.pings] == [5, 5]
 
 
 def test_the_interval_follows_the_round_trip_within_bounds() -> None:

@@ -5,6 +5,10 @@ some seconds. So each wire is pinged, often while there is traffic, seldom while
 An answer proves both directions. Word that frames sent on this wire have arrived proves the one
 that this side uses it for, and counts as much: a full wire may answer late.
 
+When the last message is some time ago, the next ping comes after as long again, within the bounds:
+most traffic is a call now and then, and pings for seconds after each would cost more than it. A
+ping without an answer, and the next message, bring the quick pace back at once.
+
 Where nothing goes on, one side's pings do for both: that which has dialled the wire asks, and who
 is asked at an idle pace knows that the answer before has arrived. When pings come faster, or none
 comes, it asks itself.
@@ -15,7 +19,7 @@ from __future__ import annotations
 from math import inf
 
 from actr_peer.protocol.session.wires.policy import WireState
-from actr_peer.protocol.wire.grid import on_grid
+from actr_peer.protocol.wire.grid import near_fine_grid, on_fine_grid, on_grid
 
 FASTEST = 0.15
 SLOWEST = 0.5
@@ -84,19 +88,26 @@ class Heartbeat:
         """When :meth:`ping` is next needed."""
         return self._ping_at
 
+    @property
+    def pace(self) -> float:
+        """Seconds from one ping to the next where it matters most."""
+        return min(SLOWEST, max(FASTEST, 2 * self.rtt))
+
     def interval(self, now: float) -> float:
-        """Seconds from one ping to the next."""
-        if not self.is_trusted or self.missed or now < self.busy_until:
-            return min(SLOWEST, max(FASTEST, 2 * self.rtt))
-        return IDLE
+        """Seconds from one ping to the next, if this one is answered."""
+        if not self.is_trusted or self.missed:
+            return self.pace
+        if now >= self.busy_until:
+            return IDLE
+        return min(SLOWEST, max(self.pace, now + BUSY_FOR - self.busy_until))
 
     def busy(self, now: float) -> bool:
         """Traffic goes over this wire; return whether :attr:`due` has come nearer."""
-        was_idle = now >= self.busy_until
+        is_flowing = now + BUSY_FOR - self.busy_until < FASTEST
         self.busy_until = now + BUSY_FOR
-        if not was_idle:
+        if is_flowing:
             return False
-        soon = now + self.interval(now)
+        soon = on_fine_grid(now + self.pace)
         if soon >= self._ping_at:
             return False
         self._ping_at = soon
@@ -114,8 +125,8 @@ class Heartbeat:
         self._waiting[self.number] = now
         while len(self._waiting) > 2 * MAX_MISSED:
             del self._waiting[next(iter(self._waiting))]
-        # An answer puts it off, where nothing goes on: one that is missing is noticed at once.
-        self._ping_at = now + min(self.interval(now), SLOWEST)
+        # An answer puts it off, where little goes on: one that is missing is noticed at once.
+        self._ping_at = near_fine_grid(now + min(self.interval(now), self._patience(now)))
         return self.number
 
     def asked(self, now: float) -> None:
@@ -143,8 +154,20 @@ class Heartbeat:
         if not self.missed:  # else it waited out a break, which says nothing of the path
             self.sample(now - sent_at)
         self.alive(now)
-        if not self._waiting and self.interval(now) == IDLE:
+        if not self._waiting:
+            self._put_off(sent_at, now)
+
+    def _patience(self, now: float) -> float:
+        return self.pace if now < self.busy_until else SLOWEST
+
+    def _put_off(self, sent_at: float, now: float) -> None:
+        """The newest ping, sent at ``sent_at``, is answered: the next has time."""
+        interval = self.interval(now)
+        # A ping at the end of the busy time would look hurried to a far side whose own is over.
+        if self.is_trusted and not self.missed and sent_at + interval >= self.busy_until:
             self._ping_at = on_grid(max(now + IDLE, self._asked_at + ASKED))
+        else:
+            self._ping_at = max(self._ping_at, near_fine_grid(sent_at + interval))
 
     def alive(self, now: float) -> None:
         """What went over this wire is known to have arrived."""
