@@ -88,7 +88,7 @@ async def far_actors(wire: str, links: int, url: str) -> None:
 
 
 class Echoing(library.Alone):
-    """One side of a connection of the library alone: it sends back what comes, or waits for that."""
+    """One side of a connection of the library alone: it echoes, or waits for echoes."""
 
     def __init__(self) -> None:
         super().__init__("echo", Path("/tmp"))  # noqa: S108  nothing is recorded

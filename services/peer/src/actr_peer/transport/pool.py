@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from asyncio import Task
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from asyncio import Future, Task
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -27,7 +29,62 @@ from actr_peer.wire.base import Wire
 DIAL_SECONDS = 15.0
 """A dial that takes longer has failed; wires have their own, shorter, time-outs."""
 
+DIALS_AT_ONCE = 16
+"""Of one kind, in a process. A connection is milliseconds of work on either side: of a hundred that
+are begun together none would be done before nearly all are, and their time-outs run meanwhile."""
+TURN_SECONDS = 0.25
+"""After which a dial has the network to wait for, and costs nothing: the next one begins."""
+
 Dialer: TypeAlias = Callable[[ActrId], Awaitable[Wire]]
+
+
+class Turns:
+    """Whose dial is at work. The oldest and the newest of those who wait take it in turns, so that
+    neither many before it nor many behind it hold one up for long."""
+
+    def __init__(self) -> None:
+        self._free = DIALS_AT_ONCE
+        self._waiting: deque[Future[None]] = deque()
+        self._is_newest_next = False
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and have it for the block or for ``TURN_SECONDS``, what is shorter."""
+        loop = asyncio.get_running_loop()
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait(loop.create_future())
+        held = [self]
+
+        def end() -> None:
+            if held:
+                held.pop()._next()
+
+        timer = loop.call_later(TURN_SECONDS, end)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            end()
+
+    async def _wait(self, waiter: Future[None]) -> None:
+        self._waiting.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled():  # it was its turn just now
+                self._next()
+            raise
+
+    def _next(self) -> None:
+        while self._waiting:
+            waiter = self._waiting.pop() if self._is_newest_next else self._waiting.popleft()
+            self._is_newest_next = not self._is_newest_next
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._free += 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +99,10 @@ class WireSetup:
     start: Start
     budget: Budget
     """What all sessions together may hold for their far sides."""
+    turns: Mapping[WireKind, Turns] = field(
+        default_factory=lambda: {kind: Turns() for kind in WireKind}
+    )
+    """When a dial may begin."""
 
 
 class PoolOwner(Protocol):
@@ -131,7 +192,8 @@ class Pool:
 
     async def _dial(self, kind: WireKind) -> None:
         try:
-            async with asyncio.timeout(DIAL_SECONDS):
+            # Who waits for the link has deadlines of its own, which run in a queue as elsewhere.
+            async with self._setup.turns[kind].turn(), asyncio.timeout(DIAL_SECONDS):
                 wire = await self._setup.dialers[kind](self._remote)
         except TimeoutError as error:
             self._failed(kind, PeerError(f"dialling took over {DIAL_SECONDS:g} s: {error!r}"))

@@ -8,7 +8,7 @@ Events are synchronous calls on the sink, on the event loop.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -63,6 +63,8 @@ class EngineOptions:
     """How fast the packets of all tracks leave: a large frame at once overruns the far socket."""
     high_water_bytes: int = 64 * 1024
     low_water_bytes: int = 16 * 1024
+    shared: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What the connections that are given these options have together; the engine's own."""
 
 
 class EngineSink(Protocol):

@@ -105,7 +105,9 @@ class WebRtcWires:
         self._relay = relay
         self._ice_servers = ice_servers
         self._on_wire = on_wire
-        self._options = replace(options or EngineOptions(), ice_policy=IcePolicy(ice_policy))
+        self._options = replace(
+            options or EngineOptions(), ice_policy=IcePolicy(ice_policy), shared={}
+        )
         self._connect_timeout = connect_timeout
         self._engine = LateEngine(load_engine, self._release, make_engine)
         self._certified = certified

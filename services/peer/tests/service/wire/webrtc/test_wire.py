@@ -250,19 +250,13 @@ async def test_more_candidates_than_the_bound_end_the_connection(pair: Pair) -> 
     assert isinstance(sink.ends[0], LimitError)
 
 
-def test_the_loopback_is_used_only_where_there_is_nothing_else(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def machine(*found: str) -> None:
-        monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: list(found))
-
-    machine("192.0.2.1", "169.254.3.3")
-    assert host_addresses(loopback=None) == ["192.0.2.1"]
-    assert host_addresses(loopback=True) == [LOOPBACK, "192.0.2.1"]
-    assert host_addresses(loopback=None, link_local=True) == ["192.0.2.1", "169.254.3.3"]
-    machine()
-    assert host_addresses(loopback=None) == [LOOPBACK]
-    assert host_addresses(loopback=False) == []
+def test_the_loopback_is_used_only_where_there_is_nothing_else() -> None:
+    machine = ["192.0.2.1", "169.254.3.3"]
+    assert host_addresses(machine, loopback=None) == ["192.0.2.1"]
+    assert host_addresses(machine, loopback=True) == [LOOPBACK, "192.0.2.1"]
+    assert host_addresses(machine, loopback=None, link_local=True) == machine
+    assert host_addresses([], loopback=None) == [LOOPBACK]
+    assert host_addresses([], loopback=False) == []
 
 
 async def test_two_peers_meet_on_a_machine_with_nothing_but_the_loopback(

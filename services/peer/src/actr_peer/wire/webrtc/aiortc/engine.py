@@ -14,6 +14,7 @@ from typing import Any
 from aioice import Candidate as IceCandidate
 from aiortc import (
     RTCBundlePolicy,
+    RTCCertificate,
     RTCConfiguration,
     RTCDataChannel,
     RTCIceServer,
@@ -32,7 +33,7 @@ from actr_peer.protocol.webrtc.candidates import AddressRule
 from actr_peer.protocol.webrtc.negotiation import Answer, Candidate, Offer
 from actr_peer.tasks import Tasks
 from actr_peer.wire.base import CHANNELS
-from actr_peer.wire.webrtc.aiortc import bounds, dtls, ice
+from actr_peer.wire.webrtc.aiortc import bounds, dtls, ice, shared
 from actr_peer.wire.webrtc.aiortc.media.codecs import takes
 from actr_peer.wire.webrtc.aiortc.media.sections import Sections
 from actr_peer.wire.webrtc.aiortc.sctp import association
@@ -78,8 +79,11 @@ def _from_library(what: str) -> Iterator[None]:
 class _PeerConnection(RTCPeerConnection):
     """Connecting happens in tasks of the library that nobody waits for: their errors end here."""
 
-    def __init__(self, configuration: RTCConfiguration, sections: Sections) -> None:
+    def __init__(
+        self, configuration: RTCConfiguration, sections: Sections, certificate: RTCCertificate
+    ) -> None:
         super().__init__(configuration)
+        self._RTCPeerConnection__certificates = [certificate]
         self._sections = sections
         self.failures: list[str] = []
 
@@ -134,7 +138,9 @@ class AiortcEngine:
         self._sink: EngineSink | None = sink
         self._tasks = tasks
         self.media = Sections(options.media_bytes_per_second)
-        self._pc = _PeerConnection(configuration(options), self.media)
+        now = asyncio.get_running_loop().time()
+        certificate = shared.certificate(options.shared, now)
+        self._pc = _PeerConnection(configuration(options), self.media, certificate)
         self.media.attach(self._pc)
         self._channels: list[RTCDataChannel] = [self._create_channel(0)]
         assert self._pc.sctp is not None

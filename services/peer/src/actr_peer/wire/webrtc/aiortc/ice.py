@@ -25,8 +25,8 @@ from aioice.candidate import candidate_foundation, candidate_priority
 from aiortc.rtcicetransport import RTCIceTransport, parse_stun_turn_uri
 
 from actr_peer.protocol.webrtc.negotiation import IceServer
-from actr_peer.wire.webrtc.aiortc import dtls
-from actr_peer.wire.webrtc.aiortc.consent import ConsentedConnection
+from actr_peer.wire.webrtc.aiortc import dtls, shared
+from actr_peer.wire.webrtc.aiortc.consent import ConsentedConnection, ConsentedStun
 from actr_peer.wire.webrtc.engine import EngineOptions
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,15 @@ MAX_HOST_ADDRESSES = 12
 """Below the far side's bound of 16 candidates in a description."""
 
 
-def host_addresses(*, loopback: bool | None, link_local: bool = False) -> list[str]:
-    """Addresses of this machine to be candidates; the arguments are as in ``EngineOptions``."""
-    addresses = ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+def host_addresses(
+    found: Sequence[str], *, loopback: bool | None, link_local: bool = False
+) -> list[str]:
+    """Addresses of this machine to be candidates.
+
+    Args:
+        found: All that it has, but the loopback; the others are as in ``EngineOptions``.
+    """
+    addresses = list(found)
     if not link_local:
         addresses = [address for address in addresses if not ip_address(address).is_link_local]
     if loopback or (loopback is None and not addresses):
@@ -77,7 +83,7 @@ def _is_usable(url: str) -> bool:
     return True
 
 
-class GuardedStun(ice.StunProtocol):
+class GuardedStun(ConsentedStun):
     """aioice's, for a port to which anybody can send: what cannot be read is dropped."""
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
@@ -96,8 +102,9 @@ class IceConnection(ConsentedConnection):
         """Why servers gave no candidate, in words, newest last."""
         self.addresses: list[str] = []
         if self._transport_policy is TransportPolicy.ALL:
+            found = shared.addresses(options.shared, asyncio.get_running_loop().time())
             self.addresses = host_addresses(
-                loopback=options.loopback, link_local=options.link_local
+                found, loopback=options.loopback, link_local=options.link_local
             )
 
     @property
@@ -132,6 +139,8 @@ class IceConnection(ConsentedConnection):
         ):
             return
         super().check_incoming(message, addr, protocol)
+        if isinstance(protocol, ConsentedStun):
+            protocol.was_checked = "USE-CANDIDATE" not in message.attributes
 
     async def gather_candidates(self) -> None:
         """Gather host candidates; where only relayed ones are allowed, those."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import aioice
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCSctpTransport
+from aioice.ice import StunProtocol
+from aiortc import RTCCertificate, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCSctpTransport
 from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter
 from aiortc.rtcrtpreceiver import StreamStatistics
 
@@ -78,5 +79,7 @@ METHODS: Mapping[type, list[str]] = {
         "query_consent",
         "sort_check_list",
     ],
+    RTCCertificate: ["_create_ssl_context", "generateCertificate", "getFingerprints"],
     StreamStatistics: ["add"],
+    StunProtocol: ["datagram_received"],
 }

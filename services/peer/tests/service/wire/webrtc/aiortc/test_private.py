@@ -195,6 +195,7 @@ async def test_every_attribute_is_where_it_was() -> None:
             (section.receiver, RECEIVER),
             (section, TRANSCEIVER),
             (agent, AGENT),
+            (pc, ["_RTCPeerConnection__certificates"]),
         ]
         missing = [
             f"{type(owner).__name__}.{name}"
