@@ -83,7 +83,7 @@ async def test_a_dial_that_waits_for_the_network_keeps_no_turn(
     monkeypatch.setattr(pool, "TURN_SECONDS", 0.0)
     dials = Dials()
     await dials.begin(DIALS_AT_ONCE + 1)
-    await asyncio.sleep(0.01)
+    await settle()
     assert dials.begun[-1] == DIALS_AT_ONCE
     await dials.all_end()
     monkeypatch.setattr(pool, "TURN_SECONDS", 3600.0)
