@@ -11,6 +11,7 @@ from actr_peer.errors import LimitError, RemoteProtocolError
 from actr_peer.protocol.media.assembly import Assembler
 from actr_peer.protocol.media.frames import is_keyframe, vp8_size
 from actr_peer.protocol.webrtc.candidates import AddressRule, CandidateInbox, clean
+from actr_peer.protocol.webrtc.checks import REQUEST, Known, is_sealed, sealed
 from actr_peer.protocol.webrtc.descriptions import answered, offered, parse, refusing
 from actr_peer.protocol.webrtc.negotiation import Candidate, IceServer
 from actr_peer.wire.webrtc.aiortc.dtls import records
@@ -79,11 +80,20 @@ def _candidates() -> Iterable[bytes]:
         yield f"1 1 tcp 1 {host} 9 typ host tcptype active generation 0".encode()
 
 
+_KEY = b"password"
+_REQUEST = sealed(REQUEST, b"t" * 12, b"\0\6\0\4abcd", _KEY)
+_KNOWN = Known(_REQUEST, ("10.0.0.1", 9), _KEY)
+
+
 def datagram(data: bytes) -> None:
     """One datagram, before anybody has shown a key: records of DTLS, and STUN."""
     found = records(data)
     assert b"".join(found) == data
     assert all(found)
+    answer = _KNOWN.answer(data)  # to a request as the one before, and to nothing else
+    assert (answer is not None) == (
+        is_sealed(data, _KEY) and data[:8] + data[20:-32] == _REQUEST[:8] + _REQUEST[20:-32]
+    )
     known.loop().run_until_complete(_received(data))
 
 
@@ -104,6 +114,7 @@ class _Agent:
 def _datagrams() -> Iterable[bytes]:
     hello = b"\x16\xfe\xfd\0\0\0\0\0\0\0\0\0\x10" + b"\1" * 16
     yield hello + hello
+    yield _REQUEST
     yield b"\x2f\0\1\0\4abcd\x2c\0\0\5hello"
     message = stun.Message(
         message_method=stun.Method.BINDING,

@@ -71,7 +71,6 @@ ELSEWHERE = {
         testing/wires.py                        service/wire/test_conformance.py
         transport/bundle.py                     shell/transport/test_link.py
         transport/local/lanes.py                shell/transport/local/test_loop.py
-        transport/pool.py                       shell/transport/test_link.py
         transport/pump.py                       shell/transport/test_link.py
         transport/stream_reader.py              shell/transport/test_streams.py
         wire/media/encoders.py                  shell/wire/media/test_pictures.py

@@ -55,6 +55,7 @@ FULL = {
     "services/peer/tests/protocol/websocket": "a file for each module, and the page's examples",
     "services/peer/tests/protocol/session": "a file for each module, and whole sessions",
     "services/peer/tests/shell/cli": "a file for each module, and a room for each large verb",
+    "services/peer/tests/shell/transport": "a file for each part of a link, and whole ones",
     "services/signaling/tests/shell": "a room for each layer, and what all of them share",
     "tests": "a folder for each thing that is tried on the whole system",
     "tests/abuse": "two doors, who abuses them, and who is honest",
