@@ -2,7 +2,8 @@
 
 Whoever has input is served at once while there is room in this turn of the loop and nobody
 waits; else it waits for its share (:mod:`actr_signaling.protocol.shares`) and reads nothing
-meanwhile, so that the far side is held up and not this process's memory.
+meanwhile, so that the far side is held up and not this process's memory. What is sent in a turn
+is written at its end, once for each connection: a write costs more than most messages.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Turns:
         """For who is served at once, or in this turn."""
         self._at = clock()
         self._is_armed = False
+        self._unwritten: list[Outgoing] = []
 
     def enter(self, worker: Worker) -> bool:
         """Serve it now, or when its turn has come; True: all its input is taken.
@@ -76,6 +78,23 @@ class Turns:
     def spend(self, seconds: float) -> None:
         """Count work of this turn that is done elsewhere."""
         self._left -= seconds
+
+    def flush_after(self, outgoing: Outgoing) -> None:
+        """Have it written at the end of this turn; once for each turn is enough."""
+        if not self._unwritten:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unwritten.append(outgoing)
+
+    def _flush(self) -> None:
+        unwritten, self._unwritten = self._unwritten, []
+        began = self._clock()
+        for outgoing in unwritten:
+            try:
+                outgoing.flush()
+            except Exception:
+                log.exception("write failed")
+                outgoing.fail()
+        self.spend(self._clock() - began)
 
     def _work(self, worker: Worker, until: float) -> bool:
         """A failure ends the one connection: others wait behind it, and must not stand still."""
@@ -110,3 +129,48 @@ class Turns:
         self._at = now
         if self._shares:
             self._arm()
+
+
+class Outgoing:
+    """What is sent to one connection; owned by its socket.
+
+    Args:
+        limit: Bytes: with more unsent nothing waits for the end of the turn, so that the
+            transport tells at once who is slow.
+    """
+
+    __slots__ = ("_limit", "_transport", "_turns", "_waiting", "_waiting_bytes")
+
+    def __init__(self, turns: Turns, transport: asyncio.Transport, *, limit: int) -> None:
+        self._turns = turns
+        self._transport = transport
+        self._limit = limit
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+
+    def unsent(self) -> int:
+        """Bytes, of those that wait here and in the transport."""
+        return self._transport.get_write_buffer_size() + self._waiting_bytes
+
+    def add(self, data: bytes) -> None:
+        """Have it written, behind all that was added before."""
+        if not self._waiting:
+            self._turns.flush_after(self)
+        self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        if self.unsent() > self._limit:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write it now; harmless where nothing waits."""
+        if self._waiting:
+            waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+            self._transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+
+    def fail(self) -> None:
+        """End the connection: what was to be written is lost."""
+        self._transport.abort()
+
+    def drop(self) -> None:
+        """Nobody is there any more."""
+        self._waiting, self._waiting_bytes = [], 0

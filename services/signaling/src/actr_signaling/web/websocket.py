@@ -30,8 +30,9 @@ from actr_signaling.errors import Close
 from actr_signaling.protocol.shares import Flow
 from actr_signaling.protocol.websocket import frames
 from actr_signaling.protocol.websocket.frames import Frame, FrameError, Kind, Splitter
+from actr_signaling.protocol.websocket.request import OTHER_VERSION
 from actr_signaling.web import tcp
-from actr_signaling.web.turns import Turns
+from actr_signaling.web.turns import Outgoing, Turns
 
 log = structlog.get_logger()
 
@@ -51,12 +52,6 @@ LINGER = 1.0
 """Seconds to the reset after a close frame: a reset at once would overtake it."""
 LINGER_BYTES = 64 * 1024
 """To read and throw away meanwhile; after them nothing is read."""
-
-_OTHER_VERSION = (
-    b"HTTP/1.1 426 Upgrade Required\r\nconnection: close, upgrade\r\nupgrade: websocket\r\n"
-    b"sec-websocket-version: 13\r\ncontent-length: 0\r\n\r\n"
-)
-"""RFC 6455, section 4.4; the library says 400 where it cannot read the number."""
 
 
 class Receiver(Protocol):
@@ -105,6 +100,7 @@ class Socket(WebSocketsSansIOProtocol):
             lost: Called once when the TCP connection is gone.
         """
         self.turns, self.share, self._lost = turns, share, lost
+        self._outgoing = Outgoing(turns, self.transport, limit=SLOW_BYTES)
 
     def attach(self, receiver: Receiver) -> None:
         """Hand everything to ``receiver`` from now on, in place of ASGI's queue."""
@@ -116,20 +112,20 @@ class Socket(WebSocketsSansIOProtocol):
         self._go_on()  # with what came between the upgrade and now
 
     def send_message(self, data: bytes | str, *, is_relay: bool = False) -> bool:
-        """Write one message; False: it is gone, or too slow.
+        """Write one message at the end of this turn; False: it is gone, or too slow.
 
         Who is too slow for its own answers is cut; a relay is then only not taken.
         """
         if self._phase is not Phase.OPEN:
             return False
-        unsent = self.transport.get_write_buffer_size()
+        unsent = self._outgoing.unsent()
         if is_relay and unsent > MAX_RELAYED_BYTES:
             return False
         if unsent > MAX_UNSENT_BYTES:
             log.warning("reader cut: too slow", address=self.client)
             self.transport.abort()
             return False
-        self.transport.write(frames.text(data) if isinstance(data, str) else frames.binary(data))
+        self._outgoing.add(frames.text(data) if isinstance(data, str) else frames.binary(data))
         return True
 
     def finish(self, code: int, reason: str) -> None:
@@ -152,7 +148,8 @@ class Socket(WebSocketsSansIOProtocol):
         """Say it, and let the far side end the connection."""
         if self.transport.is_closing():
             return
-        self.transport.write(close_frame)
+        self._outgoing.add(close_frame)
+        self._outgoing.flush()
         self._release()
         # So that a far side that understands ends the connection.
         with contextlib.suppress(OSError):  # it has ended it already
@@ -196,14 +193,15 @@ class Socket(WebSocketsSansIOProtocol):
             case Kind.TEXT:
                 receiver.received(frames.read_text(frame.data))
             case Kind.PING:
-                self.transport.write(frames.pong(frame.data))
+                self._outgoing.add(frames.pong(frame.data))
             case Kind.PONG:
                 if frame.data == self.pending_ping_payload:
                     self.handle_pong(LibraryFrame(Opcode.PONG, frame.data))
             case Kind.CLOSE:
                 code = int.from_bytes(frame.data[:2], "big") if frame.data else None
                 self._leave()
-                self.transport.write(frames.close(code))
+                self._outgoing.add(frames.close(code))
+                self._outgoing.flush()
                 self.transport.close()
             case Kind.PIECE:
                 pass
@@ -228,7 +226,7 @@ class Socket(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         tcp.watch_path(self.transport)
         if event.headers.get("Sec-WebSocket-Version") != "13":
-            self.transport.write(_OTHER_VERSION)
+            self.transport.write(OTHER_VERSION)
             self.transport.close()
             return
         super().handle_connect(event)
@@ -283,6 +281,7 @@ class Socket(WebSocketsSansIOProtocol):
         if self._linger_timer is not None:
             self._linger_timer.cancel()
         super().connection_lost(exc)
+        self._outgoing.drop()
         self._report_closed()
         self._lost()
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from actr_signaling.protocol.shares import Flow
-from actr_signaling.web.turns import SLICE, TURN, Turns
+from actr_signaling.web.turns import SLICE, TURN, Outgoing, Turns
 
 
 class Clock:
@@ -113,3 +113,78 @@ async def test_a_failure_ends_one_connection_and_others_of_its_address_go_on(clo
             await worker.ended.wait()
     assert not neighbour.pieces
     assert not other.pieces
+
+
+class Transport(asyncio.Transport):
+    """Notes each write, and sends nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.is_aborted = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+    def get_write_buffer_size(self) -> int:
+        return sum(map(len, self.writes))
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.append(bytes(data))
+
+
+async def test_what_is_sent_in_one_turn_is_written_once_and_in_order(clock: Clock) -> None:
+    turns = Turns(clock=clock)
+    first, second = Transport(), Transport()
+    to_first, to_second = (Outgoing(turns, one, limit=100) for one in (first, second))
+    to_first.add(b"a")
+    to_second.add(b"x")
+    to_first.add(b"b")
+    assert (first.writes, second.writes) == ([], [])
+    await asyncio.sleep(0)
+    assert (first.writes, second.writes) == ([b"ab"], [b"x"])
+    to_first.add(b"c")
+    await asyncio.sleep(0)
+    assert first.writes == [b"ab", b"c"]
+
+
+async def test_what_waits_is_unsent_and_over_the_limit_nothing_waits(clock: Clock) -> None:
+    transport = Transport()
+    outgoing = Outgoing(Turns(clock=clock), transport, limit=4)
+    outgoing.add(b"abc")
+    outgoing.add(b"d")
+    assert outgoing.unsent() == 4
+    assert transport.writes == []
+    outgoing.add(b"e")
+    assert outgoing.unsent() == 5
+    assert transport.writes == [b"abcde"]
+    outgoing.add(b"f")
+    assert transport.writes == [b"abcde", b"f"]
+    await asyncio.sleep(0)
+    assert transport.writes == [b"abcde", b"f"]
+
+
+async def test_nothing_is_written_where_nobody_is_any_more(clock: Clock) -> None:
+    transport = Transport()
+    outgoing = Outgoing(Turns(clock=clock), transport, limit=100)
+    outgoing.add(b"a")
+    outgoing.drop()
+    await asyncio.sleep(0)
+    assert transport.writes == []
+    assert outgoing.unsent() == 0
+
+
+async def test_a_write_that_fails_ends_one_connection_and_keeps_no_other_waiting(
+    clock: Clock,
+) -> None:
+    class Broken(Transport):
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            raise RuntimeError("a bug")
+
+    turns = Turns(clock=clock)
+    broken, sound = Broken(), Transport()
+    Outgoing(turns, broken, limit=100).add(b"a")
+    Outgoing(turns, sound, limit=100).add(b"b")
+    await asyncio.sleep(0)
+    assert broken.is_aborted
+    assert sound.writes == [b"b"]
