@@ -161,6 +161,10 @@ bench-calls: setup  ## unary calls in memory beside bare echoes and grpc.aio (SE
 bench-links: setup  ## what 1, 10 and 50 links cost, idle, called, dialled; beside aiortc and grpc.aio
 	@$(BIN)/python -m bench.network.links $(json) $(ARGS)
 
+.PHONY: bench-signaling
+bench-signaling: setup  ## relays and connections of one signaling service, beside npm peer, ws, socket.io, FastAPI, picows
+	@$(BIN)/python -m bench.network.signaling $(json) $(ARGS)
+
 .PHONY: bench-files
 bench-files: setup  ## a file under cuts and restarts: hash equal (MB=number)
 	@$(BIN)/python -m bench.files $(mb) $(json) $(ARGS)

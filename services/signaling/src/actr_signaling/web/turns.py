@@ -152,13 +152,19 @@ class Outgoing:
         """Bytes, of those that wait here and in the transport."""
         return self._transport.get_write_buffer_size() + self._waiting_bytes
 
-    def add(self, data: bytes) -> None:
-        """Have it written, behind all that was added before."""
+    def add(self, data: bytes, unsent: int | None = None) -> None:
+        """Have it written, behind all that was added before.
+
+        Args:
+            unsent: What :meth:`unsent` has just said, where it was asked.
+        """
+        if unsent is None:
+            unsent = self.unsent()
         if not self._waiting:
             self._turns.flush_after(self)
         self._waiting.append(data)
         self._waiting_bytes += len(data)
-        if self.unsent() > self._limit:
+        if unsent + len(data) > self._limit:
             self.flush()
 
     def flush(self) -> None:

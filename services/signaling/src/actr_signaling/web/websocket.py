@@ -125,7 +125,8 @@ class Socket(WebSocketsSansIOProtocol):
             log.warning("reader cut: too slow", address=self.client)
             self.transport.abort()
             return False
-        self._outgoing.add(frames.text(data) if isinstance(data, str) else frames.binary(data))
+        frame = frames.text(data) if isinstance(data, str) else frames.binary(data)
+        self._outgoing.add(frame, unsent)
         return True
 
     def finish(self, code: int, reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from actr_signaling.errors import Close
 from actr_signaling.protocol.client.messages import Relay
@@ -61,8 +62,7 @@ class Search:
     reply_to: int
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(NamedTuple):  # as a Relay
     relay: Relay
     reply_to: int
 

@@ -18,6 +18,8 @@ from actr_signaling.protocol.relay.routing import Undelivered
 MAX_LISTING_BYTES = 8 * 1024 * 1024
 """Of a snapshot, or of what a discovery has found, in either form: a client takes no more."""
 
+_REPLY_TO_TAG = bytes([1 << 3])  # ServerMessage.reply_to
+_RECEIPT = bytes([9 << 3 | 2, 0])  # ServerMessage.receipt, which has no fields
 _RELAYED_TAG = bytes([11 << 3 | 2])  # ServerMessage.relayed
 _SNAPSHOT_TAG = bytes([6 << 3 | 2])  # ServerMessage.snapshot
 _DISCOVERED_TAG = bytes([8 << 3 | 2])  # ServerMessage.discovered
@@ -140,7 +142,9 @@ def discovered(reply_to: int, found: Sequence[Entry], next: str = "") -> bytes:
 
 
 def receipt(reply_to: int) -> bytes:
-    return pb.ServerMessage(reply_to=reply_to, receipt=pb.Receipt()).SerializeToString()
+    if not reply_to:  # which protobuf leaves out
+        return _RECEIPT
+    return b"".join((_REPLY_TO_TAG, varint(reply_to), _RECEIPT))
 
 
 _UNDELIVERED = {
@@ -166,10 +170,9 @@ def relayed_head(source: ActrId, incarnation: int) -> bytes:
 
 def relayed(head: bytes, negotiate: bytes) -> bytes:
     """A Relayed from its sender's head; protobuf allows the fields in any order."""
-    inner = len(head) + len(_NEGOTIATE_TAG) + _varint_bytes(len(negotiate)) + len(negotiate)
-    return b"".join(
-        (_RELAYED_TAG, varint(inner), head, _NEGOTIATE_TAG, varint(len(negotiate)), negotiate)
-    )
+    size = varint(len(negotiate))
+    inner = len(head) + len(_NEGOTIATE_TAG) + len(size) + len(negotiate)
+    return b"".join((_RELAYED_TAG, varint(inner), head, _NEGOTIATE_TAG, size, negotiate))
 
 
 def replaced(epoch: int) -> bytes:
@@ -189,7 +192,3 @@ def error(reply_to: int, code: int, message: str) -> bytes:
 
 def done(reply_to: int) -> bytes:
     return pb.ServerMessage(reply_to=reply_to, done=pb.Done()).SerializeToString()
-
-
-def _varint_bytes(value: int) -> int:
-    return max(1, (value.bit_length() + 6) // 7)

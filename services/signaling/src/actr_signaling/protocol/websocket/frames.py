@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import IntEnum
+from struct import Struct
 from typing import NamedTuple
 
 from actr_signaling.errors import Close
@@ -28,6 +29,7 @@ _MASKED = 0x80
 _TWO_BYTES = 126
 _EIGHT_BYTES = 127
 _MASK_BYTES = 4
+_HEAD_OF_TWO_BYTES = Struct(">BBH").pack
 _WHOLE_BINARY = 0x82  # nearly all frames are such
 
 
@@ -247,5 +249,5 @@ def _head(opcode: int, length: int) -> bytes:
     if length < _TWO_BYTES:
         return bytes((_FIN | opcode, length))
     if length < 1 << 16:
-        return bytes((_FIN | opcode, _TWO_BYTES)) + length.to_bytes(2, "big")
+        return _HEAD_OF_TWO_BYTES(_FIN | opcode, _TWO_BYTES, length)
     return bytes((_FIN | opcode, _EIGHT_BYTES)) + length.to_bytes(8, "big")

@@ -1,0 +1,1 @@
+"""The signaling service beside what else relays messages between WebSockets."""
