@@ -51,6 +51,16 @@ def test_a_request_as_the_one_before_is_answered_as_the_library_answers(
     assert (answer[:2], answer[TRANSACTION]) == (ANSWER, second)
 
 
+@pytest.mark.parametrize("at", [3, 4, 8, 30, -30, -10, -1])
+def test_each_part_of_a_request_counts(at: int) -> None:
+    request = bytearray(library_request(bytes(12)))
+    known = Known(bytes(request), ADDRESS, KEY)
+    assert known.answer(bytes(request)) is not None
+    request[at] ^= 1
+    assert known.answer(bytes(request)) is None
+    assert not is_sealed(bytes(request), KEY)
+
+
 @given(st.data())
 def test_a_request_of_which_one_byte_is_another_is_not_answered(data: st.DataObject) -> None:
     request = bytearray(library_request(bytes(12)))
