@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 
 from rich.progress import Progress
 
+from bench.network.signaling import load, rivals
 from bench.network.signaling.dialects import DIALECTS, SECRET
 from bench.report import console, show, write_json
 from lab.processes import Child, child
@@ -113,7 +114,7 @@ async def service(system: str, folder: Path | None) -> AsyncIterator[tuple[Child
         async with node(system, folder) as started:
             yield started
     else:
-        async with child(["bench.network.signaling.rivals", system]) as process:
+        async with child([rivals.__name__, system]) as process:
             yield process, (await process.line())["port"]
 
 
@@ -121,8 +122,8 @@ async def cell(system: str, what: str, folder: Path | None, seconds: float) -> R
     """One measurement, of a service that was just started."""
     async with service(system, folder) as (process, port):
         arguments = [what, system, str(port), str(process.pid), str(seconds)]
-        async with child(["bench.network.signaling.load", *arguments]) as load:
-            return await load.line(timeout=60 + 4 * seconds)
+        async with child([load.__name__, *arguments]) as loading:
+            return await loading.line(timeout=60 + 4 * seconds)
 
 
 async def everything(systems: list[str], folder: Path | None, rounds: int, seconds: float) -> Any:
