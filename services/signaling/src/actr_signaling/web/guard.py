@@ -76,7 +76,7 @@ class GuardedProtocol(H11Protocol):
         self._address = address
         self.share = Flow(address)
         self.doors.listen(address, self, transport.abort)
-        self._timer = self.loop.call_later(REQUEST_SECONDS, self._too_slow)
+        self._timer = self.loop.call_later(REQUEST_SECONDS, self._refuse, _TOO_SLOW)
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused or self._address is None or self.transport.is_closing():
@@ -129,9 +129,6 @@ class GuardedProtocol(H11Protocol):
         if self.cycle is not None and CLOSE_HEADER not in self.cycle.scope["headers"]:
             self.cycle.keep_alive = False
             self.cycle.scope["headers"] = [*self.cycle.scope["headers"], CLOSE_HEADER]
-
-    def _too_slow(self) -> None:
-        self._refuse(_TOO_SLOW)
 
     def _refuse(self, status: bytes) -> None:
         """Answer with nothing but a status; take nothing more, and let go soon."""
