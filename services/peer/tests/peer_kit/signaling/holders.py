@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,17 @@ from peer_kit.signaling.issuer import certify
 
 
 class Authority:
-    """An issuer's key: it certifies whom the test wants."""
+    """An issuer's key: it certifies whom the test wants.
 
-    def __init__(self) -> None:
+    A certificate ends 900 s after it was issued. Where a module makes one as it is imported, its
+    authority is told what time it is: a run of all tests takes longer than that on a slow machine.
+
+    Args:
+        clock: Unix seconds, by which it issues certificates and believes them.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.clock = clock
         self.key = Ed25519PrivateKey.generate()
         public = self.key.public_key().public_bytes_raw()
         self.keys = {key_id(public): public}
@@ -38,7 +47,12 @@ class Authority:
 
     def renew(self, holder: Holder, **certificate: Any) -> None:
         who = holder.id
-        said = {"subject": f"{who.actr_type}@{who.instance}", "realm": who.realm, **certificate}
+        said = {
+            "subject": f"{who.actr_type}@{who.instance}",
+            "realm": who.realm,
+            "now": self.clock(),
+            **certificate,
+        }
         holder.certificate = certify(self.key, holder.public, **said)
 
     def place(self, folder: Path, who: ActrId, **certificate: Any) -> IdentityConfig:
@@ -55,13 +69,13 @@ class Authority:
 
     def rule(self, path: Path, version: int, *tables: dict[str, Any]) -> None:
         """Write access rules of this issuer."""
-        payload = {"iss": "t", "version": version, "iat": int(time.time()), "rules": tables}
+        payload = {"iss": "t", "version": version, "iat": int(self.clock()), "rules": tables}
         header = {"typ": "actr-access+jwt", "kid": next(iter(self.keys))}
         text = PyJWS().encode(json.dumps(payload).encode(), self.key, "EdDSA", headers=header)
         path.write_text(json.dumps({"access": text}))
 
     def verify(self, data: bytes) -> Certificate:
-        return verify_certificate(data, self.keys, now=time.time())
+        return verify_certificate(data, self.keys, now=self.clock())
 
 
 @dataclass

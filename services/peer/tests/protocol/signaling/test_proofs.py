@@ -10,7 +10,7 @@ from actr_peer.protocol.signaling.proofs import Proofs
 from peer_kit.signaling.holders import Authority
 
 WHO = ActrId("acme", "room", "2")
-HOLDER = Authority().enrol(WHO)
+HOLDER = Authority(lambda: 1_800_000_000).enrol(WHO)
 NONCE = bytes(range(32))
 REGISTRATION = Registration(id=WHO, incarnation=7, ws_address="ws://a:1/v1/wire")
 

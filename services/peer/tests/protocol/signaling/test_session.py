@@ -373,7 +373,7 @@ def test_a_greeting_whose_nonce_is_not_32_bytes_is_refused(size: int) -> None:
 
 # With a certificate
 
-AUTHORITY = Authority()
+AUTHORITY = Authority(lambda: 1_800_000_000)
 
 
 def greeting(**said: object) -> pb.ServerMessage:

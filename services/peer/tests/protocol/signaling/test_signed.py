@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -22,7 +21,8 @@ from peer_kit.signaling.holders import Authority, Holder
 
 ROOM = ActrId("acme", "room", "2")
 OTHER = ActrId("acme", "room", "3")
-AUTHORITY = Authority()
+NOW = 1_800_000_000
+AUTHORITY = Authority(lambda: NOW)
 HOLDER = AUTHORITY.enrol(ROOM)
 SAID = {
     "ws_address": "ws://10.0.0.1:9100/v1/wire",
@@ -49,7 +49,7 @@ class Reader:
 
     def __init__(self, authority: Authority = AUTHORITY) -> None:
         self.refused: list[tuple[ActrId, str]] = []
-        self.now = 1_800_000_000.0
+        self.now = float(NOW)
         self.read = SignedReader(
             authority.verify,
             lambda actor, why: self.refused.append((actor, why)),
@@ -143,12 +143,12 @@ def with_certificate(**changed: int) -> Callable[[pb.Presence], None]:
         pytest.param(forge, CertificateFault.UNKNOWN_KEY.value, id="of a foreign issuer"),
         pytest.param(garble, CertificateFault.MALFORMED.value, id="no certificate"),
         pytest.param(
-            with_certificate(now=int(time.time()) - 2000),
+            with_certificate(now=NOW - 2000),
             CertificateFault.EXPIRED.value,
             id="an expired certificate",
         ),
         pytest.param(
-            with_certificate(now=int(time.time()) + 2000),
+            with_certificate(now=NOW + 2000),
             CertificateFault.NOT_YET_VALID.value,
             id="a certificate of the future",
         ),
