@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import AsyncIterator, Callable
@@ -471,7 +472,7 @@ def spoil(wire: WebRtcWire, is_lost: Callable[[bytes], bool]) -> None:
 async def test_one_packet_of_ten_is_lost_and_nothing_else(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(association, "LIFETIME", 60.0)  # however late: what is missing was lost
+    monkeypatch.setattr(association, "LIFETIME", math.inf)  # however late: nothing is given up
     near, far = await pair.connect()
     dice = random.Random(3)
     for wire in (near, far):
@@ -487,11 +488,11 @@ async def test_one_packet_of_ten_is_lost_and_nothing_else(
         await asyncio.sleep(0.001)
     await near_sink.until(lambda: len(near_sink.on(2)) == len(sent))
     await far_sink.until(lambda: len(far_sink.on(0)) == len(sent))
+    # What is latency-first leaves after all of lane 0, which may be much later than it was sent.
+    await far_sink.until(lambda: len(far_sink.on(3)) >= len(sent))
     assert near_sink.on(2) == sent
     assert far_sink.on(0) == sent
-    late = far_sink.on(3)
-    assert len(set(late)) == len(late), "at most once"
-    assert len(late) > 200
+    assert sorted(far_sink.on(3)) == sorted(sent), "each once, in whatever order"
 
 
 async def test_a_path_that_is_cut_for_a_while_loses_nothing_reliable(pair: Pair) -> None:
