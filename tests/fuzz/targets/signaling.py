@@ -26,9 +26,10 @@ from actr_signaling.protocol.presence.records import Entry, Load, Registration
 from actr_signaling.protocol.relay import parcels
 from actr_signaling.protocol.relay.routing import Undelivered
 from actr_signaling.protocol.websocket.frames import FrameError, Kind, Splitter, read_text
-from actr_signaling.protocol.websocket.request import judge
-from actr_signaling.web.app import _is_allowed
-from actr_signaling.web.doors import network_of
+from actr_signaling.protocol.websocket.request import Standing, judge
+from actr_signaling.protocol.websocket.upgrade import is_upgrade, read_upgrade
+from actr_signaling.web.door.doors import network_of
+from actr_signaling.web.service import is_allowed
 from tests.fuzz import corpus
 from tests.fuzz.engine import Target
 from tests.fuzz.mutation import Form, apart, series
@@ -42,8 +43,10 @@ def head(data: bytes) -> None:
     step = max(1, len(data) // 4)
     for end in range(0, len(data), step):
         judge(data[: end + step])
+    if judge(data) is Standing.WHOLE and is_upgrade(data):
+        read_upgrade(data)
     text = data.decode("latin-1")
-    _is_allowed(text, "example.org", ("https://page.example",))
+    is_allowed(text, "example.org", ("https://page.example",))
     network_of(text)
 
 
@@ -243,6 +246,9 @@ TARGETS = (
         run=head,
         seeds=lambda: [
             b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"GET /v1/ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Protocol: actr.v1.json, x\r\nOrigin: https://page\r\n\r\n\x82\x80",
             b"http://example.org",
             b"fe80::1%e",
             b"\r\n\r\n",

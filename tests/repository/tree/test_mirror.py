@@ -171,7 +171,8 @@ ELSEWHERE = {
         issuer/metrics.py                       service/issuer/web/test_app.py
         ledger/memory.py                        shell/hub/test_hub.py
         program.py                              shell/test_main.py
-        web/doors.py                            shell/web/test_guard.py
+        web/door/doors.py                       shell/web/door/test_guard.py
+        web/door/page.py                        shell/web/door/test_guard.py
         web/health.py                           shell/test_main.py
         """,
         REAL: """
@@ -186,6 +187,7 @@ ELSEWHERE = {
         web/connection.py                       shell/web/test_websocket.py
         web/listening.py                        shell/web/test_websocket.py
         web/server.py                           shell/web/test_websocket.py
+        web/service.py                          shell/web/test_websocket.py
         """,
     },
 }

@@ -41,18 +41,13 @@ class Connection:
         self.is_json = is_json
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._ended = asyncio.Event()
 
-    async def run(self, hello: bytes) -> None:
-        """Greet, serve, and return when the socket has ended."""
+    def begin(self, hello: bytes) -> None:
+        """Greet, and take what arrives from now on."""
         self._hub.joined(self)
         self.send(hello)
         self._watch_deadline()
         self._socket.attach(self)
-        try:
-            await self._ended.wait()
-        finally:
-            self.closed()
 
     @property
     def is_slow(self) -> bool:
@@ -110,7 +105,6 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._ended.set()
         self._hub.gone(self)
 
     def _parse(self, data: bytes | str) -> signaling_pb2.ClientMessage:

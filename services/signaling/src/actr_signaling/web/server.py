@@ -9,20 +9,17 @@ from collections.abc import Callable
 import structlog
 import uvicorn
 
-from actr_signaling.protocol.client.messages import MAX_MESSAGE_BYTES
 from actr_signaling.settings import PREFIX, Settings
 from actr_signaling.tasks import Tasks
-from actr_signaling.web.app import Mounted, Service, build_app
-from actr_signaling.web.doors import Doors
-from actr_signaling.web.guard import guarded
+from actr_signaling.web.app import Mounted, build_app
+from actr_signaling.web.door.doors import Doors
+from actr_signaling.web.door.guard import guarded
 from actr_signaling.web.listening import Server, bind, host_of
+from actr_signaling.web.service import Service
 from actr_signaling.web.turns import Turns
-from actr_signaling.web.websocket import Socket
 
 log = structlog.get_logger()
 
-PING_SECONDS = 10.0
-"""Between pings of an idle connection, and for its answer: what a proxy in between would hide."""
 STOP_SECONDS = 3
 """After the drain, for the last requests and close frames."""
 
@@ -59,12 +56,8 @@ class Replica:
         self._server = Server(
             uvicorn.Config(
                 app,
-                http=guarded(doors, Turns()),
-                ws=Socket,
-                ws_max_size=MAX_MESSAGE_BYTES,
-                ws_per_message_deflate=False,
-                ws_ping_interval=PING_SECONDS,
-                ws_ping_timeout=PING_SECONDS,
+                http=guarded(doors, Turns(), service.greet),
+                ws="none",  # the guard makes them
                 lifespan="on",
                 log_config=None,
                 access_log=False,

@@ -1,9 +1,8 @@
-"""Shell: uvicorn's WebSocket with frames handed over as they are parsed, and a close that arrives.
+"""Shell: one WebSocket: frames handed over as they are parsed, and a close that arrives.
 
-ASGI's queue and dictionaries are most of what a relayed message costs, and ASGI cannot cut a
-connection whose reader is slow. So the upgrade, the route and the handshake stay FastAPI's, and
-after :meth:`Socket.attach` frames pass from the splitter to the session in one call. Written
-against uvicorn 0.54's ``websockets-sansio`` implementation.
+It stands on the TCP connection itself, and not on ASGI: ASGI's task, queue and dictionaries are
+most of what a connection and a relayed message cost, and ASGI cannot cut a connection whose reader
+is slow. Frames pass from the splitter to the session in one call.
 
 What one connection can cost: every frame is counted, its frames are taken in turns with those of
 others (:mod:`actr_signaling.web.turns`), nothing of it is taken while it leaves its answers
@@ -20,38 +19,34 @@ from time import perf_counter
 from typing import Protocol
 
 import structlog
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame as LibraryFrame
-from websockets.frames import Opcode
-from websockets.http11 import Request
-from websockets.protocol import State
+from uvicorn.protocols.utils import get_remote_addr
 
 from actr_signaling.errors import Close
+from actr_signaling.protocol.client.messages import MAX_MESSAGE_BYTES
 from actr_signaling.protocol.shares import Flow
 from actr_signaling.protocol.websocket import frames
 from actr_signaling.protocol.websocket.frames import Frame, FrameError, Kind, Splitter
-from actr_signaling.protocol.websocket.request import OTHER_VERSION
-from actr_signaling.web import tcp
 from actr_signaling.web.turns import Outgoing, Turns
 
 log = structlog.get_logger()
 
-SCOPE_KEY = "actr.socket"
-"""Under the ASGI scope's extensions: this socket."""
 SLOW_BYTES = 128 * 1024
 """Unsent, from which on nothing more is taken from a connection, until it has read some."""
 MAX_RELAYED_BYTES = 512 * 1024
 """Unsent, from which on others may not add to it: a flood is not to cut its victim."""
 MAX_UNSENT_BYTES = 1024 * 1024
 """A reader that lags by more when something is to be sent is cut; one message may be larger."""
-MAX_EARLY_BYTES = 64 * 1024
-"""Of what waits for its turn, or for the route to attach its session; then reading is paused."""
+MAX_WAITING_BYTES = 64 * 1024
+"""Of what waits for its turn; then reading is paused."""
+PING_SECONDS = 10.0
+"""Of silence to a ping, and then to the end: what a proxy in between would hide."""
 PENALTY = 1.0
 """Seconds until one that was too fast hears its close: coming back costs what 100 messages do."""
 LINGER = 1.0
 """Seconds to the reset after a close frame: a reset at once would overtake it."""
 LINGER_BYTES = 64 * 1024
 """To read and throw away meanwhile; after them nothing is read."""
+_PING = frames.ping(b"")
 
 
 class Receiver(Protocol):
@@ -76,40 +71,56 @@ class Phase(Enum):
     """A close frame is sent; what comes is thrown away."""
 
 
-class Socket(WebSocketsSansIOProtocol):
-    """One WebSocket connection of this service."""
+class Socket(asyncio.Protocol):
+    """One WebSocket connection of this service, from its upgrade on.
 
-    turns: Turns
-    share: Flow
-    _lost: Callable[[], None]
+    Args:
+        share: Its place among those who take turns.
+        open_sockets: Has it while its TCP connection is there.
+        lost: Called once when that is gone.
+    """
+
     is_slow = False
     """Whether the far side leaves unread what it was told."""
     _phase = Phase.OPEN
     _receiver: Receiver | None = None
-    _splitter: Splitter | None = None
-    """From the upgrade on."""
     _is_held = False
     """Whether reading is paused."""
+    _is_asked = False
+    """Whether it was pinged, and has said nothing since."""
     _thrown_away = 0
     _linger_timer: asyncio.TimerHandle | None = None
+    _pulse_timer: asyncio.TimerHandle | None = None
 
-    def admit(self, turns: Turns, share: Flow, lost: Callable[[], None]) -> None:
-        """Let it take part, before anything else: uvicorn makes it, and knows none of these.
-
-        Args:
-            lost: Called once when the TCP connection is gone.
-        """
-        self.turns, self.share, self._lost = turns, share, lost
-        self._outgoing = Outgoing(turns, self.transport, limit=SLOW_BYTES)
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        turns: Turns,
+        share: Flow,
+        *,
+        open_sockets: set[Socket],
+        lost: Callable[[], None],
+    ) -> None:
+        self.transport = transport
+        self.turns = turns
+        self.share = share
+        self._open_sockets = open_sockets
+        self._lost = lost
+        self._loop = asyncio.get_running_loop()
+        self._splitter = Splitter(MAX_MESSAGE_BYTES)
+        self._outgoing = Outgoing(turns, transport, limit=SLOW_BYTES)
+        self._heard_at = self._loop.time()
+        transport.set_write_buffer_limits(high=SLOW_BYTES)
+        open_sockets.add(self)
+        self._watch_pulse()
 
     def attach(self, receiver: Receiver) -> None:
-        """Hand everything to ``receiver`` from now on, in place of ASGI's queue."""
+        """Hand everything to ``receiver`` from now on."""
         self._receiver = receiver
-        if self.conn.state is not State.OPEN or self._phase is not Phase.OPEN:
-            self._report_closed()
-            return
-        self.transport.set_write_buffer_limits(high=SLOW_BYTES)
-        self._go_on()  # with what came between the upgrade and now
+
+    def send_head(self, response: bytes) -> None:
+        """Write the answer to the upgrade, before any message."""
+        self._outgoing.add(response)
 
     def send_message(self, data: bytes | str, *, is_relay: bool = False) -> bool:
         """Write one message at the end of this turn; False: it is gone, or too slow.
@@ -122,7 +133,7 @@ class Socket(WebSocketsSansIOProtocol):
         if is_relay and unsent > MAX_RELAYED_BYTES:
             return False
         if unsent > MAX_UNSENT_BYTES:
-            log.warning("reader cut: too slow", address=self.client)
+            log.warning("reader cut: too slow", address=get_remote_addr(self.transport))
             self.transport.abort()
             return False
         frame = frames.text(data) if isinstance(data, str) else frames.binary(data)
@@ -140,8 +151,7 @@ class Socket(WebSocketsSansIOProtocol):
         if code == Close.TOO_FAST:
             self._hold()
             last = frames.close(code, reason)
-            self._linger_timer = self.loop.call_later(PENALTY, self._close, last)
-            self.close_timer = self._linger_timer
+            self._linger_timer = self._loop.call_later(PENALTY, self._close, last)
         else:
             self._close(frames.close(code, reason))
 
@@ -155,16 +165,13 @@ class Socket(WebSocketsSansIOProtocol):
         # So that a far side that understands ends the connection.
         with contextlib.suppress(OSError):  # it has ended it already
             self.transport.write_eof()
-        self._linger_timer = self.loop.call_later(LINGER, self.transport.abort)
-        # uvicorn closes the transport when the route returns, unless this is set.
-        self.close_timer = self._linger_timer
+        self._linger_timer = self._loop.call_later(LINGER, self.transport.abort)
 
     # Worker
 
     def work(self, until: float) -> bool:
         """Take frames; True: more may be waiting."""
         splitter = self._splitter
-        assert splitter is not None
         while self._receiver is not None:
             if self.is_slow:
                 self._hold()
@@ -195,21 +202,17 @@ class Socket(WebSocketsSansIOProtocol):
                 receiver.received(frames.read_text(frame.data))
             case Kind.PING:
                 self._outgoing.add(frames.pong(frame.data))
-            case Kind.PONG:
-                if frame.data == self.pending_ping_payload:
-                    self.handle_pong(LibraryFrame(Opcode.PONG, frame.data))
             case Kind.CLOSE:
                 code = int.from_bytes(frame.data[:2], "big") if frame.data else None
                 self._leave()
                 self._outgoing.add(frames.close(code))
                 self._outgoing.flush()
                 self.transport.close()
-            case Kind.PIECE:
+            case Kind.PONG | Kind.PIECE:
                 pass
 
     def _go_on(self) -> None:
-        assert self._splitter is not None
-        if not self.turns.enter(self) and len(self._splitter) > MAX_EARLY_BYTES:
+        if not self.turns.enter(self) and len(self._splitter) > MAX_WAITING_BYTES:
             self._hold()
 
     def _hold(self) -> None:
@@ -222,79 +225,74 @@ class Socket(WebSocketsSansIOProtocol):
             self._is_held = False
             self.transport.resume_reading()
 
-    # uvicorn's hooks
+    def _watch_pulse(self) -> None:
+        self._pulse_timer = self._loop.call_at(self._heard_at + PING_SECONDS, self._feel_pulse)
 
-    def handle_connect(self, event: Request) -> None:
-        tcp.watch_path(self.transport)
-        if event.headers.get("Sec-WebSocket-Version") != "13":
-            self.transport.write(OTHER_VERSION)
-            self.transport.close()
-            return
-        super().handle_connect(event)
-        if hasattr(self, "scope"):
-            assert self.config.ws_max_size is not None
-            self._splitter = Splitter(self.config.ws_max_size)
-            extensions = self.scope["extensions"]
-            assert extensions is not None
-            extensions[SCOPE_KEY] = self  # type: ignore[assignment]
+    def _feel_pulse(self) -> None:
+        """Ask one that is silent; what is heard moves the time and not the timer."""
+        now = self._loop.time()
+        if now < self._heard_at + PING_SECONDS:
+            self._watch_pulse()
+        elif self._is_asked:
+            self.finish(1011, "no pong in time")
+        else:
+            self._is_asked = True
+            self._outgoing.add(_PING)
+            self._pulse_timer = self._loop.call_at(now + PING_SECONDS, self._feel_pulse)
+
+    # The transport's protocol, and uvicorn's shutdown
 
     def data_received(self, data: bytes) -> None:
-        if self._splitter is None:
-            super().data_received(data)
-        elif self._phase is Phase.LEAVING:
+        if self._phase is Phase.LEAVING:
             self._thrown_away += len(data)
             if self._thrown_away > LINGER_BYTES:
                 self._hold()
         else:
+            self._heard_at = self._loop.time()
+            self._is_asked = False
             self._splitter.feed(data)
-            if self._receiver is not None:
-                self._go_on()
-            elif len(self._splitter) > MAX_EARLY_BYTES:
-                self._hold()
+            self._go_on()
+
+    def eof_received(self) -> None:
+        """The transport closes."""
 
     def pause_writing(self) -> None:
-        super().pause_writing()
         self.is_slow = True
 
     def resume_writing(self) -> None:
-        super().resume_writing()
         self.is_slow = False
         if self._receiver is not None:
             self._receiver.relieved()
         if self._receiver is not None:
             self._go_on()
 
-    def keepalive_timeout(self) -> None:
-        self.finish(1011, "no pong in time")
-
-    def handle_parser_exception(self) -> None:
-        """The head of the upgrade is none, for the library: uvicorn would never answer it."""
-        self.transport.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
-        self.transport.close()
-
     def shutdown(self) -> None:
-        if self._receiver is None:
-            super().shutdown()
-        else:
+        """The server stops."""
+        if self._phase is Phase.OPEN:
             self.finish(Close.RESTART, "this replica goes away")
+        else:  # what it may still say is noise, and who waits for a close has waited
+            self._stop_lingering()
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._linger_timer is not None:
-            self._linger_timer.cancel()
-        super().connection_lost(exc)
+        self._stop_lingering()
+        self._leave()
         self._outgoing.drop()
-        self._report_closed()
+        self._open_sockets.discard(self)
         self._lost()
 
     def _leave(self) -> None:
         """Take nothing more."""
         self._phase = Phase.LEAVING
-        self.close_sent = True  # for uvicorn
         self._splitter = Splitter(0)  # what waits is noise
-        self.stop_keepalive()
-        self._report_closed()
-
-    def _report_closed(self) -> None:
+        if self._pulse_timer is not None:
+            self._pulse_timer.cancel()
+            self._pulse_timer = None
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.closed()
+
+    def _stop_lingering(self) -> None:
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+            self._linger_timer = None

@@ -14,6 +14,7 @@ from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
 from actr import signaling_pb2 as pb
+from actr_signaling.protocol.websocket import frames
 from actr_signaling.web import websocket
 from actr_signaling.web.server import Replica
 from actr_signaling.web.websocket import SLOW_BYTES, Socket
@@ -407,3 +408,33 @@ async def test_a_ping_between_fragments_is_answered_and_the_message_taken() -> N
         for byte in b"".join(frame.serialize(mask=True) for frame in frames):
             client.socket.transport.write(bytes([byte]))
         assert (await client.until(lambda m: m.reply_to == 99)).HasField("heartbeat_ack")
+
+
+async def test_who_says_nothing_is_asked_and_who_does_not_answer_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 1. Both say nothing.  2. The library answers the pings of one; the other reads none.
+    monkeypatch.setattr(websocket, "PING_SECONDS", 0.1)
+    async with serve() as replica:
+        client = await Client.registered_as(replica.url, "a")
+        host, _, port = replica.url.removeprefix("ws://").partition("/")[0].partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(UPGRADE)
+        await reader.readuntil(b"\r\n\r\n")
+        async with asyncio.timeout(PATIENCE):
+            told = await reader.read()
+        assert told.endswith(b"\x89\x00" + frames.close(1011, "no pong in time"))
+        assert (await client.ask(heartbeat=pb.Heartbeat())).HasField("heartbeat_ack")
+        writer.close()
+
+
+async def test_frames_that_come_with_the_request_are_taken() -> None:
+    async with serve() as replica:
+        host, _, port = replica.url.removeprefix("ws://").partition("/")[0].partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        proof = pb.ClientMessage(id=9, authenticate=pb.Authenticate(id=actor("a").to_wire()))
+        writer.write(UPGRADE + Frame(Opcode.BINARY, proof.SerializeToString()).serialize(mask=True))
+        answer = pb.ServerMessage(reply_to=9, authenticated=pb.Authenticated())
+        async with asyncio.timeout(PATIENCE):
+            await reader.readuntil(frames.binary(answer.SerializeToString()))
+        writer.close()

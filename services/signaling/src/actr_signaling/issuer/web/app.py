@@ -22,7 +22,7 @@ from actr_signaling.issuer.office import Office
 from actr_signaling.issuer.protocol.causes import STATUS, Cause, RefusalError
 from actr_signaling.issuer.protocol.requests import MAX_BODY_BYTES
 from actr_signaling.protocol.identity.keys import encode
-from actr_signaling.web.doors import network_of
+from actr_signaling.web.door.doors import network_of
 
 PROBLEM = "application/problem+json"
 TYPE = "urn:actr:issuer:"

@@ -12,8 +12,8 @@ import uvicorn
 from actr_signaling.issuer.office import Office
 from actr_signaling.issuer.settings import PREFIX, Settings
 from actr_signaling.issuer.web.app import build_app
-from actr_signaling.web.doors import Doors
-from actr_signaling.web.guard import guarded
+from actr_signaling.web.door.doors import Doors
+from actr_signaling.web.door.guard import guarded
 from actr_signaling.web.listening import Server, bind, host_of
 from actr_signaling.web.turns import Turns
 

@@ -12,11 +12,6 @@ from enum import Enum, auto
 MAX_HEAD_BYTES = 8 * 1024
 MAX_HEADERS = 100
 MAX_BODY_BYTES = 8 * 1024
-OTHER_VERSION = (
-    b"HTTP/1.1 426 Upgrade Required\r\nconnection: close, upgrade\r\nupgrade: websocket\r\n"
-    b"sec-websocket-version: 13\r\ncontent-length: 0\r\n\r\n"
-)
-"""RFC 6455, section 4.4; the library says 400 where it cannot read the number."""
 _END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\ncontent-length[ \t]*:[ \t]*(\d{1,20})", re.IGNORECASE)
 _CODING = re.compile(rb"\ntransfer-encoding[ \t]*:", re.IGNORECASE)

@@ -7,8 +7,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from actr_signaling.web import doors, guard
-from actr_signaling.web.doors import Doors, network_of
+from actr_signaling.web.door import doors, guard
+from actr_signaling.web.door.doors import Doors, network_of
 from signaling_kit.client import PATIENCE, Client, serve
 
 
@@ -31,7 +31,7 @@ def test_doors_let_an_address_in_at_its_rate() -> None:
 
 
 def test_doors_remember_a_bounded_number_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actr_signaling.web.doors._MAX_ADDRESSES", 2)
+    monkeypatch.setattr("actr_signaling.web.door.doors._MAX_ADDRESSES", 2)
     doors = Doors(rate_per_address=1, burst_per_address=1)
     for address in ("x", "y", "z"):
         assert doors.enter(address, 0.0)

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import cast
 
-from actr_signaling.web.tcp import watch_path
+from actr_signaling.web.door.tcp import watch_path
 
 
 class Transport:

@@ -1,0 +1,1 @@
+"""How a TCP connection comes in, from its first byte to a page or a WebSocket."""
