@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from contextlib import suppress
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -45,6 +47,53 @@ def test_any_text_is_a_message_or_a_named_error(text: str) -> None:
 def test_json_that_is_no_message_is_refused(text: str) -> None:
     with pytest.raises(SignalingError):
         messages.read(messages.parse_json(text))
+
+
+JSON_TREES = st.recursive(
+    st.none() | st.integers(0, 9) | st.text('",[{\\a', max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(JSON_TREES)
+def test_no_more_values_are_told_of_a_text_than_it_has(tree: object) -> None:
+    text = json.dumps(tree)
+    with patch.object(messages, "MAX_JSON_VALUES", 0):  # so that each text is looked at closely
+        told = messages._at_least(text)
+    assert told <= messages._values(tree)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"register": {"services": [' + "{}," * 2000 + "{}]}}",
+        '{"register": {"services": [' + "[[[[[[" * 300 + "]]]]]]" * 300 + "]}}",
+        "," * 2000,
+        '{"id": ' + "[" * 12 + ",".join(["[[[1]]]"] * 600) + "]" * 12 + "}",
+    ],
+    ids=["objects", "lists", "no json", "of each fewer"],
+)
+def test_json_of_too_many_values_is_refused_before_they_are_made(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json, "loads", None)
+    with pytest.raises(BadMessageError, match="over 1024 values in one message"):
+        messages.parse_json(text)
+
+
+def test_json_of_too_many_values_that_look_like_few_is_refused() -> None:
+    with pytest.raises(BadMessageError, match="over 1024 values in one message"):
+        messages.parse_json("[" + ",".join(["[1]"] * 700) + "]")
+
+
+def test_what_stands_in_a_text_of_json_is_no_value() -> None:
+    sdp = 'a=x:{[,\\"' * 3000
+    negotiation = {"connection_id": "c", "offer": {"sdp": sdp}}
+    body = {"relay": {"to": {"manufacturer": "acme"}, "negotiate": negotiation}}
+    assert messages.parse_json(json.dumps(body)).relay.negotiate.offer.sdp == sdp
 
 
 def test_json_and_binary_say_the_same() -> None:
