@@ -18,6 +18,8 @@ PAYLOAD_BYTES = 1_500
 NAME_BYTES = 8
 _TEXT, _BINARY = 1, 2
 _MASK = b"\x5a\xc3\x1f\x88"
+BEAT = 10.0
+"""Seconds between two heartbeats: what the service asks for by default."""
 SECRET = b"a secret of the benchmark's realm"
 Say = Callable[[bytes], None]
 
@@ -56,6 +58,10 @@ class Bare:
 
     def message(self, to: str) -> bytes:
         return frame(_BINARY, padded(to) + b"x" * PAYLOAD_BYTES)
+
+    def beat(self) -> bytes:
+        """What an idle one says every :data:`BEAT`; nothing, where that is not asked for."""
+        return b""
 
 
 class Peer(Bare):
@@ -131,6 +137,9 @@ class Actr(Bare):
         offer = pb.SessionDescription(sdp="x" * PAYLOAD_BYTES)
         step = pb.Negotiate(connection_id="c", offer=offer)
         return _wire(pb.ClientMessage(id=3, relay=pb.Relay(to=_id(to), negotiate=step)))
+
+    def beat(self) -> bytes:
+        return _wire(pb.ClientMessage(id=4, heartbeat=pb.Heartbeat()))
 
 
 def _wire(message: pb.ClientMessage) -> bytes:

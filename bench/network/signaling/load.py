@@ -23,6 +23,8 @@ from bench.report import percentile
 PAIRS = 16
 WINDOW = 16
 """Messages of a pair that are under way, at saturation."""
+PER_ADDRESS = 1_000
+"""Connections: a service takes no more than some of one address."""
 AT_ONCE = 16
 """Connections that are made at the same time."""
 WARM = 100
@@ -42,10 +44,11 @@ class Client(asyncio.Protocol):
     def __init__(self, dialect: Bare, name: str, arrived: Callable[[], None]) -> None:
         self.name = name
         self.joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.lost = asyncio.Event()
         self._dialect = dialect
         self._arrived = arrived
         self._buffer = b""
-        self._is_upgraded = False
+        self.is_upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
@@ -57,14 +60,16 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         data = self._buffer + data if self._buffer else data
-        if not self._is_upgraded:
+        if not self.is_upgraded:
             head, found, rest = data.partition(b"\r\n\r\n")
             if not found:
                 self._buffer = data
                 return
             if b" 101 " not in head:
-                raise RuntimeError(f"no upgrade: {head.decode()}")
-            self._is_upgraded, data = True, rest
+                self.joined.set_exception(ConnectionError(f"no upgrade: {head.decode()}"))
+                self.transport.abort()
+                return
+            self.is_upgraded, data = True, rest
             if self._dialect.greet(self.transport.write):
                 self.joined.set_result(None)
         at = 0
@@ -82,6 +87,7 @@ class Client(asyncio.Protocol):
         self._buffer = data[at:]
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()
         if not self.joined.done():
             self.joined.set_exception(ConnectionError(f"{self.name} was not let in"))
 
@@ -103,7 +109,8 @@ class Pair:
         self.count = 0
         self.times: deque[float] = deque()
         self.latencies: list[float] = []
-        self.is_closed_loop = True
+        self.follow: Callable[[], None] | None = self.send
+        """Called for each that has arrived."""
         self.sender = Client(dialect, f"s{number}", lambda: None)
         self.target = Client(dialect, f"t{number}", self._arrived)
         self._message = dialect.message(self.target.name)
@@ -115,21 +122,32 @@ class Pair:
     def _arrived(self) -> None:
         self.count += 1
         self.latencies.append(perf_counter() - self.times.popleft())
-        if self.is_closed_loop:
-            self.send()
+        if self.follow is not None:
+            self.follow()
 
 
 def _itself(client: Client) -> Client:
     return client
 
 
-async def connect(clients: list[Client], port: int) -> None:
-    """Let all of them join."""
+def source(number: int) -> tuple[str, int]:
+    """Where the connection of this number comes from: so many are behind one address."""
+    block = number // PER_ADDRESS
+    return f"127.1.{block // 250}.{block % 250 + 1}", 0
+
+
+async def connect(clients: list[Client], *ports: int) -> None:
+    """Let all of them join, at one port after the other."""
     loop = asyncio.get_running_loop()
     for first in range(0, len(clients), AT_ONCE):
         some = clients[first : first + AT_ONCE]
-        for client in some:
-            await loop.create_connection(partial(_itself, client), "127.0.0.1", port)
+        for number, client in enumerate(some, first):
+            await loop.create_connection(
+                partial(_itself, client),
+                "127.0.0.1",
+                ports[number % len(ports)],
+                local_addr=source(number),
+            )
         async with asyncio.timeout(30):
             await asyncio.gather(*(client.joined for client in some))
 
@@ -153,11 +171,11 @@ async def relays(dialect: Bare, port: int, process: psutil.Process, seconds: flo
     count = sum(pair.count for pair in pairs) - count
     spent, rate = used(process) - before, count / (perf_counter() - began)
     for pair in pairs:
-        pair.is_closed_loop = False
+        pair.follow = None
     await asyncio.sleep(0.5)
     for pair in pairs:
         pair.latencies.clear()
-    await _paced(pairs, rate / 2, seconds)
+    await paced(pairs, rate / 2, seconds)
     await asyncio.sleep(0.5)
     late = [each for pair in pairs for each in pair.latencies]
     return {
@@ -168,7 +186,8 @@ async def relays(dialect: Bare, port: int, process: psutil.Process, seconds: flo
     }
 
 
-async def _paced(pairs: list[Pair], rate: float, seconds: float) -> None:
+async def paced(pairs: list[Pair], rate: float, seconds: float) -> None:
+    """Send so many a second, of each pair in turn."""
     began, sent = perf_counter(), 0
     while (now := perf_counter() - began) < seconds:
         while sent < now * rate:
