@@ -1,6 +1,6 @@
 """The signaling service's relay and connections, beside others: ``make bench-signaling [JSON=1]``.
 
-Four parts, of which ``--parts`` takes some.
+Five parts, of which ``--parts`` takes some.
 
 *Rivals*: each cell starts a service in a process of its own and a load in another, which looks at
 the CPU time and the memory of the first. Cells alternate between systems; of each the median
@@ -15,7 +15,8 @@ counts. Rows:
 *Crowds*: one service under 100, 1,000 and 10,000 peers; ``idle_us`` is the CPU in a second of one
 that only beats, ``steady_us`` that of a message at 500 a second besides, ``half_cpu_us`` that at
 half of saturation. *Replicas*: two services and the Redis between them, all three together, beside
-two of picows. *Storms*: a service is killed and started again; until all its peers are back.
+two of picows. *Store*: what an entry of presence costs Redis and each service. *Storms*: a service
+is killed and started again; until all its peers are back.
 
 Those of Node.js are installed below the user's cache folder, where there are ``node`` and ``npm``.
 """
@@ -46,12 +47,13 @@ NODE = {"ws": "8.23.0", "peer": "1.0.2", "socket.io": "4.8.4"}
 """Exact versions, as of November 2026."""
 INSTALL_SECONDS = 180
 RIVALS = Path(__file__).with_name("rivals.cjs")
-PARTS = ("rivals", "crowds", "replicas", "storms")
+PARTS = ("rivals", "crowds", "replicas", "store", "storms")
 COUNTS = [100, 1_000, 10_000]
 STORMS = [1_500, 10_000]
 TITLES = {
     "crowds": "One service, more peers",
     "replicas": "Two services and Redis, together",
+    "store": "One entry of presence",
     "storms": "Peers that come back after SIGKILL",
 }
 PER_ADDRESS = 100
@@ -162,6 +164,8 @@ async def larger(arguments: argparse.Namespace) -> dict[str, list[Row]]:
         rows["crowds"] = await scale.crowds(arguments.peers, seconds, told)
     if "replicas" in parts:
         rows["replicas"] = await scale.replicas(seconds, arguments.rounds, told)
+    if "store" in parts:
+        rows["store"] = await scale.stored(told)
     if "storms" in parts:
         rows["storms"] = await scale.storms(arguments.storms, arguments.per_address, told)
     return rows

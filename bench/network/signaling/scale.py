@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from actr_peer.tasks import Tasks
-from bench.network.signaling import crowd, shared, storm
+from bench.network.signaling import crowd, model, shared, store, storm
 from bench.report import console
 from lab.processes import Child, child, spent
 
@@ -108,8 +108,18 @@ async def crowds(counts: list[int], seconds: float, told: Told) -> list[Row]:
     for count in counts:
         told(f"{count:,} peers")
         async with actr() as (process, port):
-            rows.append(await _measured("actr", count, seconds, [port], [process.pid]))
+            row = await _measured("actr", count, seconds, [port], [process.pid])
+        rows.append(row | {"idle_to_model": row["idle_kb"] * count / model.memory_kb(count)})
     return rows
+
+
+async def stored(told: Told) -> list[Row]:
+    """What an entry of presence costs Redis, and each service around it."""
+    if shutil.which("redis-server") is None:
+        return []
+    told("entries of presence")
+    async with redis() as (pid, port):
+        return [await store.measure(pid, port)]
 
 
 async def replicas(seconds: float, rounds: int, told: Told) -> list[Row]:
@@ -179,7 +189,6 @@ async def storms(counts: list[int], per_address: int, told: Told) -> list[Row]:
             rows.append({
                 **{name: value for name, value in row.items() if name != "failed"},
                 "start_s": started,
-                "all_after_start_s": row["all_s"] - started - AWAY,
                 "cpu_s": used,
                 "cpu_ms": used / count * 1e3,
                 "busiest": look.share,

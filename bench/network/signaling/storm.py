@@ -11,6 +11,7 @@ import json
 import random
 import sys
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from itertools import cycle
 from time import perf_counter
@@ -23,11 +24,10 @@ from actr_peer.tasks import Tasks
 from bench.network.signaling.crowd import TICKS
 from bench.network.signaling.dialects import BEAT, DIALECTS, Bare
 from bench.network.signaling.load import PER_ADDRESS, Client, source
-from bench.report import percentile
 
 OPEN = 5.0
 """Seconds for a connection and its upgrade, as a peer has."""
-GIVE_UP = 180.0
+GIVE_UP = 90.0
 PACE = 0.003
 """Seconds between two that come for the first time."""
 
@@ -111,17 +111,24 @@ class Storm:
             self.all_in.clear()
 
     async def until_all_in(self) -> dict[str, Any]:
-        """Wait for them; returns what it took."""
-        async with asyncio.timeout(GIVE_UP):
-            await self.all_in.wait()
+        """Wait for them, not for ever; returns what it took."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_UP):
+                await self.all_in.wait()
         return {
             "peers": len(self.peers),
-            "half_s": percentile(self.times, 0.5),
-            "p99_s": percentile(self.times, 0.99),
-            "all_s": max(self.times),
+            "back": len(self.times),
+            "half_s": self._time(0.5),
+            "p99_s": self._time(0.99),
+            "all_s": self._time(1.0),
             "attempts": self.attempts,
             "failed": dict(self.failed),
         }
+
+    def _time(self, share: float) -> float | None:
+        """Seconds until such a share of all was in; None: that has not come about."""
+        wanted = max(1, round(share * len(self.peers)))
+        return sorted(self.times)[wanted - 1] if wanted <= len(self.times) else None
 
     async def beat(self) -> None:
         """Keep those alive who are in, until this is cancelled."""
