@@ -211,6 +211,7 @@ NOT_RUN = {
         "git clone",
     ): "the checkout that the test runs in; make's verbs are compared",
     ("docs/benchmarks.md", "make "): "they measure for minutes; make's verbs are compared",
+    ("docs/scale.md", "make bench-signaling"): "it measures for minutes; make's verbs are compared",
     ("docs/codegen.md", "version: v2"): "needs buf; test_tools runs another one where it is",
     ("docs/deployment.md", "docker compose up"): "containers: make integration-test",
     ("docs/deployment.md", "docker compose exec redis"): "containers: make integration-test",

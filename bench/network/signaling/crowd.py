@@ -71,7 +71,8 @@ async def measure(
     dialect: Bare, count: int, seconds: float, ports: Sequence[int], meter: Meter
 ) -> dict[str, Any]:
     """One row."""
-    pairs = [Pair(dialect, number) for number in range(count // 2)]
+    pairs = [Pair(dialect, number, lambda _: next(turns).send()) for number in range(count // 2)]
+    turns = cycle(pairs)
     clients = [client for pair in pairs for client in (pair.sender, pair.target)]
     held = meter.resident
     async with Tasks("bench") as tasks:
@@ -99,11 +100,10 @@ async def measure(
 
 async def relays(pairs: Sequence[Pair], seconds: float, meter: Meter) -> dict[str, Any]:
     """At saturation, and at half of that."""
-    turns = cycle(pairs)
     for pair in pairs:
-        pair.follow = lambda: next(turns).send()
-    for _ in range(UNDER_WAY):
-        next(turns).send()
+        pair.is_closed_loop = True
+    for number in range(UNDER_WAY):
+        pairs[number % len(pairs)].send()
     await asyncio.sleep(seconds / 4)
     before = sum(pair.count for pair in pairs)
     meter.start()
@@ -127,7 +127,7 @@ async def _paced(
 ) -> tuple[float, list[float]]:
     """Microseconds of CPU for each message at a rate, and the latencies, seconds."""
     for pair in pairs:
-        pair.follow = None
+        pair.is_closed_loop = False
     await asyncio.sleep(0.5)
     for pair in pairs:
         pair.latencies.clear()

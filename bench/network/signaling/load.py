@@ -103,14 +103,18 @@ class Client(asyncio.Protocol):
 
 
 class Pair:
-    """A sender and its target; of every message it is known when it was sent, for order is kept."""
+    """A sender and its target; of every message it is known when it was sent, for order is kept.
 
-    def __init__(self, dialect: Bare, number: int) -> None:
+    Args:
+        after: Called with this pair for each message that has arrived, in a closed loop.
+    """
+
+    def __init__(self, dialect: Bare, number: int, after: Callable[[Pair], None]) -> None:
         self.count = 0
         self.times: deque[float] = deque()
         self.latencies: list[float] = []
-        self.follow: Callable[[], None] | None = self.send
-        """Called for each that has arrived."""
+        self.is_closed_loop = True
+        self._after = after
         self.sender = Client(dialect, f"s{number}", lambda: None)
         self.target = Client(dialect, f"t{number}", self._arrived)
         self._message = dialect.message(self.target.name)
@@ -122,8 +126,8 @@ class Pair:
     def _arrived(self) -> None:
         self.count += 1
         self.latencies.append(perf_counter() - self.times.popleft())
-        if self.follow is not None:
-            self.follow()
+        if self.is_closed_loop:
+            self._after(self)
 
 
 def _itself(client: Client) -> Client:
@@ -160,7 +164,7 @@ def used(process: psutil.Process) -> float:
 
 async def relays(dialect: Bare, port: int, process: psutil.Process, seconds: float) -> Any:
     """At saturation first, then at half of what that was."""
-    pairs = [Pair(dialect, number) for number in range(PAIRS)]
+    pairs = [Pair(dialect, number, Pair.send) for number in range(PAIRS)]
     await connect([client for pair in pairs for client in (pair.sender, pair.target)], port)
     for pair in pairs:
         for _ in range(WINDOW):
@@ -171,7 +175,7 @@ async def relays(dialect: Bare, port: int, process: psutil.Process, seconds: flo
     count = sum(pair.count for pair in pairs) - count
     spent, rate = used(process) - before, count / (perf_counter() - began)
     for pair in pairs:
-        pair.follow = None
+        pair.is_closed_loop = False
     await asyncio.sleep(0.5)
     for pair in pairs:
         pair.latencies.clear()

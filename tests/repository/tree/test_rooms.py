@@ -20,6 +20,7 @@ MOST = 12
 PEER = "services/peer/src/actr_peer"
 FULL = {
     "bench": "a program for each verb that measures, and what they share",
+    "bench/network/signaling": "one verb: its services and loads, a file each, and their model",
     "lab": "peers that tests start as processes, and the network between them",
     PEER: "the layers, and three modules below all of them",
     f"{PEER}/actor": "a handler's turn from queue to outcome",
