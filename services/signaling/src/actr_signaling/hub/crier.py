@@ -9,13 +9,13 @@ has missed, others have their turn after :data:`TELLING`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from time import perf_counter
 
 import structlog
 
 from actr_signaling.errors import Close
-from actr_signaling.hub.peers import Peer
+from actr_signaling.hub.peers import Burst, Peer
 from actr_signaling.protocol import json_form
 from actr_signaling.protocol.client import replies
 from actr_signaling.protocol.client.session import State
@@ -27,6 +27,8 @@ log = structlog.get_logger()
 
 INTERVAL = 0.05
 """Seconds between two times at which changes are told."""
+MAX_TOGETHER = 64
+"""Changes that are told in one piece."""
 TELLING = 0.002
 """Seconds of one turn of the loop for telling."""
 MAX_MISSED = 262_144
@@ -37,19 +39,46 @@ Sees = Callable[[Peer, Entry], bool]
 
 
 class _News:
-    """One change, each of its events written once in each form."""
+    """Changes that are told together, each event written once in each form."""
 
-    def __init__(self, moved: Moved) -> None:
-        self.moved = moved
-        self._told = moved.told
-        self.actr_types = {"", *(told.entry.registration.id.actr_type for told in self._told)}
+    def __init__(self, moves: Sequence[Moved]) -> None:
+        self.moves = moves
+        self._told = [told for moved in moves for told in moved.told]
+        self.actr_types = {"", *map(_type_of, self._told)}
         self._written: dict[tuple[int, bool], bytes | str] = {}
+        self._bursts: dict[tuple[str, bool], Burst] = {}
+        """All of a realm, in each form: for those who watch everything."""
 
-    def tell(self, peer: Peer, sees: Sees) -> None:
-        """Tell all of it that ``peer`` watches, and may see."""
-        for place, told in enumerate(self._told):
-            if _hears(peer, told) and sees(peer, told.entry):
-                peer.send(self._form(place, told, is_json=peer.is_json))
+    def tell(self, peer: Peer, sees: Sees | None, known: Collection[str] = ()) -> None:
+        """Tell all of it that ``peer`` watches, and may see.
+
+        Args:
+            sees: None: everybody is shown to everybody.
+            known: Types of which it knows by a snapshot; an empty one is all.
+        """
+        session = peer.session
+        if "" in known or session.id is None or session.state is State.CLOSED:
+            return
+        if known or sees is not None or "" not in session.watches:
+            burst = self._burst(peer, sees, known)
+        else:
+            key = session.id.realm, peer.is_json
+            kept = self._bursts.get(key)
+            burst = self._bursts[key] = kept or self._burst(peer, None, ())
+        if burst.messages:
+            peer.send_burst(burst)
+
+    def _burst(self, peer: Peer, sees: Sees | None, known: Collection[str]) -> Burst:
+        """What one hears."""
+        is_json = peer.is_json
+        messages = [
+            self._form(place, told, is_json=is_json)
+            for place, told in enumerate(self._told)
+            if _hears(peer, told)
+            and _type_of(told) not in known
+            and (sees is None or sees(peer, told.entry))
+        ]
+        return Burst.of(messages)
 
     def _form(self, place: int, told: Told, *, is_json: bool) -> bytes | str:
         written = self._written.get((place, is_json))
@@ -64,23 +93,25 @@ class Crier:
     """Owned by the watchers.
 
     Args:
-        hearers: Who watches the subject of a change, in any form of it.
-        sees: Whether an actor is shown to a connection.
+        hearers: Who watches the subjects of changes, in any form of them.
+        sees: Whether an actor is shown to a connection; asked anew for each telling, for there
+            may be rules or not: None while everybody is shown to everybody.
     """
 
     def __init__(
         self,
-        hearers: Callable[[Moved], list[Peer]],
-        sees: Sees = lambda peer, entry: True,
+        hearers: Callable[[Sequence[Moved]], list[Peer]],
+        sees: Callable[[], Sees | None] = lambda: None,
     ) -> None:
         self._sees = sees
         self.pending = Untold()
         """What no watcher is told yet."""
         self._hearers_of = hearers
         self._news: _News | None = None
-        """That is just being told, to those in ``_left``, the last first."""
+        """What is just being told, to those in ``_left``, the last first."""
         self._left: list[Peer] = []
-        self._skipped: set[Peer] = set()
+        self._skipped: dict[Peer, set[str]] = {}
+        """Of those, who knows some of it by a snapshot, and of which types."""
         self._slow: dict[Peer, Untold] = {}
         """What those who are slow were not told."""
         self._missed = 0
@@ -111,7 +142,7 @@ class Crier:
     def skip(self, peer: Peer, actr_type: str) -> None:
         """It knows by a snapshot of the type what is just being told, if that is in it."""
         if self._news is not None and actr_type in self._news.actr_types:
-            self._skipped.add(peer)
+            self._skipped.setdefault(peer, set()).add(actr_type)
 
     def forget(self, peer: Peer) -> None:
         """A connection has ended."""
@@ -148,19 +179,22 @@ class Crier:
             self._skipped.clear()
             if not self.pending:
                 return False
-            self._news = _News(self.pending.take())
-            self._left = self._hearers_of(self._news.moved)[::-1]
+            count = min(len(self.pending), MAX_TOGETHER)
+            self._news = _News([self.pending.take() for _ in range(count)])
+            self._left = self._hearers_of(self._news.moves)[::-1]
         return True
 
     def _tell_one(self) -> None:
         assert self._news is not None
         peer = self._left.pop()
-        if peer in self._skipped:
+        known = self._skipped.get(peer, ())
+        if "" in known:
             return
         if peer.is_slow or peer in self._slow:
-            self._miss(peer, self._news.moved)
+            for moved in self._news.moves:
+                self._miss(peer, moved)
         else:
-            self._news.tell(peer, self._sees)
+            self._news.tell(peer, self._sees(), known)
 
     def _miss(self, peer: Peer, moved: Moved) -> None:
         missed = self._slow.setdefault(peer, Untold())
@@ -185,7 +219,7 @@ class Crier:
                 continue  # it comes again when it has read
             if missed:
                 self._missed -= 1
-                _News(missed.take()).tell(peer, self._sees)
+                _News([missed.take()]).tell(peer, self._sees())
             if missed:
                 self._recovering[peer] = None
             else:
@@ -196,7 +230,10 @@ class Crier:
 
 def _hears(peer: Peer, told: Told) -> bool:
     session = peer.session
-    if session.id is None or session.state is State.CLOSED or session.id.realm not in told.realms:
-        return False
+    assert session.id is not None
     watches = session.watches
-    return "" in watches or told.entry.registration.id.actr_type in watches
+    return session.id.realm in told.realms and ("" in watches or _type_of(told) in watches)
+
+
+def _type_of(told: Told) -> str:
+    return told.entry.registration.id.actr_type

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from actr_signaling.errors import Close
@@ -12,6 +13,23 @@ from actr_signaling.protocol.client.session import Session
 from actr_signaling.protocol.identity import ActrId
 from actr_signaling.protocol.presence.records import Entry
 from actr_signaling.protocol.presence.view import PresenceView
+from actr_signaling.protocol.websocket import frames
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Messages for several connections of one form, and their frames, written once."""
+
+    messages: Sequence[bytes | str]
+    frames: bytes
+
+    @classmethod
+    def of(cls, messages: Sequence[bytes | str]) -> Burst:
+        made = (
+            frames.text(message) if isinstance(message, str) else frames.binary(message)
+            for message in messages
+        )
+        return cls(messages, b"".join(made))
 
 
 class Peer(Protocol):
@@ -37,6 +55,9 @@ class Peer(Protocol):
         Args:
             data: In bytes whatever the form of the connection, or in its JSON form already.
         """
+
+    def send_burst(self, burst: Burst) -> bool:
+        """The same for several messages, in the form of the connection."""
 
     def pass_on(self, data: bytes) -> bool:
         """The same for what another peer sends; too slow is then no reason to cut it."""

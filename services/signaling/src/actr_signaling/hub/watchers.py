@@ -6,6 +6,7 @@ What changes is told by the crier. Snapshots show what watchers know.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TypeVar
 
 from actr_signaling.errors import Close
@@ -36,7 +37,7 @@ class Watchers:
         self._meetings = meetings
         self._watchers: dict[tuple[str, str], dict[Peer, None]] = {}
         """By realm and type; an empty type watches all."""
-        self._crier = Crier(self._hearers, meetings.sees)
+        self._crier = Crier(self._hearers, lambda: meetings.sees if meetings.are_bounded else None)
         self._snapshots: dict[tuple[str, str], bytes] = {}
         """Of what watchers know now."""
         self._texts: dict[tuple[str, str], str] = {}
@@ -107,13 +108,15 @@ class Watchers:
             following = _next(found, count, query, peer)
             peer.send(replies.discovered(reply_to, found[:count], following))
 
-    def _hearers(self, moved: Moved) -> list[Peer]:
-        hearers: dict[Peer, None] = {}
-        for told in moved.told:
+    def _hearers(self, moves: Iterable[Moved]) -> list[Peer]:
+        watched: dict[tuple[str, str], None] = {}
+        for told in chain.from_iterable(moved.told for moved in moves):
             actr_type = told.entry.registration.id.actr_type
             for realm in told.realms:
-                hearers |= self._watchers.get((realm, actr_type), {})
-                hearers |= self._watchers.get((realm, ""), {})
+                watched[realm, actr_type] = watched[realm, ""] = None
+        hearers: dict[Peer, None] = {}
+        for key in watched:
+            hearers |= self._watchers.get(key, {})
         return list(hearers)
 
     def _snapshot_for(self, peer: Peer, key: tuple[str, str], reply_to: int) -> bytes | str:

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from actr import signaling_pb2
 from actr_signaling.errors import Close, RefusedError, SignalingError
 from actr_signaling.hub.hub import Hub
+from actr_signaling.hub.peers import Burst
 from actr_signaling.protocol import json_form
 from actr_signaling.protocol.client import messages, replies
 from actr_signaling.protocol.client.session import Session, State
@@ -57,6 +58,9 @@ class Connection:
         if self.is_json and isinstance(data, bytes):
             data = json_form.to_json(data)
         return self._socket.send_message(data)
+
+    def send_burst(self, burst: Burst) -> bool:
+        return self._socket.send_frames(burst.frames)
 
     def pass_on(self, data: bytes) -> bool:
         try:

@@ -127,6 +127,11 @@ class Socket(asyncio.Protocol):
 
         Who is too slow for its own answers is cut; a relay is then only not taken.
         """
+        frame = frames.text(data) if isinstance(data, str) else frames.binary(data)
+        return self.send_frames(frame, is_relay=is_relay)
+
+    def send_frames(self, data: bytes, *, is_relay: bool = False) -> bool:
+        """The same for whole frames, one or several."""
         if self._phase is not Phase.OPEN:
             return False
         unsent = self._outgoing.unsent()
@@ -136,8 +141,7 @@ class Socket(asyncio.Protocol):
             log.warning("reader cut: too slow", address=get_remote_addr(self.transport))
             self.transport.abort()
             return False
-        frame = frames.text(data) if isinstance(data, str) else frames.binary(data)
-        self._outgoing.add(frame, unsent)
+        self._outgoing.add(data, unsent)
         return True
 
     def finish(self, code: int, reason: str) -> None:

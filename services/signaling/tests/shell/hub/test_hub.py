@@ -11,6 +11,7 @@ from actr import signaling_pb2 as pb
 from actr_signaling.errors import Close
 from actr_signaling.hub.hub import Hub
 from actr_signaling.hub.ice import IceServers
+from actr_signaling.hub.peers import Burst
 from actr_signaling.ledger.memory import MemoryLedger
 from actr_signaling.protocol.client import messages
 from actr_signaling.protocol.client.limits import Terms
@@ -82,6 +83,12 @@ class Peer:
         assert self.session.id is not None
         registration = Registration(id=self.session.id, **fields)  # type: ignore[arg-type]
         self.tell(messages.Register(registration, only_if_free))
+
+    def send_burst(self, burst: Burst) -> bool:
+        for message in burst.messages:
+            assert isinstance(message, bytes)
+            self.send(message)
+        return True
 
     def pass_on(self, data: bytes) -> bool:
         return self.send(data)

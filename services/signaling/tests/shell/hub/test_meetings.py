@@ -13,6 +13,7 @@ from actr_signaling.errors import ConfigError
 from actr_signaling.hub.hub import Hub
 from actr_signaling.hub.ice import IceServers
 from actr_signaling.hub.meetings import Meetings
+from actr_signaling.hub.peers import Burst
 from actr_signaling.ledger.memory import MemoryLedger
 from actr_signaling.protocol.access.documents import Document
 from actr_signaling.protocol.access.rules import parse
@@ -56,6 +57,11 @@ class Peer:
         self.heard.append(pb.ServerMessage.FromString(data))
         if self.heard[-1].HasField("presence"):
             self.event.set()
+        return True
+
+    def send_burst(self, burst: Burst) -> bool:
+        for message in burst.messages:
+            self.send(message)
         return True
 
     pass_on = send

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,9 @@ from google.protobuf import json_format
 
 from actr import signaling_pb2 as pb
 from actr_signaling.errors import Close
+from actr_signaling.hub import crier
 from actr_signaling.hub.meetings import Meetings
+from actr_signaling.hub.peers import Burst
 from actr_signaling.hub.watchers import Watchers
 from actr_signaling.protocol.client import messages, replies
 from actr_signaling.protocol.client.limits import Terms
@@ -19,6 +22,7 @@ from actr_signaling.protocol.client.trust import Challenge, Trust
 from actr_signaling.protocol.presence.discovery import Query, read_place
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
 from actr_signaling.protocol.presence.view import PresenceView, Reason
+from actr_signaling.protocol.websocket import frames
 from signaling_kit.client import PATIENCE, actor, texts
 
 
@@ -32,6 +36,7 @@ class Watcher:
         self.is_json = False
         self.is_cut = False
         self.heard: list[pb.ServerMessage] = []
+        self.bursts: list[Burst] = []
         self.news = asyncio.Event()
 
     def send(self, data: bytes | str) -> bool:
@@ -40,6 +45,12 @@ class Watcher:
         else:
             self.heard.append(pb.ServerMessage.FromString(data))
         self.news.set()
+        return True
+
+    def send_burst(self, burst: Burst) -> bool:
+        self.bursts.append(burst)
+        for message in burst.messages:
+            self.send(message)
         return True
 
     def end(self, code: Close, message: str) -> None:
@@ -299,6 +310,50 @@ async def test_who_asks_for_another_type_while_a_change_is_told_still_hears_of_i
     view.watchers.watch(crowd[3], "acme:other", 2)  # type: ignore[arg-type]
     await crowd[3].hears(1)
     assert crowd[3].events() == crowd[0].events()
+
+
+async def test_what_changed_meanwhile_is_written_once_for_all_who_watch_everything(
+    view: View,
+) -> None:
+    crowd = [view.watching(f"w{number}") for number in range(3)]
+    text = view.watching("json")
+    text.is_json = True
+    for number in range(1 + crier.MAX_TOGETHER + 1):
+        view.put(f"a{number}", 1)
+    for watcher in (*crowd, text):
+        await watcher.hears(crier.MAX_TOGETHER + 2)
+    lone, together, last = crowd[0].bursts
+    assert [len(one.messages) for one in crowd[0].bursts] == [1, crier.MAX_TOGETHER, 1]
+    for watcher in crowd:
+        assert all(map(operator.is_, watcher.bursts, (lone, together, last)))
+        assert watcher.events() == text.events()
+    assert together.frames == b"".join(
+        frames.binary(message) for message in together.messages if isinstance(message, bytes)
+    )
+
+
+async def test_who_asks_for_a_type_while_several_are_told_hears_of_the_others(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 1. The first change is told at once, the next two together.  2. One that is not told yet
+    # asks for the type of the first of them: its snapshot shows that one, and the other comes.
+    monkeypatch.setattr("actr_signaling.hub.crier.TELLING", 0.0)
+    crowd = [view.watching(f"w{number}") for number in range(5)]
+    view.put("a", 1)
+    for watcher in crowd:
+        await watcher.hears(1)
+    view.put("b", 1)
+    view.put("c", 1)
+    await crowd[0].hears(3)
+    last = crowd[-1]
+    assert len(last.events()) == 1
+    last.session.watches.add("acme:b")
+    view.watchers.watch(last, "acme:b", 2)  # type: ignore[arg-type]
+    await last.hears(2)
+    assert [one.presence.presence.id.name for one in last.heard if one.HasField("presence")] == [
+        "a",
+        "c",
+    ]
 
 
 async def test_who_has_missed_much_catches_up_in_many_turns(
