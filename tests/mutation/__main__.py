@@ -1,7 +1,9 @@
 """``make mutation-test [ONLY=word] [JSON=1]``: break, test, compare; 0 if all were caught.
 
 Each worker has a copy of the tree. The unmutated tests run there first and must pass; then one
-line at a time is broken, and the tests that the table names must fail, or not come to an end.
+line at a time is broken, and the tests that the table names must fail, or not come to an end. All
+mutants that are for the same tests run in forks of one pytest; one that survives there, or cannot
+be made there, has a pytest of its own.
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from bench.report import write_json
+from tests.mutation.forks import CANNOT
 from tests.mutation.table import ROOT, MovedError, Mutation, load
 from tests.mutation.trees import FAILED, PASSED, Trees
 
@@ -38,38 +43,43 @@ class Verdict:
     tries: int
 
 
-def baseline(trees: Trees, mutations: list[Mutation], pool: ThreadPoolExecutor) -> dict[str, float]:
-    """Seconds of each test file without a mutation.
+def judge(trees: Trees, mutations: Sequence[Mutation]) -> Iterator[Verdict]:
+    """Run mutations that are for the same tests, each until they catch it.
 
     Raises:
-        SystemExit: If one of them fails: nothing could be said of mutations.
+        SystemExit: If the tests fail without a mutation: nothing could be said of any.
     """
-
-    def one(test: str) -> tuple[str, int | None, float]:
+    tests = mutations[0].tests
+    with trees.collected(tests) as run:
         began = time.monotonic()
-        status = trees.pytest(None, (test,), 10 * LEAST_SECONDS)
-        return test, status, time.monotonic() - began
+        # Nothing is broken, but a file's functions get new code: what that does, too, is no catch.
+        harmless = replace(mutations[0], becomes=mutations[0].line)
+        if run(harmless, 10 * LEAST_SECONDS) != PASSED:
+            sys.exit(f"these fail without any mutation: {' '.join(tests)}")
+        limit = max(LEAST_SECONDS, 10 * (time.monotonic() - began))
+        first = []
+        for mutation in mutations:
+            began = time.monotonic()
+            first.append((run(mutation, limit), time.monotonic() - began))
+    for mutation, (status, seconds) in zip(mutations, first, strict=True):
+        began = time.monotonic()
+        tries = int(status != CANNOT)
+        # Nothing but failing tests counts: a tree that cannot be imported proves nothing. And one
+        # that survives in a fork may be one that only a fork does not notice.
+        while status not in CAUGHT and tries < TRIES:
+            status = trees.pytest(mutation, tests, limit)
+            tries += 1
+        how = {None: "hung", FAILED: "failed", PASSED: "SURVIVED"}.get(status, f"exit {status}")
+        seconds += time.monotonic() - began
+        yield Verdict(mutation, status in CAUGHT, how, seconds, tries)
 
-    tests = sorted({test for mutation in mutations for test in mutation.tests})
-    results = list(pool.map(one, tests))
-    broken = [test for test, status, _ in results if status != PASSED]
-    if broken:
-        sys.exit(f"these fail without any mutation: {' '.join(broken)}")
-    return {test: seconds for test, _, seconds in results}
 
-
-def judge(trees: Trees, mutation: Mutation, usual: float) -> Verdict:
-    """Run one mutation's tests until they catch it."""
-    began = time.monotonic()
-    status: int | None = PASSED
-    tries = 0
-    # Nothing but failing tests counts: a tree that cannot be imported proves nothing.
-    while status not in CAUGHT and tries < TRIES:
-        status = trees.pytest(mutation, mutation.tests, max(LEAST_SECONDS, 10 * usual))
-        tries += 1
-    how = {None: "hung", FAILED: "failed", PASSED: "SURVIVED"}.get(status, f"exit {status}")
-    is_caught = status in CAUGHT
-    return Verdict(mutation, is_caught, how, time.monotonic() - began, tries)
+def by_tests(mutations: list[Mutation]) -> list[list[Mutation]]:
+    """Those that are for the same tests together, the most first."""
+    groups: dict[tuple[str, ...], list[Mutation]] = {}
+    for mutation in mutations:
+        groups.setdefault(mutation.tests, []).append(mutation)
+    return sorted(groups.values(), key=len, reverse=True)
 
 
 def main() -> None:
@@ -94,17 +104,17 @@ def main() -> None:
         ThreadPoolExecutor(workers) as pool,
     ):
         trees = Trees(Path(folder), workers)
-        usual = baseline(trees, mutations, pool)
+        counted = count(1)
 
-        def one(mutation: Mutation) -> Verdict:
-            return judge(trees, mutation, sum(usual[test] for test in mutation.tests))
+        def all_of(group: list[Mutation]) -> None:
+            for verdict in judge(trees, group):
+                verdicts.append(verdict)
+                sys.stderr.write(
+                    f"{next(counted):3}/{len(mutations)} {verdict.how:9} "
+                    f"{verdict.seconds:5.1f} s  {verdict.mutation.name}\n"
+                )
 
-        for verdict in pool.map(one, mutations):
-            verdicts.append(verdict)
-            sys.stderr.write(
-                f"{len(verdicts):3}/{len(mutations)} {verdict.how:9} {verdict.seconds:5.1f} s  "
-                f"{verdict.mutation.name}\n"
-            )
+        list(pool.map(all_of, by_tests(mutations)))
     survived = [verdict.mutation.name for verdict in verdicts if not verdict.is_caught]
     named = [f"; {v.mutation.name} ({v.how})" for v in verdicts if not v.is_caught]
     by_chance = [v.mutation.name for v in verdicts if v.is_caught and v.tries > 1]

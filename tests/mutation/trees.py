@@ -1,7 +1,8 @@
 """Copies of the tree and pytest in them, each run a fork of a process that has the libraries.
 
-Importing pytest, aiortc and the like takes longer than most of the tests that catch a mutation;
-what is tested is imported anew each time, from the copy, where all but the broken file is compiled.
+Importing pytest, aiortc and the like takes longer than most of the tests that catch a mutation.
+What is tested is imported from the copy, where all but the broken file is compiled: once for all
+mutants of the same tests (:meth:`Trees.collected`), or anew for one (:meth:`Trees.pytest`).
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from queue import SimpleQueue
 
+from tests.mutation.forks import CANNOT, HUNG, Broken, Forks
 from tests.mutation.table import ROOT, Mutation
 
 COPIED = ("proto", "services", "tests", "bench", "lab", "docs", "pyproject.toml", "README.md")
@@ -32,6 +37,9 @@ LIBRARIES = (
     "_pytest.junitxml", "_pytest.unittest", "_pytest.unraisableexception", "pdb",
 )  # fmt: skip
 """Imported once; one that is not there is passed over. Plugins too: pytest would rewrite them."""
+
+Run = Callable[[Mutation, float], int | None]
+"""Tests with one mutation, in so many seconds: pytest's exit status; None: they did not end."""
 
 
 class Trees:
@@ -58,26 +66,54 @@ class Trees:
         for number in range(1, count):
             self._free.put(shutil.copytree(first, folder / f"tree{number}"))
 
-    def pytest(self, mutation: Mutation | None, tests: tuple[str, ...], limit: float) -> int | None:
+    def pytest(self, mutation: Mutation, tests: tuple[str, ...], limit: float) -> int | None:
         """Run tests in a copy that has one mutation; None: they did not end in time."""
         tree = self._free.get()
         try:
-            if mutation is None:
-                return self._run(tree, tests, limit, usual=(PASSED,))
-            path = tree / mutation.file
-            source = path.read_text()
-            path.write_text(mutation.apply(source))
-            try:
-                return self._run(tree, tests, limit, usual=(PASSED, FAILED))
-            finally:
-                path.write_text(source)
+            with _broken(tree, mutation):
+                return self._run(tree, tests, limit)
         finally:
             self._free.put(tree)
 
-    def _run(
-        self, tree: Path, tests: tuple[str, ...], limit: float, *, usual: tuple[int, ...]
-    ) -> int | None:
-        """Run them; what they print is shown if they end otherwise than as ``usual``."""
+    @contextmanager
+    def collected(self, tests: tuple[str, ...]) -> Iterator[Run]:
+        """Collect tests once; what is yielded runs them as :meth:`pytest` does, in a fork.
+
+        It answers :data:`~tests.mutation.forks.CANNOT` for a mutant that is none in a fork.
+        """
+        tree = self._free.get()
+        here, there = multiprocessing.Pipe()
+        try:
+            with here, tempfile.TemporaryFile("w+", dir=tree) as output:
+                said = f"/proc/{os.getpid()}/fd/{output.fileno()}"
+                process = self._processes.Process(
+                    target=_run_pytest, args=(tree, tests, said, there)
+                )
+                process.start()
+                there.close()
+
+                def run(mutation: Mutation, limit: float) -> int | None:
+                    with _broken(tree, mutation) as change:
+                        try:
+                            here.send((limit, change))
+                            status: int = here.recv()
+                        except (EOFError, OSError):  # it collects nothing, and has ended
+                            status = -signal.SIGPIPE
+                    if status not in (PASSED, FAILED, CANNOT, HUNG):
+                        output.seek(0)
+                        sys.stderr.write(output.read()[-3000:])
+                    return None if status == HUNG else status
+
+                try:
+                    yield run
+                finally:
+                    _end(process.pid)
+                    process.join()
+        finally:
+            self._free.put(tree)
+
+    def _run(self, tree: Path, tests: tuple[str, ...], limit: float) -> int | None:
+        """Run them; what they print is shown if they neither pass nor fail."""
         with tempfile.TemporaryFile("w+", dir=tree) as output:
             said = f"/proc/{os.getpid()}/fd/{output.fileno()}"
             process = self._processes.Process(target=_run_pytest, args=(tree, tests, said))
@@ -86,13 +122,26 @@ class Trees:
                 process.join(limit)
                 if process.exitcode is None:
                     return None
-                if process.exitcode not in usual:
+                if process.exitcode not in (PASSED, FAILED):
                     output.seek(0)
                     sys.stderr.write(output.read()[-3000:])
                 return process.exitcode
             finally:
                 _end(process.pid)
                 process.join()
+
+
+@contextmanager
+def _broken(tree: Path, mutation: Mutation) -> Iterator[Broken]:
+    """One mutation in a tree."""
+    path = tree / mutation.file
+    source = path.read_text()
+    changed = mutation.apply(source)
+    path.write_text(changed)
+    try:
+        yield str(path), source, changed
+    finally:
+        path.write_text(source)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -112,8 +161,10 @@ def _end(group: int | None) -> None:
             return
 
 
-def _run_pytest(tree: Path, tests: tuple[str, ...], said: str) -> None:
-    """In a process of its own: pytest, as it would be in ``tree``."""
+def _run_pytest(
+    tree: Path, tests: tuple[str, ...], said: str, asked: Connection | None = None
+) -> None:
+    """In a process of its own: pytest, as it would be in ``tree``; forks of it if ``asked``."""
     os.setsid()
     os.chdir(tree)
     for number, name, flags in ((0, os.devnull, os.O_RDONLY), (1, said, os.O_WRONLY)):
@@ -132,6 +183,7 @@ def _run_pytest(tree: Path, tests: tuple[str, ...], said: str) -> None:
     import pytest
 
     known = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # imported before pytest began
-    status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *known, *tests])
+    plugins = [] if asked is None else [Forks(asked)]
+    status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *known, *tests], plugins)
     sys.stdout.flush()
     os._exit(status)  # threads that tests left behind are nobody's
