@@ -105,7 +105,7 @@ test-unit: setup  ## only the tests without processes, sockets and files (WORKER
 	@$(BIN)/pytest -q -n $(few) -m "not service" $(ARGS)
 
 .PHONY: test-pythons
-test-pythons: setup  ## the unit tests under each Python from 3.11 to 3.14 that is here (ARGS="3.13")
+test-pythons: setup  ## the unit tests under each Python from 3.11 to 3.14 that is here (ARGS="3.11 newest")
 	@tools/test-pythons $(ARGS)
 
 .PHONY: test
