@@ -497,7 +497,8 @@ async def test_a_small_frame_passes_a_large_one_of_another_track(ends: Ends) -> 
     # Counted where they are sent: of what is sent without an end a busy machine loses some.
     passed = [after - before for before, after in pairwise(big.noted)]
     assert len(passed) == 4
-    assert min(passed) > 3, "not held up until a large one has gone"
+    # What is held up until a large one has gone is taken once meanwhile.
+    assert min(passed) > 1, passed
     last = 7 + big.noted[-1] * 960
     await frames.until(lambda: any(frame.timestamp >= last for frame in frames.of("small")))
 
