@@ -20,6 +20,10 @@ from actr_signaling.settings import Settings, load
 from actr_signaling.web.app import Mounted
 from actr_signaling.web.server import Replica, run
 
+GC_THRESHOLD = 10_000, 20, 20
+"""Of Python's collector. What a connection leaves is no circle, and is freed without it; each look
+for circles stops all, with thousands of connections for tenths of a second."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one replica until a signal; return the exit status."""
@@ -40,6 +44,7 @@ async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
     # Modules and routes stay for good: a collection that looks at them again stops all for 60 ms.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLD)
     await run(replica)
 
 
