@@ -257,9 +257,6 @@ class Socket(asyncio.Protocol):
             self._splitter.feed(data)
             self._go_on()
 
-    def eof_received(self) -> None:
-        """The transport closes."""
-
     def pause_writing(self) -> None:
         self.is_slow = True
 
