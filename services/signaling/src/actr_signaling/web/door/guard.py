@@ -40,6 +40,7 @@ REQUEST_SECONDS = 3.0
 """For a whole request, head and body."""
 PAGE_SECONDS = 0.000_5
 """What a page costs after its request is parsed, about: counted in the turn that parses it."""
+MAX_INPUT_BYTES = MAX_HEAD_BYTES + MAX_BODY_BYTES
 LINGER = 1.0
 """Seconds to the reset after a refusal: a reset at once would overtake it."""
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -104,23 +105,26 @@ class Guard(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._address is None or self._is_away:
             return
-        self._input += data[: MAX_BODY_BYTES + MAX_HEAD_BYTES]
+        room = MAX_INPUT_BYTES - len(self._input)
+        self._input += data[:room]
         standing = judge(self._input)
+        if standing is Standing.WHOLE and len(data) > room:
+            standing = Standing.BODY_TOO_LONG  # of frames, before the upgrade is answered
         if standing is Standing.PARTIAL:
             return
         if standing is not Standing.WHOLE:
             self._refuse(standing.value)
-            return
-        self._stop_timer()
-        self._doors.heard(self._address, self)
-        if not self._turns.enter(self):
-            assert self._transport is not None
-            self._transport.pause_reading()
+        elif self._timer is not None:
+            self._stop_timer()
+            self._doors.heard(self._address, self)
+            # While it waits for its turn it is read: else its end would not be seen, and those
+            # who have given up would be served in place of those who have not.
+            self._turns.enter(self)
 
     def work(self, until: float) -> bool:
         """Take the request; always all of it, for it is little."""
         del until
-        if self._is_away:
+        if self._address is None or self._is_away:
             return False
         data, self._input = bytes(self._input), bytearray()
         if self._greet is not None and is_upgrade(data):
@@ -165,7 +169,6 @@ class Guard(asyncio.Protocol):
         transport.set_protocol(socket)
         socket.send_head(upgrade.response)
         greet(socket, upgrade)
-        transport.resume_reading()
         if upgrade.rest:
             socket.data_received(upgrade.rest)
 
@@ -176,7 +179,6 @@ class Guard(asyncio.Protocol):
         page = Page(self._config, self._server_state, self._app_state, self._loop, lost=self._leave)
         self._connections.discard(self)
         page.answer(transport, data)
-        transport.resume_reading()
 
     def _refuse(self, status: bytes) -> None:
         """Answer with nothing but a status; take nothing more, and let go soon."""

@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from types import SimpleNamespace
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from actr_signaling.protocol.websocket.upgrade import Upgrade
 from actr_signaling.web.door import doors, guard
 from actr_signaling.web.door.doors import Doors, network_of
+from actr_signaling.web.door.guard import guarded
+from actr_signaling.web.turns import Turns, Worker
 from signaling_kit.client import PATIENCE, Client, serve
 
 
@@ -138,6 +142,7 @@ async def test_a_body_that_trickles_is_as_half_a_head_and_no_page_is_made_for_it
         (UPGRADE % (b"13", b"X: 1\r\n" * 200), b"431"),
         (UPGRADE % (b"13", b"X: %b" % (b"x" * 300_000)), b"431"),
         (b"GET /healthz HTTP/1.1\r\nX: %b\r\n\r\n" % (b"x" * 9_000), b"431"),
+        (UPGRADE % (b"13", b"") + bytes(20_000), b"413"),
         (UPGRADE % (b"12", b""), b"426"),
         (b"GET /v1/ws HTTP/1.1\r\nHost: x\r\n\r\n", b"426"),
         (b"GET /healthz HTTP/1.1\r\n\r\n", b"400"),
@@ -151,6 +156,7 @@ async def test_a_body_that_trickles_is_as_half_a_head_and_no_page_is_made_for_it
         "an upgrade with 200 headers",
         "an upgrade without an end",
         "a page with a head over 8 KiB",
+        "an upgrade with 20 KB of frames before its answer",
         "another version",
         "no upgrade",
         "no host",
@@ -204,3 +210,55 @@ async def test_connections_over_the_limit_are_turned_away_and_the_place_comes_fr
         assert third.hello.nonce
         for client in (second, third):
             await client.close()
+
+
+class Later(Turns):
+    """Lets all wait until the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: asyncio.Queue[Worker] = asyncio.Queue()
+
+    def enter(self, worker: Worker) -> bool:
+        self.waiting.put_nowait(worker)
+        return False
+
+
+class Connections(set[object]):
+    """Of a server; tells of those that leave it."""
+
+    def __init__(self) -> None:
+        self.left: asyncio.Queue[object] = asyncio.Queue()
+
+    def discard(self, one: object) -> None:
+        super().discard(one)
+        self.left.put_nowait(one)
+
+
+async def test_who_has_given_up_while_its_request_waited_is_not_served() -> None:
+    # 1. Two requests wait for their turn.  2. One of the two ends its connection.  3. The turns
+    # come: the other alone is greeted, and the place of the first is free again.
+    turns, greeted, doors = Later(), list[Upgrade](), Doors(max_connections=2)
+    make = guarded(doors, turns, lambda _, upgrade: greeted.append(upgrade))
+    server_state = SimpleNamespace(connections=Connections(), tasks=set())
+    server = await asyncio.get_running_loop().create_server(
+        lambda: make(config=None, server_state=server_state, app_state={}), "127.0.0.1", 0
+    )
+    host, port = server.sockets[0].getsockname()
+    async with server, asyncio.timeout(PATIENCE):
+        _, gone = await asyncio.open_connection(host, port)
+        gone.write(UPGRADE % (b"13", b"Origin: gone\r\n"))
+        first = await turns.waiting.get()
+        _, patient = await asyncio.open_connection(host, port)
+        patient.write(UPGRADE % (b"13", b"Origin: patient\r\n"))
+        second = await turns.waiting.get()
+        gone.close()
+        assert await server_state.connections.left.get() is first
+        for worker in (first, second):
+            worker.work(0.0)
+        assert [upgrade.origin for upgrade in greeted] == ["patient"]
+        assert doors.enter("another", 0.0)
+        assert not doors.enter("another", 0.0)
+        patient.close()
+        while server_state.connections:
+            await server_state.connections.left.get()
