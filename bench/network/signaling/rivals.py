@@ -44,9 +44,15 @@ class Relay(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.BINARY:
             data = frame.get_payload_as_bytes()
-            target = here.get(data[:NAME_BYTES])
+            to, body = data[:NAME_BYTES], self._name + data[NAME_BYTES:]
+            target = here.get(to)
             if target is not None:
-                target.send(WSMsgType.BINARY, self._name + data[NAME_BYTES:])
+                target.send(WSMsgType.BINARY, body)
+            else:
+                self.send_on(to, body)
+
+    def send_on(self, to: bytes, body: bytes) -> None:
+        """Whoever is not here gets nothing."""
 
 
 def _admit(request: WSUpgradeRequest) -> Relay:

@@ -14,19 +14,13 @@ from collections.abc import Iterator
 
 import hiredis
 import uvloop
-from picows import (
-    WSFrame,
-    WSListener,
-    WSMsgType,
-    WSTransport,
-    WSUpgradeRequest,
-    ws_create_server,
-)
+from picows import WSMsgType, WSUpgradeRequest, ws_create_server
 
+from bench.network.signaling import rivals
 from bench.network.signaling.dialects import NAME_BYTES
+from bench.network.signaling.rivals import here
 
 _LENGTH = 4
-here: dict[bytes, WSTransport] = {}
 
 
 class Redis(asyncio.Protocol):
@@ -81,27 +75,15 @@ def _messages(batch: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield batch[start : start + NAME_BYTES], batch[start + NAME_BYTES : at]
 
 
-class Relay(WSListener):
-    """One connection."""
+class Relay(rivals.Relay):
+    """One connection; whoever is not here may be at the other service."""
 
     def __init__(self, name: bytes, other: Redis) -> None:
-        self._name = name
+        super().__init__(name)
         self._other = other
 
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        here[self._name] = transport
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        del here[self._name]
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.BINARY:
-            data = frame.get_payload_as_bytes()
-            to, body = data[:NAME_BYTES], self._name + data[NAME_BYTES:]
-            if to in here:
-                here[to].send(WSMsgType.BINARY, body)
-            else:
-                self._other.pass_on(to + body)
+    def send_on(self, to: bytes, body: bytes) -> None:
+        self._other.pass_on(to + body)
 
 
 async def serve(port: int, own: str, other: str) -> None:

@@ -54,10 +54,10 @@ class _News:
 
         Args:
             sees: None: everybody is shown to everybody.
-            known: Types of which it knows by a snapshot; an empty one is all.
+            known: Types of which it knows by a snapshot.
         """
         session = peer.session
-        if "" in known or session.id is None or session.state is State.CLOSED:
+        if session.id is None or session.state is State.CLOSED:
             return
         if known or sees is not None or "" not in session.watches:
             burst = self._burst(peer, sees, known)

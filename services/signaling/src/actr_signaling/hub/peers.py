@@ -25,11 +25,7 @@ class Burst:
 
     @classmethod
     def of(cls, messages: Sequence[bytes | str]) -> Burst:
-        made = (
-            frames.text(message) if isinstance(message, str) else frames.binary(message)
-            for message in messages
-        )
-        return cls(messages, b"".join(made))
+        return cls(messages, b"".join(map(frames.whole, messages)))
 
 
 class Peer(Protocol):

@@ -127,8 +127,7 @@ class Socket(asyncio.Protocol):
 
         Who is too slow for its own answers is cut; a relay is then only not taken.
         """
-        frame = frames.text(data) if isinstance(data, str) else frames.binary(data)
-        return self.send_frames(frame, is_relay=is_relay)
+        return self.send_frames(frames.whole(data), is_relay=is_relay)
 
     def send_frames(self, data: bytes, *, is_relay: bool = False) -> bool:
         """The same for whole frames, one or several."""

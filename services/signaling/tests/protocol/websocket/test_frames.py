@@ -182,6 +182,8 @@ def test_messages_to_send_are_what_the_library_would_write(size: int) -> None:
     payload = b"x" * size
     assert frames.binary(payload) == LibraryFrame(Opcode.BINARY, payload).serialize(mask=False)
     assert frames.text(payload.decode()) == LibraryFrame(Opcode.TEXT, payload).serialize(mask=False)
+    assert frames.whole(payload) == frames.binary(payload)
+    assert frames.whole(payload.decode()) == frames.text(payload.decode())
 
 
 def test_a_long_close_reason_is_cut_where_a_character_ends() -> None:

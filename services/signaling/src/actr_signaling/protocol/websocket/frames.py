@@ -227,6 +227,11 @@ def text(data: str) -> bytes:
     return _head(_TEXT, len(payload)) + payload
 
 
+def whole(message: bytes | str) -> bytes:
+    """One whole message of either kind."""
+    return text(message) if isinstance(message, str) else binary(message)
+
+
 def pong(data: bytes) -> bytes:
     """The answer to a ping."""
     return _head(Kind.PONG, len(data)) + data
