@@ -187,18 +187,25 @@ def unfinished(address: str) -> AsyncIterator[None]:
 
 
 def requests_unread(address: str) -> AsyncIterator[None]:
-    """A hundred requests, and none of their replies is read."""
+    """A hundred requests, and none of their replies is read; ten who do so in turn.
+
+    Together they would be a thousand calls at one instant, of which each takes its own time: that
+    is load, and an actor answers in order of arrival.
+    """
     what = b"".join(data(REQUEST_CHANNEL, request(number)) for number in range(100))
+    count, stay = 10, 2.0
+    waits = iter(range(count))
 
     async def one() -> None:
+        await asyncio.sleep(next(waits, 0) * stay / count)
         _, writer = await member(url_of(address))
         try:
             writer.write(what)
-            await asyncio.sleep(2)
+            await asyncio.sleep(stay)
         finally:
             writer.transport.abort()
 
-    return many(10, one)
+    return many(count, one)
 
 
 def half_heads(address: str) -> AsyncIterator[None]:

@@ -91,6 +91,10 @@ class Office:
             Rate(settings.requests_per_second, settings.requests_burst),
             Rate(settings.all_requests_per_second, settings.all_requests_burst),
         )
+        self._read_rates = Rates(
+            Rate(settings.reads_per_second, settings.reads_burst),
+            Rate(settings.all_reads_per_second, settings.all_reads_burst),
+        )
         self._refusals = Refusals(self._database, clock, steady)
         self._revocations = Recent(
             lambda: upkeep.revocations(self._database, clock()),
@@ -125,13 +129,17 @@ class Office:
     ) -> None:
         await self._stack.__aexit__(exc_type, exc, traceback)
 
-    def admit(self, address: str) -> None:
+    def admit(self, address: str, *, reads: bool) -> None:
         """Count a request in.
+
+        Args:
+            reads: It only asks for what is public: that takes no certificate from anybody who
+                shares its address, however many look there, and however often.
 
         Raises:
             RefusalError: If it is one too many.
         """
-        self._rates.take(address, self._steady())
+        (self._read_rates if reads else self._rates).take(address, self._steady())
 
     def nonce(self) -> tuple[bytes, float]:
         """A new nonce, and the time here."""

@@ -56,6 +56,12 @@ class Settings(BaseSettings):
     requests_burst: float = Field(default=400.0, ge=1, description="of one address")
     all_requests_per_second: float = Field(default=200.0, gt=0, description="of all addresses")
     all_requests_burst: float = Field(default=2_000.0, ge=1, description="of all addresses")
+    reads_per_second: float = Field(
+        default=200.0, gt=0, description="of one address, of what is public"
+    )
+    reads_burst: float = Field(default=2_000.0, ge=1, description="of one address, likewise")
+    all_reads_per_second: float = Field(default=1_000.0, gt=0, description="of all, likewise")
+    all_reads_burst: float = Field(default=10_000.0, ge=1, description="of all, likewise")
     max_connections: int = Field(default=4_000, ge=1, description="open at a time")
     max_connections_per_address: int = Field(default=1_000, ge=1, description="open at a time")
     connections_per_second: float = Field(default=200.0, gt=0, description="new, for each address")

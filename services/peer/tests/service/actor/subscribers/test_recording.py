@@ -170,7 +170,8 @@ async def test_what_goes_on_after_a_lost_wire_is_recorded_in_step(
     found, seen = offsets(path), flashes_of(path)
     assert all(abs(each) < IN_STEP for each in found), found
     wanted = [b - a for a, b in pairwise(flashes)]
-    assert [b - a for a, b in pairwise(seen)] == pytest.approx(wanted, abs=2 * IN_STEP)
+    steps = [b - a for a, b in pairwise(seen)]
+    assert steps == pytest.approx(wanted, abs=2 * IN_STEP), (flashes, seen, found, report)
 
 
 async def test_a_recording_that_is_cancelled_plays(tmp_path: Path) -> None:

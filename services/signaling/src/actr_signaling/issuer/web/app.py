@@ -117,6 +117,9 @@ ROUTES: tuple[tuple[str, str, Callable[..., Awaitable[Any]], int], ...] = (
     ("GET", "/metrics", metrics, 200),
 )
 
+READS = {path for _, path, route, _ in ROUTES if route in (keys, revoked, access)}
+"""Who has a certificate, or checks those of others, looks there again and again."""
+
 
 def build_app(office: Office) -> FastAPI:
     """Make the application of an issuer, which whoever serves it has entered."""
@@ -155,7 +158,7 @@ class _Gate:
             if path.startswith("/v1/"):
                 request = Request(scope)
                 try:
-                    self._office.admit(_address(request))
+                    self._office.admit(_address(request), reads=path in READS)
                 except RefusalError as exc:
                     await _problem(self._office, exc)(scope, receive, send)
                     return

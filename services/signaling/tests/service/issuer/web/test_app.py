@@ -165,6 +165,16 @@ async def test_a_flood_is_told_when_to_come_back(tmp_path: Path) -> None:
         assert 'actr_issuer_refused_total{cause="too-fast"} 1.0' in text
 
 
+async def test_who_looks_at_what_is_public_takes_no_certificate_from_others(tmp_path: Path) -> None:
+    few = {"requests_per_second": 0.1, "requests_burst": 2, "reads_per_second": 0.1}
+    async with IssuerProcess(tmp_path, **few, reads_burst=6) as issuer:
+        pages = [f"/v1/{name}" for name in ("keys", "revoked", "access")]
+        answers = [await issuer.http.get(page) for page in [*pages, *pages]]
+        assert [answer.status_code for answer in answers] == [200] * 6
+        assert cause(await issuer.http.get(pages[0])) == (429, "too-fast")
+        assert (await issuer.http.get("/v1/nonce")).status_code == 200
+
+
 async def test_metrics_have_no_label_from_outside(tmp_path: Path) -> None:
     async with IssuerProcess(tmp_path) as issuer:
         for number in range(5):
