@@ -42,20 +42,33 @@ def _is_on(at: float, flashes: Sequence[float]) -> bool:
     return any(each - 1e-6 <= at < each + LENGTH for each in flashes)
 
 
-async def perform(camera: Any, mic: Any, seconds: float, flashes: Sequence[float]) -> None:
-    """Push pictures and sound at their times, for ``seconds``."""
+class Show:
+    """Pictures and sound that are pushed at their times.
 
-    async def pushed(rate: int, push: Any) -> None:
+    Attributes:
+        late: Seconds by which the latest of them was pushed too late, at most: a machine that is
+            so busy shows nothing of what was to be seen then.
+    """
+
+    def __init__(self) -> None:
+        self.late = 0.0
+
+    async def perform(
+        self, camera: Any, mic: Any, seconds: float, flashes: Sequence[float]
+    ) -> None:
+        """Push for so long; ``flashes`` may become more meanwhile."""
+        await asyncio.gather(
+            self._pushed(seconds, FPS, lambda at: camera.send(picture(at, flashes))),
+            self._pushed(seconds, 50, lambda at: mic.send(pcm(at, flashes))),
+        )
+
+    async def _pushed(self, seconds: float, rate: int, push: Any) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         for number in range(round(seconds * rate)):
             await asyncio.sleep(began + number / rate - loop.time())
             await push(number / rate)
-
-    await asyncio.gather(
-        pushed(FPS, lambda at: camera.send(picture(at, flashes))),
-        pushed(50, lambda at: mic.send(pcm(at, flashes))),
-    )
+            self.late = max(self.late, loop.time() - began - number / rate)
 
 
 def film(path: Path, codecs: tuple[str, str], seconds: float, flashes: Sequence[float]) -> Path:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import pytest
@@ -26,12 +26,12 @@ from actr_peer import (
     VideoTrack,
     open_media,
 )
-from actr_peer.actor.subscribers.recording import Recording
+from actr_peer.actor.subscribers.recording import Recording, RecordingReport
 from actr_peer.errors import BrokenError, ConfigError
 from actr_peer.protocol.payload import WireKind
 from actr_peer.wire.media.sources import TestPattern, Tone
 from peer_kit.signaling import signaling_service
-from peer_kit.webrtc.flashes import FPS, beeps_of, film, flashes_of, perform
+from peer_kit.webrtc.flashes import FPS, Show, beeps_of, film, flashes_of
 
 pytestmark = pytest.mark.service
 
@@ -91,6 +91,8 @@ def offsets(path: Path) -> list[float]:
 
 IN_STEP = 0.04
 """Seconds; who looks and listens notices more."""
+TRIES = 3
+"""Of a film that a busy machine was late to show."""
 
 
 @pytest.mark.parametrize(
@@ -129,12 +131,33 @@ async def test_a_film_that_is_recorded_flashes_and_beeps_as_the_film_did(
     assert report.seconds == pytest.approx(pictures[-1], abs=0.05)
 
 
-@pytest.mark.parametrize(("codec", "suffix"), [("H264", ".mp4"), ("VP8", ".webm")])
-async def test_what_goes_on_after_a_lost_wire_is_recorded_in_step(
-    tmp_path: Path, codec: str, suffix: str
-) -> None:
-    path = tmp_path / f"cut{suffix}"
-    flashes = [1.5]
+class Cut(NamedTuple):
+    """What a film shows that was recorded over the loss of a wire."""
+
+    wanted: list[float]
+    """When it was to flash; the film itself may begin a little later."""
+    flashes: list[float]
+    beeps: list[float]
+    late: float
+    """Seconds by which the pushing itself was late."""
+    report: RecordingReport
+
+    @property
+    def is_in_step(self) -> bool:
+        if len(self.flashes) != len(self.beeps):
+            return False
+        pairs = zip(self.flashes, self.beeps, strict=True)
+        return self.report.is_in_step and all(abs(a - b) < IN_STEP for a, b in pairs)
+
+    @property
+    def is_whole(self) -> bool:
+        wanted, seen = ([b - a for a, b in pairwise(each)] for each in (self.wanted, self.flashes))
+        return seen == pytest.approx(wanted, abs=2 * IN_STEP)
+
+
+async def cut_film(path: Path, codec: str) -> Cut:
+    """Flash once, lose the wire, and flash twice more when it is there again."""
+    flashes, show = [1.5], Show()
     async with meeting() as (here, there):
         recording = asyncio.create_task(there.record(HERE, ["camera", "mic"], path))
         camera, mic = VideoTrack("camera", codec=codec), AudioTrack("mic")
@@ -143,7 +166,7 @@ async def test_what_goes_on_after_a_lost_wire_is_recorded_in_step(
         events = there.track(HERE, "camera").events()
         loop = asyncio.get_running_loop()
         began = loop.time()
-        playing = asyncio.create_task(perform(camera, mic, 60.0, flashes))
+        playing = asyncio.create_task(show.perform(camera, mic, 60.0, flashes))
         async for frame in there.track(HERE, "camera"):
             if frame.timestamp > 2.2 * 90_000:
                 break
@@ -158,20 +181,28 @@ async def test_what_goes_on_after_a_lost_wire_is_recorded_in_step(
         # A busy machine takes its time to connect again: the others flash after that.
         again = ceil(loop.time() - began) + 1.5
         flashes += [again, again + 1.5]
-        async for _ in there.track(HERE, "camera"):
-            if loop.time() - began > flashes[-1] + 1.0:
+        async for frame in there.track(HERE, "camera"):
+            if frame.timestamp > (flashes[-1] + 1.0) * 90_000:
                 break
         playing.cancel()
         await asyncio.wait([playing])
         camera.end()
         mic.end()
         report = await recording
-    assert report.is_in_step
-    found, seen = offsets(path), flashes_of(path)
-    assert all(abs(each) < IN_STEP for each in found), found
-    wanted = [b - a for a, b in pairwise(flashes)]
-    steps = [b - a for a, b in pairwise(seen)]
-    assert steps == pytest.approx(wanted, abs=2 * IN_STEP), (flashes, seen, found, report)
+    return Cut(flashes, flashes_of(path), beeps_of(path), show.late, report)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("H264", ".mp4"), ("VP8", ".webm")])
+async def test_what_goes_on_after_a_lost_wire_is_recorded_in_step(
+    tmp_path: Path, codec: str, suffix: str
+) -> None:
+    for number in range(TRIES):
+        cut = await cut_film(tmp_path / f"cut{number}{suffix}", codec)
+        # Where the camera itself stood still there was nothing to record.
+        if (cut.is_in_step and cut.is_whole) or cut.late < IN_STEP:
+            break
+    assert cut.is_in_step, cut
+    assert cut.is_whole, cut
 
 
 async def test_a_recording_that_is_cancelled_plays(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from actr_peer import ActrId, AudioTrack, NodeConfig, Service, System, VideoTrac
 from actr_peer.cli.exits import Exit
 from actr_peer.wire.media.sources import TestPattern
 from peer_kit.place import Place
-from peer_kit.webrtc.flashes import perform
+from peer_kit.webrtc.flashes import Show
 
 pytestmark = pytest.mark.service
 
@@ -82,7 +82,7 @@ async def test_a_recording_that_is_interrupted_plays(
             camera, mic = VideoTrack("camera", codec=codec), AudioTrack("mic")
             for each in (camera, mic):
                 await node.ref.publish(OWN, each, timeout=20)
-            await perform(camera, mic, 3.0, [])
+            await Show().perform(camera, mic, 3.0, [])
             recording.send_signal(number)
             out, err = await asyncio.to_thread(recording.communicate, timeout=60)
     assert recording.returncode == Exit.INTERRUPTED, err
