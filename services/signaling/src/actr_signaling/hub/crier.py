@@ -180,8 +180,10 @@ class Crier:
             if not self.pending:
                 return False
             count = min(len(self.pending), MAX_TOGETHER)
-            self._news = _News([self.pending.take() for _ in range(count)])
-            self._left = self._hearers_of(self._news.moves)[::-1]
+            moves = [self.pending.take() for _ in range(count)]
+            self._left = self._hearers_of(moves)[::-1]
+            if self._left:
+                self._news = _News(moves)
         return True
 
     def _tell_one(self) -> None:
