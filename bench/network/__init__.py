@@ -1,1 +1,1 @@
-"""Wires that are cut, and relays of signaling."""
+"""Wires that are cut, and the signaling service beside others."""

@@ -22,13 +22,13 @@ BEAT_BYTES = 60
 class Costs:
     """Of one thing each: CPU in microseconds, memory in KB."""
 
-    idle_us: float = 40.0
+    idle_us: float = 20.0
     """Of a service in a second, for a peer that only beats."""
-    accept_us: float = 2_600.0
+    accept_us: float = 800.0
     """Of a service, for a connection that joins."""
-    relay_us: float = 170.0
+    relay_us: float = 150.0
     """Of a service, for a relay within it and its receipt, each alone on its connection."""
-    across_us: float = 395.0
+    across_us: float = 235.0
     """Of two services and Redis, for a relay from one to the other, and its receipt."""
     hear_us: float = 175.0
     """Of each service, for a change of presence that another one has made."""
@@ -37,7 +37,7 @@ class Costs:
     register_us: float = 49.0
     """Of Redis, for a registration."""
     base_kb: float = 75_000.0
-    connection_kb: float = 37.0
+    connection_kb: float = 5.2
     view_kb: float = 2.4
     """Of each service, for each peer of all services."""
     stored_kb: float = 0.42

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-IDLE_KB = {100: 28.4, 1_000: 28.9, 5_000: 38.4, 10_000: 39.8}
+IDLE_KB = {100: 7.0, 1_000: 7.5, 10_000: 7.6}
 """Memory of the service for a peer, as ``make bench-signaling`` has measured it, by peers."""
 MANY = (1_000_000, 100_000_000)
 
