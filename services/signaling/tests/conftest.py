@@ -13,6 +13,7 @@ import pytest
 
 from signaling_kit.client import Deployment, serve
 from signaling_kit.redis import RedisProcess, SecureRedis
+from signaling_kit.watching import View
 from tests.skips import lacking
 
 
@@ -68,3 +69,9 @@ async def deployment(request: pytest.FixtureRequest) -> AsyncIterator[Deployment
         deployment = Deployment(replicas)
         yield deployment
         await deployment.close_clients()
+
+
+@pytest.fixture
+def view() -> View:
+    """Presence and its watchers, without sockets."""
+    return View()

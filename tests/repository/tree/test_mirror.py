@@ -159,7 +159,6 @@ ELSEWHERE = {
         """,
         PART: """
         hub/courier.py                          shell/hub/test_hub.py
-        hub/crier.py                            shell/hub/test_watchers.py
         hub/registrar.py                        shell/hub/test_hub.py
         issuer/cli/access.py                    service/issuer/test_main.py
         issuer/cli/actors.py                    service/issuer/test_main.py

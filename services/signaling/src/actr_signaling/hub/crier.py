@@ -114,6 +114,8 @@ class Crier:
         """Of those, who knows some of it by a snapshot, and of which types."""
         self._slow: dict[Peer, Untold] = {}
         """What those who are slow were not told."""
+        self.pieces = 0
+        """Of what was told: several have one version where all of a store was read anew."""
         self._missed = 0
         """Changes in it."""
         self._recovering: dict[Peer, None] = {}
@@ -140,9 +142,13 @@ class Crier:
                 self._tell()
 
     def skip(self, peer: Peer, actr_type: str) -> None:
-        """It knows by a snapshot of the type what is just being told, if that is in it."""
+        """It knows by a snapshot of the type what is just being told, if that is in it, and what
+        it was too slow to be told."""
         if self._news is not None and actr_type in self._news.actr_types:
             self._skipped.setdefault(peer, set()).add(actr_type)
+        missed = self._slow.get(peer)
+        if missed is not None:
+            self._missed -= missed.drop(actr_type)
 
     def forget(self, peer: Peer) -> None:
         """A connection has ended."""
@@ -180,6 +186,7 @@ class Crier:
             if not self.pending:
                 return False
             count = min(len(self.pending), MAX_TOGETHER)
+            self.pieces += 1
             moves = [self.pending.take() for _ in range(count)]
             self._left = self._hearers_of(moves)[::-1]
             if self._left:
@@ -194,11 +201,14 @@ class Crier:
             return
         if peer.is_slow or peer in self._slow:
             for moved in self._news.moves:
-                self._miss(peer, moved)
+                if moved.actr_type not in known:
+                    self._miss(peer, moved)
         else:
             self._news.tell(peer, self._sees(), known)
 
     def _miss(self, peer: Peer, moved: Moved) -> None:
+        if peer.session.state is State.CLOSED:
+            return  # it was cut for what it has missed
         missed = self._slow.setdefault(peer, Untold())
         before = len(missed)
         missed.add(moved)

@@ -26,6 +26,7 @@ from actr_signaling.protocol.client.messages import MAX_MESSAGE_BYTES
 from actr_signaling.protocol.shares import Flow
 from actr_signaling.protocol.websocket import frames
 from actr_signaling.protocol.websocket.frames import Frame, FrameError, Kind, Splitter
+from actr_signaling.web.door.tcp import await_reader, watch_path
 from actr_signaling.web.turns import Outgoing, Turns
 
 log = structlog.get_logger()
@@ -88,6 +89,10 @@ class Socket(asyncio.Protocol):
     """Whether reading is paused."""
     _is_asked = False
     """Whether it was pinged, and has said nothing since."""
+    _has_ended = False
+    """Whether the far side has said that it says no more."""
+    _unsent_before = 0
+    """When its pulse was felt last."""
     _thrown_away = 0
     _linger_timer: asyncio.TimerHandle | None = None
     _pulse_timer: asyncio.TimerHandle | None = None
@@ -131,7 +136,7 @@ class Socket(asyncio.Protocol):
 
     def send_frames(self, data: bytes, *, is_relay: bool = False) -> bool:
         """The same for whole frames, one or several."""
-        if self._phase is not Phase.OPEN:
+        if self._phase is not Phase.OPEN or self.transport.is_closing():
             return False
         unsent = self._outgoing.unsent()
         if is_relay and unsent > MAX_RELAYED_BYTES:
@@ -183,6 +188,7 @@ class Socket(asyncio.Protocol):
                 frame = splitter.next()
                 if frame is None:
                     self._release()
+                    self._end_if_all_is_said()
                     return False
                 self._take(frame, self._receiver)
             except FrameError as error:
@@ -232,8 +238,14 @@ class Socket(asyncio.Protocol):
         self._pulse_timer = self._loop.call_at(self._heard_at + PING_SECONDS, self._feel_pulse)
 
     def _feel_pulse(self) -> None:
-        """Ask one that is silent; what is heard moves the time and not the timer."""
+        """Ask one that is silent; what is heard moves the time and not the timer.
+
+        Who reads what it lags behind is not heard meanwhile, and is there all the same.
+        """
         now = self._loop.time()
+        before, self._unsent_before = self._unsent_before, self._outgoing.unsent()
+        if self._unsent_before < before:
+            self._heard_at, self._is_asked = now, False
         if now < self._heard_at + PING_SECONDS:
             self._watch_pulse()
         elif self._is_asked:
@@ -256,11 +268,26 @@ class Socket(asyncio.Protocol):
             self._splitter.feed(data)
             self._go_on()
 
+    def eof_received(self) -> bool:
+        """The far side says no more: what it has said is taken first, and answered."""
+        if self._receiver is None:
+            return False
+        self._has_ended = True
+        self._go_on()
+        return True
+
+    def _end_if_all_is_said(self) -> None:
+        if self._has_ended:
+            self._outgoing.flush()
+            self.transport.close()
+
     def pause_writing(self) -> None:
         self.is_slow = True
+        await_reader(self.transport)
 
     def resume_writing(self) -> None:
         self.is_slow = False
+        watch_path(self.transport)
         if self._receiver is not None:
             self._receiver.relieved()
         if self._receiver is not None:

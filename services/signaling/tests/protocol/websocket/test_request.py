@@ -7,6 +7,7 @@ from actr_signaling.protocol.websocket.request import (
     MAX_HEAD_BYTES,
     MAX_HEADERS,
     Standing,
+    expects,
     judge,
 )
 
@@ -32,6 +33,8 @@ LINE = b"GET /v1/ws HTTP/1.1\r\n"
         (LINE + b"Content-Length: x\r\n\r\n", Standing.WHOLE),
         (LINE + b"Transfer-Encoding: chunked\r\n\r\n", Standing.UNSIZED),
         (LINE + b"X: 1\r\n\r\n\ncontent-length: 9", Standing.WHOLE),
+        (LINE + b"Content-Length:\r\n 5\r\n\r\n", Standing.FOLDED),
+        (LINE + b"X: 1\r\n\t2\r\n\r\n", Standing.FOLDED),
     ],
     ids=[
         "nothing",
@@ -50,7 +53,24 @@ LINE = b"GET /v1/ws HTTP/1.1\r\n"
         "a length that is none",
         "a body in chunks",
         "a length behind the head",
+        "a length in the next line",
+        "a header over two lines",
     ],
 )
 def test_a_request_is_judged_before_it_is_parsed(data: bytes, expected: Standing) -> None:
     assert judge(data) is expected
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"Expect: 100-continue\r\n\r\n", True),
+        (b"X: 1\r\nexpect:100-Continue \r\n\r\n", True),
+        (b"Expect: 100-continue\r\n", False),
+        (b"Expect: 100-continued\r\n\r\n", False),
+        (b"X: 1\r\n\r\nExpect: 100-continue\r\n", False),
+    ],
+    ids=["one", "in other letters", "half a head", "something else", "in the body"],
+)
+def test_who_waits_for_a_word_is_known_by_its_whole_head(head: bytes, *, expected: bool) -> None:
+    assert expects(LINE + head) is expected

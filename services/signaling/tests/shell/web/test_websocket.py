@@ -14,9 +14,11 @@ from websockets.asyncio.client import connect
 from websockets.frames import Frame, Opcode
 
 from actr import signaling_pb2 as pb
+from actr_signaling.protocol.shares import Flow
 from actr_signaling.protocol.websocket import frames
 from actr_signaling.web import websocket
 from actr_signaling.web.server import Replica
+from actr_signaling.web.turns import Turns
 from actr_signaling.web.websocket import SLOW_BYTES, Socket
 from signaling_kit.client import PATIENCE, Client, actor, relay_to, serve
 
@@ -438,3 +440,71 @@ async def test_frames_that_come_with_the_request_are_taken() -> None:
         async with asyncio.timeout(PATIENCE):
             await reader.readuntil(frames.binary(answer.SerializeToString()))
         writer.close()
+
+
+async def test_what_was_said_before_the_end_is_taken_and_answered() -> None:
+    # More than its share of one turn, and then the end of what it says.
+    count = 400
+    async with serve() as replica:
+        target = await Client.registered_as(replica.url, "b")
+        host, _, port = replica.url.removeprefix("ws://").partition("/")[0].partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(UPGRADE)
+        await reader.readuntil(b"\r\n\r\n")
+        said = [
+            pb.ClientMessage(id=1, authenticate=pb.Authenticate(id=actor("a").to_wire())),
+            pb.ClientMessage(id=2, register=pb.Register(id=actor("a").to_wire())),
+            *(pb.ClientMessage(id=3 + n, relay=relay_to("b")) for n in range(count)),
+        ]
+        pieces = [
+            Frame(Opcode.BINARY, one.SerializeToString()).serialize(mask=True) for one in said
+        ]
+        writer.write(b"".join(pieces))
+        writer.write_eof()
+        async with asyncio.timeout(PATIENCE):
+            answers = await reader.read()
+            for _ in range(count):
+                await target.next("relayed")
+        last = pb.ServerMessage(reply_to=2 + count, receipt=pb.Receipt())
+        assert answers.endswith(frames.binary(last.SerializeToString()))
+        writer.close()
+
+
+class Lagging:
+    """A transport whose far side reads some between any two looks, until it reads no more."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+        self.written: list[bytes] = []
+        self.has_ended = asyncio.Event()
+
+    def get_write_buffer_size(self) -> int:
+        self.looks -= 1
+        return SLOW_BYTES + max(0, self.looks)
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+    def write_eof(self) -> None:
+        self.has_ended.set()
+
+    def is_closing(self) -> bool:
+        return False
+
+    def set_write_buffer_limits(self, high: int) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+async def test_who_reads_what_it_lags_behind_is_there_until_it_reads_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(websocket, "PING_SECONDS", 0.01)
+    transport = Lagging(20)
+    made = Socket(transport, Turns(), Flow("x"), open_sockets=set(), lost=list)  # type: ignore[arg-type]
+    async with asyncio.timeout(PATIENCE):
+        await transport.has_ended.wait()
+    assert transport.looks <= 0
+    assert transport.written[-2:] == [frames.ping(b""), frames.close(1011, "no pong in time")]
+    made.connection_lost(None)

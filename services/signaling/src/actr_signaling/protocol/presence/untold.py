@@ -48,6 +48,13 @@ class Untold:
         before = self._moves.pop(moved.text, None)
         self._moves[moved.text] = moved if before is None else replace(moved, old=before.old)
 
+    def drop(self, actr_type: str) -> int:
+        """Forget what there is of a type, or of all where it is empty; return how many they are."""
+        gone = [text for text, one in self._moves.items() if actr_type in ("", one.actr_type)]
+        for text in gone:
+            del self._moves[text]
+        return len(gone)
+
     def take(self) -> Moved:
         """The next to tell, taken out.
 

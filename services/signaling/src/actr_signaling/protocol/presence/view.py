@@ -61,6 +61,11 @@ class Moved:
     """Of a leave."""
 
     @property
+    def actr_type(self) -> str:
+        """``manufacturer:name``."""
+        return self.text.partition("@")[0]
+
+    @property
     def told(self) -> list[Told]:
         """What watchers are to be told, in order."""
         if self.new is not None:

@@ -185,6 +185,8 @@ class Splitter:
 
 def _long_length(announced: bytearray) -> int:
     length = int.from_bytes(announced, "big")
+    if length >> 63:
+        raise _breach("a length whose highest bit is set")
     if length < _TWO_BYTES or (len(announced) > 2 and length < 1 << 16):
         raise _breach("a length in more bytes than it needs")
     return length

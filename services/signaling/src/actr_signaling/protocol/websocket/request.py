@@ -14,6 +14,8 @@ MAX_HEADERS = 100
 MAX_BODY_BYTES = 8 * 1024
 _END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\ncontent-length[ \t]*:[ \t]*(\d{1,20})", re.IGNORECASE)
+_FOLD = re.compile(rb"\n[ \t]")
+_EXPECTS = re.compile(rb"\nexpect[ \t]*:[ \t]*100-continue[ \t]*\r", re.IGNORECASE)
 _CODING = re.compile(rb"\ntransfer-encoding[ \t]*:", re.IGNORECASE)
 
 
@@ -22,6 +24,8 @@ class Standing(Enum):
 
     PARTIAL = auto()
     WHOLE = auto()
+    FOLDED = b"400 Bad Request"
+    """A header field over several lines (RFC 9112, section 5.2): parsers differ in what it says."""
     HEAD_TOO_LARGE = b"431 Request Header Fields Too Large"
     BODY_TOO_LONG = b"413 Content Too Large"
     UNSIZED = b"411 Length Required"
@@ -38,6 +42,8 @@ def judge(data: bytes | bytearray) -> Standing:
         return Standing.HEAD_TOO_LARGE if len(data) > MAX_HEAD_BYTES else Standing.PARTIAL
     if data.count(b"\n", 0, end) > MAX_HEADERS:
         return Standing.HEAD_TOO_LARGE
+    if _FOLD.search(data, 0, end):
+        return Standing.FOLDED
     if _CODING.search(data, 0, end):
         return Standing.UNSIZED
     length = _LENGTH.search(data, 0, end)
@@ -46,3 +52,9 @@ def judge(data: bytes | bytearray) -> Standing:
         return Standing.BODY_TOO_LONG
     is_whole = len(data) >= end + len(_END) + expected
     return Standing.WHOLE if is_whole else Standing.PARTIAL
+
+
+def expects(data: bytes | bytearray) -> bool:
+    """Whether the head is whole and its body comes only after a word (RFC 9110, section 10.1.1)."""
+    end = data.find(_END, 0, MAX_HEAD_BYTES + len(_END))
+    return end >= 0 and _EXPECTS.search(data, 0, end + 2) is not None

@@ -21,6 +21,7 @@ from actr_signaling.protocol.websocket.request import (
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
     Standing,
+    expects,
     judge,
 )
 from actr_signaling.protocol.websocket.upgrade import Upgrade, is_upgrade, read_upgrade
@@ -44,6 +45,7 @@ MAX_INPUT_BYTES = MAX_HEAD_BYTES + MAX_BODY_BYTES
 LINGER = 1.0
 """Seconds to the reset after a refusal: a reset at once would overtake it."""
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TOO_SLOW = b"408 Request Timeout"
 _network_of = lru_cache(maxsize=4096)(network_of)
 Greet = Callable[[Socket, Upgrade], None]
@@ -85,6 +87,8 @@ class Guard(asyncio.Protocol):
         self._address: str | None = None
         """Whose place it has, until it is closed."""
         self._is_refused = False
+        self._has_word = False
+        """It was told to go on with its body."""
         self._input = bytearray()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -111,6 +115,10 @@ class Guard(asyncio.Protocol):
         if standing is Standing.WHOLE and len(data) > room:
             standing = Standing.BODY_TOO_LONG  # of frames, before the upgrade is answered
         if standing is Standing.PARTIAL:
+            if not self._has_word and expects(self._input):
+                self._has_word = True
+                assert self._transport is not None
+                self._transport.write(_CONTINUE)
             return
         if standing is not Standing.WHOLE:
             self._refuse(standing.value)
@@ -120,6 +128,14 @@ class Guard(asyncio.Protocol):
             # While it waits for its turn it is read: else its end would not be seen, and those
             # who have given up would be served in place of those who have not.
             self._turns.enter(self)
+
+    def eof_received(self) -> bool:
+        """It says no more, which ends it; only who waits for a page may do so and still read it.
+
+        Who asks for a WebSocket has given up by that: nobody else would be served in its place.
+        """
+        is_waiting = self._timer is None and bool(self._input)
+        return is_waiting and not (self._greet is not None and is_upgrade(bytes(self._input)))
 
     def work(self, until: float) -> bool:
         """Take the request; always all of it, for it is little."""

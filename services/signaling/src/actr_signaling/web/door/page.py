@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+STALL_SECONDS = 5.0
+"""In which who reads a page reads some of it."""
+MOST_SECONDS = 60.0
+"""For all of it."""
+
 if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
@@ -31,6 +36,9 @@ class Page(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, loop)
         self._lost = lost
+        self._asked_at = loop.time()
+        self._unsent = 0
+        self._timer = loop.call_later(STALL_SECONDS, self._look)
 
     def answer(self, transport: asyncio.Transport, request: bytes) -> None:
         """Take the connection over, with the request that has come on it."""
@@ -42,6 +50,19 @@ class Page(H11Protocol):
             self.cycle.keep_alive = False
             self.cycle.scope["headers"] = [*self.cycle.scope["headers"], CLOSE_HEADER]
 
+    def eof_received(self) -> bool:
+        """The far side says no more; what it has asked for it may still read."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _look(self) -> None:
+        """Let go who does not read: what is written to it is kept until it does."""
+        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
+        is_late = self.loop.time() >= self._asked_at + MOST_SECONDS
+        if is_late or (before and self._unsent >= before):
+            self.transport.abort()
+        else:
+            self._timer = self.loop.call_later(STALL_SECONDS, self._look)
+
     def data_received(self, data: bytes) -> None:
         """A second request, of which nobody will read an answer."""
 
@@ -51,4 +72,5 @@ class Page(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._timer.cancel()
         self._lost()

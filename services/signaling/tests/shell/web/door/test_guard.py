@@ -3,13 +3,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import uvicorn
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from actr_signaling.protocol.websocket.upgrade import Upgrade
-from actr_signaling.web.door import doors, guard
+from actr_signaling.web.door import doors, guard, page
 from actr_signaling.web.door.doors import Doors, network_of
 from actr_signaling.web.door.guard import guarded
 from actr_signaling.web.turns import Turns, Worker
@@ -262,3 +264,93 @@ async def test_who_has_given_up_while_its_request_waited_is_not_served() -> None
         patient.close()
         while server_state.connections:
             await server_state.connections.left.get()
+
+
+@pytest.mark.service
+async def test_who_waits_for_a_word_before_its_body_gets_it_once() -> None:
+    async with serve() as replica:
+        reader, writer = await open_raw(replica.url)
+        writer.write(
+            b"POST /healthz HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
+            b"content-length: 3\r\n\r\n"
+        )
+        async with asyncio.timeout(PATIENCE):
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            for byte in (b"a", b"b", b"c"):
+                writer.write(byte)
+                await writer.drain()
+            assert (await reader.read()).startswith(b"HTTP/1.1 405 ")
+        writer.close()
+
+
+@pytest.mark.service
+async def test_a_page_is_shown_to_who_says_that_it_says_no_more() -> None:
+    async with serve() as replica:
+        for _ in range(20):
+            reader, writer = await open_raw(replica.url)
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            writer.write_eof()
+            async with asyncio.timeout(PATIENCE):
+                assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+            writer.close()
+
+
+@pytest.mark.parametrize("reads", [False, True], ids=["reads nothing", "reads all"])
+async def test_a_page_that_is_not_read_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, *, reads: bool
+) -> None:
+    # The application has a page that no buffer on the way takes.
+    monkeypatch.setattr(page, "STALL_SECONDS", 0.2)
+    whole = 64 * 1024 * 1024
+
+    async def application(scope: object, receive: object, send: Any) -> None:
+        del scope, receive
+        length = (b"content-length", b"%d" % whole)
+        await send({"type": "http.response.start", "status": 200, "headers": [length]})
+        await send({"type": "http.response.body", "body": bytes(whole)})
+
+    config = uvicorn.Config(application, http="h11", ws="none", lifespan="off", log_config=None)
+    config.load()
+    state, doors, connections = uvicorn.server.ServerState(), Doors(), Connections()
+    state.connections = connections  # type: ignore[assignment]
+    make = guarded(doors, Turns())
+    server = await asyncio.get_running_loop().create_server(
+        lambda: make(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    host, port = server.sockets[0].getsockname()
+    async with server, asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        if reads:
+            assert len(await reader.read()) > whole
+        else:
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+        while not isinstance(await connections.left.get(), page.Page):
+            pass
+        assert not doors._total
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("request_", "goes_on"),
+    [(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n", True), (UPGRADE % (b"13", b""), False)],
+    ids=["a page", "a WebSocket"],
+)
+async def test_who_says_no_more_while_it_waits_may_still_read_a_page(
+    request_: bytes, *, goes_on: bool
+) -> None:
+    turns, state = Later(), SimpleNamespace(connections=Connections(), tasks=set())
+    make = guarded(Doors(), turns, lambda *_: None)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: make(config=None, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    host, port = server.sockets[0].getsockname()
+    async with server, asyncio.timeout(PATIENCE):
+        _, writer = await asyncio.open_connection(host, port)
+        writer.write(request_)
+        waiting = await turns.waiting.get()
+        assert isinstance(waiting, guard.Guard)
+        assert waiting.eof_received() is goes_on
+        waiting.fail()
+        assert await state.connections.left.get() is waiting
+        writer.close()

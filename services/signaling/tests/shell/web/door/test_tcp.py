@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import cast
 
-from actr_signaling.web.door.tcp import watch_path
+from actr_signaling.web.door.tcp import await_reader, watch_path
 
 
 class Transport:
@@ -34,6 +34,15 @@ def test_a_far_side_that_vanished_is_noticed_within_three_seconds() -> None:
         probes = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT)
         assert idle + between * probes <= 3
         assert raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 3_000
+
+
+def test_one_that_lags_may_be_slow_and_is_watched_again_when_it_has_read() -> None:
+    with socket.socket() as raw:
+        until: list[int] = []
+        for told in (watch_path, await_reader, watch_path):
+            told(cast(asyncio.Transport, Transport(raw)))
+            until.append(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+        assert until[0] == until[2] < 20_000 < until[1]
 
 
 def test_a_socket_of_another_kind_and_none_are_left_alone(tmp_path: Path) -> None:
