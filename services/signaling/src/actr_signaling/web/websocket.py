@@ -1,12 +1,9 @@
 """Shell: one WebSocket: frames handed over as they are parsed, and a close that arrives.
 
-It stands on the TCP connection itself, and not on ASGI: ASGI's task, queue and dictionaries are
-most of what a connection and a relayed message cost, and ASGI cannot cut a connection whose reader
-is slow. Frames pass from the splitter to the session in one call.
-
-What one connection can cost: every frame is counted, its frames are taken in turns with those of
-others (:mod:`actr_signaling.web.turns`), nothing of it is taken while it leaves its answers
-unread, and after a close frame nothing is parsed.
+It stands on the TCP connection itself: ASGI's task, queue and dictionaries are most of what a
+relayed message costs, and ASGI cannot cut one whose reader is slow. Each frame is counted, and
+taken in turns with those of others (:mod:`actr_signaling.web.turns`); nothing is taken of who
+leaves its answers unread, and after a close frame nothing is parsed.
 """
 
 from __future__ import annotations
@@ -14,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from enum import Enum, auto
 from time import perf_counter
 from typing import Protocol
 
@@ -26,7 +22,7 @@ from actr_signaling.protocol.client.messages import MAX_MESSAGE_BYTES
 from actr_signaling.protocol.shares import Flow
 from actr_signaling.protocol.websocket import frames
 from actr_signaling.protocol.websocket.frames import Frame, FrameError, Kind, Splitter
-from actr_signaling.web.door.tcp import await_reader, watch_path
+from actr_signaling.protocol.websocket.pulse import Felt, Pulse
 from actr_signaling.web.turns import Outgoing, Turns
 
 log = structlog.get_logger()
@@ -39,15 +35,12 @@ MAX_UNSENT_BYTES = 1024 * 1024
 """A reader that lags by more when something is to be sent is cut; one message may be larger."""
 MAX_WAITING_BYTES = 64 * 1024
 """Of what waits for its turn; then reading is paused."""
-PING_SECONDS = 10.0
-"""Of silence to a ping, and then to the end: what a proxy in between would hide."""
 PENALTY = 1.0
 """Seconds until one that was too fast hears its close: coming back costs what 100 messages do."""
 LINGER = 1.0
 """Seconds to the reset after a close frame: a reset at once would overtake it."""
 LINGER_BYTES = 64 * 1024
 """To read and throw away meanwhile; after them nothing is read."""
-_PING = frames.ping(b"")
 
 
 class Receiver(Protocol):
@@ -66,12 +59,6 @@ class Receiver(Protocol):
         """Nothing arrives any more; called once."""
 
 
-class Phase(Enum):
-    OPEN = auto()
-    LEAVING = auto()
-    """A close frame is sent; what comes is thrown away."""
-
-
 class Socket(asyncio.Protocol):
     """One WebSocket connection of this service, from its upgrade on.
 
@@ -79,20 +66,18 @@ class Socket(asyncio.Protocol):
         share: Its place among those who take turns.
         open_sockets: Has it while its TCP connection is there.
         lost: Called once when that is gone.
+        lags: Told when ``is_slow`` has changed.
     """
 
     is_slow = False
     """Whether the far side leaves unread what it was told."""
-    _phase = Phase.OPEN
+    _is_leaving = False
+    """A close frame is sent; what comes is thrown away."""
     _receiver: Receiver | None = None
     _is_held = False
     """Whether reading is paused."""
-    _is_asked = False
-    """Whether it was pinged, and has said nothing since."""
     _has_ended = False
     """Whether the far side has said that it says no more."""
-    _unsent_before = 0
-    """When its pulse was felt last."""
     _thrown_away = 0
     _linger_timer: asyncio.TimerHandle | None = None
     _pulse_timer: asyncio.TimerHandle | None = None
@@ -105,16 +90,18 @@ class Socket(asyncio.Protocol):
         *,
         open_sockets: set[Socket],
         lost: Callable[[], None],
+        lags: Callable[[], None],
     ) -> None:
         self.transport = transport
         self.turns = turns
         self.share = share
         self._open_sockets = open_sockets
         self._lost = lost
+        self._lags = lags
         self._loop = asyncio.get_running_loop()
         self._splitter = Splitter(MAX_MESSAGE_BYTES)
         self._outgoing = Outgoing(turns, transport, limit=SLOW_BYTES)
-        self._heard_at = self._loop.time()
+        self._pulse = Pulse(self._loop.time())
         transport.set_write_buffer_limits(high=SLOW_BYTES)
         open_sockets.add(self)
         self._watch_pulse()
@@ -136,7 +123,7 @@ class Socket(asyncio.Protocol):
 
     def send_frames(self, data: bytes, *, is_relay: bool = False) -> bool:
         """The same for whole frames, one or several."""
-        if self._phase is not Phase.OPEN or self.transport.is_closing():
+        if self._is_leaving or self.transport.is_closing():
             return False
         unsent = self._outgoing.unsent()
         if is_relay and unsent > MAX_RELAYED_BYTES:
@@ -153,7 +140,7 @@ class Socket(asyncio.Protocol):
 
         Harmless when called again.
         """
-        if self._phase is not Phase.OPEN or self.transport.is_closing():
+        if self._is_leaving or self.transport.is_closing():
             return
         self._leave()
         if code == Close.TOO_FAST:
@@ -188,7 +175,9 @@ class Socket(asyncio.Protocol):
                 frame = splitter.next()
                 if frame is None:
                     self._release()
-                    self._end_if_all_is_said()
+                    if self._has_ended:
+                        self._outgoing.flush()
+                        self.transport.close()
                     return False
                 self._take(frame, self._receiver)
             except FrameError as error:
@@ -235,36 +224,27 @@ class Socket(asyncio.Protocol):
             self.transport.resume_reading()
 
     def _watch_pulse(self) -> None:
-        self._pulse_timer = self._loop.call_at(self._heard_at + PING_SECONDS, self._feel_pulse)
+        self._pulse_timer = self._loop.call_at(self._pulse.due, self._feel_pulse)
 
     def _feel_pulse(self) -> None:
-        """Ask one that is silent; what is heard moves the time and not the timer.
-
-        Who reads what it lags behind is not heard meanwhile, and is there all the same.
-        """
-        now = self._loop.time()
-        before, self._unsent_before = self._unsent_before, self._outgoing.unsent()
-        if self._unsent_before < before:
-            self._heard_at, self._is_asked = now, False
-        if now < self._heard_at + PING_SECONDS:
-            self._watch_pulse()
-        elif self._is_asked:
+        """What is heard meanwhile moves the time, and not the timer."""
+        felt = self._pulse.feel(self._loop.time(), self._outgoing.unsent())
+        if felt is Felt.END:
             self.finish(1011, "no pong in time")
-        else:
-            self._is_asked = True
-            self._outgoing.add(_PING)
-            self._pulse_timer = self._loop.call_at(now + PING_SECONDS, self._feel_pulse)
+            return
+        if felt is Felt.ASK:
+            self._outgoing.add(frames.ping(b""))
+        self._watch_pulse()
 
     # The transport's protocol, and uvicorn's shutdown
 
     def data_received(self, data: bytes) -> None:
-        if self._phase is Phase.LEAVING:
+        if self._is_leaving:
             self._thrown_away += len(data)
             if self._thrown_away > LINGER_BYTES:
                 self._hold()
         else:
-            self._heard_at = self._loop.time()
-            self._is_asked = False
+            self._pulse.heard_at = self._loop.time()
             self._splitter.feed(data)
             self._go_on()
 
@@ -276,18 +256,13 @@ class Socket(asyncio.Protocol):
         self._go_on()
         return True
 
-    def _end_if_all_is_said(self) -> None:
-        if self._has_ended:
-            self._outgoing.flush()
-            self.transport.close()
-
     def pause_writing(self) -> None:
         self.is_slow = True
-        await_reader(self.transport)
+        self._lags()
 
     def resume_writing(self) -> None:
         self.is_slow = False
-        watch_path(self.transport)
+        self._lags()
         if self._receiver is not None:
             self._receiver.relieved()
         if self._receiver is not None:
@@ -295,7 +270,7 @@ class Socket(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """The server stops."""
-        if self._phase is Phase.OPEN:
+        if not self._is_leaving:
             self.finish(Close.RESTART, "this replica goes away")
         else:  # what it may still say is noise, and who waits for a close has waited
             self._stop_lingering()
@@ -310,7 +285,7 @@ class Socket(asyncio.Protocol):
 
     def _leave(self) -> None:
         """Take nothing more."""
-        self._phase = Phase.LEAVING
+        self._is_leaving = True
         self._splitter = Splitter(0)  # what waits is noise
         if self._pulse_timer is not None:
             self._pulse_timer.cancel()

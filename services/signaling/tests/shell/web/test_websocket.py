@@ -15,7 +15,7 @@ from websockets.frames import Frame, Opcode
 
 from actr import signaling_pb2 as pb
 from actr_signaling.protocol.shares import Flow
-from actr_signaling.protocol.websocket import frames
+from actr_signaling.protocol.websocket import frames, pulse
 from actr_signaling.web import websocket
 from actr_signaling.web.server import Replica
 from actr_signaling.web.turns import Turns
@@ -416,7 +416,7 @@ async def test_who_says_nothing_is_asked_and_who_does_not_answer_is_let_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # 1. Both say nothing.  2. The library answers the pings of one; the other reads none.
-    monkeypatch.setattr(websocket, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(pulse, "PING_SECONDS", 0.1)
     async with serve() as replica:
         client = await Client.registered_as(replica.url, "a")
         host, _, port = replica.url.removeprefix("ws://").partition("/")[0].partition(":")
@@ -500,9 +500,9 @@ class Lagging:
 async def test_who_reads_what_it_lags_behind_is_there_until_it_reads_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(websocket, "PING_SECONDS", 0.01)
+    monkeypatch.setattr(pulse, "PING_SECONDS", 0.01)
     transport = Lagging(20)
-    made = Socket(transport, Turns(), Flow("x"), open_sockets=set(), lost=list)  # type: ignore[arg-type]
+    made = Socket(transport, Turns(), Flow("x"), open_sockets=set(), lost=list, lags=list)  # type: ignore[arg-type]
     async with asyncio.timeout(PATIENCE):
         await transport.has_ended.wait()
     assert transport.looks <= 0

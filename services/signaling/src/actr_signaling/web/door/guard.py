@@ -27,7 +27,7 @@ from actr_signaling.protocol.websocket.request import (
 from actr_signaling.protocol.websocket.upgrade import Upgrade, is_upgrade, read_upgrade
 from actr_signaling.web.door.doors import Doors, network_of
 from actr_signaling.web.door.page import Page
-from actr_signaling.web.door.tcp import watch_path
+from actr_signaling.web.door.tcp import watch_path, watch_reader
 from actr_signaling.web.turns import Turns
 from actr_signaling.web.websocket import Socket
 
@@ -181,6 +181,7 @@ class Guard(asyncio.Protocol):
             self.share,
             open_sockets=self._connections,
             lost=self._leave,
+            lags=lambda: watch_reader(transport, is_slow=socket.is_slow),
         )
         transport.set_protocol(socket)
         socket.send_head(upgrade.response)

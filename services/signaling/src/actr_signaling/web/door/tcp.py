@@ -30,11 +30,12 @@ def watch_path(transport: asyncio.Transport) -> None:
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
-def await_reader(transport: asyncio.Transport) -> None:
+def watch_reader(transport: asyncio.Transport, *, is_slow: bool) -> None:
     """Let one be slow that is there: a window that stays shut counts as if nobody answered."""
     raw = _socket_of(transport)
     if raw is not None:
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SLOW_MS)
+        until = SLOW_MS if is_slow else GONE_MS
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, until)
 
 
 def _socket_of(transport: asyncio.Transport) -> socket.socket | None:

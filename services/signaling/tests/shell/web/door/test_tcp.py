@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import cast
 
-from actr_signaling.web.door.tcp import await_reader, watch_path
+from actr_signaling.web.door.tcp import watch_path, watch_reader
 
 
 class Transport:
@@ -38,9 +38,10 @@ def test_a_far_side_that_vanished_is_noticed_within_three_seconds() -> None:
 
 def test_one_that_lags_may_be_slow_and_is_watched_again_when_it_has_read() -> None:
     with socket.socket() as raw:
-        until: list[int] = []
-        for told in (watch_path, await_reader, watch_path):
-            told(cast(asyncio.Transport, Transport(raw)))
+        watch(raw)
+        until = [raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)]
+        for is_slow in (True, False):
+            watch_reader(cast(asyncio.Transport, Transport(raw)), is_slow=is_slow)
             until.append(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
         assert until[0] == until[2] < 20_000 < until[1]
 
