@@ -50,7 +50,7 @@ class Page(H11Protocol):
             self.cycle.keep_alive = False
             self.cycle.scope["headers"] = [*self.cycle.scope["headers"], CLOSE_HEADER]
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # type: ignore[override]  # the loop asks for it
         """The far side says no more; what it has asked for it may still read."""
         return self.cycle is not None and not self.cycle.response_complete
 
