@@ -51,6 +51,19 @@ def test_another_start_is_still_a_leave_and_a_join() -> None:
     assert told_of(pending) == [("LEAVE", old.text, 19), ("JOIN", old.text, 20)]
 
 
+def test_what_a_snapshot_of_a_type_has_told_is_forgotten() -> None:
+    presence, pending = PresenceView(), Untold()
+    for number, name in enumerate(("a", "b@1", "b@2")):
+        for moved in presence.put(entry(name), 10 * number):
+            pending.add(moved)
+    assert pending.drop("acme:b") == 2
+    assert pending.drop("acme:c") == 0
+    assert told_of(pending) == [("JOIN", entry("a").text, 0)]
+    for moved in presence.put(entry("b@3"), 50):
+        pending.add(moved)
+    assert (pending.drop(""), len(pending)) == (1, 0)
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["put", "remove", "tell", "tell all"]),
