@@ -50,6 +50,7 @@ class Watcher:
     def end(self, code: Close, message: str) -> None:
         del code, message
         self.is_cut = True
+        self.news.set()
 
     def events(self) -> list[tuple[str, int, int]]:
         """Kind, version and epoch of each event."""
@@ -59,6 +60,12 @@ class Watcher:
             for one in self.heard
             if one.HasField("presence")
         ]  # fmt: skip
+
+    async def ends(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not self.is_cut:
+                self.news.clear()
+                await self.news.wait()
 
     async def hears(self, count: int) -> None:
         async with asyncio.timeout(PATIENCE):
