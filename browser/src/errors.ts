@@ -8,6 +8,7 @@
 //     │   ├── LeftError            its process left in good order
 //     │   └── StreamFailedError    a stream that came in did not end well; says after which item
 //     ├── UnreachableError         no such actor, or no wire to it could be made
+//     ├── BusyError                a second user where only one is allowed (an identity)
 //     ├── LimitError               a bound was reached (bytes, fragments, depth)
 //     ├── DeadlineError            no answer within the seconds the caller gave
 //     ├── CallError                the far side ran or refused the call and says so, with a Code
@@ -96,6 +97,11 @@ export class UnreachableError extends PeerError {
   ) {
     super(`cannot reach ${remote}: ${why}`, options);
   }
+}
+
+/** Another user holds what only one may hold at a time. */
+export class BusyError extends PeerError {
+  override name = "BusyError";
 }
 
 /** A bound was reached. */

@@ -16,7 +16,7 @@ import { ActrIdSchema } from "../../gen/actr/envelope_pb";
 
 // Ids become file names, keys and log fields: a small alphabet keeps all of them plain.
 export const MAX_PART_CHARACTERS = 63;
-const PART = `[A-Za-z0-9][A-Za-z0-9._-]{0,${MAX_PART_CHARACTERS - 1}}`;
+export const PART = `[A-Za-z0-9][A-Za-z0-9._-]{0,${MAX_PART_CHARACTERS - 1}}`;
 const ONE_PART = new RegExp(`^${PART}$`);
 const TEXT = new RegExp(`^(${PART}):(${PART})@(${PART}):(${PART})$`);
 const URI = new RegExp(`^actr://(${PART})/(${PART}):(${PART})@(${PART})$`);

@@ -1,0 +1,22 @@
+// How the next certificate of an open WebSocket wire goes: as a handshake step.
+
+import { create, toBinary } from "@bufbuild/protobuf";
+
+import { RemoteProtocolError } from "../../errors";
+import { WireHandshakeSchema } from "../../gen/actr/envelope_pb";
+import { parseStep } from "./lane-frames";
+
+/** The step that has this certificate. */
+export function writeRenewal(certificate: Uint8Array): Uint8Array {
+  const step = { case: "renewal", value: certificate } as const;
+  return toBinary(WireHandshakeSchema, create(WireHandshakeSchema, { step }));
+}
+
+/** The certificate of a step. Throws `RemoteProtocolError` if it has none. */
+export function readRenewal(data: Uint8Array): Uint8Array {
+  const step = parseStep(data);
+  if (step.case !== "renewal") {
+    throw new RemoteProtocolError("a step of the handshake after its end");
+  }
+  return step.value;
+}
