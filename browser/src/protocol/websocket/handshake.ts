@@ -141,7 +141,7 @@ export class DiallerHandshake {
       const { certificate } = this.#proofs;
       return { kind: "accepted", remote, messageBytes: agreed(wireMessageBytes), certificate };
     }
-    throw new RemoteProtocolError(`handshake step ${step.case} where ${expected} is due`);
+    throw new RemoteProtocolError(`handshake step ${step.case} where ${expected.toUpperCase()} is due`);
   }
 
   async #answer({ nonce, certificate, proofRequired }: WireChallenge): Promise<Uint8Array> {
