@@ -97,7 +97,8 @@ class WebSocketWire implements Wire {
   readonly #parking = new Parking(this);
   readonly #renewing: Renewing;
   readonly #timer = new Timer();
-  readonly #waiting: Uint8Array[] = [];
+  /** Frames, and texts, that come while one before them is looked at. */
+  readonly #waiting: { frame: Uint8Array | undefined }[] = [];
   #isGreeting = false;
   /** Who dials is told once. */
   readonly #settle: (error?: PeerError) => void;
@@ -157,14 +158,12 @@ class WebSocketWire implements Wire {
   }
 
   message(frame: Uint8Array | undefined): void {
-    if (frame === undefined) {
-      this.#fail(new RemoteProtocolError("a text frame on a wire"));
-    } else if (this.#phase === "open" && !this.#isGreeting) {
-      this.#take(frame);
+    if (this.#phase === "open" && !this.#isGreeting) {
+      this.#guard(() => this.#take(frame));
     } else if (this.#waiting.length === MAX_WAITING) {
       this.#fail(new LimitError("frames before the handshake", MAX_WAITING, MAX_WAITING + 1));
     } else {
-      this.#waiting.push(frame);
+      this.#waiting.push({ frame });
       void this.#greet();
     }
   }
@@ -192,11 +191,11 @@ class WebSocketWire implements Wire {
     }
     this.#isGreeting = true;
     try {
-      for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
         if (this.#phase === "open") {
-          this.#take(frame);
+          this.#take(next.frame);
         } else if (this.#phase === "greeting") {
-          await this.#step(frame);
+          await this.#step(next.frame);
         }
       }
     } catch (error) {
@@ -205,8 +204,8 @@ class WebSocketWire implements Wire {
     this.#isGreeting = false;
   }
 
-  async #step(frame: Uint8Array): Promise<void> {
-    const { type, data } = decode(frame);
+  async #step(frame: Uint8Array | undefined): Promise<void> {
+    const { type, data } = decode(binary(frame));
     if (type !== HANDSHAKE) {
       throw new RemoteProtocolError(`a frame of type ${type} in the handshake`);
     }
@@ -228,17 +227,15 @@ class WebSocketWire implements Wire {
     this.#settle();
   }
 
-  #take(frame: Uint8Array): void {
-    this.#guard(() => {
-      const { type, data } = decode(frame);
-      if (type < CHANNELS) {
-        this.#parking.deliver(type, data);
-      } else if (type === HANDSHAKE) {
-        this.#renewing.take(readRenewal(data));
-      } else {
-        throw new RemoteProtocolError(`a frame of type ${type}`);
-      }
-    });
+  #take(frame: Uint8Array | undefined): void {
+    const { type, data } = decode(binary(frame));
+    if (type < CHANNELS) {
+      this.#parking.deliver(type, data);
+    } else if (type === HANDSHAKE) {
+      this.#renewing.take(readRenewal(data));
+    } else {
+      throw new RemoteProtocolError(`a frame of type ${type}`);
+    }
   }
 
   #look(): void {
@@ -294,4 +291,11 @@ class WebSocketWire implements Wire {
       this.#settle(error ?? new UnreachableError(this.remote.text, "closed while connecting"));
     }
   }
+}
+
+function binary(frame: Uint8Array | undefined): Uint8Array {
+  if (frame === undefined) {
+    throw new RemoteProtocolError("a text frame on a wire");
+  }
+  return frame;
 }
