@@ -69,6 +69,15 @@ export function clean(sdp: string): string {
   return kept;
 }
 
+/** The own `sdp` with as many candidates as a far side takes: browsers find more of them. */
+export function trim(sdp: string): string {
+  let here = 0;
+  return sdp.replace(/(m=|a=candidate:).*\r?\n?/g, (line, what) => {
+    here = what === "m=" ? 0 : here + 1;
+    return here <= MAX_PER_DESCRIPTION ? line : "";
+  });
+}
+
 /**
  * The far side's candidates of one connection: counted, sifted, kept until described. A candidate can
  * overtake the description that it belongs to; it waits here.

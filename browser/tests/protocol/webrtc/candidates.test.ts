@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { LimitError, RemoteProtocolError } from "../../../src/errors";
-import { admits, CandidateInbox, clean, EarlyCandidates } from "../../../src/protocol/webrtc/candidates";
+import { admits, CandidateInbox, clean, EarlyCandidates, trim } from "../../../src/protocol/webrtc/candidates";
 import type { Candidate } from "../../../src/protocol/webrtc/negotiation";
 
 const GOOD = "1 1 udp 2113937151 192.168.1.2 50000 typ host";
@@ -34,6 +34,12 @@ test("a description is held to its bounds", () => {
   assert.throws(() => clean("m=a\r\n".repeat(41)), LimitError);
   assert.throws(() => clean("x".repeat(49_153)), LimitError);
   assert.throws(() => clean("a=candidate:nonsense\r\n"), RemoteProtocolError);
+});
+
+test("the own description names no more candidates than a far side takes", () => {
+  const line = `a=candidate:${GOOD}\r\n`;
+  const [head, middle] = ["v=0\r\nm=a\r\n", "a=mid:0\r\nm=b\r\n"];
+  assert.equal(trim(head + line.repeat(20) + middle + line.repeat(17)), head + line.repeat(16) + middle + line.repeat(16));
 });
 
 test("what comes before the description waits for it, 32 of them and an end", () => {
