@@ -7,7 +7,7 @@
 // This is what is above all wires: numbers, windows, acknowledgements. Which wires there are, and
 // which is in use, is the session's business.
 
-import { LimitError, RemoteProtocolError } from "../../errors";
+import { RemoteProtocolError } from "../../errors";
 import {
   type ByteLane,
   isRpc,
@@ -27,20 +27,17 @@ import {
   DATA_HEAD_BYTES,
   encodeAck,
   FIRST_REPLY_LANE,
+  Kind,
   LATENCY_LANE,
   REPLY_FLAG,
 } from "./frames";
+import { Holding } from "./holding";
 import { LatencyReceiver, LatencySender } from "./latency";
 import { ACK_EVERY, type Delivery, Receiver } from "./receiver";
 import { runOf } from "./runs";
 import { type Outgoing, Sender, type Timing } from "./sender";
 import { Flight } from "./wires/flight";
 
-/**
- * Bytes that one remote may have held back, unfinished or waiting to be stored: less than the
- * windows and the longest messages of all lanes, for nobody uses them all at once.
- */
-export const HELD_BYTES = 96 * 1024 * 1024;
 /** Bytes of a frame's own that a sender keeps beside its payload, about. */
 const KEPT_COST = 400;
 /** Of the senders by rank, those of signals and what answers them. */
@@ -76,7 +73,7 @@ export class Lanes {
   wasRepeated = false;
   /** The sender next in turn first; a lane's replies stand beside it. */
   private readonly byRank: [lane: ByteLane, sender: Sender | LatencySender][] = [];
-  private parkedBytes = 0;
+  private readonly holding: Holding;
 
   /**
    * @param account what is held is counted there
@@ -84,7 +81,7 @@ export class Lanes {
    */
   constructor(
     maxMessageBytes: number,
-    private readonly account: Account,
+    account: Account,
     private readonly deadlines: Deadlines,
   ) {
     this.senders = [
@@ -97,6 +94,7 @@ export class Lanes {
     ];
     this.latencySender = new LatencySender(deadlines);
     this.latencyReceiver = new LatencyReceiver(deadlines, maxMessageBytes);
+    this.holding = new Holding(account, this.receivers, this.latencyReceiver);
     for (const lane of LANES_BY_RANK) {
       if (isRpc(lane)) {
         this.byRank.push([lane, this.replySender(lane)]);
@@ -125,10 +123,9 @@ export class Lanes {
     return this.receivers.every((receiver) => receiver.isEmpty) && this.latencyReceiver.isEmpty;
   }
 
-  /** Bytes held for the far side: parked, held back, unfinished, or not stored yet. */
+  /** Bytes held for the far side. */
   get heldBytes(): number {
-    const base = this.parkedBytes + this.latencyReceiver.allBytes;
-    return this.receivers.reduce((sum, receiver) => sum + receiver.allBytes, base);
+    return this.holding.bytes;
   }
 
   /** Bytes that wait here for acknowledgement, and what keeping them costs. */
@@ -138,44 +135,35 @@ export class Lanes {
 
   /** So much more, or less, has come by wires that are not greeted yet. */
   park(size: number): void {
-    if (size !== 0) {
-      this.parkedBytes += size;
-      this.count();
-    }
+    this.holding.park(size);
   }
 
   // In
 
   /**
-   * Takes one DATA frame; appends what it lets be delivered. Throws `RemoteProtocolError` if the
-   * frame cannot be right, `LimitError` if it breaks a bound.
+   * Takes one DATA or REPLY frame; appends what it lets be delivered. Throws `RemoteProtocolError` if
+   * the frame cannot be right, `LimitError` if it breaks a bound.
    */
   receive(channel: number, frame: Data, now: number, out: Delivery[]): void {
-    if (channel < LATENCY) {
+    if (frame.kind === Kind.REPLY && isRpc(channel)) {
+      const receiver = this.receivers[slot(FIRST_REPLY_LANE + channel)]!;
+      receiver.receive(frame, now, out);
+      this.look(receiver);
+    } else if (frame.kind === Kind.DATA && channel < LATENCY) {
       this.receivers[channel]!.receive(frame, now, out);
-    } else if (channel === LATENCY) {
+    } else if (frame.kind === Kind.DATA && channel === LATENCY) {
       this.latencyReceiver.receive(frame, now, out);
     } else {
-      throw new RemoteProtocolError(`DATA on channel ${channel}`);
+      throw new RemoteProtocolError(`${Kind[frame.kind]} on channel ${channel}`);
     }
-  }
-
-  /** Takes one REPLY frame, as `receive` takes DATA. */
-  receiveReply(channel: number, frame: Data, now: number, out: Delivery[]): void {
-    if (!isRpc(channel)) {
-      throw new RemoteProtocolError(`REPLY on channel ${channel}`);
-    }
-    const receiver = this.receivers[slot(FIRST_REPLY_LANE + channel)]!;
-    receiver.receive(frame, now, out);
-    this.look(receiver);
   }
 
   /** All frames of one wire message have been taken: see what there is to say. */
   afterReceive(channel: number): void {
     if (channel < LATENCY) {
       this.look(this.receivers[channel]!);
-    } else if (this.account.heldBytes > 0 || !this.latencyReceiver.isEmpty) {
-      this.count();
+    } else if (this.holding.isAny || !this.latencyReceiver.isEmpty) {
+      this.holding.count();
     }
   }
 
@@ -184,7 +172,7 @@ export class Lanes {
       this.weigh(receiver);
     }
     if (receiver.isHeavy) {
-      this.recountOne(receiver);
+      this.holding.recount(receiver);
     }
   }
 
@@ -195,41 +183,6 @@ export class Lanes {
     this.isAckUrgent ||= receiver.pending >= ACK_EVERY;
     this.wasRepeated ||= receiver.wasRepeated;
     receiver.wasRepeated = false;
-  }
-
-  /** Sees what is held for the far side. Throws `LimitError` if it is more than one may have. */
-  private count(): void {
-    let held = this.parkedBytes + this.latencyReceiver.allBytes;
-    for (const receiver of this.receivers) {
-      receiver.counted = receiver.allBytes;
-      receiver.countedSince = receiver.since;
-      receiver.isHeavy = receiver.counted > 0;
-      held += receiver.counted;
-    }
-    this.note(held, this.since());
-  }
-
-  /** The same where only one lane has changed, for this is done at each message. */
-  private recountOne(receiver: Receiver): void {
-    const { counted, countedSince } = receiver;
-    const held = receiver.allBytes;
-    const { since } = receiver;
-    receiver.counted = held;
-    receiver.isHeavy = held > 0;
-    receiver.countedSince = since;
-    const isAsBefore = since === countedSince; // in the midst of one message
-    this.note(this.account.heldBytes + held - counted, isAsBefore ? this.account.since : this.since());
-  }
-
-  private since(): number {
-    return Math.min(this.latencyReceiver.since, ...this.receivers.map((receiver) => receiver.since));
-  }
-
-  private note(held: number, since: number): void {
-    this.account.note(held, since);
-    if (held > HELD_BYTES) {
-      throw new LimitError("bytes held for one remote", HELD_BYTES, held);
-    }
   }
 
   /**
@@ -277,7 +230,7 @@ export class Lanes {
     this.latencyReceiver.restart();
     this.deadlines.clear(Deadline.ACK);
     this.isAckUrgent = this.wasRepeated = false;
-    this.count();
+    this.holding.count();
     return last;
   }
 
@@ -370,8 +323,8 @@ export class Lanes {
 
   /** Sees what is held for the far side, if anything is. Throws `LimitError` likewise. */
   recount(): void {
-    if (this.account.heldBytes > 0) {
-      this.count();
+    if (this.holding.isAny) {
+      this.holding.count();
     }
   }
 

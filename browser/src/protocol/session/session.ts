@@ -12,11 +12,22 @@ import { concat } from "../bytes";
 import { MAX_MESSAGE_BYTES, WIRE_MESSAGE_BYTES, type WireKind } from "../payload";
 import { type Account, Budget } from "./budget";
 import { Deadline, Deadlines } from "./deadlines";
-import { type Ack, ByeReason, decode, encodeAsk, encodeBye, encodeHello, type Frame, type Hello, Kind } from "./frames";
+import {
+  type Ask,
+  type Bye,
+  ByeReason,
+  decode,
+  encodeAsk,
+  encodeBye,
+  encodeHello,
+  type Hello,
+  Kind,
+  type Numbered,
+} from "./frames";
 import { ALL_RELIABLE, Lanes } from "./lanes";
 import type { Delivery } from "./receiver";
-import { Choice, CONTROL, End, HELLO_EVERY, type News, RTO_MIN, type WireMessage } from "./wires/ends";
-import { WireState } from "./wires/policy";
+import { CONTROL, type End, HELLO_EVERY, type News, RTO_MIN, type WireMessage } from "./wires/ends";
+import { Wires } from "./wires/wires";
 
 /** In one wire message; a peer has no use for more than one of each lane. */
 export const MAX_ACKS = 32;
@@ -40,16 +51,12 @@ export class Session {
   remoteIncarnation = 0n;
   remoteMaxBytes = MAX_MESSAGE_BYTES;
   readonly deadlines = new Deadlines();
-  readonly news: News[] = [];
-  /** Open wires by id. */
-  readonly ends = new Map<number, End>();
   /** What is held here for the far side, as the process counts it. */
   readonly account: Account;
   readonly lanes: Lanes;
   private readonly maxMessageBytes: number;
-  private readonly choice: Choice;
+  private readonly wires: Wires;
   private readonly retired: bigint[] = [];
-  private opened = 0;
   /** Number, in order of opening, of the wire that told of the present far side. */
   private adoptedOn = 0;
 
@@ -61,7 +68,7 @@ export class Session {
     this.maxMessageBytes = options.maxMessageBytes ?? MAX_MESSAGE_BYTES;
     this.account = (options.budget ?? new Budget()).open();
     this.lanes = new Lanes(this.maxMessageBytes, this.account, this.deadlines);
-    this.choice = new Choice(this.ends, options.prefer, this.lanes.flight);
+    this.wires = new Wires(options.prefer, this.lanes, this.deadlines);
   }
 
   /** When `tick` is next needed. */
@@ -71,30 +78,33 @@ export class Session {
 
   /** The wire that new frames take. */
   get active(): End | null {
-    return this.choice.active;
+    return this.wires.choice.active;
+  }
+
+  /** Open wires by id. */
+  get ends(): ReadonlyMap<number, End> {
+    return this.wires.ends;
+  }
+
+  get news(): News[] {
+    return this.wires.news;
   }
 
   // Wires
 
   /** A wire is open; its first message is the HELLO. */
   open(wire: number, kind: WireKind, now: number, wasDialled: boolean): void {
-    this.opened++;
-    const end = new End(wire, kind, now, wasDialled, this.opened);
-    this.ends.set(wire, end);
-    this.sendHello(end, now);
+    this.sendHello(this.wires.open(wire, kind, now, wasDialled), now);
   }
 
   /** A wire is gone: what it may have lost is sent again on another. */
   close(wire: number): void {
-    const end = this.ends.get(wire);
-    if (end === undefined) {
-      return;
-    }
-    this.ends.delete(wire);
-    this.lanes.park(-end.parkedBytes);
-    this.choice.drop(end);
-    this.lanes.wireLost(wire);
-    this.choose();
+    this.wires.close(wire);
+  }
+
+  /** Something says that this wire may be dead: any other one is better until it answers. */
+  doubt(wire: number, now: number): void {
+    this.wires.doubt(wire, now);
   }
 
   /**
@@ -107,23 +117,6 @@ export class Session {
       const isLast = reason === ByeReason.CLOSED && end.isGreeted;
       const acks = this.lanes.acksOf(isLast ? ALL_RELIABLE : 0);
       end.say(concat([...acks, encodeBye(reason)]));
-    }
-  }
-
-  private choose(): void {
-    this.choice.again();
-    // What waits for it may have another way now.
-    this.deadlines.set(Deadline.RETRANSMIT, -Infinity);
-  }
-
-  /** Something says that this wire may be dead: any other one is better until it answers. */
-  doubt(wire: number, now: number): void {
-    const end = this.ends.get(wire);
-    if (end?.isGreeted) {
-      const before = end.state;
-      end.heart.doubt(now);
-      this.deadlines.hasten(Deadline.HEARTBEAT, end.heart.due);
-      this.note(end, before);
     }
   }
 
@@ -168,16 +161,17 @@ export class Session {
     const before = out.length;
     let acks = 0;
     for (const frame of decode(data)) {
-      if (frame.kind === Kind.DATA) {
+      if (frame.kind === Kind.DATA || frame.kind === Kind.REPLY) {
         lanes.receive(channel, frame, now, out);
-      } else if (frame.kind === Kind.REPLY) {
-        lanes.receiveReply(channel, frame, now, out);
       } else if (frame.kind === Kind.ACK) {
         acks++;
         if (acks > MAX_ACKS) {
           throw new RemoteProtocolError(`over ${MAX_ACKS} ACKs in one wire message`);
         }
-        this.onAck(frame, now);
+        const sample = lanes.onAck(frame, now);
+        if (sample !== null) {
+          this.wires.proved(sample, now);
+        }
       } else {
         this.onControl(end, frame, now);
       }
@@ -185,42 +179,24 @@ export class Session {
     lanes.afterReceive(channel);
     if (lanes.wasRepeated) {
       lanes.wasRepeated = false;
-      this.owe(lanes.takeNews());
+      this.wires.owe(lanes.takeNews());
     }
-    if (out.length > before && end.heart.busy(now)) {
-      this.deadlines.hasten(Deadline.HEARTBEAT, end.heart.due);
+    if (out.length > before) {
+      this.wires.busy(end, now);
     }
   }
 
-  private onAck(ack: Ack, now: number): void {
-    const sample = this.lanes.onAck(ack, now);
-    const carrier = sample === null ? undefined : this.ends.get(sample.wire);
-    if (sample === null || carrier === undefined) {
-      return;
-    }
-    carrier.heart.sample(now - sample.at);
-    const before = carrier.state;
-    if (carrier.heart.missed === 0 && before === WireState.READY) {
-      carrier.heart.proofAt = now;
-      return;
-    }
-    carrier.heart.alive(now);
-    this.note(carrier, before);
-    this.choice.briskAgain();
-  }
-
-  private onControl(end: End, frame: Exclude<Frame, Ack>, now: number): void {
+  private onControl(end: End, frame: Hello | Numbered | Bye | Ask, now: number): void {
     end.countWord(now);
     switch (frame.kind) {
       case Kind.HELLO:
         this.greet(end, frame, now);
         break;
       case Kind.PING:
-        end.asked(frame.number, now);
-        this.deadlines.putOff(Deadline.HEARTBEAT, this.choice.pulseDue);
+        this.wires.onPing(end, frame.number, now);
         break;
       case Kind.PONG:
-        this.onPong(end, frame.number, now);
+        this.wires.onPong(end, frame.number, now);
         break;
       case Kind.ASK:
         end.ask(frame.lane, now);
@@ -237,36 +213,6 @@ export class Session {
     );
     if (!wasSaid) {
       this.news.push({ kind: "left", wire, reason }); // saying it twice is saying it once
-    }
-  }
-
-  private onPong(end: End, number: number, now: number): void {
-    const { state, heart } = end;
-    const { isTrusted, missed } = heart;
-    heart.pong(number, now);
-    this.deadlines.putOff(Deadline.HEARTBEAT, this.choice.pulseDue);
-    this.note(end, state);
-    if (missed > 0) {
-      this.choice.briskAgain();
-    }
-    if (end.state === WireState.SUSPECT) {
-      this.choose(); // it recovers: better than one that does not
-    }
-    if (heart.isTrusted && !isTrusted) {
-      this.choose();
-      this.news.push({ kind: "changed", wire: end.id, state: end.state });
-    }
-  }
-
-  /** Acts on a change of state, if it is one. */
-  private note(end: End, before: WireState): void {
-    if (end.state === before) {
-      return;
-    }
-    this.news.push({ kind: "changed", wire: end.id, state: end.state });
-    this.choose();
-    if (end.state !== WireState.READY && end !== this.choice.active) {
-      this.lanes.wireLost(end.id);
     }
   }
 
@@ -293,7 +239,7 @@ export class Session {
       // A wire older than the one that told of the present process cannot tell of a later one; an
       // incarnation that has been replaced does not come back.
       if (this.retired.includes(hello.incarnation) || end.order < this.adoptedOn) {
-        this.refuse(end);
+        this.wires.refuse(end);
         return;
       }
       this.adopt(end, hello.incarnation);
@@ -309,12 +255,7 @@ export class Session {
     end.greet(now);
     this.deadlines.hasten(Deadline.HEARTBEAT, end.heart.due);
     end.owed = ALL_RELIABLE;
-    this.note(end, before);
-  }
-
-  private refuse(end: End): void {
-    this.close(end.id);
-    this.news.push({ kind: "refused", wire: end.id });
+    this.wires.note(end, before);
   }
 
   /** Begins with a process that was not known. */
@@ -326,10 +267,8 @@ export class Session {
       return;
     }
     this.retire(previous);
-    for (const other of [...this.ends.values()]) {
-      if (other.isGreeted) {
-        this.refuse(other); // the others' own HELLO will tell whose they are
-      }
+    for (const other of this.wires.greeted) {
+      this.wires.refuse(other); // the others' own HELLO will tell whose they are
     }
     this.news.push({ kind: "restarted", lastDelivered: this.lanes.restart() });
   }
@@ -348,7 +287,7 @@ export class Session {
     this.retire(this.remoteIncarnation);
     this.remoteIncarnation = 0n;
     for (const end of [...this.ends.values()]) {
-      this.refuse(end);
+      this.wires.refuse(end);
     }
     this.lanes.restart(true);
   }
@@ -374,36 +313,22 @@ export class Session {
     if (!end.isGreeted) {
       return null;
     }
-    const isActive = end === this.choice.active;
-    const isBrisk = end === this.choice.brisk;
+    const { active, brisk } = this.wires.choice;
+    const isActive = end === active;
+    const isBrisk = end === brisk;
     if (isActive || isBrisk || this.lanes.hasRepeats) {
       const packed = this.lanes.pack(wire, now, size, { isActive, isBrisk, isFull });
       if (packed !== null) {
         if (isActive && this.deadlines.at[Deadline.ACK] !== Infinity) {
           packed.parts.push(...this.lanes.acks());
         }
-        this.sent(end, now);
+        this.deadlines.hasten(Deadline.RETRANSMIT, now + RTO_MIN);
+        this.wires.busy(end, now);
         return { channel: packed.lane, data: concat(packed.parts) };
       }
     }
     const acks = isActive && this.lanes.isAckUrgent ? this.lanes.acks() : [];
     return acks.length > 0 ? { channel: CONTROL, data: concat(acks) } : null;
-  }
-
-  private sent(end: End, now: number): void {
-    this.deadlines.hasten(Deadline.RETRANSMIT, now + RTO_MIN);
-    if (end.heart.busy(now)) {
-      this.deadlines.hasten(Deadline.HEARTBEAT, end.heart.due);
-    }
-  }
-
-  /** Every wire is to carry acknowledgements of these lanes, given as bits. */
-  private owe(lanes: number): void {
-    for (const end of this.ends.values()) {
-      if (end.isGreeted) {
-        end.owed |= lanes;
-      }
-    }
   }
 
   // Time
@@ -422,9 +347,9 @@ export class Session {
       case Deadline.HELLO:
         return this.greetAgain(now);
       case Deadline.HEARTBEAT:
-        return this.ping(now);
+        return this.wires.ping(now);
       case Deadline.ACK:
-        this.owe(this.lanes.takeNews());
+        this.wires.owe(this.lanes.takeNews());
         return Infinity;
       case Deadline.RETRANSMIT:
         return this.sendAgain(now);
@@ -441,28 +366,13 @@ export class Session {
         this.sendHello(end, now);
       }
       end.judge(now);
-      this.note(end, before);
+      this.wires.note(end, before);
     }
     return Math.min(...unheard.map((end) => end.helloDue));
   }
 
-  private ping(now: number): number {
-    for (const end of [...this.ends.values()].filter((each) => each.isGreeted)) {
-      const before = end.state;
-      if (end.ping(now) && end.heart.missed > 0) {
-        this.choice.briskAgain();
-      }
-      this.note(end, before);
-    }
-    if (this.deadlines.at[Deadline.RETRANSMIT] !== Infinity) {
-      // Round trips measured since then say anew.
-      this.deadlines.hasten(Deadline.RETRANSMIT, now);
-    }
-    return this.choice.pulseDue;
-  }
-
   private sendAgain(now: number): number {
-    const timings = this.choice.timings(now);
+    const timings = this.wires.choice.timings(now);
     const [asks, due] = this.lanes.sendAgain(now, timings);
     if (asks.length > 0) {
       for (const wire of timings.keys()) {

@@ -12,7 +12,7 @@ import {
   WireKind,
 } from "../../../src/protocol/payload";
 import { FIRST_REPLY_LANE } from "../../../src/protocol/session/frames";
-import { HELD_BYTES } from "../../../src/protocol/session/lanes";
+import { HELD_BYTES } from "../../../src/protocol/session/holding";
 import { type Delivery, UNNUMBERED } from "../../../src/protocol/session/receiver";
 import { WINDOW_FRAMES } from "../../../src/protocol/session/sender";
 import { Session } from "../../../src/protocol/session/session";
