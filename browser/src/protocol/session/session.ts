@@ -13,16 +13,14 @@ import { MAX_MESSAGE_BYTES, WIRE_MESSAGE_BYTES, type WireKind } from "../payload
 import { type Account, Budget } from "./budget";
 import { Deadline, Deadlines } from "./deadlines";
 import {
-  type Ask,
-  type Bye,
   ByeReason,
   decode,
   encodeAsk,
   encodeBye,
   encodeHello,
+  type Frame,
   type Hello,
   Kind,
-  type Numbered,
 } from "./frames";
 import { ALL_RELIABLE, Lanes } from "./lanes";
 import type { Delivery } from "./receiver";
@@ -186,7 +184,8 @@ export class Session {
     }
   }
 
-  private onControl(end: End, frame: Hello | Numbered | Bye | Ask, now: number): void {
+  /** Takes word about the wire; of the other kinds the caller keeps all. */
+  private onControl(end: End, frame: Frame, now: number): void {
     end.countWord(now);
     switch (frame.kind) {
       case Kind.HELLO:
