@@ -39,3 +39,24 @@ function isHigh(unit: number): boolean {
 function isLow(unit: number): boolean {
   return unit >= 0xdc00 && unit < 0xe000;
 }
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** Reads UTF-8; throws a `TypeError` where it is none. */
+export function fromUtf8(data: Uint8Array): string {
+  return decoder.decode(data);
+}
+
+/** Whether two are the same; takes as long wherever they differ. */
+export function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  let different = one.length ^ other.length;
+  for (let at = 0; at < one.length; at++) {
+    different |= one[at]! ^ (other[at] ?? 0);
+  }
+  return different === 0;
+}
