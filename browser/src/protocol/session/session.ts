@@ -348,13 +348,18 @@ export class Session {
       case Deadline.HEARTBEAT:
         return this.wires.ping(now);
       case Deadline.ACK:
-        this.wires.owe(this.lanes.takeNews());
+        this.sayNews();
         return Infinity;
       case Deadline.RETRANSMIT:
         return this.sendAgain(now);
       case Deadline.EXPIRY:
         return this.lanes.expire(now);
     }
+  }
+
+  /** Word of what has come is to go out now, on every wire. */
+  sayNews(): void {
+    this.wires.owe(this.lanes.takeNews());
   }
 
   private greetAgain(now: number): number {
