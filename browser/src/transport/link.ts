@@ -1,27 +1,18 @@
 // A link: all that concerns one remote: its session, its lanes, its wires.
 //
-//     Lane.send ─ accept ─▶ Session ─ Pump ─▶ LinkWire      LinkWire ─▶ Link ─▶ Session ─▶ LinkSink
+//     Lane.send ─ accept ─▶ Session ─ Pump ─▶ LinkWire      LinkWire ─▶ Bundle ─▶ Session ─▶ LinkSink
 //                              ▲ tick                           Pool ─ dials ─▶ LinkWire
 
-import {
-  BrokenError,
-  ClosedError,
-  LeftError,
-  LimitError,
-  RemoteProtocolError,
-  UnreachableError,
-} from "../errors";
-import { type ByteLane, isRpc, PayloadType, type RpcLane, WIRE_MESSAGE_BYTES, WireKind } from "../protocol/payload";
-import type { Budget } from "../protocol/session/budget";
+import { BrokenError, ClosedError, LeftError, type LimitError, UnreachableError } from "../errors";
+import { type ByteLane, isRpc, PayloadType, type RpcLane, type WireKind } from "../protocol/payload";
 import { ByeReason } from "../protocol/session/frames";
+import type { Delivery } from "../protocol/session/receiver";
 import { Session } from "../protocol/session/session";
-import type { News } from "../protocol/session/wires/ends";
-import { WireState } from "../protocol/session/wires/policy";
+import type { WireState } from "../protocol/session/wires/policy";
 import { realTime, type Time } from "../time";
+import { Bundle, type BundleOwner, PREFER, type WireOptions } from "./bundle";
 import { Lane, type LaneOwner } from "./lane";
-import { Pool } from "./pool";
-import { Pump } from "./pump";
-import type { Dialer, LinkWire, LinkWireSink } from "./wire";
+import type { LinkWire } from "./wire";
 
 /**
  * Seconds without a message after which a side agrees to close an idle link, and within which the
@@ -52,23 +43,11 @@ export interface LinkSink {
   wireChanged?(link: Link, kind: WireKind, state: WireState): void;
 }
 
-export interface LinkOptions {
+export interface LinkOptions extends WireOptions {
   readonly sink: LinkSink;
-  /** How to make a wire, by kind; kinds without a dialer are only accepted. */
-  readonly dialers: ReadonlyMap<WireKind, Dialer>;
-  /** Whether this side's id is the smaller one: it decides about duplicate wires. */
-  readonly isSmaller: boolean;
-  /** Kinds of wires, best first. */
-  readonly prefer?: readonly WireKind[];
   readonly time?: Time;
-  readonly budget?: Budget;
   /** Whether something above needs a link in which nothing happens. */
   readonly inUse?: () => boolean;
-  /**
-   * Whether timers come late, as in a page that is not shown: then word of what has come goes out
-   * with each wire message that is taken.
-   */
-  readonly isThrottled?: () => boolean;
 }
 
 /** A random number of 64 bits that is not 0: of one session, and no other. */
@@ -77,14 +56,12 @@ function newIncarnation(): bigint {
   return number || 1n;
 }
 
-export class Link implements LaneOwner, LinkWireSink {
+export class Link implements LaneOwner, BundleOwner {
   /** When a message was last sent or received, seconds. */
   usedAt: number;
   readonly time: Time;
   private readonly session: Session;
-  private readonly pump: Pump;
-  private readonly pool: Pool;
-  private readonly wires = new Map<number, LinkWire>();
+  private readonly bundle: Bundle;
   private readonly lanes = new Map<ByteLane, Lane>();
   /** Why the link is gone, once it is. */
   private error: Error | null = null;
@@ -94,23 +71,18 @@ export class Link implements LaneOwner, LinkWireSink {
   private askedAt = -Infinity;
   /** Called when all that was accepted is acknowledged. */
   private onQuiet: (() => void) | null = null;
-  private lastWire = 0;
 
   /** @param remote the actor at the far side, in text form */
   constructor(
     readonly remote: string,
     private readonly options: LinkOptions,
   ) {
-    const { prefer = [WireKind.WEBRTC, WireKind.WEBSOCKET], budget } = options;
+    const { prefer = PREFER, budget } = options;
     this.time = options.time ?? realTime;
     this.usedAt = this.now();
     this.session = new Session(newIncarnation(), { prefer, ...(budget && { budget }) });
     this.session.account.onDrop = (error) => this.fail(error, ByeReason.CLOSED);
-    this.pump = new Pump(this.session, this.wires, this.time, () => this.onTime(), (error) => this.contain(error));
-    this.pool = new Pool(prefer, options.dialers, options.isSmaller, this.time, {
-      dialled: (wire) => this.add(wire),
-      settled: () => this.attend(),
-    });
+    this.bundle = new Bundle(this, this.session, this.time, options);
   }
 
   now(): number {
@@ -135,9 +107,9 @@ export class Link implements LaneOwner, LinkWireSink {
   /** An RPC message is stored: the far side may forget it. Any order; twice is harmless. */
   acknowledge(payloadType: RpcLane, number: number): void {
     if (this.session.lanes.acknowledge(payloadType, number, this.now())) {
-      this.pump.kick();
+      this.bundle.pump.kick();
     } else {
-      this.pump.arm(this.session.due);
+      this.bundle.pump.arm(this.session.due);
     }
   }
 
@@ -147,7 +119,7 @@ export class Link implements LaneOwner, LinkWireSink {
 
   accepted(): void {
     this.usedAt = this.now();
-    this.pump.kick();
+    this.bundle.pump.kick();
   }
 
   /** Why nothing can be sent any more, as a new error; null while it can. */
@@ -169,8 +141,30 @@ export class Link implements LaneOwner, LinkWireSink {
     this.fail(error);
   }
 
+  // What comes
+
+  get isOver(): boolean {
+    return this.error !== null;
+  }
+
+  touched(): void {
+    this.usedAt = this.now();
+  }
+
+  deliver({ payloadType, message, number }: Delivery): void {
+    this.options.sink.message(this, payloadType, message, number);
+  }
+
+  restarted({ lastDelivered }: { lastDelivered: ReadonlyMap<ByteLane, number> }): void {
+    this.options.sink.reset(this, lastDelivered);
+  }
+
+  wireChanged(kind: WireKind, state: WireState): void {
+    this.options.sink.wireChanged?.(this, kind, state);
+  }
+
   /** After acknowledgements: lets waiting senders go on. */
-  private settle(): void {
+  settle(): void {
     for (const lane of this.lanes.values()) {
       if (lane.isCrowded) {
         lane.wake();
@@ -185,197 +179,39 @@ export class Link implements LaneOwner, LinkWireSink {
 
   /** Takes a wire, dialled here or there; one that cannot be used is closed. */
   add(wire: LinkWire): void {
-    if (!this.pool.takes(wire.kind) || wire.maxMessageBytes < WIRE_MESSAGE_BYTES || this.error !== null) {
-      wire.close();
-      return;
-    }
-    for (const old of this.pool.excess(wire.kind)) {
-      this.drop(old);
-    }
-    const id = ++this.lastWire;
-    this.wires.set(id, wire);
-    this.session.open(id, wire.kind, this.now(), wire.wasDialled);
-    this.pool.opened(wire.kind, id);
-    wire.attach(this);
-    this.attend();
+    this.bundle.add(wire);
   }
 
   /** Dials all kinds that are neither there nor coming; twice is harmless. */
   dial(): void {
-    this.attend();
+    this.bundle.attend();
   }
 
   /** The far side has begun: gives it a moment to dial the other kinds itself. */
   awaitDials(): void {
-    this.pool.slots.defer(this.now());
+    this.bundle.pool.slots.defer(this.now());
   }
 
   /** Makes new wires beside the present ones, and moves over when they work. */
   networkChanged(): void {
-    for (const id of this.pool.slots.networkChanged()) {
-      this.session.doubt(id, this.now());
+    if (this.refusal() === null) {
+      this.bundle.networkChanged();
     }
-    this.attend();
   }
 
   /** Health round: removes the link if nothing works and nothing is tried, else mends it. */
   health(): void {
-    if (this.pool.slots.isDead) {
+    if (this.bundle.pool.slots.isDead) {
       this.fail(new BrokenError(`all wires to ${this.remote} have failed`));
     } else if (this.isReady) {
-      this.pool.slots.refresh();
-      this.attend();
+      this.bundle.pool.slots.refresh();
+      this.bundle.attend();
     }
   }
 
   /** Whether a wire is usable now. */
   get isReady(): boolean {
     return this.session.active !== null;
-  }
-
-  private idOf(wire: LinkWire): number | undefined {
-    return [...this.wires].find(([, other]) => other === wire)?.[0];
-  }
-
-  message(wire: LinkWire, channel: number, data: Uint8Array): void {
-    const id = this.idOf(wire);
-    if (id !== undefined) {
-      this.guard(() => this.pump.hold(() => this.receive(id, channel, data)));
-    }
-  }
-
-  private receive(id: number, channel: number, data: Uint8Array): void {
-    const now = this.now();
-    const deliveries = this.session.receive(id, channel, data, now);
-    if (deliveries.length > 0) {
-      this.usedAt = now; // before the news: who asks whether the link is idle is told
-    }
-    this.options.budget?.keep();
-    if (this.session.news.length > 0) {
-      this.hear();
-      this.attend();
-    }
-    for (const { payloadType, message, number } of deliveries) {
-      if (this.error !== null) {
-        return;
-      }
-      this.options.sink.message(this, payloadType, message, number);
-    }
-    if (this.options.isThrottled?.()) {
-      this.session.sayNews();
-    }
-    this.settle();
-  }
-
-  writable(): void {
-    this.pump.flush();
-  }
-
-  closed(wire: LinkWire, error: Error | undefined): void {
-    const id = this.idOf(wire);
-    if (id !== undefined) {
-      this.forget(id, error);
-      this.attend();
-    }
-  }
-
-  private forget(id: number, error?: Error): void {
-    const wire = this.wires.get(id)!;
-    this.wires.delete(id);
-    this.session.close(id);
-    this.pool.gone(wire.kind, id, error);
-  }
-
-  /** Closes a wire that is not used any more. */
-  private drop(id: number): void {
-    const wire = this.wires.get(id);
-    if (wire !== undefined) {
-      this.forget(id);
-      wire.close();
-    }
-  }
-
-  // Time and news
-
-  private onTime(): void {
-    this.guard(() => {
-      if (this.session.due <= this.now()) {
-        this.session.tick(this.now());
-      }
-      this.attend();
-    });
-  }
-
-  /** Something rare has happened: sees to all that may follow from it. */
-  private attend(): void {
-    if (this.error !== null) {
-      return;
-    }
-    this.guard(() => {
-      this.hear();
-      if (this.error === null && !this.isShut) {
-        this.pool.mend();
-      }
-      if (this.pool.slots.isDead && !this.pool.slots.wasReady) {
-        this.fail(new UnreachableError(this.remote, this.pool.why || "there is no way to dial it"));
-        return;
-      }
-      this.pump.flush();
-      this.settle();
-      this.pump.arm(this.pool.slots.due());
-    });
-  }
-
-  private hear(): void {
-    for (let item = this.session.news.shift(); item; item = this.session.news.shift()) {
-      if (this.error !== null) {
-        return;
-      }
-      this.onNews(item);
-    }
-  }
-
-  private onNews(item: News): void {
-    switch (item.kind) {
-      case "changed":
-        this.wireChanged(item.wire, item.state);
-        break;
-      case "refused":
-        this.drop(item.wire);
-        break;
-      case "restarted":
-        this.options.sink.reset(this, item.lastDelivered);
-        break;
-      case "left":
-        if (item.reason === ByeReason.DUPLICATE) {
-          this.drop(item.wire);
-        } else {
-          this.farSideLeft(item.reason);
-        }
-        break;
-    }
-  }
-
-  private wireChanged(id: number, state: WireState): void {
-    const wire = this.wires.get(id);
-    if (wire === undefined) {
-      return;
-    }
-    this.options.sink.wireChanged?.(this, wire.kind, state);
-    if (state === WireState.FAILED) {
-      this.forget(id, new BrokenError("no heartbeat"));
-      wire.close();
-      return;
-    }
-    if (state === WireState.READY) {
-      this.pool.slots.greeted(wire.kind, id, this.now());
-    }
-    const greeted = [...this.session.ends.values()].filter((end) => end.isGreeted);
-    for (const spare of this.pool.slots.surplus(greeted.map((end) => end.view))) {
-      this.session.leave(spare, ByeReason.DUPLICATE);
-      this.pump.flush();
-      this.drop(spare);
-    }
   }
 
   // Idle links, and the end
@@ -406,10 +242,10 @@ export class Link implements LaneOwner, LinkWireSink {
     }
     this.askedAt = this.now();
     this.session.leave(this.session.active.id, ByeReason.IDLE);
-    this.pump.flush();
+    this.bundle.pump.flush();
   }
 
-  private farSideLeft(reason: ByeReason): void {
+  farSideLeft(reason: ByeReason): void {
     if (reason === ByeReason.BROKEN_RULES) {
       this.fail(new BrokenError(`${this.remote} says that this side broke the protocol`));
     } else if (reason === ByeReason.IDLE) {
@@ -439,18 +275,7 @@ export class Link implements LaneOwner, LinkWireSink {
     this.isShut = true;
     this.session.account.close();
     this.onQuiet?.();
-    this.pool.close();
-    const wires = [...this.wires];
-    if (bye !== undefined) {
-      wires.forEach(([id]) => this.session.leave(id, bye));
-      this.pump.flush();
-    }
-    this.pump.stop();
-    this.wires.clear();
-    for (const [id, wire] of wires) {
-      this.session.close(id);
-      wire.close();
-    }
+    this.bundle.shut(bye);
     this.lanes.forEach((lane) => lane.fail());
     this.options.sink.gone(this, error);
   }
@@ -471,23 +296,5 @@ export class Link implements LaneOwner, LinkWireSink {
       });
     }
     this.fail(new ClosedError(`the link to ${this.remote} is closed`), ByeReason.CLOSED);
-  }
-
-  /** Runs what serves the link: an error ends it, and nothing else. */
-  private guard(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      if (error instanceof RemoteProtocolError || error instanceof LimitError) {
-        this.fail(error, ByeReason.BROKEN_RULES);
-      } else {
-        this.contain(error);
-      }
-    }
-  }
-
-  /** A failure on this side, met while the link was served, ends it. */
-  private contain(cause: unknown): void {
-    this.fail(new BrokenError(`a failure on this side: ${cause}`, { cause }), ByeReason.CLOSED);
   }
 }
