@@ -20,7 +20,7 @@ import type { SocketClass } from "../../src/wire/socket";
 import { WebRtcWires } from "../../src/wire/webrtc/wires";
 import { Service, skip as noServices } from "../kit/services";
 import { peerConnection, skip } from "../kit/webrtc";
-import { Ear } from "../kit/wires";
+import { Ear } from "../kit/ear";
 
 const ALICE = new ActrId("acme", "chat", "alice");
 const BOB = new ActrId("acme", "chat", "bob");

@@ -17,7 +17,7 @@ import { SignalingClient } from "../../src/wire/signaling/client";
 import type { SocketClass } from "../../src/wire/socket";
 import { dialWebSocket } from "../../src/wire/websocket";
 import { Service, skip } from "../kit/services";
-import { Ear } from "../kit/wires";
+import { Ear } from "../kit/ear";
 
 const SECRET = "0123456789abcdef";
 const PAGE = new ActrId("acme", "page", "1");

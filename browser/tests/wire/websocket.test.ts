@@ -17,7 +17,7 @@ import { makeMac } from "../../src/protocol/websocket/proofs";
 import { webCrypto } from "../../src/wire/crypto";
 import type { SocketClass } from "../../src/wire/socket";
 import { dialWebSocket } from "../../src/wire/websocket";
-import { Ear } from "../kit/wires";
+import { Ear } from "../kit/ear";
 
 const ALICE = new ActrId("acme", "chat", "alice");
 const BOB = new ActrId("acme", "chat", "bob");
