@@ -12,7 +12,7 @@ import { utf8 } from "../../protocol/bytes";
 import type { Certificate } from "../../protocol/identity/certificates";
 import type { Certified } from "../../protocol/identity/identity";
 import type { ActrId } from "../../protocol/identity/ids";
-import { WireKind } from "../../protocol/payload";
+import { WIRE_MESSAGE_BYTES, WireKind } from "../../protocol/payload";
 import type { IceServer, NegotiateMessage } from "../../protocol/webrtc/negotiation";
 import { roleOf } from "../../protocol/webrtc/negotiation";
 import type { Wire, WireSink } from "../base";
@@ -181,7 +181,8 @@ export class WebRtcWire implements Wire, PeerSink {
     if (this.#phase === "connecting") {
       this.#phase = "open";
       this.#timer.stop();
-      this.maxMessageBytes = this.#peer.maxMessageBytes;
+      // The channels take more; a session of the far side takes this.
+      this.maxMessageBytes = Math.min(this.#peer.maxMessageBytes, WIRE_MESSAGE_BYTES);
       this.#exchanges.opened();
       // What was shown may be some seconds old: the newest goes out once more.
       this.#renewing.begin(this.remote, this.#describedBy, "");
