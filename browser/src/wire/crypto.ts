@@ -1,5 +1,6 @@
 // The cryptography that the cores ask for, by WebCrypto.
 
+import type { ProvingKey } from "../protocol/identity/asking";
 import type { Identity, Primitives } from "../protocol/identity/identity";
 
 const { subtle } = globalThis.crypto;
@@ -24,28 +25,36 @@ export const webCrypto: Primitives = {
     try {
       const read = await subtle.importKey("raw", own(key), "Ed25519", false, ["verify"]);
       return await subtle.verify("Ed25519", read, own(signature), own(data));
-    } catch {
-      return false; // bytes that are no point of the curve
+    } catch (error) {
+      // Bytes that are no point of the curve; but a browser without these keys knows nothing of them.
+      if (error instanceof DOMException && error.name === "NotSupportedError") {
+        throw error;
+      }
+      return false;
     }
   },
 };
 
-/** A key of WebCrypto, and the certificate of it that somebody keeps. */
-export class OwnIdentity implements Identity {
+/** An identity key of WebCrypto, and the newest certificate of it. */
+export class OwnIdentity implements Identity, ProvingKey {
+  certificate = "";
   readonly #key: CryptoKey;
-  readonly #certificate: () => string;
 
   /**
    * @param key private, and never shown
-   * @param certificate asked for the newest one each time
+   * @param raw the public key, 32 bytes
    */
-  constructor(key: CryptoKey, certificate: () => string) {
+  constructor(
+    key: CryptoKey,
+    readonly raw: Uint8Array,
+  ) {
     this.#key = key;
-    this.#certificate = certificate;
   }
 
-  get certificate(): string {
-    return this.#certificate();
+  /** A new key, which nobody can take out of this process. */
+  static async make(): Promise<OwnIdentity> {
+    const pair = (await subtle.generateKey("Ed25519", false, ["sign", "verify"])) as CryptoKeyPair;
+    return new OwnIdentity(pair.privateKey, new Uint8Array(await subtle.exportKey("raw", pair.publicKey)));
   }
 
   async sign(data: Uint8Array): Promise<Uint8Array> {

@@ -14,7 +14,9 @@ export function keyOf(seed: string): Promise<CryptoKey> {
 }
 
 export async function holder(seed: string, certificate: string): Promise<OwnIdentity> {
-  return new OwnIdentity(await keyOf(seed), () => certificate);
+  const own = new OwnIdentity(await keyOf(seed), new Uint8Array());
+  own.certificate = certificate;
+  return own;
 }
 
 export function keysOf(named: Record<string, string>): Map<string, Uint8Array> {

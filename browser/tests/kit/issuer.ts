@@ -58,24 +58,20 @@ export class Issuer {
 
   /** An actor with a certificate, which believes this issuer. */
   async enrol(id: ActrId): Promise<Holder> {
-    const { key, raw } = await newKey();
-    return new Holder(this, id, key, raw, await this.issue(id, raw));
+    const identity = await OwnIdentity.make();
+    identity.certificate = await this.issue(id, identity.raw);
+    return new Holder(this, id, identity);
   }
 }
 
 export class Holder implements Certified {
   readonly isRequired = true;
-  readonly identity: OwnIdentity;
 
   constructor(
     readonly issuer: Issuer,
     readonly id: ActrId,
-    key: CryptoKey,
-    readonly raw: Uint8Array,
-    public certificate: string,
-  ) {
-    this.identity = new OwnIdentity(key, () => this.certificate);
-  }
+    readonly identity: OwnIdentity,
+  ) {}
 
   now(): number {
     return this.issuer.now;
@@ -97,7 +93,7 @@ export class Holder implements Certified {
       services: services.map(([service, fingerprint]) => ({ service, fingerprint })),
       metadata,
       epoch: 1n,
-      signed: { register, certificate: utf8(this.certificate), signature },
+      signed: { register, certificate: utf8(this.identity.certificate), signature },
     });
   }
 }
