@@ -1,7 +1,5 @@
 // What generated code is written against: methods, handlers, options. Nothing here knows of wires.
 
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
-
 import type { ByteLane } from "./protocol/payload";
 import type { Metadata } from "./protocol/rpc/bounds";
 
@@ -16,19 +14,24 @@ export function repliesStream(kind: MethodKind): boolean {
   return kind === "server_stream" || kind === "bidi_stream";
 }
 
+/** The messages of one type as bytes: the library's that generated them is not part of this. */
+export interface Codec<T> {
+  /** Of the type, for errors. */
+  readonly name: string;
+  /** Throws an error if `data` is none. */
+  read(data: Uint8Array): T;
+  write(message: T): Uint8Array;
+}
+
 /** One row of a service's static table. */
-export interface Method<
-  Req extends DescMessage = DescMessage,
-  Res extends DescMessage = DescMessage,
-  Kind extends MethodKind = MethodKind,
-> {
+export interface Method<Req = any, Res = any, Kind extends MethodKind = MethodKind> {
   /** `package.Service.Method`. */
   readonly routeKey: string;
   readonly kind: Kind;
   /** Of the items for streaming methods; their opening always is RPC_RELIABLE. */
   readonly payloadType: ByteLane;
-  readonly request: Req;
-  readonly reply: Res;
+  readonly request: Codec<Req>;
+  readonly reply: Codec<Res>;
 }
 
 export interface CallOptions {
@@ -56,14 +59,14 @@ export interface Context {
 }
 
 /** What serves a method of each kind. */
-export interface Handlers<Req extends DescMessage, Res extends DescMessage> {
-  unary(request: MessageShape<Req>, context: Context): Promise<MessageShape<Res>> | MessageShape<Res>;
-  server_stream(request: MessageShape<Req>, context: Context): AsyncIterable<MessageShape<Res>>;
-  client_stream(requests: AsyncIterable<MessageShape<Req>>, context: Context): Promise<MessageShape<Res>>;
+export interface Handlers<Req, Res> {
+  unary(request: Req, context: Context): Promise<Res> | Res;
+  server_stream(request: Req, context: Context): AsyncIterable<Res>;
+  client_stream(requests: AsyncIterable<Req>, context: Context): Promise<Res>;
   bidi_stream(
-    requests: AsyncIterable<MessageShape<Req>>,
+    requests: AsyncIterable<Req>,
     context: Context,
-  ): AsyncIterable<MessageShape<Res>>;
+  ): AsyncIterable<Res>;
 }
 
 /** A method with what serves it. */
@@ -73,7 +76,7 @@ export interface Route {
   readonly handle: (request: any, context: Context) => any;
 }
 
-export function route<Req extends DescMessage, Res extends DescMessage, Kind extends MethodKind>(
+export function route<Req, Res, Kind extends MethodKind>(
   method: Method<Req, Res, Kind>,
   handle: Handlers<Req, Res>[Kind],
 ): Route {

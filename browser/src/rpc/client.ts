@@ -3,8 +3,6 @@
 // One deadline covers connecting, sending, retries and waiting. A retry carries the same request id,
 // so that the callee knows it. Aborting a call cancels its handler.
 
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
-
 import { BrokenError, CallError, ClosedError, Code, DeadlineError, UnreachableError } from "../errors";
 import { PayloadType, type RpcLane, type StreamLane, TRIES } from "../protocol/payload";
 import { readError } from "../protocol/rpc/call-errors";
@@ -17,14 +15,12 @@ import type { StreamReader } from "../transport/stream-reader";
 import type { StreamWriter } from "../transport/stream-writer";
 import type { Streams } from "../transport/streams";
 import type { PendingCalls } from "./calls";
-import { newRequestId, readReply, write } from "./messages";
+import { newRequestId, readReply } from "./messages";
 
 /** Seconds that a call of one request may take where its caller says nothing. */
 const DEFAULT_TIMEOUT = 30;
 /** Seconds before the second try where the callee names none; doubled for each further one. */
 const FIRST_RETRY_DELAY = 0.1;
-
-type Messages<Desc extends DescMessage> = AsyncIterable<MessageShape<Desc>>;
 
 /** What the call of a handler carries on of the call that it serves. */
 export interface Scope {
@@ -49,14 +45,14 @@ export class Client {
    * handler failed, `DeadlineError` if no reply came in time, `UnreachableError` if no wire could be
    * made, `BrokenError` if the remote was lost meanwhile: it may have run.
    */
-  async unary<Req extends DescMessage, Res extends DescMessage>(
+  async unary<Req, Res>(
     method: Method<Req, Res, "unary">,
-    request: MessageShape<Req>,
+    request: Req,
     options: CallOptions = {},
-  ): Promise<MessageShape<Res>> {
+  ): Promise<Res> {
     const lane = method.payloadType as RpcLane;
     const requestId = newRequestId();
-    const payload = write(method.request, request);
+    const payload = method.request.write(request);
     const limit = this.limit(method, options, DEFAULT_TIMEOUT);
     try {
       for (let attempt = 1; ; attempt++) {
@@ -116,12 +112,12 @@ export class Client {
   }
 
   /** Sends a request that has no reply; resolves when it is accepted for sending. */
-  async tell<Req extends DescMessage>(
-    method: Method<Req, DescMessage, "unary">,
-    request: MessageShape<Req>,
+  async tell<Req>(
+    method: Method<Req, any, "unary">,
+    request: Req,
     options: CallOptions = {},
   ): Promise<void> {
-    const payload = write(method.request, request);
+    const payload = method.request.write(request);
     const { traceparent = "", tracestate = "" } = this.scope;
     const message = encodeRequest({
       requestId: newRequestId(),
@@ -141,12 +137,12 @@ export class Client {
   }
 
   /** Opens a stream of replies; leaving the iteration early tells the far side to stop. */
-  async *serverStream<Req extends DescMessage, Res extends DescMessage>(
+  async *serverStream<Req, Res>(
     method: Method<Req, Res, "server_stream">,
-    request: MessageShape<Req>,
+    request: Req,
     options: CallOptions = {},
-  ): AsyncGenerator<MessageShape<Res>, void> {
-    const stream = await this.open(method, options, write(method.request, request));
+  ): AsyncGenerator<Res, void> {
+    const stream = await this.open(method, options, method.request.write(request));
     try {
       for await (const chunk of stream.reader!) {
         yield readReply(method, chunk.data);
@@ -157,11 +153,11 @@ export class Client {
   }
 
   /** Sends a stream of requests and waits for the one reply. */
-  async clientStream<Req extends DescMessage, Res extends DescMessage>(
+  async clientStream<Req, Res>(
     method: Method<Req, Res, "client_stream">,
-    requests: Messages<Req>,
+    requests: AsyncIterable<Req>,
     options: CallOptions = {},
-  ): Promise<MessageShape<Res>> {
+  ): Promise<Res> {
     const stream = await this.open(method, options);
     try {
       const reply = await new Promise<Envelope>((resolve, reject) => {
@@ -179,11 +175,11 @@ export class Client {
   }
 
   /** Opens a stream both ways; leaving the iteration early ends both halves. */
-  async *bidiStream<Req extends DescMessage, Res extends DescMessage>(
+  async *bidiStream<Req, Res>(
     method: Method<Req, Res, "bidi_stream">,
-    requests: Messages<Req>,
+    requests: AsyncIterable<Req>,
     options: CallOptions = {},
-  ): AsyncGenerator<MessageShape<Res>, void> {
+  ): AsyncGenerator<Res, void> {
     const stream = await this.open(method, options);
     try {
       this.feed(method, requests, stream.writer!, (error) => stream.reader!.fail(error));
@@ -200,16 +196,16 @@ export class Client {
    * side listens. An error of the iterable goes to `failed` and, as ABORTED, to the far side; a far
    * side that takes no more just ends it: its reply or the link says why.
    */
-  private feed<Req extends DescMessage>(
+  private feed<Req>(
     method: Method<Req>,
-    requests: Messages<Req>,
+    requests: AsyncIterable<Req>,
     writer: StreamWriter,
     failed: (error: Error) => void,
   ): void {
     const send = async () => {
       await writer.opened();
       for await (const request of requests) {
-        await writer.send(write(method.request, request));
+        await writer.send(method.request.write(request));
       }
       writer.end();
     };

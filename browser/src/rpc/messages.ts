@@ -1,9 +1,6 @@
 // The messages of a call: what comes of the far side, parsed; and names for calls.
 
-import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-
-import { CallError, LimitError, RemoteProtocolError } from "../errors";
-import { Code } from "../errors";
+import { CallError, Code, LimitError, RemoteProtocolError } from "../errors";
 import { noRequest } from "../protocol/rpc/call-errors";
 import type { Method } from "../service";
 import type { StreamReader } from "../transport/stream-reader";
@@ -22,12 +19,9 @@ export function newRequestId(): string {
 }
 
 /** Reads a reply; throws `RemoteProtocolError` if `data` is none. */
-export function readReply<Res extends DescMessage>(
-  method: Method<DescMessage, Res>,
-  data: Uint8Array,
-): MessageShape<Res> {
+export function readReply<Res>(method: Method<any, Res>, data: Uint8Array): Res {
   try {
-    return fromBinary(method.reply, data);
+    return method.reply.read(data);
   } catch (cause) {
     throw new RemoteProtocolError(
       `${method.routeKey}: the far side's ${method.reply.name} does not decode; ` +
@@ -38,19 +32,12 @@ export function readReply<Res extends DescMessage>(
 }
 
 /** Reads a request; throws the `CallError` that its caller is to hear if `data` is none. */
-export function readRequest<Req extends DescMessage>(
-  method: Method<Req>,
-  data: Uint8Array,
-): MessageShape<Req> {
+export function readRequest<Req>(method: Method<Req>, data: Uint8Array): Req {
   try {
-    return fromBinary(method.request, data);
+    return method.request.read(data);
   } catch {
     throw noRequest(method.routeKey, method.request.name);
   }
-}
-
-export function write<Desc extends DescMessage>(desc: Desc, message: MessageShape<Desc>): Uint8Array {
-  return toBinary(desc, message);
 }
 
 /**

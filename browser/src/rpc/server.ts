@@ -21,7 +21,7 @@ import type { Link } from "../transport/link";
 import { say } from "../transport/stream-writer";
 import { Streams } from "../transport/streams";
 import { PendingCalls } from "./calls";
-import { readRequest, write } from "./messages";
+import { readRequest } from "./messages";
 import { Remembered } from "./remembered";
 import { Running } from "./running";
 import { StreamHandlers } from "./stream-handlers";
@@ -170,7 +170,7 @@ export class Server {
       const request = readRequest(method, envelope.payload);
       const reply = await route.handle(request, running.context);
       if (!running.signal.aborted) {
-        this.finish(lane, envelope, envelope.direction === Direction.TELL ? null : write(method.reply, reply));
+        this.finish(lane, envelope, envelope.direction === Direction.TELL ? null : method.reply.write(reply));
       }
     } catch (error) {
       const told = running.errorOf(error, this.actor.failed);

@@ -11,7 +11,7 @@ import type { Link } from "../transport/link";
 import type { StreamReader } from "../transport/stream-reader";
 import { say, type StreamWriter } from "../transport/stream-writer";
 import type { Streams } from "../transport/streams";
-import { readRequest, readRequests, write } from "./messages";
+import { readRequest, readRequests } from "./messages";
 import { Running } from "./running";
 import { type Actor, answer } from "./server";
 
@@ -176,13 +176,13 @@ export class StreamHandlers {
         reader === null ? readRequest(method, envelope.payload) : readRequests(method, reader);
       const result = route.handle(requests, running.context);
       if (writer === null) {
-        const reply = encodeReply(envelope.requestId, write(method.reply, await result));
+        const reply = encodeReply(envelope.requestId, method.reply.write(await result));
         if (!running.signal.aborted) {
           answer(this.link, PayloadType.RPC_RELIABLE, reply);
         }
       } else {
         for await (const item of result) {
-          await writer.send(write(method.reply, item as never));
+          await writer.send(method.reply.write(item));
         }
         writer.end();
       }

@@ -3,14 +3,20 @@
 import { create, type MessageShape } from "@bufbuild/protobuf";
 import { StringValueSchema } from "@bufbuild/protobuf/wkt";
 
+import { codec } from "../../src/codec";
 import { PayloadType } from "../../src/protocol/payload";
 import type { Method, MethodKind } from "../../src/service";
 
 export type Text = MessageShape<typeof StringValueSchema>;
 
-function method<Kind extends MethodKind>(name: string, kind: Kind, payloadType: Method["payloadType"]) {
-  const [request, reply] = [StringValueSchema, StringValueSchema];
-  return { routeKey: `test.Talk.${name}`, kind, payloadType, request, reply };
+const TEXT = codec(StringValueSchema);
+
+function method<Kind extends MethodKind>(
+  name: string,
+  kind: Kind,
+  payloadType: Method["payloadType"],
+): Method<Text, Text, Kind> {
+  return { routeKey: `test.Talk.${name}`, kind, payloadType, request: TEXT, reply: TEXT };
 }
 
 export const SAY = method("Say", "unary", PayloadType.RPC_RELIABLE);

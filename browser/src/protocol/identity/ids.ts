@@ -8,11 +8,9 @@
 //
 //     actr://realm/manufacturer:name@instance     actr://default/acme:room@2
 
-import { create } from "@bufbuild/protobuf";
-
 import { ConfigError, RemoteProtocolError } from "../../errors";
 import type { ActrId as ActrIdMessage } from "../../gen/actr/envelope_pb";
-import { ActrIdSchema } from "../../gen/actr/envelope_pb";
+import type { Plain } from "../protobuf";
 
 // Ids become file names, keys and log fields: a small alphabet keeps all of them plain.
 export const MAX_PART_CHARACTERS = 63;
@@ -93,7 +91,7 @@ export class ActrId {
   }
 
   /** Throws `RemoteProtocolError` if a part is missing or not of the alphabet. */
-  static fromMessage(message: ActrIdMessage): ActrId {
+  static fromMessage(message: Plain<ActrIdMessage>): ActrId {
     try {
       return new ActrId(message.manufacturer, message.name, message.instance, message.realm);
     } catch (cause) {
@@ -101,9 +99,9 @@ export class ActrId {
     }
   }
 
-  toMessage(): ActrIdMessage {
+  toMessage(): Plain<ActrIdMessage> {
     const { manufacturer, name, instance, realm } = this;
-    return create(ActrIdSchema, { manufacturer, name, instance, realm });
+    return { manufacturer, name, instance, realm };
   }
 
   equals(other: ActrId): boolean {

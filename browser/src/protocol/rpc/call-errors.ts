@@ -3,28 +3,28 @@
 // A `CallError` is made by users, with fields of their choice; an error that did not encode would
 // take the place of the one that the caller ought to hear.
 
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type Any, anyIs, anyPack, AnySchema } from "@bufbuild/protobuf/wkt";
-
 import { CallError, Code } from "../../errors";
-import { NotStartedSchema, type RpcError, RpcErrorSchema } from "../../gen/actr/envelope_pb";
+import { read, write } from "../protobuf";
+import { ANY, type RpcError } from "./tables";
 
 export const MAX_ERROR_CHARS = 4096;
 export const MAX_DOMAIN_CHARS = 256;
 export const MAX_DETAILS_BYTES = 64 * 1024;
 /** Seconds; who says more means "not today". */
 const MAX_RETRY_AFTER = 24 * 3600;
+/** The detail that says that nothing of a stream has run. */
+const NOT_STARTED = "type.googleapis.com/actr.NotStarted";
 
 /** Writes an error as its message; what cannot be carried is left out. Never throws. */
 export function writeError(error: CallError): RpcError {
-  return create(RpcErrorSchema, {
+  return {
     code: error.code in Code ? error.code : Code.UNKNOWN,
     message: cut(error.text, MAX_ERROR_CHARS),
     retryable: error.retryable === true,
     retryAfterMs: milliseconds(error.retryAfter),
     domain: cut(error.domain, MAX_DOMAIN_CHARS),
     details: packed(error.details),
-  });
+  };
 }
 
 /** Gives back the error that the far side sent; an unknown code becomes UNKNOWN. */
@@ -34,16 +34,15 @@ export function readError(message: RpcError): CallError {
     retryable: message.retryable,
     retryAfter: message.retryAfterMs > 0 ? message.retryAfterMs / 1000 : null,
     domain: message.domain,
-    details: message.details.map((detail) => toBinary(AnySchema, detail)),
+    details: message.details,
   });
 }
 
 /** Why a stream is not begun here any more; it says that nothing of it has run. */
 export function closing(): CallError {
-  const detail = anyPack(NotStartedSchema, create(NotStartedSchema));
   return new CallError(Code.UNAVAILABLE, "the actor is closing", {
     retryable: true,
-    details: [toBinary(AnySchema, detail)],
+    details: [write(ANY, { typeUrl: NOT_STARTED })],
   });
 }
 
@@ -55,7 +54,7 @@ export function isNotStarted(error: CallError): boolean {
     error.domain === "" &&
     error.details.length === 1 &&
     detail !== undefined &&
-    anyIs(detail, NotStartedSchema)
+    read(ANY, detail).typeUrl.endsWith("/actr.NotStarted")
   );
 }
 
@@ -116,13 +115,14 @@ function milliseconds(seconds: number | null): number {
   return isSaid ? Math.floor(Math.min(seconds, MAX_RETRY_AFTER) * 1000) : 0;
 }
 
-function packed(details: readonly Uint8Array[]): Any[] {
-  const taken: Any[] = [];
+function packed(details: readonly Uint8Array[]): Uint8Array[] {
+  const taken: Uint8Array[] = [];
   let left = MAX_DETAILS_BYTES;
   for (const detail of Array.isArray(details) ? details : []) {
     if (detail instanceof Uint8Array && detail.length <= left) {
       try {
-        taken.push(fromBinary(AnySchema, detail));
+        read(ANY, detail);
+        taken.push(detail);
         left -= detail.length;
       } catch {
         // It is no detail: what can be read is sent all the same.

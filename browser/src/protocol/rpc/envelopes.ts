@@ -1,14 +1,19 @@
 // What travels on lanes, between bytes and values that hold their bounds (`actr/envelope.proto`).
 
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-
 import { type CallError, LimitError, RemoteProtocolError } from "../../errors";
-import { Direction, type RpcEnvelope, RpcEnvelopeSchema, StreamOpenSchema } from "../../gen/actr/envelope_pb";
 import { characters } from "../bytes";
+import { type Init, read, write } from "../protobuf";
 import * as bounds from "./bounds";
 import { writeError } from "./call-errors";
+import { RPC_ENVELOPE, type RpcEnvelope } from "./tables";
 
-export { Direction };
+/** What an envelope is. */
+export enum Direction {
+  REQUEST = 0,
+  RESPONSE = 1,
+  TELL = 2,
+  CANCEL = 3,
+}
 
 /** One decoded `RpcEnvelope`; its bounds hold. */
 export type Envelope = RpcEnvelope;
@@ -24,7 +29,7 @@ export function decodeEnvelope(data: Uint8Array): Envelope {
   bounds.check(data, bounds.ENVELOPE);
   let envelope: RpcEnvelope;
   try {
-    envelope = fromBinary(RpcEnvelopeSchema, data, { readUnknownFields: false });
+    envelope = read(RPC_ENVELOPE, data);
   } catch (cause) {
     throw new RemoteProtocolError(`undecodable envelope of ${data.length} bytes`, { cause });
   }
@@ -110,35 +115,29 @@ export function encodeRequest(request: Request): Uint8Array {
   bounds.checkMetadata(metadata);
   checkTrace(traceparent, tracestate);
   checkChain(callChain);
-  const envelope = create(RpcEnvelopeSchema, {
+  return write(RPC_ENVELOPE, {
     requestId,
     routeKey,
     payload,
     direction: request.isTell ? Direction.TELL : Direction.REQUEST,
     // At least one, so that a short rest of a deadline does not become "none".
     timeoutMs: timeout === null ? 0 : Math.max(1, Math.floor(Math.min(timeout, MAX_TIMEOUT) * 1000)),
-    contract: request.contract ?? 0n,
-    metadata: { ...metadata },
-    callChain: [...callChain],
+    contract: request.contract,
+    metadata,
+    callChain,
+    stream: stream && {
+      channelId: stream.channelId,
+      creditMessages: stream.credit,
+      creditBytes: BigInt(stream.creditBytes),
+    },
+    ...(traceparent !== "" && { traceparent, tracestate }),
     ...durable,
   });
-  if (traceparent !== "") {
-    envelope.traceparent = traceparent;
-    envelope.tracestate = tracestate;
-  }
-  if (stream !== undefined) {
-    const { channelId, credit, creditBytes } = stream;
-    const opening = { channelId, creditMessages: credit, creditBytes: BigInt(creditBytes) };
-    envelope.stream = create(StreamOpenSchema, opening);
-  }
-  return toBinary(RpcEnvelopeSchema, envelope);
 }
 
 /** A request as it was written, with another number of its contract. */
 export function withContract(request: Uint8Array, contract: bigint): Uint8Array {
-  const envelope = fromBinary(RpcEnvelopeSchema, request);
-  envelope.contract = contract;
-  return toBinary(RpcEnvelopeSchema, envelope);
+  return write(RPC_ENVELOPE, { ...read(RPC_ENVELOPE, request), contract });
 }
 
 /** Writes a successful response. */
@@ -159,7 +158,7 @@ export function encodeCancel(requestId: string): Uint8Array {
 function encode(
   requestId: string,
   direction: Direction,
-  answer: Partial<Pick<RpcEnvelope, "payload" | "error">>,
+  answer: Pick<Init<RpcEnvelope>, "payload" | "error">,
 ): Uint8Array {
-  return toBinary(RpcEnvelopeSchema, create(RpcEnvelopeSchema, { requestId, direction, ...answer }));
+  return write(RPC_ENVELOPE, { requestId, direction, ...answer });
 }

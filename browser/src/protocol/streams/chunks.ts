@@ -1,16 +1,11 @@
 // One item of a stream, or word about the stream (docs/protocol/streams.md).
 
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-
 import { type CallError, LimitError, LocalProtocolError, RemoteProtocolError } from "../../errors";
-import {
-  type StreamChunk,
-  StreamChunkSchema,
-  StreamCreditSchema,
-} from "../../gen/actr/envelope_pb";
 import { characters, isWellFormed } from "../bytes";
+import { type Init, read, write } from "../protobuf";
 import * as bounds from "../rpc/bounds";
 import { readError, writeError } from "../rpc/call-errors";
+import { STREAM_CHUNK, type StreamChunk } from "../rpc/tables";
 
 /** What a chunk says; of the fields of its `oneof`, presence counts and not the value. */
 export type Kind =
@@ -82,17 +77,14 @@ export function encodeItem(
 ): Uint8Array {
   bounds.checkTexts(metadata);
   bounds.checkMetadata(metadata);
-  return toBinary(
-    StreamChunkSchema,
-    create(StreamChunkSchema, {
-      channelId,
-      sequence: BigInt(sequence),
-      data,
-      metadata: { ...metadata },
-      opening: BigInt(opening),
-      sentAt: BigInt(sentAt),
-    }),
-  );
+  return write(STREAM_CHUNK, {
+    channelId,
+    sequence: BigInt(sequence),
+    data,
+    metadata,
+    opening: BigInt(opening),
+    sentAt: BigInt(sentAt),
+  });
 }
 
 /** Writes the end of a stream of `sequence` items. */
@@ -118,17 +110,17 @@ export function encodeStreamCancel(channelId: string, opening = 0): Uint8Array {
 /** Writes a grant. */
 export function encodeCredit(channelId: string, credit: Credit, opening = 0): Uint8Array {
   const granted = { messages: credit.items, bytes: BigInt(credit.size) };
-  return encodeWord(channelId, { case: "credit", value: create(StreamCreditSchema, granted) }, opening);
+  return encodeWord(channelId, { case: "credit", value: granted }, opening);
 }
 
 function encodeWord(
   channelId: string,
-  control: StreamChunk["control"],
+  control: Init<StreamChunk["control"]>,
   opening: number,
   sequence = 0,
 ): Uint8Array {
   const numbers = { sequence: BigInt(sequence), opening: BigInt(opening) };
-  return toBinary(StreamChunkSchema, create(StreamChunkSchema, { channelId, control, ...numbers }));
+  return write(STREAM_CHUNK, { channelId, control, ...numbers });
 }
 
 /**
@@ -139,7 +131,7 @@ export function decodeChunk(data: Uint8Array): Chunk {
   bounds.check(data, bounds.CHUNK);
   let message: StreamChunk;
   try {
-    message = fromBinary(StreamChunkSchema, data, { readUnknownFields: false });
+    message = read(STREAM_CHUNK, data);
   } catch (cause) {
     throw new RemoteProtocolError(`undecodable stream chunk of ${data.length} bytes`, { cause });
   }

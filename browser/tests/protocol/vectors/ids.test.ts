@@ -3,15 +3,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fromBinary, toBinary } from "@bufbuild/protobuf";
-
 import { ConfigError, RemoteProtocolError } from "../../../src/errors";
-import { ActrIdSchema } from "../../../src/gen/actr/envelope_pb";
 import { ActrId, ActrType, parseDestination } from "../../../src/protocol/identity/ids";
+import { read, write } from "../../../src/protocol/protobuf";
+import { ACTR_ID } from "../../../src/protocol/rpc/tables";
 import { each, hex, unhex } from "../../kit/vectors";
 
 function fromHex(message: string): ActrId {
-  return ActrId.fromMessage(fromBinary(ActrIdSchema, unhex(message)));
+  return ActrId.fromMessage(read(ACTR_ID, unhex(message)));
 }
 
 each("ids", "texts", "an id has one text and one message", (vector) => {
@@ -19,7 +18,7 @@ each("ids", "texts", "an id has one text and one message", (vector) => {
   const { manufacturer, name, instance, realm } = vector;
   assert.deepEqual([id.manufacturer, id.name, id.instance, id.realm], [manufacturer, name, instance, realm]);
   assert.deepEqual([String(id), id.actrType], [vector.text, vector.type]);
-  assert.equal(hex(toBinary(ActrIdSchema, id.toMessage())), vector.message);
+  assert.equal(hex(write(ACTR_ID, id.toMessage())), vector.message);
   assert.ok(fromHex(vector.message).equals(id));
 });
 
