@@ -10,7 +10,7 @@
 import { concat, fromUtf8, utf8 } from "./bytes";
 
 /** How the value of a field is written. */
-export type Scalar = "string" | "bytes" | "bool" | "int32" | "uint32" | "uint64" | "fixed64" | "double";
+export type Scalar = "string" | "bytes" | "bool" | "int32" | "uint32" | "uint64" | "fixed64" | "double" | "float";
 
 export interface Field {
   readonly number: number;
@@ -66,6 +66,7 @@ const DEFAULTS: Record<Scalar, () => unknown> = {
   uint64: () => 0n,
   fixed64: () => 0n,
   double: () => 0,
+  float: () => 0,
 };
 const ENTRY: Table<any> = {
   fields: [
@@ -79,6 +80,8 @@ function wireOf(type: Field["type"]): Wire {
     case "fixed64":
     case "double":
       return Wire.FIXED64;
+    case "float":
+      return Wire.FIXED32;
     case "bool":
     case "int32":
     case "uint32":
@@ -225,6 +228,8 @@ class Reader {
         return this.view.getBigUint64(this.take(8), true);
       case "double":
         return this.view.getFloat64(this.take(8), true);
+      case "float":
+        return this.view.getFloat32(this.take(4), true);
     }
   }
 
@@ -295,6 +300,10 @@ function writeValue(parts: Uint8Array[], { number, type }: Field, value: any): v
     parts.push(...delimited(number, value));
   } else if (typeof type !== "string") {
     parts.push(...delimited(number, write(type, value)));
+  } else if (type === "float") {
+    const data = new Uint8Array(4);
+    new DataView(data.buffer).setFloat32(0, value, true);
+    parts.push(varint((number << 3) | Wire.FIXED32), data);
   } else if (type === "fixed64" || type === "double") {
     const data = new Uint8Array(8);
     const view = new DataView(data.buffer);

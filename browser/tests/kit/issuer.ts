@@ -1,9 +1,5 @@
 // An issuer for tests, and actors with its certificates.
 
-import { create } from "@bufbuild/protobuf";
-
-import type { Presence } from "../../src/gen/actr/signaling_pb";
-import { PresenceSchema } from "../../src/gen/actr/signaling_pb";
 import { utf8 } from "../../src/protocol/bytes";
 import { encode } from "../../src/protocol/identity/base64url";
 import { verifyCertificate } from "../../src/protocol/identity/certificates";
@@ -13,6 +9,7 @@ import { keyId, toJwk } from "../../src/protocol/identity/keys";
 import { REGISTER, signedText } from "../../src/protocol/identity/signatures";
 import type { Registration } from "../../src/protocol/signaling/presence";
 import { writeRegister } from "../../src/protocol/signaling/requests";
+import type { Presence } from "../../src/protocol/signaling/tables";
 import { OwnIdentity, webCrypto } from "../../src/wire/crypto";
 
 const { subtle } = globalThis.crypto;
@@ -86,14 +83,14 @@ export class Holder implements Certified {
     const register = writeRegister({ ...said, id: this.id }, BigInt(at * 1000));
     const signature = await this.identity.sign(signedText(REGISTER, register));
     const { incarnation, wsAddress = "", services = [], metadata = {} } = said;
-    return create(PresenceSchema, {
+    return {
       id: this.id.toMessage(),
       incarnation,
       wsAddress,
       services: services.map(([service, fingerprint]) => ({ service, fingerprint })),
-      metadata,
+      metadata: { ...metadata },
       epoch: 1n,
       signed: { register, certificate: utf8(this.identity.certificate), signature },
-    });
+    };
   }
 }

@@ -8,9 +8,13 @@ import { AnySchema } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 
 import * as pb from "../../src/gen/actr/envelope_pb";
+import * as signalingPb from "../../src/gen/actr/signaling_pb";
 import { concat } from "../../src/protocol/bytes";
 import { read, type Table, write } from "../../src/protocol/protobuf";
 import * as tables from "../../src/protocol/rpc/tables";
+import * as signaling from "../../src/protocol/signaling/tables";
+import * as webrtc from "../../src/protocol/webrtc/tables";
+import { WIRE_HANDSHAKE } from "../../src/protocol/websocket/tables";
 
 const TABLES: [Table<any>, DescMessage][] = [
   [tables.ANY, AnySchema],
@@ -18,6 +22,10 @@ const TABLES: [Table<any>, DescMessage][] = [
   [tables.RPC_ERROR, pb.RpcErrorSchema],
   [tables.RPC_ENVELOPE, pb.RpcEnvelopeSchema],
   [tables.STREAM_CHUNK, pb.StreamChunkSchema],
+  [WIRE_HANDSHAKE, pb.WireHandshakeSchema],
+  [webrtc.DESCRIPTION_STATEMENT, signalingPb.DescriptionStatementSchema],
+  [signaling.CLIENT_MESSAGE, signalingPb.ClientMessageSchema],
+  [signaling.SERVER_MESSAGE, signalingPb.ServerMessageSchema],
 ];
 
 /** The table that a descriptor asks for, nested ones too. */

@@ -10,6 +10,7 @@ import { after, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { WebSocket } from "ws";
 
+import { codec } from "../../src/codec";
 import { CallError, Code } from "../../src/errors";
 import { ActrId } from "../../src/protocol/identity/ids";
 import { PayloadType, WireKind } from "../../src/protocol/payload";
@@ -29,15 +30,15 @@ const SAY = {
   routeKey: "demo.Chat.Say",
   kind: "unary",
   payloadType: PayloadType.RPC_RELIABLE,
-  request: chat.SayRequestSchema,
-  reply: chat.SayReplySchema,
+  request: codec(chat.SayRequestSchema),
+  reply: codec(chat.SayReplySchema),
 } as const;
 const UPLOAD = {
   routeKey: "demo.Chat.Upload",
   kind: "client_stream",
   payloadType: PayloadType.STREAM_RELIABLE,
-  request: chat.FilePieceSchema,
-  reply: chat.UploadReplySchema,
+  request: codec(chat.FilePieceSchema),
+  reply: codec(chat.UploadReplySchema),
 } as const;
 
 const ROOM = new ActrId("demo", "room", "1");

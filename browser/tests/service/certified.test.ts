@@ -9,6 +9,7 @@ import { after, test } from "node:test";
 import { create } from "@bufbuild/protobuf";
 import { WebSocket } from "ws";
 
+import { codec } from "../../src/codec";
 import { utf8 } from "../../src/protocol/bytes";
 import type { Certified } from "../../src/protocol/identity/identity";
 import { Statements } from "../../src/protocol/identity/descriptions";
@@ -105,7 +106,7 @@ test("a page with a certificate calls a room with one", { skip: skip || noWebRtc
     });
     peer.link.dial();
     const say = { routeKey: "demo.Chat.Say", kind: "unary", payloadType: PayloadType.RPC_RELIABLE } as const;
-    const method = { ...say, request: SayRequestSchema, reply: SayReplySchema };
+    const method = { ...say, request: codec(SayRequestSchema), reply: codec(SayReplySchema) };
     const request = create(SayRequestSchema, { author: "page", text: "hello" });
     const { number } = await peer.client().unary(method, request, { timeout: 20 });
     assert.ok(number > 0n);

@@ -5,14 +5,11 @@
 // which process, which connection and exchange it belongs to, and when; an answer also names the
 // offer that it answers. What is not said in one of them, `Statements` drops, each for a fault.
 
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-
 import { CertificateError, RemoteProtocolError } from "../../errors";
-import type { ActrId as ActrIdMessage } from "../../gen/actr/envelope_pb";
-import type { DescriptionStatement } from "../../gen/actr/signaling_pb";
-import { DescriptionStatement_Kind, DescriptionStatementSchema } from "../../gen/actr/signaling_pb";
 import { isEqual, utf8 } from "../bytes";
+import { read, write } from "../protobuf";
 import type { Description, NegotiateMessage, Proof } from "../webrtc/negotiation";
+import { DESCRIPTION_STATEMENT, type DescriptionStatement } from "../webrtc/tables";
 import type { Certificate } from "./certificates";
 import { covers } from "./certificates";
 import type { Identity, Primitives } from "./identity";
@@ -24,10 +21,8 @@ const MAX_AGE = 60;
 /** Connections whose descriptions are remembered, of each direction; the oldest is forgotten. */
 const MAX_REMEMBERED = 4096;
 
-const KINDS = {
-  offer: DescriptionStatement_Kind.OFFER,
-  answer: DescriptionStatement_Kind.ANSWER,
-} as const;
+/** Their numbers in a statement. */
+const KINDS = { offer: 1, answer: 2 } as const;
 
 /**
  * Why a description is dropped.
@@ -140,7 +135,7 @@ export class Statements {
       answered = heard.digest;
       incarnation = heard.incarnation;
     }
-    const said = create(DescriptionStatementSchema, {
+    const statement = write(DESCRIPTION_STATEMENT, {
       connectionId,
       exchange,
       from: this.actor.toMessage(),
@@ -152,7 +147,6 @@ export class Statements {
       offerSha256: answered,
       timeMs: BigInt(Math.round(now * 1000)),
     });
-    const statement = toBinary(DescriptionStatementSchema, said);
     const certificate = utf8(identity.certificate);
     const signature = await identity.sign(signedText(DESCRIPTION, statement));
     return { ...message, proof: { statement, certificate, signature } };
@@ -286,7 +280,7 @@ function keyOf(remote: ActrId, connectionId: string): string {
   return `${remote.text}\n${connectionId}`;
 }
 
-function isSame(said: ActrIdMessage | undefined, id: ActrId): boolean {
+function isSame(said: DescriptionStatement["from"], id: ActrId): boolean {
   return (
     said?.manufacturer === id.manufacturer &&
     said.name === id.name &&
@@ -297,7 +291,7 @@ function isSame(said: ActrIdMessage | undefined, id: ActrId): boolean {
 
 function readStatement(data: Uint8Array): DescriptionStatement {
   try {
-    return fromBinary(DescriptionStatementSchema, data);
+    return read(DESCRIPTION_STATEMENT, data);
   } catch (cause) {
     throw new DescriptionError("malformed", "a statement that cannot be read", { cause });
   }

@@ -4,13 +4,12 @@
 // walked field by field, what is too long to be an actor is passed over, and whoever reads can rest
 // after each.
 
-import { fromBinary } from "@bufbuild/protobuf";
-
 import { RemoteProtocolError } from "../../errors";
-import { PresenceSchema } from "../../gen/actr/signaling_pb";
+import { read as readMessage } from "../protobuf";
 import type { Presence } from "./presence";
 import type { ReadPresence } from "./reading";
 import { MAX_PRESENT } from "./reading";
+import { PRESENCE } from "./tables";
 
 /** No message but a listing is longer: a relay has at most 64 KiB, and its head. */
 export const LONG_BYTES = 72 * 1024;
@@ -90,7 +89,7 @@ async function readOne(data: Uint8Array, read: ReadPresence): Promise<Presence |
   }
   let body;
   try {
-    body = fromBinary(PresenceSchema, data, { readUnknownFields: false });
+    body = readMessage(PRESENCE, data);
   } catch (cause) {
     throw new RemoteProtocolError("an actor that cannot be decoded", { cause });
   }

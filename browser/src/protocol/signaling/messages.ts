@@ -3,19 +3,17 @@
 // What the service sends is bounded by the socket and checked here: a message that cannot be used is a
 // `RemoteProtocolError`, not a crash. Bodies of a later version are unknown, not wrong.
 
-import { fromBinary } from "@bufbuild/protobuf";
-
 import { RemoteProtocolError } from "../../errors";
-import type { Presence as PresenceMessage, ServerMessage } from "../../gen/actr/signaling_pb";
-import { PresenceEvent_Kind, PresenceEvent_Reason, ServerMessageSchema } from "../../gen/actr/signaling_pb";
 import { characters } from "../bytes";
 import type { ActrId } from "../identity/ids";
+import { read as readMessage } from "../protobuf";
 import { unpackNegotiate } from "../webrtc/messages";
 import type { IceServer, NegotiateMessage } from "../webrtc/negotiation";
 import { LONG_BYTES, readListing, walk } from "./listing";
 import type { Change, Presence, PresenceEvent, Reason } from "./presence";
 import type { ReadPresence } from "./reading";
 import { MAX_PRESENT, MAX_TEXT, readIceServers, readId, readPresence } from "./reading";
+import { type Presence as PresenceMessage, SERVER_MESSAGE, type ServerMessage } from "./tables";
 
 /** Of one relay: the service takes no longer message from a peer. */
 export const MAX_RELAYED_BYTES = 64 * 1024;
@@ -69,6 +67,8 @@ export interface Discovered {
 
 export type WhyUndelivered = "unknown" | "offline" | "not allowed" | "expired" | "overloaded";
 /** By their numbers on the wire. */
+const CHANGES: readonly Change[] = ["join", "update", "leave"];
+const REASONS: readonly Reason[] = ["none", "closed", "expired", "replaced", "drained", "kicked"];
 const WHY: readonly WhyUndelivered[] = ["unknown", "offline", "not allowed", "expired", "overloaded"];
 
 export interface Undelivered {
@@ -147,7 +147,7 @@ export async function decode(
   }
   let message: ServerMessage;
   try {
-    message = fromBinary(ServerMessageSchema, data, { readUnknownFields: false });
+    message = readMessage(SERVER_MESSAGE, data);
   } catch (cause) {
     throw new RemoteProtocolError("a server message that cannot be decoded", { cause });
   }
@@ -232,14 +232,14 @@ async function readAll(bodies: readonly PresenceMessage[], read: ReadPresence): 
 
 async function readEvent(event: ValueOf<"presence">, read: ReadPresence): Promise<PresenceEvent | undefined> {
   // Nobody can sign that it has left: only the id and the epoch of it are used.
-  const reader = event.kind === PresenceEvent_Kind.LEAVE ? readPresence : read;
+  const reader = CHANGES[event.kind] === "leave" ? readPresence : read;
   const presence = event.presence && (await reader(event.presence));
   if (presence === undefined) {
     return undefined; // another peer's mistake, or nobody who is believed
   }
-  // An enum of TypeScript has its names by their numbers; a later version's number has none.
-  const change = (PresenceEvent_Kind[event.kind] ?? "UPDATE").toLowerCase() as Change;
-  const reason = (PresenceEvent_Reason[event.reason] ?? "NONE").toLowerCase() as Reason;
+  // A later version may have others.
+  const change = CHANGES[event.kind] ?? "update";
+  const reason = REASONS[event.reason] ?? "none";
   return { kind: "presence", change, presence, version: event.version, reason };
 }
 

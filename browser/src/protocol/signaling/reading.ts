@@ -4,12 +4,12 @@
 // left out and the rest is taken: another actor's mistake does not cut this one off.
 
 import { RemoteProtocolError } from "../../errors";
-import type { IceServer as IceServerMessage, Presence as PresenceMessage } from "../../gen/actr/signaling_pb";
 import { characters, utf8 } from "../bytes";
 import { ActrId } from "../identity/ids";
 import type { IceServer } from "../webrtc/negotiation";
 import type { Presence } from "./presence";
 import { IDLE } from "./presence";
+import type { IceServer as IceServerMessage, Presence as PresenceMessage } from "./tables";
 
 /** Reads one actor; undefined: it is left out. */
 export type ReadPresence = (

@@ -1,13 +1,14 @@
 // What the client says to the service: values, and their bytes.
 
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create, toBinary } from "@bufbuild/protobuf";
-
-import { ClientMessageSchema, RegisterSchema, Visibility } from "../../gen/actr/signaling_pb";
 import type { ActrId } from "../identity/ids";
+import { type Init, write } from "../protobuf";
 import { packNegotiate } from "../webrtc/messages";
 import type { NegotiateMessage } from "../webrtc/negotiation";
 import type { Load, Registration } from "./presence";
+import { CLIENT_MESSAGE, type ClientMessage, REGISTER } from "./tables";
+
+/** By their numbers. */
+const VISIBILITY = { realm: 0, hidden: 1 } as const;
 
 export interface Authenticate {
   readonly kind: "authenticate";
@@ -82,11 +83,10 @@ export type Request =
  * @param number from 1, rising; the reply carries it
  */
 export function encode(number: number, request: Request): Uint8Array {
-  const message = create(ClientMessageSchema, { id: BigInt(number), body: pack(request) });
-  return toBinary(ClientMessageSchema, message);
+  return write(CLIENT_MESSAGE, { id: BigInt(number), body: pack(request) });
 }
 
-function pack(request: Request): NonNullable<MessageInitShape<typeof ClientMessageSchema>["body"]> {
+function pack(request: Request): NonNullable<Init<ClientMessage>["body"]> {
   switch (request.kind) {
     case "authenticate": {
       const { kind, id, ...proofs } = request;
@@ -123,8 +123,7 @@ function pack(request: Request): NonNullable<MessageInitShape<typeof ClientMessa
 
 /** The bytes to sign. */
 export function writeRegister(registration: Registration, signedAtMs: bigint): Uint8Array {
-  const said = create(RegisterSchema, { ...packRegistration(registration), signedAtMs });
-  return toBinary(RegisterSchema, said);
+  return write(REGISTER, { ...packRegistration(registration), signedAtMs });
 }
 
 function packLoad({ mailboxBacklog, powerReserve }: Load): Load {
@@ -139,7 +138,7 @@ function packRegistration(registration: Registration) {
     wsAddress,
     services: services.map(([service, fingerprint]) => ({ service, fingerprint })),
     metadata,
-    visibility: registration.isHidden ? Visibility.HIDDEN : Visibility.REALM,
+    visibility: registration.isHidden ? VISIBILITY.hidden : VISIBILITY.realm,
     allowedRealms: [...(registration.allowedRealms ?? [])],
   };
 }

@@ -5,20 +5,18 @@
 // older than what it has seen. Load, epoch and who left are the service's word: with them it can delay
 // and deny, and lead nobody elsewhere.
 
-import { create, fromBinary } from "@bufbuild/protobuf";
-
 import { CertificateError } from "../../errors";
-import type { Presence as PresenceMessage, Register } from "../../gen/actr/signaling_pb";
-import { PresenceSchema, RegisterSchema } from "../../gen/actr/signaling_pb";
 import type { Certificate } from "../identity/certificates";
 import { covers, LEEWAY } from "../identity/certificates";
 import type { Certified, Primitives } from "../identity/identity";
 import type { ActrId } from "../identity/ids";
-import { isSigned, REGISTER } from "../identity/signatures";
+import { isSigned, REGISTER as LABEL } from "../identity/signatures";
+import { read as readMessage } from "../protobuf";
 import type { Presence } from "./presence";
 import { said } from "./presence";
 import type { ReadPresence } from "./reading";
 import { readPresence } from "./reading";
+import { type Presence as PresenceMessage, REGISTER, type Register } from "./tables";
 
 /** Actors of which it is known when their newest registration was signed. */
 const MAX_REMEMBERED = 16_384;
@@ -78,7 +76,7 @@ export function signedReader(
       return "id not covered";
     }
     const { register, signature } = signed;
-    if (!(await isSigned(primitives, certificate.key, signature, REGISTER, register))) {
+    if (!(await isSigned(primitives, certificate.key, signature, LABEL, register))) {
       return "bad signature";
     }
     const read = readRegister(register);
@@ -102,7 +100,7 @@ export function signedReader(
 
 function readRegister(data: Uint8Array): Register | undefined {
   try {
-    return fromBinary(RegisterSchema, data);
+    return readMessage(REGISTER, data);
   } catch {
     return undefined;
   }
@@ -110,6 +108,5 @@ function readRegister(data: Uint8Array): Register | undefined {
 
 function ownPresence(register: Register): Presence | undefined {
   const { id, wsAddress, services, incarnation, metadata } = register;
-  const said = { wsAddress, services, incarnation, metadata };
-  return readPresence(create(PresenceSchema, id === undefined ? said : { ...said, id }));
+  return readPresence({ id, wsAddress, services, incarnation, metadata, epoch: 0n });
 }

@@ -1,17 +1,14 @@
 // The negotiation steps of actr/signaling.proto to values and back.
 
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { create } from "@bufbuild/protobuf";
-
 import { LimitError, RemoteProtocolError } from "../../errors";
-import type { Negotiate } from "../../gen/actr/signaling_pb";
-import { NegotiateSchema } from "../../gen/actr/signaling_pb";
 import { characters } from "../bytes";
+import type { Init } from "../protobuf";
 import { MAX_CERTIFICATE_BYTES } from "../identity/certificates";
 import { SIGNATURE_BYTES } from "../identity/signatures";
 import { MAX_SDP_CHARACTERS } from "./candidates";
 import type { Body, NegotiateMessage, Proof } from "./negotiation";
 import { RequestCause } from "./negotiation";
+import type { Negotiate } from "./tables";
 
 /** Two ids, a connection id and numbers. */
 const MAX_STATEMENT_BYTES = 2048;
@@ -22,12 +19,12 @@ const MAX_REASON_CHARACTERS = 256;
  * The protobuf form; the reason of a bye is cut. Throws `LimitError` if a description is longer than
  * signaling carries.
  */
-export function packNegotiate(message: NegotiateMessage): Negotiate {
+export function packNegotiate(message: NegotiateMessage): Init<Negotiate> {
   const { connectionId, exchange, body, proof } = message;
-  return create(NegotiateSchema, { connectionId, exchange, body: packBody(body), ...proof });
+  return { connectionId, exchange, body: packBody(body), ...proof };
 }
 
-function packBody(body: Body): NonNullable<MessageInitShape<typeof NegotiateSchema>["body"]> {
+function packBody(body: Body): NonNullable<Init<Negotiate>["body"]> {
   switch (body.kind) {
     case "offer":
     case "answer": {

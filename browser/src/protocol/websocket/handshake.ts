@@ -15,19 +15,15 @@
 // (`proofs.ts` says what is required). In TLS the proof goes with the hello, for a nonce of TLS, where
 // that is known: a browser does not tell it. A page never listens, so only one side is here.
 
-import { create, toBinary } from "@bufbuild/protobuf";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-
 import { RemoteProtocolError, UnreachableError } from "../../errors";
-import type { WireChallenge } from "../../gen/actr/envelope_pb";
-import { WireHandshakeSchema } from "../../gen/actr/envelope_pb";
 import { isEqual } from "../bytes";
 import type { Certificate } from "../identity/certificates";
 import type { Certified, Primitives } from "../identity/identity";
 import type { ActrId } from "../identity/ids";
-import { agreed, MESSAGE_BYTES, parseStep } from "./lane-frames";
+import { agreed, MESSAGE_BYTES, parseStep, writeStep } from "./lane-frames";
 import type { Ends } from "./proofs";
 import { boundNonce, Proofs } from "./proofs";
+import type { WireChallenge } from "./tables";
 
 export const VERSION = 1;
 export const NONCE_BYTES = 32;
@@ -96,7 +92,7 @@ export class DiallerHandshake {
     this.#bound = new Uint8Array(await boundNonce(this.#options.primitives, binding));
     const { signature } = await this.#prove(this.#bound);
     // A mac is for a listener that has shown itself.
-    return write({ case: "proof", value: { signature } });
+    return writeStep({ case: "proof", value: { signature } });
   }
 
   /** The hello. */
@@ -111,7 +107,7 @@ export class DiallerHandshake {
       certificate: this.#proofs.shown,
       wireMessageBytes: MESSAGE_BYTES,
     };
-    return write({ case: "hello", value });
+    return writeStep({ case: "hello", value });
   }
 
   /**
@@ -157,7 +153,7 @@ export class DiallerHandshake {
     if (isEqual(nonce, this.#bound)) {
       return new Uint8Array(); // it has the proof
     }
-    return write({ case: "proof", value: await this.#prove(nonce) });
+    return writeStep({ case: "proof", value: await this.#prove(nonce) });
   }
 
   /** The own proof for the listener's nonce. */
@@ -165,8 +161,4 @@ export class DiallerHandshake {
     this.#ends = { ...this.#ends, listenerNonce, tlsKey: this.#proofs.tlsKey };
     return this.#proofs.prove(this.#ends);
   }
-}
-
-function write(step: MessageInitShape<typeof WireHandshakeSchema>["step"]): Uint8Array {
-  return toBinary(WireHandshakeSchema, create(WireHandshakeSchema, step === undefined ? {} : { step }));
 }

@@ -8,12 +8,10 @@
 //
 // `type` is the channel, 0 to 3, or 255 for a step of the handshake.
 
-import { fromBinary } from "@bufbuild/protobuf";
-
 import { LimitError, RemoteProtocolError } from "../../errors";
-import type { WireHandshake } from "../../gen/actr/envelope_pb";
-import { WireHandshakeSchema } from "../../gen/actr/envelope_pb";
 import { MAX_WIRE_MESSAGE_BYTES, WIRE_MESSAGE_BYTES, WireKind } from "../payload";
+import { read, write } from "../protobuf";
+import { type Step, WIRE_HANDSHAKE, type WireHandshake } from "./tables";
 
 const HEADER_BYTES = 5;
 export const HANDSHAKE = 255;
@@ -71,8 +69,13 @@ export function parseStep(data: Uint8Array): WireHandshake["step"] {
     throw new RemoteProtocolError(`a handshake step of ${data.length} bytes`);
   }
   try {
-    return fromBinary(WireHandshakeSchema, data).step;
+    return read(WIRE_HANDSHAKE, data).step;
   } catch (cause) {
     throw new RemoteProtocolError("a handshake step that cannot be decoded", { cause });
   }
+}
+
+/** The bytes of a step. */
+export function writeStep(step: Step): Uint8Array {
+  return write(WIRE_HANDSHAKE, { step });
 }

@@ -1,15 +1,11 @@
 // How the next certificate of an open WebSocket wire goes: as a handshake step.
 
-import { create, toBinary } from "@bufbuild/protobuf";
-
 import { RemoteProtocolError } from "../../errors";
-import { WireHandshakeSchema } from "../../gen/actr/envelope_pb";
-import { parseStep } from "./lane-frames";
+import { parseStep, writeStep } from "./lane-frames";
 
 /** The step that has this certificate. */
 export function writeRenewal(certificate: Uint8Array): Uint8Array {
-  const step = { case: "renewal", value: certificate } as const;
-  return toBinary(WireHandshakeSchema, create(WireHandshakeSchema, { step }));
+  return writeStep({ case: "renewal", value: certificate });
 }
 
 /** The certificate of a step. Throws `RemoteProtocolError` if it has none. */

@@ -3,12 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clone } from "@bufbuild/protobuf";
-
-import type { Presence } from "../../../src/gen/actr/signaling_pb";
-import { PresenceSchema } from "../../../src/gen/actr/signaling_pb";
 import { ActrId } from "../../../src/protocol/identity/ids";
 import { Newest, signedReader } from "../../../src/protocol/signaling/signed";
+import type { Presence } from "../../../src/protocol/signaling/tables";
 import { webCrypto } from "../../../src/wire/crypto";
 import { Issuer } from "../../kit/issuer";
 
@@ -33,7 +30,7 @@ function reader(newest?: Newest) {
 
 test("what an actor has signed is believed; load, epoch and the order of services are nobody's", async () => {
   const { read, refused } = reader();
-  const shown = clone(PresenceSchema, genuine);
+  const shown = structuredClone(genuine);
   shown.epoch = 9n;
   shown.services.reverse();
   const found = await read(shown);
@@ -68,7 +65,7 @@ const faults: [string, (shown: Presence) => void | Promise<void>][] = [
 for (const [why, change] of faults) {
   test(`who does not keep to it is refused: ${why}, ${change}`, async () => {
     const { read, refused } = reader();
-    const shown = clone(PresenceSchema, genuine);
+    const shown = structuredClone(genuine);
     await change(shown);
     assert.equal(await read(shown), undefined);
     assert.deepEqual(refused.map(([, told]) => told), [why]);

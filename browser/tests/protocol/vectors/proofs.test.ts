@@ -2,17 +2,16 @@
 
 import assert from "node:assert/strict";
 
-import { fromBinary } from "@bufbuild/protobuf";
-
-import { NegotiateSchema } from "../../../src/gen/actr/signaling_pb";
 import { verifyCertificate } from "../../../src/protocol/identity/certificates";
 import { DescriptionError, Statements } from "../../../src/protocol/identity/descriptions";
 import type { Identity } from "../../../src/protocol/identity/identity";
 import { ActrId } from "../../../src/protocol/identity/ids";
 import { isSigned, signedText } from "../../../src/protocol/identity/signatures";
+import { read, write } from "../../../src/protocol/protobuf";
 import { makeMac as makeSignalingMac } from "../../../src/protocol/signaling/proofs";
 import { packNegotiate, unpackNegotiate } from "../../../src/protocol/webrtc/messages";
 import type { NegotiateMessage } from "../../../src/protocol/webrtc/negotiation";
+import { NEGOTIATE } from "../../../src/protocol/webrtc/tables";
 import type { Side } from "../../../src/protocol/websocket/proofs";
 import { makeMac } from "../../../src/protocol/websocket/proofs";
 import { webCrypto } from "../../../src/wire/crypto";
@@ -86,8 +85,8 @@ each("proofs", "descriptions", "an offer and its answer are signed and taken", a
     const signed = await by.statements.sign(to.id, message, now, BigInt(to.incarnation));
     assert.equal(hex(signed.proof!.statement), vector[`${kind}_statement`]);
     assert.equal(hex(signed.proof!.signature), vector[`${kind}_signature`]);
-    const packed = fromBinary(NegotiateSchema, unhex(vector[kind]));
-    assert.deepEqual(packNegotiate(signed), packed);
+    const packed = read(NEGOTIATE, unhex(vector[kind]));
+    assert.equal(hex(write(NEGOTIATE, packNegotiate(signed))), vector[kind]);
     assert.deepEqual(unpackNegotiate(packed), signed);
     await to.statements.check(by.id, unpackNegotiate(packed), now, kind === "answer");
     now += 1;
@@ -97,7 +96,7 @@ each("proofs", "descriptions", "an offer and its answer are signed and taken", a
 each("proofs", "refused_descriptions", "a description is dropped for this fault", async (vector) => {
   const own = await holder("00".repeat(32), "");
   const receiver = believing(vector, vector["receiver"], vector["receiver_incarnation"], own);
-  const message = unpackNegotiate(fromBinary(NegotiateSchema, unhex(vector["negotiate"])));
+  const message = unpackNegotiate(read(NEGOTIATE, unhex(vector["negotiate"])));
   const sender = ActrId.parse(vector["sender"]);
   const isIt = (error: unknown) => error instanceof DescriptionError && error.fault === vector["fault"];
   await assert.rejects(receiver.check(sender, message, vector["now"], false), isIt);
