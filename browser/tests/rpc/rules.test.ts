@@ -129,12 +129,15 @@ async function play(
   check: (played: ReturnType<typeof joined>) => void | Promise<void>,
 ): Promise<void> {
   const played = joined();
-  await pause(0.03);
-  await work(played);
-  await pause(0.05);
-  await check(played);
-  played.raw.link.fail(new Error("the test is over"));
-  played.peer.link.fail(new Error("the test is over"));
+  try {
+    await pause(0.03);
+    await work(played);
+    await pause(0.05);
+    await check(played);
+  } finally {
+    played.raw.link.fail(new Error("the test is over"));
+    played.peer.link.fail(new Error("the test is over"));
+  }
 }
 
 test("a request that comes again is answered again, and does not run twice", () =>
@@ -278,14 +281,18 @@ test("a call that was taken and not answered goes to the far side's next process
       const call = peer.client().unary(SAY, text("again"));
       await pause(0.05);
       assert.equal(raw.requests.length, 1);
+      call.catch(() => {});
       const next = new Raw();
-      join(next.link);
-      await pause(0.05);
-      const [request] = next.requests;
-      assert.equal(request?.requestId, raw.requests[0]!.requestId);
-      next.link.lane(RPC).answer(encodeReply(request.requestId, SAY.reply.write(text("yes"))));
-      assert.equal((await call).value, "yes");
-      next.link.fail(new Error("the test is over"));
+      try {
+        join(next.link);
+        await pause(0.05);
+        const [request] = next.requests;
+        assert.equal(request?.requestId, raw.requests[0]!.requestId);
+        next.link.lane(RPC).answer(encodeReply(request.requestId, SAY.reply.write(text("yes"))));
+        assert.equal((await call).value, "yes");
+      } finally {
+        next.link.fail(new Error("the test is over"));
+      }
     },
     () => {},
   ));
