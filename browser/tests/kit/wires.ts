@@ -12,7 +12,7 @@ export class MemoryWire implements LinkWire {
   private sink: LinkWireSink | null = null;
   private far!: MemoryWire;
   private early: [number, Uint8Array][] = [];
-  private isOpen = true;
+  isOpen = true;
   /** Whether it takes all and brings nothing. */
   isDead = false;
 
