@@ -24,7 +24,7 @@ import { WebRtcWires } from "../../src/wire/webrtc/wires";
 import { dialWebSocket } from "../../src/wire/websocket";
 import * as chat from "../gen/actr/demo/chat_pb";
 import { Service, skip } from "../kit/services";
-import { peerConnection, skip as noWebRtc } from "../kit/webrtc";
+import { peerConnection, skip as noWebRtc } from "../kit/webrtc/native";
 
 const SAY = {
   routeKey: "demo.Chat.Say",

@@ -27,7 +27,7 @@ import { SignedRelay } from "../../src/wire/webrtc/signed";
 import { WebRtcWires } from "../../src/wire/webrtc/wires";
 import { SayReplySchema, SayRequestSchema } from "../gen/actr/demo/chat_pb";
 import { Service, skip } from "../kit/services";
-import { peerConnection, skip as noWebRtc } from "../kit/webrtc";
+import { peerConnection, skip as noWebRtc } from "../kit/webrtc/native";
 
 const SECRET = "0123456789abcdef";
 const ROOM = new ActrId("demo", "room", "1");

@@ -19,7 +19,7 @@ import { SignalingClient } from "../../src/wire/signaling/client";
 import type { SocketClass } from "../../src/wire/socket";
 import { WebRtcWires } from "../../src/wire/webrtc/wires";
 import { Service, skip as noServices } from "../kit/services";
-import { peerConnection, skip } from "../kit/webrtc";
+import { peerConnection, skip } from "../kit/webrtc/native";
 import { Ear } from "../kit/ear";
 
 const ALICE = new ActrId("acme", "chat", "alice");

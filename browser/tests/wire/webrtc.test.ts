@@ -11,7 +11,7 @@ import type { Wire } from "../../src/wire/base";
 import type { WebRtcWire } from "../../src/wire/webrtc/wire";
 import { WebRtcWires } from "../../src/wire/webrtc/wires";
 import { Ear } from "../kit/ear";
-import { CANDIDATE, type FakePeer, fakePeers } from "../kit/peers";
+import { CANDIDATE, type FakePeer, fakePeers } from "../kit/webrtc/peers";
 
 const ALICE = new ActrId("acme", "chat", "alice");
 const BOB = new ActrId("acme", "chat", "bob");

@@ -1,6 +1,6 @@
 // Peer connections that connect within one process by what their descriptions say, as a browser's do.
 
-import type { PeerConnectionClass } from "../../src/wire/webrtc/peer";
+import type { PeerConnectionClass } from "../../../src/wire/webrtc/peer";
 
 const all = new Map<string, FakePeer>();
 export const CANDIDATE = "1 1 udp 1 10.0.0.1 5000 typ host";

@@ -3,7 +3,7 @@
 
 import { createRequire } from "node:module";
 
-import type { PeerConnectionClass } from "../../src/wire/webrtc/peer";
+import type { PeerConnectionClass } from "../../../src/wire/webrtc/peer";
 
 const path = process.env["WEBRTC"];
 
