@@ -1,0 +1,351 @@
+// The gate to a remote actor: calls, tells and streams leave here.
+//
+// One deadline covers connecting, sending, retries and waiting. A retry carries the same request id,
+// so that the callee knows it. Aborting a call cancels its handler.
+
+import { BrokenError, CallError, ClosedError, Code, DeadlineError, UnreachableError } from "../errors";
+import { PayloadType, type RpcLane, type StreamLane, TRIES } from "../protocol/payload";
+import { readError } from "../protocol/rpc/call-errors";
+import { encodeCancel, encodeRequest, type Envelope, type Request } from "../protocol/rpc/envelopes";
+import { FIRST } from "../protocol/streams/halves";
+import { doubled } from "../protocol/wire/backoff";
+import { type CallOptions, type Method, repliesStream, requestsStream } from "../service";
+import type { Link } from "../transport/link";
+import type { StreamReader } from "../transport/stream-reader";
+import type { StreamWriter } from "../transport/stream-writer";
+import type { Streams } from "../transport/streams";
+import type { PendingCalls } from "./calls";
+import { newRequestId, readReply } from "./messages";
+
+/** Seconds that a call of one request may take where its caller says nothing. */
+const DEFAULT_TIMEOUT = 30;
+/** Seconds before the second try where the callee names none; doubled for each further one. */
+const FIRST_RETRY_DELAY = 0.1;
+
+/** What the call of a handler carries on of the call that it serves. */
+export interface Scope {
+  readonly callChain?: readonly string[];
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+  /** Seconds that are left of it; null: no deadline. */
+  readonly timeLeft?: () => number | null;
+  readonly signal?: AbortSignal;
+}
+
+export class Client {
+  constructor(
+    private readonly link: Link,
+    private readonly calls: PendingCalls,
+    private readonly streams: Streams,
+    private readonly scope: Scope = {},
+  ) {}
+
+  /**
+   * Calls and waits for the reply. Rejects with `CallError` if the far side refused the call or its
+   * handler failed, `DeadlineError` if no reply came in time, `UnreachableError` if no wire could be
+   * made, `BrokenError` if the remote was lost meanwhile: it may have run.
+   */
+  async unary<Req, Res>(
+    method: Method<Req, Res, "unary">,
+    request: Req,
+    options: CallOptions = {},
+  ): Promise<Res> {
+    const lane = method.payloadType as RpcLane;
+    const requestId = newRequestId();
+    const payload = method.request.write(request);
+    const limit = this.limit(method, options, DEFAULT_TIMEOUT);
+    try {
+      for (let attempt = 1; ; attempt++) {
+        const message = this.encode({ requestId, routeKey: method.routeKey, payload }, options, limit);
+        const reply = await this.exchange(lane, requestId, message, limit.signal);
+        if (reply.error === undefined) {
+          return readReply(method, reply.payload);
+        }
+        const error = readError(reply.error);
+        const delay = error.retryAfter ?? doubled(FIRST_RETRY_DELAY, attempt, Infinity);
+        if (!error.retryable || attempt >= TRIES[lane] || delay >= (limit.timeLeft() ?? Infinity)) {
+          throw error;
+        }
+        await this.pause(delay, limit.signal);
+      }
+    } finally {
+      limit.end();
+    }
+  }
+
+  /** Sends and waits; where the caller leaves, its handler is told. */
+  private async exchange(
+    lane: RpcLane,
+    requestId: string,
+    message: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Envelope> {
+    const reply = this.calls.wait(requestId, signal);
+    reply.catch(() => {}); // who waits for room hears the same
+    await this.link.lane(lane).send(message, { signal });
+    this.calls.sent(requestId, { lane, message });
+    try {
+      return await reply;
+    } catch (error) {
+      if (signal.aborted) {
+        this.cancel(lane, requestId);
+      }
+      throw error;
+    }
+  }
+
+  private cancel(lane: RpcLane, requestId: string): void {
+    if (this.link.refusal() === null) {
+      this.link.lane(lane).cancel(encodeCancel(requestId));
+    }
+  }
+
+  private pause(seconds: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const stop = this.link.time.after(seconds, resolve);
+      const onAbort = () => {
+        stop();
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  /** Sends a request that has no reply; resolves when it is accepted for sending. */
+  async tell<Req>(
+    method: Method<Req, any, "unary">,
+    request: Req,
+    options: CallOptions = {},
+  ): Promise<void> {
+    const payload = method.request.write(request);
+    const { traceparent = "", tracestate = "" } = this.scope;
+    const message = encodeRequest({
+      requestId: newRequestId(),
+      routeKey: method.routeKey,
+      payload,
+      isTell: true,
+      metadata: options.metadata ?? {},
+      traceparent,
+      tracestate,
+    });
+    const limit = this.limit(method, options, DEFAULT_TIMEOUT);
+    try {
+      await this.link.lane(method.payloadType as RpcLane).send(message, { signal: limit.signal });
+    } finally {
+      limit.end();
+    }
+  }
+
+  /** Opens a stream of replies; leaving the iteration early tells the far side to stop. */
+  async *serverStream<Req, Res>(
+    method: Method<Req, Res, "server_stream">,
+    request: Req,
+    options: CallOptions = {},
+  ): AsyncGenerator<Res, void> {
+    const stream = await this.open(method, options, method.request.write(request));
+    try {
+      for await (const chunk of stream.reader!) {
+        yield readReply(method, chunk.data);
+      }
+    } finally {
+      stream.leave();
+    }
+  }
+
+  /** Sends a stream of requests and waits for the one reply. */
+  async clientStream<Req, Res>(
+    method: Method<Req, Res, "client_stream">,
+    requests: AsyncIterable<Req>,
+    options: CallOptions = {},
+  ): Promise<Res> {
+    const stream = await this.open(method, options);
+    try {
+      const reply = await new Promise<Envelope>((resolve, reject) => {
+        stream.reply!.then(resolve, reject);
+        this.feed(method, requests, stream.writer!, reject);
+      });
+      stream.isAnswered = true;
+      if (reply.error !== undefined) {
+        throw readError(reply.error);
+      }
+      return readReply(method, reply.payload);
+    } finally {
+      stream.leave();
+    }
+  }
+
+  /** Opens a stream both ways; leaving the iteration early ends both halves. */
+  async *bidiStream<Req, Res>(
+    method: Method<Req, Res, "bidi_stream">,
+    requests: AsyncIterable<Req>,
+    options: CallOptions = {},
+  ): AsyncGenerator<Res, void> {
+    const stream = await this.open(method, options);
+    try {
+      this.feed(method, requests, stream.writer!, (error) => stream.reader!.fail(error));
+      for await (const chunk of stream.reader!) {
+        yield readReply(method, chunk.data);
+      }
+    } finally {
+      stream.leave();
+    }
+  }
+
+  /**
+   * Sends all requests and ends the stream. Nothing is taken of the caller's iterable before the far
+   * side listens. An error of the iterable goes to `failed` and, as ABORTED, to the far side; a far
+   * side that takes no more just ends it: its reply or the link says why.
+   */
+  private feed<Req>(
+    method: Method<Req>,
+    requests: AsyncIterable<Req>,
+    writer: StreamWriter,
+    failed: (error: Error) => void,
+  ): void {
+    const send = async () => {
+      await writer.opened();
+      for await (const request of requests) {
+        await writer.send(method.request.write(request));
+      }
+      writer.end();
+    };
+    send().catch((error) => {
+      if (!(error instanceof BrokenError || error instanceof ClosedError)) {
+        writer.end(new CallError(Code.ABORTED, "the caller's request stream failed"));
+        failed(error);
+      }
+    });
+  }
+
+  private async open(
+    method: Method,
+    options: CallOptions,
+    payload: Uint8Array = new Uint8Array(0),
+  ): Promise<Opened> {
+    const limit = this.limit(method, options, null);
+    const channelId = newRequestId();
+    const { streams, link } = this;
+    const lane = method.payloadType as StreamLane;
+    const opened = new Opened(limit, () => this.cancel(PayloadType.RPC_RELIABLE, channelId));
+    try {
+      if (repliesStream(method.kind)) {
+        opened.reader = streams.openReader(channelId, lane);
+        opened.reader.listen();
+      } else {
+        opened.reply = this.calls.wait(channelId, limit.signal);
+        opened.reply.catch(() => {}); // who opens hears the same
+      }
+      if (requestsStream(method.kind)) {
+        // Nothing is sent before the far side says that it listens: not even the end.
+        opened.writer = streams.openWriter(channelId, lane, null);
+      }
+      const credit = opened.reader === null ? { items: 0, size: 0 } : FIRST;
+      const stream = { channelId, credit: credit.items, creditBytes: credit.size };
+      const request = { requestId: channelId, routeKey: method.routeKey, payload, stream };
+      const message = this.encode(request, options, limit);
+      await link.lane(PayloadType.RPC_RELIABLE).send(message, { signal: limit.signal });
+      opened.isSent = true;
+      this.calls.sent(channelId, "stream");
+      opened.watch();
+      return opened;
+    } catch (error) {
+      opened.leave();
+      throw error;
+    }
+  }
+
+  private encode(request: Request, options: CallOptions, limit: Limit): Uint8Array {
+    const { callChain = [], traceparent = "", tracestate = "" } = this.scope;
+    const { metadata = {} } = options;
+    const timeout = limit.timeLeft();
+    return encodeRequest({ ...request, timeout, metadata, callChain, traceparent, tracestate });
+  }
+
+  private limit(method: Method, options: CallOptions, otherwise: number | null): Limit {
+    const left = this.scope.timeLeft?.() ?? null;
+    const asked = options.timeout ?? otherwise;
+    const timeout = left === null ? asked : Math.min(left, asked ?? left);
+    const late = () => {
+      const text = `no end of ${method.routeKey} of ${this.link.remote} in ${timeout} s`;
+      return this.link.isReady
+        ? new DeadlineError(text)
+        : new UnreachableError(this.link.remote, `${text}: no wire to it works`);
+    };
+    return new Limit(this.link, timeout, late, [options.signal, this.scope.signal]);
+  }
+}
+
+/** The time and the signals of one call, as one signal. */
+class Limit {
+  readonly signal: AbortSignal;
+  private readonly controller = new AbortController();
+  private readonly endsAt: number;
+  private readonly stop: () => void = () => {};
+  private readonly left: (() => void)[] = [];
+
+  constructor(
+    private readonly link: Link,
+    timeout: number | null,
+    late: () => Error,
+    signals: readonly (AbortSignal | undefined)[],
+  ) {
+    const { controller } = this;
+    this.signal = controller.signal;
+    this.endsAt = timeout === null ? Infinity : link.now() + timeout;
+    if (timeout !== null) {
+      this.stop = link.time.after(timeout, () => controller.abort(late()));
+    }
+    for (const signal of signals) {
+      if (signal?.aborted) {
+        controller.abort(signal.reason);
+      } else if (signal !== undefined) {
+        const onAbort = () => controller.abort(signal.reason);
+        signal.addEventListener("abort", onAbort);
+        this.left.push(() => signal.removeEventListener("abort", onAbort));
+      }
+    }
+  }
+
+  timeLeft(): number | null {
+    return this.endsAt === Infinity ? null : Math.max(0, this.endsAt - this.link.now());
+  }
+
+  end(): void {
+    this.stop();
+    this.left.forEach((leave) => leave());
+  }
+}
+
+/** A stream that this side has opened; leaving it leaves nothing behind. */
+class Opened {
+  reader: StreamReader | null = null;
+  writer: StreamWriter | null = null;
+  /** The one reply, where replies do not stream. */
+  reply: Promise<Envelope> | null = null;
+  isSent = false;
+  /** The one reply has come. */
+  isAnswered = false;
+
+  constructor(
+    private readonly limit: Limit,
+    private readonly cancel: () => void,
+  ) {}
+
+  /** Where the caller leaves or its time is over, who reads the replies hears of it. */
+  watch(): void {
+    const { signal } = this.limit;
+    const onAbort = () => this.reader?.fail(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+  }
+
+  leave(): void {
+    this.limit.end();
+    const isOver = this.reader?.hasHeardEnd ?? this.isAnswered;
+    this.reader?.close();
+    // A clean end here would pass off half of a stream as the whole of it.
+    this.writer?.end(new CallError(Code.CANCELLED, "the sender gave up"));
+    if (!isOver && this.isSent) {
+      this.cancel();
+    }
+  }
+}
