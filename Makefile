@@ -116,6 +116,10 @@ test: setup  ## all tests that need no Docker (ARGS="-k name" chooses, WORKERS=n
 test-service: setup  ## only the tests with real processes, sockets and files
 	@$(BIN)/pytest -n $(many) -m service $(ARGS)
 
+.PHONY: browser-test
+browser-test: setup  ## the TypeScript package in browser/: types, tests, size; needs Node.js 20 (ARGS=part of a test's name)
+	@tools/browser-test $(ARGS)
+
 .PHONY: integration-test
 integration-test: setup  ## the compose system from outside; needs Docker
 	@tools/setup-docker --check
