@@ -1,6 +1,6 @@
 // A link: all that concerns one remote: its session, its lanes, its wires.
 //
-//     Lane.send ─ accept ─▶ Session ─ Pump ─▶ LinkWire      LinkWire ─▶ Bundle ─▶ Session ─▶ LinkSink
+//     Lane.send ─ accept ─▶ Session ─ Pump ─▶ LinkWire    LinkWire ─▶ Bundle ─▶ Session ─▶ LinkSink
 //                              ▲ tick                           Pool ─ dials ─▶ LinkWire
 
 import { BrokenError, ClosedError, LeftError, type LimitError, UnreachableError } from "../errors";

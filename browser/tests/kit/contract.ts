@@ -39,3 +39,10 @@ export function pause(seconds: number, signal?: AbortSignal): Promise<void> {
     });
   });
 }
+
+/** Waits until it is so, or for five seconds: a busy machine takes its time. */
+export async function until(isSo: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 500 && !isSo(); tries++) {
+    await pause(0.01);
+  }
+}

@@ -7,7 +7,7 @@ import { CallError, Code, DeadlineError, LimitError } from "../../src/errors";
 import { WireKind } from "../../src/protocol/payload";
 import { actor } from "../../src/rpc/peer";
 import { type Context, route } from "../../src/service";
-import { CHAT, CURSOR, LIST, pause, SAY, text, type Text, UPLOAD, URGENT } from "../kit/contract";
+import { CHAT, CURSOR, LIST, pause, SAY, text, type Text, until, UPLOAD, URGENT } from "../kit/contract";
 import { Pair } from "../kit/wires";
 
 /** What the far side has seen. */
@@ -151,7 +151,7 @@ test("aborting a call cancels its handler, and one that waits never runs", () =>
     const slow = near.client().unary(SAY, text("slow"), { signal: first.signal });
     const waiting = near.client().unary(SAY, text("waits"), { signal: second.signal });
     const [slowEnds, waitingEnds] = [assert.rejects(slow, /left/), assert.rejects(waiting, /too/)];
-    await pause(0.05);
+    await until(() => seen.said.length > 0);
     second.abort(new Error("left too"));
     first.abort(new Error("left"));
     await Promise.all([slowEnds, waitingEnds]);
@@ -191,7 +191,7 @@ test("leaving a stream of replies ends its handler", () =>
     await pause(0.05);
     controller.abort(new Error("left"));
     await assert.rejects(waiting, /left/);
-    await pause(0.05);
+    await until(() => seen.left === 2);
     assert.equal(seen.left, 2);
   }));
 
@@ -215,7 +215,7 @@ test("a stream of requests that fails is no shorter one", () =>
       throw new Error("disk");
     })();
     await assert.rejects(near.client().clientStream(UPLOAD, failing), /disk/);
-    await pause(0.05);
+    await until(() => seen.uploaded > 0);
     assert.equal(seen.uploaded, 1);
   }));
 
@@ -256,12 +256,13 @@ test("a callee that restarts is asked again, and its streams end", async () => {
   const pair = new Pair({ far: { actor: first.actor } });
   const slow = pair.near.client().unary(SAY, text("slow"));
   const stream = assert.rejects(all(pair.near.client().serverStream(LIST, text("-1"))), /restarted/);
+  await until(() => first.seen.said.length > 0);
   await pause(0.05);
   pair.far = pair.makeFar({ actor: second.actor });
   pair.cut();
   pair.near.link.networkChanged();
   await stream;
-  await pause(0.05);
+  await until(() => second.seen.said.length > 0);
   assert.deepEqual(second.seen.said, ["slow"]);
   const gone = assert.rejects(slow, /closed/);
   await pair.close();
@@ -271,6 +272,7 @@ test("a callee that restarts is asked again, and its streams end", async () => {
 test("calls fail with the link, and nothing can be sent after it", async () => {
   const pair = new Pair({ far: { actor: talk().actor } });
   const slow = assert.rejects(pair.near.client().unary(SAY, text("slow")), /closed the link/);
+  await until(() => pair.near.link.isReady);
   await pause(0.05);
   await pair.far.link.close();
   await slow;

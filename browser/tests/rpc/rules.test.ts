@@ -25,7 +25,7 @@ import {
 import { actor, Peer } from "../../src/rpc/peer";
 import { type Context, route } from "../../src/service";
 import { Link } from "../../src/transport/link";
-import { LIST, pause, SAY, text, type Text, UPLOAD } from "../kit/contract";
+import { LIST, pause, SAY, text, type Text, until, UPLOAD } from "../kit/contract";
 import { MemoryWire } from "../kit/wires";
 
 const RPC = PayloadType.RPC_RELIABLE;
@@ -130,10 +130,19 @@ async function play(
 ): Promise<void> {
   const played = joined();
   try {
-    await pause(0.03);
+    await until(() => played.raw.link.isReady && played.peer.link.isReady);
     await work(played);
-    await pause(0.05);
-    await check(played);
+    for (let tries = 0; ; tries++) {
+      await pause(0.05);
+      try {
+        await check(played);
+        break;
+      } catch (error) {
+        if (tries === 40) {
+          throw error; // a busy machine has had its time
+        }
+      }
+    }
   } finally {
     played.raw.link.fail(new Error("the test is over"));
     played.peer.link.fail(new Error("the test is over"));
@@ -144,7 +153,7 @@ test("a request that comes again is answered again, and does not run twice", () 
   play(
     async ({ raw }) => {
       raw.ask({ requestId: "one" });
-      await pause(0.03);
+      await until(() => raw.answers.length > 0);
       raw.ask({ requestId: "one" });
     },
     ({ raw, seen }) => assert.deepEqual([seen.ran, raw.answers.length], [["one"], 2]),
@@ -195,7 +204,7 @@ test("items before the first grant refuse the stream, whether it waits or is not
       raw.open("waits", "a");
       raw.link.lane(STREAM).post(encodeItem("a", 0, new Uint8Array(0)));
       raw.link.lane(STREAM).post(encodeItem("b", 0, new Uint8Array(0)));
-      await pause(0.03);
+      await until(() => raw.chunks.length > 0);
       raw.open("late", "b");
       await pause(0.1);
     },
@@ -220,7 +229,7 @@ test("requests that are not whole end the stream with DATA_LOSS", () =>
   play(
     async ({ raw }) => {
       raw.open("one", "a");
-      await pause(0.03);
+      await until(() => raw.chunks.length > 0);
       raw.link.lane(STREAM).post(encodeItem("a", 0, new Uint8Array(0)));
       raw.link.lane(STREAM).post(encodeEnd("a", 2));
     },
@@ -232,7 +241,7 @@ test("a cancel on the channel alone ends the handler", () =>
     async ({ raw }) => {
       const stream = { channelId: "l", credit: 8, creditBytes: 0 };
       raw.ask({ requestId: "l", routeKey: LIST.routeKey, stream });
-      await pause(0.03);
+      await until(() => raw.chunks.length > 0);
       raw.link.lane(STREAM).post(encodeStreamCancel("l"));
     },
     ({ seen }) => assert.equal(seen.left, 1),
@@ -260,10 +269,10 @@ test("a stream that is left while it waits for its turn never runs", () =>
       const controller = new AbortController();
       const upload = peer.client().clientStream(UPLOAD, requests(), { signal: controller.signal });
       const left = assert.rejects(upload, /left/);
-      await pause(0.03);
+      await until(() => raw.requests.length > 0);
       controller.abort(new Error("left"));
       await left;
-      await pause(0.03);
+      await until(() => raw.requests.length > 1 && raw.answers.length > 0);
       assert.deepEqual(raw.requests.map(({ direction }) => direction), [0, 3]);
       assert.equal(raw.answers[0]?.direction, 3);
       assert.deepEqual(seen.ran, []);
@@ -279,13 +288,14 @@ test("a call that was taken and not answered goes to the far side's next process
   play(
     async ({ raw, peer, join }) => {
       const call = peer.client().unary(SAY, text("again"));
+      await until(() => raw.requests.length > 0);
       await pause(0.05);
       assert.equal(raw.requests.length, 1);
       call.catch(() => {});
       const next = new Raw();
       try {
         join(next.link);
-        await pause(0.05);
+        await until(() => next.requests.length > 0);
         const [request] = next.requests;
         assert.equal(request?.requestId, raw.requests[0]!.requestId);
         next.link.lane(RPC).answer(encodeReply(request.requestId, SAY.reply.write(text("yes"))));

@@ -7,7 +7,7 @@ import { BrokenError, ClosedError, UnreachableError } from "../../src/errors";
 import { PayloadType, WireKind } from "../../src/protocol/payload";
 import { realTime, type Time } from "../../src/time";
 import { Link, type LinkOptions } from "../../src/transport/link";
-import { pause } from "../kit/contract";
+import { pause, until } from "../kit/contract";
 import { MemoryWire } from "../kit/wires";
 
 const STREAM = PayloadType.STREAM_RELIABLE;
@@ -69,7 +69,7 @@ test("a message sent before there is a wire goes out on the first one", () =>
   between(async (near, far) => {
     await near.link.lane(STREAM).send(Uint8Array.of(7));
     join(near, far);
-    await pause(0.05);
+    await until(() => far.heard.length === 1);
     assert.deepEqual(far.heard, [Uint8Array.of(7)]);
     assert.ok(near.link.isReady);
   }));
@@ -79,7 +79,7 @@ test("who cannot be dialled is unreachable, and whoever waits is told why", asyn
   // Three tries take seconds.
   const side = new Side({ dialers, prefer: [WireKind.WEBSOCKET], time: faster(100) });
   side.link.dial();
-  await pause(0.2);
+  await until(() => side.error !== null);
   assert.ok(side.error instanceof UnreachableError);
   await assert.rejects(side.link.lane(STREAM).send(new Uint8Array(1)), /refused/);
 });
@@ -98,7 +98,7 @@ test("a full window makes senders wait, in order, and who leaves sends nothing",
     await leaves;
     join(near, far);
     await waits;
-    await pause(0.1);
+    await until(() => far.heard.length === 5);
     assert.deepEqual(far.heard.map((message) => message.length), [1 << 20, 1 << 20, 1 << 20, 1 << 20, 1]);
     assert.deepEqual(far.heard.at(-1), Uint8Array.of(2));
   }));
@@ -106,13 +106,13 @@ test("a full window makes senders wait, in order, and who leaves sends nothing",
 test("closing waits for what was sent, and tells the far side", () =>
   between(async (near, far) => {
     join(near, far);
-    await pause(0.05);
+    await until(() => near.link.isReady);
     const closed = (async () => {
       await near.link.lane(STREAM).send(new Uint8Array(1 << 20));
       await near.link.close();
     })();
     await closed;
-    await pause(0.05);
+    await until(() => far.error !== null);
     assert.equal(far.heard.length, 1);
     assert.match(far.error!.message, /closed the link/);
     await assert.rejects(near.link.lane(STREAM).send(new Uint8Array(1)), ClosedError);
@@ -129,7 +129,7 @@ test("an idle link is closed where both sides have no use for it", () =>
       assert.equal(near.error, null);
       await pause(0.2); // eight seconds in all
       near.link.closeIfIdle(5);
-      await pause(0.1);
+      await until(() => near.error !== null);
       assert.match(near.error!.message, /was idle/);
       assert.match(far.error!.message, /was idle/);
     },
@@ -143,6 +143,7 @@ test("of two wires of a kind one is kept, and nothing is lost", () =>
       await near.link.lane(STREAM).send(Uint8Array.of(number));
       await pause(0.1);
     }
+    await until(() => far.heard.length === 20 && wires.some((wire) => !wire.isOpen));
     const numbers = Array.from({ length: 20 }, (_, number) => number);
     assert.deepEqual(far.heard.map(([number]) => number), numbers);
     assert.deepEqual(wires.map((wire) => wire.isOpen).sort(), [false, true]);

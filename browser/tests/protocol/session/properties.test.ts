@@ -8,7 +8,8 @@ import fc from "fast-check";
 import { PeerError } from "../../../src/errors";
 import { Receiver } from "../../../src/protocol/session/receiver";
 import { Sender } from "../../../src/protocol/session/sender";
-import { BreachError, play, someActions } from "../../kit/session/sim";
+import { BreachError } from "../../kit/session/host";
+import { play, someActions } from "../../kit/session/sim";
 
 const ACTION = fc.record({
   name: fc.constantFrom(
