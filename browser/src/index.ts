@@ -1,6 +1,5 @@
 // What a page uses: its own identity, the signaling service, wires to other actors, calls both ways.
 
-export { codec } from "./codec";
 export * from "./errors";
 export { ActrId } from "./protocol/identity/ids";
 export { PayloadType, WireKind } from "./protocol/payload";

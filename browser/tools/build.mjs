@@ -1,4 +1,5 @@
-// Bundles src/index.ts to dist/actr.js, one file with its source map; says its size when packed.
+// Bundles the package to dist/actr.js, one file with its source map, and what makes messages of
+// protobuf-es into its own to dist/protobuf.js; says their sizes when packed.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,10 +8,10 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 
 const here = fileURLToPath(new URL("..", import.meta.url));
-const file = join(here, "dist", "actr.js");
+const folder = join(here, "dist");
 await build({
-  entryPoints: [join(here, "src", "index.ts")],
-  outfile: file,
+  entryPoints: { actr: join(here, "src", "index.ts"), protobuf: join(here, "src", "codec.ts") },
+  outdir: folder,
   bundle: true,
   minify: true,
   format: "esm",
@@ -18,4 +19,7 @@ await build({
   sourcemap: true,
   legalComments: "none",
 });
-console.log(`${file}: ${(gzipSync(readFileSync(file), { level: 9 }).length / 1024).toFixed(1)} KB gzipped`);
+for (const name of ["actr.js", "protobuf.js"]) {
+  const packed = gzipSync(readFileSync(join(folder, name)), { level: 9 }).length;
+  console.log(`dist/${name}: ${(packed / 1024).toFixed(1)} KB gzipped`);
+}
