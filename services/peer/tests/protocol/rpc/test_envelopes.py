@@ -190,8 +190,9 @@ def test_the_end_of_a_stream_is_said_whatever_a_handler_raised(error: CallError)
     [
         (b"\xff", "undecodable"),
         (pb.RpcEnvelope(request_id="r", direction=9).SerializeToString(), "direction 9"),  # type: ignore[arg-type]
+        (pb.RpcEnvelope(request_id="r", direction=-1).SerializeToString(), "direction -1"),  # type: ignore[arg-type]
     ],
-    ids=["noise", "a direction that nobody knows"],
+    ids=["noise", "a direction that nobody knows", "one below all"],
 )
 def test_what_is_no_envelope_is_refused(data: bytes, why: str):
     with pytest.raises(RemoteProtocolError, match=why):

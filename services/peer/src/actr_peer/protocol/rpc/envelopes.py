@@ -147,7 +147,7 @@ def decode_envelope(data: bytes) -> Envelope:
         raise RemoteProtocolError(f"request id of {len(request_id)} characters")
     if len(route_key) > MAX_ROUTE_CHARS:
         raise RemoteProtocolError(f"route key of {len(route_key)} characters")
-    if direction > CANCEL:
+    if not 0 <= direction <= CANCEL:
         raise RemoteProtocolError(f"direction {direction}")
     envelope = Envelope(message, direction, request_id, route_key, payload)
     if message.metadata or message.call_chain or message.traceparent or message.HasField("stream"):
@@ -265,7 +265,7 @@ def encode_request(
     if not is_bulk:
         message.payload = payload
     if timeout is not None:
-        # Rounded up, so that a short rest of a deadline does not become "none".
+        # Rounded down, but to no 0: a short rest of a deadline does not become "none".
         message.timeout_ms = max(1, int(min(timeout, MAX_TIMEOUT) * 1000))
     if is_tell:
         message.direction = TELL
