@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const here = fileURLToPath(new URL("..", import.meta.url));
 const protos = join(here, "..", "proto");
-const contracts = { src: ["envelope", "options", "signaling"], tests: ["options", "demo/chat"] };
+const contracts = { src: ["envelope", "signaling"], tests: ["options", "demo/chat"] };
 const python = process.env.PYTHON ?? join(here, "..", ".venv", "bin", "python");
 
 function generate(folder, names) {

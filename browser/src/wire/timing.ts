@@ -1,29 +1,29 @@
 // Waiting, in seconds.
 
+import { realTime } from "../time";
+
 /** Seconds of a clock that never goes back. */
-export function monotonic(): number {
-  return performance.now() / 1000;
-}
+export const monotonic = realTime.now;
 
 /** A timer that has been set at most once. */
 export class Timer {
-  #id: ReturnType<typeof setTimeout> | undefined;
+  #takeBack: (() => void) | undefined;
 
   set(seconds: number, then: () => void): void {
     this.stop();
-    this.#id = setTimeout(then, seconds * 1000);
+    this.#takeBack = realTime.after(seconds, then);
   }
 
   stop(): void {
-    clearTimeout(this.#id);
+    this.#takeBack?.();
   }
 }
 
 /** Settles as `work` does, or rejects with what `late` makes after so many seconds. */
 export function within<T>(seconds: number, work: Promise<T>, late: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(late()), Math.max(0, seconds) * 1000);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
+    const takeBack = realTime.after(seconds, () => reject(late()));
+    work.then(resolve, reject).finally(takeBack);
   });
 }
 
@@ -33,9 +33,9 @@ export class Nap {
 
   sleep(seconds: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, seconds * 1000);
+      const takeBack = realTime.after(seconds, resolve);
       this.#wake = () => {
-        clearTimeout(timer);
+        takeBack();
         resolve();
       };
     });

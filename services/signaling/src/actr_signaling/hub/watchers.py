@@ -42,8 +42,8 @@ class Watchers:
         """Of what watchers know now."""
         self._texts: dict[tuple[str, str], str] = {}
         """The same in JSON form."""
-        self._snapshots_version = -1, 0
-        """And how many pieces were told by then."""
+        self._snapshots_at = -1, 0
+        """The version that they have, and how many pieces were told by then."""
 
     def watch(self, peer: Peer, actr_type: str, reply_to: int) -> None:
         """Answer with a snapshot; events with higher versions follow.
@@ -153,10 +153,10 @@ class Watchers:
         if version is None:
             version = self._presence.version
         is_full = len(self._snapshots) + len(self._texts) >= MAX_SNAPSHOTS
-        if (version, self._crier.pieces) != self._snapshots_version or is_full:
+        if (version, self._crier.pieces) != self._snapshots_at or is_full:
             self._snapshots.clear()
             self._texts.clear()
-            self._snapshots_version = version, self._crier.pieces
+            self._snapshots_at = version, self._crier.pieces
         return version
 
     def _known(self, realm: str, actr_type: str) -> Iterator[Entry]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -60,19 +59,15 @@ def reads_again(view: View, watcher: Watcher) -> None:
     view.watchers.catch_up(watcher)  # type: ignore[arg-type]
 
 
-async def turns() -> AsyncIterator[None]:
-    """Each turn of the loop, for as long as anybody has patience."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            await asyncio.sleep(0)
-            yield
+async def next_turn() -> None:
+    await asyncio.sleep(0)
 
 
 async def all_is_told(view: View) -> None:
     made = view.watchers._crier
-    async for _ in turns():
-        if not (made.pending or made._left or made._recovering):
-            return
+    async with asyncio.timeout(PATIENCE):
+        while made.pending or made._left or made._recovering:
+            await next_turn()
 
 
 @pytest.mark.parametrize("actr_type", ["", "acme:a1"], ids=["all", "one type"])
@@ -110,11 +105,11 @@ async def test_what_is_of_one_version_and_told_in_pieces_is_missed_by_nobody(
     view.reset([first, *(entry(f"n{number:03}") for number in range(3 * crier.MAX_TOGETHER))])
     made = view.watchers._crier
     pieces = set()
-    async for _ in turns():
-        if not (made.pending or made._left):
-            break
-        watchers.append(view.watching(f"w{len(watchers)}"))
-        pieces.add(made.pieces)
+    async with asyncio.timeout(PATIENCE):
+        while made.pending or made._left:
+            watchers.append(view.watching(f"w{len(watchers)}"))
+            pieces.add(made.pieces)
+            await next_turn()
     assert len(pieces) > 2
     assert {frozenset(believed(one)) for one in watchers} == {frozenset(online(view))}
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+if TYPE_CHECKING:
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
 STALL_SECONDS = 5.0
 """In which who reads a page reads some of it."""
 MOST_SECONDS = 60.0
 """For all of it."""
-
-if TYPE_CHECKING:
-    from uvicorn.config import Config
-    from uvicorn.server import ServerState
 
 
 class Page(H11Protocol):
