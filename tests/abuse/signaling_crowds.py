@@ -24,6 +24,8 @@ from tests.abuse.stranger import (
 )
 
 LARGE_SDP = "x" * 48_000
+HERE = b"all taken"
+"""Of a ping: its pong says that the service has taken what was sent before."""
 TYPES = 128
 _names = itertools.count()
 _sources = itertools.cycle(f"127.0.0.{number}" for number in range(2, 201))
@@ -171,29 +173,45 @@ def subscriptions() -> bytes:
     return b"".join(wanted + unwanted)
 
 
-def watchers(url: str) -> AsyncIterator[None]:
-    """Five hundred that watch, and ten that change all the time."""
+async def watchers(url: str) -> AsyncIterator[None]:
+    """Five hundred that watch, and ten that change all the time; all are there when it begins.
+
+    What their coming costs is measured by newcomers.
+    """
     starts = itertools.count(1)
     roles = itertools.chain([True] * 10, itertools.repeat(False))
+    comings = itertools.count(1)
+    are_here = asyncio.Event()
 
     async def one() -> None:
-        if next(roles):
-            me = actor(f"w{next(_names)}")
-            reader, writer = await member(url, me)
+        me = actor(f"w{next(_names)}")
+        watch = message(subscribe=pb.Subscribe())
+        changes = next(roles)
+        reader, writer = await member(url, me)
+        try:
+            writer.write(frame(Opcode.PING, HERE))
+            await reader.readuntil(HERE)  # all that came before it has been taken
+            if next(comings) == 500:
+                are_here.set()
+            await are_here.wait()
             reading = asyncio.create_task(read_all(reader))
             try:
                 while not reading.done():
-                    writer.write(message(register=pb.Register(id=me, incarnation=next(starts))))
+                    start = message(register=pb.Register(id=me, incarnation=next(starts)))
+                    writer.write(start if changes else watch)
                     await writer.drain()
-                    await asyncio.sleep(0.21)
+                    await asyncio.sleep(0.21 if changes else 10)
             finally:
                 reading.cancel()
-                writer.transport.abort()
-        else:
-            watch = message(subscribe=pb.Subscribe())
-            await repeating(url, watch, every=10)
+        finally:
+            writer.transport.abort()
 
-    return many(500, one)
+    crowd = many(500, one)
+    await anext(crowd)
+    await are_here.wait()
+    yield
+    async for _ in crowd:
+        pass
 
 
 def one_identity(url: str) -> AsyncIterator[None]:
