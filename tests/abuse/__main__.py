@@ -90,23 +90,23 @@ async def run_side(
 async def run_abuse(
     name: str, abuse: str, service: Service, honest: Child, seconds: float
 ) -> dict[str, Any]:
-    calm = await measure(honest, CALM)
-    resident = Resident(service.pid)
-    watching = asyncio.create_task(resident.watch())
-    try:
-        if abuse == REST:
-            said = await measure(honest, seconds)
-        else:
-            arguments = ["tests.abuse.abuser", name, abuse, service.address]
-            async with child(arguments) as abuser:
-                await abuser.line(timeout=60)
-                said = await measure(honest, seconds)
-                if abuser.process.returncode is not None:
-                    raise RuntimeError(f"the abuser of {abuse!r} ended by itself")
-                abuser.kill()
+    arguments = ["tests.abuse.abuser", name, abuse, service.address]
+    async with AsyncExitStack() as stack:
+        # It is started meanwhile: that takes a second of its own.
+        abuser = None if abuse == REST else await stack.enter_async_context(child(arguments))
+        calm = await measure(honest, CALM)
+        resident = Resident(service.pid)
+        watching = asyncio.create_task(resident.watch())
+        stack.callback(watching.cancel)
+        if abuser is not None:
+            await abuser.tell(begin=True)
+            await abuser.line(timeout=60)
+        said = await measure(honest, seconds)
+        if abuser is not None:
+            if abuser.process.returncode is not None:
+                raise RuntimeError(f"the abuser of {abuse!r} ended by itself")
+            abuser.kill()
         resident.sample()
-    finally:
-        watching.cancel()
     for example in said["examples"]:
         console.print(f"{name}: {abuse}: {example}", style="red")
     return {

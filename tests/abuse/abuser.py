@@ -1,6 +1,7 @@
 """The process of one abuser: ``python -m tests.abuse.abuser SIDE ABUSE ADDRESS``.
 
-Says ``{"ready": true}`` when the abuse begins, and goes on until it is killed. It has a little less
+It begins at a line on its standard input, says ``{"ready": true}`` when the abuse goes on, and
+goes on until it is killed. It has a little less
 of the processor than the others, for a stranger has a machine of its own.
 """
 
@@ -16,6 +17,8 @@ from tests.abuse.sides import SIDES
 
 
 async def main() -> None:
+    if not sys.stdin.readline():
+        return
     attack = SIDES[sys.argv[1]].abuses[sys.argv[2]](sys.argv[3])
     await anext(attack, None)
     sys.stdout.write(json.dumps({"ready": True}) + "\n")
