@@ -39,6 +39,7 @@ FULL = {
     f"{PEER}/wire": "a room for each way to others, and what both kinds of wire share",
     f"{PEER}/wire/webrtc/aiortc": "one connection: a file for each part of the library",
     "proto/actr": "the wire contract: three files to each subject, and the services of every actor",
+    "proto/actr/services": "what every actor serves: four files to each service",
     "proto/vectors": "a file for each subject of the contract",
     "services/signaling/src/actr_signaling": "the layers, the issuer beside them, what all share",
     "services/signaling/src/actr_signaling/web": "a connection, from its port to its session",

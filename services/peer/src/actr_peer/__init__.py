@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from actr_peer.node.contract.interceptors import HandlerInterceptor
     from actr_peer.node.hooks import Hooks, LinkEvent, RefusalEvent, WireEvent
     from actr_peer.node.node import Node
+    from actr_peer.node.observe.view import NodeView
     from actr_peer.node.ref import ActrRef
     from actr_peer.node.system import System, connect
-    from actr_peer.node.view import NodeView
     from actr_peer.protocol.files.bounds import ExistingFile, FileQuota
     from actr_peer.protocol.files.manifest import FileOffer
     from actr_peer.protocol.identity import ActrId
@@ -208,7 +208,7 @@ _HOMES = {
     "MediaSource": "wire.webrtc.engine",
     "Node": "node.node",
     "NodeConfig": "node.config",
-    "NodeView": "node.view",
+    "NodeView": "node.observe.view",
     "PayloadType": "protocol.payload",
     "PeerError": "errors",
     "Presence": "protocol.signaling.presence",

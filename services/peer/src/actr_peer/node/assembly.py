@@ -26,6 +26,7 @@ from actr_peer.node.contract.callers import Callers
 from actr_peer.node.contract.interceptors import Interceptor, Interceptors
 from actr_peer.node.contract.reflection import ReflectionHere
 from actr_peer.node.network import Above, Network
+from actr_peer.node.observe.changes import Changes
 from actr_peer.node.sinks import HookRunner
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import Request
@@ -94,9 +95,8 @@ class Assembly:
         reflection = ReflectionHere(self.handlers.services, is_on=config.reflection)
         self.handlers.add((reflection,), takes_turns=False)
         self.shell_handlers = Handlers((), wrap=wrap, who=who)
-        self.local = LocalTransport()
-        self.calls = PendingCalls()
-        self.doubts = Doubts()
+        self.local, self.calls = LocalTransport(), PendingCalls()
+        self.doubts, self.changes = Doubts(), Changes()
         unknown = self.access.of_channels(lambda *item: self.stream_subscribers.open(*item))
         self.streams = Streams(unknown=unknown, early=self._early_chunk)
         self.stream_subscribers = StreamSubscribers(self.streams, tasks.start, who.of)
@@ -282,6 +282,7 @@ class Assembly:
         self.durable.remote_reset(remote)
 
     def _wire_changed(self, remote: ActrId, kind: WireKind, state: WireState) -> None:
+        self.changes.note(remote, kind, state)
         self.doubts.wire(remote, kind, state, asyncio.get_running_loop().time())
 
     def _remote_gone(self, link: Link, error: PeerError) -> None:

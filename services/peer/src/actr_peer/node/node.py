@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Self
 from actr_peer.node.assembly import Assembly
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.contract.interceptors import Interceptor
+from actr_peer.node.observe.inspection import InspectionHere
+from actr_peer.node.observe.view import NodeView, view_of
 from actr_peer.node.ref import ActrRef
 from actr_peer.node.supervisor import Supervisor
-from actr_peer.node.view import NodeView, view_of
 from actr_peer.protocol.identity import ActrId
 from actr_peer.service import Service
-from actr_peer.tasks import Tasks, until_cancelled
+from actr_peer.tasks import Tasks, failures, until_cancelled
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,14 @@ class Node:
             is_ending=lambda: self._supervisor.is_ending,
             interceptors=interceptors,
         )
+        inspection = InspectionHere(
+            config.inspection,
+            view=self.view,
+            changes=self.assembly.changes,
+            letters=self.assembly.mailbox.letters,
+            failures=failures,
+        )
+        self.assembly.handlers.add((inspection,), takes_turns=False)
         self.ref = ActrRef(self.assembly, self)
         self._block: asyncio.Task[Any] | None = None
         """That runs ``async with``, and is interrupted when the node fails."""

@@ -12,7 +12,7 @@ from actr_peer.errors import ConfigError
 from actr_peer.node.assembly import Assembly
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.contract.handlers import check_handlers
-from actr_peer.node.view import NodeView
+from actr_peer.node.observe.view import NodeView
 from actr_peer.protocol.identity import ActrId, Place
 from actr_peer.protocol.signaling.presence import Presence
 from actr_peer.rpc.destinations.scope import ROOT

@@ -36,7 +36,8 @@ def caller_settings(
         update["actor"] = Actor(id=str(own))  # metadata and the like are of the other
     soon = min(settings.actor.start_timeout_s, START_TIMEOUT)
     actor = update.get("actor", settings.actor)
-    update["actor"] = actor.model_copy(update={"reflection": False, "start_timeout_s": soon})
+    asked = {"reflection": False, "inspection": "off", "start_timeout_s": soon}
+    update["actor"] = actor.model_copy(update=asked)
     if "mailbox.path" not in named:
         update["mailbox"] = settings.mailbox.model_copy(update={"path": ""})
     if "actor.id" not in named and settings.identity.issuer_url:

@@ -125,6 +125,8 @@ class Actor(Section):
     """Seconds in which it must be registered at signaling."""
     reflection: bool = True
     """Whether others may ask it for its services and messages, as ``actr describe`` does."""
+    inspection: Literal["off", "look", "operate"] = "off"
+    """Whether others may look how it stands; operate: and replay and drop its dead letters."""
     metadata: Annotated[Mapping[str, str], BeforeValidator(_pairs)] = Field(default={})
     """What others are told of it besides."""
     visibility: Literal["realm", "hidden"] = "realm"

@@ -94,6 +94,9 @@ class NodeConfig:
     """The same while nobody listens at signaling's address; None: as ``start_timeout``."""
     reflection: bool = True
     """Whether ``actr describe`` and ``actr call`` may ask it for its services and messages."""
+    inspection: Literal["off", "look", "operate"] = "off"
+    """Whether others may look how it stands, and replay and drop its dead letters besides
+    (docs/protocol/inspection.md)."""
     access: Sequence[AccessRule] = ()
     """Who may ask what of it; without a rule everybody may who can reach it."""
     call_timeout: float = 30.0
@@ -181,6 +184,7 @@ class NodeConfig:
             after_loss=mailbox.after_loss,
             start_timeout=settings.actor.start_timeout_s,
             reflection=settings.actor.reflection,
+            inspection=settings.actor.inspection,
             access=tuple(AccessRule(**entry.model_dump()) for entry in settings.access),
             call_timeout=settings.calls.timeout_s,
             control_socket=path_for(settings.control.socket, actor),

@@ -9,7 +9,7 @@ from typing import Any
 
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.node import Node
-from actr_peer.node.view import NodeView
+from actr_peer.node.observe.view import NodeView
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.identity.certificates import Certificate
 from actr_peer.protocol.identity.keys import key_id

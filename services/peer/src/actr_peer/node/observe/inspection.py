@@ -1,0 +1,177 @@
+"""The service ``actr.Inspection`` of every actor: how it stands, and its dead letters.
+
+Nobody may look unless the actor's configuration says so: who looks learns with whom it talks, and
+a dead letter is what somebody wrote to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from time import time
+from typing import Final, Literal, Protocol
+
+from actr.services import inspection_pb2 as pb
+from actr.services.inspection_actr import InspectionService
+from actr_peer.errors import CallError, Code
+from actr_peer.node.observe.changes import Changes
+from actr_peer.node.observe.told import changes_told, letter_told, told
+from actr_peer.node.observe.view import NodeView
+from actr_peer.protocol.identity import ActrId
+from actr_peer.state.mailbox.dead_letters import MAX_LISTED, Filter, Letters
+from actr_peer.state.storage.database import StorageError
+
+MAX_WATCHERS: Final = 16
+"""Of one actor: each costs it a view a second."""
+INTERVAL: Final = 1.0
+LEAST_INTERVAL: Final = 0.1
+"""Seconds between two views, however much changes."""
+DEFAULT_LETTERS: Final = 100
+MAX_ENVELOPES: Final = 16
+"""Told at once: each may have 16 MiB."""
+
+Allowed = Literal["off", "look", "operate"]
+"""What others may do: nothing; look; look, and replay and drop dead letters."""
+
+
+class Asked(Protocol):
+    """What is read of the request's :class:`~actr_peer.Context`."""
+
+    @property
+    def self_id(self) -> ActrId: ...
+
+
+class InspectionHere(InspectionService):
+    """Tells of one actor.
+
+    Args:
+        allowed: What others may do.
+        view: Looks at it.
+        failures: What failed and ended only what it concerned.
+    """
+
+    def __init__(
+        self,
+        allowed: Allowed,
+        *,
+        view: Callable[[], NodeView],
+        changes: Changes,
+        letters: Letters,
+        failures: Mapping[str, int],
+    ) -> None:
+        self._allowed = allowed
+        self._view = view
+        self._changes = changes
+        self._letters = letters
+        self._failures = failures
+        self._started_at = time()
+        self._watchers = 0
+
+    async def watch(self, request: pb.WatchRequest, ctx: Asked, /) -> AsyncIterator[pb.ActorView]:
+        self._check(ctx)
+        if self._watchers >= MAX_WATCHERS:
+            raise CallError(Code.RESOURCE_EXHAUSTED, f"{MAX_WATCHERS} look at {ctx.self_id}")
+        interval = max(LEAST_INTERVAL, request.interval_ms / 1000 or INTERVAL)
+        self._watchers += 1
+        try:
+            seen, last = 0, b""
+            while True:
+                now = self._told_since(seen)
+                seen = self._changes.count
+                # A map's order is no news.
+                form = now.SerializeToString(deterministic=True)
+                if form != last or now.changes:
+                    last = form
+                    yield self._dated(now)
+                await asyncio.sleep(LEAST_INTERVAL)
+                await self._changes.until(seen, interval - LEAST_INTERVAL)
+        finally:
+            self._watchers -= 1
+
+    def _told_since(self, seen: int) -> pb.ActorView:
+        view = told(self._view(), self._failures)
+        view.changes.extend(changes_told(self._changes.since(seen)))
+        return view
+
+    def _dated(self, view: pb.ActorView) -> pb.ActorView:
+        view.version = version("actr-peer")
+        view.started_at_ms = round(self._started_at * 1000)
+        view.now_ms = round(time() * 1000)
+        return view
+
+    async def find_letters(
+        self, request: pb.FindLettersRequest, ctx: Asked, /
+    ) -> AsyncIterator[pb.DeadLetter]:
+        self._check(ctx)
+        most = MAX_ENVELOPES if request.with_envelopes else MAX_LISTED
+        which = Filter(
+            sequences=_numbers(request.numbers),
+            sender=request.sender,
+            route=request.route,
+            reason=request.reason,
+            request_id=request.request_id,
+            after=request.after or -1,
+            limit=min(most, request.limit or DEFAULT_LETTERS),
+        )
+        with _stored():
+            found = await self._letters.find(which)
+        for letter in found:
+            if not request.with_envelopes:
+                yield letter_told(letter)
+                continue
+            with _stored():
+                whole = await self._letters.show(letter.sequence)
+            if whole is not None:  # it was not dropped meanwhile
+                yield letter_told(whole)
+
+    async def replay_letters(
+        self, request: pb.LetterNumbers, ctx: Asked, /
+    ) -> AsyncIterator[pb.LetterNumbers]:
+        self._check_operates(ctx)
+        with _stored():
+            done = await self._letters.replay(_numbers(request.numbers))
+        yield pb.LetterNumbers(numbers=done)
+
+    async def drop_letters(
+        self, request: pb.LetterNumbers, ctx: Asked, /
+    ) -> AsyncIterator[pb.LetterNumbers]:
+        self._check_operates(ctx)
+        with _stored():
+            done = await self._letters.drop(_numbers(request.numbers))
+        yield pb.LetterNumbers(numbers=done)
+
+    def _check(self, ctx: Asked) -> None:
+        if self._allowed == "off":
+            raise CallError(
+                Code.UNIMPLEMENTED, f"{ctx.self_id} lets nobody look in (actor.inspection)"
+            )
+
+    def _check_operates(self, ctx: Asked) -> None:
+        self._check(ctx)
+        if self._allowed != "operate":
+            raise CallError(
+                Code.PERMISSION_DENIED,
+                f"{ctx.self_id} lets others look, and change nothing (actor.inspection)",
+            )
+
+
+@contextmanager
+def _stored() -> Iterator[None]:
+    """What the mailbox's file cannot do is the caller's to know."""
+    try:
+        yield
+    except StorageError as exc:
+        raise CallError(Code.UNAVAILABLE, str(exc)) from exc
+
+
+def _numbers(numbers: Iterable[int]) -> tuple[int, ...]:
+    """
+    Raises:
+        CallError: If they are too many.
+    """
+    chosen = tuple(numbers)
+    if len(chosen) > MAX_LISTED:
+        raise CallError(Code.INVALID_ARGUMENT, f"over {MAX_LISTED} numbers at once")
+    return chosen

@@ -1,0 +1,95 @@
+"""What is told to who watches, and when: a view that has nothing new is none."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from actr.services.inspection_pb2 import LetterNumbers, WatchRequest
+from actr_peer import System
+from actr_peer.errors import CallError, Code
+from actr_peer.node.observe.changes import Changes
+from actr_peer.node.observe.inspection import InspectionHere
+from actr_peer.node.observe.view import NodeView
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.session.wires.policy import WireState
+from actr_peer.state.mailbox.mailbox import Mailbox
+from actr_peer.state.storage.database import StorageError
+from lab.quiet import Quiet
+from peer_kit.signaling import config
+
+ANN = ActrId("acme", "ann", "1")
+SOON = WatchRequest(interval_ms=100)
+
+
+class Asked:
+    self_id = ActrId("acme", "room", "1")
+
+
+class Looked:
+    """A node that was not started, and how often it was looked at."""
+
+    def __init__(self) -> None:
+        self._node = System(config("room", "ws://127.0.0.1:9/v1/ws")).attach(Quiet())
+        self.times = 0
+        self.again = asyncio.Event()
+
+    def view(self) -> NodeView:
+        self.times += 1
+        if self.times >= 4:
+            self.again.set()
+        return self._node.view()
+
+
+def here(looked: Looked, changes: Changes, failures: dict[str, int]) -> InspectionHere:
+    letters = Mailbox("").letters
+    return InspectionHere(
+        "operate", view=looked.view, changes=changes, letters=letters, failures=failures
+    )
+
+
+async def test_a_view_comes_when_something_has_changed_and_not_before() -> None:
+    looked, changes, failures = Looked(), Changes(), dict[str, int]()
+    async with (
+        asyncio.timeout(30),
+        aclosing(here(looked, changes, failures).watch(SOON, Asked())) as views,
+    ):
+        first = await anext(views)
+        assert (first.id, list(first.changes)) == ("acme:room@1:default", [])
+        second = asyncio.ensure_future(anext(views))
+        await looked.again.wait()  # looked at again and again, and told nothing
+        assert not second.done()
+        failures["link"] = 1
+        assert dict((await second).failures) == {"link": 1}
+
+
+async def test_a_change_of_a_wire_is_told_before_the_interval_is_over() -> None:
+    looked, changes = Looked(), Changes()
+    slow = WatchRequest(interval_ms=300_000)
+    async with (
+        asyncio.timeout(30),
+        aclosing(here(looked, changes, {}).watch(slow, Asked())) as views,
+    ):
+        await anext(views)
+        second = asyncio.ensure_future(anext(views))
+        await asyncio.sleep(0)
+        changes.note(ANN, WireKind.WEBRTC, WireState.FAILED)
+        (change,) = (await second).changes
+        assert (change.remote, change.state) == (str(ANN), "failed")
+
+
+async def test_what_the_file_cannot_do_is_said_to_who_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = here(Looked(), Changes(), {})
+
+    async def fail(*_: object, **__: object) -> None:
+        raise StorageError("disk I/O error")
+
+    monkeypatch.setattr(service._letters, "drop", fail)
+    with pytest.raises(CallError, match="disk I/O error") as failed:
+        await anext(service.drop_letters(LetterNumbers(numbers=[1]), Asked()))
+    assert failed.value.code is Code.UNAVAILABLE
