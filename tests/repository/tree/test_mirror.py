@@ -105,6 +105,7 @@ ELSEWHERE = {
         node/assembly.py                        service/node/test_node.py
         node/process/probe.py                   shell/node/process/test_socket.py
         node/process/serving.py                 service/cli/verbs/test_run.py
+        node/process/startup.py                 service/cli/verbs/test_run.py
         node/ref.py                             service/node/test_node.py
         state/mailbox/duplicates.py             service/state/mailbox/test_faults.py
         state/mailbox/inspection.py             service/cli/verbs/test_mailbox.py
@@ -192,7 +193,14 @@ ELSEWHERE = {
 }
 """Modules by why they have no test of their own, each with the file that would fail without it."""
 
-PROCESSES = ("__main__", "cli/", "node/process/serving", "web/health", "issuer/web/server")
+PROCESSES = (
+    "__main__",
+    "cli/",
+    "node/process/serving",
+    "node/process/startup",
+    "web/health",
+    "issuer/web/server",
+)
 """What tests start as a process, or ask by HTTP, and do not import."""
 
 

@@ -20,8 +20,9 @@ from actr_peer.node.config import NodeConfig
 from actr_peer.node.config.loading import load
 from actr_peer.node.contract.handlers import Workload, services_of
 from actr_peer.node.node import Node
+from actr_peer.node.process.logs import configure_logs
 from actr_peer.node.process.serving import answering, say_ready, serve
-from actr_peer.node.process.startup import configure_logs, interruptible, replaced, run_loop
+from actr_peer.node.process.startup import interruptible, replaced, run_loop
 from actr_peer.node.ref import ActrRef
 from actr_peer.node.system import System
 from actr_peer.service import Service

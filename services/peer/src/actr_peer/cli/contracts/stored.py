@@ -21,7 +21,8 @@ from actr_peer.cli.contracts.methods import methods_of
 from actr_peer.errors import DeadlineError, PeerError, UnreachableError
 from actr_peer.node.config.callers import caller_config
 from actr_peer.node.config.settings import Settings
-from actr_peer.node.process.startup import configure_logs, run_loop
+from actr_peer.node.process.logs import configure_logs
+from actr_peer.node.process.startup import run_loop
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import State
 from actr_peer.protocol.rpc.envelopes import RESPONSE, Envelope, decode_envelope

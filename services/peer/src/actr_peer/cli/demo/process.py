@@ -10,7 +10,8 @@ from actr_peer.cli.exits import ending
 from actr_peer.errors import PeerError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.config.loading import load
-from actr_peer.node.process.startup import configure_logs, run_loop
+from actr_peer.node.process.logs import configure_logs
+from actr_peer.node.process.startup import run_loop
 
 
 def peer_main(work: Callable[[NodeConfig], Coroutine[Any, Any, None]]) -> None:

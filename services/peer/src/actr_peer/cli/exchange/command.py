@@ -8,7 +8,8 @@ import typer
 
 from actr_peer.cli.options import AsLines, Flags, with_flags
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process.startup import configure_logs, run_loop
+from actr_peer.node.process.logs import configure_logs
+from actr_peer.node.process.startup import run_loop
 
 
 @with_flags

@@ -22,7 +22,8 @@ from actr_peer.cli.exits import ToldError, failure_of, printable
 from actr_peer.cli.options import ActorArgument, AsJson, Flags, Timeout, with_flags
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process.startup import configure_logs, run_loop
+from actr_peer.node.process.logs import log_warnings
+from actr_peer.node.process.startup import run_loop
 from actr_peer.protocol.identity import ActrType
 from actr_peer.service import Caller, CallOptions, Method, MethodKind, call_options
 from actr_peer.tasks import first_cause
@@ -88,7 +89,7 @@ def call(
     a stream takes each JSON as it comes; one that answers with a stream prints
     its items as they come.
     """
-    configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
+    log_warnings(flags.settings().log)
     whom = read_destination(actor)
     options = call_options(None, read_metadata(metadata or ()), durable=durable or False)
     own = flags.caller("call", whom)

@@ -17,7 +17,8 @@ from actr_peer.cli.options import AsJson, Flags, ShowAll, Timeout, with_flags
 from actr_peer.cli.tables import console, table
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process.startup import configure_logs, run_loop
+from actr_peer.node.process.logs import log_warnings
+from actr_peer.node.process.startup import run_loop
 from actr_peer.protocol.identity import ActrId, ActrType, parse_destination
 from actr_peer.protocol.signaling.presence import Change, Presence, PresenceEvent
 
@@ -53,7 +54,7 @@ def ls(
     if actr_type and not _is_type(actr_type):
         raise ConfigError(f"type {actr_type!r}: write manufacturer:name, for example acme:room")
     loaded = flags.settings()
-    configure_logs(loaded.log.model_copy(update={"level": "warning"}))
+    log_warnings(loaded.log)
     own = flags.caller("ls", realm=realm or "")
     shown = _Lines() if is_json or not sys.stdout.isatty() else _Screen()
     listing = Listing(timeout, actr_type, hides=() if is_all else (RUNTIME,))

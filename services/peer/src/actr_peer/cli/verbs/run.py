@@ -11,7 +11,8 @@ import typer
 from actr_peer.cli.options import AsLines, Flags, with_flags
 from actr_peer.cli.workloads import load_workload
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process.startup import configure_logs, run_loop
+from actr_peer.node.process.logs import configure_logs
+from actr_peer.node.process.startup import run_loop
 
 if TYPE_CHECKING:
     from actr_peer.node.node import Node

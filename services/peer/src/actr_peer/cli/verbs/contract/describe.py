@@ -25,7 +25,8 @@ from actr_peer.cli.exits import printable
 from actr_peer.cli.options import ActorArgument, AsJson, Flags, ShowAll, Timeout, with_flags
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process.startup import configure_logs, run_loop
+from actr_peer.node.process.logs import log_warnings
+from actr_peer.node.process.startup import run_loop
 from actr_peer.protocol.identity import ActrType
 
 RUNTIME = "actr."
@@ -45,7 +46,7 @@ def describe(
     flags: Flags,
 ) -> None:
     """Print the services of an actor, their methods with payload types, and their messages."""
-    configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
+    log_warnings(flags.settings().log)
     whom = read_destination(actor)
     own = flags.caller("describe", whom)
     found: list[tuple[ActrId, Contract]] = []

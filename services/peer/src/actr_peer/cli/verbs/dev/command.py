@@ -23,7 +23,7 @@ from actr_peer.cli.verbs.dev.stage import Plan, Stage
 from actr_peer.node.config.development import SIGNALING
 from actr_peer.node.config.loading import load
 from actr_peer.node.config.reading import own_id
-from actr_peer.node.process.startup import configure_logs
+from actr_peer.node.process.logs import configure_logs
 from actr_peer.tasks import first_cause
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -15,7 +15,8 @@ from actr_peer.cli.options import AsLines, Flags, with_flags
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.config.settings import Mailbox
-from actr_peer.node.process.startup import configure_logs, run_loop
+from actr_peer.node.process.logs import configure_logs
+from actr_peer.node.process.startup import run_loop
 from actr_peer.protocol.files.bounds import ExistingFile, FileQuota
 from actr_peer.service import Service
 from actr_peer.tasks import Tasks

@@ -23,7 +23,8 @@ from rich.progress import (
 from actr_peer.cli.exits import printable
 from actr_peer.cli.options import AsJson, Flags, TargetArgument, Timeout, with_flags
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process.startup import configure_logs, run_loop
+from actr_peer.node.process.logs import log_warnings
+from actr_peer.node.process.startup import run_loop
 from actr_peer.protocol.identity import ActrId
 from actr_peer.service import Service
 
@@ -54,7 +55,7 @@ def send(
     It goes on by itself when the link breaks or the receiver restarts; started again, it goes on
     from what the receiver has.
     """
-    configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
+    log_warnings(flags.settings().log)
     target = ActrId.read(actor)
     node = flags.caller("send", target)
     options = (name, timeout, patience)

@@ -17,7 +17,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from actr_peer.cli.options import AsJson, Flags, TargetArgument, with_flags
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process.startup import configure_logs, interruptible, run_loop
+from actr_peer.node.process.logs import log_warnings
+from actr_peer.node.process.startup import interruptible, run_loop
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.media.frames import AUDIO_CLOCK, TIMESTAMPS, VIDEO_CLOCK, Sample
 from actr_peer.service import Service
@@ -49,7 +50,7 @@ def publish(
 
     VP8, H264 without B-frames and Opus pass as they are; all else becomes VP8 and Opus.
     """
-    configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
+    log_warnings(flags.settings().log)
     target = ActrId.read(actor)
     sending = _publish(flags.caller("publish", target), target, file, loops, timeout)
     run_loop(_tell(sending) if is_json else _quietly(sending))

@@ -16,7 +16,8 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from actr_peer.cli.exits import ToldError
 from actr_peer.cli.options import AsJson, Flags, with_flags
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.process.startup import configure_logs, interruptible, run_loop
+from actr_peer.node.process.logs import log_warnings
+from actr_peer.node.process.startup import interruptible, run_loop
 from actr_peer.protocol.identity import ActrId
 from actr_peer.service import Service
 
@@ -46,7 +47,7 @@ def record(
     # The media stack, which help and completion do without.
     from actr_peer.actor.subscribers.recording import Recording
 
-    configure_logs(flags.settings().log.model_copy(update={"level": "warning"}))
+    log_warnings(flags.settings().log)
     sender = ActrId.read(actor)
     config = flags.caller("record", sender)
     wanted = [each for each in tracks.split(",") if each]

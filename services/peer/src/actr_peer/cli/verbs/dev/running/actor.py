@@ -25,8 +25,9 @@ from actr_peer.cli.workloads import load_workload
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.config.loading import load
 from actr_peer.node.node import Node
+from actr_peer.node.process.logs import configure_logs
 from actr_peer.node.process.serving import serve
-from actr_peer.node.process.startup import configure_logs, interruptible, run_loop
+from actr_peer.node.process.startup import interruptible, run_loop
 from actr_peer.node.process.status import status
 from actr_peer.node.system import System
 from actr_peer.service import Service
