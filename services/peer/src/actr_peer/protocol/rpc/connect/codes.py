@@ -14,7 +14,6 @@ from typing import Final
 
 from google.protobuf.any_pb2 import Any as PackedAny
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import DecodeError
 
 from actr_peer.errors import (
     BrokenError,
@@ -93,8 +92,8 @@ def said(error: PeerError) -> Said:
     if not isinstance(error, CallError):
         code = next((code for kind, code in _CODE_OF if isinstance(error, kind)), Code.INTERNAL)
         return Said(code=code, text=str(error))
-    error = sendable(error)
-    details = [_named(packed) for packed in map(_unpacked, error.details) if packed is not None]
+    error = sendable(error)  # its details can be read
+    details = [_named(PackedAny.FromString(detail)) for detail in error.details]
     seconds = error.retry_after
     if seconds is not None:
         details.append((_RETRY_INFO, _retry_info(seconds)))
@@ -104,13 +103,6 @@ def said(error: PeerError) -> Said:
         details=tuple(details),
         retry_after=None if seconds is None else math.ceil(seconds),
     )
-
-
-def _unpacked(detail: bytes) -> PackedAny | None:
-    try:
-        return PackedAny.FromString(detail)
-    except DecodeError:
-        return None
 
 
 def _named(packed: PackedAny) -> tuple[str, bytes]:

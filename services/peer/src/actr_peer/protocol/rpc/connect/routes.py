@@ -78,7 +78,7 @@ def read_route(path: str, header: str | None) -> Route:
         CallError: UNIMPLEMENTED, if the path is none of Connect's; INVALID_ARGUMENT, if it and the
             header name two destinations, or what they name is none.
     """
-    parts = path.split("/") if len(path) <= MAX_PATH_CHARS else ()
+    parts = path.split("/") if len(path) <= MAX_PATH_CHARS else []
     if len(parts) not in (3, 4) or parts[0]:
         raise CallError(Code.UNIMPLEMENTED, "write a path as /package.Service/Method")
     *before, service, method = (unquote(part) for part in parts[1:])
