@@ -131,7 +131,7 @@ class Entry:
         why = self._pages.refuses(head.headers)
         if why:
             raise CallError(Code.PERMISSION_DENIED, why)
-        exchange.shown = self._pages.shown_to(head.headers)
+        exchange.show(self._pages.shown_to(head.headers))
         if head.method == "OPTIONS":
             return self._pages.preflight(head.headers)
         if head.method not in ("GET", "POST"):

@@ -36,11 +36,14 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._abort = abort
-        self.shown: tuple[tuple[str, str], ...] = ()
-        """Headers that the reply has besides its own."""
+        self._shown: tuple[tuple[str, str], ...] = ()
         self.is_read = False
         """Nothing more of the request will come."""
         self._until: float | None = None
+
+    def show(self, headers: tuple[tuple[str, str], ...]) -> None:
+        """Have the reply carry these headers besides its own."""
+        self._shown = headers
 
     def expect_one(self) -> None:
         """The request is one message, which must be there within its time."""
@@ -72,8 +75,8 @@ class Exchange:
         Raises:
             BrokenError: If it takes none of it in time: its connection is cut.
         """
-        if message["type"] == "http.response.start" and self.shown:
-            more = [(name.encode(), value.encode()) for name, value in self.shown]
+        if message["type"] == "http.response.start" and self._shown:
+            more = [(name.encode(), value.encode()) for name, value in self._shown]
             message = {**message, "headers": [*message["headers"], *more]}
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if is_last and not self.is_read:

@@ -86,7 +86,6 @@ class Pages:
         return Reply(
             204,
             (
-                *self.shown_to(headers),
                 ("access-control-allow-methods", "GET, POST"),
                 ("access-control-allow-headers", ", ".join(taken)),
                 ("access-control-max-age", str(PREFLIGHT_SECONDS)),

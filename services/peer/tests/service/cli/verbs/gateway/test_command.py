@@ -284,6 +284,7 @@ def test_a_page_is_let_in_by_its_origin_alone(stage: Stage) -> None:
         asked = {"access_control_request_headers": "content-type,connect-timeout-ms"}
         before = served.ask("OPTIONS", "/probe.Probe/Look", **page, **asked)
         assert before.status == 204
+        assert before.headers["access-control-allow-origin"] == "https://app.example"
         assert before.headers["access-control-allow-headers"] == "connect-timeout-ms, content-type"
         reply = served.post("/probe.Probe/Look", **page)
         assert reply.status == 200
