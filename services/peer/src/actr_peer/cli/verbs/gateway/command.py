@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import structlog
 import typer
@@ -20,6 +20,7 @@ from actr_peer.cli.options import AsLines, Flags, with_flags
 from actr_peer.cli.verbs.gateway.bounds import DEFAULT, MAX_MESSAGE_BYTES, Bounds
 from actr_peer.errors import BusyError, ConfigError
 from actr_peer.node.config import NodeConfig
+from actr_peer.node.config.reading import path_for
 from actr_peer.node.process.startup import configure_logs, run_loop
 from actr_peer.protocol.rpc.connect.pages import Pages, is_loopback
 from actr_peer.protocol.rpc.connect.rules import GatewayRules, NoRules
@@ -33,6 +34,32 @@ if TYPE_CHECKING:
 HTTP: Final = "127.0.0.1:8088"
 MAX_RULES_BYTES: Final = 1024 * 1024
 EXTRA: Final = ("connectrpc", "hypercorn")
+
+Http: TypeAlias = Annotated[
+    str, typer.Option(metavar="HOST:PORT", help="Where it listens; port 0: a free one.")
+]
+Rules: TypeAlias = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Who may call what (TOML).")
+]
+Origins: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="ORIGIN", help="Of web pages that may call; *: all; repeatable."),
+]
+Certificate: TypeAlias = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="For TLS (PEM), with --key.")
+]
+Key: TypeAlias = Annotated[Path | None, typer.Option(metavar="FILE", help="Of the certificate.")]
+Modules: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--module", "-m", help="A module that 'actr gen' wrote; repeatable."),
+]
+MaxMessage: TypeAlias = Annotated[
+    int, typer.Option(min=1024, max=MAX_MESSAGE_BYTES, help="Bytes of one request.")
+]
+MaxCalls: TypeAlias = Annotated[int, typer.Option(min=1, max=10_000, help="That run at a time.")]
+Grace: TypeAlias = Annotated[
+    float, typer.Option(min=0, max=3600, help="Seconds for running calls at the end.")
+]
 
 log = structlog.get_logger()
 app = typer.Typer()
@@ -58,33 +85,15 @@ class Plan:
 @with_flags
 def gateway(
     *,
-    http: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where it listens; port 0: a free one.")
-    ] = HTTP,
-    rules: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Who may call what (TOML); see the docs.")
-    ] = None,
-    allowed_origin: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ORIGIN", help="Of web pages that may call; *: all; repeatable."),
-    ] = None,
-    certificate: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="For TLS (PEM), with --key.")
-    ] = None,
-    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Of the certificate.")] = None,
-    module: Annotated[
-        list[str] | None,
-        typer.Option("--module", "-m", help="A module that 'actr gen' wrote; repeatable."),
-    ] = None,
-    max_message: Annotated[
-        int, typer.Option(min=1024, max=MAX_MESSAGE_BYTES, help="Bytes of one request.")
-    ] = DEFAULT.message_bytes,
-    max_calls: Annotated[
-        int, typer.Option(min=1, max=10_000, help="That run at a time.")
-    ] = DEFAULT.calls,
-    grace: Annotated[
-        float, typer.Option(min=0, max=3600, help="Seconds for running calls at the end.")
-    ] = DEFAULT.grace,
+    http: Http = HTTP,
+    rules: Rules = None,
+    allowed_origin: Origins = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    module: Modules = None,
+    max_message: MaxMessage = DEFAULT.message_bytes,
+    max_calls: MaxCalls = DEFAULT.calls,
+    grace: Grace = DEFAULT.grace,
     is_json: AsLines = False,
     flags: Flags,
 ) -> None:
@@ -132,16 +141,9 @@ def _check_extra() -> None:
 
 def _config(flags: Flags) -> NodeConfig:
     """Of the actor ``actr:gateway``, unless the flags say who it is; it answers ``actr ps``."""
-    settings = flags.settings()
     config = flags.caller("gateway")
-    if flags.id is not None:
-        return config
-    own = NodeConfig.from_settings(
-        settings.model_copy(
-            update={"actor": settings.actor.model_copy(update={"id": str(config.id)})}
-        )
-    )
-    return replace(config, control_socket=own.control_socket)
+    control = path_for(flags.settings().control.socket, config.id)
+    return replace(config, control_socket=control)
 
 
 def _rules(path: Path, realm: str) -> GatewayRules:
