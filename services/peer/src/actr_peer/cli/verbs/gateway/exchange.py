@@ -39,6 +39,7 @@ class Exchange:
         self._shown: tuple[tuple[str, str], ...] = ()
         self.is_read = False
         """Nothing more of the request will come."""
+        self._is_gone = False
         self._until: float | None = None
 
     def show(self, headers: tuple[tuple[str, str], ...]) -> None:
@@ -56,7 +57,7 @@ class Exchange:
             DeadlineError: If nothing came in time.
         """
         if self.is_read:
-            return await self._receive()
+            return self._seen(await self._receive())
         try:
             async with asyncio.timeout(STALL_SECONDS) as stall:
                 if self._until is not None:
@@ -65,9 +66,7 @@ class Exchange:
         except TimeoutError as exc:
             self._until = 0.0  # nobody waits for the rest, either
             raise DeadlineError("the request did not come in time") from exc
-        if message["type"] != "http.request" or not message.get("more_body", False):
-            self.is_read = True
-        return message
+        return self._seen(message)
 
     async def send(self, message: Message) -> None:
         """Send the next of the reply, once the caller has taken most of what was sent before.
@@ -102,7 +101,14 @@ class Exchange:
         """End the connection at once."""
         self._abort()
 
+    def _seen(self, message: Message) -> Message:
+        self._is_gone = message["type"] == "http.disconnect"
+        self.is_read = self._is_gone or not message.get("more_body", False)
+        return message
+
     async def _sent(self, message: Message) -> None:
+        if self._is_gone:  # nobody takes it out of the server's buffers any more
+            raise BrokenError("the caller has left")
         try:
             async with asyncio.timeout(STALL_SECONDS):
                 await self._send(message)
@@ -120,9 +126,8 @@ class Exchange:
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 while not self.is_read:
-                    message = await self._receive()
+                    message = self._seen(await self._receive())
                     left -= len(message.get("body", b""))
-                    self.is_read = message["type"] != "http.request" or not message.get("more_body")
                     if left < 0 and not self.is_read:
                         raise TimeoutError
         except TimeoutError as exc:

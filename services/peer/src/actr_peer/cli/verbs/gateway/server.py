@@ -26,6 +26,7 @@ from actr_peer.cli.verbs.gateway.bounds import (
     MAX_HEADER_BYTES,
     MAX_STREAMS,
 )
+from actr_peer.cli.verbs.gateway.http2 import hold_writers
 from actr_peer.errors import ConfigError
 from actr_peer.tasks import Tasks
 
@@ -75,6 +76,7 @@ class HttpServer:
         """Ended by something that neither side meant, mostly bytes that are no HTTP."""
 
     async def __aenter__(self) -> Self:
+        hold_writers()
         await self._tasks.__aenter__()
         self._server = await asyncio.start_server(
             self._accept,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from actr_peer.protocol.identity import ActrType
 from actr_peer.protocol.rpc.connect.rules import GatewayRules
-from peer_kit import block
+from peer_kit import ROOT, block
 from peer_kit.gateway import Served
 from peer_kit.place import Place
 
@@ -64,7 +65,9 @@ def test_the_commands_of_the_page_call_an_actor(tmp_path: Path) -> None:
 
 
 def test_the_rules_of_the_page_let_their_caller_in() -> None:
-    rules = GatewayRules.read(tomllib.loads(block("docs/gateway.md", "[[caller]]")), "default")
+    text = (ROOT / "docs/gateway.md").read_text("utf-8")
+    (written,) = re.findall(r"^```toml\n(.*?)^```", text, flags=re.S | re.M)
+    rules = GatewayRules.read(tomllib.loads(written), "default")
     assert rules.caller_of("Bearer secret-of-web") == "web"
     assert rules.allows("web", ActrType("acme:room"), "chat.Room.Say")
     assert rules.services == {"chat.Room": ActrType("acme:room")}

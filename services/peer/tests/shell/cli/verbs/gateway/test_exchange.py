@@ -77,10 +77,12 @@ async def test_who_goes_on_sending_what_nobody_reads_is_cut_off() -> None:
     assert len(far.sends) > 30
 
 
-async def test_who_goes_while_the_reply_waits_is_no_loss() -> None:
+async def test_nothing_more_is_sent_to_who_has_left() -> None:
     far = Far(part(b"x"), GONE)
-    await far.exchange.reply(Reply(404))
-    assert far.took[-1] == END
+    with pytest.raises(BrokenError):
+        await far.exchange.reply(Reply(404))
+    assert END not in far.took
+    assert not far.was_cut
 
 
 @pytest.mark.usefixtures("soon")
