@@ -21,6 +21,7 @@ PACKAGES = {
     "redis-server": "apt install redis-server",
     "openssl": "apt install openssl",
     "turnserver": "apt install coturn",
+    "npm": "apt install npm nodejs",
     "zsh": "apt install zsh",
     "fish": "apt install fish",
     "protoc": "apt install protobuf-compiler",

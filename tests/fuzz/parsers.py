@@ -67,6 +67,8 @@ EXCEPTIONS: Mapping[str, str] = {
     "actr_peer/wire/media/": "PyAV's decoders: they are not this repository's",
     "actr_peer/protocol/rpc/access/patterns.py": "rules of whoever runs the actor",
     "actr_peer/protocol/rpc/access/requirements.py": "options of the own contract",
+    "actr_peer/protocol/rpc/connect/codes.py:said": "details that sendable has looked at",
+    "actr_peer/protocol/rpc/connect/rules.py:_caller": _OWN,
     "actr_peer/protocol/rpc/contracts/fingerprint.py": "a digest of the own contract",
     "actr_peer/protocol/files/names.py": "cuts a name that Listing has taken apart",
     "actr_peer/protocol/media/packets.py": "the packets that this side has sent",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.fuzz.engine import Target
 from tests.fuzz.targets import (
     issuer,
+    peer_gateway,
     peer_lists,
     peer_session,
     peer_signaling,
@@ -25,4 +26,5 @@ TARGETS: tuple[Target, ...] = (
     *peer_session.TARGETS,
     *signaling.TARGETS,
     *issuer.TARGETS,
+    *peer_gateway.TARGETS,
 )

@@ -25,6 +25,7 @@ HOMES = {
     "jwt": "peer: protocol/identity, signaling: protocol/identity protocol/access",
     "redis": "signaling: ledger/redis",
     "opentelemetry": "peer: rpc",
+    "connectrpc protobuf hypercorn": "peer: cli/verbs/gateway",
     "uvicorn fastapi starlette": "signaling: web issuer/web",
 }
 """Libraries to the folders that may import them; an exchange's handler catches what SQLite says."""

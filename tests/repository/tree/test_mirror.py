@@ -25,6 +25,7 @@ ELSEWHERE = {
     "peer": {
         DECLARES: """
         errors.py                               protocol/rpc/test_call_errors.py
+        cli/verbs/gateway/bounds.py             shell/cli/verbs/gateway/test_exchange.py
         actor/files/rules.py                    shell/actor/files/test_receiving.py
         actor/files/told.py                     shell/actor/files/test_receiving.py
         node/config/settings.py                 shell/node/config/test_loading.py
@@ -97,6 +98,9 @@ ELSEWHERE = {
         cli/verbs/dev/running/process.py        service/cli/verbs/dev/test_command.py
         cli/verbs/dev/running/runner.py         service/cli/verbs/dev/test_command.py
         cli/verbs/dev/stage.py                  service/cli/verbs/dev/test_command.py
+        cli/verbs/gateway/endpoints.py          service/cli/verbs/gateway/test_connect_python.py
+        cli/verbs/gateway/http2.py              service/cli/verbs/gateway/test_command.py
+        cli/verbs/gateway/entry.py              service/cli/verbs/gateway/test_command.py
         cli/verbs/contract/gen.py                service/test_readme.py
         cli/contracts/stored.py                 service/cli/verbs/test_mailbox.py
         cli/verbs/running/health.py                     service/cli/exchange/test_command.py

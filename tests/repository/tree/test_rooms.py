@@ -32,6 +32,7 @@ FULL = {
     f"{PEER}/protocol": "six rooms of one subject each, and what all of them read",
     f"{PEER}/protocol/identity": "an actor's name, and what proves it",
     f"{PEER}/protocol/session": "one machine and its parts: no second subject to part it by",
+    f"{PEER}/protocol/rpc": "calls: what travels, who may, and a room for those by HTTP",
     f"{PEER}/rpc": "calls both ways, and what both share",
     f"{PEER}/state/mailbox": "one file: what waits in it, and what is known of who sent it",
     f"{PEER}/state/storage": "one file and its writer, down to the pages",

@@ -38,11 +38,15 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "actr_peer.cli.verbs.contract.describe",
             "What an actor serves: methods, messages.",
         ),
-        "ls": ("actr_peer.cli.verbs.ls", "Who is online, with services and load."),
+        "ls": ("actr_peer.cli.verbs.running.ls", "Who is online, with services and load."),
         "record": ("actr_peer.cli.verbs.media.record", "Record tracks of an actor into a file."),
         "publish": ("actr_peer.cli.verbs.media.publish", "Send a media file's tracks to an actor."),
         "send": ("actr_peer.cli.verbs.files.send", "Send a file or a directory to an actor."),
         "receive": ("actr_peer.cli.verbs.files.receive", "Receive files into a folder."),
+        "gateway": (
+            "actr_peer.cli.verbs.gateway.command",
+            "Actors over HTTP, by the Connect protocol.",
+        ),
         "ps": (
             "actr_peer.cli.verbs.running.ps",
             "Actors, wires, lanes and mailbox of a running peer.",

@@ -37,6 +37,7 @@ async def serving(handle: Handle, *, context: ssl.SSLContext | None = None) -> A
         await turns()  # who was accepted in this one has a handler then
         for task, writer in writers.items():
             task.cancel()
-            writer.transport.abort()
+            with suppress(AttributeError):  # TLS that was lost already has nothing to abort
+                writer.transport.abort()
         await asyncio.gather(*writers)
         await turns()  # closed sockets are told in later turns

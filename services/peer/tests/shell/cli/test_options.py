@@ -39,6 +39,8 @@ TWO_MEANINGS = {
     "--all": "of a listing it is what is hidden else; 'mailbox' wants it before it takes all",
     "--file": "the file that is sent, or the one that a mailbox is in",
     "--json": "one document, or one a line for what goes on",
+    "--module": "'gateway' has actors of several contracts, so it takes several",
+    "-m": "the same",
     "--signaling": "'dev' starts one where none is named",
     "--timeout": "'publish' goes on as long as the file; it limits the wait for a wire",
 }

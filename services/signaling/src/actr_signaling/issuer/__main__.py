@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from actr_signaling.errors import ConfigError
 from actr_signaling.issuer.cli.answers import Answer
-from actr_signaling.issuer.cli.parser import arguments
+from actr_signaling.issuer.cli.parser import arguments, keys_last
 from actr_signaling.issuer.protocol.causes import Cause, RefusalError
 from actr_signaling.issuer.settings import Settings, load
 from actr_signaling.logs import set_up
@@ -26,7 +26,7 @@ EXIT_REFUSED = 1
 
 def main(given: Sequence[str] | None = None) -> int:
     """Do one verb; return the exit status."""
-    options = arguments().parse_args(given)
+    options = arguments().parse_args(keys_last(sys.argv[1:] if given is None else given))
     try:
         settings = load()
         set_up(settings.log_level if options.verb is None else "error", settings.log_format)

@@ -136,6 +136,18 @@ def test_a_mistake_is_one_sentence(
     assert err.startswith("actr-issuer")
 
 
+@pytest.mark.parametrize("kid", ["-vpJ4QVZ0uoR0AtW", "--pJ4QVZ0uoR0AtW", f"-{'A' * 42}"])
+@pytest.mark.parametrize("before", [True, False])
+def test_a_key_that_begins_with_a_hyphen_is_no_option(run: Run, kid: str, *, before: bool) -> None:
+    run("key", "new", "--ahead", "0")
+    verb = ("revoke",) if len(kid) > 16 else ("key", "retire")
+    arguments = (*verb, "--json", kid) if before else (*verb, kid, "--json")
+    status, out, _ = run(*arguments)
+    assert (status, list(json.loads(out))) == (1, ["error"])
+    status, _, err = run(*verb, "--stolem-or-not", kid)
+    assert (status, "--stolem-or-not" in err) == (2, True)
+
+
 def test_what_cannot_be_done_is_status_1(run: Run) -> None:
     run("key", "new", "--ahead", "0")
     [key] = document(run, "key", "list")["keys"]

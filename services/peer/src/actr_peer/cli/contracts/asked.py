@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
@@ -20,7 +20,7 @@ from actr.services.reflection_pb2 import (
 )
 from actr_peer.cli.codegen.names import snake_case
 from actr_peer.errors import CallError, Code, DeadlineError, LimitError, RemoteProtocolError
-from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity import ActrId, ActrType
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.service import Caller, Method, MethodKind
 
@@ -28,6 +28,8 @@ MAX_WORDS: Final = 8 * 1024
 """Services and files together; who tells more is not believed."""
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Of all of them together."""
+
+Whom: TypeAlias = ActrId | ActrType
 
 _KINDS: Final[Mapping[tuple[bool, bool], MethodKind]] = {
     (kind.requests_stream, kind.replies_stream): kind for kind in MethodKind
@@ -45,7 +47,7 @@ class Contract:
 
 
 async def ask(
-    caller: Caller, actor: ActrId, timeout: float, services: Sequence[str] = ()
+    caller: Caller, actor: Whom, timeout: float, services: Sequence[str] = ()
 ) -> Contract:
     """Ask ``actor`` for its contract, by ``caller``.
 
@@ -71,7 +73,7 @@ async def ask(
         raise CallError(exc.code, text) from exc
 
 
-async def read(told: AsyncIterator[Description], actor: ActrId) -> Contract:
+async def read(told: AsyncIterator[Description], actor: Whom) -> Contract:
     """Make a contract of what an actor tells.
 
     Raises:
@@ -96,7 +98,7 @@ async def read(told: AsyncIterator[Description], actor: ActrId) -> Contract:
     return Contract(services=tuple(services), methods=methods, pool=pool)
 
 
-def _add(pool: DescriptorPool, file: bytes, actor: ActrId) -> None:
+def _add(pool: DescriptorPool, file: bytes, actor: Whom) -> None:
     try:
         pool.AddSerializedFile(file)
     except Exception as exc:  # the library's own words for what is no file, of several classes
@@ -105,7 +107,10 @@ def _add(pool: DescriptorPool, file: bytes, actor: ActrId) -> None:
 
 
 def _method(
-    service: ServiceDescription, told: MethodDescription, pool: DescriptorPool, actor: ActrId
+    service: ServiceDescription,
+    told: MethodDescription,
+    pool: DescriptorPool,
+    actor: Whom,
 ) -> Method[Any, Any]:
     route_key = f"{service.name}.{told.name}"
     try:

@@ -14,7 +14,7 @@ from websockets.http11 import Response
 from actr_peer.errors import ConfigError
 from actr_peer.wire.signaling.answered import another_service
 from actr_peer.wire.signaling.connection import SUBPROTOCOL
-from peer_kit.played import Service, make_client
+from peer_kit.signaling.played import Service, make_client
 from peer_kit.signaling.servers import serving
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(60)]

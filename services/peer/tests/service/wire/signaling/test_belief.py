@@ -27,9 +27,9 @@ from actr_peer.wire.signaling import upkeep
 from actr_peer.wire.signaling.client import SignalingClient
 from actr_peer.wire.signaling.connection import SUBPROTOCOL
 from peer_kit.fakes import ALICE, BOB, SignalingRecorder
-from peer_kit.played import Played, Service, make_client
 from peer_kit.signaling import SignalingService
 from peer_kit.signaling.holders import Authority, Holder
+from peer_kit.signaling.played import Played, Service, make_client
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(90)]
 

@@ -32,7 +32,7 @@ from actr_peer.wire.signaling import connection, upkeep
 from actr_peer.wire.signaling.client import SignalingClient
 from actr_peer.wire.signaling.connection import SUBPROTOCOL
 from peer_kit.fakes import ALICE, BOB, CAROL, SignalingRecorder, turns
-from peer_kit.played import Service, make_client, presence, started
+from peer_kit.signaling.played import Service, make_client, presence, started
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(30)]
 

@@ -23,7 +23,7 @@ from actr_peer.wire.signaling import connection, upkeep
 from actr_peer.wire.signaling.client import SignalingClient
 from actr_peer.wire.signaling.connection import SUBPROTOCOL
 from peer_kit.fakes import BOB, CAROL, SignalingRecorder, turns
-from peer_kit.played import Played, Service, make_client, presence, started
+from peer_kit.signaling.played import Played, Service, make_client, presence, started
 from peer_kit.signaling.servers import serving
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(60)]

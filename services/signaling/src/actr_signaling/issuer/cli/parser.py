@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,16 @@ from actr_signaling.program import Parser, add_announcing
 if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[Parser]  # generic to type checkers only
 _JSON = "one JSON document on standard output"
+_KEY = re.compile(r"-(?!-[a-z-]+$)[A-Za-z0-9_-]{15}(?:[A-Za-z0-9_-]{27})?")
+"""A key, or its name, that begins with a hyphen: one in 64 does."""
+
+
+def keys_last(given: Sequence[str]) -> list[str]:
+    """The same, with keys that look like options behind a ``--``, where they are none."""
+    keys = [each for each in given if _KEY.fullmatch(each)]
+    if not keys or "--" in given:
+        return list(given)
+    return [*(each for each in given if each not in keys), "--", *keys]
 
 
 def arguments() -> Parser:

@@ -1,1 +1,1 @@
-"""Verbs that ask an actor which runs on this machine how it is."""
+"""Verbs that show what runs, here and elsewhere in the realm."""

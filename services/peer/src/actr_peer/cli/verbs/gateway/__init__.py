@@ -1,0 +1,1 @@
+"""``actr gateway``: HTTP in front of actors, by the Connect protocol (docs/gateway.md)."""

@@ -1,0 +1,1 @@
+"""What a gateway decides of the Connect protocol (docs/gateway.md)."""
