@@ -21,7 +21,8 @@ from actr_peer.cli.verbs.gateway.bounds import DEFAULT, MAX_MESSAGE_BYTES, Bound
 from actr_peer.errors import BusyError, ConfigError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.config.reading import path_for
-from actr_peer.node.process.startup import configure_logs, run_loop
+from actr_peer.node.process.logs import configure_logs
+from actr_peer.node.process.startup import run_loop
 from actr_peer.protocol.rpc.connect.pages import Pages, is_loopback
 from actr_peer.protocol.rpc.connect.rules import GatewayRules, NoRules
 from actr_peer.service import Method
