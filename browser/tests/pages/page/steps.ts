@@ -1,0 +1,130 @@
+// What tests have a page do, by name: arguments and results are JSON.
+
+import { CallError } from "actr";
+
+import type { Given } from "./actor";
+import { PageActor } from "./actor";
+import * as chat from "./chat";
+
+let page: PageActor;
+
+const refused: string[] = [];
+addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
+  refused.push(`${violatedDirective} ${blockedURI}`);
+});
+
+/** Milliseconds from `work` to its end. */
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return performance.now() - started;
+}
+
+const steps = {
+  async start(given: Given) {
+    page = new PageActor(given);
+    await page.client.start();
+  },
+
+  /** What its policy has kept this page from. */
+  refused: async () => refused,
+
+  async find(actrType: string) {
+    return (await page.client.discover({ actrType })).map(({ id }) => id.text).sort();
+  },
+
+  /** One call of each kind of method, and one that is refused. */
+  async kinds(remote: string) {
+    const caller = page.caller(remote);
+    const { number } = await caller.unary(chat.SAY, chat.say("ann", "hello"));
+    await caller.unary(chat.SAY, chat.say("bob"));
+    const { wasPresent } = await caller.unary(chat.KICK, chat.kick("bob"));
+    const people: string[] = [];
+    for await (const { who } of caller.serverStream(chat.PRESENCE, chat.presence())) {
+      people.push(who);
+      break; // it follows the room until somebody leaves
+    }
+    const { size, sent, told } = await steps.upload({ remote, bytes: 200_000, pieces: 10, cuts: [], calls: 0 });
+    const moves: number[] = [];
+    async function* mine() {
+      for (let x = 0; x < 3; x++) {
+        yield chat.move(x);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    }
+    for await (const { x } of caller.bidiStream(chat.CURSORS, mine())) {
+      moves.push(x);
+    }
+    const error = await caller.unary(chat.SAY, chat.say("")).catch((error: unknown) => error);
+    const code = error instanceof CallError ? error.code : String(error);
+    return { number: Number(number), wasPresent, people, isWhole: size === 200_000 && sent === told, moves, code };
+  },
+
+  async say({ remote, author, timeout = 30 }: { remote: string; author: string; timeout?: number }) {
+    return Number((await page.caller(remote).unary(chat.SAY, chat.say(author), { timeout })).number);
+  },
+
+  /** As `say`; the error in words where there is one. */
+  sayOrTell: (asked: { remote: string; author: string; timeout?: number }) =>
+    steps.say(asked).catch((error: unknown) => `${(error as Error).name}: ${(error as Error).message}`),
+
+  /** An upload beside calls; the wire is cut before these pieces, by `cut` of the test where there is one. */
+  async upload({ remote, bytes, pieces, cuts, calls }: UploadOf) {
+    const file = new Uint8Array(bytes).map((_, at) => (at * 7 + (at >> 8)) % 251);
+    const caller = page.caller(remote);
+    const each = Math.ceil(bytes / pieces);
+    async function* all() {
+      yield chat.piece({ case: "header", value: { name: "f", sizeBytes: BigInt(bytes) } as never });
+      for (let at = 0; at < pieces; at++) {
+        if (cuts.includes(at)) {
+          await (window.cut ?? (async () => page.cut()))();
+        }
+        yield chat.piece({ case: "data", value: file.subarray(at * each, (at + 1) * each) });
+      }
+    }
+    const uploaded = caller.clientStream(chat.UPLOAD, all());
+    const numbers: number[] = [];
+    for (let count = 0; count < calls; count++) {
+      numbers.push(await steps.say({ remote, author: "page" }));
+    }
+    const reply = await uploaded;
+    return { size: Number(reply.sizeBytes), told: reply.sha256, sent: await chat.sha256(file), numbers };
+  },
+
+  cut: async () => page.cut(),
+  made: async () => page.made,
+  heard: async () => page.heard,
+  states: async () => page.states,
+  close: () => page.close(),
+
+  /** Milliseconds of the first call, from no wire, and of so many after it. */
+  async time({ remote, calls }: { remote: string; calls: number }) {
+    const one = () => page.caller(remote).unary(chat.SAY, chat.say("timed"));
+    const first = await timed(one);
+    const rest: number[] = [];
+    for (let count = 0; count < calls; count++) {
+      rest.push(await timed(one));
+    }
+    return { first, rest };
+  },
+};
+
+interface UploadOf {
+  readonly remote: string;
+  readonly bytes: number;
+  readonly pieces: number;
+  readonly cuts: readonly number[];
+  readonly calls: number;
+}
+
+export type Steps = typeof steps;
+
+declare global {
+  interface Window {
+    steps: Steps;
+    /** Of the test: ends wires from outside. */
+    cut?: () => Promise<void>;
+  }
+}
+
+window.steps = steps;
