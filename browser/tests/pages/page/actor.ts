@@ -34,6 +34,7 @@ export class PageActor {
   /** Of each kind of wire, as it changed. */
   readonly states: string[] = [];
   private readonly peers = new Map<string, Peer>();
+  private readonly changed: (() => void)[] = [];
   private readonly actor = actor(room(this.heard), (error) => console.error("a handler failed", error));
 
   constructor(private readonly given: Given) {
@@ -45,7 +46,7 @@ export class PageActor {
       proofs: new Proofs(webCrypto),
       sink: {
         relayed: (source, message) => this.wires.receive(source, message),
-        state: (state) => this.states.push(`signaling ${state}`),
+        state: (state) => this.change(`signaling ${state}`),
       },
     });
     this.wires = new WebRtcWires(
@@ -69,7 +70,7 @@ export class PageActor {
         isThrottled: () => document.hidden,
         actor: this.actor,
         gone: () => this.peers.delete(remote.text),
-        wireChanged: (kind, state) => this.states.push(`${kind} ${state}`),
+        wireChanged: (kind, state) => this.change(`${kind} ${state}`),
       };
       peer = new Peer(remote.text, options);
       this.peers.set(remote.text, peer);
@@ -97,6 +98,25 @@ export class PageActor {
     const peer = this.peer(ActrId.parse(text));
     peer.link.dial();
     return peer.client();
+  }
+
+  private change(state: string): void {
+    this.states.push(state);
+    this.changed.splice(0).forEach((wake) => wake());
+  }
+
+  async until(state: string): Promise<void> {
+    while (!this.states.includes(state)) {
+      await new Promise<void>((resolve) => this.changed.push(resolve));
+    }
+  }
+
+  /** Waits for a wire that works, and is none of the first `before`. */
+  async ready(text: string, before: number): Promise<void> {
+    const { link } = this.peer(ActrId.parse(text));
+    while (!link.isReady || this.made <= before) {
+      await new Promise<void>((resolve) => this.changed.push(resolve));
+    }
   }
 
   /** Ends all wires, as nobody meant it: what was on its way is lost. */

@@ -73,10 +73,13 @@ const steps = {
     const file = new Uint8Array(bytes).map((_, at) => (at * 7 + (at >> 8)) % 251);
     const caller = page.caller(remote);
     const each = Math.ceil(bytes / pieces);
+    let before = 0;
     async function* all() {
       yield chat.piece({ case: "header", value: { name: "f", sizeBytes: BigInt(bytes) } as never });
       for (let at = 0; at < pieces; at++) {
         if (cuts.includes(at)) {
+          await page.ready(remote, before);
+          before = page.made;
           await (window.cut ?? (async () => page.cut()))();
         }
         yield chat.piece({ case: "data", value: file.subarray(at * each, (at + 1) * each) });
@@ -92,6 +95,29 @@ const steps = {
   },
 
   cut: async () => page.cut(),
+
+  /** Waits until this is one of its states. */
+  until: (state: string) => page.until(state),
+
+  /** Hosts of the candidates of all connections that are there. */
+  async hosts() {
+    const found: string[] = [];
+    for (const wire of page.open) {
+      const { sdp } = ("connection" in wire && wire.connection.localDescription) || { sdp: "" };
+      found.push(...[...sdp.matchAll(/^a=candidate:\S+ \d+ \S+ \d+ (\S+) \d+ typ host/gm)].map(([, host]) => host!));
+    }
+    return found;
+  },
+
+  /** The longest of so many timers that were set for 10 ms, in milliseconds. */
+  async slowTimers(count: number) {
+    let longest = 0;
+    for (let done = 0; done < count; done++) {
+      longest = Math.max(longest, await timed(() => new Promise((resolve) => setTimeout(resolve, 10))));
+    }
+    return longest;
+  },
+
   made: async () => page.made,
   heard: async () => page.heard,
   states: async () => page.states,
