@@ -7,7 +7,7 @@ import { Caller } from "./kit/caller";
 import { skip } from "./kit/chromium";
 import { ROOM, step, World } from "./kit/world";
 
-const world = new World({ isThrottled: true });
+const world = new World();
 const timeout = 120_000;
 const [ONE, TWO] = ["acme:page@1:default", "acme:page@2:default"];
 
@@ -37,7 +37,6 @@ test("a page that is loaded again takes its identity back, and is called anew", 
     assert.equal((await caller.ask("say", { actor: ONE })).number, 1);
     assert.equal((await caller.ask("say", { actor: ONE })).number, 2);
     await page.reload();
-    await page.waitForFunction("window.steps !== undefined");
     await step(page, "start", { signaling: world.signaling.url, id: ONE, kind: "webrtc" });
     assert.equal(await step(page, "say", { remote: ROOM, author: "1" }), before + 1);
     assert.equal((await caller.ask("say", { actor: ONE })).number, 1, "that is not the page that was loaded now");
@@ -66,7 +65,7 @@ test("a page that nobody looks at keeps its wire and answers, with slow timers",
     await step(page, "say", { remote: ROOM, author: "1" });
     await caller.ask("say", { actor: ONE });
     const made = await step(page, "made");
-    await world.browser.hide(page);
+    await step(page, "hide");
     const slow = await step(page, "slowTimers", 5);
     assert.ok(slow >= 500, `timers are not throttled: ${slow} ms`);
     // For longer than a wire without heartbeats is let live.

@@ -1,7 +1,8 @@
 """A peer that does what a line of JSON on its standard input asks for, and answers with another.
 
 {"do": "kinds", "actor": "acme:page@1:default"}     calls of each kind of method
-{"do": "upload", "actor": …, "bytes": 200000}       one upload; the size and hash of both sides
+{"do": "say", "actor": …}                           one call; the number of the line
+    {"do": "upload", "actor": …, "bytes": 200000}       one upload; the size and hash of both sides
 {"do": "time", "actor": …, "calls": 200}            milliseconds: the first call, the others
 {"do": "publish", "actor": …, "frames": 90}         a picture that moves, until its track ends
 {"do": "frames"}                                    what has come of each track
@@ -66,6 +67,10 @@ class Asked:
             "isWhole": uploaded["size"] == 200_000 and uploaded["sent"] == uploaded["told"],
             "code": code,
         }
+
+    async def say(self, actor: str) -> dict[str, Any]:
+        chat = ChatClient(self._ref.to(actor))
+        return {"number": (await chat.say(SayRequest(author="python"), timeout=TIMEOUT)).number}
 
     async def upload(self, actor: str, bytes: int) -> dict[str, Any]:
         data = hashlib.shake_128(b"file").digest(bytes)

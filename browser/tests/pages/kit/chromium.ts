@@ -42,13 +42,6 @@ const FLAGS = [
   ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
 ];
 
-/** What Playwright does for tests, which then run in no browser that a person has. */
-const THROTTLED = [
-  "--disable-background-timer-throttling",
-  "--disable-backgrounding-occluded-windows",
-  "--disable-renderer-backgrounding",
-];
-
 /** A camera that needs nobody's leave; with it a page shows its addresses in candidates. */
 export const CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
 
@@ -61,14 +54,13 @@ export class Browser {
     private readonly profile: string,
   ) {}
 
-  /** @param flags more of the command line; @param isThrottled hidden pages are treated as a person's are */
-  static async start(flags: readonly string[] = [], isThrottled = false): Promise<Browser> {
+  /** @param flags more of the command line */
+  static async start(flags: readonly string[] = []): Promise<Browser> {
     const profile = mkdtempSync(join(tmpdir(), "actr-chromium-"));
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: executablePath!,
       headless: true,
       args: [...FLAGS, ...flags],
-      ...(isThrottled && { ignoreDefaultArgs: THROTTLED }),
     });
     return new Browser(context, profile);
   }
@@ -85,8 +77,7 @@ export class Browser {
         this.complaints.push(`logged: ${message.text()}`);
       }
     });
-    await page.goto(url);
-    await page.waitForFunction("window.steps !== undefined");
+    await page.goto(url); // its script has run by then
     return page;
   }
 

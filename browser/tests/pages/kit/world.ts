@@ -18,8 +18,6 @@ export const ROOM = "demo:room@1:default";
 export interface Wanted {
   /** Of Chromium's command line. */
   readonly flags?: readonly string[];
-  /** Hidden pages are treated as a person's are. */
-  readonly isThrottled?: boolean;
   /** Settings of the room, which may depend on where the site is. */
   readonly room?: (site: Site) => Record<string, string>;
   readonly signaling?: (site: Site) => Record<string, string>;
@@ -54,13 +52,13 @@ export class World {
     after(() => this.#stop());
   }
 
-  async #start({ flags = [], isThrottled = false, room, signaling }: Wanted): Promise<void> {
+  async #start({ flags = [], room, signaling }: Wanted): Promise<void> {
     this.site = await Site.start(() => `http://${new URL(this.signaling.url).host}`);
     const allowed = { ACTR_SIGNALING__ALLOWED_ORIGINS: `${this.site.origin},${this.site.other}` };
     this.signaling = await Service.signaling({ ...allowed, ...signaling?.(this.site) });
     [this.room, this.browser] = await Promise.all([
       Service.room(ROOM, this.signaling.url, this.folder, room?.(this.site)),
-      Browser.start(flags, isThrottled),
+      Browser.start(flags),
     ]);
   }
 

@@ -109,6 +109,18 @@ const steps = {
     return found;
   },
 
+  /**
+   * From now on timers are as Chromium's are in a page that is not shown: they go off once in a second.
+   * A browser without windows shows all its pages.
+   */
+  async hide() {
+    const plain = window.setTimeout;
+    const late = (ms = 0) => 1000 * (1 + Math.floor((performance.now() + ms) / 1000)) - performance.now();
+    window.setTimeout = ((work: () => void, ms?: number) => plain(work, late(ms))) as typeof setTimeout;
+    Object.defineProperty(document, "hidden", { value: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  },
+
   /** The longest of so many timers that were set for 10 ms, in milliseconds. */
   async slowTimers(count: number) {
     let longest = 0;
