@@ -1,11 +1,11 @@
 """A peer that does what a line of JSON on its standard input asks for, and answers with another.
 
-{"do": "kinds", "actor": "acme:page@1:default"}     calls of each kind of method
-{"do": "say", "actor": …}                           one call; the number of the line
+    {"do": "kinds", "actor": "acme:page@1:default"}     calls of each kind of method
+    {"do": "say", "actor": …}                           one call; the number of the line
     {"do": "upload", "actor": …, "bytes": 200000}       one upload; the size and hash of both sides
-{"do": "time", "actor": …, "calls": 200}            milliseconds: the first call, the others
-{"do": "publish", "actor": …, "frames": 90}         a picture that moves, until its track ends
-{"do": "frames"}                                    what has come of each track
+    {"do": "time", "actor": …, "calls": 200}            milliseconds: the first call, the others
+    {"do": "publish", "actor": …, "frames": 90}         a picture that moves, until its track ends
+    {"do": "frames", "track": "py", "count": 30}        waits for so many; what has come of it
 """
 
 from __future__ import annotations
@@ -39,12 +39,14 @@ class Asked:
     def __init__(self, ref: ActrRef) -> None:
         self._ref = ref
         self._tracks: dict[str, dict[str, Any]] = {}
+        self._came = asyncio.Event()
         ref.register_media(None, self._frame)
 
     def _frame(self, frame: MediaFrame, sender: object) -> None:
         first = {"sender": str(sender), "codec": frame.codec, "first_key": frame.keyframe}
         seen = self._tracks.setdefault(frame.track_id, {**first, "frames": 0})
         seen["frames"] += 1
+        self._came.set()
 
     async def kinds(self, actor: str) -> dict[str, Any]:
         chat = ChatClient(self._ref.to(actor))
@@ -98,8 +100,12 @@ class Asked:
         await publication.ended.wait()
         return {}
 
-    async def frames(self) -> dict[str, Any]:
-        return self._tracks
+    async def frames(self, track: str, count: int) -> dict[str, Any]:
+        async with asyncio.timeout(TIMEOUT):
+            while self._tracks.get(track, {"frames": 0})["frames"] < count:
+                self._came.clear()
+                await self._came.wait()
+        return self._tracks[track]
 
 
 async def _moves() -> AsyncIterator[CursorMove]:

@@ -22,6 +22,8 @@ function newIncarnation(): bigint {
 }
 
 export class PageActor {
+  /** When its socket to signaling was open, in milliseconds of the page. */
+  openedAt = 0;
   readonly id: ActrId;
   readonly client: SignalingClient;
   readonly wires: WebRtcWires;
@@ -29,6 +31,8 @@ export class PageActor {
   readonly open: Wire[] = [];
   /** How many there ever were. */
   made = 0;
+  /** Of far sides. */
+  readonly tracks: MediaStreamTrack[] = [];
   /** Who has called what here. */
   readonly heard: string[] = [];
   /** Of each kind of wire, as it changed. */
@@ -47,6 +51,7 @@ export class PageActor {
       sink: {
         relayed: (source, message) => this.wires.receive(source, message),
         state: (state) => this.change(`signaling ${state}`),
+        greeted: () => (this.openedAt ||= performance.now()), // it speaks first, as soon as it is open
       },
     });
     this.wires = new WebRtcWires(
@@ -87,7 +92,22 @@ export class PageActor {
     return dialWebSocket({ socket: WebSocket, primitives: webCrypto, local: this.id, remote, address });
   }
 
+  /** Media go beside the channels of a wire: its newest one. */
+  get connected(): Extract<Wire, { connection: unknown }> {
+    const wire = this.open.at(-1);
+    if (wire === undefined || !("connection" in wire)) {
+      throw new Error("there is no WebRTC wire");
+    }
+    return wire;
+  }
+
   private keep<T extends Wire>(wire: T): T {
+    if ("connection" in wire) {
+      wire.connection.ontrack = ({ track }) => {
+        this.tracks.push(track);
+        this.change(`track ${track.kind}`);
+      };
+    }
     this.made += 1;
     this.open.push(wire);
     return wire;

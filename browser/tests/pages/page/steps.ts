@@ -130,15 +130,40 @@ const steps = {
     return longest;
   },
 
+  /** Sends the camera beside what goes on; the id of its track. */
+  async camera() {
+    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240 } });
+    const [track] = stream.getVideoTracks();
+    page.connected.connection.addTrack(track!, stream);
+    page.connected.renegotiate();
+    return track!.id;
+  },
+
+  /** Shows the track that comes, until so many seconds of it were seen; what its wire calls it. */
+  async watch(seconds: number) {
+    await page.until("track video");
+    const video = document.querySelector("video")!;
+    video.srcObject = new MediaStream(page.tracks);
+    await video.play();
+    const started = video.currentTime;
+    while (video.currentTime < started + seconds) {
+      await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+    }
+    const ids = Object.values(page.connected.farTrackIds);
+    return { ids, width: video.videoWidth, height: video.videoHeight };
+  },
+
   made: async () => page.made,
   heard: async () => page.heard,
   states: async () => page.states,
   close: () => page.close(),
 
-  /** Milliseconds of the first call, from no wire, and of so many after it. */
-  async time({ remote, calls }: { remote: string; calls: number }) {
+  /** Milliseconds from a socket to signaling to the first reply, and of so many calls after it. */
+  async time({ remote, calls, ...given }: Given & { remote: string; calls: number }) {
+    await steps.start(given);
     const one = () => page.caller(remote).unary(chat.SAY, chat.say("timed"));
-    const first = await timed(one);
+    await one();
+    const first = performance.now() - page.openedAt;
     const rest: number[] = [];
     for (let count = 0; count < calls; count++) {
       rest.push(await timed(one));
