@@ -1,11 +1,11 @@
 """A peer that does what a line of JSON on its standard input asks for, and answers with another.
 
-    {"do": "kinds", "actor": "acme:page@1:default"}     calls of each kind of method
-    {"do": "say", "actor": …}                           one call; the number of the line
-    {"do": "upload", "actor": …, "bytes": 200000}       one upload; the size and hash of both sides
-    {"do": "time", "actor": …, "calls": 200}            milliseconds: the first call, the others
-    {"do": "publish", "actor": …, "frames": 90}         a picture that moves, until its track ends
-    {"do": "frames", "track": "py", "count": 30}        waits for so many; what has come of it
+{"do": "kinds", "actor": "acme:page@1:default"}     calls of each kind of method
+{"do": "say", "actor": …}                           one call; the number of the line
+{"do": "upload", "actor": …, "bytes": 200000}       one upload; the size and hash of both sides
+{"do": "time", "actor": …, "calls": 200}            milliseconds: the first call, the others
+{"do": "publish", "actor": …, "frames": 90}         a picture that moves, until its track ends
+{"do": "frames", "track": "py", "count": 30}        waits for so many; what has come of it
 """
 
 from __future__ import annotations
