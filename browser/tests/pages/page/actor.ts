@@ -29,6 +29,8 @@ export class PageActor {
   readonly wires: WebRtcWires;
   /** Wires that are there, of both directions, newest last. */
   readonly open: Wire[] = [];
+  /** How often it has dialled. */
+  dials = 0;
   /** How many there ever were. */
   made = 0;
   /** Of far sides. */
@@ -84,6 +86,7 @@ export class PageActor {
   }
 
   private async dial(remote: ActrId): Promise<Wire> {
+    this.dials += 1;
     if (this.given.kind === "webrtc") {
       return this.wires.dial(remote);
     }

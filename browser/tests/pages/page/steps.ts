@@ -153,6 +153,7 @@ const steps = {
     return { ids, width: video.videoWidth, height: video.videoHeight };
   },
 
+  dials: async () => page.dials,
   made: async () => page.made,
   heard: async () => page.heard,
   states: async () => page.states,
