@@ -10,7 +10,7 @@ type Wire = Awaited<ReturnType<WebRtcWires["dial"]>> | Awaited<ReturnType<typeof
 export interface Given {
   readonly signaling: string;
   readonly id: string;
-  /** What it dials; all that come are taken. */
+  /** The kind of wire that it has. */
   readonly kind: "webrtc" | "websocket";
   /** Where a WebSocket goes in place of what presence says; empty: there. */
   readonly address?: string;
@@ -51,7 +51,11 @@ export class PageActor {
       registration: { id: this.id, incarnation: newIncarnation(), services: [["demo.Chat", "page"]] },
       proofs: new Proofs(webCrypto),
       sink: {
-        relayed: (source, message) => this.wires.receive(source, message),
+        relayed: (source, message) => {
+          if (given.kind === "webrtc") {
+            this.wires.receive(source, message);
+          } // else as a client without WebRTC, which leaves offers unanswered
+        },
         state: (state) => this.change(`signaling ${state}`),
         greeted: () => (this.openedAt ||= performance.now()), // it speaks first, as soon as it is open
       },
