@@ -117,7 +117,7 @@ test-service: setup  ## only the tests with real processes, sockets and files
 	@$(BIN)/pytest -n $(many) -m service $(ARGS)
 
 .PHONY: browser-test
-browser-test: setup  ## the TypeScript package in browser/: types, tests, size; needs Node.js 20 (ARGS=part of a test's name)
+browser-test: setup  ## the TypeScript package in browser/: types, size, tests, in Chromium too; needs Node.js 20 (ARGS=part of a test's name)
 	@tools/browser-test $(ARGS)
 
 .PHONY: integration-test

@@ -1,4 +1,5 @@
 // Bundles each test file to build/ and runs them all: `node tools/test.mjs [part of a name]`.
+// With `--bench` in place of a name: what measures, and judges nothing.
 import { spawnSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -7,11 +8,12 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = fileURLToPath(new URL("..", import.meta.url));
-const wanted = process.argv[2] ?? "";
+const isBench = process.argv[2] === "--bench";
+const wanted = isBench ? ".bench.ts" : (process.argv[2] ?? "");
 const out = join(here, "build", "tests");
 
 const tests = readdirSync(join(here, "tests"), { recursive: true })
-  .filter((name) => name.endsWith(".test.ts") && name.includes(wanted))
+  .filter((name) => name.endsWith(isBench ? ".bench.ts" : ".test.ts") && name.includes(wanted))
   .map((name) => join(here, "tests", name));
 if (tests.length === 0) {
   throw new Error(`no test has ${JSON.stringify(wanted)} in its name`);

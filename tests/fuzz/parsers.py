@@ -57,6 +57,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "actr_peer/node/config/": _OWN,
     "actr_peer/node/process/probe.py": "what the actor of this machine says of itself",
     "actr_peer/node/process/socket.py": "a socket that only this user can open",
+    "actr_peer/protocol/websocket/origins.py:read_origin": _OWN,
     "actr_peer/state/": _OWN,
     "actr_peer/actor/files/folder.py": "a file that this process has written",
     "actr_peer/actor/bodies.py": _HANDLER,

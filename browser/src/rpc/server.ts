@@ -147,7 +147,7 @@ export class Server {
     this.running.set(requestId, running);
     this.actor.turns.submit(lane, async () => {
       try {
-        await this.run(lane, envelope, route, running);
+        await this.run(lane, envelope, route, running, () => this.link.acknowledge(lane, number));
       } finally {
         this.running.delete(requestId);
         this.link.acknowledge(lane, number);
@@ -155,12 +155,24 @@ export class Server {
     });
   }
 
-  private async run(lane: RpcLane, envelope: Envelope, route: Route, running: Running): Promise<void> {
+  /** @param answered called before the reply goes out, which then takes the acknowledgement along */
+  private async run(
+    lane: RpcLane,
+    envelope: Envelope,
+    route: Route,
+    running: Running,
+    answered: () => void,
+  ): Promise<void> {
     const { requestId } = envelope;
     const { method } = route;
+    const finish = (result: Uint8Array | CallError | null) => {
+      // A caller that has the reply must not send the request to this page's successor.
+      answered();
+      this.finish(lane, envelope, result);
+    };
     this.actor.serving.add(requestId);
     // The caller hears at once that its time is over; the turn lasts until the handler returns.
-    const onAbort = () => running.isGivenUp || this.finish(lane, envelope, running.reason());
+    const onAbort = () => running.isGivenUp || finish(running.reason());
     running.signal.addEventListener("abort", onAbort);
     try {
       if (running.signal.aborted) {
@@ -170,12 +182,12 @@ export class Server {
       const request = readRequest(method, envelope.payload);
       const reply = await route.handle(request, running.context);
       if (!running.signal.aborted) {
-        this.finish(lane, envelope, envelope.direction === Direction.TELL ? null : method.reply.write(reply));
+        finish(envelope.direction === Direction.TELL ? null : method.reply.write(reply));
       }
     } catch (error) {
       const told = running.errorOf(error, this.actor.failed);
       if (!running.signal.aborted) {
-        this.finish(lane, envelope, told);
+        finish(told);
       }
     } finally {
       running.end();

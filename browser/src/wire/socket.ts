@@ -3,9 +3,11 @@
 export interface Socket {
   binaryType: string;
   readonly bufferedAmount: number;
+  // A page's own class says more of its events than is used here: of a message `data`, of a close
+  // `code` and `reason`.
   onopen: ((event: any) => void) | null;
-  onmessage: ((event: { readonly data: any }) => void) | null;
-  onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
+  onmessage: ((event: any) => void) | null;
+  onclose: ((event: any) => void) | null;
   onerror: ((event: any) => void) | null;
   send(data: Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
@@ -46,9 +48,9 @@ export class OwnedSocket {
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => sink.opened();
-    socket.onmessage = ({ data }) =>
+    socket.onmessage = ({ data }: { data: string | ArrayBuffer }) =>
       sink.message(typeof data === "string" ? undefined : new Uint8Array(data));
-    socket.onclose = ({ code, reason }) => {
+    socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
       this.#leave();
       sink.closed({ code: code === NO_FRAME ? undefined : code, reason });
     };

@@ -100,6 +100,8 @@ class WebSocketWire implements Wire {
   /** Frames, and texts, that come while one before them is looked at. */
   readonly #waiting: { frame: Uint8Array | undefined }[] = [];
   #isGreeting = false;
+  /** The upgrade was answered well. */
+  #hasOpened = false;
   /** Who dials is told once. */
   readonly #settle: (error?: PeerError) => void;
 
@@ -154,6 +156,7 @@ class WebSocketWire implements Wire {
   // Of the socket
 
   opened(): void {
+    this.#hasOpened = true;
     this.#socket.send(encode(HANDSHAKE, this.#handshake.start()));
   }
 
@@ -171,8 +174,8 @@ class WebSocketWire implements Wire {
   closed({ code, reason }: Closed): void {
     const why = `${code ?? ""} ${reason}`.trim();
     if (this.#phase === "greeting") {
-      const said = code === undefined ? "no connection, or it was lost in the handshake" : `refused with ${why}`;
-      this.#end(new UnreachableError(this.remote.text, said));
+      const lost = this.#hasOpened ? "the connection was lost in the handshake" : noConnection();
+      this.#end(new UnreachableError(this.remote.text, code === undefined ? lost : `refused with ${why}`));
     } else if (code === undefined) {
       this.#end(new BrokenError(`the connection to ${this.remote} was lost`));
     } else {
@@ -298,4 +301,11 @@ function binary(frame: Uint8Array | undefined): Uint8Array {
     throw new RemoteProtocolError("a text frame on a wire");
   }
   return frame;
+}
+
+/** A browser tells a page no more than that there is none. */
+function noConnection(): string {
+  const origin: string | undefined = globalThis.location?.origin;
+  const pages = origin === undefined ? "" : `, or it does not allow pages of ${origin} (wires.allowed_origins)`;
+  return `no connection: nobody listens at its address${pages}`;
 }

@@ -23,7 +23,11 @@ export class Service {
     const stdio = ["ignore", "pipe", process.env["SHOW"] ? "inherit" : "ignore"] as const;
     const child = spawn(resolve(python), args, { cwd, stdio: [...stdio], env: { ...process.env, ...env } });
     const [line] = await once(createInterface(child.stdout!), "line");
-    return new Service(child, JSON.parse(line));
+    const ready = JSON.parse(line);
+    if (ready.error !== undefined) {
+      throw new Error(`${args.join(" ")}: ${ready.error.text}`);
+    }
+    return new Service(child, ready);
   }
 
   /** A signaling service that remembers nothing. */
@@ -36,7 +40,8 @@ export class Service {
   static room(id: string, signaling: string, folder: string, env: Record<string, string> = {}): Promise<Service> {
     const what = ["actr_peer.cli.demo.room:Room", "--json", "--id", id, "--mailbox", ""];
     const where = ["--signaling", signaling, "--listen", "127.0.0.1:0"];
-    return Service.start(["-m", "actr_peer", "run", ...what, ...where], env, folder);
+    const patient = { ACTR_ACTOR__START_TIMEOUT_S: "60" }; // a busy machine takes its time
+    return Service.start(["-m", "actr_peer", "run", ...what, ...where], { ...patient, ...env }, folder);
   }
 
   get url(): string {

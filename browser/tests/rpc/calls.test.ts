@@ -278,3 +278,17 @@ test("calls fail with the link, and nothing can be sent after it", async () => {
   await slow;
   await assert.rejects(pair.near.client().unary(SAY, text("late")), /gone/);
 });
+
+test("a call whose reply has come is not run again by a callee that restarts at once", async () => {
+  const [first, second] = [talk(), talk()];
+  const pair = new Pair({ far: { actor: first.actor } });
+  const restarted = pair.near.client().unary(SAY, text("once")).then(() => {
+    pair.far = pair.makeFar({ actor: second.actor });
+    pair.cut();
+    pair.near.link.networkChanged();
+  });
+  await restarted;
+  await pair.near.client().unary(SAY, text("again"));
+  assert.deepEqual([first.seen.said, second.seen.said], [["once"], ["again"]]);
+  await pair.close();
+});

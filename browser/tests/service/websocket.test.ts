@@ -24,6 +24,16 @@ const PAGE = new ActrId("acme", "page", "1");
 const ROOM = new ActrId("demo", "room", "1");
 const socket = WebSocket as unknown as SocketClass;
 
+/** As a page of this origin opens one. */
+function ofPage(origin: string): SocketClass {
+  class PageSocket extends WebSocket {
+    constructor(url: string) {
+      super(url, { origin });
+    }
+  }
+  return PageSocket as unknown as SocketClass;
+}
+
 test("a room is found, dialled with the realm's secret, and greets", { skip, timeout: 60_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "actr-room-"));
   after(() => rmSync(folder, { recursive: true }));
@@ -64,5 +74,22 @@ test("a room is found, dialled with the realm's secret, and greets", { skip, tim
   ];
   for (const refused of refusals) {
     await assert.rejects(dialWebSocket({ ...common, ...refused }), UnreachableError);
+  }
+});
+
+test("a room takes pages of the origins that it allows, and no other", { skip, timeout: 60_000 }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), "actr-room-"));
+  after(() => rmSync(folder, { recursive: true }));
+  const signaling = await Service.signaling();
+  after(() => signaling.stop());
+  const allowed = { ACTR_WIRES__ALLOWED_ORIGINS: "https://page.example" };
+  const room = await Service.room(ROOM.text, signaling.url, folder, allowed);
+  after(() => room.stop());
+  const common = { primitives: webCrypto, local: PAGE, remote: ROOM, address: room.ready["address"] as string };
+
+  const wire = await dialWebSocket({ ...common, socket: ofPage("https://page.example") });
+  wire.close();
+  for (const origin of ["https://other.example", "http://page.example", "null"]) {
+    await assert.rejects(dialWebSocket({ ...common, socket: ofPage(origin) }), UnreachableError);
   }
 });

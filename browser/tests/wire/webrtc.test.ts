@@ -8,10 +8,11 @@ import { utf8 } from "../../src/protocol/bytes";
 import { ActrId } from "../../src/protocol/identity/ids";
 import type { NegotiateMessage } from "../../src/protocol/webrtc/negotiation";
 import type { Wire } from "../../src/wire/base";
+import { Peer, type PeerConnectionClass } from "../../src/wire/webrtc/peer";
 import type { WebRtcWire } from "../../src/wire/webrtc/wire";
 import { WebRtcWires } from "../../src/wire/webrtc/wires";
 import { Ear } from "../kit/ear";
-import { CANDIDATE, type FakePeer, fakePeers } from "../kit/webrtc/peers";
+import { CANDIDATE, FakePeer, fakePeers } from "../kit/webrtc/peers";
 
 const ALICE = new ActrId("acme", "chat", "alice");
 const BOB = new ActrId("acme", "chat", "bob");
@@ -195,4 +196,22 @@ test("nobody makes more connections than a few, and messages of none are dropped
   ];
   odd.forEach((message) => bob.wires.receive(ALICE, message));
   assert.equal(bob.wires.dropped, 8);
+});
+
+test("a section that sends a track of this side is no room for one of the far side", () => {
+  const sections: { direction: string; receiver: { track: { kind: string } } }[] = [];
+  class Media extends FakePeer {
+    override getTransceivers = () => sections;
+    addTransceiver(kind: string, { direction }: { direction: string }): void {
+      sections.push({ direction, receiver: { track: { kind } } });
+    }
+  }
+  const sink = { candidate() {}, opened() {}, message() {}, text() {}, writable() {}, lost() {} };
+  const peer = new Peer(Media as unknown as PeerConnectionClass, [], "all", sink);
+  sections.push({ direction: "sendrecv", receiver: { track: { kind: "video" } } });
+  peer.expect({ theirs: "video" });
+  assert.deepEqual(sections.map(({ direction }) => direction), ["sendrecv", "recvonly"]);
+  peer.expect({ theirs: "video", sound: "audio" });
+  assert.deepEqual(sections.map(({ receiver }) => receiver.track.kind), ["video", "video", "audio"]);
+  assert.throws(() => peer.expect({ odd: "text" }), RemoteProtocolError);
 });

@@ -189,3 +189,20 @@ test("a wire that is full says when it is not", { timeout }, async () => {
   assert.equal(ear.end, undefined);
   wire.close();
 });
+
+test("where there is no connection a page is told of the setting that may keep it out", { timeout }, async () => {
+  const why = async () => {
+    const failed = await dial("ws://127.0.0.1:9").catch((error: unknown) => error);
+    assert.ok(failed instanceof UnreachableError);
+    return failed.why;
+  };
+  assert.equal(await why(), "no connection: nobody listens at its address");
+  Object.assign(globalThis, { location: { origin: "https://page.example" } });
+  after(() => Reflect.deleteProperty(globalThis, "location"));
+  assert.match(await why(), /does not allow pages of https:\/\/page\.example \(wires\.allowed_origins\)/);
+
+  const lost = await listener(async (far) => far.terminate());
+  await assert.rejects(dial(lost), (error) => {
+    return error instanceof UnreachableError && error.why === "the connection was lost in the handshake";
+  });
+});

@@ -137,8 +137,9 @@ export class Peer {
       throw new RemoteProtocolError(`a request for ${kinds.length} tracks, or of an unknown kind`);
     }
     for (const kind of ["audio", "video"]) {
+      // Not "sendrecv": a section that carries a track of this side has no room for another one.
       const ready = this.connection.getTransceivers().filter(({ receiver, direction }) => {
-        return receiver.track.kind === kind && (direction === "recvonly" || direction === "sendrecv");
+        return receiver.track.kind === kind && direction === "recvonly";
       });
       const wanted = kinds.filter((each) => each === kind).length;
       for (let count = ready.length; count < wanted; count++) {

@@ -79,9 +79,7 @@ export class FakePeer {
     return channel;
   }
 
-  getTransceivers(): unknown[] {
-    return [];
-  }
+  getTransceivers = (): unknown[] => [];
 
   async createOffer() {
     return { type: "offer", sdp: `v=0\r\nid=${this.id}\r\nm=application\r\n` };

@@ -87,6 +87,7 @@ class Network:
             self_id=config.id,
             listen=config.listen if WireKind.WEBSOCKET in config.prefer else None,
             advertise=config.advertise,
+            allowed_origins=config.allowed_origins,
             towards=config.signaling_url,
             on_wire=self._accept,
             secret=config.realm_secret,
@@ -257,9 +258,7 @@ class Network:
         return Registration(
             id=config.id,
             ws_address=self.websocket.address_from(local_host),
-            services=tuple(
-                pair for service in self._services for pair in service.fingerprints().items()
-            ),
+            services=tuple(pair for one in self._services for pair in one.fingerprints().items()),
             incarnation=self._incarnation,
             metadata=config.metadata,
             visibility=config.visibility,

@@ -82,6 +82,7 @@ def test_an_upgrade_is_taken_in_every_form_that_the_standard_allows(head: bytes)
         (more("Transfer-Encoding: chunked"), 400),
         (more("Content-Length: 5"), 400),
         (more("Origin: http://page.example"), 403),
+        (more("Origin:"), 403),
         (request(Upgrade=None), 426),
         (request(Upgrade="h2c"), 426),
         (request(Connection=None), 400),

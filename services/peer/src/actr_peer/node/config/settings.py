@@ -21,6 +21,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
 from actr_peer.protocol.rpc.access.patterns import ANY, Callers, Methods
 from actr_peer.protocol.rpc.access.rules import MAX_RULES
+from actr_peer.protocol.websocket.origins import read_origin
 from actr_peer.protocol.websocket.upgrade import PATH
 from actr_peer.state.storage.database import Durability
 from actr_peer.state.storage.witness import AfterLoss
@@ -202,6 +203,8 @@ class Wires(Section):
     advertise: Annotated[str, AfterValidator(wire_address)] = ""
     """Address that others dial, ``ws://host:port`` or ``host:port``; empty: derived from
     ``listen`` and the interface that reaches signaling."""
+    allowed_origins: tuple[Annotated[str, AfterValidator(read_origin)], ...] = ()
+    """Of web pages that may open a WebSocket here, ``https://page.example``; ``*`` is all."""
     reach: tuple[Literal["private", "loopback", "link-local"], ...] = ("private",)
     """Addresses of other actors that are tried besides public ones, of either kind of wire."""
     ice_servers: tuple[Annotated[IceServerEntry, BeforeValidator(_ice_server)], ...] = ()

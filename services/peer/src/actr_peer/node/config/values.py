@@ -23,6 +23,7 @@ from actr_peer.protocol.rpc.access.rules import MAX_RULES, AccessRule
 from actr_peer.protocol.signaling.presence import Visibility
 from actr_peer.protocol.webrtc.candidates import DEFAULT_RULE, AddressRule
 from actr_peer.protocol.webrtc.negotiation import IceServer
+from actr_peer.protocol.websocket.origins import read_origin
 from actr_peer.state.storage.database import Durability
 from actr_peer.state.storage.witness import AfterLoss
 from actr_peer.wire.issuer.credentials import IdentityConfig
@@ -38,8 +39,8 @@ class NodeConfig:
     """One actor's configuration.
 
     Raises:
-        ConfigError: If the id or the address that is advertised is none, or metadata or realms are
-            more than the signaling service takes.
+        ConfigError: If the id, the address that is advertised or an origin is none, or metadata or
+            realms are more than the signaling service takes.
     """
 
     id: ActrId
@@ -67,6 +68,8 @@ class NodeConfig:
     advertise: str | None = None
     """Address that others dial, ``host:port`` or ``ws://host:port``; None: derived from
     ``listen``."""
+    allowed_origins: tuple[str, ...] = ()
+    """Of web pages that may open a WebSocket here, as ``https://page.example``; ``*`` is all."""
     reach: AddressRule = DEFAULT_RULE
     """Which addresses of other actors are tried, of either kind of wire. The loopback is one,
     whatever this says, while this actor is known by it or reaches signaling over it."""
@@ -119,6 +122,11 @@ class NodeConfig:
             object.__setattr__(self, "advertise", wire_address(self.advertise or "") or None)
         except ValueError as exc:
             raise ConfigError(f"wires.advertise = {self.advertise!r}: {exc}") from exc
+        try:
+            origins = tuple(map(read_origin, self.allowed_origins))
+        except ValueError as exc:
+            raise ConfigError(f"wires.allowed_origins = {self.allowed_origins!r}: {exc}") from exc
+        object.__setattr__(self, "allowed_origins", origins)
         strange = [realm for realm in self.allowed_realms if not PART.fullmatch(realm)]
         if strange or len(self.allowed_realms) > MAX_ALLOWED_REALMS:
             raise ConfigError(
@@ -167,6 +175,7 @@ class NodeConfig:
             prefer=tuple(WireKind(kind) for kind in wires.prefer),
             listen=wires.listen or None,
             advertise=wires.advertise or None,
+            allowed_origins=wires.allowed_origins,
             reach=AddressRule(
                 allow_private="private" in wires.reach,
                 allow_loopback="loopback" in wires.reach,

@@ -6,7 +6,7 @@ anything in it is read. What a listener says no with, in this order::
     400  TLS, where none is spoken
     400  not HTTP, or a header that is none    431  a head over the bounds
     405  another method than GET               505  another HTTP than 1.1
-    404  another path                          403  a browser's page asks (it says so by Origin)
+    404  another path                          403  a page (Origin) that is not allowed here
     426  no upgrade to WebSocket, or another version of it than 13
     400  no Connection: upgrade, not one key of 16 bytes, or a first step that cannot be read
 
@@ -19,7 +19,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha1
 from http import HTTPStatus
@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 
 from actr_peer.errors import RemoteProtocolError
 from actr_peer.protocol.identity.keys import decode, encode
+from actr_peer.protocol.websocket.origins import is_allowed
 
 PATH = "/v1/wire"
 MAX_HEAD_BYTES = 8 * 1024
@@ -124,16 +125,16 @@ class Head:
         return bytes(self._held[:end]), bytes(self._held[end + len(_END) :])
 
 
-def judge(head: bytes, path: str = PATH) -> Accept | Refusal:
-    """Say what is answered to the request with this head."""
+def judge(head: bytes, allowed: Collection[str] = ()) -> Accept | Refusal:
+    """Say what is answered to the request with this head, of a program or a page of these."""
     try:
         first, headers = _parse(head)
-        return _judge(first, headers, path)
+        return _judge(first, headers, allowed)
     except Refusal as refusal:
         return refusal
 
 
-def _judge(first: str, headers: Headers, path: str) -> Accept:
+def _judge(first: str, headers: Headers, allowed: Collection[str]) -> Accept:
     parts = first.split(" ")
     if len(parts) != 3 or not parts[1]:
         raise Refusal(HTTPStatus.BAD_REQUEST, "not a request of HTTP")
@@ -150,11 +151,11 @@ def _judge(first: str, headers: Headers, path: str) -> Accept:
         length.strip("0") for length in headers.get("content-length", ())
     ):
         raise Refusal(HTTPStatus.BAD_REQUEST, "a body is not taken")
-    if _path_of(target) != path:
-        raise Refusal(HTTPStatus.NOT_FOUND, f"only {path} is here")
-    if "origin" in headers:
-        # A page in a browser on this machine could otherwise reach a local listener.
-        raise Refusal(HTTPStatus.FORBIDDEN, "browsers may not open a wire")
+    if _path_of(target) != PATH:
+        raise Refusal(HTTPStatus.NOT_FOUND, f"only {PATH} is here")
+    if not is_allowed(pages := headers.get("origin", ()), allowed):
+        why = f"not for pages of {', '.join(pages)[:80]!a}: wires.allowed_origins says for whose"
+        raise Refusal(HTTPStatus.FORBIDDEN, why)
     _check_upgrade(headers)
     keys = headers.get("sec-websocket-key", ())
     if len(keys) != 1 or not _is_key(keys[0]):

@@ -23,7 +23,7 @@ from typing import cast
 from actr_peer.errors import PeerError
 from actr_peer.protocol.websocket.door import Door, Sparing
 from actr_peer.protocol.websocket.proofs import bound_nonce
-from actr_peer.protocol.websocket.upgrade import Accept, Head, Refusal, judge
+from actr_peer.protocol.websocket.upgrade import Accept, Head, Refusal
 from actr_peer.wire.websocket.framing import ListenerFraming
 from actr_peer.wire.websocket.tls.contexts import binding
 from actr_peer.wire.websocket.tls.sealed import Sealed
@@ -52,6 +52,7 @@ class Arrivals:
     """All of one listener; :meth:`close` sends away who still waits.
 
     Args:
+        judge: Says what is answered to the request with this head.
         make_wire: Makes the listener's end of a new wire, by owner and nonce (empty: a random one).
         on_wire: Given each wire whose far side has proved who it is.
         on_gone: Told when such a wire has closed.
@@ -61,6 +62,7 @@ class Arrivals:
 
     def __init__(
         self,
+        judge: Callable[[bytes], Accept | Refusal],
         make_wire: Callable[[Owner, bytes], WebSocketWire],
         on_wire: Callable[[WebSocketWire], None],
         on_gone: Callable[[WebSocketWire], None],
@@ -70,7 +72,7 @@ class Arrivals:
         raw: memoryview = _NOTHING,
     ) -> None:
         self.door = Door() if door is None else door
-        self.make_wire = make_wire
+        self.judge, self.make_wire = judge, make_wire
         self.on_wire = on_wire
         self.on_gone = on_gone
         self._loop = get_running_loop()
@@ -147,8 +149,7 @@ class Arrivals:
 
     def admit(self, arrival: _Arrival, descriptor: int) -> bool:
         """Give a place; False: there is none."""
-        host = arrival.host
-        now = self._loop.time()
+        host, now = arrival.host, self._loop.time()
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if 0 <= limit - SPARE_DESCRIPTORS < descriptor:
             self.complain(host, "no file descriptors are left")
@@ -235,10 +236,9 @@ class _Arrival(BufferedProtocol):
             return
         if whole is None:
             return
-        head, tail = whole
-        verdict = judge(head)
+        verdict = self._arrivals.judge(whole[0])
         if isinstance(verdict, Accept):
-            self._upgrade(verdict, tail)
+            self._upgrade(verdict, whole[1])
         else:
             self._refuse(verdict)
 

@@ -9,6 +9,7 @@ from asyncio import TaskGroup, get_running_loop, timeout
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from http import HTTPStatus
 from ssl import SSLContext
 from types import TracebackType
 from typing import Self
@@ -26,7 +27,7 @@ from actr_peer.protocol.websocket.handshake import (
 )
 from actr_peer.protocol.websocket.proofs import Requirement, cause_of, required
 from actr_peer.protocol.websocket.refusals import Refused
-from actr_peer.protocol.websocket.upgrade import PATH
+from actr_peer.protocol.websocket.upgrade import PATH, Accept, Refusal, judge
 from actr_peer.tasks import Tasks
 from actr_peer.wire import tcp
 from actr_peer.wire.base import Wire
@@ -58,13 +59,14 @@ class WebSocketWires:
             told as ``wss://`` where the listener speaks TLS.
         towards: URL of the signaling service.
         allowed_realms: Realms besides its own whose actors may dial.
+        allowed_origins: Of web pages that may dial (``protocol/websocket/origins.py``).
         refused: Told who some far side said it was, or was dialled as, and why it is not believed;
             once in ten seconds, for strangers may come as often as they like.
         rule: Which addresses are dialled. The loopback is one of them, whatever the rule says,
             while this process is known to others by it or reaches signaling over it.
 
     Attributes:
-        refused: Far sides of which none was believed, by the cause.
+        refused: Far sides of which none was believed, by the cause; pages of another origin.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class WebSocketWires:
         advertise: str | None = None,
         towards: str = "",
         allowed_realms: Collection[str] = (),
+        allowed_origins: Collection[str] = (),
         refused: Callable[[ActrId, str], None] = lambda actor, why: None,
         rule: AddressRule = DEFAULT_RULE,
     ) -> None:
@@ -98,7 +101,7 @@ class WebSocketWires:
             "ws"
         )
         self._towards = towards
-        self._allowed_realms = allowed_realms
+        self._allowed_realms, self._allowed_origins = allowed_realms, allowed_origins
         self._socket: socket.socket | None = None
         self._tasks = Tasks("websocket")
         self._bound: tuple[socket.AddressFamily, str, int] | None = None
@@ -125,9 +128,8 @@ class WebSocketWires:
         self._socket = sock
         sock.listen(tcp.BACKLOG)
         context = self._tls_context() if self._is_sealed else None
-        self._arrivals = Arrivals(
-            self._make_wire, self._arrived, self._wires.discard, context=context, raw=self._raw
-        )
+        upward = self._judge, self._make_wire, self._arrived, self._wires.discard
+        self._arrivals = Arrivals(*upward, context=context, raw=self._raw)
         await self._tasks.__aenter__()
         serving = self._arrivals.serve(sock)
         self._tasks.start("accept", serving, failed=lambda exc: sock.close())
@@ -222,6 +224,12 @@ class WebSocketWires:
         return wire
 
     # Of the arrivals
+
+    def _judge(self, head: bytes) -> Accept | Refusal:
+        verdict = judge(head, self._allowed_origins)
+        if isinstance(verdict, Refusal) and verdict.status is HTTPStatus.FORBIDDEN:
+            self.refused["origin"] += 1
+        return verdict
 
     def _make_wire(self, owner: Owner, nonce: bytes) -> WebSocketWire:
         handshake = ListenerHandshake(

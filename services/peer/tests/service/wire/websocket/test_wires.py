@@ -44,12 +44,22 @@ STRANGER = ActrId("acme", "chat", "eve", "elsewhere")
 class Listener:
     """A listener of Bob's that attaches a sink to each wire."""
 
-    def __init__(self, *, is_attaching: bool = True, secret: bytes | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        is_attaching: bool = True,
+        secret: bytes | None = None,
+        allowed_origins: tuple[str, ...] = (),
+    ) -> None:
         self.sinks: list[Recorder] = []
         self.wired: asyncio.Queue[Wire] = asyncio.Queue()
         self.is_attaching = is_attaching
         self.wires = WebSocketWires(
-            self_id=BOB, listen="127.0.0.1:0", on_wire=self._take, secret=secret
+            self_id=BOB,
+            listen="127.0.0.1:0",
+            on_wire=self._take,
+            secret=secret,
+            allowed_origins=allowed_origins,
         )
 
     def _take(self, wire: Wire) -> None:
@@ -61,9 +71,12 @@ class Listener:
 
 @asynccontextmanager
 async def listening(
-    *, is_attaching: bool = True, secret: bytes | None = None
+    *,
+    is_attaching: bool = True,
+    secret: bytes | None = None,
+    allowed_origins: tuple[str, ...] = (),
 ) -> AsyncIterator[Listener]:
-    listener = Listener(is_attaching=is_attaching, secret=secret)
+    listener = Listener(is_attaching=is_attaching, secret=secret, allowed_origins=allowed_origins)
     async with listener.wires:
         yield listener
         # Whatever a stranger did: the next honest dialler gets its wire.
@@ -162,6 +175,22 @@ async def test_other_uses_of_the_port_are_turned_away(
                 change(bob.wires.address), origin=None if origin is None else Origin(origin)
             )
         assert caught.value.response.status_code == status
+
+
+async def test_a_page_of_an_allowed_origin_gets_a_wire_and_any_other_is_counted_and_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with listening(allowed_origins=("https://page.example",)) as bob:
+        async with connect(bob.wires.address, origin=Origin("https://page.example")) as client:
+            await shake(client)
+            await (await bob.wired.get()).close()
+        assert bob.wires.refused == {}
+        with pytest.raises(InvalidStatus) as caught:
+            await connect(bob.wires.address, origin=Origin("https://evil.example"))
+        assert caught.value.response.status_code == 403
+        assert b"wires.allowed_origins" in (caught.value.response.body or b"")
+        assert bob.wires.refused == {"origin": 1}
+        assert "403 not for pages of 'https://evil.example'" in caplog.text
 
 
 async def test_a_stranger_that_is_no_websocket_is_let_go() -> None:

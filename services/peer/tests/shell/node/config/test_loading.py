@@ -98,6 +98,7 @@ def test_an_empty_variable_is_none_where_none_is_a_choice(
         ("ACTR_WIRES__ADVERTISE", "http://host:1", ["wires.advertise", "ws://host:port"]),
         ("ACTR_WIRES__ADVERTISE", "host:99999", ["wires.advertise", "host:port"]),
         ("ACTR_WIRES__REACH", "everything", ["wires.reach", "'private'"]),
+        ("ACTR_WIRES__ALLOWED_ORIGINS", "a.example", ["wires.allowed_origins", "scheme://host"]),
         ("ACTR_CALLS__TIMEOUT_S", "soon", ["calls.timeout_s", "'soon'", "number"]),
         ("ACTR_CALLS__TIMEOUT_S", "0", ["calls.timeout_s", "greater than 0"]),
         ("ACTR_MAILBOX__CAPACITY", "0", ["mailbox.capacity", "greater than or equal to 1"]),
@@ -200,6 +201,15 @@ def test_an_address_that_is_advertised_has_the_path_of_a_wire(
 ) -> None:
     monkeypatch.setenv("ACTR_WIRES__ADVERTISE", text)
     assert loading.load().settings.wires.advertise == address
+
+
+def test_origins_of_pages_are_none_by_default_and_read_as_browsers_send_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert loading.load().settings.wires.allowed_origins == ()
+    monkeypatch.setenv("ACTR_WIRES__ALLOWED_ORIGINS", "https://A.example/, http://localhost:8000")
+    wires = loading.load().settings.wires
+    assert wires.allowed_origins == ("https://a.example", "http://localhost:8000")
 
 
 def test_a_flag_wins_over_all_else(monkeypatch: pytest.MonkeyPatch) -> None:

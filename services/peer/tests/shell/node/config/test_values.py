@@ -195,6 +195,15 @@ def test_what_is_no_address_is_not_advertised() -> None:
         NodeConfig(id=own, signaling_url="ws://there/", advertise="host:99999")
 
 
+def test_origins_that_a_program_names_are_read_as_a_files_are() -> None:
+    own = ActrId.parse("acme:room@2:default")
+    listed = ("https://A.example/", "*")
+    config = NodeConfig(id=own, signaling_url="ws://there/", allowed_origins=listed)
+    assert config.allowed_origins == ("https://a.example", "*")
+    with pytest.raises(ConfigError, match=r"wires\.allowed_origins = \('null',\): must be scheme"):
+        NodeConfig(id=own, signaling_url="ws://there/", allowed_origins=("null",))
+
+
 @pytest.mark.parametrize("text", ["acme:room@2:north", "actr://north/acme:room@2"])
 def test_an_id_may_be_given_as_text(text: str) -> None:
     given: Any = text

@@ -126,7 +126,13 @@ class IceConnection(ConsentedConnection):
                 super().data_received(part, component)
 
     async def add_remote_candidate(self, remote_candidate: Candidate | None) -> None:
-        """Try one more way, unless there are too many: each new offer may bring others."""
+        """Try one more way, unless there are too many: each new offer may bring others.
+
+        A far side of which none is known has not failed when it says that there are no more: a page
+        hides its addresses behind names, and only its own checks can tell them.
+        """
+        if remote_candidate is None and not self._remote_candidates:
+            return
         if remote_candidate is None or len(self._remote_candidates) < MAX_REMOTE_CANDIDATES:
             await super().add_remote_candidate(remote_candidate)
 
