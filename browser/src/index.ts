@@ -1,6 +1,7 @@
 // What a page uses: its own identity, the signaling service, wires to other actors, calls both ways.
 
 export * from "./errors";
+export { join, type Joined, type JoinOptions } from "./join";
 export { ActrId } from "./protocol/identity/ids";
 export { PayloadType, WireKind } from "./protocol/payload";
 export { Proofs } from "./protocol/signaling/proofs";
