@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -87,6 +87,6 @@ async def answer(request: Request) -> Response:
     return StreamingResponse(_pieces(body), headers=headers, media_type=found.media_type)
 
 
-def _pieces(body: bytes) -> Iterator[bytes]:
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
     for at in range(0, len(body), PIECE_BYTES):
         yield body[at : at + PIECE_BYTES]
