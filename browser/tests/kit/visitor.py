@@ -1,4 +1,4 @@
-"""An actor that visits who says something to it: it calls all that the demo's contract has there."""
+"""An actor that visits who says something to it: it calls all that the demo has there."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from actr.demo.chat_pb2 import (
 from actr_peer import CallError, Context, Service
 
 PIECE = bytes(range(256)) * 64
+SUM = hashlib.sha256(PIECE).hexdigest()
+THREE = MessagesRequest(test_lines=3)
 
 
 class Visitor(Service):
@@ -34,8 +36,8 @@ class Visitor(Service):
             seen = {
                 "said": (await chat.say(SayRequest(author="v", text=request.text))).number,
                 "kicked": (await chat.kick(KickRequest(who="v"))).was_present,
-                "listed": [line.text async for line in chat.messages(MessagesRequest(test_lines=3))],
-                "uploaded": (await chat.upload(_pieces())).sha256 == hashlib.sha256(PIECE).hexdigest(),
+                "listed": [line.text async for line in chat.messages(THREE)],
+                "uploaded": (await chat.upload(_pieces())).sha256 == SUM,
                 "moved": [move.x async for move in chat.cursors(_moves())],
                 "present": [change.who async for change in chat.presence(PresenceRequest())],
                 "refused": await _refusal(chat),

@@ -1,8 +1,8 @@
 """``/actr.js`` and what belongs to it, for pages of any origin.
 
-``built`` is written by ``npm run ship`` in browser/, and compared by ``make browser-test``. Each file
-is read and packed once, and the same bytes go to everybody, in pieces, so that who reads slowly holds
-a piece of it and not a copy.
+``built`` is written by ``npm run ship`` in browser/, and compared by ``make browser-test``. Each
+file is read and packed once, and the same bytes go to everybody, in pieces, so that who reads
+slowly holds a piece of it and not a copy.
 """
 
 from __future__ import annotations
