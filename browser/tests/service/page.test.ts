@@ -5,11 +5,9 @@ import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { after, test } from "node:test";
 
-import { build } from "esbuild";
-import { WebSocket } from "ws";
+import { build, stop } from "esbuild";
 
 import { python, Service, skip as noPython } from "../kit/services";
 
@@ -70,9 +68,18 @@ test("a page of under 15 lines makes a typed call", { skip, timeout: 120_000 }, 
   typed("nodenext", "nodenext");
   const outfile = join(FOLDER, "page.mjs");
   await build({ absWorkingDir: FOLDER, entryPoints: ["page.ts"], bundle: true, format: "esm", outfile, logLevel: "error" });
-  const shown: string[] = [];
-  const body = { append: (text: string) => void shown.push(text) };
-  Object.assign(globalThis, { WebSocket, document: { body } });
-  await import(pathToFileURL(outfile).href);
-  assert.deepEqual(shown, ["line 1", " ann: hello"]);
+  await stop();
+  // In a process of its own: a page stays online until it is left.
+  writeFileSync(join(FOLDER, "run.mjs"), RUN);
+  const ran = spawnSync(process.execPath, ["run.mjs"], { cwd: FOLDER, encoding: "utf8", timeout: 60_000 });
+  assert.deepEqual([ran.stderr, ran.stdout], ["", "line 1 ann: hello"]);
 });
+
+const RUN = `
+import { createRequire } from "node:module";
+const { WebSocket } = createRequire(${JSON.stringify(resolve("package.json"))})("ws");
+const body = { append: (text) => process.stdout.write(text) };
+Object.assign(globalThis, { WebSocket, document: { body } });
+await import("./page.mjs");
+process.exit(0);
+`;
