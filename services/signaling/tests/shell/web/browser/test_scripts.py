@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import MutableMapping
@@ -84,7 +85,8 @@ async def test_a_file_goes_out_in_pieces_so_that_who_reads_slowly_holds_no_copy(
         sent.append(len(message.get("body", b"")))
 
     async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request"}
+        await asyncio.Event().wait()  # the far side says no more
+        raise AssertionError
 
     scope = {"type": "http", "method": "GET", "path": "/actr.js.map", "headers": []}
     scope |= {"query_string": b"", "server": ("a", 80), "scheme": "http"}
