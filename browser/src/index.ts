@@ -1,13 +1,13 @@
-// What a page uses: its own identity, the signaling service, wires to other actors, calls both ways.
+// What a page uses: the signaling service, WebRTC to other actors, calls both ways. What only some need
+// has files of its own, which are loaded when they are wanted: `certificates.ts`, `wire/websocket.ts`.
 
 export * from "./errors";
+export { join, type Joined, type JoinOptions } from "./join";
 export { ActrId } from "./protocol/identity/ids";
 export { PayloadType, WireKind } from "./protocol/payload";
 export { Proofs } from "./protocol/signaling/proofs";
 export { actor, Peer, type PeerOptions } from "./rpc/peer";
 export * from "./service";
-export { OwnIdentity, webCrypto } from "./wire/crypto";
-export { IssuerClient } from "./wire/issuer";
+export { webCrypto } from "./wire/crypto";
 export { SignalingClient, type SignalingOptions } from "./wire/signaling/client";
 export { WebRtcWires } from "./wire/webrtc/wires";
-export { type DialOptions, dialWebSocket } from "./wire/websocket";

@@ -15,23 +15,38 @@ export function repliesStream(kind: MethodKind): boolean {
 }
 
 /** The messages of one type as bytes: the library's that generated them is not part of this. */
-export interface Codec<T> {
+export interface Codec<T, Init = T> {
   /** Of the type, for errors. */
   readonly name: string;
   /** Throws an error if `data` is none. */
   read(data: Uint8Array): T;
-  write(message: T): Uint8Array;
+  /** A message, or what makes one. */
+  write(message: Init): Uint8Array;
 }
 
 /** One row of a service's static table. */
-export interface Method<Req = any, Res = any, Kind extends MethodKind = MethodKind> {
+export interface Method<
+  Req = any,
+  Res = any,
+  Kind extends MethodKind = MethodKind,
+  ReqInit = Req,
+  ResInit = Res,
+> {
   /** `package.Service.Method`. */
   readonly routeKey: string;
   readonly kind: Kind;
   /** Of the items for streaming methods; their opening always is RPC_RELIABLE. */
   readonly payloadType: ByteLane;
-  readonly request: Codec<Req>;
-  readonly reply: Codec<Res>;
+  readonly request: Codec<Req, ReqInit>;
+  readonly reply: Codec<Res, ResInit>;
+  /** The number of its contract, which travels with each call; none: nothing is compared. */
+  readonly contract?: bigint;
+  /** The canonical form of its service (docs/codegen.md), where `contract` is given. */
+  readonly form?: string;
+  /** Seconds that a handler may run. */
+  readonly handlerTimeout?: number;
+  /** Claims of the caller's certificate; a page reads none, so it refuses such calls. */
+  readonly requires?: readonly string[];
 }
 
 export interface CallOptions {
@@ -76,9 +91,52 @@ export interface Route {
   readonly handle: (request: any, context: Context) => any;
 }
 
-export function route<Req, Res, Kind extends MethodKind>(
-  method: Method<Req, Res, Kind>,
-  handle: Handlers<Req, Res>[Kind],
+export function route<Req, Res, Kind extends MethodKind, ReqInit, ResInit>(
+  method: Method<Req, Res, Kind, ReqInit, ResInit>,
+  handle: Handlers<Req, ResInit>[Kind],
 ): Route {
   return { method, handle };
+}
+
+/** One destination, as generated clients call it. */
+export interface Caller {
+  unary<Res, Init>(
+    method: Method<any, Res, "unary", Init, any>,
+    request: Init,
+    options?: CallOptions,
+  ): Promise<Res>;
+  serverStream<Res, Init>(
+    method: Method<any, Res, "server_stream", Init, any>,
+    request: Init,
+    options?: CallOptions,
+  ): AsyncGenerator<Res, void>;
+  clientStream<Res, Init>(
+    method: Method<any, Res, "client_stream", Init, any>,
+    requests: AsyncIterable<Init>,
+    options?: CallOptions,
+  ): Promise<Res>;
+  bidiStream<Res, Init>(
+    method: Method<any, Res, "bidi_stream", Init, any>,
+    requests: AsyncIterable<Init>,
+    options?: CallOptions,
+  ): AsyncGenerator<Res, void>;
+  tell<Init>(
+    method: Method<any, any, "unary", Init, any>,
+    request: Init,
+    options?: CallOptions,
+  ): Promise<void>;
+}
+
+/** Base of generated clients. */
+export abstract class TypedClient {
+  constructor(protected readonly caller: Caller) {}
+
+  /** Sends a request that has no reply; resolves when it is accepted for sending. */
+  tell<Init>(
+    method: Method<any, any, "unary", Init, any>,
+    request: Init,
+    options: CallOptions = {},
+  ): Promise<void> {
+    return this.caller.tell(method, request, options);
+  }
 }

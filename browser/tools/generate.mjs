@@ -1,41 +1,52 @@
-// Writes src/gen and tests/gen from the contracts in proto/, by protobuf-es; `--check` compares instead.
+// Writes src/gen and tests/gen from the contracts: src/gen by protobuf-es, as types of what goes over
+// the wire; tests/gen by `actr gen --lang ts`, as users have it. `--check` compares instead.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = fileURLToPath(new URL("..", import.meta.url));
 const protos = join(here, "..", "proto");
-const contracts = { src: ["envelope", "signaling"], tests: ["options", "demo/chat"] };
+const kit = join(here, "tests", "kit");
 const python = process.env.PYTHON ?? join(here, "..", ".venv", "bin", "python");
 
-function generate(folder, names) {
-  execFileSync(
-    python,
-    [
-      "-m", "grpc_tools.protoc", `-I${protos}`,
-      `--plugin=${join(here, "node_modules", ".bin", "protoc-gen-es")}`,
-      `--es_out=${folder}`, "--es_opt=target=ts",
-      ...names.map((name) => `actr/${name}.proto`),
-    ],
-    { stdio: "inherit" },
-  );
+function run(...args) {
+  execFileSync(python, args, { cwd: here, stdio: ["ignore", "ignore", "inherit"] });
 }
 
-for (const [where, names] of Object.entries(contracts)) {
+const folders = {
+  src: (gen) =>
+    run(
+      "-m", "grpc_tools.protoc", `-I${protos}`,
+      `--plugin=${join(here, "node_modules", ".bin", "protoc-gen-es")}`,
+      `--es_out=${gen}`, "--es_opt=target=ts", "actr/envelope.proto", "actr/signaling.proto",
+    ),
+  tests: (gen) => {
+    const chat = join(protos, "actr", "demo", "chat.proto");
+    run("-m", "actr_peer", "gen", "--lang", "ts", "-I", protos, "-I", kit, "--out", gen, chat, join(kit, "talk.proto"));
+  },
+};
+
+function modules(folder) {
+  const names = readdirSync(folder, { recursive: true }).filter((name) => name.endsWith(".ts"));
+  return Object.fromEntries(names.sort().map((name) => [name, readFileSync(join(folder, name), "utf8")]));
+}
+
+for (const [where, generate] of Object.entries(folders)) {
   const gen = join(here, where, "gen");
   if (!process.argv.includes("--check")) {
+    rmSync(gen, { recursive: true, force: true });
     mkdirSync(gen, { recursive: true });
-    generate(gen, names);
+    generate(gen);
     continue;
   }
   const fresh = mkdtempSync(join(tmpdir(), "actr-gen-"));
   try {
-    generate(fresh, names);
-    for (const name of names.map((name) => join("actr", `${name}_pb.ts`))) {
-      const [made, kept] = [fresh, gen].map((folder) => readFileSync(join(folder, name)));
-      if (!made.equals(kept)) {
+    generate(fresh);
+    const [made, kept] = [modules(fresh), modules(gen)];
+    for (const name of Object.keys({ ...made, ...kept })) {
+      if (made[name] !== kept[name]) {
         throw new Error(`${where}/gen/${name} is not what its contract gives: npm run generate`);
       }
     }

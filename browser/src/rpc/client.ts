@@ -9,12 +9,13 @@ import { readError } from "../protocol/rpc/call-errors";
 import { encodeCancel, encodeRequest, type Envelope, type Request } from "../protocol/rpc/envelopes";
 import { FIRST } from "../protocol/streams/halves";
 import { doubled } from "../protocol/wire/backoff";
-import { type CallOptions, type Method, repliesStream, requestsStream } from "../service";
+import { type Caller, type CallOptions, type Method, type MethodKind, repliesStream, requestsStream } from "../service";
 import type { Link } from "../transport/link";
 import type { StreamReader } from "../transport/stream-reader";
 import type { StreamWriter } from "../transport/stream-writer";
 import type { Streams } from "../transport/streams";
 import type { PendingCalls } from "./calls";
+import type { Contracts } from "./contracts";
 import { newRequestId, readReply } from "./messages";
 
 /** Seconds that a call of one request may take where its caller says nothing. */
@@ -32,11 +33,12 @@ export interface Scope {
   readonly signal?: AbortSignal;
 }
 
-export class Client {
+export class Client implements Caller {
   constructor(
     private readonly link: Link,
     private readonly calls: PendingCalls,
     private readonly streams: Streams,
+    private readonly contracts: Contracts,
     private readonly scope: Scope = {},
   ) {}
 
@@ -45,9 +47,9 @@ export class Client {
    * handler failed, `DeadlineError` if no reply came in time, `UnreachableError` if no wire could be
    * made, `BrokenError` if the remote was lost meanwhile: it may have run.
    */
-  async unary<Req, Res>(
-    method: Method<Req, Res, "unary">,
-    request: Req,
+  async unary<Res, Init>(
+    method: Method<any, Res, "unary", Init, any>,
+    request: Init,
     options: CallOptions = {},
   ): Promise<Res> {
     const lane = method.payloadType as RpcLane;
@@ -55,13 +57,18 @@ export class Client {
     const payload = method.request.write(request);
     const limit = this.limit(method, options, DEFAULT_TIMEOUT);
     try {
-      for (let attempt = 1; ; attempt++) {
-        const message = this.encode({ requestId, routeKey: method.routeKey, payload }, options, limit);
+      for (let attempt = 1, refusals = 0; ; attempt++) {
+        const message = this.encode(method, { requestId, payload }, options, limit);
         const reply = await this.exchange(lane, requestId, message, limit.signal);
         if (reply.error === undefined) {
           return readReply(method, reply.payload);
         }
         const error = readError(reply.error);
+        if (await this.contracts.learn(method, error, refusals)) {
+          refusals++;
+          attempt--; // it was none: nothing has run
+          continue;
+        }
         const delay = error.retryAfter ?? doubled(FIRST_RETRY_DELAY, attempt, Infinity);
         if (!error.retryable || attempt >= TRIES[lane] || delay >= (limit.timeLeft() ?? Infinity)) {
           throw error;
@@ -112,9 +119,9 @@ export class Client {
   }
 
   /** Sends a request that has no reply; resolves when it is accepted for sending. */
-  async tell<Req>(
-    method: Method<Req, any, "unary">,
-    request: Req,
+  async tell<Init>(
+    method: Method<any, any, "unary", Init, any>,
+    request: Init,
     options: CallOptions = {},
   ): Promise<void> {
     const payload = method.request.write(request);
@@ -137,57 +144,76 @@ export class Client {
   }
 
   /** Opens a stream of replies; leaving the iteration early tells the far side to stop. */
-  async *serverStream<Req, Res>(
-    method: Method<Req, Res, "server_stream">,
-    request: Req,
+  async *serverStream<Res, Init>(
+    method: Method<any, Res, "server_stream", Init, any>,
+    request: Init,
     options: CallOptions = {},
   ): AsyncGenerator<Res, void> {
-    const stream = await this.open(method, options, method.request.write(request));
-    try {
-      for await (const chunk of stream.reader!) {
-        yield readReply(method, chunk.data);
-      }
-    } finally {
-      stream.leave();
-    }
+    yield* this.replies(method, options, method.request.write(request));
   }
 
   /** Sends a stream of requests and waits for the one reply. */
-  async clientStream<Req, Res>(
-    method: Method<Req, Res, "client_stream">,
-    requests: AsyncIterable<Req>,
+  async clientStream<Res, Init>(
+    method: Method<any, Res, "client_stream", Init, any>,
+    requests: AsyncIterable<Init>,
     options: CallOptions = {},
   ): Promise<Res> {
-    const stream = await this.open(method, options);
-    try {
-      const reply = await new Promise<Envelope>((resolve, reject) => {
-        stream.reply!.then(resolve, reject);
-        this.feed(method, requests, stream.writer!, reject);
-      });
-      stream.isAnswered = true;
-      if (reply.error !== undefined) {
-        throw readError(reply.error);
+    for (let refusals = 0; ; refusals++) {
+      const stream = await this.open(method, options);
+      try {
+        const reply = await new Promise<Envelope>((resolve, reject) => {
+          stream.reply!.then(resolve, reject);
+          this.feed(method, requests, stream.writer!, reject);
+        });
+        stream.isAnswered = true;
+        if (reply.error === undefined) {
+          return readReply(method, reply.payload);
+        }
+        const error = readError(reply.error);
+        if (!(await this.contracts.learn(method, error, refusals))) {
+          throw error;
+        }
+      } finally {
+        stream.leave();
       }
-      return readReply(method, reply.payload);
-    } finally {
-      stream.leave();
     }
   }
 
   /** Opens a stream both ways; leaving the iteration early ends both halves. */
-  async *bidiStream<Req, Res>(
-    method: Method<Req, Res, "bidi_stream">,
-    requests: AsyncIterable<Req>,
+  bidiStream<Res, Init>(
+    method: Method<any, Res, "bidi_stream", Init, any>,
+    requests: AsyncIterable<Init>,
     options: CallOptions = {},
   ): AsyncGenerator<Res, void> {
-    const stream = await this.open(method, options);
-    try {
-      this.feed(method, requests, stream.writer!, (error) => stream.reader!.fail(error));
-      for await (const chunk of stream.reader!) {
-        yield readReply(method, chunk.data);
+    return this.replies(method, options, undefined, requests);
+  }
+
+  private async *replies<Res, Init>(
+    method: Method<any, Res, MethodKind, Init, any>,
+    options: CallOptions,
+    payload?: Uint8Array,
+    requests?: AsyncIterable<Init>,
+  ): AsyncGenerator<Res, void> {
+    let isTaken = false;
+    for (let refusals = 0; ; refusals++) {
+      const stream = await this.open(method, options, payload);
+      try {
+        if (requests !== undefined) {
+          this.feed(method, requests, stream.writer!, (error) => stream.reader!.fail(error));
+        }
+        for await (const chunk of stream.reader!) {
+          isTaken = true;
+          yield readReply(method, chunk.data);
+        }
+        return;
+      } catch (error) {
+        const isRefusal = !isTaken && error instanceof CallError;
+        if (!isRefusal || !(await this.contracts.learn(method, error, refusals))) {
+          throw error;
+        }
+      } finally {
+        stream.leave();
       }
-    } finally {
-      stream.leave();
     }
   }
 
@@ -196,9 +222,9 @@ export class Client {
    * side listens. An error of the iterable goes to `failed` and, as ABORTED, to the far side; a far
    * side that takes no more just ends it: its reply or the link says why.
    */
-  private feed<Req>(
-    method: Method<Req>,
-    requests: AsyncIterable<Req>,
+  private feed<Init>(
+    method: Method<any, any, MethodKind, Init, any>,
+    requests: AsyncIterable<Init>,
     writer: StreamWriter,
     failed: (error: Error) => void,
   ): void {
@@ -241,8 +267,7 @@ export class Client {
       }
       const credit = opened.reader === null ? { items: 0, size: 0 } : FIRST;
       const stream = { channelId, credit: credit.items, creditBytes: credit.size };
-      const request = { requestId: channelId, routeKey: method.routeKey, payload, stream };
-      const message = this.encode(request, options, limit);
+      const message = this.encode(method, { requestId: channelId, payload, stream }, options, limit);
       await link.lane(PayloadType.RPC_RELIABLE).send(message, { signal: limit.signal });
       opened.isSent = true;
       this.calls.sent(channelId, "stream");
@@ -254,11 +279,19 @@ export class Client {
     }
   }
 
-  private encode(request: Request, options: CallOptions, limit: Limit): Uint8Array {
+  private encode(
+    method: Method,
+    request: Omit<Request, "routeKey">,
+    options: CallOptions,
+    limit: Limit,
+  ): Uint8Array {
+    const { routeKey } = method;
+    const contract = this.contracts.number(method);
     const { callChain = [], traceparent = "", tracestate = "" } = this.scope;
     const { metadata = {} } = options;
     const timeout = limit.timeLeft();
-    return encodeRequest({ ...request, timeout, metadata, callChain, traceparent, tracestate });
+    const common = { timeout, metadata, callChain, traceparent, tracestate };
+    return encodeRequest({ ...request, routeKey, contract, ...common });
   }
 
   private limit(method: Method, options: CallOptions, otherwise: number | null): Limit {

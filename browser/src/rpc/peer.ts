@@ -49,6 +49,7 @@ export class Peer {
   /** What calls the remote: by itself, or as part of a call that is served here. */
   client(context?: Context): Client {
     const scope: Scope = context ?? {};
-    return new Client(this.link, this.server.calls, this.server.streams, scope);
+    const { calls, streams, contracts } = this.server;
+    return new Client(this.link, calls, streams, contracts, scope);
   }
 }

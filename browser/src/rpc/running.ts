@@ -2,6 +2,7 @@
 
 import { CallError, Code } from "../errors";
 import { internal } from "../protocol/rpc/call-errors";
+import { toldBy } from "../protocol/rpc/contracts";
 import { type Envelope, timeoutOf } from "../protocol/rpc/envelopes";
 import type { Context, Method } from "../service";
 import type { Link } from "../transport/link";
@@ -18,7 +19,9 @@ export class Running {
     private readonly envelope: Envelope,
     private readonly method: Method,
   ) {
-    const timeout = timeoutOf(envelope);
+    const asked = timeoutOf(envelope);
+    const { handlerTimeout } = method;
+    const timeout = handlerTimeout === undefined ? asked : Math.min(handlerTimeout, asked ?? Infinity);
     const endsAt = timeout === null ? null : link.now() + timeout;
     if (timeout !== null) {
       this.stop = link.time.after(timeout, () => this.controller.abort(this.late()));
@@ -60,7 +63,8 @@ export class Running {
     failed: (error: unknown, routeKey: string, requestId: string) => void,
   ): CallError {
     if (error instanceof CallError) {
-      return error;
+      // A refusal is of a call that the handler made: its own caller would take it for one.
+      return toldBy(error) === undefined ? error : new CallError(error.code, error.text);
     }
     const { requestId } = this.envelope;
     if (!this.signal.aborted) {

@@ -6,7 +6,8 @@
 import { BrokenError, CallError, Code, LimitError, RemoteProtocolError } from "../errors";
 import { type ByteLane, isRpc, type RpcLane, type StreamLane } from "../protocol/payload";
 import { channelOf, isId, requestIdOf } from "../protocol/rpc/bounds";
-import { callCycle, noMethod, wrongKind } from "../protocol/rpc/call-errors";
+import { callCycle, noCertificate, noMethod, wrongKind } from "../protocol/rpc/call-errors";
+import { refusal, toldBy } from "../protocol/rpc/contracts";
 import {
   decodeEnvelope,
   Direction,
@@ -16,11 +17,12 @@ import {
 } from "../protocol/rpc/envelopes";
 import { UNNUMBERED } from "../protocol/session/receiver";
 import { decodeChunk, encodeEnd } from "../protocol/streams/chunks";
-import type { Route } from "../service";
+import type { Method, Route } from "../service";
 import type { Link } from "../transport/link";
 import { say } from "../transport/stream-writer";
 import { Streams } from "../transport/streams";
 import { PendingCalls } from "./calls";
+import { Contracts } from "./contracts";
 import { readRequest } from "./messages";
 import { Remembered } from "./remembered";
 import { Running } from "./running";
@@ -41,6 +43,7 @@ export interface Actor {
 export class Server {
   readonly calls = new PendingCalls();
   readonly streams: Streams;
+  readonly contracts: Contracts;
   private readonly handlers: StreamHandlers;
   /** Requests that wait or run, by id. */
   private readonly running = new Map<string, Running>();
@@ -50,6 +53,7 @@ export class Server {
     private readonly link: Link,
     private readonly actor: Actor,
   ) {
+    this.contracts = new Contracts(link.remote);
     this.streams = new Streams(link, (chunk) => this.handlers.hearEarly(chunk));
     this.handlers = new StreamHandlers(link, actor, this.streams);
   }
@@ -112,13 +116,22 @@ export class Server {
       link.acknowledge(lane, number);
       return;
     }
-    const route = this.actor.routes.get(envelope.routeKey);
     if (envelope.direction === Direction.RESPONSE) {
       this.calls.resolve(envelope);
     } else if (envelope.direction === Direction.CANCEL) {
       this.cancel(envelope.requestId);
-    } else if (route === undefined) {
-      this.refuse(lane, envelope, noMethod(envelope.routeKey));
+    } else {
+      this.called(lane, envelope, number);
+      return;
+    }
+    link.acknowledge(lane, number);
+  }
+
+  private called(lane: RpcLane, envelope: Envelope, number: number): void {
+    const route = this.actor.routes.get(envelope.routeKey);
+    const error = route === undefined ? noMethod(envelope.routeKey) : whyNot(route.method, envelope);
+    if (route === undefined || error !== null) {
+      this.refuse(lane, envelope, error!);
     } else if (envelope.stream !== undefined) {
       this.handlers.open(route, envelope);
     } else if (route.method.kind !== "unary") {
@@ -129,7 +142,7 @@ export class Server {
       this.take(lane, envelope, route, number);
       return;
     }
-    link.acknowledge(lane, number);
+    this.link.acknowledge(lane, number);
   }
 
   /** Runs a request in its turn, once: a repeated one gets the reply of the first. */
@@ -217,7 +230,8 @@ export class Server {
         return;
       }
     }
-    if (direction === Direction.REQUEST) {
+    // A tell has no other answer than that its contract is another one.
+    if (direction === Direction.REQUEST || toldBy(error) !== undefined) {
       this.answer(lane, encodeError(requestId, error));
     }
   }
@@ -229,6 +243,7 @@ export class Server {
   /** The far process is a new one: its calls and streams are over here. */
   reset(): void {
     const error = new BrokenError(`${this.link.remote} has restarted`);
+    this.contracts.forget();
     this.calls.renew(this.link, error);
     this.streams.fail(error);
     this.handlers.fail(error);
@@ -243,6 +258,11 @@ export class Server {
       running.giveUp(error);
     }
   }
+}
+
+/** Why a call of a method that is served here is not taken, before it is looked at; null: it is. */
+function whyNot(method: Method, { contract }: Envelope): CallError | null {
+  return method.requires?.length ? noCertificate(method.routeKey) : refusal(method, contract);
 }
 
 /** Sends a reply, or RESOURCE_EXHAUSTED in place of one that the caller does not take. */

@@ -1,30 +1,13 @@
-// A contract for tests, with a method of each kind: texts in, texts out.
+// The contract of the tests, with a method of each kind: texts in, texts out.
 
 import { create, type MessageShape } from "@bufbuild/protobuf";
 import { StringValueSchema } from "@bufbuild/protobuf/wkt";
 
-import { codec } from "../../src/codec";
-import { PayloadType } from "../../src/protocol/payload";
-import type { Method, MethodKind } from "../../src/service";
+import { TalkService } from "../gen/talk_actr";
 
 export type Text = MessageShape<typeof StringValueSchema>;
 
-const TEXT = codec(StringValueSchema);
-
-function method<Kind extends MethodKind>(
-  name: string,
-  kind: Kind,
-  payloadType: Method["payloadType"],
-): Method<Text, Text, Kind> {
-  return { routeKey: `test.Talk.${name}`, kind, payloadType, request: TEXT, reply: TEXT };
-}
-
-export const SAY = method("Say", "unary", PayloadType.RPC_RELIABLE);
-export const URGENT = method("Urgent", "unary", PayloadType.RPC_SIGNAL);
-export const LIST = method("List", "server_stream", PayloadType.STREAM_RELIABLE);
-export const UPLOAD = method("Upload", "client_stream", PayloadType.STREAM_RELIABLE);
-export const CHAT = method("Chat", "bidi_stream", PayloadType.STREAM_RELIABLE);
-export const CURSOR = method("Cursor", "server_stream", PayloadType.STREAM_LATENCY_FIRST);
+export const { SAY, URGENT, LIST, UPLOAD, CHAT, CURSOR } = TalkService;
 
 export function text(value: string): Text {
   return create(StringValueSchema, { value });

@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 
-const python = process.env["PYTHON"] ?? "../.venv/bin/python";
+export const python = process.env["PYTHON"] ?? "../.venv/bin/python";
 
 /** Why such tests are not run here; false: they are. */
 export const skip = existsSync(python) ? false : `no ${python}: set PYTHON`;

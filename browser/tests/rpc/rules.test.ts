@@ -70,7 +70,7 @@ class Raw {
     this.link.lane(RPC).post(encodeRequest(whole));
   }
 
-  open(requestId: string, channelId: string, routeKey = UPLOAD.routeKey): void {
+  open(requestId: string, channelId: string, routeKey: string = UPLOAD.routeKey): void {
     this.ask({ requestId, routeKey, stream: { channelId, credit: 0, creditBytes: 0 } });
   }
 

@@ -7,13 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
-import { create } from "@bufbuild/protobuf";
 import { WebSocket } from "ws";
 
-import { codec } from "../../src/codec";
 import { CallError, Code } from "../../src/errors";
 import { ActrId } from "../../src/protocol/identity/ids";
-import { PayloadType, WireKind } from "../../src/protocol/payload";
+import { WireKind } from "../../src/protocol/payload";
 import { Proofs } from "../../src/protocol/signaling/proofs";
 import { Peer } from "../../src/rpc/peer";
 import type { Wire } from "../../src/wire/base";
@@ -22,24 +20,9 @@ import { SignalingClient } from "../../src/wire/signaling/client";
 import type { SocketClass } from "../../src/wire/socket";
 import { WebRtcWires } from "../../src/wire/webrtc/wires";
 import { dialWebSocket } from "../../src/wire/websocket";
-import * as chat from "../gen/actr/demo/chat_pb";
+import { ChatClient } from "../gen/actr/demo/chat_actr";
 import { Service, skip } from "../kit/services";
 import { peerConnection, skip as noWebRtc } from "../kit/webrtc/native";
-
-const SAY = {
-  routeKey: "demo.Chat.Say",
-  kind: "unary",
-  payloadType: PayloadType.RPC_RELIABLE,
-  request: codec(chat.SayRequestSchema),
-  reply: codec(chat.SayReplySchema),
-} as const;
-const UPLOAD = {
-  routeKey: "demo.Chat.Upload",
-  kind: "client_stream",
-  payloadType: PayloadType.STREAM_RELIABLE,
-  request: codec(chat.FilePieceSchema),
-  reply: codec(chat.UploadReplySchema),
-} as const;
 
 const ROOM = new ActrId("demo", "room", "1");
 const PIECES = 150;
@@ -93,32 +76,32 @@ for (const kind of [WireKind.WEBSOCKET, WireKind.WEBRTC]) {
     });
     peer.link.dial();
     after(() => peer.link.close());
-    const caller = peer.client();
+    const chat = new ChatClient(peer.client());
     const cut = () => dialled.splice(0).forEach((wire) => wire.close());
     const say = async (text: string) => {
-      const reply = await caller.unary(SAY, create(chat.SayRequestSchema, { author: "page", text }), { timeout: 30 });
+      const reply = await chat.say({ author: "page", text }, { timeout: 30 });
       return Number(reply.number);
     };
 
     assert.equal(await say("first"), 1);
     await assert.rejects(
-      caller.unary(SAY, create(chat.SayRequestSchema, { text: "nobody's" })),
+      chat.say({ text: "nobody's" }),
       (error) => error instanceof CallError && error.code === Code.INVALID_ARGUMENT,
     );
 
     const hash = createHash("sha256");
     async function* pieces() {
       const size = BigInt(PIECES * PIECE.length);
-      yield create(chat.FilePieceSchema, { piece: { case: "header", value: { name: "f", sizeBytes: size } } });
+      yield { piece: { case: "header" as const, value: { name: "f", sizeBytes: size } } };
       for (let count = 0; count < PIECES; count++) {
         if (count === 40 || count === 90) {
           cut();
         }
         hash.update(PIECE);
-        yield create(chat.FilePieceSchema, { piece: { case: "data", value: PIECE } });
+        yield { piece: { case: "data" as const, value: PIECE } };
       }
     }
-    const uploaded = caller.clientStream(UPLOAD, pieces());
+    const uploaded = chat.upload(pieces());
     const numbers = await Promise.all(Array.from({ length: 40 }, (_, at) => say(`line ${at}`)));
     const reply = await uploaded;
     assert.equal(Number(reply.sizeBytes), PIECES * PIECE.length);

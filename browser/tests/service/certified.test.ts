@@ -6,16 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 
-import { create } from "@bufbuild/protobuf";
 import { WebSocket } from "ws";
 
-import { codec } from "../../src/codec";
 import { utf8 } from "../../src/protocol/bytes";
 import type { Certified } from "../../src/protocol/identity/identity";
 import { Statements } from "../../src/protocol/identity/descriptions";
 import { ActrId } from "../../src/protocol/identity/ids";
 import { Verified } from "../../src/protocol/identity/verified";
-import { PayloadType, WireKind } from "../../src/protocol/payload";
+import { WireKind } from "../../src/protocol/payload";
 import { Proofs } from "../../src/protocol/signaling/proofs";
 import { Peer } from "../../src/rpc/peer";
 import type { Wire } from "../../src/wire/base";
@@ -25,7 +23,7 @@ import { SignalingClient } from "../../src/wire/signaling/client";
 import type { SocketClass } from "../../src/wire/socket";
 import { SignedRelay } from "../../src/wire/webrtc/signed";
 import { WebRtcWires } from "../../src/wire/webrtc/wires";
-import { SayReplySchema, SayRequestSchema } from "../gen/actr/demo/chat_pb";
+import { ChatClient } from "../gen/actr/demo/chat_actr";
 import { Service, skip } from "../kit/services";
 import { peerConnection, skip as noWebRtc } from "../kit/webrtc/native";
 
@@ -105,10 +103,8 @@ test("a page with a certificate calls a room with one", { skip: skip || noWebRtc
       dialers: new Map([[WireKind.WEBRTC, dialer]]),
     });
     peer.link.dial();
-    const say = { routeKey: "demo.Chat.Say", kind: "unary", payloadType: PayloadType.RPC_RELIABLE } as const;
-    const method = { ...say, request: codec(SayRequestSchema), reply: codec(SayReplySchema) };
-    const request = create(SayRequestSchema, { author: "page", text: "hello" });
-    const { number } = await peer.client().unary(method, request, { timeout: 20 });
+    const chat = new ChatClient(peer.client());
+    const { number } = await chat.say({ author: "page", text: "hello" }, { timeout: 20 });
     assert.ok(number > 0n);
     assert.equal(dialled[0]?.certificate?.subject, "demo:room@1");
     assert.deepEqual(refused, []);

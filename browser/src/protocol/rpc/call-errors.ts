@@ -74,6 +74,14 @@ export function noMethod(routeKey: string): CallError {
   );
 }
 
+/** Why a call is not taken that needs claims of a certificate, which nobody reads here. */
+export function noCertificate(routeKey: string): CallError {
+  return new CallError(
+    Code.PERMISSION_DENIED,
+    `${routeKey} requires claims of a certificate, and this page reads none: serve it elsewhere`,
+  );
+}
+
 /** Why a stream is not called, and what is no stream not opened. */
 export function wrongKind(routeKey: string, isUnary: boolean): CallError {
   const [kind, advice] = isUnary ? ["unary", "call it"] : ["a stream", "open it as a stream"];

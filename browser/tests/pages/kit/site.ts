@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import type { Server, ServerResponse } from "node:http";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
+import { resolve } from "node:path";
 
 import { build } from "esbuild";
 
@@ -30,8 +31,8 @@ const POLICY = [
   "trusted-types 'none'",
 ].join("; ");
 
-/** What the package gives under these names, pages take from the bundle that was built. */
-const BUILT: Record<string, string> = { actr: "/actr.js", "actr/protobuf": "/protobuf.js" };
+/** What the package gives under these names, pages take from the files that were built. */
+const BUILT: Record<string, string> = { actr: "/actr.js", "actr/websocket": "/websocket.js" };
 
 async function bundle(): Promise<Uint8Array> {
   const made = await build({
@@ -45,7 +46,10 @@ async function bundle(): Promise<Uint8Array> {
       {
         name: "built",
         setup(building) {
-          building.onResolve({ filter: /^actr(\/protobuf)?$/ }, ({ path }) => ({ path: BUILT[path]!, external: true }));
+          building.onResolve({ filter: /^actr(\/websocket)?$/ }, ({ path }) => ({ path: BUILT[path]!, external: true }));
+          // Of the page's own bundle, as protobuf-es is, which it imports.
+          building.onResolve({ filter: /^actr\/protobuf$/ }, () => ({ path: resolve("dist/protobuf.js") }));
+          building.onResolve({ filter: /^\.\/actr\.js$/ }, () => ({ path: BUILT["actr"]!, external: true }));
         },
       },
     ],
@@ -64,7 +68,7 @@ export class Site {
     const files = new Map<string, [type: string, content: string | Uint8Array]>([
       ["/", ["text/html", PAGE]],
       ["/page.js", ["text/javascript", await bundle()]],
-      ...["/actr.js", "/protobuf.js"].map((name) => [name, ["text/javascript", readFileSync(`dist${name}`)]] as const),
+      ...Object.values(BUILT).map((name) => [name, ["text/javascript", readFileSync(`dist${name}`)]] as const),
     ] as [string, [string, string | Uint8Array]][]);
     const server = createServer((asked, response) => {
       const path = asked.url ?? "";

@@ -1,7 +1,8 @@
 // An actor in a page, put together of what the package has.
 
 import type { PeerOptions } from "actr";
-import { actor, ActrId, dialWebSocket, Peer, Proofs, SignalingClient, WebRtcWires, webCrypto, WireKind } from "actr";
+import { actor, ActrId, Peer, Proofs, SignalingClient, WebRtcWires, webCrypto, WireKind } from "actr";
+import { dialWebSocket } from "actr/websocket";
 
 import { room } from "./chat";
 

@@ -58,7 +58,10 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "The key that proves who an actor is, and its certificate.",
         ),
         "config": ("actr_peer.cli.verbs.config", "Each configured value and where it came from."),
-        "gen": ("actr_peer.cli.verbs.contract.gen", "Generate typed Python from .proto files."),
+        "gen": (
+            "actr_peer.cli.verbs.contract.gen",
+            "Generate typed Python or TypeScript from .proto files.",
+        ),
         "proto": (
             "actr_peer.cli.verbs.contract.proto_check",
             "Check a contract against an older one.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -10,13 +11,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGeneratorResponse
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.message import DecodeError
 
 from actr import options_pb2
 from actr_peer.cli.codegen.generate import generate
+from actr_peer.cli.codegen.names import Language
 from actr_peer.errors import ConfigError
 
+_OPTIONS = "actr/options.proto"
 _SHIPPED = Path(options_pb2.__file__).parent.parent
 """Where ``import "actr/options.proto"`` is found."""
 
@@ -75,12 +78,20 @@ def read_descriptor_set(path: Path) -> CodeGeneratorRequest:
     return CodeGeneratorRequest(file_to_generate=names, proto_file=found.file)
 
 
-def generate_modules(files: Iterable[Path], include: Sequence[Path] = ()) -> dict[Path, str]:
-    """Write all modules of these files: ``*_pb2.py``, ``*_pb2.pyi`` and ``*_actr.py``.
+def generate_modules(
+    files: Iterable[Path],
+    include: Sequence[Path] = (),
+    language: Language = Language.PYTHON,
+    out: Path = Path(),
+) -> dict[Path, str]:
+    """Write all modules of these files: ``*_pb2.py``, ``*_pb2.pyi`` and ``*_actr.py``, or in
+    TypeScript ``*_pb.ts`` and ``*_actr.ts``.
 
     Args:
         files: As for :func:`compile_files`.
         include: As for :func:`compile_files`.
+        language: Which of the two.
+        out: Where they will be written: the tools of TypeScript are installed there or above.
 
     Returns:
         Path relative to the output directory, to text.
@@ -88,24 +99,85 @@ def generate_modules(files: Iterable[Path], include: Sequence[Path] = ()) -> dic
     Raises:
         ConfigError: If a tool is missing or refuses, or the contract is wrong.
     """
+    if language is Language.TYPESCRIPT:
+        return _typescript(compile_files(files, include), out)
     with TemporaryDirectory(prefix="actr-gen-") as scratch:
-        out = Path(scratch)
-        request = compile_files(files, include, python_out=out)
-        modules = {path.relative_to(out): path.read_text("utf-8") for path in out.rglob("*.py")}
+        made = Path(scratch)
+        request = compile_files(files, include, python_out=made)
+        modules = {path.relative_to(made): path.read_text("utf-8") for path in made.rglob("*.py")}
     modules |= _answered("protoc-gen-actr", generate(request))
     return modules | _answered("mypy-protobuf", _stubs(request))
 
 
+def _typescript(request: CodeGeneratorRequest, out: Path) -> dict[Path, str]:
+    request.parameter = f"lang={Language.TYPESCRIPT.value}"
+    modules = _answered("protoc-gen-actr", generate(request))
+    plugin = _installed("protoc-gen-es", out)
+    if plugin is None:
+        raise ConfigError(
+            "protoc-gen-es, which makes the messages in TypeScript, is neither in a node_modules "
+            f"of {out.resolve()} or above nor on the PATH: "
+            "npm install --save-dev @bufbuild/protoc-gen-es"
+        )
+    answer = _plugin([plugin], messages_alone(request), "protoc-gen-es")
+    return modules | _answered("protoc-gen-es", answer)
+
+
+def messages_alone(request: CodeGeneratorRequest) -> CodeGeneratorRequest:
+    """The request for messages without what is said of lanes: that is in ``*_actr.ts``, and no
+    module of ``actr/options.proto`` need be beside the user's own."""
+    alone = CodeGeneratorRequest(
+        file_to_generate=[name for name in request.file_to_generate if name != _OPTIONS],
+        parameter="target=ts,import_extension=js",
+    )
+    for file in request.proto_file:
+        if file.name == _OPTIONS:
+            continue
+        kept = alone.proto_file.add()
+        kept.CopyFrom(file)
+        if _OPTIONS in kept.dependency:
+            _forget_import(kept, list(kept.dependency).index(_OPTIONS))
+        for service in kept.service:
+            service.ClearField("options")
+            for method in service.method:
+                method.ClearField("options")
+    return alone
+
+
+def _forget_import(file: FileDescriptorProto, index: int) -> None:
+    """Take one import out of a file; others are named by their place among all."""
+    del file.dependency[index]
+    for places in (file.public_dependency, file.weak_dependency):
+        kept = [place - (place > index) for place in places if place != index]
+        del places[:]
+        places.extend(kept)
+
+
+def _installed(tool: str, out: Path) -> str | None:
+    """Where npm has put a tool: of the output's package, of the current one, or of all."""
+    for folder in (out.resolve(), Path.cwd()):
+        for above in (folder, *folder.parents):
+            if (found := above / "node_modules" / ".bin" / tool).is_file():
+                return str(found)
+    return shutil.which(tool)
+
+
 def _stubs(request: CodeGeneratorRequest) -> CodeGeneratorResponse:
     _need("mypy_protobuf", "mypy-protobuf")
-    run = subprocess.run(
-        [sys.executable, "-m", "mypy_protobuf.main"],
-        input=request.SerializeToString(),
-        capture_output=True,
-        check=False,
-    )
+    return _plugin([sys.executable, "-m", "mypy_protobuf.main"], request, "mypy-protobuf")
+
+
+def _plugin(
+    command: Sequence[str], request: CodeGeneratorRequest, name: str
+) -> CodeGeneratorResponse:
+    try:
+        run = subprocess.run(  # noqa: S603 - our own interpreter, or what npm has installed here
+            command, input=request.SerializeToString(), capture_output=True, check=False
+        )
+    except OSError as exc:
+        raise ConfigError(f"{name} cannot be run: {command[0]}: {exc.strerror}") from exc
     if run.returncode:
-        raise ConfigError(f"mypy-protobuf failed:\n{run.stderr.decode(errors='replace').strip()}")
+        raise ConfigError(f"{name} failed:\n{run.stderr.decode(errors='replace').strip()}")
     return CodeGeneratorResponse.FromString(run.stdout)
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGeneratorResponse
 from google.protobuf.descriptor_pb2 import Edition
 
-from actr_peer.cli.codegen import names
+from actr_peer.cli.codegen import names, typescript
+from actr_peer.cli.codegen import render as python
 from actr_peer.cli.codegen.model import read
-from actr_peer.cli.codegen.render import render
+from actr_peer.cli.codegen.names import Language
+
+_LANGUAGES = {"": Language.PYTHON} | {f"lang={each.value}": each for each in Language}
+"""By the parameter that says so."""
 
 
 def generate(request: CodeGeneratorRequest) -> CodeGeneratorResponse:
@@ -18,16 +22,18 @@ def generate(request: CodeGeneratorRequest) -> CodeGeneratorResponse:
         minimum_edition=Edition.EDITION_PROTO2,
         maximum_edition=Edition.EDITION_2024,
     )
-    if request.parameter:
+    language = _LANGUAGES.get(request.parameter)
+    if language is None:
         response.error = (
-            f"parameter {request.parameter!r}: protoc-gen-actr takes none; "
-            "drop it from --actr_opt, --actr_out or buf.gen.yaml"
+            f"parameter {request.parameter!r}: protoc-gen-actr takes lang=python, which is the "
+            "default, and lang=ts; change it in --actr_opt, --actr_out or buf.gen.yaml"
         )
         return response
-    contract = read(request.proto_file, request.file_to_generate)
+    contract = read(request.proto_file, request.file_to_generate, language)
     if contract.problems:
         response.error = "\n".join(map(str, contract.problems))
         return response
+    render = typescript.render if language is Language.TYPESCRIPT else python.render
     for file in contract.files:
-        response.file.add(name=names.actr_file(file.path), content=render(file))
+        response.file.add(name=names.actr_file(file.path, language), content=render(file))
     return response

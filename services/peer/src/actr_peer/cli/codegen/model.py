@@ -15,7 +15,12 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from actr_peer.cli.codegen import names, rules
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.rpc.contracts.fingerprint import Signature, fingerprint
+from actr_peer.protocol.rpc.contracts.fingerprint import (
+    Signature,
+    canonical,
+    fingerprint,
+    number_of,
+)
 from actr_peer.service import MethodKind
 
 # Field numbers in descriptor.proto: the path to a declaration in SourceCodeInfo.
@@ -41,9 +46,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageName:
-    """A message type as Python finds it."""
+    """A message type as generated code finds it."""
 
     full_name: str
+    path: str
+    """Of its .proto file."""
     module: str
     """``demo.chat_pb2``."""
     attribute: str
@@ -61,6 +68,8 @@ class RpcMethod:
     payload_type: PayloadType
     request: MessageName
     reply: MessageName
+    contract: int
+    """What travels with each call: the number of the service's form with this method alone."""
     conflict_key: str | None
     max_failures: int
     handler_timeout: float | None
@@ -79,6 +88,8 @@ class RpcService:
     stem: str
     """``Chat`` for the classes ``ChatService`` and ``ChatClient``."""
     fingerprint: str
+    form: str
+    """The canonical form, of which the fingerprint is the sum."""
     methods: tuple[RpcMethod, ...]
     comment: str
     is_deprecated: bool
@@ -101,13 +112,19 @@ class Contract:
     problems: tuple[Problem, ...]
 
 
-def read(files: Iterable[FileDescriptorProto], wanted: Collection[str]) -> Contract:
+def read(
+    files: Iterable[FileDescriptorProto],
+    wanted: Collection[str],
+    language: names.Language = names.Language.PYTHON,
+) -> Contract:
     """Read the services of the wanted files.
 
     Args:
         files: The wanted files and all that they import, imports first. Parsed while
             ``actr.options_pb2`` is loaded, else their options are unknown fields.
         wanted: Paths, as the compiler knows them.
+        language: What is refused for Python is refused for all, so that a contract that one side
+            has can be had by the other; TypeScript refuses a few names more.
     """
     pool = DescriptorPool()
     problems: list[Problem] = []
@@ -115,7 +132,7 @@ def read(files: Iterable[FileDescriptorProto], wanted: Collection[str]) -> Contr
     for file in files:
         pool.AddSerializedFile(file.SerializeToString())
         if file.name in wanted and file.service:
-            found.append(_FileReader(file, pool, problems).read())
+            found.append(_FileReader(file, pool, problems, language).read())
     return Contract(files=tuple(found), problems=tuple(problems))
 
 
@@ -123,9 +140,14 @@ class _FileReader:
     """Reads one file; appends what is wrong with it to a list shared by all files."""
 
     def __init__(
-        self, file: FileDescriptorProto, pool: DescriptorPool, problems: list[Problem]
+        self,
+        file: FileDescriptorProto,
+        pool: DescriptorPool,
+        problems: list[Problem],
+        language: names.Language,
     ) -> None:
         self._file = file
+        self._is_typescript = language is names.Language.TYPESCRIPT
         self._pool = pool
         self._problems = problems
         self._locations = {tuple(at.path): at for at in file.source_code_info.location}
@@ -156,10 +178,12 @@ class _FileReader:
             self._method((*path, _METHOD, number), full_name, default, handlers)
             for number in range(len(service.method))
         ]
+        signatures = [self._signature(method) for method in methods]
         return RpcService(
             full_name=full_name,
             stem=stem,
-            fingerprint=fingerprint(full_name, map(self._signature, methods)),
+            fingerprint=fingerprint(full_name, signatures),
+            form=canonical(full_name, signatures),
             methods=tuple(methods),
             comment=self._comment(path),
             is_deprecated=service.options.deprecated,
@@ -180,10 +204,13 @@ class _FileReader:
         if handler in taken:
             refuse(f"its name in Python is {handler!r}, as that of {taken[handler]}; rename one")
         taken[handler] = method.name
+        if self._is_typescript and (fault := names.typescript_fault(method.name)):
+            refuse(f"its name in TypeScript: {fault}; rename the method")
         kind = rules.kind_of(
             requests_stream=method.client_streaming, replies_stream=method.server_streaming
         )
         options = method.options
+        lane = rules.payload_type(options, default, kind, refuse)
         request = self._pool.FindMessageTypeByName(method.input_type.lstrip("."))
         reply = self._pool.FindMessageTypeByName(method.output_type.lstrip("."))
         return RpcMethod(
@@ -191,9 +218,12 @@ class _FileReader:
             handler=handler,
             route_key=f"{service}.{method.name}",
             kind=kind,
-            payload_type=rules.payload_type(options, default, kind, refuse),
+            payload_type=lane,
             request=self._message_name(request, refuse),
             reply=self._message_name(reply, refuse),
+            contract=number_of(
+                canonical(service, [Signature(method.name, kind.value, lane, request, reply)])
+            ),
             conflict_key=rules.conflict_key(options, kind, request, refuse),
             max_failures=rules.max_failures(options, kind, refuse),
             handler_timeout=rules.handler_timeout(options, refuse),
@@ -223,7 +253,10 @@ class _FileReader:
         if not names.is_importable(attribute):
             refuse(f"message {message.full_name}: its name is a Python keyword; rename it")
         module = names.pb2_module(message.file.name)
-        return MessageName(full_name=message.full_name, module=module, attribute=attribute)
+        path: str = message.file.name
+        return MessageName(
+            full_name=message.full_name, path=path, module=module, attribute=attribute
+        )
 
     def _check_module(self, path: str, refuse: rules.Refuse) -> None:
         if not names.is_importable(module := names.pb2_module(path)):

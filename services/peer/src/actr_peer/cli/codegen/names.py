@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import keyword
 import re
+from enum import StrEnum
 from pathlib import PurePosixPath
 
 from actr_peer.service import Client, Service
+
+
+class Language(StrEnum):
+    """What is generated."""
+
+    PYTHON = "python"
+    TYPESCRIPT = "ts"
+
 
 HOOKS = frozenset(
     f"on_{event}"
@@ -25,6 +34,12 @@ HOOKS = frozenset(
 )
 """Methods that the runtime calls on a workload; a handler of that name would be taken for one."""
 
+_OF_OBJECTS = {
+    "caller": "is what the generated client calls by",
+    "constructor": "is what makes an object of JavaScript",
+    "then": "would have an object taken for a promise",
+}
+
 _OF_BASES = frozenset(dir(Service)) | frozenset(dir(Client))
 
 
@@ -32,6 +47,11 @@ def snake_case(name: str) -> str:
     """``GetHTTPInfo`` to ``get_http_info``."""
     words = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name)
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
+
+
+def member(name: str) -> str:
+    """``SayHTTP`` to ``sayHTTP``: a method in TypeScript."""
+    return name[:1].lower() + name[1:]
 
 
 def class_stem(service: str) -> str:
@@ -48,8 +68,11 @@ def pb2_module(path: str) -> str:
     return _base(path).replace("/", ".") + "_pb2"
 
 
-def actr_file(path: str) -> str:
-    """The file that this generator writes: ``demo/chat.proto`` to ``demo/chat_actr.py``."""
+def actr_file(path: str, language: Language = Language.PYTHON) -> str:
+    """The file that this generator writes: ``demo/chat.proto`` to ``demo/chat_actr.py``, or to
+    ``demo/chat_actr.ts`` beside the ``demo/chat_pb.ts`` of protobuf-es."""
+    if language is Language.TYPESCRIPT:
+        return path.removesuffix(".proto") + "_actr.ts"
     return _base(path).replace(".", "/") + "_actr.py"
 
 
@@ -70,6 +93,13 @@ def handler_fault(handler: str) -> str | None:
     if handler in HOOKS:
         return f"{handler!r} is a hook that the runtime calls on workloads"
     return None
+
+
+def typescript_fault(method: str) -> str | None:
+    """Say why a method that Python takes cannot have its name in TypeScript; None when it can."""
+    name = member(method)
+    why = _OF_OBJECTS.get(name)
+    return f"{name!r} {why}" if why else None
 
 
 def _base(path: str) -> str:

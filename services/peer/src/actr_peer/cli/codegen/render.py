@@ -12,15 +12,16 @@ INDENT = "    "
 MAX_COLUMNS = 100
 
 
-class _Writer:
+class Writer:
     """Lines at a depth."""
 
-    def __init__(self) -> None:
+    def __init__(self, indent: str = INDENT) -> None:
         self._lines: list[str] = []
+        self._indent = indent
         self._depth = 0
 
     def line(self, text: str = "") -> None:
-        self._lines.append(INDENT * self._depth + text if text else "")
+        self._lines.append(self._indent * self._depth + text if text else "")
 
     def lines(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -45,7 +46,7 @@ class _Module:
     def __init__(self, file: ProtoFile) -> None:
         self._file = file
         self._aliases = _aliases(file)
-        self._out = _Writer()
+        self._out = Writer()
         self._methods = [method for service in file.services for method in service.methods]
 
     def text(self) -> str:

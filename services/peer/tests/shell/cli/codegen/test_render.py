@@ -48,9 +48,17 @@ def test_a_fault_anywhere_gives_no_module_at_all() -> None:
     assert len(response.file) == 0
 
 
-def test_parameters_are_refused() -> None:
+def test_other_parameters_are_refused() -> None:
     response = generate(CodeGeneratorRequest(parameter="paths=source_relative"))
-    assert "'paths=source_relative': protoc-gen-actr takes none" in response.error
+    assert "'paths=source_relative': protoc-gen-actr takes lang=python" in response.error
+
+
+def test_python_is_what_is_written_where_nothing_is_said() -> None:
+    request = compiled({"chat.proto": chat("rpc Say(Ask) returns (Reply);")})
+    said = CodeGeneratorRequest()
+    said.CopyFrom(request)
+    said.parameter = "lang=python"
+    assert generate(said) == generate(request)
 
 
 def test_optional_fields_and_editions_are_announced() -> None:

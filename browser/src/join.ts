@@ -1,0 +1,170 @@
+// All that a page needs to be an actor, in one call: signaling, wires, and a peer for each remote.
+
+import { ConfigError, UnreachableError } from "./errors";
+import { ActrId } from "./protocol/identity/ids";
+import { WireKind } from "./protocol/payload";
+import { Proofs } from "./protocol/signaling/proofs";
+import { actor, Peer } from "./rpc/peer";
+import type { Actor } from "./rpc/server";
+import type { Caller, Context, Route } from "./service";
+import type { Dialer } from "./transport/wire";
+import type { Wire } from "./wire/base";
+import { webCrypto } from "./wire/crypto";
+import { SignalingClient, type SignalingSink } from "./wire/signaling/client";
+import type { SocketClass } from "./wire/socket";
+import type { PeerConnectionClass } from "./wire/webrtc/peer";
+import { WebRtcWires } from "./wire/webrtc/wires";
+
+export interface JoinOptions {
+  /** What others may call here: `serveChat(handlers)` of generated code, several of them in one list. */
+  readonly serve?: readonly Route[];
+  /** Hears of handlers that failed and meant nothing by it; else the console does. */
+  readonly failed?: Actor["failed"];
+  /** Hears of presence and of signaling itself. */
+  readonly sink?: Omit<SignalingSink, "relayed">;
+  /** Shown to others; at most 16 entries of 256 bytes. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** What proves who this is; without it the service must let anybody in. */
+  readonly proofs?: Proofs;
+  /**
+   * Kinds of wires to dial; WebRTC where there is an `RTCPeerConnection`, else WebSocket. Of
+   * certificates this knows nothing: who needs them puts the parts together.
+   */
+  readonly kinds?: readonly WireKind[];
+  /** The page's own, where nothing is said. */
+  readonly socket?: SocketClass;
+  readonly connection?: PeerConnectionClass;
+}
+
+/**
+ * Registers with the signaling service at `url` (`wss://host/v1/ws`) as `id`
+ * (`acme:page@7:default`; each tab needs one of its own). Throws `ConfigError` if one of them cannot
+ * be used, and rejects as `SignalingClient.start` does.
+ */
+export async function join(url: string, id: string, options: JoinOptions = {}): Promise<Joined> {
+  const joined = new Joined(url, ActrId.read(id), options, await fingerprints(options.serve ?? []));
+  try {
+    await joined.signaling.start();
+  } catch (error) {
+    await joined.close();
+    throw error;
+  }
+  return joined;
+}
+
+/** An actor that is online, until it is closed. */
+export class Joined {
+  readonly signaling: SignalingClient;
+  readonly #actor: Actor;
+  readonly #peers = new Map<string, Peer>();
+  readonly #wires: WebRtcWires | undefined;
+  readonly #dials = new Map<WireKind, (remote: ActrId) => Promise<Wire>>();
+  readonly #stop = new AbortController();
+
+  constructor(
+    url: string,
+    readonly id: ActrId,
+    options: JoinOptions,
+    services: readonly (readonly [string, string])[],
+  ) {
+    const { socket = globalThis.WebSocket as SocketClass | undefined, serve = [], proofs, sink, metadata = {} } = options;
+    const { connection = globalThis.RTCPeerConnection as PeerConnectionClass | undefined } = options;
+    const { kinds = [connection === undefined ? WireKind.WEBSOCKET : WireKind.WEBRTC] } = options;
+    if (socket === undefined) {
+      throw new ConfigError("there is no WebSocket here: give its class as `socket`");
+    }
+    const log: Actor["failed"] = (error, routeKey) => console.error(`${routeKey} failed:`, error);
+    this.#actor = actor(serve, options.failed ?? log);
+    this.signaling = new SignalingClient({
+      url,
+      socket,
+      registration: { id, incarnation: crypto.getRandomValues(new BigUint64Array(1))[0]! || 1n, services, metadata },
+      proofs: proofs ?? new Proofs(webCrypto),
+      sink: { ...sink, relayed: (source, message) => this.#wires?.receive(source, message) },
+    });
+    if (connection !== undefined && kinds.includes(WireKind.WEBRTC)) {
+      const relay = this.signaling.relay.bind(this.signaling);
+      const iceServers = () => this.signaling.iceServers;
+      const wires = new WebRtcWires({ local: id, connection, relay, iceServers }, (wire) =>
+        this.#peer(wire.remote).link.add(wire),
+      );
+      this.#wires = wires;
+      this.#dials.set(WireKind.WEBRTC, (remote) => wires.dial(remote));
+    }
+    if (kinds.includes(WireKind.WEBSOCKET)) {
+      this.#dials.set(WireKind.WEBSOCKET, (remote) => this.#dialWebSocket(socket, remote));
+    }
+    const { signal } = this.#stop;
+    globalThis.addEventListener?.("online", () => this.networkChanged(), { signal });
+  }
+
+  /**
+   * Calls `remote`, as `acme:room@1:default`; its link is made when it is first wanted.
+   *
+   * @param context of the handler that calls: its deadline, trace and end are handed on
+   */
+  to(remote: ActrId | string, context?: Context): Caller {
+    const peer = this.#peer(typeof remote === "string" ? ActrId.read(remote) : remote);
+    peer.link.dial();
+    return peer.client(context);
+  }
+
+  /** The device has another network: all that waits for one is tried at once. */
+  networkChanged(): void {
+    this.signaling.retry();
+    this.#peers.forEach((peer) => peer.link.networkChanged());
+  }
+
+  /** Leaves, after what was sent has arrived; final, and harmless when called again. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all([...this.#peers.values()].map((peer) => peer.link.close()));
+    await this.signaling.close();
+  }
+
+  #peer(remote: ActrId): Peer {
+    const known = this.#peers.get(remote.text);
+    if (known !== undefined) {
+      return known;
+    }
+    const dialers = new Map([...this.#dials].map(([kind, dial]): [WireKind, Dialer] => [kind, () => dial(remote)]));
+    const peer: Peer = new Peer(remote.text, {
+      actor: this.#actor,
+      dialers,
+      isSmaller: this.id.isSmallerThan(remote),
+      isThrottled: () => globalThis.document?.hidden ?? false,
+      gone: () => {
+        if (this.#peers.get(remote.text) === peer) {
+          this.#peers.delete(remote.text);
+        }
+      },
+    });
+    this.#peers.set(remote.text, peer);
+    return peer;
+  }
+
+  async #dialWebSocket(socket: SocketClass, remote: ActrId): Promise<Wire> {
+    const address = (await this.signaling.lookup(remote))?.wsAddress;
+    if (!address) {
+      throw new UnreachableError(remote.text, "it says no address of a WebSocket");
+    }
+    // Loaded where it is wanted: most pages speak WebRTC.
+    const { dialWebSocket } = await import("./wire/websocket");
+    return dialWebSocket({ socket, primitives: webCrypto, local: this.id, remote, address });
+  }
+}
+
+/** Name and fingerprint of each service of which something is served. */
+async function fingerprints(routes: readonly Route[]): Promise<[string, string][]> {
+  const forms = new Map(
+    routes.map(({ method }) => [method.routeKey.slice(0, method.routeKey.lastIndexOf(".")), method.form]),
+  );
+  const found: [string, string][] = [];
+  for (const [service, form] of forms) {
+    if (form !== undefined) {
+      const sum = await webCrypto.sha256(new TextEncoder().encode(form));
+      found.push([service, Array.from(sum, (byte) => byte.toString(16).padStart(2, "0")).join("")]);
+    }
+  }
+  return found;
+}

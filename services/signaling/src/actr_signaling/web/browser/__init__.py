@@ -1,0 +1,1 @@
+"""What pages load from here: the built files of browser/, committed in ``built``."""
