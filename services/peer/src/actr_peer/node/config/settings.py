@@ -135,8 +135,7 @@ class Actor(Section):
     allowed_realms: tuple[str, ...] = ()
     """Realms besides its own whose actors may see and reach it."""
     takes_over: bool = True
-    """Whether it takes its identity from another process that holds it, as a new start does from
-    one that hangs; false: it does not start then."""
+    """Whether it takes its identity from another process that has it; false: it does not start."""
 
 
 class Realm(Section):
@@ -201,8 +200,7 @@ class Wires(Section):
     listen: Annotated[str, AfterValidator(_host_port)] = "127.0.0.1:0"
     """Where the WebSockets of others come in; port 0 takes a free one; empty: no listener."""
     advertise: Annotated[str, AfterValidator(wire_address)] = ""
-    """Address that others dial, ``ws://host:port`` or ``host:port``; empty: derived from
-    ``listen`` and the interface that reaches signaling."""
+    """That others dial, ``ws://host:port``; empty: of the interface that reaches signaling."""
     allowed_origins: tuple[Annotated[str, AfterValidator(read_origin)], ...] = ()
     """Of web pages that may open a WebSocket here, ``https://page.example``; ``*`` is all."""
     reach: tuple[Literal["private", "loopback", "link-local"], ...] = ("private",)
