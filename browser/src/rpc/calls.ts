@@ -3,6 +3,7 @@
 // Replies are matched here, by the link that they come from: nobody but the callee can answer a call.
 // A late or unknown reply is dropped.
 
+import { ClosedError } from "../errors";
 import type { RpcLane } from "../protocol/payload";
 import type { Envelope } from "../protocol/rpc/envelopes";
 import type { Link } from "../transport/link";
@@ -80,6 +81,11 @@ export class PendingCalls {
   /** Gives a reply to who waits for it. */
   resolve(reply: Envelope): void {
     this.calls.get(reply.requestId)?.resolve(reply);
+  }
+
+  /** Nobody waits for it any more. */
+  leave(requestId: string): void {
+    this.calls.get(requestId)?.reject(new ClosedError("left"));
   }
 
   /** The link is gone: its calls fail, at once. */

@@ -89,15 +89,19 @@ export class Client implements Caller {
   ): Promise<Envelope> {
     const reply = this.calls.wait(requestId, signal);
     reply.catch(() => {}); // who waits for room hears the same
-    await this.link.lane(lane).send(message, { signal });
-    this.calls.sent(requestId, { lane, message });
+    let isSent = false;
     try {
+      await this.link.lane(lane).send(message, { signal });
+      this.calls.sent(requestId, { lane, message });
+      isSent = true;
       return await reply;
     } catch (error) {
-      if (signal.aborted) {
+      if (isSent && signal.aborted) {
         this.cancel(lane, requestId);
       }
       throw error;
+    } finally {
+      this.calls.leave(requestId);
     }
   }
 
@@ -163,14 +167,14 @@ export class Client implements Caller {
       try {
         const reply = await new Promise<Envelope>((resolve, reject) => {
           stream.reply!.then(resolve, reject);
-          this.feed(method, requests, stream.writer!, reject);
+          this.feed(method, requests, stream, reject);
         });
         stream.isAnswered = true;
         if (reply.error === undefined) {
           return readReply(method, reply.payload);
         }
         const error = readError(reply.error);
-        if (!(await this.contracts.learn(method, error, refusals))) {
+        if (stream.isFed || !(await this.contracts.learn(method, error, refusals))) {
           throw error;
         }
       } finally {
@@ -199,7 +203,7 @@ export class Client implements Caller {
       const stream = await this.open(method, options, payload);
       try {
         if (requests !== undefined) {
-          this.feed(method, requests, stream.writer!, (error) => stream.reader!.fail(error));
+          this.feed(method, requests, stream, (error) => stream.reader!.fail(error));
         }
         for await (const chunk of stream.reader!) {
           isTaken = true;
@@ -207,7 +211,7 @@ export class Client implements Caller {
         }
         return;
       } catch (error) {
-        const isRefusal = !isTaken && error instanceof CallError;
+        const isRefusal = !isTaken && !stream.isFed && error instanceof CallError;
         if (!isRefusal || !(await this.contracts.learn(method, error, refusals))) {
           throw error;
         }
@@ -225,11 +229,13 @@ export class Client implements Caller {
   private feed<Init>(
     method: Method<any, any, MethodKind, Init, any>,
     requests: AsyncIterable<Init>,
-    writer: StreamWriter,
+    stream: Opened,
     failed: (error: Error) => void,
   ): void {
+    const writer = stream.writer!;
     const send = async () => {
       await writer.opened();
+      stream.isFed = true;
       for await (const request of requests) {
         await writer.send(method.request.write(request));
       }
@@ -252,8 +258,16 @@ export class Client implements Caller {
     const channelId = newRequestId();
     const { streams, link } = this;
     const lane = method.payloadType as StreamLane;
-    const opened = new Opened(limit, () => this.cancel(PayloadType.RPC_RELIABLE, channelId));
+    const opened = new Opened(limit, (isOver) => {
+      this.calls.leave(channelId);
+      if (!isOver) {
+        this.cancel(PayloadType.RPC_RELIABLE, channelId);
+      }
+    });
     try {
+      const credit = repliesStream(method.kind) ? FIRST : { items: 0, size: 0 };
+      const stream = { channelId, credit: credit.items, creditBytes: credit.size };
+      const message = this.encode(method, { requestId: channelId, payload, stream }, options, limit);
       if (repliesStream(method.kind)) {
         opened.reader = streams.openReader(channelId, lane);
         opened.reader.listen();
@@ -265,9 +279,6 @@ export class Client implements Caller {
         // Nothing is sent before the far side says that it listens: not even the end.
         opened.writer = streams.openWriter(channelId, lane, null);
       }
-      const credit = opened.reader === null ? { items: 0, size: 0 } : FIRST;
-      const stream = { channelId, credit: credit.items, creditBytes: credit.size };
-      const message = this.encode(method, { requestId: channelId, payload, stream }, options, limit);
       await link.lane(PayloadType.RPC_RELIABLE).send(message, { signal: limit.signal });
       opened.isSent = true;
       this.calls.sent(channelId, "stream");
@@ -356,12 +367,14 @@ class Opened {
   /** The one reply, where replies do not stream. */
   reply: Promise<Envelope> | null = null;
   isSent = false;
+  /** Something of the caller's requests is taken, or about to be: they are there once. */
+  isFed = false;
   /** The one reply has come. */
   isAnswered = false;
 
   constructor(
     private readonly limit: Limit,
-    private readonly cancel: () => void,
+    private readonly left: (isOver: boolean) => void,
   ) {}
 
   /** Where the caller leaves or its time is over, who reads the replies hears of it. */
@@ -377,8 +390,7 @@ class Opened {
     this.reader?.close();
     // A clean end here would pass off half of a stream as the whole of it.
     this.writer?.end(new CallError(Code.CANCELLED, "the sender gave up"));
-    if (!isOver && this.isSent) {
-      this.cancel();
-    }
+    this.writer?.leave();
+    this.left(isOver || !this.isSent);
   }
 }

@@ -18,13 +18,13 @@ const MAX_WHY_CHARS = 300;
 
 export class Contracts {
   /** By the number here: the remote's own, or why the method cannot be called. */
-  private readonly other = new Map<bigint, bigint | string>();
+  private other = new Map<bigint, bigint | string>();
 
   constructor(private readonly remote: string) {}
 
   /** Another process is there, perhaps with another contract. */
   forget(): void {
-    this.other.clear();
+    this.other = new Map();
   }
 
   /** What a call of `method` carries; throws FAILED_PRECONDITION if both are known to differ. */
@@ -51,9 +51,10 @@ export class Contracts {
     if (refusals >= MAX_REFUSALS) {
       throw this.differs(routeKey, "it refuses also the one that it tells");
     }
+    const { other } = this;
     const heard = await compared(method, told);
-    this.other.set(contract, heard);
-    return this.number(method) === heard;
+    other.set(contract, heard); // of a process that is gone by now, it is gone too
+    return other !== this.other || this.number(method) === heard;
   }
 
   private differs(routeKey: string, why: string): CallError {

@@ -13,7 +13,14 @@ import { Turns } from "./turns";
 /** The handlers of an actor; one object for all its remotes. */
 export function actor(routes: readonly Route[], failed: Actor["failed"] = () => {}): Actor {
   const byKey = new Map(routes.map((route) => [route.method.routeKey, route]));
-  return { routes: byKey, turns: new Turns(), serving: new Set(), failed };
+  const guarded: Actor["failed"] = (...failure) => {
+    try {
+      failed(...failure);
+    } catch (error) {
+      console.error(error); // its caller is answered all the same
+    }
+  };
+  return { routes: byKey, turns: new Turns(), serving: new Set(), failed: guarded };
 }
 
 export interface PeerOptions extends Omit<LinkOptions, "sink" | "inUse"> {

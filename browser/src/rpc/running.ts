@@ -12,20 +12,15 @@ export class Running {
   isGivenUp = false;
   readonly context: Context;
   private readonly controller = new AbortController();
-  private readonly stop: () => void = () => {};
+  private stop: () => void = () => {};
+  private endsAt = Infinity;
 
   constructor(
-    link: Link,
+    private readonly link: Link,
     private readonly envelope: Envelope,
     private readonly method: Method,
   ) {
-    const asked = timeoutOf(envelope);
-    const { handlerTimeout } = method;
-    const timeout = handlerTimeout === undefined ? asked : Math.min(handlerTimeout, asked ?? Infinity);
-    const endsAt = timeout === null ? null : link.now() + timeout;
-    if (timeout !== null) {
-      this.stop = link.time.after(timeout, () => this.controller.abort(this.late()));
-    }
+    this.limit(timeoutOf(envelope));
     this.context = {
       caller: link.remote,
       requestId: envelope.requestId,
@@ -33,9 +28,23 @@ export class Running {
       traceparent: envelope.traceparent,
       tracestate: envelope.tracestate,
       callChain: [...envelope.callChain, envelope.requestId],
-      timeLeft: () => (endsAt === null ? null : Math.max(0, endsAt - link.now())),
+      timeLeft: () => (this.endsAt === Infinity ? null : Math.max(0, this.endsAt - link.now())),
       signal: this.controller.signal,
     };
+  }
+
+  /** Its turn has come: from now on the handler has its own time, as far as the caller's lasts. */
+  begin(): void {
+    this.limit(this.method.handlerTimeout);
+  }
+
+  private limit(seconds: number | null = null): void {
+    const { link } = this;
+    if (seconds !== null && link.now() + seconds < this.endsAt) {
+      this.endsAt = link.now() + seconds;
+      this.stop();
+      this.stop = link.time.after(seconds, () => this.controller.abort(this.late()));
+    }
   }
 
   get signal(): AbortSignal {

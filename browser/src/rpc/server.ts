@@ -192,6 +192,7 @@ export class Server {
         onAbort();
         return;
       }
+      running.begin();
       const request = readRequest(method, envelope.payload);
       const reply = await route.handle(request, running.context);
       if (!running.signal.aborted) {

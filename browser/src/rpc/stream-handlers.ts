@@ -147,6 +147,7 @@ export class StreamHandlers {
       if (running.signal.aborted) {
         throw running.reason();
       }
+      running.begin();
       reader = requestsStream(kind) ? this.streams.openReader(channelId, lane) : null;
       writer = repliesStream(kind) ? this.streams.openWriter(channelId, lane, credit) : null;
     } catch (error) {

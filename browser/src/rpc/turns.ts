@@ -34,7 +34,11 @@ export class Turns {
     }
     this.isBusy = true;
     for (let job = this.next(); job !== undefined; job = this.next()) {
-      await job.run();
+      try {
+        await job.run();
+      } catch (error) {
+        console.error(error); // one that has failed is no reason to serve no others
+      }
     }
     this.isBusy = false;
   }

@@ -17,10 +17,17 @@ export function isMetered(payloadType: StreamLane): boolean {
   return payloadType === PayloadType.STREAM_RELIABLE;
 }
 
-/** Posts word about a stream; with a link that is gone, nobody is there to hear it. */
+/** Posts word about a stream; with a link that is gone, by this too, nobody is there to hear it. */
 export function say(link: Link, message: Uint8Array): void {
-  if (link.refusal() === null) {
+  if (link.refusal() !== null) {
+    return;
+  }
+  try {
     link.lane(PayloadType.STREAM_RELIABLE).post(message);
+  } catch (error) {
+    if (link.refusal() === null) {
+      throw error;
+    }
   }
 }
 
@@ -106,6 +113,11 @@ export class StreamWriter {
       this.sayEnd();
     }
     this.wake();
+  }
+
+  /** Nobody waits for who listens late: what `end` has not said by now is not said. */
+  leave(): void {
+    this.over(this);
   }
 
   /** The far side takes so much more. */

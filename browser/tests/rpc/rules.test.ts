@@ -7,8 +7,10 @@ import { Code } from "../../src/errors";
 import { concat, utf8 } from "../../src/protocol/bytes";
 import { type ByteLane, PayloadType, WireKind } from "../../src/protocol/payload";
 import { readError } from "../../src/protocol/rpc/call-errors";
+import { refusal } from "../../src/protocol/rpc/contracts";
 import {
   decodeEnvelope,
+  encodeError,
   encodeReply,
   encodeRequest,
   type Envelope,
@@ -18,6 +20,7 @@ import { UNNUMBERED } from "../../src/protocol/session/receiver";
 import {
   type Chunk,
   decodeChunk,
+  encodeCredit,
   encodeEnd,
   encodeItem,
   encodeStreamCancel,
@@ -303,6 +306,22 @@ test("a call that was taken and not answered goes to the far side's next process
       } finally {
         next.link.fail(new Error("the test is over"));
       }
+    },
+    () => {},
+  ));
+
+test("a stream of which something was taken is not opened again, whatever its refusal says", () =>
+  play(
+    async ({ raw, peer }) => {
+      const upload = peer.client().clientStream(UPLOAD, requests());
+      upload.catch(() => {});
+      await until(() => raw.requests.length > 0);
+      const [{ requestId }] = raw.requests as [Envelope];
+      raw.link.lane(STREAM).post(encodeCredit(requestId, { items: 8, size: 0 }));
+      await until(() => raw.chunks.some(({ kind }) => kind === "item"));
+      raw.link.lane(RPC).answer(encodeError(requestId, refusal(UPLOAD, 7n)!));
+      await assert.rejects(upload, /another contract/);
+      assert.equal(raw.requests.length, 1);
     },
     () => {},
   ));

@@ -35,12 +35,24 @@ export function formOf(method: Method): string {
   return JSON.stringify({ enums: only(enums), messages: only(messages), methods: [own], service });
 }
 
+/** Made once for each method: a caller can have as many as it likes. */
+const refusals = new WeakMap<Method, CallError | null>();
+
 /** Why a call is not taken; null: it is, for the contracts are the same or cannot be compared. */
 export function refusal(method: Method, contract: bigint): CallError | null {
-  const { routeKey } = method;
   if (method.contract === undefined || contract === 0n || contract === method.contract) {
     return null;
   }
+  let made = refusals.get(method);
+  if (made === undefined) {
+    made = refusalOf(method);
+    refusals.set(method, made);
+  }
+  return made;
+}
+
+function refusalOf(method: Method): CallError | null {
+  const { routeKey } = method;
   const form = stored(utf8(formOf(method)));
   if (form.length > MAX_PACKED_BYTES) {
     return null;
