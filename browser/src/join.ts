@@ -1,9 +1,10 @@
 // All that a page needs to be an actor, in one call: signaling, wires, and a peer for each remote.
 
-import { ConfigError, UnreachableError } from "./errors";
+import { ClosedError, ConfigError, UnreachableError } from "./errors";
 import { ActrId } from "./protocol/identity/ids";
 import { WireKind } from "./protocol/payload";
 import { Proofs } from "./protocol/signaling/proofs";
+import type { Client } from "./rpc/client";
 import { actor, Peer } from "./rpc/peer";
 import type { Actor } from "./rpc/server";
 import type { Caller, Context, Route } from "./service";
@@ -14,6 +15,10 @@ import { SignalingClient, type SignalingSink } from "./wire/signaling/client";
 import type { SocketClass } from "./wire/socket";
 import type { PeerConnectionClass } from "./wire/webrtc/peer";
 import { WebRtcWires } from "./wire/webrtc/wires";
+
+/** Seconds between two looks at all links, and after which one in which nothing happens is closed. */
+const ROUND = 10;
+const IDLE = 300;
 
 export interface JoinOptions {
   /** What others may call here: `serveChat(handlers)` of generated code, several of them in one list. */
@@ -80,14 +85,18 @@ export class Joined {
       socket,
       registration: { id, incarnation: crypto.getRandomValues(new BigUint64Array(1))[0]! || 1n, services, metadata },
       proofs: proofs ?? new Proofs(webCrypto),
-      sink: { ...sink, relayed: (source, message) => this.#wires?.receive(source, message) },
+      sink: this.#sink(sink),
     });
     if (connection !== undefined && kinds.includes(WireKind.WEBRTC)) {
       const relay = this.signaling.relay.bind(this.signaling);
       const iceServers = () => this.signaling.iceServers;
-      const wires = new WebRtcWires({ local: id, connection, relay, iceServers }, (wire) =>
-        this.#peer(wire.remote).link.add(wire),
-      );
+      const wires = new WebRtcWires({ local: id, connection, relay, iceServers }, (wire) => {
+        if (this.#stop.signal.aborted) {
+          wire.close();
+        } else {
+          this.#peer(wire.remote).link.add(wire);
+        }
+      });
       this.#wires = wires;
       this.#dials.set(WireKind.WEBRTC, (remote) => wires.dial(remote));
     }
@@ -96,17 +105,51 @@ export class Joined {
     }
     const { signal } = this.#stop;
     globalThis.addEventListener?.("online", () => this.networkChanged(), { signal });
+    const round = setInterval(() => this.#attend(), ROUND * 1000);
+    signal.addEventListener("abort", () => clearInterval(round));
+  }
+
+  /** Member by member: who listens may be of a class. */
+  #sink(given: JoinOptions["sink"] = {}): SignalingSink {
+    return {
+      relayed: (source, message) => {
+        if (!this.#stop.signal.aborted) {
+          this.#wires?.receive(source, message);
+        }
+      },
+      presence: (event) => given.presence?.(event),
+      state: (state) => given.state?.(state),
+      refused: (actor, why) => given.refused?.(actor, why),
+      greeted: (time) => given.greeted?.(time),
+      warned: (why) => given.warned?.(why),
+      ...(given.load && { load: () => given.load!() }),
+    };
+  }
+
+  /** What waits in a link that has no way any more fails; one that nobody uses is closed. */
+  #attend(): void {
+    for (const { link } of this.#peers.values()) {
+      link.health();
+      link.closeIfIdle(IDLE);
+    }
   }
 
   /**
-   * Calls `remote`, as `acme:room@1:default`; its link is made when it is first wanted.
+   * Calls `remote`, as `acme:room@1:default`, for as long as this actor is online: a link is made when
+   * a call wants one, also in place of one that has ended. Calls reject with `ClosedError` once this
+   * is closed.
    *
    * @param context of the handler that calls: its deadline, trace and end are handed on
    */
   to(remote: ActrId | string, context?: Context): Caller {
-    const peer = this.#peer(typeof remote === "string" ? ActrId.read(remote) : remote);
-    peer.link.dial();
-    return peer.client(context);
+    const id = typeof remote === "string" ? ActrId.read(remote) : remote;
+    return calling(() => {
+      const peer = this.#peer(id);
+      if (!peer.link.isReady) {
+        peer.link.dial();
+      }
+      return peer.client(context);
+    });
   }
 
   /** The device has another network: all that waits for one is tried at once. */
@@ -119,10 +162,14 @@ export class Joined {
   async close(): Promise<void> {
     this.#stop.abort();
     await Promise.all([...this.#peers.values()].map((peer) => peer.link.close()));
+    this.#wires?.close(); // those that are no link's yet
     await this.signaling.close();
   }
 
   #peer(remote: ActrId): Peer {
+    if (this.#stop.signal.aborted) {
+      throw new ClosedError(`${this.id} is closed`);
+    }
     const known = this.#peers.get(remote.text);
     if (known !== undefined) {
       return known;
@@ -152,6 +199,21 @@ export class Joined {
     const { dialWebSocket } = await import("./wire/websocket");
     return dialWebSocket({ socket, primitives: webCrypto, local: this.id, remote, address });
   }
+}
+
+/** Calls by the link that there is when the call is made, or the first item asked for. */
+function calling(client: () => Client): Caller {
+  return {
+    unary: async (method, request, options) => client().unary(method, request, options),
+    tell: async (method, request, options) => client().tell(method, request, options),
+    clientStream: async (method, requests, options) => client().clientStream(method, requests, options),
+    async *serverStream(method, request, options) {
+      yield* client().serverStream(method, request, options);
+    },
+    async *bidiStream(method, requests, options) {
+      yield* client().bidiStream(method, requests, options);
+    },
+  };
 }
 
 /** Name and fingerprint of each service of which something is served. */
