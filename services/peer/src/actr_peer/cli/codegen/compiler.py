@@ -5,13 +5,19 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from google.protobuf.compiler.plugin_pb2 import CodeGeneratorRequest, CodeGeneratorResponse
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    EnumDescriptorProto,
+    FileDescriptorProto,
+    FileDescriptorSet,
+)
 from google.protobuf.message import DecodeError
 
 from actr import options_pb2
@@ -125,23 +131,47 @@ def _typescript(request: CodeGeneratorRequest, out: Path) -> dict[Path, str]:
 
 def messages_alone(request: CodeGeneratorRequest) -> CodeGeneratorRequest:
     """The request for messages without what is said of lanes: that is in ``*_actr.ts``, and no
-    module of ``actr/options.proto`` need be beside the user's own."""
+    module of ``actr/options.proto`` need be beside the user's own; there is one where a message
+    or method refers to a type of it."""
+    types = {
+        f".{file.package}.{each.name}"
+        for file in request.proto_file
+        if file.name == _OPTIONS
+        for each in chain[DescriptorProto | EnumDescriptorProto](file.message_type, file.enum_type)
+    }
+    referring = {file.name for file in request.proto_file if types.intersection(_types(file))}
+    referring.discard(_OPTIONS)
     alone = CodeGeneratorRequest(
         file_to_generate=[name for name in request.file_to_generate if name != _OPTIONS],
         parameter="target=ts,import_extension=js",
     )
+    if referring:
+        alone.file_to_generate.append(_OPTIONS)
     for file in request.proto_file:
-        if file.name == _OPTIONS:
+        if file.name == _OPTIONS and not referring:
             continue
         kept = alone.proto_file.add()
         kept.CopyFrom(file)
-        if _OPTIONS in kept.dependency:
+        if _OPTIONS in kept.dependency and file.name not in referring:
             _forget_import(kept, list(kept.dependency).index(_OPTIONS))
         for service in kept.service:
             service.ClearField("options")
             for method in service.method:
                 method.ClearField("options")
     return alone
+
+
+def _types(file: FileDescriptorProto) -> Iterator[str]:
+    """Names of the types that fields and methods of a file have, with a dot before them."""
+    waiting = [*file.message_type]
+    fields = [*file.extension]
+    for message in waiting:
+        waiting.extend(message.nested_type)
+        fields.extend((*message.field, *message.extension))
+    yield from (field.type_name for field in fields)
+    for service in file.service:
+        for method in service.method:
+            yield from (method.input_type, method.output_type)
 
 
 def _forget_import(file: FileDescriptorProto, index: int) -> None:

@@ -14,6 +14,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, MethodOptions, S
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from actr_peer.cli.codegen import names, rules
+from actr_peer.cli.codegen.schemas import schema_name
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.contracts.fingerprint import (
     Signature,
@@ -55,6 +56,8 @@ class MessageName:
     """``demo.chat_pb2``."""
     attribute: str
     """``Outer.Inner`` for a nested message."""
+    schema: str
+    """``Outer_InnerSchema``, as protobuf-es has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,8 +207,8 @@ class _FileReader:
         if handler in taken:
             refuse(f"its name in Python is {handler!r}, as that of {taken[handler]}; rename one")
         taken[handler] = method.name
-        if self._is_typescript and (fault := names.typescript_fault(method.name)):
-            refuse(f"its name in TypeScript: {fault}; rename the method")
+        if self._is_typescript:
+            _check_typescript(method.name, taken, refuse)
         kind = rules.kind_of(
             requests_stream=method.client_streaming, replies_stream=method.server_streaming
         )
@@ -255,7 +258,11 @@ class _FileReader:
         module = names.pb2_module(message.file.name)
         path: str = message.file.name
         return MessageName(
-            full_name=message.full_name, path=path, module=module, attribute=attribute
+            full_name=message.full_name,
+            path=path,
+            module=module,
+            attribute=attribute,
+            schema=schema_name(message),
         )
 
     def _check_module(self, path: str, refuse: rules.Refuse) -> None:
@@ -280,3 +287,13 @@ class _FileReader:
         at = self._locations.get(path, SourceCodeInfo.Location())
         text = at.leading_comments or at.trailing_comments
         return "\n".join(line.removeprefix(" ").rstrip() for line in text.splitlines()).strip()
+
+
+def _check_typescript(method: str, taken: dict[str, str], refuse: rules.Refuse) -> None:
+    if fault := names.typescript_fault(method):
+        refuse(f"its name in TypeScript: {fault}; rename the method")
+    member = names.member(method)
+    key = f"TypeScript {member}"  # beside the names in Python
+    if key in taken:
+        refuse(f"its name in TypeScript is {member!r}, as that of {taken[key]}; rename one")
+    taken[key] = method

@@ -174,7 +174,7 @@ class _Module:
 
     def _schema(self, message: MessageName) -> str:
         alias = self._aliases[_module(self._file.path, message)]
-        return f"{alias}.{message.attribute.replace('.', '_')}Schema"
+        return f"{alias}.{message.schema}"
 
     def _shape(self, message: MessageName) -> str:
         return f"protobuf.Shape<typeof {self._schema(message)}>"

@@ -95,3 +95,27 @@ def test_messages_are_asked_for_without_the_import_of_lanes() -> None:
     assert [kept.dependency[at] for at in kept.public_dependency] == ["third.proto", "second.proto"]
     assert not kept.service[0].method[0].HasField("options")
     assert alone.file_to_generate == request.file_to_generate
+
+
+def test_two_methods_that_would_have_one_name_are_refused_for_typescript_alone() -> None:
+    source = {
+        "chat.proto": chat("rpc URLGet(Ask) returns (Reply);\nrpc uRLGet(Ask) returns (Reply);")
+    }
+    assert generate(compiled(source)).error == ""
+    assert generate(asked(source)).error == (
+        "chat.proto:10: service chat.v1.Chat, method uRLGet: its name in TypeScript is 'uRLGet', "
+        "as that of URLGet; rename one"
+    )
+
+
+def test_a_type_of_the_options_that_a_message_refers_to_comes_along() -> None:
+    first = (
+        'syntax = "proto2"; import "actr/options.proto";'
+        "message A { message B { optional actr.PayloadType lane = 1; } }"
+        "service S { rpc R(A) returns (A) { option (actr.payload_type) = RPC_SIGNAL; } }"
+    )
+    alone = messages_alone(compiled({"first.proto": first}))
+    files = {file.name: file for file in alone.proto_file}
+    assert "actr/options.proto" in files
+    assert list(files["first.proto"].dependency) == ["actr/options.proto"]
+    assert list(alone.file_to_generate) == ["first.proto", "actr/options.proto"]
