@@ -26,6 +26,14 @@ for (const id of ["acme:page@1:default", "zebra:page@1:default"]) {
   });
 }
 
+test("a page of `join` and a generated client calls a room", { skip, timeout }, async () => {
+  const page = await world.browser.open(world.site.origin);
+  const given = { signaling: world.signaling.url, id: "acme:page@5:default", remote: ROOM };
+  assert.deepEqual(await step(page, "joined", given), { isNumbered: true, text: "hello", late: "ClosedError" });
+  await world.assertQuiet(page);
+  await page.close();
+});
+
 for (const id of ["acme:page@2:default", "zebra:page@2:default"]) {
   test(`a peer of Python calls what a page serves, all kinds of methods: ${id}`, { skip, timeout }, async () => {
     const page = await world.tab(id);

@@ -1,7 +1,8 @@
 // What tests have a page do, by name: arguments and results are JSON.
 
-import { CallError } from "actr";
+import { CallError, join } from "actr";
 
+import { ChatClient } from "../../gen/actr/demo/chat_actr";
 import type { Given } from "./actor";
 import { PageActor } from "./actor";
 import * as chat from "./chat";
@@ -92,6 +93,17 @@ const steps = {
     }
     const reply = await uploaded;
     return { size: Number(reply.sizeBytes), told: reply.sha256, sent: await chat.sha256(file), numbers };
+  },
+
+  /** As a page is written: `join`, and a generated client; what the room answered. */
+  async joined({ signaling, id, remote }: { signaling: string; id: string; remote: string }) {
+    const me = await join(signaling, id);
+    const chat = new ChatClient(me.to(remote));
+    const { number } = await chat.say({ author: "joined", text: "hello" }, { timeout: 30 });
+    const { messages } = await chat.history({ limit: 1 });
+    await me.close();
+    const late = await chat.history({}).catch((error: unknown) => (error as Error).name);
+    return { isNumbered: number > 0n, text: messages.at(-1)?.text, late: String(late) };
   },
 
   cut: async () => page.cut(),
