@@ -25,6 +25,7 @@ from actr_peer.node.process.logs import configure_logs
 from actr_peer.node.process.startup import run_loop
 from actr_peer.protocol.rpc.connect.pages import Pages, is_loopback
 from actr_peer.protocol.rpc.connect.rules import GatewayRules, NoRules
+from actr_peer.protocol.websocket.origins import read_origin
 from actr_peer.service import Method
 
 if TYPE_CHECKING:
@@ -122,13 +123,20 @@ def gateway(
         host=host,
         port=port,
         rules=found,
-        pages=Pages(tuple(allowed_origin or ()), is_local=rules is None),
+        pages=Pages(tuple(map(_origin, allowed_origin or ())), is_local=rules is None),
         modules={name: row for each in module or () for name, row in methods_of(each).items()},
         bounds=Bounds(message_bytes=max_message, calls=max_calls, grace=grace),
         files=None if certificate is None or key is None else (certificate, key),
         is_json=is_json,
     )
     run_loop(_serve(config, plan))
+
+
+def _origin(text: str) -> str:
+    try:
+        return read_origin(text)
+    except ValueError as exc:
+        raise ConfigError(f"--allowed-origin {text!r}: {exc}") from exc
 
 
 def _check_extra() -> None:

@@ -349,6 +349,7 @@ def test_rules_say_which_caller_may_call_what(stage: Stage, tmp_path: Path) -> N
         (("--certificate", "a.pem"), Exit.USAGE, "give both"),
         (("--certificate", "a.pem", "--key", "b.pem"), Exit.USAGE, "--certificate a.pem"),
         (("--max-calls", "0"), Exit.USAGE, "--max-calls"),
+        (("--allowed-origin", "app.example"), Exit.USAGE, "--allowed-origin 'app.example'"),
         (("-m", "nowhere_actr"), Exit.USAGE, "nowhere_actr"),
     ],
 )
@@ -408,11 +409,14 @@ def test_calls_over_the_limit_are_refused_at_once(stage: Stage) -> None:
 
 
 def test_it_says_to_actr_ps_what_it_has_done(stage: Stage) -> None:
-    stage.served.post("/probe.Probe/Look")
     control = str(stage.served.told["control"])
-    (own,) = [ask(control, "status")]
+    with Http2(stage.served.address) as client:
+        stream = client.begin("/probe.Probe/Look")
+        client.send(stream, b"{}")
+        client.until_ended(stream)
+        own = ask(control, "status")
     assert own["gateway"]["calls"]["ended"]["ok"] > 0
-    assert own["gateway"]["connections"]["open"] >= 0
+    assert own["gateway"]["connections"]["open"] >= 1
 
 
 def test_the_loss_of_the_actor_ends_its_calls_as_actr_call_does(stage: Stage) -> None:
