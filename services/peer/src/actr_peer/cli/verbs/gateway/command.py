@@ -17,7 +17,12 @@ import typer
 
 from actr_peer.cli.contracts.methods import methods_of
 from actr_peer.cli.options import AsLines, Flags, with_flags
-from actr_peer.cli.verbs.gateway.bounds import DEFAULT, MAX_MESSAGE_BYTES, Bounds
+from actr_peer.cli.verbs.gateway.bounds import (
+    DEAD_SECONDS,
+    DEFAULT,
+    MAX_MESSAGE_BYTES,
+    Bounds,
+)
 from actr_peer.errors import BusyError, ConfigError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.config.reading import path_for
@@ -201,7 +206,7 @@ async def _listen(plan: Plan) -> socket.socket:
     from actr_peer.wire.tcp import listen
 
     try:
-        return await listen(plan.host, plan.port)
+        return await listen(plan.host, plan.port, dead_after=DEAD_SECONDS)
     except BusyError as exc:
         raise BusyError(
             f"{plan.http} is in use by another program: stop that, or choose with --http"

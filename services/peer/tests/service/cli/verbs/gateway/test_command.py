@@ -216,6 +216,24 @@ def test_what_cannot_be_called_says_why_and_the_gateway_goes_on(
         assert client.status[again] == 200
 
 
+def test_a_reply_that_json_cannot_say_is_an_error_and_counted(stage: Stage) -> None:
+    control = str(stage.served.told["control"])
+    before = ask(control, "status")["gateway"]["calls"]["ended"]
+    with Http2(stage.served.address) as client:
+        stream = client.begin("/probe.Probe/Look")
+        client.send(stream, b'{"text": "odd"}')
+        told = json.loads(client.until_ended(stream))
+        assert (client.status[stream], told["code"]) == (500, "internal")
+        assert "cannot be said in JSON" in told["message"]
+        again = client.begin("/probe.Probe/Look")  # the connection is whole
+        client.send(again, b"{}")
+        client.until_ended(again)
+        assert client.status[again] == 200
+    after = ask(control, "status")["gateway"]["calls"]["ended"]
+    assert after["internal"] == before.get("internal", 0) + 1
+    assert after["ok"] == before.get("ok", 0) + 1
+
+
 def test_an_error_of_a_stream_is_its_last_message(stage: Stage) -> None:
     for path in ("/probe.Nope/Nope", "/probe.Probe/Nope"):
         reply = stage.served.ask("POST", path, envelope({}), content_type=STREAM)
