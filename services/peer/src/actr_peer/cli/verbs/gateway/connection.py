@@ -79,4 +79,4 @@ class Calls(TaskGroup):
 
 def hold_calls() -> None:
     """Have all connections of this process use it."""
-    tcp_server.TaskGroup = Calls  # type: ignore[misc]
+    tcp_server.TaskGroup = Calls  # type: ignore[attr-defined]

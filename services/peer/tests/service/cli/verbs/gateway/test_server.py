@@ -176,6 +176,9 @@ async def test_an_idle_connection_ends_whatever_its_reader_has_not_taken(
         await send({"type": "http.response.body", "body": bytes(10_000)})
         answered += 1
 
+    def has_answered() -> bool:
+        return answered == wanted
+
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         async with asyncio.timeout(60), serving(app=short) as (served, port):
@@ -183,7 +186,7 @@ async def test_an_idle_connection_ends_whatever_its_reader_has_not_taken(
             while not served.open or not unsent(served):
                 client.sendall(ASKED)
                 wanted += 1
-                await until(lambda: answered == wanted)
+                await until(has_answered)
             assert served.open == 1
             await until(lambda: not served.open)
 
