@@ -37,7 +37,7 @@ class InspectionService(_Service, _ABC):
     """
 
     SERVICE_NAME = "actr.Inspection"
-    FINGERPRINT = "df16c9263cb905369df3ae98d3644a484a9f2bc0db73dff1465dcba7acb6562c"
+    FINGERPRINT = "1f9b2da7b6e8f0cd18eddb97cb7f23390ff7b213ab0a388747e6ce868ddc23ec"
 
     WATCH: _ClassVar[_Method[_inspection_pb2.WatchRequest, _inspection_pb2.ActorView]] = _Method(
         route_key="actr.Inspection.Watch",

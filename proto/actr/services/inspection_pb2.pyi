@@ -24,7 +24,7 @@ class WatchRequest(_message.Message):
 
     INTERVAL_MS_FIELD_NUMBER: _builtins.int
     interval_ms: _builtins.int
-    """Milliseconds between two views, at least; 0: 1000. Where a wire has changed it is 100."""
+    """Milliseconds between two views, at least 500; 0: 1000. Where a wire has changed it is 100."""
     def __init__(
         self,
         *,
@@ -98,6 +98,7 @@ class ActorView(_message.Message):
     REFUSED_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
+    CHANGE_COUNT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """manufacturer:name@instance:realm"""
     version: _builtins.str
@@ -112,6 +113,8 @@ class ActorView(_message.Message):
     server_id: _builtins.str
     link_count: _builtins.int
     """How many links there are."""
+    change_count: _builtins.int
+    """Of all changes since the start: where it rose by more than are told, some were forgotten."""
     @_builtins.property
     def identity(self) -> Global___IdentityView: ...
     @_builtins.property
@@ -153,10 +156,11 @@ class ActorView(_message.Message):
         refused: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         failures: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         changes: _abc.Iterable[Global___WireChange] | None = ...,
+        change_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "mailbox", b"mailbox", "outbox", b"outbox", "streams", b"streams"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "failures", b"failures", "id", b"id", "identity", b"identity", "incarnation", b"incarnation", "link_count", b"link_count", "links", b"links", "mailbox", b"mailbox", "now_ms", b"now_ms", "outbox", b"outbox", "refused", b"refused", "server_id", b"server_id", "signaling", b"signaling", "started_at_ms", b"started_at_ms", "streams", b"streams", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_count", b"change_count", "changes", b"changes", "failures", b"failures", "id", b"id", "identity", b"identity", "incarnation", b"incarnation", "link_count", b"link_count", "links", b"links", "mailbox", b"mailbox", "now_ms", b"now_ms", "outbox", b"outbox", "refused", b"refused", "server_id", b"server_id", "signaling", b"signaling", "started_at_ms", b"started_at_ms", "streams", b"streams", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -98,7 +98,7 @@ ELSEWHERE = {
         cli/verbs/dev/running/process.py        service/cli/verbs/dev/test_command.py
         cli/verbs/dev/running/runner.py         service/cli/verbs/dev/test_command.py
         cli/verbs/dev/stage.py                  service/cli/verbs/dev/test_command.py
-        cli/verbs/gateway/endpoints.py          service/cli/verbs/gateway/test_connect_python.py
+        cli/verbs/gateway/connection.py         service/cli/verbs/gateway/test_server.py
         cli/verbs/gateway/http2.py              service/cli/verbs/gateway/test_command.py
         cli/verbs/gateway/entry.py              service/cli/verbs/gateway/test_command.py
         cli/verbs/contract/gen.py                service/test_readme.py

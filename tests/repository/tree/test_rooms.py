@@ -28,6 +28,7 @@ FULL = {
     f"{PEER}/cli": "the command itself, what its verbs share, and a room for each large verb",
     f"{PEER}/cli/demo": "one verb: its processes, its traffic, its report",
     f"{PEER}/cli/verbs": "a file for each verb",
+    f"{PEER}/cli/verbs/gateway": "a request from its connection to its call, and what bounds it",
     f"{PEER}/node": "what joins the layers, and what a program holds of it",
     f"{PEER}/protocol": "six rooms of one subject each, and what all of them read",
     f"{PEER}/protocol/identity": "an actor's name, and what proves it",

@@ -63,6 +63,8 @@ class Probe(ProbeService):
         )
 
     async def look(self, request, ctx):
+        if request.text == "odd":
+            return Answer(any=Any(type_url="type.googleapis.com/no.Such", value=b"x"))
         seen = {"metadata": dict(ctx.metadata), "left": ctx.remaining(), "caller": str(ctx.caller)}
         return Answer(number=request.number, text=json.dumps(seen), any=request.any)
 

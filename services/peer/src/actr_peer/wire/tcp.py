@@ -78,8 +78,11 @@ def is_websocket_url(url: str) -> bool:
         return False
 
 
-async def listen(host: str, port: int) -> socket.socket:
+async def listen(host: str, port: int, *, dead_after: float = DEAD_SECONDS) -> socket.socket:
     """Return a bound socket that is not listening yet.
+
+    Args:
+        dead_after: As of :func:`tune`, for the sockets that it accepts.
 
     Raises:
         BusyError: If another program has the port.
@@ -96,7 +99,7 @@ async def listen(host: str, port: int) -> socket.socket:
     sock = socket.socket(family, kind, protocol)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        tune(sock)
+        tune(sock, dead_after=dead_after)
         sock.settimeout(0)
         sock.bind(address)
     except OSError as exc:

@@ -26,8 +26,10 @@ from actr_peer.state.storage.database import StorageError
 MAX_WATCHERS: Final = 16
 """Of one actor: each costs it a view a second."""
 INTERVAL: Final = 1.0
-LEAST_INTERVAL: Final = 0.1
-"""Seconds between two views, however much changes."""
+LEAST_INTERVAL: Final = 0.5
+"""Seconds between two views that a watcher may ask for."""
+SOONEST: Final = 0.1
+"""Seconds between two views, where a wire has changed meanwhile."""
 DEFAULT_LETTERS: Final = 100
 MAX_ENVELOPES: Final = 16
 """Told at once: each may have 16 MiB."""
@@ -85,14 +87,15 @@ class InspectionHere(InspectionService):
                 if form != last or now.changes:
                     last = form
                     yield self._dated(now)
-                await asyncio.sleep(LEAST_INTERVAL)
-                await self._changes.until(seen, interval - LEAST_INTERVAL)
+                await asyncio.sleep(SOONEST)
+                await self._changes.until(seen, interval - SOONEST)
         finally:
             self._watchers -= 1
 
     def _told_since(self, seen: int) -> pb.ActorView:
         view = told(self._view(), self._failures)
         view.changes.extend(changes_told(self._changes.since(seen)))
+        view.change_count = self._changes.count
         return view
 
     def _dated(self, view: pb.ActorView) -> pb.ActorView:

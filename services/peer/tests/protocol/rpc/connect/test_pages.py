@@ -18,7 +18,6 @@ LISTED = Pages((APP,))
         {"origin": APP},
         {"origin": APP, "sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "none"},
-        {"sec-fetch-site": "same-origin"},
     ],
 )
 def test_programs_and_listed_pages_are_let_in(headers: dict[str, str]) -> None:
@@ -33,11 +32,24 @@ def test_programs_and_listed_pages_are_let_in(headers: dict[str, str]) -> None:
         {"origin": f"{APP}.evil.example"},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "same-origin"},
     ],
 )
 def test_other_pages_are_not_also_where_they_name_no_origin(headers: dict[str, str]) -> None:
     assert LISTED.refuses(HERE | headers) != ""
     assert Pages(("*",)).refuses(HERE | headers) == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "is_let_in"),
+    [("app.example", True), ("rebound.example", False), ("", False), (None, False)],
+)
+def test_with_rules_a_page_of_the_gateways_own_origin_must_be_listed_too(
+    host: str | None, *, is_let_in: bool
+) -> None:
+    headers = {"sec-fetch-site": "same-origin"} | ({} if host is None else {"host": host})
+    assert (Pages((APP,), is_local=False).refuses(headers) == "") == is_let_in
+    assert Pages(is_local=False).refuses(headers) != ""
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,24 @@ def test_a_pattern_is_of_the_gateways_realm_unless_it_says_another() -> None:
     assert read(access("allow", ["web"], ["acme:room@*:*"], [SAY])).allows("web", elsewhere, SAY)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "is_allowed"),
+    [
+        ("acme:room@*", True),
+        ("acme:room@*:default", True),
+        ("acme:room@*:*", True),
+        ("acme:room@*:partner", False),
+    ],
+)
+def test_a_type_is_allowed_by_rules_for_the_own_realm_and_denied_by_any(
+    pattern: str, *, is_allowed: bool
+) -> None:
+    assert read(access("allow", ["web"], [pattern], [SAY])).allows("web", TYPE, SAY) == is_allowed
+    everybody = access("allow", ["web"], ["*:*@*:*"], [SAY])
+    denied = access("deny", ["web"], [pattern], [SAY])
+    assert not read(everybody, denied).allows("web", TYPE, SAY)
+
+
 def test_nobody_is_looked_for_whom_a_caller_may_not_ask() -> None:
     rules = read(
         access("allow", ["web"], ["acme:room@*"], [SAY]),

@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.service, pytest.mark.timeout(120)]
 
 ROOM = ActrId("acme", "room", "1")
 GUEST = ActrId("acme", "guest", "1")
-SOON = WatchRequest(interval_ms=100)
+SOON = WatchRequest(interval_ms=500)
 
 
 class Room(Quiet):

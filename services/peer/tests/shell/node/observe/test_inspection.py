@@ -10,7 +10,8 @@ import pytest
 from actr.services.inspection_pb2 import LetterNumbers, WatchRequest
 from actr_peer import System
 from actr_peer.errors import CallError, Code
-from actr_peer.node.observe.changes import Changes
+from actr_peer.node.observe import inspection as module
+from actr_peer.node.observe.changes import REMEMBERED, Changes
 from actr_peer.node.observe.inspection import InspectionHere
 from actr_peer.node.observe.view import NodeView
 from actr_peer.protocol.identity import ActrId
@@ -22,7 +23,8 @@ from lab.quiet import Quiet
 from peer_kit.signaling import config
 
 ANN = ActrId("acme", "ann", "1")
-SOON = WatchRequest(interval_ms=100)
+SOON = WatchRequest(interval_ms=1)
+"""As soon as may be."""
 
 
 class Asked:
@@ -79,6 +81,44 @@ async def test_a_change_of_a_wire_is_told_before_the_interval_is_over() -> None:
         changes.note(ANN, WireKind.WEBRTC, WireState.FAILED)
         (change,) = (await second).changes
         assert (change.remote, change.state) == (str(ANN), "failed")
+
+
+async def test_a_watcher_that_asks_for_more_views_has_one_in_half_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[float] = []
+    waits_now = asyncio.Event()
+
+    class Waited(Changes):
+        async def until(self, count: int, seconds: float) -> None:
+            waits.append(seconds)
+            waits_now.set()
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(module, "SOONEST", 0.0)
+    async with (
+        asyncio.timeout(30),
+        aclosing(here(Looked(), Waited(), {}).watch(SOON, Asked())) as views,
+    ):
+        await anext(views)
+        second = asyncio.ensure_future(anext(views))
+        await waits_now.wait()
+        second.cancel()
+        await asyncio.gather(second, return_exceptions=True)
+    assert waits == [0.5]
+
+
+async def test_changes_that_are_forgotten_show_in_their_count() -> None:
+    changes = Changes()
+    async with (
+        asyncio.timeout(30),
+        aclosing(here(Looked(), changes, {}).watch(SOON, Asked())) as views,
+    ):
+        assert (await anext(views)).change_count == 0
+        for _ in range(REMEMBERED + 3):
+            changes.note(ANN, WireKind.WEBRTC, WireState.FAILED)
+        later = await anext(views)
+    assert (len(later.changes), later.change_count) == (REMEMBERED, REMEMBERED + 3)
 
 
 async def test_what_the_file_cannot_do_is_said_to_who_asks(

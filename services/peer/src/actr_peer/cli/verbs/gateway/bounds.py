@@ -8,6 +8,10 @@ from typing import Final
 MAX_HEADER_BYTES: Final = 16 * 1024
 """Names and values of one request together."""
 MAX_CONNECTIONS: Final = 1024
+MAX_OF_HOST: Final = MAX_CONNECTIONS // 2
+"""Connections of one address, or of one /64 of IPv6."""
+SPARE_DESCRIPTORS: Final = 128
+"""Kept for wires, signaling and files when connections would take all."""
 MAX_STREAMS: Final = 100
 """Of one HTTP/2 connection at a time: RFC 9113 advises no fewer."""
 IDLE_SECONDS: Final = 30.0
@@ -15,6 +19,14 @@ IDLE_SECONDS: Final = 30.0
 STALL_SECONDS: Final = 30.0
 """That a caller may take nothing of a reply that waits, or send nothing of a request that is begun;
 then its connection is cut, with what else runs on it."""
+PIECE_BYTES: Final = 64 * 1024
+"""Of a reply that is sent: each piece may take that long."""
+DEAD_SECONDS: Final = STALL_SECONDS + 10
+"""Without an acknowledgement, after which the kernel ends a connection: later than a stall does."""
+FLUSH_SECONDS: Final = 1.0
+"""For what is unsent of an idle connection that is closed."""
+GONE_SECONDS: Final = 1.0
+"""For what a caller that has left had sent before; then its calls are cancelled."""
 REQUEST_SECONDS: Final = 60.0
 """For the whole of a request that is one message."""
 DRAINED_BYTES: Final = 1024 * 1024

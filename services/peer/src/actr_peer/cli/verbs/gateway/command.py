@@ -17,7 +17,12 @@ import typer
 
 from actr_peer.cli.contracts.methods import methods_of
 from actr_peer.cli.options import AsLines, Flags, with_flags
-from actr_peer.cli.verbs.gateway.bounds import DEFAULT, MAX_MESSAGE_BYTES, Bounds
+from actr_peer.cli.verbs.gateway.bounds import (
+    DEAD_SECONDS,
+    DEFAULT,
+    MAX_MESSAGE_BYTES,
+    Bounds,
+)
 from actr_peer.errors import BusyError, ConfigError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.config.reading import path_for
@@ -25,6 +30,7 @@ from actr_peer.node.process.logs import configure_logs
 from actr_peer.node.process.startup import run_loop
 from actr_peer.protocol.rpc.connect.pages import Pages, is_loopback
 from actr_peer.protocol.rpc.connect.rules import GatewayRules, NoRules
+from actr_peer.protocol.websocket.origins import read_origin
 from actr_peer.service import Method
 
 if TYPE_CHECKING:
@@ -122,13 +128,20 @@ def gateway(
         host=host,
         port=port,
         rules=found,
-        pages=Pages(tuple(allowed_origin or ()), is_local=rules is None),
+        pages=Pages(tuple(map(_origin, allowed_origin or ())), is_local=rules is None),
         modules={name: row for each in module or () for name, row in methods_of(each).items()},
         bounds=Bounds(message_bytes=max_message, calls=max_calls, grace=grace),
         files=None if certificate is None or key is None else (certificate, key),
         is_json=is_json,
     )
     run_loop(_serve(config, plan))
+
+
+def _origin(text: str) -> str:
+    try:
+        return read_origin(text)
+    except ValueError as exc:
+        raise ConfigError(f"--allowed-origin {text!r}: {exc}") from exc
 
 
 def _check_extra() -> None:
@@ -193,7 +206,7 @@ async def _listen(plan: Plan) -> socket.socket:
     from actr_peer.wire.tcp import listen
 
     try:
-        return await listen(plan.host, plan.port)
+        return await listen(plan.host, plan.port, dead_after=DEAD_SECONDS)
     except BusyError as exc:
         raise BusyError(
             f"{plan.http} is in use by another program: stop that, or choose with --http"

@@ -24,7 +24,7 @@ FRESH_SECONDS: Final = 30.0
 """After which an actor is asked again: another version of it may run. Until then a call that no
 longer fits is refused by the actor itself, which compares contracts."""
 SOON_SECONDS: Final = 2.0
-"""A method that is not there is no reason to ask again so soon."""
+"""A method that is not there, or an error of it, is no reason to ask again so soon."""
 MAX_ASKED: Final = 16
 """Actors that are asked at a time; a call that needs one more waits its turn."""
 
@@ -127,9 +127,10 @@ class Contracts:
         return Callee(caller=known.caller, method=known.methods[route_key], pool=known.pool)
 
     def forget(self, to: ActrId | ActrType) -> None:
-        """It has another contract by now."""
-        known = self._known.get(to)
-        if known is not None:
+        """It may have another contract by now; or its handler answers so, and a contract that was
+        just told is kept."""
+        known, now = self._known.get(to), asyncio.get_running_loop().time()
+        if known is not None and now - known.at > SOON_SECONDS:
             known.at = float("-inf")
 
     async def _ask(self, to: ActrId | ActrType, known: _Known, timeout: float) -> None:

@@ -78,10 +78,19 @@ class Order:
 
 
 class _Ending:
-    """Has each error of a call come out as Connect's, and counts how calls end."""
+    """Has each error of a call come out as Connect's, and knows how the call ended."""
 
-    def __init__(self, ended: Callable[[Code | None], None]) -> None:
-        self._ended = ended
+    def __init__(self) -> None:
+        self.has_ended = False
+        self.code: Code | None = None
+        """None: well."""
+
+    def _ended(self, code: Code | None) -> None:
+        self.has_ended, self.code = True, code
+
+    def unsaid(self, code: Code) -> None:
+        """It ended well, and its reply cannot be written."""
+        self.code = code
 
     async def on_start(self, ctx: Context) -> None:
         """Nothing is begun."""
@@ -117,14 +126,24 @@ class Application(ConnectASGIApplication[None]):
     def __init__(self, order: Order, message_bytes: int) -> None:
         endpoint = _endpoint(order)
         path = f"/{endpoint.method.service_name}/{endpoint.method.name}"
+        self._ending, self._ended = _Ending(), order.ended
+        json = JsonCodec(order.callee.pool, self._ending.unsaid)
         super().__init__(
             service=None,
             endpoints=lambda _: {path: endpoint},
-            interceptors=(_Ending(order.ended),),
+            interceptors=(self._ending,),
             read_max_bytes=message_bytes,
-            codecs=(google_protobuf_binary_codec(), JsonCodec(order.callee.pool)),
+            codecs=(google_protobuf_binary_codec(), json),
         )
         self._path = path
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer the request; then who ordered it is told how the call ended."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            if self._ending.has_ended:
+                self._ended(self._ending.code)
 
     @property
     def path(self) -> str:
@@ -132,17 +151,38 @@ class Application(ConnectASGIApplication[None]):
 
 
 class JsonCodec(Codec[Message, Message]):
-    """Protobuf's JSON form, with the messages that an actor told."""
+    """Protobuf's JSON form, with the messages that an actor told.
 
-    def __init__(self, pool: DescriptorPool | None) -> None:
+    Args:
+        unsaid: Told why a reply cannot be written.
+    """
+
+    def __init__(self, pool: DescriptorPool | None, unsaid: Callable[[Code], None]) -> None:
         self._pool = pool
+        self._unsaid = unsaid
 
     def name(self) -> str:
         return "json"
 
     def encode(self, message: Message) -> bytes:
-        text = json_format.MessageToJson(message, indent=None, descriptor_pool=self._pool)
-        return text.encode()
+        """Write a reply.
+
+        Raises:
+            ConnectError: RESOURCE_EXHAUSTED, if it is longer than the loop has time for; INTERNAL,
+                if JSON cannot say it: an unknown ``Any``, or a time that is none.
+        """
+        size = message.ByteSize()
+        if size > MAX_JSON_BYTES:
+            self._unsaid(Code.RESOURCE_EXHAUSTED)
+            text = f"a reply of {size} bytes is over JSON's limit of {MAX_JSON_BYTES}: use protobuf"
+            raise ConnectError(ConnectCode.RESOURCE_EXHAUSTED, text)
+        try:
+            said = json_format.MessageToJson(message, indent=None, descriptor_pool=self._pool)
+            return said.encode()
+        except Exception as exc:  # the library's: TypeError, ValueError, OverflowError, its own
+            self._unsaid(Code.INTERNAL)
+            text = "this reply cannot be said in JSON: use protobuf"
+            raise ConnectError(ConnectCode.INTERNAL, text) from exc
 
     def decode(self, data: bytes | bytearray, message_class: type[Message]) -> Message:
         """Read a request; fields that are unknown are passed over, as Connect asks.

@@ -35,7 +35,8 @@ from actr_peer.protocol.rpc.connect.routes import (
     read_route,
     read_timeout,
 )
-from actr_peer.protocol.rpc.connect.rules import ANONYMOUS, GatewayRules, refused
+from actr_peer.protocol.rpc.connect.rules import ANONYMOUS, GatewayRules, NoRules, refused
+from actr_peer.protocol.websocket.door import origin
 from actr_peer.tasks import note_failure
 
 TIMEOUT: Final = "connect-timeout-ms"
@@ -54,6 +55,8 @@ class _Head:
     """All headers, names in small letters."""
     headers: Mapping[str, str]
     """The last of each name."""
+    host: str
+    """Whence it came."""
 
     @property
     def size(self) -> int:
@@ -157,7 +160,7 @@ class Entry:
         metadata = read_metadata(head.pairs, "" if caller == ANONYMOUS else caller)
         if route.to is not None and not self._rules.allows(caller, route.to, route.key):
             raise refused(caller, route.to, route.key)
-        held.enter_context(self._tally.one())
+        held.enter_context(self._tally.one(self._sharing(caller, head.host)))
         within = RESOLVE_SECONDS if seconds is None else min(seconds, RESOLVE_SECONDS)
         try:
             async with asyncio.timeout(within):
@@ -174,6 +177,12 @@ class Entry:
             takes_one=not callee.method.kind.requests_stream,
             scope={"path": route.path, "headers": _with_timeout(head.pairs, left)},
         )
+
+    def _sharing(self, caller: str, host: str) -> str:
+        """Of whose share a call is; without rules nobody is a stranger."""
+        if isinstance(self._rules, NoRules):
+            return ""
+        return f"from {host}" if caller == ANONYMOUS else caller
 
     async def _callee(
         self, route: Route, caller: str, timeout: float
@@ -221,6 +230,7 @@ def _read(scope: Mapping[str, Any]) -> _Head:
         path=scope["raw_path"].decode("latin-1"),
         pairs=pairs,
         headers=dict(pairs),
+        host=origin(str((scope.get("client") or ("",))[0])),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from actr_peer.cli.verbs.gateway.bounds import (
     DRAIN_SECONDS,
     DRAINED_BYTES,
+    PIECE_BYTES,
     REQUEST_SECONDS,
     STALL_SECONDS,
 )
@@ -51,17 +52,17 @@ class Exchange:
         self._until = asyncio.get_running_loop().time() + REQUEST_SECONDS
 
     async def receive(self) -> Message:
-        """What came next; behind the request it waits for the caller to go, however long.
+        """What came next. A stream of requests may be quiet, and behind a request it waits for the
+        caller to go, however long.
 
         Raises:
-            DeadlineError: If nothing came in time.
+            DeadlineError: If nothing came in time of a request that is one message.
         """
-        if self.is_read:
+        if self.is_read or self._until is None:
             return self._seen(await self._receive())
+        stalled = asyncio.get_running_loop().time() + STALL_SECONDS
         try:
-            async with asyncio.timeout(STALL_SECONDS) as stall:
-                if self._until is not None:
-                    stall.reschedule(min(self._until, stall.when() or self._until))
+            async with asyncio.timeout_at(min(self._until, stalled)):
                 message = await self._receive()
         except TimeoutError as exc:
             self._until = 0.0  # nobody waits for the rest, either
@@ -107,6 +108,16 @@ class Exchange:
         return message
 
     async def _sent(self, message: Message) -> None:
+        """Send it in pieces: the time is for each, not for how long a reply is."""
+        body = message.get("body", b"")
+        for at in range(PIECE_BYTES, len(body), PIECE_BYTES):
+            piece = body[at - PIECE_BYTES : at]
+            await self._took({"type": message["type"], "body": piece, "more_body": True})
+        if len(body) > PIECE_BYTES:
+            message = {**message, "body": body[(len(body) - 1) // PIECE_BYTES * PIECE_BYTES :]}
+        await self._took(message)
+
+    async def _took(self, message: Message) -> None:
         if self._is_gone:  # nobody takes it out of the server's buffers any more
             raise BrokenError("the caller has left")
         try:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import socket
 import ssl
+import sys
+from collections import Counter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.config import Config
 
@@ -24,10 +26,14 @@ from actr_peer.cli.verbs.gateway.bounds import (
     IDLE_SECONDS,
     MAX_CONNECTIONS,
     MAX_HEADER_BYTES,
+    MAX_OF_HOST,
     MAX_STREAMS,
+    SPARE_DESCRIPTORS,
 )
+from actr_peer.cli.verbs.gateway.connection import Connection, Reader, hold_calls
 from actr_peer.cli.verbs.gateway.http2 import hold_writers
 from actr_peer.errors import ConfigError
+from actr_peer.protocol.websocket.door import origin
 from actr_peer.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -68,21 +74,21 @@ class HttpServer:
         self._tasks = Tasks("http")
         self._config = _config()
         self._idle = asyncio.Event()
-        self.open = 0
-        """Connections."""
+        self._writers: set[asyncio.StreamWriter] = set()
+        """Of all connections, from their accept on."""
+        self._of_host: Counter[str] = Counter()
         self.refused = 0
-        """For there were too many."""
+        """For there were too many, in all or of one address."""
         self.failed = 0
         """Ended by something that neither side meant, mostly bytes that are no HTTP."""
 
     async def __aenter__(self) -> Self:
         hold_writers()
+        hold_calls()
         await self._tasks.__aenter__()
-        self._server = await asyncio.start_server(
-            self._accept,
-            sock=self._sock,
-            ssl=self._tls,
-            ssl_handshake_timeout=_HANDSHAKE_SECONDS if self._tls else None,
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: asyncio.StreamReaderProtocol(Reader(), self._accept), sock=self._sock
         )
         return self
 
@@ -93,7 +99,14 @@ class HttpServer:
         trace: TracebackType | None,
     ) -> None:
         self._server.close()
+        for writer in self._writers:  # what they have not sent is waited for else
+            writer.transport.abort()
         await self._tasks.__aexit__(kind, error, trace)
+
+    @property
+    def open(self) -> int:
+        """Connections."""
+        return len(self._writers)
 
     @property
     def document(self) -> dict[str, int]:
@@ -113,24 +126,44 @@ class HttpServer:
             log.warning("%d connections are cut: their calls took over %g s", self.open, seconds)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.open >= MAX_CONNECTIONS or self._context.terminated.is_set():
+        assert isinstance(reader, Reader)
+        host = origin(str((writer.get_extra_info("peername") or ("",))[0]))
+        if self._context.terminated.is_set() or self._is_full(host, writer):
             self.refused += 1
             writer.transport.abort()
             return
-        self.open += 1
-        self._tasks.start("connection", self._serve(reader, writer), failed=lambda exc: None)
+        self._writers.add(writer)
+        self._of_host[host] += 1
+        if self._tls is not None:  # what comes before the handshake is the handshake's
+            cast("asyncio.Transport", writer.transport).pause_reading()
+        served = self._serve(reader, writer, host)
+        task = self._tasks.start("connection", served, failed=lambda exc: None)
+        reader.when_left(task.cancel)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _is_full(self, host: str, writer: asyncio.StreamWriter) -> bool:
+        """Whether there is no place for a connection from this host."""
+        if self.open >= MAX_CONNECTIONS or self._of_host[host] >= MAX_OF_HOST:
+            return True
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        descriptor: int = writer.get_extra_info("socket").fileno()
+        return limit != resource.RLIM_INFINITY and descriptor > limit - SPARE_DESCRIPTORS
+
+    async def _serve(self, reader: Reader, writer: asyncio.StreamWriter, host: str) -> None:
         loop = asyncio.get_running_loop()
-        state: Any = {ABORT: writer.transport.abort}
         try:
-            await TCPServer(self._app, loop, self._config, self._context, state, reader, writer)
+            if self._tls is not None:
+                await writer.start_tls(self._tls, ssl_handshake_timeout=_HANDSHAKE_SECONDS)
+            state: Any = {ABORT: writer.transport.abort}
+            await Connection(self._app, loop, self._config, self._context, state, reader, writer)
         except Exception as exc:
             self.failed += 1
             log.debug("a connection failed", exc_info=exc)
         finally:
             writer.transport.abort()
-            self.open -= 1
+            self._writers.discard(writer)
+            self._of_host[host] -= 1
+            if not self._of_host[host]:
+                del self._of_host[host]
             self._idle.set()
 
 
@@ -143,4 +176,5 @@ def _config() -> Config:
     config.h11_max_incomplete_size = MAX_HEADER_BYTES
     config.h2_max_header_list_size = MAX_HEADER_BYTES
     config.h2_max_concurrent_streams = MAX_STREAMS
+    config.keep_alive_max_requests = sys.maxsize  # it begins the one past it, and loses its reply
     return config

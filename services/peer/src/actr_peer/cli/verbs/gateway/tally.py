@@ -22,25 +22,36 @@ class Tally:
 
     def __init__(self, most: int) -> None:
         self.most = most
+        self.share = max(1, most // 2)
+        """Of one caller, so that none keeps out all others."""
         self.running = 0
+        self._of_caller: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
         """By Connect's word of the code, and ``ok``."""
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def one(self, caller: str = "") -> Iterator[None]:
         """A block that is one call.
+
+        Args:
+            caller: Whose share it is of; empty: nobody's.
 
         Raises:
             CallError: RESOURCE_EXHAUSTED, if so many run already.
         """
-        if self.running >= self.most:
-            text = f"the gateway has {self.most} calls at a time; try again"
+        is_over = bool(caller) and self._of_caller[caller] >= self.share
+        if is_over or self.running >= self.most:
+            text = f"the gateway has {self.most} calls at a time, {self.share} of one; try again"
             raise CallError(Code.RESOURCE_EXHAUSTED, text, retryable=True, retry_after=1.0)
         self.running += 1
+        self._of_caller[caller] += 1
         try:
             yield
         finally:
             self.running -= 1
+            self._of_caller[caller] -= 1
+            if not self._of_caller[caller]:
+                del self._of_caller[caller]
 
     def note(self, code: Code | None) -> None:
         """One has ended; None: well."""

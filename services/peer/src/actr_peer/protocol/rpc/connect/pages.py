@@ -59,9 +59,12 @@ class Pages:
             is_listed = ANY in self.allowed or origin in self.allowed
             return "" if is_listed else "this origin is not allowed: see --allowed-origin"
         site = headers.get("sec-fetch-site", "none")  # a GET of another page's image has no origin
-        if site in ("none", "same-origin") or ANY in self.allowed:
+        if site == "none" or ANY in self.allowed:
             return ""
-        return "a page of another origin asks without saying which"
+        host = headers.get("host", "")
+        if site == "same-origin" and any(each.endswith(f"://{host}") for each in self.allowed):
+            return ""  # of a listed page that a proxy serves by the same name
+        return "a page asks without saying which: see --allowed-origin"
 
     def shown_to(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         """Headers by which the browser of a page that was let in hands it the reply."""

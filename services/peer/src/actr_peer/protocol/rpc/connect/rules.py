@@ -39,12 +39,14 @@ class GatewayRule:
     callers: tuple[str, ...]
     actors: tuple[Callers, ...]
     methods: tuple[Methods, ...]
+    realm: str
+    """The gateway's own."""
 
     def means(self, caller: str, to: ActrId | ActrType, method: str) -> bool:
         """Whether it is about this call.
 
-        A call to a type may come to any actor of it: what allows it must mean all of them, what
-        denies it any.
+        A call to a type may come to any actor of it: what allows it must mean all of them in the
+        gateway's realm, what denies it any, in whichever realm.
         """
         return self.is_for(caller, method) and any(self._is_actor(each, to) for each in self.actors)
 
@@ -60,7 +62,8 @@ class GatewayRule:
             return pattern.means(to)
         manufacturer, _, name = to.text.partition(":")
         is_type = pattern.manufacturer in (ANY, manufacturer) and pattern.name in (ANY, name)
-        return is_type and (pattern.instance == ANY or not self.allows)
+        is_of_all = pattern.instance == ANY and pattern.realm in (ANY, self.realm)
+        return is_type and (is_of_all or not self.allows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +193,7 @@ def _rule(table: dict[str, Any], known: set[str], realm: str) -> GatewayRule:
         callers,
         tuple(Callers.parse(text, realm=realm) for text in _texts(table, "actors")),
         tuple(map(Methods, _texts(table, "methods"))),
+        realm,
     )
 
 

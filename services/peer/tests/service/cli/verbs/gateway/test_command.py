@@ -216,6 +216,24 @@ def test_what_cannot_be_called_says_why_and_the_gateway_goes_on(
         assert client.status[again] == 200
 
 
+def test_a_reply_that_json_cannot_say_is_an_error_and_counted(stage: Stage) -> None:
+    control = str(stage.served.told["control"])
+    before = ask(control, "status")["gateway"]["calls"]["ended"]
+    with Http2(stage.served.address) as client:
+        stream = client.begin("/probe.Probe/Look")
+        client.send(stream, b'{"text": "odd"}')
+        told = json.loads(client.until_ended(stream))
+        assert (client.status[stream], told["code"]) == (500, "internal")
+        assert "cannot be said in JSON" in told["message"]
+        again = client.begin("/probe.Probe/Look")  # the connection is whole
+        client.send(again, b"{}")
+        client.until_ended(again)
+        assert client.status[again] == 200
+    after = ask(control, "status")["gateway"]["calls"]["ended"]
+    assert after["internal"] == before.get("internal", 0) + 1
+    assert after["ok"] == before.get("ok", 0) + 1
+
+
 def test_an_error_of_a_stream_is_its_last_message(stage: Stage) -> None:
     for path in ("/probe.Nope/Nope", "/probe.Probe/Nope"):
         reply = stage.served.ask("POST", path, envelope({}), content_type=STREAM)
@@ -349,6 +367,7 @@ def test_rules_say_which_caller_may_call_what(stage: Stage, tmp_path: Path) -> N
         (("--certificate", "a.pem"), Exit.USAGE, "give both"),
         (("--certificate", "a.pem", "--key", "b.pem"), Exit.USAGE, "--certificate a.pem"),
         (("--max-calls", "0"), Exit.USAGE, "--max-calls"),
+        (("--allowed-origin", "app.example"), Exit.USAGE, "--allowed-origin 'app.example'"),
         (("-m", "nowhere_actr"), Exit.USAGE, "nowhere_actr"),
     ],
 )
@@ -408,11 +427,14 @@ def test_calls_over_the_limit_are_refused_at_once(stage: Stage) -> None:
 
 
 def test_it_says_to_actr_ps_what_it_has_done(stage: Stage) -> None:
-    stage.served.post("/probe.Probe/Look")
     control = str(stage.served.told["control"])
-    (own,) = [ask(control, "status")]
+    with Http2(stage.served.address) as client:
+        stream = client.begin("/probe.Probe/Look")
+        client.send(stream, b"{}")
+        client.until_ended(stream)
+        own = ask(control, "status")
     assert own["gateway"]["calls"]["ended"]["ok"] > 0
-    assert own["gateway"]["connections"]["open"] >= 0
+    assert own["gateway"]["connections"]["open"] >= 1
 
 
 def test_the_loss_of_the_actor_ends_its_calls_as_actr_call_does(stage: Stage) -> None:

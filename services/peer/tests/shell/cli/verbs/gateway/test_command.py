@@ -17,6 +17,13 @@ def test_who_lacks_the_extra_is_told_how_to_have_it(monkeypatch: pytest.MonkeyPa
     assert "pip install 'actr-peer[gateway]'" in str(caught.value)
 
 
+def test_an_origin_is_taken_as_browsers_send_it() -> None:
+    assert command._origin("HTTPS://App.Example:443/") == "https://app.example"
+    assert command._origin("*") == "*"
+    with pytest.raises(ConfigError, match=r"--allowed-origin 'app\.example'"):
+        command._origin("app.example")
+
+
 def test_it_is_an_actor_of_its_own_that_answers_actr_ps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ACTR_CONTROL__SOCKET", raising=False)
     config = command._config(Flags())

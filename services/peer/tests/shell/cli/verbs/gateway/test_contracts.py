@@ -86,10 +86,16 @@ async def test_a_caller_that_leaves_lets_the_next_one_ask() -> None:
     assert len(actor.asked) == 2
 
 
-async def test_what_was_forgotten_is_asked_for_anew() -> None:
+async def test_what_was_forgotten_is_asked_for_anew_but_not_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     actor = Actor("Say")
     contracts = known(actor)
     await contracts.callee(ROOM, SAY, 5.0)
+    contracts.forget(ROOM)
+    await contracts.callee(ROOM, SAY, 5.0)
+    assert len(actor.asked) == 1
+    monkeypatch.setattr(module, "SOON_SECONDS", -1.0)
     contracts.forget(ROOM)
     contracts.forget(TYPE)
     await contracts.callee(ROOM, SAY, 5.0)

@@ -102,9 +102,36 @@ async def test_who_takes_nothing_is_cut_off() -> None:
     assert far.was_cut
 
 
+async def test_a_long_reply_goes_in_pieces_that_have_a_time_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "PIECE_BYTES", 4)
+    for body in (b"", b"abc", b"abcd", b"abcdefgh", b"abcdefghi"):
+        far = Far(part(b"", more=False))
+        await far.exchange.receive()
+        await far.exchange.reply(Reply(200, (), body))
+        _, *pieces = far.took
+        assert b"".join(piece["body"] for piece in pieces) == body
+        assert all(len(piece["body"]) <= 4 for piece in pieces)
+        assert [bool(piece.get("more_body")) for piece in pieces][-1:] == [False]
+        assert all(piece["more_body"] for piece in pieces[:-1])
+        assert len(pieces) == max(1, -(-len(body) // 4))
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_stream_of_requests_may_be_quiet() -> None:
+    far = Far(part(b"x"))
+    await far.exchange.receive()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await far.exchange.receive()
+    assert not far.was_cut
+
+
 @pytest.mark.usefixtures("soon")
 async def test_a_request_that_stops_is_late_and_not_cut_off() -> None:
     far = Far(part(b"x"))
+    far.exchange.expect_one()
     await far.exchange.receive()
     with pytest.raises(DeadlineError):
         await far.exchange.receive()

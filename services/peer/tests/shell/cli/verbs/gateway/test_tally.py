@@ -27,6 +27,17 @@ def test_the_place_of_a_call_that_fails_is_free_again() -> None:
     assert tally.running == 0
 
 
+def test_one_caller_has_half_and_what_is_nobodys_has_all() -> None:
+    tally = Tally(4)
+    with tally.one("web"), tally.one("web"):
+        with pytest.raises(CallError), tally.one("web"):
+            pass
+        with tally.one("ops"), tally.one(""), pytest.raises(CallError), tally.one(""):
+            pass
+    with tally.one("web"), tally.one("web"):
+        assert tally.running == 2
+
+
 def test_ends_are_counted_by_connects_words() -> None:
     tally = Tally(1)
     for code in (None, None, Code.CANCELLED):
