@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from time import time
 from typing import Final, Literal, Protocol
@@ -99,7 +100,7 @@ class InspectionHere(InspectionService):
         return view
 
     def _dated(self, view: pb.ActorView) -> pb.ActorView:
-        view.version = version("actr-peer")
+        view.version = _version()
         view.started_at_ms = round(self._started_at * 1000)
         view.now_ms = round(time() * 1000)
         return view
@@ -158,6 +159,12 @@ class InspectionHere(InspectionService):
                 Code.PERMISSION_DENIED,
                 f"{ctx.self_id} lets others look, and change nothing (actor.inspection)",
             )
+
+
+@cache
+def _version() -> str:
+    """Read from the disk when the first one looks."""
+    return version("actr-peer")
 
 
 @contextmanager

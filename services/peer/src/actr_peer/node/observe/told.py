@@ -8,11 +8,10 @@ from typing import Final
 
 from actr.services import inspection_pb2 as pb
 from actr_peer.node.observe.changes import Change
-from actr_peer.node.observe.view import IdentityView, MailboxView, NodeView
+from actr_peer.node.observe.view import IdentityView, MailboxView, NodeView, proof_of
 from actr_peer.protocol.identity.certificates import Certificate
 from actr_peer.protocol.identity.keys import key_id
 from actr_peer.protocol.payload import PayloadType
-from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.state.mailbox.dead_letters import Letter
 from actr_peer.transport.link_view import KindView, LaneView, LinkView
 
@@ -21,8 +20,6 @@ MAX_LINKS: Final = 512
 _MS: Final = 1000
 _US: Final = 1_000_000
 _MAX_U32: Final = (1 << 32) - 1
-_THERE: Final = (WireState.READY, WireState.SUSPECT)
-"""States of a wire whose far side is known."""
 
 
 def told(view: NodeView, failures: Mapping[str, int]) -> pb.ActorView:
@@ -96,9 +93,9 @@ def _wire(wire: KindView, link: LinkView, own: IdentityView) -> pb.WireView:
         is_active=wire.kind is link.active,
         tries=wire.tries,
     )
-    if wire.state in _THERE:
-        by = "certificate" if wire.certificate is not None else own.without
-        said.identity.CopyFrom(_identity(by, wire.certificate))
+    proof = proof_of(wire, own)
+    if proof is not None:
+        said.identity.CopyFrom(_identity(*proof))
     return said
 
 

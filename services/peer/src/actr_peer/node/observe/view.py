@@ -9,8 +9,9 @@ from time import time
 from actr_peer.node.assembly import Assembly
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.identity.certificates import Certificate
+from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import Presence, SignalingState
-from actr_peer.transport.link_view import LinkView
+from actr_peer.transport.link_view import KindView, LinkView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,21 @@ class NodeView:
     def link(self, remote: ActrId) -> LinkView | None:
         """The link to ``remote``, if there is one."""
         return next((link for link in self.links if link.remote == remote), None)
+
+
+_THERE = (WireState.READY, WireState.SUSPECT)
+"""States of a wire whose far side is known."""
+
+
+def proof_of(wire: KindView, own: IdentityView) -> tuple[str, Certificate | None] | None:
+    """How the far side of a wire has proved itself, and by which certificate; None: there is none.
+
+    Args:
+        own: Of the node that has the wire.
+    """
+    if wire.state not in _THERE:
+        return None
+    return own.without if wire.certificate is None else "certificate", wire.certificate
 
 
 def view_of(assembly: Assembly, *, is_ended: bool) -> NodeView:

@@ -9,18 +9,15 @@ from typing import Any
 
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.node import Node
-from actr_peer.node.observe.view import NodeView
+from actr_peer.node.observe.view import NodeView, proof_of
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.identity.certificates import Certificate
 from actr_peer.protocol.identity.keys import key_id
-from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import Presence
 from actr_peer.tasks import failures
 from actr_peer.transport.link_view import KindView, LinkView
 
 _MS = 1000.0
-_THERE = WireState.READY, WireState.SUSPECT
-"""States of a wire whose far side is known."""
 
 
 def health(node: Node) -> dict[str, Any]:
@@ -96,17 +93,16 @@ def _wires(link: LinkView, view: NodeView) -> list[dict[str, Any]]:
             "rtt_ms": None if wire.rtt is None else round(wire.rtt * _MS, 3),
             "relayed": wire.is_relayed,
             "active": wire.kind is link.active,
-            "identity": _proved(wire, view) if wire.state in _THERE else None,
+            "identity": _proved(wire, view),
         }
         for wire in link.wires
     ]
 
 
-def _proved(wire: KindView, view: NodeView) -> dict[str, Any]:
-    """What the far side of a wire has proved itself with."""
-    if wire.certificate is None:
-        return {"by": view.identity.without}
-    return {"by": "certificate", **_certificate(wire.certificate, view)}
+def _proved(wire: KindView, view: NodeView) -> dict[str, Any] | None:
+    """What the far side of a wire has proved itself with; None: it is not there."""
+    proof = proof_of(wire, view.identity)
+    return None if proof is None else {"by": proof[0], **_certificate(proof[1], view)}
 
 
 def _certificate(certificate: Certificate | None, view: NodeView) -> dict[str, Any]:

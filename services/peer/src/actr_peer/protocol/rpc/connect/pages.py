@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from actr_peer.protocol.rpc.connect.refusals import Reply
 from actr_peer.protocol.rpc.connect.routes import METADATA, TO
+from actr_peer.protocol.websocket.origins import ALL, is_allowed
 
-ANY: Final = "*"
 PREFLIGHT_SECONDS: Final = 7200
 """What browsers keep at most; Chromium's own bound."""
 _TAKEN: Final = frozenset(
@@ -56,10 +56,10 @@ class Pages:
             return "without rules it answers to names of this machine only: see --rules"
         origin = headers.get("origin")
         if origin is not None:
-            is_listed = ANY in self.allowed or origin in self.allowed
+            is_listed = is_allowed((origin,), self.allowed)
             return "" if is_listed else "this origin is not allowed: see --allowed-origin"
         site = headers.get("sec-fetch-site", "none")  # a GET of another page's image has no origin
-        if site == "none" or ANY in self.allowed:
+        if site == "none" or ALL in self.allowed:
             return ""
         host = headers.get("host", "")
         if site == "same-origin" and any(each.endswith(f"://{host}") for each in self.allowed):
@@ -72,7 +72,7 @@ class Pages:
         if origin is None:
             return ()
         return (
-            ("access-control-allow-origin", ANY if ANY in self.allowed else origin),
+            ("access-control-allow-origin", ALL if ALL in self.allowed else origin),
             ("access-control-expose-headers", _SHOWN),
             ("vary", "Origin"),
         )

@@ -25,7 +25,7 @@ TO: Final = "actr-to"
 METADATA: Final = "actr-metadata-"
 """What begins the name of a header that is sent along as metadata."""
 CALLER: Final = "gateway-caller"
-"""The metadata by which an actor learns who asks; nobody else can say it."""
+"""The metadata by which an actor learns who asks; no caller of the gateway can say it himself."""
 MAX_PATH_CHARS: Final = 1024
 MAX_TIMEOUT_DIGITS: Final = 10
 """Of ``Connect-Timeout-Ms``: the protocol's own bound."""
