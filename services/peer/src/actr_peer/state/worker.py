@@ -28,9 +28,10 @@ class Worker:
         self._closed: asyncio.Future[None] | None = None
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-        """Do it behind what was given before; cancelling the future does not stop it."""
+        """Do it behind what was given before; it is done whoever cancels the future."""
         loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._pool, lambda: function(*args, **kwargs))
+        # An executor forgets what is cancelled before a thread has taken it: hence the shield.
+        return asyncio.shield(loop.run_in_executor(self._pool, lambda: function(*args, **kwargs)))
 
     def close(self, function: Callable[[], None]) -> asyncio.Future[None]:
         """Do this last, and nothing after it; harmless when it is closed."""

@@ -134,9 +134,9 @@ class Receiving:
             if old in self._here and not bounds.may_take_over(silent_seconds=silent):
                 raise bounds.in_progress(transfer.offer.name)
             old.end("another try goes on")
-            self._active[key] = transfer
-            await asyncio.shield(old.close())
         self._active[key] = transfer
+        if old is not None:
+            await transfer.follow(old)
 
     def _leave(self, key: str, transfer: Transfer) -> None:
         self._here.remove(transfer)

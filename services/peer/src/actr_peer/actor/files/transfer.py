@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from typing import ParamSpec, TypeVar
@@ -41,6 +42,7 @@ class Transfer:
         self._limit: asyncio.Timeout | None = None
         self._ended: str | None = None
         self._closing: list[Callable[[], None]] = []
+        self._has_closed = threading.Event()
 
     @property
     def asked(self) -> Usage:
@@ -68,6 +70,15 @@ class Transfer:
         """
         self._check()
         return self._worker.run(function, *args, **kwargs)
+
+    def follow(self, other: Transfer) -> asyncio.Future[bool]:
+        """Close another one, and have the files that both use once it has let go of them.
+
+        It is this one's worker that waits, so that this one lets go after it even where its
+        sender leaves meanwhile: who follows this one then follows both.
+        """
+        other.close()
+        return self.run(other._has_closed.wait)
 
     def touch(self) -> None:
         self.touched = asyncio.get_running_loop().time()
@@ -125,8 +136,11 @@ class Transfer:
         return self._worker.close(self._close)
 
     def _close(self) -> None:
-        for close in self._closing:
-            close()
+        try:
+            for close in self._closing:
+                close()
+        finally:
+            self._has_closed.set()
 
     def _check(self) -> None:
         if self._ended is not None:

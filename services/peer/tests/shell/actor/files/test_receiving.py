@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path as FilePath
 from types import SimpleNamespace
@@ -22,7 +23,8 @@ from actr.services.files_pb2 import (
 from actr_peer.actor.files import receiving
 from actr_peer.actor.files.partial import Partial
 from actr_peer.actor.files.told import FileProgress, ReceivedFile
-from actr_peer.errors import BusyError, CallError, Code, ConfigError
+from actr_peer.actor.files.transfer import Transfer
+from actr_peer.errors import BusyError, CallError, ClosedError, Code, ConfigError
 from actr_peer.protocol.files import bounds, order
 from actr_peer.protocol.files.bounds import ExistingFile, FileQuota
 from actr_peer.protocol.files.manifest import BLOCK_BYTES, PIECE_BYTES
@@ -344,6 +346,9 @@ async def test_a_silent_transfer_gives_its_place_and_one_that_moves_does_not(
     words = other.bidi_stream
 
     def stuck(method: object, requests: Any, options: object) -> Any:
+        if checked.is_set():  # it does not come again: two that both may would never end
+            raise ClosedError("closed")
+
         async def some() -> Any:
             count = 0
             async for word in requests:
@@ -366,6 +371,52 @@ async def test_a_silent_transfer_gives_its_place_and_one_that_moves_does_not(
     assert progress[0].resumed_bytes > 0
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_who_takes_a_place_waits_for_all_that_had_it(
+    met: Met, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is gone before it has had the place, while the first still lets go of it."""
+    closes, may_close = asyncio.Event(), threading.Event()
+    followed: asyncio.Queue[asyncio.Future[bool]] = asyncio.Queue()
+    loop, close, follow = asyncio.get_running_loop(), Partial.close, Transfer.follow
+
+    def slowly(partial: Partial) -> None:
+        loop.call_soon_threadsafe(closes.set)
+        may_close.wait()
+        close(partial)
+
+    def seen(transfer: Transfer, other: Transfer) -> asyncio.Future[bool]:
+        followed.put_nowait(future := follow(transfer, other))
+        return future
+
+    async def cancelled(task: asyncio.Task[object]) -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    met.receive()
+    path = met.make(blocks=3)
+    monkeypatch.setattr(Partial, "close", slowly)
+    monkeypatch.setattr(Transfer, "follow", seen)
+    begun = asyncio.Event()
+    first = asyncio.create_task(met.send(path, progress=lambda _: begun.set()))
+    await begun.wait()
+    await cancelled(first)
+    await closes.wait()
+    try:
+        async with asyncio.timeout(20):
+            second = asyncio.create_task(met.send(path))
+            await followed.get()
+            await cancelled(second)
+            third = asyncio.create_task(met.send(path))
+            has_place = await followed.get()
+            await asyncio.wait({has_place}, timeout=0.2)
+            had_it_early = has_place.done()
+    finally:
+        may_close.set()
+    await third
+    assert not had_it_early
+    assert (met.folder / "a.bin").read_bytes() == path.read_bytes()
 
 
 async def test_stale_partials_go_and_others_stay(met: Met) -> None:
