@@ -404,7 +404,7 @@ async def test_who_takes_a_place_waits_for_all_that_had_it(
     await cancelled(first)
     await closes.wait()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(10):
             second = asyncio.create_task(met.send(path))
             await followed.get()
             await cancelled(second)
