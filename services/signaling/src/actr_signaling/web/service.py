@@ -6,6 +6,7 @@ import asyncio
 import random
 import secrets
 import time
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import uuid_utils
@@ -14,7 +15,6 @@ from actr_signaling.errors import Close
 from actr_signaling.hub.hub import Hub
 from actr_signaling.hub.ice import IceServers
 from actr_signaling.ledger.memory import MemoryLedger
-from actr_signaling.ledger.redis.ledger import RedisLedger
 from actr_signaling.protocol import json_form
 from actr_signaling.protocol.client import replies
 from actr_signaling.protocol.client.limits import Terms
@@ -27,8 +27,10 @@ from actr_signaling.secret_files import read_secret, secret_lookup
 from actr_signaling.settings import Settings
 from actr_signaling.trust.keeper import Keeper
 from actr_signaling.web.connection import Connection
-from actr_signaling.web.store import address_of
 from actr_signaling.web.websocket import Socket
+
+if TYPE_CHECKING:
+    from actr_signaling.ledger.redis.ledger import RedisLedger
 
 JITTER = 0.2
 """Of the heartbeat interval, each way: peers that came together do not beat together."""
@@ -79,13 +81,9 @@ class Service:
         settings = self.settings
         if not settings.redis_url:
             return MemoryLedger(self.hub, wall_clock=lambda: time.time_ns() // 1000)
-        return RedisLedger(
-            self.hub,
-            address=address_of(settings),
-            replica=self.server_id,
-            lease=settings.lease,
-            prefix=settings.redis_prefix,
-        )
+        from actr_signaling.web.store import redis_ledger  # a tenth of all imports
+
+        return redis_ledger(settings, self.hub, replica=self.server_id)
 
     @property
     def warning(self) -> str | None:

@@ -5,9 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from actr_signaling.errors import ConfigError
+from actr_signaling.hub.hub import Hub
 from actr_signaling.ledger.redis.address import Address
+from actr_signaling.ledger.redis.ledger import RedisLedger
 from actr_signaling.secret_files import read_secret
 from actr_signaling.settings import PREFIX, Settings
+
+
+def redis_ledger(settings: Settings, hub: Hub, *, replica: str) -> RedisLedger:
+    """The ledger of one replica in the Redis of its settings.
+
+    Raises:
+        ConfigError: If the URL or a password's file cannot be used.
+    """
+    return RedisLedger(
+        hub,
+        address=address_of(settings),
+        replica=replica,
+        lease=settings.lease,
+        prefix=settings.redis_prefix,
+    )
 
 
 def address_of(settings: Settings) -> Address:
