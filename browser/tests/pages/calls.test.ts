@@ -7,7 +7,7 @@ import { Caller } from "./kit/caller";
 import { skip } from "./kit/chromium";
 import { ROOM, step, World } from "./kit/world";
 
-const world = new World();
+const world = World.chromium();
 const timeout = 120_000;
 
 for (const id of ["acme:page@1:default", "zebra:page@1:default"]) {

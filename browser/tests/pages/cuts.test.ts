@@ -9,7 +9,7 @@ import { skip } from "./kit/chromium";
 import { Proxy } from "./kit/proxy";
 import { ROOM, step, World } from "./kit/world";
 
-const world = new World({ room: (site) => ({ ACTR_WIRES__ALLOWED_ORIGINS: site.origin }) });
+const world = World.chromium({ room: (site) => ({ ACTR_WIRES__ALLOWED_ORIGINS: site.origin }) });
 const timeout = 120_000;
 const UPLOAD = { remote: ROOM, bytes: 8_000_000, pieces: 400, cuts: [100, 200, 300], calls: 60 };
 

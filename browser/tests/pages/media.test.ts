@@ -7,7 +7,7 @@ import { Caller } from "./kit/caller";
 import { CAMERA, skip } from "./kit/chromium";
 import { step, World } from "./kit/world";
 
-const world = new World({ flags: CAMERA });
+const world = World.chromium({ flags: CAMERA });
 const timeout = 120_000;
 
 for (const id of ["acme:page@1:default", "zebra:page@1:default"]) {

@@ -6,7 +6,7 @@ import { Caller } from "./kit/caller";
 import { skip } from "./kit/chromium";
 import { ROOM, step, World } from "./kit/world";
 
-const world = new World();
+const world = World.chromium();
 const ROUNDS = 5;
 const CALLS = 200;
 

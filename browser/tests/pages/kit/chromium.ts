@@ -1,32 +1,16 @@
 // Debian's Chromium for tests: a profile of its own, and what its pages complain of.
 
-import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 
 import type { BrowserContext, Page } from "playwright-core";
 import { chromium } from "playwright-core";
 
 import { skip as noServices } from "../../kit/services";
+import { find } from "./programs";
 
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** What CHROMIUM names, else a program of that name. */
-function find(): string | undefined {
-  const named = process.env["CHROMIUM"];
-  const folders = (process.env["PATH"] ?? "").split(delimiter);
-  const paths = named ? [named] : folders.map((folder) => join(folder, "chromium"));
-  return paths.find(isProgram);
-}
-
-const executablePath = find();
+const executablePath = find("CHROMIUM", "chromium");
 
 /** Why tests in a browser are not run here; false: they are. */
 export const skip = executablePath === undefined ? "not run here: chromium (CHROMIUM names one)" : noServices;

@@ -15,6 +15,15 @@ export interface Given {
   readonly kind: "webrtc" | "websocket";
   /** Where a WebSocket goes in place of what presence says; empty: there. */
   readonly address?: string;
+  /** Nothing gets out but to TURN servers. */
+  readonly isRelayed?: boolean;
+}
+
+/** As it is in a network that lets nothing else through. */
+class RelayedConnection extends RTCPeerConnection {
+  constructor(configuration?: RTCConfiguration) {
+    super({ ...configuration, iceTransportPolicy: "relay" });
+  }
 }
 
 /** A number of 64 bits: of this load of the page, and no other. */
@@ -64,7 +73,7 @@ export class PageActor {
     this.wires = new WebRtcWires(
       {
         local: this.id,
-        connection: RTCPeerConnection,
+        connection: given.isRelayed ? RelayedConnection : RTCPeerConnection,
         relay: (to, message) => this.client.relay(to, message),
         iceServers: () => this.client.iceServers,
       },

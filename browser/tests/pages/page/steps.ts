@@ -121,6 +121,15 @@ const steps = {
     return found;
   },
 
+  /** Of the pair of candidates in use, what the page's own is, and how it comes to its server. */
+  async path() {
+    const stats = await page.connected.connection.getStats();
+    const all: any[] = [...stats.values()];
+    const { selectedCandidatePairId } = all.find(({ type }) => type === "transport");
+    const local = stats.get(stats.get(selectedCandidatePairId).localCandidateId);
+    return { type: local.candidateType, protocol: local.relayProtocol };
+  },
+
   /**
    * From now on timers are as Chromium's are in a page that is not shown: they go off once in a second.
    * A browser without windows shows all its pages.
