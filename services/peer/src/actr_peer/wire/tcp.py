@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 from asyncio import get_running_loop, timeout
 from collections.abc import Callable
-from ipaddress import ip_address
 from secrets import SystemRandom
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -187,12 +187,16 @@ async def address_towards(url: str) -> str:
         return LOOPBACK
 
 
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is the loopback in numbers, or its name."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def is_spare(descriptor: int, spare: int) -> bool:
+    """Whether a new connection has one of the process's last descriptors, which are kept for what
+    goes on already: files, dials, connections that are in.
+
+    Args:
+        descriptor: The new connection's.
+        spare: How many are kept.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 0 <= limit - spare < descriptor  # none is where there is no limit, or a tiny one
 
 
 def authority(host: str, port: int) -> str:

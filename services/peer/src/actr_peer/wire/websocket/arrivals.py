@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import resource
 import ssl
 from asyncio import (
     BaseTransport,
@@ -24,6 +23,7 @@ from actr_peer.errors import PeerError
 from actr_peer.protocol.websocket.door import Door, Sparing
 from actr_peer.protocol.websocket.proofs import bound_nonce
 from actr_peer.protocol.websocket.upgrade import Accept, Head, Refusal
+from actr_peer.wire import tcp
 from actr_peer.wire.websocket.framing import ListenerFraming
 from actr_peer.wire.websocket.tls.contexts import binding
 from actr_peer.wire.websocket.tls.sealed import Sealed
@@ -150,8 +150,7 @@ class Arrivals:
     def admit(self, arrival: _Arrival, descriptor: int) -> bool:
         """Give a place; False: there is none."""
         host, now = arrival.host, self._loop.time()
-        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if 0 <= limit - SPARE_DESCRIPTORS < descriptor:
+        if tcp.is_spare(descriptor, SPARE_DESCRIPTORS):
             self.complain(host, "no file descriptors are left")
             return False
         is_in, victim = self.door.admit(arrival, host, now)

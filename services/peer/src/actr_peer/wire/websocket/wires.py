@@ -28,6 +28,7 @@ from actr_peer.protocol.websocket.handshake import (
 from actr_peer.protocol.websocket.proofs import Requirement, cause_of, required
 from actr_peer.protocol.websocket.refusals import Refused
 from actr_peer.protocol.websocket.upgrade import PATH, Accept, Refusal, judge
+from actr_peer.protocol.wire.addresses import is_loopback
 from actr_peer.tasks import Tasks
 from actr_peer.wire import tcp
 from actr_peer.wire.base import Wire
@@ -137,7 +138,7 @@ class WebSocketWires:
         if host in _WILDCARDS:
             host = await tcp.address_towards(self._towards) if self._towards else tcp.LOOPBACK
         self.address = self._advertise or self._address(host, port)
-        self._is_local = tcp.is_loopback(host)
+        self._is_local = is_loopback(host)
         return self
 
     def address_from(self, local_host: str) -> str:
@@ -146,7 +147,7 @@ class WebSocketWires:
         Args:
             local_host: This machine's address on the interface that reaches the others.
         """
-        self._is_local = tcp.is_loopback(local_host)
+        self._is_local = is_loopback(local_host)
         if self._bound is not None and not self._advertise:
             family, host, port = self._bound
             is_v6 = ":" in local_host

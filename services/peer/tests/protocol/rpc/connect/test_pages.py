@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actr_peer.protocol.rpc.connect.pages import Pages, is_loopback
+from actr_peer.protocol.rpc.connect.pages import Pages
 
 APP = "https://app.example"
 HERE = {"host": "127.0.0.1:8088"}
@@ -70,16 +70,6 @@ def test_with_rules_a_page_of_the_gateways_own_origin_must_be_listed_too(
 def test_without_rules_only_loopback_names_are_answered(host: str, *, is_known: bool) -> None:
     assert (Pages().refuses({"host": host}) == "") == is_known
     assert Pages(is_local=False).refuses({"host": host}) == ""
-
-
-def test_an_address_is_of_the_loopback_or_not() -> None:
-    assert [is_loopback(each) for each in ("::1", "localhost", "0.0.0.0", "", "::")] == [
-        True,
-        True,
-        False,
-        False,
-        False,
-    ]
 
 
 def test_a_page_that_was_let_in_may_read_its_reply() -> None:

@@ -672,7 +672,7 @@ async def test_the_places_are_given_back(bob: Bob, narrow: Door) -> None:
 async def test_descriptors_are_left_for_others(bob: Bob, monkeypatch: pytest.MonkeyPatch) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     few = arrivals.SPARE_DESCRIPTORS + 8
-    monkeypatch.setattr(arrivals.resource, "getrlimit", lambda what: (few, hard))
+    monkeypatch.setattr(tcp.resource, "getrlimit", lambda what: (few, hard))
     async with AsyncExitStack() as stack:
         raws = await open_all(bob, stack, "127.0.0.2", 8)
         assert b" 503 " in await raws[-1].reader.readline()

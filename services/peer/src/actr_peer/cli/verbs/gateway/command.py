@@ -28,9 +28,10 @@ from actr_peer.node.config import NodeConfig
 from actr_peer.node.config.reading import path_for
 from actr_peer.node.process.logs import configure_logs
 from actr_peer.node.process.startup import run_loop
-from actr_peer.protocol.rpc.connect.pages import Pages, is_loopback
+from actr_peer.protocol.rpc.connect.pages import Pages
 from actr_peer.protocol.rpc.connect.rules import GatewayRules, NoRules
 from actr_peer.protocol.websocket.origins import read_origin
+from actr_peer.protocol.wire.addresses import is_loopback
 from actr_peer.service import Method
 
 if TYPE_CHECKING:

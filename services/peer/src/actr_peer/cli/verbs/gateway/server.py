@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import socket
 import ssl
 import sys
@@ -35,6 +34,7 @@ from actr_peer.cli.verbs.gateway.http2 import hold_writers
 from actr_peer.errors import ConfigError
 from actr_peer.protocol.websocket.door import origin
 from actr_peer.tasks import Tasks
+from actr_peer.wire.tcp import is_spare
 
 log = logging.getLogger(__name__)
 
@@ -144,9 +144,7 @@ class HttpServer:
         """Whether there is no place for a connection from this host."""
         if self.open >= MAX_CONNECTIONS or self._of_host[host] >= MAX_OF_HOST:
             return True
-        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        descriptor: int = writer.get_extra_info("socket").fileno()
-        return limit != resource.RLIM_INFINITY and descriptor > limit - SPARE_DESCRIPTORS
+        return is_spare(writer.get_extra_info("socket").fileno(), SPARE_DESCRIPTORS)
 
     async def _serve(self, reader: Reader, writer: asyncio.StreamWriter, host: str) -> None:
         loop = asyncio.get_running_loop()

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 from actr_peer.protocol.rpc.connect.refusals import Reply
 from actr_peer.protocol.rpc.connect.routes import METADATA, TO
 from actr_peer.protocol.websocket.origins import ALL, is_allowed
+from actr_peer.protocol.wire.addresses import is_loopback_name
 
 PREFLIGHT_SECONDS: Final = 7200
 """What browsers keep at most; Chromium's own bound."""
@@ -99,19 +98,3 @@ class Pages:
 def is_token(name: str) -> bool:
     """Whether it can be the name of a header."""
     return name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address, without its port, is of this machine alone."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def is_loopback_name(host: str) -> bool:
-    """Whether a ``Host`` header, with its port, is a name of this machine alone."""
-    try:
-        return is_loopback(urlsplit(f"//{host}").hostname or "")
-    except ValueError:
-        return False
