@@ -44,6 +44,42 @@ test("an upload of 2 MB with calls beside it outlives two cuts in Firefox", { sk
   await page.close();
 });
 
+test("a tab behind another one, with its timers slowed, stays an actor", { skip, timeout }, async () => {
+  const id = "acme:fox@4:default";
+  const page = await world.tab(id);
+  const caller = await Caller.start(world.signaling.url);
+  const front = await world.browser.open(world.site.origin);
+  try {
+    await step(page, "say", { remote: ROOM, author: "1" });
+    await caller.ask("say", { actor: id });
+    const made = await step(page, "made");
+    await front.show();
+    await step(page, "slowTimers", 1);
+    assert.equal(await step(page, "isHidden"), true);
+    const slow = await step(page, "slowTimers", 5);
+    assert.ok(slow >= 500, `timers are not throttled: ${slow} ms`);
+    // For longer than a wire without heartbeats is let live.
+    const until = Date.now() + 20_000;
+    while (Date.now() < until) {
+      await caller.ask("say", { actor: id });
+      await step(page, "say", { remote: ROOM, author: "1", timeout: 10 });
+      await step(page, "slowTimers", 1);
+    }
+    const { size, told, sent } = await step(page, "upload", { remote: ROOM, bytes: 2_000_000, pieces: 100, cuts: [], calls: 3 });
+    assert.equal(size, 2_000_000);
+    assert.equal(told, sent);
+    assert.equal(await step(page, "made"), made, (await step(page, "states")).join());
+    assert.equal(await step(page, "isHidden"), true);
+    await page.show();
+    await step(page, "say", { remote: ROOM, author: "1", timeout: 10 });
+    await world.assertQuiet(page, front);
+  } finally {
+    await caller.stop();
+    await front.close();
+    await page.close();
+  }
+});
+
 test("a page of `join` and a generated client calls a room from Firefox", { skip, timeout }, async () => {
   const page = await world.browser.open(world.site.origin);
   const given = { signaling: world.signaling.url, id: "acme:fox@3:default", remote: ROOM };

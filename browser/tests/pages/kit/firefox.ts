@@ -66,6 +66,11 @@ export class Tab {
     return result.value === "" ? (undefined as T) : JSON.parse(result.value);
   }
 
+  /** In front of all other tabs, which are hidden then. */
+  async show(): Promise<void> {
+    await this.ask("browsingContext.activate", { context: this.context });
+  }
+
   async close(): Promise<void> {
     await this.ask("browsingContext.close", { context: this.context });
   }

@@ -142,6 +142,8 @@ const steps = {
     document.dispatchEvent(new Event("visibilitychange"));
   },
 
+  isHidden: async () => document.hidden,
+
   /** The longest of so many timers that were set for 10 ms, in milliseconds. */
   async slowTimers(count: number) {
     let longest = 0;
