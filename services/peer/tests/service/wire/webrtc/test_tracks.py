@@ -144,13 +144,19 @@ async def test_data_flows_on_with_no_loss_while_tracks_come_and_go(pair: Pair) -
     assert not sink.ends
 
 
+def followed(first: list[Sample], codec: str = "VP8") -> list[Sample]:
+    """These, and small ones behind them for half a minute or more: only what follows shows that the
+    end of a frame was lost."""
+    small = samples(codec, 2)[1]
+    numbers = range(len(first), 3000)
+    return [*first, *(replace(small, timestamp=7 + number * 960) for number in numbers)]
+
+
 async def test_a_frame_of_over_a_megabyte_arrives_whole(ends: Ends) -> None:
     near, far = ends
     frames = Frames(far)
-    large, (_, small) = samples("VP8", 3, 1_200_000), samples("VP8", 2)
-    # Only what follows shows that the end of a frame was lost.
-    goes_on = [replace(small, timestamp=7 + number * 960) for number in range(3, 3000)]
-    await near.publish(Listed("big", "VP8", [*large, *goes_on], gap=0.01))
+    large = samples("VP8", 3, 1_200_000)
+    await near.publish(Listed("big", "VP8", followed(large), gap=0.01))
     await frames.until(lambda: len(frames.all) >= len(large))
     assert [frame.data for frame in frames.all[:3]] == [sample.data for sample in large]
 
@@ -450,12 +456,13 @@ async def test_large_frames_arrive_whole_and_a_track_of_sound_beside_them_loses_
 ) -> None:
     near, far = ends
     frames = Frames(far)
-    big = Listed("big", "VP8", samples("VP8", 10, 1_200_000), gap=0.05)
-    sound = Listed("mic", "opus", samples("opus", 100, 200), gap=0.02)
-    await near.publish(sound)
-    await near.publish(big)
-    await frames.expect(sound)
-    await frames.expect(big)
+    large, words = samples("VP8", 10, 1_200_000), samples("opus", 100, 200)
+    await near.publish(Listed("mic", "opus", followed(words, "opus"), gap=0.02))
+    await near.publish(Listed("big", "VP8", followed(large), gap=0.05))
+    for track_id, wanted in (("mic", words), ("big", large)):
+        await frames.until(lambda: len(frames.of(track_id)) >= len(wanted))  # noqa: B023
+        got = frames.of(track_id)[: len(wanted)]
+        assert [frame.data for frame in got] == [sample.data for sample in wanted]
 
 
 class Endless(Listed):
