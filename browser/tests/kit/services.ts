@@ -39,9 +39,9 @@ export class Service {
   /** The demo's chat room, which listens for WebSockets; it keeps what it has in `folder`. */
   static room(id: string, signaling: string, folder: string, env: Record<string, string> = {}): Promise<Service> {
     const what = ["actr_peer.cli.demo.room:Room", "--json", "--id", id, "--mailbox", ""];
-    const where = ["--signaling", signaling, "--listen", "127.0.0.1:0"];
+    const here = { ACTR_SIGNALING__URL: signaling, ACTR_WIRES__LISTEN: "127.0.0.1:0" };
     const patient = { ACTR_ACTOR__START_TIMEOUT_S: "60" }; // a busy machine takes its time
-    return Service.start(["-m", "actr_peer", "run", ...what, ...where], { ...patient, ...env }, folder);
+    return Service.start(["-m", "actr_peer", "run", ...what], { ...here, ...patient, ...env }, folder);
   }
 
   get url(): string {

@@ -22,7 +22,7 @@ const PAGE = `<!doctype html>
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
-  "connect-src 'self' ws://127.0.0.1:*",
+  "connect-src 'self' ws://127.0.0.1:* wss://localhost:*",
   "img-src data:",
   "base-uri 'none'",
   "form-action 'none'",

@@ -4,13 +4,12 @@ import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 import { find } from "./programs";
+import { freePort } from "./ports";
 
 const path = find("TURNSERVER", "turnserver");
 /** Of this machine: no browser relays by the loopback. */
@@ -28,15 +27,6 @@ export const skip =
 
 const SECRET = "a secret of signaling and the TURN server";
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, address);
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
 export class Turn {
   private constructor(
     private readonly process: ChildProcess,
@@ -46,7 +36,7 @@ export class Turn {
 
   /** @param folder for what it writes */
   static async start(folder: string): Promise<Turn> {
-    const port = await freePort();
+    const port = await freePort(address!);
     const options = {
       "listening-ip": address!,
       "listening-port": port,

@@ -94,9 +94,9 @@ export class World<P extends Page | Tab = Page, B extends Driven<P> = Driven<P>>
   }
 
   /** A tab whose actor has registered. */
-  async tab(id: string, kind: "webrtc" | "websocket" = "webrtc", { address = "", at = this.site.origin, isRelayed = false } = {}) {
+  async tab(id: string, kind: "webrtc" | "websocket" = "webrtc", { address = "", at = this.site.origin, signaling = this.signaling.url, isRelayed = false } = {}) {
     const page = await this.browser.open(at);
-    await step(page, "start", { signaling: this.signaling.url, id, kind, address, isRelayed });
+    await step(page, "start", { signaling, id, kind, address, isRelayed });
     return page;
   }
 

@@ -200,7 +200,7 @@ class Wires(Section):
     listen: Annotated[str, AfterValidator(_host_port)] = "127.0.0.1:0"
     """Where the WebSockets of others come in; port 0 takes a free one; empty: no listener."""
     advertise: Annotated[str, AfterValidator(wire_address)] = ""
-    """That others dial, ``ws://host:port``; empty: of the interface that reaches signaling."""
+    """That others dial, ``wss://host:port`` of a proxy; empty: of where signaling is reached."""
     allowed_origins: tuple[Annotated[str, AfterValidator(read_origin)], ...] = ()
     """Of web pages that may open a WebSocket here, ``https://page.example``; ``*`` is all."""
     reach: tuple[Literal["private", "loopback", "link-local"], ...] = ("private",)

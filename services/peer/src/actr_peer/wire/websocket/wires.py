@@ -57,7 +57,8 @@ class WebSocketWires:
             required of others the listener speaks TLS only, and only TLS is dialled.
         advertise: ``ws://`` address by which others reach the listener; None: made from the
             address listened on, or for all addresses from the one that reaches ``towards``. It is
-            told as ``wss://`` where the listener speaks TLS.
+            told as ``wss://`` where the listener speaks TLS; one that is ``wss://`` already is of a
+            proxy that does.
         towards: URL of the signaling service.
         allowed_realms: Realms besides its own whose actors may dial.
         allowed_origins: Of web pages that may dial (``protocol/websocket/origins.py``).
@@ -98,9 +99,9 @@ class WebSocketWires:
         self._scheme = "wss" if self._is_sealed else "ws"
         self._tls_key = b""
         self._raw = memoryview(bytearray(0 if certified is None else RAW_BYTES))
-        self._advertise = advertise and self._scheme + advertise.removeprefix("wss").removeprefix(
-            "ws"
-        )
+        self._advertise = advertise
+        if advertise and self._is_sealed:
+            self._advertise = "wss:" + advertise.partition(":")[2]
         self._towards = towards
         self._allowed_realms, self._allowed_origins = allowed_realms, allowed_origins
         self._socket: socket.socket | None = None

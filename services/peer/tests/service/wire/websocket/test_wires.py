@@ -442,6 +442,14 @@ async def test_the_address_is_one_that_others_can_dial(
         assert wires.address.startswith(f"ws://{host}:")
 
 
+async def test_the_address_of_a_proxy_that_speaks_tls_is_told_as_it_is() -> None:
+    proxy = "wss://outside.example/v1/wire"
+    async with WebSocketWires(
+        self_id=ALICE, listen=":0", on_wire=lambda wire: None, secret=None, advertise=proxy
+    ) as wires:
+        assert wires.address == wires.address_from("10.1.2.3") == proxy
+
+
 @pytest.mark.parametrize(
     ("listen", "more", "local_host", "host"),
     [
