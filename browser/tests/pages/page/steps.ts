@@ -95,6 +95,31 @@ const steps = {
     return { size: Number(reply.sizeBytes), told: reply.sha256, sent: await chat.sha256(file), numbers };
   },
 
+  /**
+   * An upload that is made as it goes, of pieces of 100,000 bytes in which all bytes are the piece's number; the wire
+   * is cut before some, and the test looks at the page before others. What the room says of it.
+   */
+  async large({ remote, pieces, cuts, looks }: { remote: string; pieces: number; cuts: number[]; looks: number[] }) {
+    const caller = page.caller(remote);
+    let before = 0;
+    async function* all() {
+      yield chat.piece({ case: "header", value: { name: "f", sizeBytes: BigInt(pieces * 100_000) } as never });
+      for (let at = 0; at < pieces; at++) {
+        if (cuts.includes(at)) {
+          await page.ready(remote, before);
+          before = page.made;
+          page.cut();
+        }
+        if (looks.includes(at)) {
+          await window.look!();
+        }
+        yield chat.piece({ case: "data", value: new Uint8Array(100_000).fill(at) });
+      }
+    }
+    const { sizeBytes, sha256 } = await caller.clientStream(chat.UPLOAD, all());
+    return { size: Number(sizeBytes), sha256 };
+  },
+
   /** As a page is written: `join`, and a generated client; what the room answered. */
   async joined({ signaling, id, remote }: { signaling: string; id: string; remote: string }) {
     const me = await join(signaling, id);
@@ -211,6 +236,8 @@ declare global {
     steps: Steps;
     /** Of the test: ends wires from outside. */
     cut?: () => Promise<void>;
+    /** Of the test: sees what the page holds. */
+    look?: () => Promise<void>;
   }
 }
 
