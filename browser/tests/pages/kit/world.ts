@@ -9,6 +9,7 @@ import { after, before } from "node:test";
 import type { Page } from "playwright-core";
 
 import { Service } from "../../kit/services";
+import type { Given } from "../page/actor";
 import type { Steps } from "../page/steps";
 import { Browser, skip } from "./chromium";
 import { Firefox, skip as withoutFirefox } from "./firefox";
@@ -94,9 +95,13 @@ export class World<P extends Page | Tab = Page, B extends Driven<P> = Driven<P>>
   }
 
   /** A tab whose actor has registered. */
-  async tab(id: string, kind: "webrtc" | "websocket" = "webrtc", { address = "", at = this.site.origin, signaling = this.signaling.url, isRelayed = false } = {}) {
+  async tab(
+    id: string,
+    kind: Given["kind"] = "webrtc",
+    { at = this.site.origin, ...more }: Partial<Given> & { readonly at?: string } = {},
+  ) {
     const page = await this.browser.open(at);
-    await step(page, "start", { signaling, id, kind, address, isRelayed });
+    await step(page, "start", { signaling: this.signaling.url, id, kind, ...more });
     return page;
   }
 

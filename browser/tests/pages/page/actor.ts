@@ -17,6 +17,8 @@ export interface Given {
   readonly address?: string;
   /** Nothing gets out but to TURN servers. */
   readonly isRelayed?: boolean;
+  /** Its connections begin with a section for video in this codec, before there is one for data. */
+  readonly codec?: string;
 }
 
 /** As it is in a network that lets nothing else through. */
@@ -24,6 +26,22 @@ class RelayedConnection extends RTCPeerConnection {
   constructor(configuration?: RTCConfiguration) {
     super({ ...configuration, iceTransportPolicy: "relay" });
   }
+}
+
+/** A class of connections that want video first, as those of applications do that were there before. */
+function mediaFirst(codec: string): typeof RTCPeerConnection {
+  const { codecs } = RTCRtpReceiver.getCapabilities("video")!;
+  return class extends RTCPeerConnection {
+    constructor(configuration?: RTCConfiguration) {
+      super(configuration);
+      const video = this.addTransceiver("video", { direction: "sendrecv" });
+      const wanted = codecs.filter(({ mimeType }) => mimeType === `video/${codec}`);
+      if (wanted.length === 0) {
+        throw new Error(`this browser has no ${codec}`); // none would be all of them
+      }
+      video.setCodecPreferences(wanted);
+    }
+  };
 }
 
 /** A number of 64 bits: of this load of the page, and no other. */
@@ -73,7 +91,7 @@ export class PageActor {
     this.wires = new WebRtcWires(
       {
         local: this.id,
-        connection: given.isRelayed ? RelayedConnection : RTCPeerConnection,
+        connection: given.isRelayed ? RelayedConnection : given.codec ? mediaFirst(given.codec) : RTCPeerConnection,
         relay: (to, message) => this.client.relay(to, message),
         iceServers: () => this.client.iceServers,
       },

@@ -178,11 +178,24 @@ const steps = {
     return longest;
   },
 
-  /** Sends the camera beside what goes on; the id of its track. */
-  async camera() {
+  /** What the far side answered to the first section: its kind, codecs and direction. */
+  async firstSection() {
+    const { sdp } = page.connected.connection.remoteDescription!;
+    const [, kind, body] = /^m=(\w+) (.*?)^m=/ms.exec(sdp)!;
+    const codecs = [...body!.matchAll(/^a=rtpmap:\d+ (\w+)/gm)].map(([, codec]) => codec!);
+    return { kind, codecs: [...new Set(codecs)], direction: /^a=(sendrecv|sendonly|recvonly|inactive)/m.exec(body!)?.[1] };
+  },
+
+  /** Sends the camera beside what goes on, in a new section if that is wanted; the id of its track. */
+  async camera({ isNewSection = false } = {}) {
     const stream = await navigator.mediaDevices.getUserMedia({ video: { width: 320, height: 240 } });
     const [track] = stream.getVideoTracks();
-    page.connected.connection.addTrack(track!, stream);
+    const { connection } = page.connected;
+    if (isNewSection) {
+      connection.addTransceiver(track!, { streams: [stream] });
+    } else {
+      connection.addTrack(track!, stream);
+    }
     page.connected.renegotiate();
     return track!.id;
   },
