@@ -8,6 +8,7 @@ export { PayloadType, WireKind } from "./protocol/payload";
 export { Proofs } from "./protocol/signaling/proofs";
 export { actor, Peer, type PeerOptions } from "./rpc/peer";
 export * from "./service";
+export type { IdentityOptions } from "./wire/identity/credentials";
 export { webCrypto } from "./wire/crypto";
 export { SignalingClient, type SignalingOptions } from "./wire/signaling/client";
 export { WebRtcWires } from "./wire/webrtc/wires";
