@@ -3,6 +3,7 @@
 import { ClosedError, ConfigError, UnreachableError } from "./errors";
 import { ActrId } from "./protocol/identity/ids";
 import { WireKind } from "./protocol/payload";
+import type { WireState } from "./protocol/session/wires/policy";
 import { Proofs } from "./protocol/signaling/proofs";
 import type { Client } from "./rpc/client";
 import { actor, Peer } from "./rpc/peer";
@@ -41,9 +42,19 @@ export interface JoinOptions {
   readonly identity?: IdentityOptions;
   /** Kinds of wires to dial; WebRTC where there is an `RTCPeerConnection`, else WebSocket. */
   readonly kinds?: readonly WireKind[];
+  /** Hears of wires: tracks of media go beside the channels of a WebRTC wire, on its `connection`. */
+  readonly wires?: WireEvents;
   /** The page's own, where nothing is said. */
   readonly socket?: SocketClass;
   readonly connection?: PeerConnectionClass;
+}
+
+/** What becomes of wires; what a member throws is logged, and changes nothing. */
+export interface WireEvents {
+  /** This one is open: dialled here, or by the remote. Of a WebRTC wire `connection` is its own. */
+  opened?(wire: Wire): void;
+  /** Of each kind of wire to a remote, as it changes. */
+  changed?(remote: string, kind: WireKind, state: WireState): void;
 }
 
 /**
@@ -76,6 +87,7 @@ export class Joined {
   /** What comes from others goes through here to the wires: with certificates it is looked at first. */
   readonly #negotiated: Pick<SignedRelay, "receive"> | undefined;
   readonly #credentials: Credentials | undefined;
+  readonly #events: WireEvents;
   readonly #dials = new Map<WireKind, (remote: ActrId) => Promise<Wire>>();
   readonly #stop = new AbortController();
 
@@ -95,6 +107,7 @@ export class Joined {
     const log: Actor["failed"] = (error, routeKey) => console.error(`${routeKey} failed:`, error);
     this.#actor = actor(serve, options.failed ?? log);
     this.#credentials = credentials;
+    this.#events = options.wires ?? {};
     const incarnation = crypto.getRandomValues(new BigUint64Array(1))[0]! || 1n;
     this.signaling = new SignalingClient({
       url,
@@ -118,15 +131,15 @@ export class Joined {
         if (this.#stop.signal.aborted) {
           wire.close();
         } else {
-          this.#peer(wire.remote).link.add(wire);
+          this.#peer(wire.remote).link.add(this.#opened(wire));
         }
       });
       this.#wires = wires;
       this.#negotiated = signed ?? wires;
-      this.#dials.set(WireKind.WEBRTC, (remote) => wires.dial(remote));
+      this.#dials.set(WireKind.WEBRTC, async (remote) => this.#opened(await wires.dial(remote)));
     }
     if (kinds.includes(WireKind.WEBSOCKET)) {
-      this.#dials.set(WireKind.WEBSOCKET, (remote) => this.#dialWebSocket(socket, remote));
+      this.#dials.set(WireKind.WEBSOCKET, async (remote) => this.#opened(await this.#dialWebSocket(socket, remote)));
     }
     if (credentials !== undefined) {
       credentials.returned = () => this.signaling.retry();
@@ -135,6 +148,19 @@ export class Joined {
     globalThis.addEventListener?.("online", () => this.networkChanged(), { signal });
     const round = setInterval(() => this.#attend(), ROUND * 1000);
     signal.addEventListener("abort", () => clearInterval(round));
+  }
+
+  #opened(wire: Wire): Wire {
+    this.#tell(() => this.#events.opened?.(wire));
+    return wire;
+  }
+
+  #tell(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      console.error("a failure in what hears of wires", error);
+    }
   }
 
   /** Member by member: who listens may be of a class. */
@@ -209,6 +235,7 @@ export class Joined {
       dialers,
       isSmaller: this.id.isSmallerThan(remote),
       isThrottled: () => globalThis.document?.hidden ?? false,
+      wireChanged: (kind, state) => this.#tell(() => this.#events.changed?.(remote.text, kind, state)),
       gone: () => {
         if (this.#peers.get(remote.text) === peer) {
           this.#peers.delete(remote.text);

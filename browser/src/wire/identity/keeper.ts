@@ -11,7 +11,7 @@ import type { ActrId } from "../../protocol/identity/ids";
 import type { Primitives } from "../../protocol/identity/identity";
 import { Keeping } from "../../protocol/identity/keeping";
 import { isEqual, utf8 } from "../../protocol/bytes";
-import { Nap, within } from "../timing";
+import { monotonic, Nap, Timer } from "../timing";
 import type { IssuerClock } from "./clock";
 import type { IssuerClient } from "./issuer";
 import type { OwnIdentity } from "./own";
@@ -54,6 +54,10 @@ export class Keeper {
   #why: PeerError | undefined;
   /** The issuer has given a certificate, or refused one for good. */
   #answered!: () => void;
+  readonly #deadline = new Timer();
+  /** When the first certificate must have come; the time that a token takes does not count. */
+  #startBy = 0;
+  #late: (() => void) | undefined;
   readonly #hasAnswered = new Promise<void>((resolve) => (this.#answered = resolve));
 
   constructor(readonly options: KeeperOptions) {}
@@ -64,19 +68,26 @@ export class Keeper {
    */
   async start(): Promise<void> {
     await this.#find();
+    this.#startBy = monotonic() + START_SECONDS;
     void this.#run();
     if (this.#lives) {
       return;
     }
     try {
-      const late = () => this.#why ?? this.#unreachable(`no certificate within ${START_SECONDS} s`);
-      await within(START_SECONDS, this.#hasAnswered, late);
+      await new Promise<void>((resolve, reject) => {
+        this.#late = () => reject(this.#why ?? this.#unreachable(`no certificate within ${START_SECONDS} s`));
+        this.#deadline.set(this.#startBy - monotonic(), this.#late);
+        void this.#hasAnswered.then(resolve);
+      });
       if (!this.#lives) {
         throw this.#why;
       }
     } catch (error) {
       this.stop();
       throw error;
+    } finally {
+      this.#deadline.stop();
+      this.#late = undefined;
     }
   }
 
@@ -166,11 +177,18 @@ export class Keeper {
 
   async #token(): Promise<string> {
     let token: unknown;
+    const askedAt = monotonic();
     try {
+      this.#deadline.stop(); // for a person who logs in
       token = await this.options.token();
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new UnreachableError("a join token of this application", why, { cause });
+    } finally {
+      this.#startBy += monotonic() - askedAt;
+      if (this.#late !== undefined) {
+        this.#deadline.set(this.#startBy - monotonic(), this.#late);
+      }
     }
     if (typeof token !== "string" || token === "" || token.length > MAX_TOKEN_CHARACTERS) {
       throw new ConfigError(

@@ -73,7 +73,8 @@ class Settings(BaseSettings):
     max_connections_per_address: int = Field(default=1_000, ge=1, description="open at a time")
     connections_per_second: float = Field(default=200.0, gt=0, description="new, for each address")
     allowed_origins: Texts = Field(
-        default=(), description="of web pages, which may ask for certificates of their keys; * is all"
+        default=(),
+        description="of web pages, which may ask for certificates of their keys; * is all",
     )
     log_format: Literal["json", "text"] = Field(default="text", description="on standard error")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

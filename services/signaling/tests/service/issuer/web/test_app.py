@@ -178,7 +178,9 @@ async def test_who_looks_at_what_is_public_takes_no_certificate_from_others(tmp_
 PAGE = "https://page.example"
 
 
-async def test_pages_of_an_origin_that_is_allowed_may_ask_and_read_the_answer(tmp_path: Path) -> None:
+async def test_pages_of_an_origin_that_is_allowed_may_ask_and_read_the_answer(
+    tmp_path: Path,
+) -> None:
     rare = {"requests_per_second": 0.1, "requests_burst": 1}
     async with IssuerProcess(tmp_path, **rare, allowed_origins=PAGE) as issuer:
         wanted = {"access-control-request-method": "POST"} | {
