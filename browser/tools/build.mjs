@@ -16,7 +16,7 @@ import { minify } from "terser";
  * Bytes of actr.js as it travels, packed by gzip: what a page waits for before it can join. It is to be
  * 40 KB, and is not: this bound keeps it from growing (docs/browser.md).
  */
-const MAX_BYTES = 45.7 * 1024;
+const MAX_BYTES = 43.8 * 1024;
 
 const here = fileURLToPath(new URL("..", import.meta.url));
 const src = join(here, "src");
