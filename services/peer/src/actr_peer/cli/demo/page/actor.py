@@ -9,8 +9,6 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import Final
 
-from av import VideoFrame
-
 from actr.demo.chat_pb2 import FilePiece, UploadReply
 from actr.demo.stage_actr import StageService
 from actr.demo.stage_pb2 import GreyFrames, GreyRequest, Line, People, Word
@@ -122,10 +120,11 @@ class Stage(StageService):
         try:
             async with aclosing(ctx.track(ctx.caller, request.track).decoded()) as pictures:
                 async for picture in pictures:
-                    if not isinstance(picture, VideoFrame):
+                    reformat = getattr(picture, "reformat", None)
+                    if reformat is None:  # sound
                         raise CallError(Code.INVALID_ARGUMENT, f"{request.track} is no video")
                     # Grey has no colour planes: a VP8 encoder wants them, empty.
-                    await back.send(picture.reformat(format="gray").reformat(format="yuv420p"))
+                    await back.send(reformat(format="gray").reformat(format="yuv420p"))
                     sent += 1
                     if sent % TOLD_EVERY == 0:
                         yield GreyFrames(sent=sent)
