@@ -210,7 +210,7 @@ class Stage:
     ) -> AbstractAsyncContextManager[Child]:
         kinds = "webrtc,websocket" if self._plan.wire == "both" else self._plan.wire
         program = (*self._programs[name], *arguments)
-        settings = peer_settings(self._folder, name, actor, url, secret, kinds)
+        settings = peer_settings(self._folder, name, actor, url, secret=secret, kinds=kinds)
         return child(name, program, environment=settings, log=self._folder / f"{name}.log")
 
 
@@ -268,7 +268,7 @@ async def started(running: Child, show: Show) -> str:
 
 
 def peer_settings(
-    folder: Path, name: str, actor: str, url: str, secret: Path, kinds: str
+    folder: Path, name: str, actor: str, url: str, *, secret: Path, kinds: str
 ) -> dict[str, str]:
     """The environment of a peer.
 

@@ -74,7 +74,7 @@ async def _stage(folder: Path, secret: Path, url: str, show: Show) -> AsyncItera
     async with child(
         "stage",
         (sys.executable, "-m", "actr_peer.cli.demo.page.actor"),
-        environment=peer_settings(folder, "stage", STAGE_ID, url, secret, "webrtc"),
+        environment=peer_settings(folder, "stage", STAGE_ID, url, secret=secret, kinds="webrtc"),
         log=folder / "stage.log",
     ) as running:
         await started(running, show)
