@@ -116,7 +116,7 @@ class Stage(StageService):
     async def grey(self, request: GreyRequest, ctx: Context, /) -> AsyncIterator[GreyFrames]:
         back = VideoTrack(GREY, codec="VP8")
         publication = await ctx.publish(ctx.caller, back)
-        sent = 0
+        made = 0
         try:
             async with aclosing(ctx.track(ctx.caller, request.track).decoded()) as pictures:
                 async for picture in pictures:
@@ -125,9 +125,9 @@ class Stage(StageService):
                         raise CallError(Code.INVALID_ARGUMENT, f"{request.track} is no video")
                     # Grey has no colour planes: a VP8 encoder wants them, empty.
                     await back.send(reformat(format="gray").reformat(format="yuv420p"))
-                    sent += 1
-                    if sent % TOLD_EVERY == 0:
-                        yield GreyFrames(sent=sent)
+                    made += 1
+                    if made % TOLD_EVERY == 0:
+                        yield GreyFrames(sent=made - back.dropped)
         finally:
             await publication.stop()
 
