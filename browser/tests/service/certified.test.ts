@@ -107,7 +107,7 @@ describe("a page with a certificate", { skip }, () => {
     await assert.rejects(rejected, (error) => error instanceof UnreachableError && /log in first/.test(error.message));
     assert.ok(failed.length > 1 && failed.every((left) => left === 0), failed.join());
     await assert.rejects(asJoin({ issuer: "http://issuer.example" }), /write https:/);
-    await assert.rejects(asJoin({ issuer: "http://127.0.0.1:1/" }), UnreachableError);
+    await assert.rejects(asJoin({ issuer: "http://127.0.0.1:1/", token: () => "x" }), UnreachableError);
     const other = JSON.stringify(JSON.parse(readFileSync(path(home, "public", "keys.json"), "utf8")).keys.map((each: object) => ({ ...each, kid: "another1" })));
     const unknown = asJoin({ token: () => token(home, "acme:page@3"), issuerKeys: `{"keys": ${other}}` });
     await assert.rejects(unknown, (error) => error instanceof ConfigError && /not among those known here/.test(error.message));
