@@ -47,6 +47,13 @@ url := $(if $(URL),--address "$(URL)")
 target := $(if $(TARGET),--target "$(TARGET)")
 rounds := $(if $(ROUNDS),--rounds "$(ROUNDS)")
 
+# A user's own BROWSER names a program; on the command line it is a switch, and none of Python's.
+browser :=
+ifeq ($(origin BROWSER),command line)
+browser := $(if $(filter-out 0,$(BROWSER)),--browser)
+unexport BROWSER
+endif
+
 # Unit tests compute, so each core has a worker; of all tests half wait, so each core has two. What
 # ARGS choose is mostly few tests, or wants a terminal (--pdb, -s): those run in this one process.
 cores := $(shell getconf _NPROCESSORS_ONLN)
@@ -130,8 +137,8 @@ check-kubernetes: setup  ## deploy/kubernetes against the schemas of the API; no
 	@tools/check-kubernetes
 
 .PHONY: demo
-demo: setup  ## five payload types, two peers (FILE=path WIRE=webrtc|websocket|both SIZE=small|normal|large)
-	@$(BIN)/actr demo $(file) $(wire) $(size) $(json) $(ARGS)
+demo: setup  ## five payload types, two peers (FILE=path WIRE=webrtc|websocket|both SIZE=small|normal|large); BROWSER=1: a page
+	@$(BIN)/actr demo $(browser) $(file) $(wire) $(size) $(json) $(ARGS)
 
 .PHONY: bench-failover
 bench-failover: setup  ## cut wires under traffic: lost, doubled, gap (CUTS=number)

@@ -3,6 +3,7 @@
 import { ClosedError, ConfigError, UnreachableError } from "./errors";
 import { ActrId } from "./protocol/identity/ids";
 import { WireKind } from "./protocol/payload";
+import type { WireState } from "./protocol/session/wires/policy";
 import { Proofs } from "./protocol/signaling/proofs";
 import type { Client } from "./rpc/client";
 import { actor, Peer } from "./rpc/peer";
@@ -12,8 +13,11 @@ import type { Dialer } from "./transport/wire";
 import type { Wire } from "./wire/base";
 import { webCrypto } from "./wire/crypto";
 import { SignalingClient, type SignalingSink } from "./wire/signaling/client";
+import type { Credentials, IdentityOptions } from "./wire/identity/credentials";
 import type { SocketClass } from "./wire/socket";
+import type { Relay } from "./wire/webrtc/exchanges";
 import type { PeerConnectionClass } from "./wire/webrtc/peer";
+import type { SignedRelay } from "./wire/webrtc/signed";
 import { WebRtcWires } from "./wire/webrtc/wires";
 
 /** Seconds between two looks at all links, and after which one in which nothing happens is closed. */
@@ -32,22 +36,39 @@ export interface JoinOptions {
   /** What proves who this is; without it the service must let anybody in. */
   readonly proofs?: Proofs;
   /**
-   * Kinds of wires to dial; WebRTC where there is an `RTCPeerConnection`, else WebSocket. Of
-   * certificates this knows nothing: who needs them puts the parts together.
+   * A key that the browser keeps, and a certificate of it from this issuer, which is renewed while the
+   * page is online: then others must have one too, and only what they have signed is believed.
    */
+  readonly identity?: IdentityOptions;
+  /** Kinds of wires to dial; WebRTC where there is an `RTCPeerConnection`, else WebSocket. */
   readonly kinds?: readonly WireKind[];
+  /** Hears of wires: tracks of media go beside the channels of a WebRTC wire, on its `connection`. */
+  readonly wires?: WireEvents;
   /** The page's own, where nothing is said. */
   readonly socket?: SocketClass;
   readonly connection?: PeerConnectionClass;
 }
 
+/** What becomes of wires; what a member throws is logged, and changes nothing. */
+export interface WireEvents {
+  /** This one is open: dialled here, or by the remote. Of a WebRTC wire `connection` is its own. */
+  opened?(wire: Wire): void;
+  /** Of each kind of wire to a remote, as it changes. */
+  changed?(remote: string, kind: WireKind, state: WireState): void;
+}
+
 /**
  * Registers with the signaling service at `url` (`wss://host/v1/ws`) as `id`
  * (`acme:page@7:default`; each tab needs one of its own). Throws `ConfigError` if one of them cannot
- * be used, and rejects as `SignalingClient.start` does.
+ * be used, and rejects as `SignalingClient.start` and `Credentials.open` do.
  */
 export async function join(url: string, id: string, options: JoinOptions = {}): Promise<Joined> {
-  const joined = new Joined(url, ActrId.read(id), options, await fingerprints(options.serve ?? []));
+  const own = ActrId.read(id);
+  const services = await fingerprints(options.serve ?? []);
+  // Loaded where they are wanted: most pages have none.
+  const { identity } = options;
+  const credentials = identity && (await (await import("./certificates")).Credentials.open(own, identity));
+  const joined = new Joined(url, own, options, services, credentials);
   try {
     await joined.signaling.start();
   } catch (error) {
@@ -63,6 +84,10 @@ export class Joined {
   readonly #actor: Actor;
   readonly #peers = new Map<string, Peer>();
   readonly #wires: WebRtcWires | undefined;
+  /** What comes from others goes through here to the wires: with certificates it is looked at first. */
+  readonly #negotiated: Pick<SignedRelay, "receive"> | undefined;
+  readonly #credentials: Credentials | undefined;
+  readonly #events: WireEvents;
   readonly #dials = new Map<WireKind, (remote: ActrId) => Promise<Wire>>();
   readonly #stop = new AbortController();
 
@@ -71,6 +96,7 @@ export class Joined {
     readonly id: ActrId,
     options: JoinOptions,
     services: readonly (readonly [string, string])[],
+    credentials?: Credentials,
   ) {
     const { socket = globalThis.WebSocket as SocketClass | undefined, serve = [], proofs, sink, metadata = {} } = options;
     const { connection = globalThis.RTCPeerConnection as PeerConnectionClass | undefined } = options;
@@ -80,28 +106,43 @@ export class Joined {
     }
     const log: Actor["failed"] = (error, routeKey) => console.error(`${routeKey} failed:`, error);
     this.#actor = actor(serve, options.failed ?? log);
+    this.#credentials = credentials;
+    this.#events = options.wires ?? {};
+    const incarnation = crypto.getRandomValues(new BigUint64Array(1))[0]! || 1n;
     this.signaling = new SignalingClient({
       url,
       socket,
-      registration: { id, incarnation: crypto.getRandomValues(new BigUint64Array(1))[0]! || 1n, services, metadata },
-      proofs: proofs ?? new Proofs(webCrypto),
+      registration: { id, incarnation, services, metadata },
+      proofs: proofs ?? new Proofs(webCrypto, undefined, credentials),
       sink: this.#sink(sink),
     });
     if (connection !== undefined && kinds.includes(WireKind.WEBRTC)) {
-      const relay = this.signaling.relay.bind(this.signaling);
+      const relay: Relay = (to, message) => this.signaling.relay(to, message);
       const iceServers = () => this.signaling.iceServers;
-      const wires = new WebRtcWires({ local: id, connection, relay, iceServers }, (wire) => {
+      const signed = credentials?.signedRelay(incarnation, {
+        incarnationOf: async (remote) => (await this.signaling.lookup(remote))?.incarnation ?? 0n,
+        relay,
+        receive: (...all) => wires.receive(...all),
+        isLive: (remote, connectionId) => wires.knows(remote, connectionId),
+        refused: (source, { fault }) => sink?.refused?.(source, `a description of its: ${fault}`),
+      });
+      const made = { local: id, connection, relay: signed?.relay ?? relay, iceServers, certified: credentials };
+      const wires: WebRtcWires = new WebRtcWires(made, (wire) => {
         if (this.#stop.signal.aborted) {
           wire.close();
         } else {
-          this.#peer(wire.remote).link.add(wire);
+          this.#peer(wire.remote).link.add(this.#opened(wire));
         }
       });
       this.#wires = wires;
-      this.#dials.set(WireKind.WEBRTC, (remote) => wires.dial(remote));
+      this.#negotiated = signed ?? wires;
+      this.#dials.set(WireKind.WEBRTC, async (remote) => this.#opened(await wires.dial(remote)));
     }
     if (kinds.includes(WireKind.WEBSOCKET)) {
-      this.#dials.set(WireKind.WEBSOCKET, (remote) => this.#dialWebSocket(socket, remote));
+      this.#dials.set(WireKind.WEBSOCKET, async (remote) => this.#opened(await this.#dialWebSocket(socket, remote)));
+    }
+    if (credentials !== undefined) {
+      credentials.returned = () => this.signaling.retry();
     }
     const { signal } = this.#stop;
     globalThis.addEventListener?.("online", () => this.networkChanged(), { signal });
@@ -109,12 +150,25 @@ export class Joined {
     signal.addEventListener("abort", () => clearInterval(round));
   }
 
+  #opened(wire: Wire): Wire {
+    this.#tell(() => this.#events.opened?.(wire));
+    return wire;
+  }
+
+  #tell(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      console.error("a failure in what hears of wires", error);
+    }
+  }
+
   /** Member by member: who listens may be of a class. */
   #sink(given: JoinOptions["sink"] = {}): SignalingSink {
     return {
       relayed: (source, message) => {
         if (!this.#stop.signal.aborted) {
-          this.#wires?.receive(source, message);
+          this.#negotiated?.receive(source, message);
         }
       },
       presence: (event) => given.presence?.(event),
@@ -164,6 +218,7 @@ export class Joined {
     await Promise.all([...this.#peers.values()].map((peer) => peer.link.close()));
     this.#wires?.close(); // those that are no link's yet
     await this.signaling.close();
+    this.#credentials?.close();
   }
 
   #peer(remote: ActrId): Peer {
@@ -180,6 +235,7 @@ export class Joined {
       dialers,
       isSmaller: this.id.isSmallerThan(remote),
       isThrottled: () => globalThis.document?.hidden ?? false,
+      wireChanged: (kind, state) => this.#tell(() => this.#events.changed?.(remote.text, kind, state)),
       gone: () => {
         if (this.#peers.get(remote.text) === peer) {
           this.#peers.delete(remote.text);
@@ -197,7 +253,7 @@ export class Joined {
     }
     // Loaded where it is wanted: most pages speak WebRTC.
     const { dialWebSocket } = await import("./wire/websocket");
-    return dialWebSocket({ socket, primitives: webCrypto, local: this.id, remote, address });
+    return dialWebSocket({ socket, primitives: webCrypto, local: this.id, remote, address, certified: this.#credentials });
   }
 }
 

@@ -1,5 +1,5 @@
-// Writes src/gen and tests/gen from the contracts: src/gen by protobuf-es, as types of what goes over
-// the wire; tests/gen by `actr gen --lang ts`, as users have it. `--check` compares instead.
+// Writes src/gen, tests/gen and demo/gen from the contracts: src/gen by protobuf-es, as types of what
+// goes over the wire; the others by `actr gen --lang ts`, as users have it. `--check` compares instead.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 const here = fileURLToPath(new URL("..", import.meta.url));
 const protos = join(here, "..", "proto");
 const kit = join(here, "tests", "kit");
+const demo = join(protos, "actr", "demo");
 const python = process.env.PYTHON ?? join(here, "..", ".venv", "bin", "python");
 
 function run(...args) {
@@ -23,8 +24,12 @@ const folders = {
       `--es_out=${gen}`, "--es_opt=target=ts", "actr/envelope.proto", "actr/signaling.proto",
     ),
   tests: (gen) => {
-    const chat = join(protos, "actr", "demo", "chat.proto");
-    run("-m", "actr_peer", "gen", "--lang", "ts", "-I", protos, "-I", kit, "--out", gen, chat, join(kit, "talk.proto"));
+    const [chat, talk] = [join(demo, "chat.proto"), join(kit, "talk.proto")];
+    run("-m", "actr_peer", "gen", "--lang", "ts", "-I", protos, "-I", kit, "--out", gen, chat, talk);
+  },
+  demo: (gen) => {
+    const both = [join(demo, "chat.proto"), join(demo, "stage.proto")];
+    run("-m", "actr_peer", "gen", "--lang", "ts", "-I", protos, "--out", gen, ...both);
   },
 };
 

@@ -1,12 +1,11 @@
 // The cryptography that the cores ask for, by WebCrypto.
 
-import type { ProvingKey } from "../protocol/identity/asking";
-import type { Identity, Primitives } from "../protocol/identity/identity";
+import type { Primitives } from "../protocol/identity/identity";
 
 const { subtle } = globalThis.crypto;
 
 /** WebCrypto takes no bytes that another thread may change: a copy, where they might be such. */
-function own(data: Uint8Array): Uint8Array<ArrayBuffer> {
+export function own(data: Uint8Array): Uint8Array<ArrayBuffer> {
   return data.buffer instanceof ArrayBuffer
     ? (data as Uint8Array<ArrayBuffer>)
     : new Uint8Array(data);
@@ -34,30 +33,3 @@ export const webCrypto: Primitives = {
     }
   },
 };
-
-/** An identity key of WebCrypto, and the newest certificate of it. */
-export class OwnIdentity implements Identity, ProvingKey {
-  certificate = "";
-  readonly #key: CryptoKey;
-
-  /**
-   * @param key private, and never shown
-   * @param raw the public key, 32 bytes
-   */
-  constructor(
-    key: CryptoKey,
-    readonly raw: Uint8Array,
-  ) {
-    this.#key = key;
-  }
-
-  /** A new key, which nobody can take out of this process. */
-  static async make(): Promise<OwnIdentity> {
-    const pair = (await subtle.generateKey("Ed25519", false, ["sign", "verify"])) as CryptoKeyPair;
-    return new OwnIdentity(pair.privateKey, new Uint8Array(await subtle.exportKey("raw", pair.publicKey)));
-  }
-
-  async sign(data: Uint8Array): Promise<Uint8Array> {
-    return new Uint8Array(await subtle.sign("Ed25519", this.#key, own(data)));
-  }
-}

@@ -6,6 +6,7 @@ import type { Certificate } from "../protocol/identity/certificates";
 import type { Certified } from "../protocol/identity/identity";
 import type { ActrId } from "../protocol/identity/ids";
 import { Renewals } from "../protocol/identity/renewals";
+import type { Revoked } from "../protocol/identity/revoked";
 import { Timer } from "./timing";
 
 /** One wire's; owned by it. */
@@ -23,6 +24,7 @@ export class Renewing {
     readonly certified: Certified | undefined,
     readonly send: (certificate: Uint8Array) => void,
     readonly ended: (error: PeerError) => void,
+    readonly stopped: () => void = () => {},
   ) {}
 
   /** The far side's newest, which it has proved to be its own; undefined: none is required. */
@@ -55,9 +57,21 @@ export class Renewing {
     );
   }
 
+  /** Ends the wire of who is revoked by now. */
+  refuse(revoked: Revoked): void {
+    try {
+      if (this.certificate !== undefined) {
+        revoked.refuse(this.certificate);
+      }
+    } catch (error) {
+      this.ended(error as PeerError);
+    }
+  }
+
   stop(): void {
     this.#hasStopped = true;
     this.#timer.stop();
+    this.stopped();
   }
 
   #arm(): void {

@@ -2,7 +2,8 @@
 
 import type { Certified } from "../../src/protocol/identity/identity";
 import { verifyCertificate } from "../../src/protocol/identity/certificates";
-import { OwnIdentity, webCrypto } from "../../src/wire/crypto";
+import { webCrypto } from "../../src/wire/crypto";
+import { OwnIdentity } from "../../src/wire/identity/own";
 import type { Vector } from "./vectors";
 import { unhex } from "./vectors";
 
@@ -27,6 +28,7 @@ export function keysOf(named: Record<string, string>): Map<string, Uint8Array> {
 export async function certified(vector: Vector, side: string): Promise<Certified> {
   const keys = keysOf(vector.issuer_keys);
   return {
+    reader: () => () => Promise.reject(new Error("not read here")),
     identity: await holder(vector[`${side}_seed`], vector[`${side}_certificate`]),
     verify: (data) => verifyCertificate(webCrypto, data, keys, vector.now),
     now: () => vector.now,

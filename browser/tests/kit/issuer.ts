@@ -1,5 +1,8 @@
 // An issuer for tests, and actors with its certificates.
 
+import { execFileSync } from "node:child_process";
+import { resolve } from "node:path";
+
 import { utf8 } from "../../src/protocol/bytes";
 import { encode } from "../../src/protocol/identity/base64url";
 import { verifyCertificate } from "../../src/protocol/identity/certificates";
@@ -10,7 +13,17 @@ import { REGISTER, signedText } from "../../src/protocol/identity/signatures";
 import type { Registration } from "../../src/protocol/signaling/presence";
 import { writeRegister } from "../../src/protocol/signaling/requests";
 import type { Presence } from "../../src/protocol/signaling/tables";
-import { OwnIdentity, webCrypto } from "../../src/wire/crypto";
+import { signedReader } from "../../src/protocol/signaling/signed";
+import { webCrypto } from "../../src/wire/crypto";
+import { OwnIdentity } from "../../src/wire/identity/own";
+import { python } from "./services";
+
+/** A join token of a real issuer, whose register is in `home`, for an id or a pattern of ids. */
+export function token(home: string, subject: string, ...more: string[]): string {
+  const verb = ["-m", "actr_signaling.issuer", "token", "new", subject, ...more];
+  const env = { ...process.env, ACTR_ISSUER__HOME: home };
+  return execFileSync(resolve(python), verb, { env, encoding: "utf8" }).trim();
+}
 
 const { subtle } = globalThis.crypto;
 
@@ -76,6 +89,10 @@ export class Holder implements Certified {
 
   verify(data: Uint8Array) {
     return verifyCertificate(webCrypto, data, this.issuer.keys, this.now());
+  }
+
+  reader(refused: (actor: ActrId, why: string) => void) {
+    return signedReader(webCrypto, this, refused);
   }
 
   /** As the service shows this actor, which has signed what it says. */

@@ -1,114 +1,122 @@
-// With certificates of a real issuer: registered, believed, and called over WebRTC with signed descriptions.
+// With certificates of a real issuer: joined, believed, renewed, and called over WebRTC with signed descriptions.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, test } from "node:test";
+import { join as path } from "node:path";
+import { after, before, describe, test } from "node:test";
 
 import { WebSocket } from "ws";
 
+import { ConfigError, UnreachableError } from "../../src/errors";
+import { join, type JoinOptions } from "../../src/join";
+import type { Certificate } from "../../src/protocol/identity/certificates";
 import { utf8 } from "../../src/protocol/bytes";
-import type { Certified } from "../../src/protocol/identity/identity";
-import { Statements } from "../../src/protocol/identity/descriptions";
-import { ActrId } from "../../src/protocol/identity/ids";
-import { Verified } from "../../src/protocol/identity/verified";
-import { WireKind } from "../../src/protocol/payload";
-import { Proofs } from "../../src/protocol/signaling/proofs";
-import { Peer } from "../../src/rpc/peer";
-import type { Wire } from "../../src/wire/base";
-import { OwnIdentity, webCrypto } from "../../src/wire/crypto";
-import { IssuerClient } from "../../src/wire/issuer";
-import { SignalingClient } from "../../src/wire/signaling/client";
+import { webCrypto } from "../../src/wire/crypto";
+import { IssuerClient } from "../../src/wire/identity/issuer";
+import { OwnIdentity } from "../../src/wire/identity/own";
 import type { SocketClass } from "../../src/wire/socket";
-import { SignedRelay } from "../../src/wire/webrtc/signed";
-import { WebRtcWires } from "../../src/wire/webrtc/wires";
 import { ChatClient } from "../gen/actr/demo/chat_actr";
+import { token } from "../kit/issuer";
 import { Service, skip } from "../kit/services";
 import { peerConnection, skip as noWebRtc } from "../kit/webrtc/native";
 
 const SECRET = "0123456789abcdef";
-const ROOM = new ActrId("demo", "room", "1");
-const INCARNATION = 7n;
+const ROOM = "demo:room@1:default";
+const timeout = 120_000;
 
-/** Who has a certificate of this issuer, and believes it. */
-async function enrolled(issuer: IssuerClient, id: ActrId): Promise<Certified> {
-  const identity = await OwnIdentity.make();
-  const given = await issuer.enrol(identity, id, { secret: utf8(SECRET) });
-  assert.ok("subject" in given, JSON.stringify(given));
-  identity.certificate = given.text;
-  const again = await issuer.renew(identity);
-  assert.ok("subject" in again && again.subject === `${id.actrType}@${id.instance}`);
-  const [keys, revoked, verified] = [await issuer.keys(), await issuer.revoked(), new Verified(webCrypto)];
-  const now = () => Date.now() / 1000;
-  return { identity, now, isRequired: true, verify: (data) => verified.verify(data, keys, revoked, now) };
-}
+describe("a page with a certificate", { skip }, () => {
+  const folder = mkdtempSync(path(tmpdir(), "actr-certified-"));
+  const home = path(folder, "issuer");
+  let [signaling, room]: (Service | undefined)[] = [];
+  let issuer: string;
 
-test("a page with a certificate calls a room with one", { skip: skip || noWebRtc, timeout: 60_000 }, async () => {
-  const folder = mkdtempSync(join(tmpdir(), "actr-certified-"));
-  after(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, "secret");
-  writeFileSync(file, SECRET, { mode: 0o600 });
-  const signaling = await Service.signaling({
-    ACTR_SIGNALING__REALM_SECRET_FILE: file,
-    ACTR_SIGNALING__ISSUER_HOME: join(folder, "issuer"),
+  before(async () => {
+    const file = path(folder, "secret");
+    writeFileSync(file, SECRET, { mode: 0o600 });
+    signaling = await Service.signaling({
+      ACTR_SIGNALING__REALM_SECRET_FILE: file,
+      ACTR_SIGNALING__ISSUER_HOME: home,
+      ACTR_ISSUER__LIFE: "30",
+    });
+    issuer = `http://${new URL(signaling.url).host}/issuer`;
+    const secret = { ACTR_REALM__SECRET_FILE: file };
+    room = await Service.room(ROOM, signaling.url, folder, { ...secret, ACTR_IDENTITY__ISSUER_URL: issuer });
   });
-  after(() => signaling.stop());
-  const issuerUrl = `http://${new URL(signaling.url).host}/issuer`;
-  const secret = { ACTR_REALM__SECRET_FILE: file };
-  const room = await Service.room(ROOM.text, signaling.url, folder, { ...secret, ACTR_IDENTITY__ISSUER_URL: issuerUrl });
-  after(() => room.stop());
+  after(async () => {
+    await room?.stop();
+    await signaling?.stop();
+    rmSync(folder, { recursive: true });
+  });
 
-  const issuer = new IssuerClient(issuerUrl, webCrypto);
-  const wrong = await issuer.enrol(await OwnIdentity.make(), ROOM, { secret: utf8("another secret") });
-  assert.ok("kind" in wrong && wrong.isFinal, "a wrong secret enrols");
+  const common = (): JoinOptions => ({
+    socket: WebSocket as unknown as SocketClass,
+    ...(noWebRtc ? {} : { connection: peerConnection() }),
+  });
 
-  for (const local of [new ActrId("acme", "page", "1"), new ActrId("zebra", "page", "1")]) {
-    const certified = await enrolled(issuer, local);
-    const refused: string[] = [];
-    const client: SignalingClient = new SignalingClient({
-      url: signaling.url,
-      socket: WebSocket as unknown as SocketClass,
-      registration: { id: local, incarnation: INCARNATION, metadata: { is: "a page" } },
-      proofs: new Proofs(webCrypto, undefined, certified),
-      sink: {
-        relayed: (source, message) => signed.receive(source, message),
-        refused: (actor, why) => void refused.push(`${actor} ${why}`),
-      },
-    });
-    const { identity, verify, isRequired } = certified;
-    const statements = new Statements(local, INCARNATION, { primitives: webCrypto, identity, believe: verify, isRequired });
-    const signed: SignedRelay = new SignedRelay({
-      statements,
-      now: certified.now,
-      incarnationOf: async (remote) => (await client.lookup(remote))?.incarnation ?? 0n,
-      relay: (to, message) => client.relay(to, message),
-      receive: (...all) => wires.receive(...all),
-      isLive: (remote, id) => wires.knows(remote, id),
-      refused: (source, error) => void refused.push(`${source} ${error.fault}`),
-    });
-    const iceServers = () => client.iceServers;
-    const options = { local, connection: peerConnection(), relay: signed.relay, iceServers, certified };
-    const wires: WebRtcWires = new WebRtcWires(options, (wire) => peer.link.add(wire));
-    await client.start();
+  test("by a join token, once; then its key is enough", { timeout }, async () => {
+    const key = await OwnIdentity.make();
+    let asked = 0;
+    const identity = { issuer, key, token: () => (asked++, token(home, "acme:page@1")) };
+    const given: Certificate[] = [];
+    for (let load = 0; load < 2; load++) {
+      const page = await join(signaling!.url, "acme:page@1:default", { ...common(), identity: { ...identity, renewed: (each) => given.push(each) } });
+      const [found] = await page.signaling.discover({ actrType: "demo:room" });
+      assert.equal(found?.id.text, ROOM, "what the room signed is not believed");
+      await page.close();
+    }
+    assert.equal(asked, 1);
+    assert.deepEqual(given.map(({ subject, realm }) => [subject, realm]), [["acme:page@1", "default"], ["acme:page@1", "default"]]);
+  });
 
-    const dialled: Wire[] = [];
-    const dialer = async () => {
-      const wire = await wires.dial(ROOM);
-      dialled.push(wire);
-      return wire;
-    };
-    const peer: Peer = new Peer(ROOM.text, {
-      isSmaller: local.isSmallerThan(ROOM),
-      dialers: new Map([[WireKind.WEBRTC, dialer]]),
+  for (const id of ["acme:page@2:default", "zebra:page@2:default"]) {
+    test(`calls a room with one: ${id}`, { skip: noWebRtc, timeout }, async () => {
+      const refused: string[] = [];
+      const subject = id.replace(":default", "");
+      const page = await join(signaling!.url, id, {
+        ...common(),
+        identity: { issuer, key: await OwnIdentity.make(), token: () => token(home, subject) },
+        sink: { refused: (actor, why) => void refused.push(`${actor} ${why}`) },
+      });
+      const { number } = await new ChatClient(page.to(ROOM)).say({ author: "page", text: "hello" }, { timeout: 20 });
+      assert.ok(number > 0n);
+      assert.deepEqual(refused, []);
+      await page.close();
     });
-    peer.link.dial();
-    const chat = new ChatClient(peer.client());
-    const { number } = await chat.say({ author: "page", text: "hello" }, { timeout: 20 });
-    assert.ok(number > 0n);
-    assert.equal(dialled[0]?.certificate?.subject, "demo:room@1");
-    assert.deepEqual(refused, []);
-    await peer.link.close();
-    await client.close();
   }
+
+  test("of a pattern, for each id that it covers", { timeout }, async () => {
+    const key = await OwnIdentity.make();
+    const identity = { issuer, key, subject: "acme:ann@*", token: () => token(home, "acme:ann@*", "--patterns") };
+    const pages = [];
+    for (const instance of ["tab1", "tab2"]) {
+      pages.push(await join(signaling!.url, `acme:ann@${instance}:default`, { ...common(), identity }));
+    }
+    await assert.rejects(join(signaling!.url, "acme:bob@tab1:default", { ...common(), identity }), /one for acme:ann@\*/);
+    await Promise.all(pages.map((page) => page.close()));
+  });
+
+  test("that it gets no certificate for, it says why", { timeout }, async () => {
+    const key = await OwnIdentity.make();
+    const asJoin = (identity: Partial<NonNullable<JoinOptions["identity"]>>) =>
+      join(signaling!.url, "acme:page@3:default", { ...common(), identity: { issuer, key, ...identity } });
+    await assert.rejects(asJoin({}), (error) => error instanceof ConfigError && /no join token: give one/.test(error.message));
+    await assert.rejects(asJoin({ token: () => "x" }), (error) => error instanceof ConfigError && /gives .* no certificate/.test(error.message));
+    const failed: number[] = [];
+    const rejected = asJoin({ token: () => Promise.reject(new Error("log in first")), failed: (_, left) => failed.push(left) });
+    await assert.rejects(rejected, (error) => error instanceof UnreachableError && /log in first/.test(error.message));
+    assert.ok(failed.length > 1 && failed.every((left) => left === 0), failed.join());
+    await assert.rejects(asJoin({ issuer: "http://issuer.example" }), /write https:/);
+    await assert.rejects(asJoin({ issuer: "http://127.0.0.1:1/", token: () => "x" }), UnreachableError);
+    const other = JSON.stringify(JSON.parse(readFileSync(path(home, "public", "keys.json"), "utf8")).keys.map((each: object) => ({ ...each, kid: "another1" })));
+    const unknown = asJoin({ token: () => token(home, "acme:page@3"), issuerKeys: `{"keys": ${other}}` });
+    await assert.rejects(unknown, (error) => error instanceof ConfigError && /not among those known here/.test(error.message));
+  });
+
+  test("is refused by the issuer with a wrong secret", { timeout }, async () => {
+    const client = new IssuerClient(issuer, webCrypto);
+    const who = { subject: "demo:room@1", realm: "default" };
+    const wrong = await client.enrol(await OwnIdentity.make(), who, { secret: utf8("another secret") });
+    assert.ok("kind" in wrong && wrong.isFinal, "a wrong secret enrols");
+  });
 });

@@ -45,6 +45,7 @@ FULL = {
     "proto/vectors": "a file for each subject of the contract",
     "services/signaling/src/actr_signaling": "the layers, the issuer beside them, what all share",
     "services/signaling/src/actr_signaling/web": "a connection, from its port to its session",
+    "services/signaling/src/actr_signaling/web/browser/built": "each file with its source map",
     "services/signaling/src/actr_signaling/issuer": "its office, what it signs, and its rooms",
     "services/signaling/tests/protocol": "the rooms of protocol/, and what vectors hold",
     "services/signaling/src/actr_signaling/issuer/protocol": "whom the issuer certifies, why, when",

@@ -6,7 +6,6 @@ import { decode, encode } from "./base64url";
 import type { Certificate } from "./certificates";
 import { readCertificate } from "./certificates";
 import type { Primitives } from "./identity";
-import type { ActrId } from "./ids";
 import { signedText } from "./signatures";
 import { asObject } from "./strict-json";
 
@@ -51,18 +50,20 @@ export interface Refusal {
 /** By what a key that is new is enrolled: a join token, or the realm's secret. */
 export type Leave = { readonly token: string } | { readonly secret: Uint8Array };
 
+/** For whom a certificate is asked: an id, or a pattern of ids. */
+export type Subject = Pick<Certificate, "subject" | "realm">;
+
 /** Asks for a certificate of a new key. */
 export async function enrol(
   primitives: Primitives,
   key: ProvingKey,
-  actor: ActrId,
+  { subject, realm }: Subject,
   nonce: Uint8Array,
   leave: Leave,
 ): Promise<string> {
-  const id = `${actor.actrType}@${actor.instance}`;
-  const text = signedText(ENROL, nonce, utf8(id), utf8(actor.realm), key.raw);
+  const text = signedText(ENROL, nonce, utf8(subject), utf8(realm), key.raw);
   const by = "token" in leave ? leave : { mac: encode(await primitives.hmac(leave.secret, text)) };
-  return JSON.stringify({ id, realm: actor.realm, ...(await proven(key, nonce, text)), ...by });
+  return JSON.stringify({ id: subject, realm, ...(await proven(key, nonce, text)), ...by });
 }
 
 /** Asks for another certificate of an enrolled key. */

@@ -3,7 +3,9 @@
 // WebCrypto answers later, and so does a key that is elsewhere: what needs either is a promise.
 // Whoever calls it says one thing after the other, and looks again at its own state afterwards.
 
+import type { ReadPresence } from "../signaling/reading";
 import type { Certificate } from "./certificates";
+import type { ActrId } from "./ids";
 
 /** What is computed outside of the core. */
 export interface Primitives {
@@ -27,6 +29,11 @@ export interface Certified {
   readonly identity: Identity;
   /** Reads a certificate from elsewhere; rejects with `CertificateError` where it is not believed. */
   verify(data: Uint8Array): Promise<Certificate>;
+  /**
+   * Reads of others what they have signed of themselves; `refused` is told whom the signaling service
+   * named, and why nobody is believed to be that.
+   */
+  reader(refused: (actor: ActrId, why: string) => void): ReadPresence;
   /** Unix seconds, by the clock that certificates are held to. */
   now(): number;
   /**

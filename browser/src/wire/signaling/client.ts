@@ -17,7 +17,6 @@ import { undelivered } from "../../protocol/signaling/refusals";
 import type { Discover } from "../../protocol/signaling/requests";
 import type { Told } from "../../protocol/signaling/session";
 import { ClientSession } from "../../protocol/signaling/session";
-import { signedReader } from "../../protocol/signaling/signed";
 import type { IceServer, NegotiateMessage } from "../../protocol/webrtc/negotiation";
 import type { SocketClass } from "../socket";
 import { monotonic } from "../timing";
@@ -74,9 +73,9 @@ export class SignalingClient implements Listener {
   constructor(options: SignalingOptions) {
     this.#options = options;
     const { proofs, sink } = options;
-    const { certified, primitives } = proofs;
+    const { certified } = proofs;
     this.#read = certified?.isRequired
-      ? signedReader(primitives, certified, (actor, why) => sink.refused?.(actor, why))
+      ? certified.reader((actor, why) => sink.refused?.(actor, why))
       : readPresence;
     this.#upkeep = new Upkeep(
       options.url,

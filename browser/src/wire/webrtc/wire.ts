@@ -10,14 +10,13 @@ import type { PeerError } from "../../errors";
 import { BrokenError, DeadlineError, LimitError, RemoteProtocolError } from "../../errors";
 import { utf8 } from "../../protocol/bytes";
 import type { Certificate } from "../../protocol/identity/certificates";
-import type { Certified } from "../../protocol/identity/identity";
 import type { ActrId } from "../../protocol/identity/ids";
 import { WIRE_MESSAGE_BYTES, WireKind } from "../../protocol/payload";
 import type { IceServer, NegotiateMessage } from "../../protocol/webrtc/negotiation";
 import { roleOf } from "../../protocol/webrtc/negotiation";
 import type { Wire, WireSink } from "../base";
 import { Parking } from "../parking";
-import { Renewing } from "../renewing";
+import type { Renewing } from "../renewing";
 import { Timer } from "../timing";
 import type { Relay } from "./exchanges";
 import { Exchanges } from "./exchanges";
@@ -37,8 +36,14 @@ export interface WebRtcOptions {
   /** Asked for each connection, for credentials expire. */
   readonly iceServers: () => readonly IceServer[];
   readonly icePolicy?: RTCIceTransportPolicy;
-  /** What this process has to prove itself by certificate. */
-  readonly certified?: Certified | undefined;
+  /** What this process has to prove itself by certificate: it keeps those of open wires fresh. */
+  readonly certified?: Renewer | undefined;
+}
+
+/** Of who has certificates, which most pages have not: the code comes with them. */
+export interface Renewer {
+  /** As of `Renewing`. */
+  renewing(send: (certificate: Uint8Array) => void, ended: (error: PeerError) => void): Renewing;
 }
 
 /** Who made a wire hears of its life here; the sink hears of its traffic. */
@@ -57,7 +62,7 @@ export class WebRtcWire implements Wire, PeerSink {
   readonly #peer: Peer;
   readonly #exchanges: Exchanges;
   readonly #parking = new Parking(this);
-  readonly #renewing: Renewing;
+  readonly #renewing: Renewing | undefined;
   readonly #timer = new Timer();
   #phase: "connecting" | "open" | "closing" | "closed" = "connecting";
   #describedBy: Certificate | undefined;
@@ -74,8 +79,7 @@ export class WebRtcWire implements Wire, PeerSink {
     this.#peer = new Peer(connection, iceServers(), icePolicy, this);
     const role = roleOf(local, remote);
     this.#exchanges = new Exchanges(connectionId, remote, role, this.#peer, relay, (error) => this.fail(error));
-    this.#renewing = new Renewing(
-      certified,
+    this.#renewing = certified?.renewing(
       (certificate) => this.#peer.sendText(String.fromCharCode(...certificate)),
       (error) => this.fail(error),
     );
@@ -90,7 +94,7 @@ export class WebRtcWire implements Wire, PeerSink {
   // What a wire is
 
   get certificate(): Certificate | undefined {
-    return this.#renewing.certificate ?? this.#describedBy;
+    return this.#renewing?.certificate ?? this.#describedBy;
   }
 
   get bufferedBytes(): number {
@@ -185,7 +189,7 @@ export class WebRtcWire implements Wire, PeerSink {
       this.maxMessageBytes = Math.min(this.#peer.maxMessageBytes, WIRE_MESSAGE_BYTES);
       this.#exchanges.opened();
       // What was shown may be some seconds old: the newest goes out once more.
-      this.#renewing.begin(this.remote, this.#describedBy, "");
+      this.#renewing?.begin(this.remote, this.#describedBy, "");
       this.#owner.opened(this);
     }
   }
@@ -197,7 +201,7 @@ export class WebRtcWire implements Wire, PeerSink {
   }
 
   text(channel: number, text: string): void {
-    if (channel !== WORDS) {
+    if (channel !== WORDS || this.#renewing === undefined) {
       this.fail(new RemoteProtocolError(`a text on channel ${channel}`));
     } else if (this.#phase === "open") {
       this.#renewing.take(utf8(text));
@@ -251,7 +255,7 @@ export class WebRtcWire implements Wire, PeerSink {
   /** @param reason for the far side; empty: it need not be told */
   async #free(flushSeconds: number, reason: string): Promise<void> {
     this.#timer.stop();
-    this.#renewing.stop();
+    this.#renewing?.stop();
     this.#exchanges.end();
     await this.#peer.close(flushSeconds);
     if (reason !== "") {

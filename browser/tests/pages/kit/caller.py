@@ -70,9 +70,9 @@ class Asked:
             "code": code,
         }
 
-    async def say(self, actor: str) -> dict[str, Any]:
+    async def say(self, actor: str, timeout: float = TIMEOUT) -> dict[str, Any]:
         chat = ChatClient(self._ref.to(actor))
-        return {"number": (await chat.say(SayRequest(author="python"), timeout=TIMEOUT)).number}
+        return {"number": (await chat.say(SayRequest(author="python"), timeout=timeout)).number}
 
     async def upload(self, actor: str, bytes: int) -> dict[str, Any]:
         data = hashlib.shake_128(b"file").digest(bytes)

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import type { Server, ServerResponse } from "node:http";
-import { createServer, request } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
 
@@ -22,7 +22,7 @@ const PAGE = `<!doctype html>
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
-  "connect-src 'self' ws://127.0.0.1:* wss://localhost:*",
+  "connect-src 'self' ws://127.0.0.1:* http://127.0.0.1:* wss://localhost:*",
   "img-src data:",
   "base-uri 'none'",
   "form-action 'none'",
@@ -32,7 +32,13 @@ const POLICY = [
 ].join("; ");
 
 /** What the package gives under these names, pages take from the files that were built. */
-const BUILT: Record<string, string> = { actr: "/actr.js", "actr/websocket": "/websocket.js" };
+const BUILT: Record<string, string> = {
+  actr: "/actr.js",
+  "actr/certificates": "/certificates.js",
+  "actr/websocket": "/websocket.js",
+};
+/** What the first of them loads where it is wanted. */
+const LOADED = ["/contracts.js"];
 
 async function bundle(): Promise<Uint8Array> {
   const made = await build({
@@ -46,7 +52,7 @@ async function bundle(): Promise<Uint8Array> {
       {
         name: "built",
         setup(building) {
-          building.onResolve({ filter: /^actr(\/websocket)?$/ }, ({ path }) => ({ path: BUILT[path]!, external: true }));
+          building.onResolve({ filter: /^actr(\/(websocket|certificates))?$/ }, ({ path }) => ({ path: BUILT[path]!, external: true }));
           // Of the page's own bundle, as protobuf-es is, which it imports.
           building.onResolve({ filter: /^actr\/protobuf$/ }, () => ({ path: resolve("dist/protobuf.js") }));
           building.onResolve({ filter: /^\.\/actr\.js$/ }, () => ({ path: BUILT["actr"]!, external: true }));
@@ -63,25 +69,16 @@ export class Site {
     private readonly port: number,
   ) {}
 
-  /** Needs `dist/`, which `npm run build` makes. @param issuer what `/issuer/` is passed on to, once it is known */
-  static async start(issuer: () => string = () => ""): Promise<Site> {
+  /** Needs `dist/`, which `npm run build` makes. */
+  static async start(): Promise<Site> {
     const files = new Map<string, [type: string, content: string | Uint8Array]>([
       ["/", ["text/html", PAGE]],
       ["/page.js", ["text/javascript", await bundle()]],
-      ...Object.values(BUILT).map((name) => [name, ["text/javascript", readFileSync(`dist${name}`)]] as const),
+      ...[...Object.values(BUILT), ...LOADED].map((name) => [name, ["text/javascript", readFileSync(`dist${name}`)]] as const),
     ] as [string, [string, string | Uint8Array]][]);
     const server = createServer((asked, response) => {
-      const path = asked.url ?? "";
-      const found = files.get(path);
-      if (path.startsWith("/issuer/")) {
-        const headers = { ...asked.headers, host: new URL(issuer()).host };
-        asked.pipe(
-          request(issuer() + path, { method: asked.method!, headers }, (answer) => {
-            response.writeHead(answer.statusCode!, answer.headers);
-            answer.pipe(response);
-          }),
-        );
-      } else if (found === undefined) {
+      const found = files.get(asked.url ?? "");
+      if (found === undefined) {
         send(response, 404, "text/plain", "not here");
       } else {
         send(response, 200, ...found);

@@ -24,8 +24,8 @@ export interface Wanted {
   /** Of Chromium's command line. */
   readonly flags?: readonly string[];
   /** Settings of the room, which may depend on where the site is. */
-  readonly room?: (site: Site) => Record<string, string>;
-  readonly signaling?: (site: Site) => Record<string, string>;
+  readonly room?: (site: Site, world: World<any, any>) => Record<string, string>;
+  readonly signaling?: (site: Site, world: World<any, any>) => Record<string, string> | Promise<Record<string, string>>;
 }
 
 type Args<Name extends keyof Steps> = Parameters<Steps[Name]>;
@@ -77,11 +77,11 @@ export class World<P extends Page | Tab = Page, B extends Driven<P> = Driven<P>>
   }
 
   async #start({ room, signaling }: Wanted): Promise<void> {
-    this.site = await Site.start(() => `http://${new URL(this.signaling.url).host}`);
+    this.site = await Site.start();
     const allowed = { ACTR_SIGNALING__ALLOWED_ORIGINS: `${this.site.origin},${this.site.other}` };
-    this.signaling = await Service.signaling({ ...allowed, ...signaling?.(this.site) });
+    this.signaling = await Service.signaling({ ...allowed, ...(await signaling?.(this.site, this)) });
     [this.room, this.browser] = await Promise.all([
-      Service.room(ROOM, this.signaling.url, this.folder, room?.(this.site)),
+      Service.room(ROOM, this.signaling.url, this.folder, room?.(this.site, this)),
       this.browse(),
     ]);
   }

@@ -5,6 +5,7 @@ import { CallError, join } from "actr";
 import { ChatClient } from "../../gen/actr/demo/chat_actr";
 import type { Given } from "./actor";
 import { PageActor } from "./actor";
+import { certified } from "./certified";
 import * as chat from "./chat";
 
 let page: PageActor;
@@ -22,6 +23,8 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 const steps = {
+  ...certified,
+
   async start(given: Given) {
     page = new PageActor(given);
     await page.client.start();

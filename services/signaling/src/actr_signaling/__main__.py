@@ -59,6 +59,7 @@ def _issuer(settings: Settings) -> Mounted | None:
         realm_secret_file=settings.realm_secret_file,
         realm_secrets_dir=settings.realm_secrets_dir,
         taken=settings.issuer_taken,
+        allowed_origins=settings.allowed_origins,
     )
 
 

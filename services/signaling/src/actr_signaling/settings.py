@@ -32,6 +32,13 @@ Texts = Annotated[tuple[str, ...], NoDecode]
 """Comma-separated in the environment."""
 
 
+def split_texts(value: object) -> object:
+    """What :data:`Texts` are made of."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
 class Settings(BaseSettings):
     """All durations in seconds."""
 
@@ -101,9 +108,7 @@ class Settings(BaseSettings):
     @field_validator("turn_urls", "allowed_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+        return split_texts(value)
 
     @field_validator("listen")
     @classmethod

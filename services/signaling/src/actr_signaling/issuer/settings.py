@@ -9,7 +9,14 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from actr_signaling.issuer.protocol.grants import DEFAULT_LIFE, MAX_LIFE, MIN_LIFE
-from actr_signaling.settings import PUBLIC_FOLDER, check_listen, read_settings, split_listen
+from actr_signaling.settings import (
+    PUBLIC_FOLDER,
+    Texts,
+    check_listen,
+    read_settings,
+    split_listen,
+    split_texts,
+)
 
 PREFIX = "ACTR_ISSUER__"
 PEERS = f"{PREFIX}URL"
@@ -65,8 +72,17 @@ class Settings(BaseSettings):
     max_connections: int = Field(default=4_000, ge=1, description="open at a time")
     max_connections_per_address: int = Field(default=1_000, ge=1, description="open at a time")
     connections_per_second: float = Field(default=200.0, gt=0, description="new, for each address")
+    allowed_origins: Texts = Field(
+        default=(),
+        description="of web pages, which may ask for certificates of their keys; * is all",
+    )
     log_format: Literal["json", "text"] = Field(default="text", description="on standard error")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return split_texts(value)
 
     @field_validator("listen")
     @classmethod

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -20,11 +21,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from actr_peer.cli.demo import report
+from actr_peer.cli.demo.page.show import open_page, show_page
 from actr_peer.cli.demo.report import Choice, Event, Failed, Plan, Ready, Report, Row, RowDone, Size
 from actr_peer.cli.demo.stage import ROOM_ID, Stage
 from actr_peer.cli.exits import Exit
 from actr_peer.cli.options import AsJson
-from actr_peer.errors import ConfigError
+from actr_peer.errors import BrokenError, ConfigError
 
 WIDE: Final = 140
 """Columns in which a row and the words of its result fit."""
@@ -41,13 +43,27 @@ def demo(
     ] = None,
     wire: Annotated[Choice, typer.Option(help="Kinds of wire to use.")] = "both",
     size: Annotated[Size, typer.Option(help="How much to send.")] = "normal",
+    browser: Annotated[
+        bool,
+        typer.Option("--browser", help="Serve a page that joins, until Ctrl-C, and open it."),
+    ] = False,
+    opens: Annotated[
+        bool,
+        typer.Option("--open/--no-open", help="With --browser: open the page, or only say where."),
+    ] = True,
     is_json: AsJson = False,
 ) -> None:
     """Show all five payload types between two actors in two processes.
 
     Starts a signaling service on memory, a chat room and a caller, lets the caller talk to the
     room through generated code, and prints what went where. Nothing is left running.
+
+    With --browser a page in your browser takes the caller's place: chat, files, camera, and a
+    button that cuts the wire meanwhile. It ends with Ctrl-C.
     """
+    if browser:
+        serve_page(opens=opens, is_json=is_json)
+        return
     if file is not None:
         file = file.expanduser()  # make and quotes keep the shell from it
         _check_file(file)
@@ -66,6 +82,43 @@ def demo(
     else:
         _print_table(result)
     raise typer.Exit(Exit.OK if result.ok else Exit.FAILED)
+
+
+def serve_page(*, opens: bool, is_json: bool) -> None:
+    """Serve the page until Ctrl-C, SIGTERM or SIGHUP, which end it as they should.
+
+    Raises:
+        BrokenError: If one of its processes ends by itself.
+    """
+
+    def ready(address: str) -> None:
+        if is_json:
+            print(json.dumps({"event": "ready", "url": address}), flush=True)
+        is_seen = opens and open_page(address)
+        if not is_json:
+            word = "is open in your browser" if is_seen else "open it in a browser on this machine"
+            print(f"{address}  {word}; open it twice; Ctrl-C ends all", flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="actr-demo-") as name, Screen() as screen:
+        folder = Path(name)
+        try:
+            asyncio.run(_until_asked_to_stop(show_page(folder, screen.take, ready)))
+        except BrokenError:
+            screen.logs(folder)
+            raise
+    with suppress(OSError):  # the terminal may be what went away
+        print("actr: all processes of the demo have ended", file=sys.stderr)
+
+
+async def _until_asked_to_stop(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, or to a signal."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await work
 
 
 def _check_file(path: Path) -> None:

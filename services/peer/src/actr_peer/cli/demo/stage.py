@@ -54,6 +54,9 @@ PROGRAMS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """What the three processes run; the caller also gets the plan, as JSON."""
 
+ISSUER: Final = "issuer"
+"""The issuer's folder, in that of a run."""
+
 Show = Callable[[str, Event], None]
 
 
@@ -197,56 +200,99 @@ class Stage:
         """What became of a payload type that nobody told the end of."""
         return "not finished" if payload_type.name == self._phase else "not run"
 
-    @asynccontextmanager
-    async def _signaling(self, secret: Path) -> AsyncIterator[tuple[Child, str]]:
-        """The signaling service on memory, and where peers reach it."""
-        environment = {
-            "ACTR_SIGNALING__LISTEN": "127.0.0.1:0",
-            "ACTR_SIGNALING__REALM_SECRET_FILE": str(secret),
-            "ACTR_SIGNALING__ISSUER_HOME": str(self._folder / "issuer"),
-            "ACTR_SIGNALING__DRAIN": "0",
-        }
-        async with child(
-            "signaling",
-            self._programs["signaling"],
-            environment=_environment() | environment,
-            log=self._folder / "signaling.log",
-        ) as signaling:
-            async for event in signaling.events():
-                if isinstance(event, Ready):
-                    self._show(signaling.name, event)
-                    yield signaling, event.url
-                    return
-            how = await signaling.ended()
-            said = signaling.last_lines().rpartition("\n")[2]
-            raise BrokenError(f"the signaling service {how} at its start: {said or 'no word'}")
+    def _signaling(self, secret: Path) -> AbstractAsyncContextManager[tuple[Child, str]]:
+        return signaling_service(
+            self._folder, secret, program=self._programs["signaling"], show=self._show
+        )
 
     def _peer(
         self, name: str, actor: str, url: str, secret: Path, *arguments: str
     ) -> AbstractAsyncContextManager[Child]:
         kinds = "webrtc,websocket" if self._plan.wire == "both" else self._plan.wire
-        return child(
-            name,
-            (*self._programs[name], *arguments),
-            environment=_environment()
-            | {
-                "ACTR_ACTOR__ID": actor,
-                "ACTR_REALM__SECRET_FILE": str(secret),
-                "ACTR_IDENTITY__ISSUER_URL": issuer_of(url),
-                "ACTR_IDENTITY__ISSUER_KEYS_FILE": str(self._folder / "issuer" / KEYS),
-                "ACTR_IDENTITY__KEY_FILE": str(self._folder / f"{name}.pem"),
-                "ACTR_IDENTITY__CERTIFICATE_FILE": str(self._folder / f"{name}.jwt"),
-                "ACTR_SIGNALING__URL": url,
-                "ACTR_WIRES__PREFER": kinds,
-                "ACTR_WIRES__LISTEN": "127.0.0.1:0" if "websocket" in kinds else "",
-                "ACTR_MAILBOX__PATH": str(self._folder / f"{name}.db"),
-                "ACTR_CONTROL__SOCKET": "",
-                "ACTR_LOG__FORMAT": "console",
-            },
-            log=self._folder / f"{name}.log",
-        )
+        program = (*self._programs[name], *arguments)
+        settings = peer_settings(self._folder, name, actor, url, secret=secret, kinds=kinds)
+        return child(name, program, environment=settings, log=self._folder / f"{name}.log")
 
 
-def _environment() -> dict[str, str]:
+@asynccontextmanager
+async def signaling_service(
+    folder: Path,
+    secret: Path,
+    *,
+    show: Show,
+    program: tuple[str, ...] = PROGRAMS["signaling"],
+    origin: str = "",
+) -> AsyncIterator[tuple[Child, str]]:
+    """The signaling service on memory with an issuer in it, and where peers reach it.
+
+    Args:
+        folder: Its log, and the issuer's files.
+        secret: File of the realm's secret.
+        origin: Of web pages that may join; empty: none may.
+
+    Raises:
+        BrokenError: If it ends at its start.
+    """
+    settings = {
+        "ACTR_SIGNALING__LISTEN": "127.0.0.1:0",
+        "ACTR_SIGNALING__REALM_SECRET_FILE": str(secret),
+        "ACTR_SIGNALING__ISSUER_HOME": str(folder / ISSUER),
+        "ACTR_SIGNALING__DRAIN": "0",
+        "ACTR_SIGNALING__ALLOWED_ORIGINS": origin,
+    }
+    async with child(
+        "signaling",
+        program,
+        environment=environment() | settings,
+        log=folder / "signaling.log",
+    ) as signaling:
+        url = await started(signaling, show)
+        yield signaling, url
+
+
+async def started(running: Child, show: Show) -> str:
+    """Wait until a process says that it is ready; its URL or id.
+
+    Raises:
+        BrokenError: If it ends before.
+    """
+    async for event in running.events():
+        if isinstance(event, Ready):
+            show(running.name, event)
+            return event.url or event.id
+        if isinstance(event, Failed):
+            raise BrokenError(f"the {running.title} got {event.error}: {event.text}")
+    how = await running.ended()
+    said = running.last_lines().rpartition("\n")[2]
+    raise BrokenError(f"the {running.title} {how} at its start: {said or 'no word'}")
+
+
+def peer_settings(
+    folder: Path, name: str, actor: str, url: str, *, secret: Path, kinds: str
+) -> dict[str, str]:
+    """The environment of a peer.
+
+    Args:
+        folder: Its files.
+        url: Of the signaling service.
+        kinds: Of wires, as ``webrtc,websocket``.
+    """
+    return environment() | {
+        "ACTR_ACTOR__ID": actor,
+        "ACTR_REALM__SECRET_FILE": str(secret),
+        "ACTR_IDENTITY__ISSUER_URL": issuer_of(url),
+        "ACTR_IDENTITY__ISSUER_KEYS_FILE": str(folder / ISSUER / KEYS),
+        "ACTR_IDENTITY__KEY_FILE": str(folder / f"{name}.pem"),
+        "ACTR_IDENTITY__CERTIFICATE_FILE": str(folder / f"{name}.jwt"),
+        "ACTR_SIGNALING__URL": url,
+        "ACTR_WIRES__PREFER": kinds,
+        "ACTR_WIRES__LISTEN": "127.0.0.1:0" if "websocket" in kinds else "",
+        "ACTR_MAILBOX__PATH": str(folder / f"{name}.db"),
+        "ACTR_CONTROL__SOCKET": "",
+        "ACTR_LOG__FORMAT": "console",
+    }
+
+
+def environment() -> dict[str, str]:
     """The user's environment without settings of the user's own actors."""
     return bare_environment() | {"ACTR_CONFIG": os.devnull}

@@ -187,3 +187,14 @@ def test_a_file_that_cannot_be_sent_is_named_at_once(tmp_path: Path, name: str, 
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert f"--file '{name}': {why}; give the path of a file to send" in ended.stderr
+
+
+def test_the_page_is_served_until_it_is_interrupted(demo: Demo) -> None:
+    with demo.start("--browser", "--no-open") as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", ready["url"])
+        assert len(demo.processes("demo.page")) == 2
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert demo.processes() == []

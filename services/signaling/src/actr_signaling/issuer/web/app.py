@@ -14,6 +14,7 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import Depends, FastAPI, Request, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -27,6 +28,8 @@ from actr_signaling.web.door.doors import network_of
 PROBLEM = "application/problem+json"
 TYPE = "urn:actr:issuer:"
 """Before the cause, as the type of a problem."""
+PREFLIGHT_SECONDS = 600
+"""For which a browser need not ask again whether it may ask."""
 
 
 class Nonce(BaseModel):
@@ -137,6 +140,17 @@ def build_app(office: Office) -> FastAPI:
     app.add_exception_handler(HTTPException, _no_such_page)
     app.add_exception_handler(ClientDisconnect, _left)
     app.add_middleware(_Gate, office=office)
+    if office.settings.allowed_origins:
+        # Outside of the gate: a preflight asks for nothing, and a refusal must be readable. Pages
+        # prove themselves by what is in the request, never by cookies.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=office.settings.allowed_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("content-type", "if-none-match"),
+            expose_headers=("etag", "retry-after"),
+            max_age=PREFLIGHT_SECONDS,
+        )
     return app
 
 

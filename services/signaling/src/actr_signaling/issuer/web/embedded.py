@@ -36,6 +36,8 @@ class Embedded:
         taken: When the secret may give an id another key; empty: always, by a secret that was made
             here, else when no certificate of the old key is alive.
 
+        allowed_origins: Of web pages, as of the service that it is part of.
+
     Raises:
         ConfigError: If something there cannot be used.
     """
@@ -49,6 +51,7 @@ class Embedded:
         realm_secret_file: Path | None = None,
         realm_secrets_dir: Path | None = None,
         taken: str = "",
+        allowed_origins: tuple[str, ...] = (),
     ) -> None:
         if realm_secret_file is None and realm_secrets_dir is None:
             realm_secret_file = _make_secret(home)
@@ -59,6 +62,7 @@ class Embedded:
                 "realm_secret_file": realm_secret_file,
                 "realm_secrets_dir": realm_secrets_dir,
                 "taken": taken or "expired",
+                "allowed_origins": allowed_origins,
             }
         )
         self.office = Office(settings)

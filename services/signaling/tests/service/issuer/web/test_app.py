@@ -175,6 +175,39 @@ async def test_who_looks_at_what_is_public_takes_no_certificate_from_others(tmp_
         assert (await issuer.http.get("/v1/nonce")).status_code == 200
 
 
+PAGE = "https://page.example"
+
+
+async def test_pages_of_an_origin_that_is_allowed_may_ask_and_read_the_answer(
+    tmp_path: Path,
+) -> None:
+    rare = {"requests_per_second": 0.1, "requests_burst": 1}
+    async with IssuerProcess(tmp_path, **rare, allowed_origins=PAGE) as issuer:
+        wanted = {"access-control-request-method": "POST"} | {
+            "access-control-request-headers": "content-type"
+        }
+        asked = await issuer.http.options("/v1/enrol", headers={"origin": PAGE} | wanted)
+        assert asked.status_code == 200
+        assert asked.headers["access-control-allow-origin"] == PAGE
+        assert "access-control-allow-credentials" not in asked.headers
+        for status in (200, 429):  # a refusal too says what is wrong, and until when
+            answer = await issuer.http.get("/v1/nonce", headers={"origin": PAGE})
+            assert answer.status_code == status
+            assert answer.headers["access-control-allow-origin"] == PAGE
+            assert "retry-after" in answer.headers["access-control-expose-headers"]
+        other = {"origin": "https://elsewhere.example"}
+        asked = await issuer.http.options("/v1/enrol", headers=other | wanted)
+        assert asked.status_code == 400
+        answer = await issuer.http.get("/v1/keys", headers=other)
+        assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_no_page_may_ask_where_none_is_named(tmp_path: Path) -> None:
+    async with IssuerProcess(tmp_path) as issuer:
+        answer = await issuer.http.get("/v1/keys", headers={"origin": PAGE})
+        assert "access-control-allow-origin" not in answer.headers
+
+
 async def test_metrics_have_no_label_from_outside(tmp_path: Path) -> None:
     async with IssuerProcess(tmp_path) as issuer:
         for number in range(5):

@@ -58,3 +58,12 @@ async def test_it_takes_the_secret_of_the_service_that_it_is_part_of(tmp_path: P
     assert embedded.office.settings.taken == "expired"
     embedded = Embedded(tmp_path / "issuer", realm_secret_file=secret, taken="always")
     assert embedded.office.settings.taken == "always"
+
+
+async def test_pages_that_the_service_takes_may_ask_its_issuer(tmp_path: Path) -> None:
+    page = "https://page.example"
+    async with ReplicaProcess(issuer_home=tmp_path / "issuer", allowed_origins=page) as replica:
+        base = replica.url.replace("ws://", "http://").removesuffix("/v1/ws")
+        async with httpx.AsyncClient(base_url=base + PATH) as http:
+            answer = await http.get("/v1/keys", headers={"origin": page})
+            assert answer.headers["access-control-allow-origin"] == page

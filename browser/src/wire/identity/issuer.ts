@@ -1,13 +1,12 @@
 // Asks an issuer by `fetch`; keeps nothing.
 
-import { RemoteProtocolError, UnreachableError } from "../errors";
-import type { Answer, Leave, ProvingKey, Refusal } from "../protocol/identity/asking";
-import { enrol, MAX_ANSWER_BYTES, readGiven, readNonce, readRefusal, renew } from "../protocol/identity/asking";
-import type { Certificate } from "../protocol/identity/certificates";
-import type { Primitives } from "../protocol/identity/identity";
-import type { ActrId } from "../protocol/identity/ids";
-import { readKeys } from "../protocol/identity/keys";
-import { MAX_REVOKED_BYTES, readRevoked, type Revoked } from "../protocol/identity/revoked";
+import { RemoteProtocolError, UnreachableError } from "../../errors";
+import type { Answer, Leave, ProvingKey, Refusal, Subject } from "../../protocol/identity/asking";
+import { enrol, MAX_ANSWER_BYTES, readGiven, readNonce, readRefusal, renew } from "../../protocol/identity/asking";
+import type { Certificate } from "../../protocol/identity/certificates";
+import type { Primitives } from "../../protocol/identity/identity";
+import { readKeys } from "../../protocol/identity/keys";
+import { MAX_REVOKED_BYTES, readRevoked, type Revoked } from "../../protocol/identity/revoked";
 
 const ANSWER_SECONDS = 10;
 
@@ -20,8 +19,8 @@ export class IssuerClient {
   ) {}
 
   /** A certificate for a key that the issuer may not know yet. */
-  async enrol(key: ProvingKey, actor: ActrId, leave: Leave): Promise<Certificate | Refusal> {
-    return this.#given("/v1/enrol", (nonce) => enrol(this.primitives, key, actor, nonce, leave));
+  async enrol(key: ProvingKey, who: Subject, leave: Leave): Promise<Certificate | Refusal> {
+    return this.#given("/v1/enrol", (nonce) => enrol(this.primitives, key, who, nonce, leave));
   }
 
   /** Another certificate for a key that it knows. */
