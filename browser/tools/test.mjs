@@ -28,6 +28,7 @@ await build({
   platform: "node",
   packages: "external",
   format: "esm",
+  splitting: true, // else a module that is also loaded late begins too late for who needs it at once
   target: "node20",
   sourcemap: "inline",
 });
