@@ -66,7 +66,7 @@ class EncodedReceiver(RTCRtpReceiver):
 
     def adopt(self, on_frame: Callable[[MediaFrame], None]) -> None:
         self.track_id = ""
-        self.frames = 0
+        self.frames = self.bytes = 0
         self.malformed = 0
         self.keyframe_requests = 0
         self._sender_clock = SenderClock()
@@ -246,6 +246,7 @@ class EncodedReceiver(RTCRtpReceiver):
         for whole in frames:
             assert self._codec is not None
             self.frames += 1
+            self.bytes += len(whole.data)
             self._on_frame(
                 MediaFrame(
                     data=whole.data,
@@ -285,6 +286,11 @@ class EncodedReceiver(RTCRtpReceiver):
     @property
     def statistics(self) -> StreamStatistics | None:
         return self.__dict__[_R + "remote_streams"].get(self._source)  # type: ignore[no-any-return]
+
+    @property
+    def codec(self) -> str:
+        """Of what came last; empty: nothing has come yet."""
+        return self._codec.name if self._codec is not None else ""
 
     @property
     def lost_frames(self) -> int:
