@@ -1,5 +1,5 @@
-// Writes src/gen and tests/gen from the contracts: src/gen by protobuf-es, as types of what goes over
-// the wire; tests/gen by `actr gen --lang ts`, as users have it. `--check` compares instead.
+// Writes src/gen, tests/gen and console/gen from the contracts: src/gen by protobuf-es, as types of what
+// goes over the wire; the others by `actr gen --lang ts`, as users have it. `--check` compares instead.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,6 +15,10 @@ function run(...args) {
   execFileSync(python, args, { cwd: here, stdio: ["ignore", "ignore", "inherit"] });
 }
 
+function generated(gen, ...contracts) {
+  run("-m", "actr_peer", "gen", "--lang", "ts", "-I", protos, "-I", kit, "--out", gen, ...contracts);
+}
+
 const folders = {
   src: (gen) =>
     run(
@@ -22,10 +26,8 @@ const folders = {
       `--plugin=${join(here, "node_modules", ".bin", "protoc-gen-es")}`,
       `--es_out=${gen}`, "--es_opt=target=ts", "actr/envelope.proto", "actr/signaling.proto",
     ),
-  tests: (gen) => {
-    const chat = join(protos, "actr", "demo", "chat.proto");
-    run("-m", "actr_peer", "gen", "--lang", "ts", "-I", protos, "-I", kit, "--out", gen, chat, join(kit, "talk.proto"));
-  },
+  tests: (gen) => generated(gen, join(protos, "actr", "demo", "chat.proto"), join(kit, "talk.proto")),
+  console: (gen) => generated(gen, join(protos, "actr", "services", "inspection.proto")),
 };
 
 function modules(folder) {

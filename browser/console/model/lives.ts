@@ -1,0 +1,101 @@
+// The lives of wires: for each link and kind of wire, its states one after the other.
+//
+// Both ends of a link tell of it, each by itself: of the two, the one that told last is shown, for the
+// other may be no more.
+
+/** Changes that are kept of one kind of wire, of one end of a link. */
+export const MAX_MOMENTS = 256;
+/** Ends of links that are kept; the one that changed the longest ago is forgotten first. */
+export const MAX_ENDS = 2048;
+
+export type WireState = "idle" | "connecting" | "ready" | "suspect" | "failed";
+const STATES: readonly string[] = ["idle", "connecting", "ready", "suspect", "failed"];
+
+export interface Moment {
+  /** Milliseconds, by the page's clock. */
+  readonly at: number;
+  readonly state: WireState;
+}
+
+/** A state from its beginning to its end. */
+export interface Span {
+  readonly state: WireState;
+  readonly from: number;
+  /** The time that is looked at, where it lasts. */
+  readonly to: number;
+}
+
+type Kinds = Map<string, Moment[]>;
+
+export class Lives {
+  readonly #ends = new Map<string, Kinds>();
+
+  /**
+   * Notes that a wire of `by` has another state; returns the one before it, "unknown" where there is
+   * none, and undefined where what is told is no state.
+   */
+  note(by: string, remote: string, kind: string, at: number, state: string): WireState | "unknown" | undefined {
+    if (!STATES.includes(state)) {
+      return undefined;
+    }
+    const end = `${by} ${remote}`;
+    const kinds = this.#ends.get(end) ?? new Map<string, Moment[]>();
+    // Behind all others: the first of the map is the one to forget.
+    this.#ends.delete(end);
+    this.#ends.set(end, kinds);
+    if (this.#ends.size > MAX_ENDS) {
+      this.#ends.delete(this.#ends.keys().next().value!);
+    }
+    const moments = kinds.get(kind) ?? [];
+    kinds.set(kind, moments);
+    const last = moments.at(-1);
+    moments.push({ at: Math.max(at, last?.at ?? 0), state: state as WireState });
+    if (moments.length > MAX_MOMENTS) {
+      moments.shift();
+    }
+    return last?.state ?? "unknown";
+  }
+
+  /** Kinds of wires of which anything is known, of one link. */
+  kinds(one: string, other: string): string[] {
+    const ends = [`${one} ${other}`, `${other} ${one}`];
+    const found = new Set(ends.flatMap((end) => [...(this.#ends.get(end)?.keys() ?? [])]));
+    return [...found].sort().reverse();
+  }
+
+  /** Of the end that told last. */
+  moments(one: string, other: string, kind: string): readonly Moment[] {
+    const near = this.#ends.get(`${one} ${other}`)?.get(kind) ?? [];
+    const far = this.#ends.get(`${other} ${one}`)?.get(kind) ?? [];
+    return (far.at(-1)?.at ?? 0) > (near.at(-1)?.at ?? 0) ? far : near;
+  }
+
+  /** How often wires of a link broke since `since`. */
+  cuts(one: string, other: string, since: number): number {
+    let found = 0;
+    for (const kind of this.kinds(one, other)) {
+      const moments = this.moments(one, other, kind);
+      moments.forEach(({ at, state }, place) => {
+        found += state === "failed" && at >= since && isUp(moments[place - 1]?.state) ? 1 : 0;
+      });
+    }
+    return found;
+  }
+
+  /** The states between two times; before the first moment nothing is known. */
+  spans(one: string, other: string, kind: string, from: number, to: number): Span[] {
+    const moments = this.moments(one, other, kind);
+    const found: Span[] = [];
+    moments.forEach(({ at, state }, place) => {
+      const end = moments[place + 1]?.at ?? to;
+      if (end > from && at < to && end > at) {
+        found.push({ state, from: Math.max(from, at), to: Math.min(to, end) });
+      }
+    });
+    return found;
+  }
+}
+
+export function isUp(state: string | undefined): boolean {
+  return state === "ready" || state === "suspect";
+}
