@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 const here = fileURLToPath(new URL("..", import.meta.url));
 const protos = join(here, "..", "proto");
 const kit = join(here, "tests", "kit");
+const forms = join(here, "tests", "console", "kit");
 const python = process.env.PYTHON ?? join(here, "..", ".venv", "bin", "python");
 
 function run(...args) {
@@ -16,7 +17,7 @@ function run(...args) {
 }
 
 function generated(gen, ...contracts) {
-  run("-m", "actr_peer", "gen", "--lang", "ts", "-I", protos, "-I", kit, "--out", gen, ...contracts);
+  run("-m", "actr_peer", "gen", "--lang", "ts", "-I", protos, "-I", kit, "-I", forms, "--out", gen, ...contracts);
 }
 
 const folders = {
@@ -26,8 +27,10 @@ const folders = {
       `--plugin=${join(here, "node_modules", ".bin", "protoc-gen-es")}`,
       `--es_out=${gen}`, "--es_opt=target=ts", "actr/envelope.proto", "actr/signaling.proto",
     ),
-  tests: (gen) => generated(gen, join(protos, "actr", "demo", "chat.proto"), join(kit, "talk.proto")),
-  console: (gen) => generated(gen, join(protos, "actr", "services", "inspection.proto")),
+  tests: (gen) =>
+    generated(gen, join(protos, "actr", "demo", "chat.proto"), join(kit, "talk.proto"), join(forms, "wide.proto")),
+  console: (gen) =>
+    generated(gen, ...["inspection", "reflection"].map((name) => join(protos, "actr", "services", `${name}.proto`))),
 };
 
 function modules(folder) {

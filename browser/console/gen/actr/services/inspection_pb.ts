@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file actr/services/inspection.proto.
  */
 export const file_actr_services_inspection: GenFile = /*@__PURE__*/
-  fileDesc("Ch5hY3RyL3NlcnZpY2VzL2luc3BlY3Rpb24ucHJvdG8SBGFjdHIiIwoMV2F0Y2hSZXF1ZXN0EhMKC2ludGVydmFsX21zGAEgASgNIscECglBY3RvclZpZXcSCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoCRIVCg1zdGFydGVkX2F0X21zGAQgASgEEg4KBm5vd19tcxgFIAEoBBIRCglzaWduYWxpbmcYBiABKAkSEQoJc2VydmVyX2lkGAcgASgJEiQKCGlkZW50aXR5GAggASgLMhIuYWN0ci5JZGVudGl0eVZpZXcSHQoFbGlua3MYCSADKAsyDi5hY3RyLkxpbmtWaWV3EhIKCmxpbmtfY291bnQYCiABKA0SIgoHbWFpbGJveBgLIAEoCzIRLmFjdHIuTWFpbGJveFZpZXcSIAoGb3V0Ym94GAwgASgLMhAuYWN0ci5PdXRib3hWaWV3EiIKB3N0cmVhbXMYDSABKAsyES5hY3RyLlN0cmVhbXNWaWV3Ei0KB3JlZnVzZWQYDiADKAsyHC5hY3RyLkFjdG9yVmlldy5SZWZ1c2VkRW50cnkSLwoIZmFpbHVyZXMYDyADKAsyHS5hY3RyLkFjdG9yVmlldy5GYWlsdXJlc0VudHJ5EiEKB2NoYW5nZXMYECADKAsyEC5hY3RyLldpcmVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GBEgASgEGi4KDFJlZnVzZWRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBGi8KDUZhaWx1cmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgEOgI4ASJlCgxJZGVudGl0eVZpZXcSCgoCYnkYASABKAkSDwoHc3ViamVjdBgCIAEoCRIMCgRuYW1lGAMgASgJEhMKC2ZpbmdlcnByaW50GAQgASgJEhUKDWV4cGlyZXNfYXRfbXMYBSABKAQiaQoITGlua1ZpZXcSDgoGcmVtb3RlGAEgASgJEh0KBXdpcmVzGAIgAygLMg4uYWN0ci5XaXJlVmlldxIdCgVsYW5lcxgDIAMoCzIOLmFjdHIuTGFuZVZpZXcSDwoHdHJvdWJsZRgEIAEoCSKaAQoIV2lyZVZpZXcSDAoEa2luZBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIVCg1yb3VuZF90cmlwX3VzGAMgASgNEhIKCmlzX3JlbGF5ZWQYBCABKAgSEQoJaXNfYWN0aXZlGAUgASgIEg0KBXRyaWVzGAYgASgNEiQKCGlkZW50aXR5GAcgASgLMhIuYWN0ci5JZGVudGl0eVZpZXcirQEKCExhbmVWaWV3EgwKBGxhbmUYASABKAkSDAoEc2VudBgCIAEoBBIQCghyZWNlaXZlZBgDIAEoBBIOCgZyZXNlbnQYBCABKAQSEgoKZHVwbGljYXRlcxgFIAEoBBIPCgdkcm9wcGVkGAYgASgEEg4KBnF1ZXVlZBgHIAEoDRIVCg1zZW5kaW5nX2J5dGVzGAggASgEEhcKD3JlY2VpdmluZ19ieXRlcxgJIAEoBCKqAQoLTWFpbGJveFZpZXcSDQoFZGVwdGgYASABKA0SDwoHd2FpdGluZxgCIAEoDRIMCgRkZWFkGAMgASgNEg8KB3Ryb3VibGUYBCABKAkSLQoGY291bnRzGAUgAygLMh0uYWN0ci5NYWlsYm94Vmlldy5Db3VudHNFbnRyeRotCgtDb3VudHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBIisKCk91dGJveFZpZXcSDAoEb3BlbhgBIAEoDRIPCgd0cm91YmxlGAIgASgJInkKC1N0cmVhbXNWaWV3EgwKBG9wZW4YASABKA0SLQoGY291bnRzGAIgAygLMh0uYWN0ci5TdHJlYW1zVmlldy5Db3VudHNFbnRyeRotCgtDb3VudHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBIkgKCldpcmVDaGFuZ2USDQoFYXRfbXMYASABKAQSDgoGcmVtb3RlGAIgASgJEgwKBGtpbmQYAyABKAkSDQoFc3RhdGUYBCABKAkingEKEkZpbmRMZXR0ZXJzUmVxdWVzdBIPCgdudW1iZXJzGAEgAygDEg4KBnNlbmRlchgCIAEoCRINCgVyb3V0ZRgDIAEoCRIOCgZyZWFzb24YBCABKAkSEgoKcmVxdWVzdF9pZBgFIAEoCRINCgVhZnRlchgGIAEoAxINCgVsaW1pdBgHIAEoDRIWCg53aXRoX2VudmVsb3BlcxgIIAEoCCKIAgoKRGVhZExldHRlchIOCgZudW1iZXIYASABKAMSDgoGc2VuZGVyGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkSFAoMcGF5bG9hZF90eXBlGAQgASgJEg8KB2lzX3RlbGwYBSABKAgSEQoJcm91dGVfa2V5GAYgASgJEg0KBWJ5dGVzGAcgASgEEg4KBnJlYXNvbhgIIAEoCRIQCghhdHRlbXB0cxgJIAEoDRIPCgdjcmFzaGVzGAogASgNEhAKCGZhaWx1cmVzGAsgASgNEhIKCmxhc3RfZXJyb3IYDCABKAkSEgoKZGllZF9hdF9tcxgNIAEoBBIQCghlbnZlbG9wZRgOIAEoDCIgCg1MZXR0ZXJOdW1iZXJzEg8KB251bWJlcnMYASADKAMy8QEKCkluc3BlY3Rpb24SLgoFV2F0Y2gSEi5hY3RyLldhdGNoUmVxdWVzdBoPLmFjdHIuQWN0b3JWaWV3MAESOwoLRmluZExldHRlcnMSGC5hY3RyLkZpbmRMZXR0ZXJzUmVxdWVzdBoQLmFjdHIuRGVhZExldHRlcjABEjsKDVJlcGxheUxldHRlcnMSEy5hY3RyLkxldHRlck51bWJlcnMaEy5hY3RyLkxldHRlck51bWJlcnMwARI5CgtEcm9wTGV0dGVycxITLmFjdHIuTGV0dGVyTnVtYmVycxoTLmFjdHIuTGV0dGVyTnVtYmVyczABYgZwcm90bzM");
+  fileDesc("Ch5hY3RyL3NlcnZpY2VzL2luc3BlY3Rpb24ucHJvdG8SBGFjdHIiIwoMV2F0Y2hSZXF1ZXN0EhMKC2ludGVydmFsX21zGAEgASgNIvkECglBY3RvclZpZXcSCgoCaWQYASABKAkSDwoHdmVyc2lvbhgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoCRIVCg1zdGFydGVkX2F0X21zGAQgASgEEg4KBm5vd19tcxgFIAEoBBIRCglzaWduYWxpbmcYBiABKAkSEQoJc2VydmVyX2lkGAcgASgJEiQKCGlkZW50aXR5GAggASgLMhIuYWN0ci5JZGVudGl0eVZpZXcSHQoFbGlua3MYCSADKAsyDi5hY3RyLkxpbmtWaWV3EhIKCmxpbmtfY291bnQYCiABKA0SIgoHbWFpbGJveBgLIAEoCzIRLmFjdHIuTWFpbGJveFZpZXcSIAoGb3V0Ym94GAwgASgLMhAuYWN0ci5PdXRib3hWaWV3EiIKB3N0cmVhbXMYDSABKAsyES5hY3RyLlN0cmVhbXNWaWV3Ei0KB3JlZnVzZWQYDiADKAsyHC5hY3RyLkFjdG9yVmlldy5SZWZ1c2VkRW50cnkSLwoIZmFpbHVyZXMYDyADKAsyHS5hY3RyLkFjdG9yVmlldy5GYWlsdXJlc0VudHJ5EiEKB2NoYW5nZXMYECADKAsyEC5hY3RyLldpcmVDaGFuZ2USFAoMY2hhbmdlX2NvdW50GBEgASgEEh8KBnRyYWNrcxgSIAMoCzIPLmFjdHIuVHJhY2tWaWV3Eg8KB2FsbG93ZWQYEyABKAkaLgoMUmVmdXNlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEaLwoNRmFpbHVyZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBImUKDElkZW50aXR5VmlldxIKCgJieRgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEgwKBG5hbWUYAyABKAkSEwoLZmluZ2VycHJpbnQYBCABKAkSFQoNZXhwaXJlc19hdF9tcxgFIAEoBCJpCghMaW5rVmlldxIOCgZyZW1vdGUYASABKAkSHQoFd2lyZXMYAiADKAsyDi5hY3RyLldpcmVWaWV3Eh0KBWxhbmVzGAMgAygLMg4uYWN0ci5MYW5lVmlldxIPCgd0cm91YmxlGAQgASgJIpoBCghXaXJlVmlldxIMCgRraW5kGAEgASgJEg0KBXN0YXRlGAIgASgJEhUKDXJvdW5kX3RyaXBfdXMYAyABKA0SEgoKaXNfcmVsYXllZBgEIAEoCBIRCglpc19hY3RpdmUYBSABKAgSDQoFdHJpZXMYBiABKA0SJAoIaWRlbnRpdHkYByABKAsyEi5hY3RyLklkZW50aXR5VmlldyKtAQoITGFuZVZpZXcSDAoEbGFuZRgBIAEoCRIMCgRzZW50GAIgASgEEhAKCHJlY2VpdmVkGAMgASgEEg4KBnJlc2VudBgEIAEoBBISCgpkdXBsaWNhdGVzGAUgASgEEg8KB2Ryb3BwZWQYBiABKAQSDgoGcXVldWVkGAcgASgNEhUKDXNlbmRpbmdfYnl0ZXMYCCABKAQSFwoPcmVjZWl2aW5nX2J5dGVzGAkgASgEIqoBCgtNYWlsYm94VmlldxINCgVkZXB0aBgBIAEoDRIPCgd3YWl0aW5nGAIgASgNEgwKBGRlYWQYAyABKA0SDwoHdHJvdWJsZRgEIAEoCRItCgZjb3VudHMYBSADKAsyHS5hY3RyLk1haWxib3hWaWV3LkNvdW50c0VudHJ5Gi0KC0NvdW50c0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEiKwoKT3V0Ym94VmlldxIMCgRvcGVuGAEgASgNEg8KB3Ryb3VibGUYAiABKAkimwEKC1N0cmVhbXNWaWV3EgwKBG9wZW4YASABKA0SLQoGY291bnRzGAIgAygLMh0uYWN0ci5TdHJlYW1zVmlldy5Db3VudHNFbnRyeRIgCgZoYWx2ZXMYAyADKAsyEC5hY3RyLlN0cmVhbVZpZXcaLQoLQ291bnRzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgEOgI4ASJyCgpTdHJlYW1WaWV3Eg4KBnJlbW90ZRgBIAEoCRIPCgdjaGFubmVsGAIgASgJEhEKCXJvdXRlX2tleRgDIAEoCRIMCgRsYW5lGAQgASgJEhMKC2lzX291dGJvdW5kGAUgASgIEg0KBWl0ZW1zGAYgASgEItgBCglUcmFja1ZpZXcSDgoGcmVtb3RlGAEgASgJEhAKCHRyYWNrX2lkGAIgASgJEgwKBGtpbmQYAyABKAkSDQoFY29kZWMYBCABKAkSEwoLaXNfb3V0Ym91bmQYBSABKAgSDgoGZnJhbWVzGAYgASgEEg0KBWJ5dGVzGAcgASgEEg8KB3BhY2tldHMYCCABKAQSDAoEbG9zdBgJIAEoBBIPCgdkcm9wcGVkGAogASgEEhEKCWppdHRlcl91cxgLIAEoDRIVCg1yb3VuZF90cmlwX3VzGAwgASgNIkgKCldpcmVDaGFuZ2USDQoFYXRfbXMYASABKAQSDgoGcmVtb3RlGAIgASgJEgwKBGtpbmQYAyABKAkSDQoFc3RhdGUYBCABKAkingEKEkZpbmRMZXR0ZXJzUmVxdWVzdBIPCgdudW1iZXJzGAEgAygDEg4KBnNlbmRlchgCIAEoCRINCgVyb3V0ZRgDIAEoCRIOCgZyZWFzb24YBCABKAkSEgoKcmVxdWVzdF9pZBgFIAEoCRINCgVhZnRlchgGIAEoAxINCgVsaW1pdBgHIAEoDRIWCg53aXRoX2VudmVsb3BlcxgIIAEoCCKIAgoKRGVhZExldHRlchIOCgZudW1iZXIYASABKAMSDgoGc2VuZGVyGAIgASgJEhIKCnJlcXVlc3RfaWQYAyABKAkSFAoMcGF5bG9hZF90eXBlGAQgASgJEg8KB2lzX3RlbGwYBSABKAgSEQoJcm91dGVfa2V5GAYgASgJEg0KBWJ5dGVzGAcgASgEEg4KBnJlYXNvbhgIIAEoCRIQCghhdHRlbXB0cxgJIAEoDRIPCgdjcmFzaGVzGAogASgNEhAKCGZhaWx1cmVzGAsgASgNEhIKCmxhc3RfZXJyb3IYDCABKAkSEgoKZGllZF9hdF9tcxgNIAEoBBIQCghlbnZlbG9wZRgOIAEoDCIgCg1MZXR0ZXJOdW1iZXJzEg8KB251bWJlcnMYASADKAMy8QEKCkluc3BlY3Rpb24SLgoFV2F0Y2gSEi5hY3RyLldhdGNoUmVxdWVzdBoPLmFjdHIuQWN0b3JWaWV3MAESOwoLRmluZExldHRlcnMSGC5hY3RyLkZpbmRMZXR0ZXJzUmVxdWVzdBoQLmFjdHIuRGVhZExldHRlcjABEjsKDVJlcGxheUxldHRlcnMSEy5hY3RyLkxldHRlck51bWJlcnMaEy5hY3RyLkxldHRlck51bWJlcnMwARI5CgtEcm9wTGV0dGVycxITLmFjdHIuTGV0dGVyTnVtYmVycxoTLmFjdHIuTGV0dGVyTnVtYmVyczABYgZwcm90bzM");
 
 /**
  * @generated from message actr.WatchRequest
@@ -141,6 +141,20 @@ export type ActorView = Message<"actr.ActorView"> & {
    * @generated from field: uint64 change_count = 17;
    */
   changeCount: bigint;
+
+  /**
+   * Media tracks that a wire carries, at most 256.
+   *
+   * @generated from field: repeated actr.TrackView tracks = 18;
+   */
+  tracks: TrackView[];
+
+  /**
+   * What its configuration lets others do: look, or operate.
+   *
+   * @generated from field: string allowed = 19;
+   */
+  allowed: string;
 };
 
 /**
@@ -439,6 +453,13 @@ export type StreamsView = Message<"actr.StreamsView"> & {
    * @generated from field: map<string, uint64> counts = 2;
    */
   counts: { [key: string]: bigint };
+
+  /**
+   * Those halves, oldest first, at most 256.
+   *
+   * @generated from field: repeated actr.StreamView halves = 3;
+   */
+  halves: StreamView[];
 };
 
 /**
@@ -447,6 +468,148 @@ export type StreamsView = Message<"actr.StreamsView"> & {
  */
 export const StreamsViewSchema: GenMessage<StreamsView> = /*@__PURE__*/
   messageDesc(file_actr_services_inspection, 8);
+
+/**
+ * One direction of one channel.
+ *
+ * @generated from message actr.StreamView
+ */
+export type StreamView = Message<"actr.StreamView"> & {
+  /**
+   * @generated from field: string remote = 1;
+   */
+  remote: string;
+
+  /**
+   * Its name; of a method's stream, the request id of its call.
+   *
+   * @generated from field: string channel = 2;
+   */
+  channel: string;
+
+  /**
+   * package.Service.Method; empty: it is no method's.
+   *
+   * @generated from field: string route_key = 3;
+   */
+  routeKey: string;
+
+  /**
+   * Of actr.PayloadType.
+   *
+   * @generated from field: string lane = 4;
+   */
+  lane: string;
+
+  /**
+   * Whether this actor sends the items.
+   *
+   * @generated from field: bool is_outbound = 5;
+   */
+  isOutbound: boolean;
+
+  /**
+   * That were sent, or have come.
+   *
+   * @generated from field: uint64 items = 6;
+   */
+  items: bigint;
+};
+
+/**
+ * Describes the message actr.StreamView.
+ * Use `create(StreamViewSchema)` to create a new message.
+ */
+export const StreamViewSchema: GenMessage<StreamView> = /*@__PURE__*/
+  messageDesc(file_actr_services_inspection, 9);
+
+/**
+ * A media track on its way to a remote, or from it.
+ *
+ * @generated from message actr.TrackView
+ */
+export type TrackView = Message<"actr.TrackView"> & {
+  /**
+   * @generated from field: string remote = 1;
+   */
+  remote: string;
+
+  /**
+   * @generated from field: string track_id = 2;
+   */
+  trackId: string;
+
+  /**
+   * audio or video
+   *
+   * @generated from field: string kind = 3;
+   */
+  kind: string;
+
+  /**
+   * VP8, H264, opus and so on; empty: nothing has come of it yet.
+   *
+   * @generated from field: string codec = 4;
+   */
+  codec: string;
+
+  /**
+   * Whether this actor sends it.
+   *
+   * @generated from field: bool is_outbound = 5;
+   */
+  isOutbound: boolean;
+
+  /**
+   * Since the wire carries it: two views tell the rates.
+   *
+   * @generated from field: uint64 frames = 6;
+   */
+  frames: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 7;
+   */
+  bytes: bigint;
+
+  /**
+   * @generated from field: uint64 packets = 8;
+   */
+  packets: bigint;
+
+  /**
+   * Packets; of an outbound track as the far side reports it.
+   *
+   * @generated from field: uint64 lost = 9;
+   */
+  lost: bigint;
+
+  /**
+   * Frames that nobody could take, or that came with holes.
+   *
+   * @generated from field: uint64 dropped = 10;
+   */
+  dropped: bigint;
+
+  /**
+   * Microseconds; 0: not known.
+   *
+   * @generated from field: uint32 jitter_us = 11;
+   */
+  jitterUs: number;
+
+  /**
+   * @generated from field: uint32 round_trip_us = 12;
+   */
+  roundTripUs: number;
+};
+
+/**
+ * Describes the message actr.TrackView.
+ * Use `create(TrackViewSchema)` to create a new message.
+ */
+export const TrackViewSchema: GenMessage<TrackView> = /*@__PURE__*/
+  messageDesc(file_actr_services_inspection, 10);
 
 /**
  * A wire came or went.
@@ -482,7 +645,7 @@ export type WireChange = Message<"actr.WireChange"> & {
  * Use `create(WireChangeSchema)` to create a new message.
  */
 export const WireChangeSchema: GenMessage<WireChange> = /*@__PURE__*/
-  messageDesc(file_actr_services_inspection, 9);
+  messageDesc(file_actr_services_inspection, 11);
 
 /**
  * @generated from message actr.FindLettersRequest
@@ -544,7 +707,7 @@ export type FindLettersRequest = Message<"actr.FindLettersRequest"> & {
  * Use `create(FindLettersRequestSchema)` to create a new message.
  */
 export const FindLettersRequestSchema: GenMessage<FindLettersRequest> = /*@__PURE__*/
-  messageDesc(file_actr_services_inspection, 10);
+  messageDesc(file_actr_services_inspection, 12);
 
 /**
  * @generated from message actr.DeadLetter
@@ -630,7 +793,7 @@ export type DeadLetter = Message<"actr.DeadLetter"> & {
  * Use `create(DeadLetterSchema)` to create a new message.
  */
 export const DeadLetterSchema: GenMessage<DeadLetter> = /*@__PURE__*/
-  messageDesc(file_actr_services_inspection, 11);
+  messageDesc(file_actr_services_inspection, 13);
 
 /**
  * @generated from message actr.LetterNumbers
@@ -649,7 +812,7 @@ export type LetterNumbers = Message<"actr.LetterNumbers"> & {
  * Use `create(LetterNumbersSchema)` to create a new message.
  */
 export const LetterNumbersSchema: GenMessage<LetterNumbers> = /*@__PURE__*/
-  messageDesc(file_actr_services_inspection, 12);
+  messageDesc(file_actr_services_inspection, 14);
 
 /**
  * Tells who may look how the actor stands, and changes its dead letters for who may operate it.
