@@ -24,6 +24,8 @@ export const MAX_WORDS = 4096;
 export const MAX_BYTES = 4 * 1024 * 1024;
 /** Messages, fields, enum values and so on of all files: each costs the page memory of its own. */
 export const MAX_ELEMENTS = 50_000;
+/** Methods of all services: each is a line to choose. */
+export const MAX_METHODS = 2000;
 /** Messages within messages: the library takes them apart by calling itself. */
 const MAX_NESTED = 32;
 /** Of a name, in letters. */
@@ -84,15 +86,17 @@ export async function readContract(told: AsyncIterable<Description>): Promise<Co
   const services: ServiceDescription[] = [];
   const files: FileDescriptorProto[] = [];
   const count = new Elements();
-  let [words, size] = [0, 0];
+  let [words, size, methods] = [0, 0, 0];
   for await (const { word } of told) {
     if (++words > MAX_WORDS) {
       throw new LimitError("words of a contract", MAX_WORDS, words);
     }
     if (word.case === "service") {
       services.push(word.value);
-      size += word.value.name.length;
-      count.add(1 + word.value.methods.length);
+      methods += word.value.methods.length;
+      if (methods > MAX_METHODS) {
+        throw new LimitError("methods of a contract", MAX_METHODS, methods);
+      }
     } else if (word.case === "file") {
       size += word.value.length;
       if (size <= MAX_BYTES) {

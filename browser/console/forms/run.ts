@@ -36,6 +36,11 @@ export interface RunOptions {
 /** Replies as they came: their bytes, for only what is shown is taken apart. */
 const RAW: Codec<Uint8Array> = { name: "reply", read: (data) => data, write: (data) => data };
 
+/** Whether items can be sent one after the other. */
+export function isStream(kind: Method["kind"]): boolean {
+  return kind === "client_stream" || kind === "bidi_stream";
+}
+
 export class Run {
   state: RunState = "running";
   /** The newest, oldest first. */
@@ -64,13 +69,12 @@ export class Run {
     request?: Message,
   ) {
     this.startedAt = this.now();
-    const isStream = method.kind === "client_stream" || method.kind === "bidi_stream";
-    this.isEnded = !isStream;
+    this.isEnded = !isStream(method.kind);
     this.outbox = new Outbox(() => {
       this.sent += 1;
       this.changed();
     });
-    if (isStream && request !== undefined) {
+    if (isStream(method.kind) && request !== undefined) {
       this.send(request);
     }
     this.over = this.run(caller, request).then(

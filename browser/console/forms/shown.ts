@@ -1,6 +1,6 @@
 // Messages and errors as texts for a page, each with a bound: what comes is a stranger's.
 
-import { type DescMessage, fromBinary, type Message, type Registry, toJson, toJsonString } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, type Registry, toJson } from "@bufbuild/protobuf";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { CallError, Code } from "actr";
 
@@ -12,6 +12,8 @@ export const MAX_TEXT = 16 * 1024;
 export const MAX_MESSAGE = 512 * 1024;
 /** Bytes that are shown as such. */
 export const MAX_HEX = 1024;
+/** Letters of JSON that is in one line. */
+const MAX_LINE = 100;
 const MAX_DETAILS = 16;
 const BYTES_A_LINE = 16;
 
@@ -34,8 +36,9 @@ export function shownBytes(desc: DescMessage | undefined, data: Uint8Array, regi
     return hex(data);
   }
   try {
-    const text = toJsonString(desc, fromBinary(desc, data), { prettySpaces: 2, registry });
-    return { ...clip(text), bytes: data.length, isHex: false, isWrong: false };
+    const json = toJson(desc, fromBinary(desc, data), { registry });
+    const line = JSON.stringify(json);
+    return { ...clip(line.length <= MAX_LINE ? line : JSON.stringify(json, null, 2)), bytes: data.length, isHex: false, isWrong: false };
   } catch {
     return { ...hex(data), isWrong: true };
   }
@@ -55,11 +58,6 @@ export function hex(data: Uint8Array): Shown {
     lines.push(`${at.toString(16).padStart(4, "0")}  ${digits.padEnd(BYTES_A_LINE * 3 - 1)}  ${letters}`);
   }
   return { text: lines.join("\n"), bytes: data.length, isCut: data.length > MAX_HEX, isHex: true, isWrong: false };
-}
-
-/** A message of ours as JSON. */
-export function jsonText(desc: DescMessage, message: Message, registry: Registry): string {
-  return JSON.stringify(toJson(desc, message, { registry }), null, 2);
 }
 
 /** An error in words. */

@@ -8,7 +8,7 @@ import { FieldDescriptorProto_Label as Label, FieldDescriptorProto_Type as Type,
 import { LimitError, RemoteProtocolError } from "actr";
 
 import { DescriptionSchema } from "../../../console/gen/actr/services/reflection_pb";
-import { MAX_BYTES, MAX_ELEMENTS, MAX_WORDS, readContract } from "../../../console/forms/contract";
+import { MAX_BYTES, MAX_ELEMENTS, MAX_METHODS, MAX_WORDS, readContract } from "../../../console/forms/contract";
 import { draftOf, type Group, MAX_FIELDS } from "../../../console/forms/draft";
 import { write } from "../../../console/forms/values";
 
@@ -69,7 +69,8 @@ function nested(depth: number): NonNullable<File["messageType"]>[number] {
 }
 
 const LARGE: Record<string, () => Word[]> = {
-  "words": () => Array.from({ length: MAX_WORDS + 1 }, () => service(UNARY)),
+  "words": () => Array.from({ length: MAX_WORDS + 1 }, () => file({ name: "a.proto" })),
+  "methods": () => Array.from({ length: MAX_METHODS + 1 }, () => service(UNARY)),
   "bytes": () => [{ word: { case: "file", value: new Uint8Array(MAX_BYTES + 1) } }],
   "elements": () => [file({ name: "a.proto", enumType: [{ name: "E", value: Array.from({ length: MAX_ELEMENTS }, (_, number) => ({ name: `V${number}`, number })) }] })],
   "messages within messages": () => [file({ name: "a.proto", messageType: [nested(40)] })],

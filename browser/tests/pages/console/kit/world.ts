@@ -55,6 +55,11 @@ export class ConsoleWorld {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
+  /** Has something ended with it. */
+  end(end: () => Promise<void> | void): void {
+    this.#ends.push(end);
+  }
+
   /** Where the console is: by a name of this machine. */
   get origin(): string {
     return `http://localhost:${new URL(this.signaling.url).port}`;
