@@ -7,7 +7,10 @@ import { useEffect } from "preact/hooks";
 import { many, short } from "../model/words";
 import { ActorPage } from "./actor/page";
 import { ActorsPage } from "./actors";
+import { EventsPage } from "./events";
 import { JoinPage } from "./joining";
+import { LinkPage } from "./link";
+import { LinksPage } from "./links";
 import { go, route, toActors, toEvents, toLinks } from "./route";
 import type { Store } from "./store";
 
@@ -43,13 +46,19 @@ function skip(event: Event): void {
 function Page({ store }: { store: Store }) {
   const at = route.value;
   useEffect(() => {
-    const title = at.page === "actor" ? short(at.id) : at.page;
+    const title = at.page === "actor" ? short(at.id) : at.page === "link" ? `${short(at.one)} and ${short(at.other)}` : at.page;
     document.title = `${title} · actr console`;
   }, [at]);
   switch (at.page) {
     case "actor":
       return <ActorPage key={at.id} store={store} id={at.id} />;
-    default:
+    case "link":
+      return <LinkPage store={store} one={at.one} other={at.other} />;
+    case "links":
+      return <LinksPage store={store} />;
+    case "events":
+      return <EventsPage store={store} />;
+    case "actors":
       return <ActorsPage store={store} />;
   }
 }
@@ -128,9 +137,11 @@ function Outage({ store }: { store: Store }) {
 
 const OUTAGE = "The signaling service is away. Links that are up go on and are shown; who comes and goes is not heard until it is back.";
 
+// Escape leads back to where this one was chosen.
 addEventListener("keydown", (event) => {
   const isTyping = event.target instanceof HTMLElement && event.target.matches("input, select, textarea");
-  if (event.key === "Escape" && !isTyping && !event.defaultPrevented && route.value.page === "actor") {
-    go(toActors);
+  const up = { actor: toActors, link: toLinks, actors: undefined, links: undefined, events: undefined }[route.value.page];
+  if (event.key === "Escape" && !isTyping && !event.defaultPrevented && up !== undefined) {
+    go(up);
   }
 });

@@ -85,7 +85,7 @@ export class ConsoleWorld {
     const [listen, port] = ["127.0.0.1", await freePort()];
     const proxy = await Proxy.start(`ws://${listen}:${port}/v1/wire`);
     this.#ends.push(() => proxy.stop());
-    await this.room(id, {
+    await this.peer(id, {
       ACTR_WIRES__LISTEN: `${listen}:${port}`,
       ACTR_WIRES__ADVERTISE: new URL(proxy.address).host,
       ...env,
