@@ -13,6 +13,7 @@ import type { ComponentType } from "preact";
 import type { Row } from "../../model/realm";
 import { CallPanel } from "../call/panel";
 import { LettersPanel } from "../letters/panel";
+import { MediaPanel } from "../media/panel";
 import type { Store } from "../store";
 import { CountersPanel } from "./counters";
 import { IdentityPanel } from "./identity";
@@ -41,6 +42,8 @@ export const PANELS: readonly ActorPanel[] = [
   { id: "identity", title: "Identity", View: IdentityPanel },
   { id: "mailbox", title: "Mailbox and streams", View: MailboxPanel, isFor: hasView },
   { id: "links", title: "Links", View: LinksPanel, isFor: hasView, isWide: true },
+  { id: "media", title: "Streams and tracks", View: MediaPanel, isFor: hasView, isWide: true },
+  { id: "media", title: "Streams and tracks", View: MediaPanel, isFor: hasView, isWide: true },
   { id: "letters", title: "Dead letters", View: LettersPanel, isFor: hasView, isWide: true },
   { id: "call", title: "Call a method", View: CallPanel, isWide: true },
   { id: "counters", title: "Refused and failed", View: CountersPanel, isFor: hasView },

@@ -16,6 +16,7 @@ const OWN = "actr.";
 type Loaded = { readonly contract: Contract } | { readonly error: ShownError } | "asking" | undefined;
 
 export function CallPanel({ store, row }: PanelProps) {
+  store.frame.value;
   const [loaded, setLoaded] = useState<Loaded>();
   const [stop] = useState(() => new AbortController());
   useEffect(() => () => stop.abort(), []);

@@ -13,6 +13,7 @@ import { Table } from "./table";
 const PATIENCE = 10;
 
 export function LettersPanel({ store, row }: PanelProps) {
+  store.frame.value;
   const [filter, setFilter] = useState<Filter>({ by: "route", text: "" });
   const [page, setPage] = useState<Page>();
   const [trouble, setTrouble] = useState("");
