@@ -7,26 +7,24 @@ import { App } from "./view/app";
 import { Store } from "./view/store";
 
 /**
- * What `actr dev` hands over behind the #, which no server is sent: `#secret=…`. It is taken out of the
- * address at once, and kept nowhere but in this page.
+ * What the page that `actr dev` writes hands over behind the #, which no server is sent:
+ * `#secret=…&realm=…`. It is taken out of the address at once, and kept nowhere but in this page.
  */
-function handedOver(): Leave | undefined {
-  const found = /^#(secret|token)=(.+)$/s.exec(location.hash);
-  if (found === null) {
+function handedOver(): { leave: Leave; realm: string } | undefined {
+  const given = new URLSearchParams(location.hash.slice(1));
+  const kind = (["secret", "token"] as const).find((each) => given.get(each));
+  if (kind === undefined) {
     return undefined;
   }
   history.replaceState(null, "", location.pathname);
-  try {
-    return { kind: found[1] as Leave["kind"], text: decodeURIComponent(found[2]!) };
-  } catch {
-    return undefined;
-  }
+  return { leave: { kind, text: given.get(kind)! }, realm: given.get("realm") ?? "default" };
 }
 
-const leave = handedOver();
+const given = handedOver();
 const store = new Store(location.origin);
 const place = document.getElementById("app")!;
 place.replaceChildren();
 render(<App store={store} />, place);
-void store.start(leave);
+store.realmName.value = given?.realm ?? "default";
+void store.start(given?.leave);
 addEventListener("pagehide", () => void store.leave());

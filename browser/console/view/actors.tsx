@@ -76,13 +76,18 @@ function Grid({ store, rows }: { store: Store; rows: readonly Row[] }) {
   const grid = useRef<HTMLDivElement>(null);
   const [range, setRange] = useState<[number, number]>([0, 40]);
   const measure = () => {
-    const { scrollTop, clientHeight } = grid.current!;
+    if (grid.current === null) {
+      return; // the page shows another by now
+    }
+    const { scrollTop, clientHeight } = grid.current;
     const next = windowOf(scrollTop, clientHeight - ROW_HEIGHT, ROW_HEIGHT, rows.length, MORE);
     setRange((known) => (known[0] === next[0] && known[1] === next[1] ? known : next));
   };
   useLayoutEffect(measure);
+  const measured = useRef(measure);
+  measured.current = measure;
   useEffect(() => {
-    const watcher = new ResizeObserver(measure);
+    const watcher = new ResizeObserver(() => measured.current());
     watcher.observe(grid.current!);
     return () => watcher.disconnect();
   }, []);

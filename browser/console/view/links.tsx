@@ -101,20 +101,22 @@ function OneCell({ cell, one, other }: { cell: Cell | undefined; one: string; ot
   const { active, cuts } = cell;
   const state = standing(cell);
   const trip = active === undefined ? "" : roundTrip(active.roundTripUs);
-  const words = [
-    `${short(one)} and ${short(other)}:`,
-    active === undefined ? state : `${active.kind} ${state}`,
-    trip,
-    active?.isRelayed ? "relayed" : "",
-    cuts > 0 ? `broke ${many(cuts, "time")} lately` : "",
-  ];
   return (
-    <a class={`cell cell-${state}`} href={toLink(one, other)} aria-label={words.filter(Boolean).join(" ")}>
-      <strong>{active === undefined ? state : (SHORT[active.kind] ?? active.kind)}</strong>
+    <a class={`cell cell-${state}`} href={toLink(one, other)}>
+      <span class="hidden">
+        {short(one)} and {short(other)}:{" "}
+      </span>
+      <strong title={active?.kind}>{active === undefined ? state : (SHORT[active.kind] ?? active.kind)}</strong>
+      {active !== undefined && <span class="hidden"> {state} </span>}
       {state === "suspect" && <span class="warn">?</span>}
       <span class="number">{trip}</span>
       {active?.isRelayed && <span class="tag">relayed</span>}
-      {cuts > 0 && <span class="tag cuts">{cuts} ✕</span>}
+      {cuts > 0 && (
+        <span class="tag cuts">
+          {cuts} <span aria-hidden="true">✕</span>
+          <span class="hidden"> broken lately</span>
+        </span>
+      )}
     </a>
   );
 }

@@ -52,7 +52,7 @@ test("a wire that is cut is shown within a second, and so is its repair", { skip
 
   // What is left of it: a mark in the matrix, and the life of the wire.
   await page.locator("nav a", { hasText: "Links" }).click();
-  const cell = page.locator(`.matrix a[aria-label*="websocket up"]`).first();
+  const cell = page.locator(".matrix .cell-up", { hasText: "WS" }).first();
   await cell.locator(".cuts", { hasText: "1" }).waitFor();
   await cell.click();
   await page.locator("#changes + .events li", { hasText: "broke; it had been up for" }).waitFor();

@@ -16,14 +16,14 @@ export class Caller {
     readonly id: string,
   ) {}
 
-  /** @param env more of its settings @param program that does what it is asked, in place of `caller.py` */
+  /** @param env more of its settings @param program with its arguments, in place of `caller.py` */
   static async start(
     signaling: string,
     env: Record<string, string> = {},
-    program = "tests/pages/kit/caller.py",
+    ...[program = "tests/pages/kit/caller.py", ...args]: string[]
   ): Promise<Caller> {
     const settings = { ACTR_SIGNALING__URL: signaling, ACTR_MAILBOX__PATH: "", ACTR_CONTROL__SOCKET: "", ...env };
-    const child = spawn(resolve(python), [program], {
+    const child = spawn(resolve(python), [program, ...args], {
       stdio: ["pipe", "pipe", process.env["SHOW"] ? "inherit" : "ignore"],
       env: { ...process.env, ...settings },
     });

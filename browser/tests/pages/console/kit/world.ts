@@ -80,6 +80,14 @@ export class ConsoleWorld {
     return caller;
   }
 
+  /** Actors that are only registered, from `demo:crowd@0:default` on: they answer nobody. */
+  async crowd({ type, count, metadata }: { type: string; count: number; metadata: Record<string, string> }): Promise<Caller> {
+    const args = [this.signaling.url, type, String(count), JSON.stringify(metadata)];
+    const crowd = await Caller.start(this.signaling.url, {}, "tests/pages/console/kit/crowd.py", ...args);
+    this.#ends.push(() => crowd.stop());
+    return crowd;
+  }
+
   /** A room whose WebSocket is reached by what can be cut. */
   async roomBehindProxy(id: string, env: Record<string, string> = {}): Promise<Proxy> {
     const [listen, port] = ["127.0.0.1", await freePort()];

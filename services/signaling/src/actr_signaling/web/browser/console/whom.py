@@ -1,8 +1,8 @@
 """Whom the console is given to.
 
-What it shows it asks of signaling and of the actors, as anybody may who can reach them. So its files
-are no secret; but in development mode nobody proves anything, and a page of another site must not be
-able to have itself called by a name that leads here (DNS rebinding) and look as if it were this one.
+What it shows it asks of signaling and of the actors, as anybody may who can reach them: its files
+are no secret. But in development mode nobody proves anything, and there it is for who sits at this
+machine; nor can a site whose name is made to lead here (DNS rebinding) get it for its own origin.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ LOCALHOST: Final = "localhost"
 
 
 def reach(settings: Settings) -> Reach:
-    """As it is set; else on this machine where nobody proves anything, and nowhere where they do."""
+    """As it is set; else this machine where nobody proves anything, and nobody where they do."""
     if settings.console:
         return settings.console
     return "off" if settings.has_proofs else "here"
