@@ -43,7 +43,6 @@ export const PANELS: readonly ActorPanel[] = [
   { id: "mailbox", title: "Mailbox and streams", View: MailboxPanel, isFor: hasView },
   { id: "links", title: "Links", View: LinksPanel, isFor: hasView, isWide: true },
   { id: "media", title: "Streams and tracks", View: MediaPanel, isFor: hasView, isWide: true },
-  { id: "media", title: "Streams and tracks", View: MediaPanel, isFor: hasView, isWide: true },
   { id: "letters", title: "Dead letters", View: LettersPanel, isFor: hasView, isWide: true },
   { id: "call", title: "Call a method", View: CallPanel, isWide: true },
   { id: "counters", title: "Refused and failed", View: CountersPanel, isFor: hasView },

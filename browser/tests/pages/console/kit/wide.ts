@@ -10,9 +10,9 @@ import { type ConsoleWorld, LOOK } from "./world";
 
 export { WIDE };
 
-/** Starts the actor of `tests/console/kit`, until the world ends. */
-export async function wideIn(world: ConsoleWorld, env: Record<string, string> = {}, id = WIDE): Promise<Service> {
-  const [actor, folder] = await wide(world.signaling.url, { ...LOOK, ...env }, id);
+/** Starts an actor of `tests/console/kit`, until the world ends. */
+export async function wideIn(world: ConsoleWorld, env: Record<string, string> = {}, id = WIDE, workload?: string): Promise<Service> {
+  const [actor, folder] = await wide(world.signaling.url, { ...LOOK, ...env }, id, workload);
   world.end(async () => {
     await actor.stop();
     rmSync(folder, { recursive: true, force: true });
