@@ -30,7 +30,7 @@ export function Table({ row, page, chosen, choose, open }: TableProps) {
     choose(other);
   };
   return (
-    <div class="scroll letters" tabIndex={0} role="region" aria-label="Dead letters">
+    <div class="scroll letters" tabIndex={0} role="region" aria-label="Letters of this page">
       <table>
         <thead>
           <tr>
