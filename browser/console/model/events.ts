@@ -24,6 +24,10 @@ export interface RealmEvent {
   readonly text: string;
 }
 
+/** What the end that dialled says of a wire that is no more, and what the other one can say of it. */
+export const BROKE = "broke";
+export const ENDED = "ended";
+
 export interface EventFilter {
   readonly kinds: ReadonlySet<EventKind>;
   /** Part of an id or of the text, in small letters. */
@@ -35,9 +39,14 @@ export class EventLog {
   /** How many there ever were. */
   total = 0;
 
-  /** Notes one, unless the other end has told of it already. */
+  /** Notes one, unless the other end has told of it already; then what is more exact counts. */
   add(event: Omit<RealmEvent, "number">): boolean {
-    if (event.wire !== undefined && this.#isTold(event)) {
+    const told = event.wire === undefined ? -1 : this.#told(event);
+    if (told >= 0) {
+      const known = this.#events[told]!;
+      if (known.text === ENDED) {
+        this.#events[told] = { ...known, text: event.text };
+      }
       return false;
     }
     this.total += 1;
@@ -53,18 +62,16 @@ export class EventLog {
     return true;
   }
 
-  #isTold({ at, kind, wire, actor, remote }: Omit<RealmEvent, "number">): boolean {
-    for (let place = this.#events.length - 1; place >= 0; place--) {
+  /** Where the word of the other end is; -1: it has not told. */
+  #told({ at, kind, wire, actor, remote }: Omit<RealmEvent, "number">): number {
+    for (let place = this.#events.length - 1; place >= 0 && this.#events[place]!.at >= at - SAME_MS; place--) {
       const known = this.#events[place]!;
-      if (known.at < at - SAME_MS) {
-        return false;
-      }
       const isOther = known.actor === remote && known.remote === actor;
-      if (isOther && known.kind === kind && known.wire === wire && known.at < at + SAME_MS) {
-        return true;
+      if (isOther && known.kind === kind && known.wire === wire && known.at <= at + SAME_MS) {
+        return place;
       }
     }
-    return false;
+    return -1;
   }
 
   get size(): number {

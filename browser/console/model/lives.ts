@@ -1,10 +1,13 @@
 // The lives of wires: for each link and kind of wire, its states one after the other.
 //
-// Both ends of a link tell of it, each by itself: of the two, the one that told last is shown, for the
-// other may be no more.
+// Both ends of a link tell of it, each by itself. Of the two the one that told last is shown, for the
+// other may be no more; where both tell still, the one that has more to tell: who did not dial a wire
+// does not know why it ended.
 
 /** Changes that are kept of one kind of wire, of one end of a link. */
 export const MAX_MOMENTS = 256;
+/** Milliseconds within which two ends tell of the same. */
+const SAME_MS = 3000;
 /** Ends of links that are kept; the one that changed the longest ago is forgotten first. */
 export const MAX_ENDS = 2048;
 
@@ -63,11 +66,13 @@ export class Lives {
     return [...found].sort().reverse();
   }
 
-  /** Of the end that told last. */
+  /** Of the end that is shown. */
   moments(one: string, other: string, kind: string): readonly Moment[] {
     const near = this.#ends.get(`${one} ${other}`)?.get(kind) ?? [];
     const far = this.#ends.get(`${other} ${one}`)?.get(kind) ?? [];
-    return (far.at(-1)?.at ?? 0) > (near.at(-1)?.at ?? 0) ? far : near;
+    const later = (far.at(-1)?.at ?? 0) - (near.at(-1)?.at ?? 0);
+    const isFar = Math.abs(later) > SAME_MS ? later > 0 : far.length > near.length;
+    return isFar ? far : near;
   }
 
   /** How often wires of a link broke since `since`. */

@@ -151,7 +151,7 @@ function tell({ state, at, before }: Change): { tone: Tone; text: string } {
     case "failed":
       return { tone: "bad", text: isUp(before?.state) ? `broke; it had been up for ${lasted}` : "came to nothing" };
     case "idle":
-      return { tone: "none", text: isUp(before?.state) ? `was closed; it had been up for ${lasted}` : "is not wanted" };
+      return { tone: "none", text: isUp(before?.state) ? `ended; it had been up for ${lasted}` : "is not wanted" };
   }
 }
 
