@@ -24,10 +24,6 @@ export interface RealmEvent {
   readonly text: string;
 }
 
-/** What the end that dialled says of a wire that is no more, and what the other one can say of it. */
-export const BROKE = "broke";
-export const ENDED = "ended";
-
 export interface EventFilter {
   readonly kinds: ReadonlySet<EventKind>;
   /** Part of an id or of the text, in small letters. */
@@ -39,14 +35,9 @@ export class EventLog {
   /** How many there ever were. */
   total = 0;
 
-  /** Notes one, unless the other end has told of it already; then what is more exact counts. */
+  /** Notes one, unless the other end has told of it already. */
   add(event: Omit<RealmEvent, "number">): boolean {
-    const told = event.wire === undefined ? -1 : this.#told(event);
-    if (told >= 0) {
-      const known = this.#events[told]!;
-      if (known.text === ENDED) {
-        this.#events[told] = { ...known, text: event.text };
-      }
+    if (event.wire !== undefined && this.#isTold(event)) {
       return false;
     }
     this.total += 1;
@@ -62,16 +53,16 @@ export class EventLog {
     return true;
   }
 
-  /** Where the word of the other end is; -1: it has not told. */
-  #told({ at, kind, wire, actor, remote }: Omit<RealmEvent, "number">): number {
+  /** Whether the other end has told of the same. */
+  #isTold({ at, kind, wire, actor, remote }: Omit<RealmEvent, "number">): boolean {
     for (let place = this.#events.length - 1; place >= 0 && this.#events[place]!.at >= at - SAME_MS; place--) {
       const known = this.#events[place]!;
       const isOther = known.actor === remote && known.remote === actor;
       if (isOther && known.kind === kind && known.wire === wire && known.at <= at + SAME_MS) {
-        return place;
+        return true;
       }
     }
-    return -1;
+    return false;
   }
 
   get size(): number {

@@ -1,8 +1,10 @@
 // The lives of wires: for each link and kind of wire, its states one after the other.
 //
 // Both ends of a link tell of it, each by itself. Of the two the one that told last is shown, for the
-// other may be no more; where both tell still, the one that has more to tell: who did not dial a wire
-// does not know why it ended.
+// other may be no more; where both tell still, the one that has more to tell.
+//
+// An actor that dials again at once says `idle` between the end of a wire and its next dial: so a wire that
+// was up, and behind whose `idle` there is more, has broken. One with nothing behind it was let go.
 
 /** Changes that are kept of one kind of wire, of one end of a link. */
 export const MAX_MOMENTS = 256;
@@ -72,7 +74,11 @@ export class Lives {
     const far = this.#ends.get(`${other} ${one}`)?.get(kind) ?? [];
     const later = (far.at(-1)?.at ?? 0) - (near.at(-1)?.at ?? 0);
     const isFar = Math.abs(later) > SAME_MS ? later > 0 : far.length > near.length;
-    return isFar ? far : near;
+    const told = isFar ? far : near;
+    return told.map((moment, place) => {
+      const isBroken = moment.state === "idle" && isUp(told[place - 1]?.state) && place < told.length - 1;
+      return isBroken ? { ...moment, state: "failed" } : moment;
+    });
   }
 
   /** How often wires of a link broke since `since`. */

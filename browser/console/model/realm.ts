@@ -2,7 +2,7 @@
 
 import type { Presence, PresenceEvent } from "../../src/protocol/signaling/presence";
 import type { ActorView, LaneView, LinkView } from "../gen/actr/services/inspection_pb";
-import { BROKE, ENDED, EventLog } from "./events";
+import { EventLog } from "./events";
 import { isUp, Lives } from "./lives";
 
 /** A console is nobody's business but its reader's. */
@@ -151,10 +151,8 @@ export class Realm {
       }
       if (state === "ready" && before !== "suspect") {
         this.events.add({ at, kind: "up", actor: id, remote, wire: kind, text: "is up" });
-      } else if (state === "failed" && isUp(before)) {
-        this.events.add({ at, kind: "down", actor: id, remote, wire: kind, text: BROKE });
-      } else if (state === "idle" && isUp(before)) {
-        this.events.add({ at, kind: "down", actor: id, remote, wire: kind, text: ENDED });
+      } else if (isUp(before) && !isUp(state)) {
+        this.events.add({ at, kind: "down", actor: id, remote, wire: kind, text: "went down" });
       }
     }
   }

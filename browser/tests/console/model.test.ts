@@ -32,12 +32,13 @@ const view = (more: Parameters<typeof create<typeof ActorViewSchema>>[1] = {}) =
 
 const change = (atMs: number, state: string, remote = B, kind = "webrtc") => ({ atMs: BigInt(atMs), remote, kind, state });
 
-test("a log keeps the order of times, a bound, and the words of one end where both tell", () => {
+test("a log keeps the order of times, a bound, and one event where both ends tell", () => {
   const log = new EventLog();
   const wire = { kind: "down" as EventKind, wire: "webrtc" };
-  assert.ok(log.add({ ...wire, at: 2000, actor: A, remote: B, text: "ended" }));
-  assert.ok(!log.add({ ...wire, at: 2300, actor: B, remote: A, text: "broke" }));
-  assert.deepEqual(log.filtered(ALL, 9).map(({ text, actor }) => [text, actor]), [["broke", A]]);
+  assert.ok(log.add({ ...wire, at: 2000, actor: A, remote: B, text: "went down" }));
+  assert.ok(!log.add({ ...wire, at: 2300, actor: B, remote: A, text: "went down" }));
+  assert.ok(!log.add({ ...wire, at: 1800, actor: B, remote: A, text: "went down" }));
+  assert.deepEqual(log.filtered(ALL, 9).map(({ actor }) => actor), [A]);
   assert.ok(log.add({ ...wire, at: 9000, actor: B, remote: A, text: "broke" }), "another one, later");
   assert.ok(log.add({ ...wire, at: 9001, actor: A, remote: C, text: "broke" }), "another link");
   assert.ok(log.add({ kind: "join", at: 1000, actor: C, text: "is online" }));
@@ -55,7 +56,8 @@ test("a log keeps the order of times, a bound, and the words of one end where bo
 
 test("the life of a wire is told by the end that is left, and is bounded", () => {
   const lives = new Lives();
-  for (const [at, state] of [[100, "connecting"], [200, "ready"], [5000, "failed"], [6000, "ready"]] as const) {
+  // It dials again at once, and so says idle.
+  for (const [at, state] of [[100, "connecting"], [200, "ready"], [5000, "idle"], [6000, "ready"]] as const) {
     lives.note(A, B, "webrtc", at, state);
   }
   assert.equal(lives.note(B, A, "webrtc", 150, "ready"), "unknown");
@@ -69,8 +71,10 @@ test("the life of a wire is told by the end that is left, and is bounded", () =>
   ]);
   assert.deepEqual(lives.spans(A, B, "webrtc", 5500, 5600), [{ state: "failed", from: 5500, to: 5600 }]);
   assert.deepEqual([lives.cuts(A, B, 0), lives.cuts(B, A, 0), lives.cuts(A, B, 5001), lives.cuts(A, C, 0)], [1, 1, 0, 0]);
-  lives.note(B, A, "webrtc", 20_000, "failed"); // A tells nothing any more
-  assert.equal(lives.moments(A, B, "webrtc").at(-1)!.state, "failed");
+  lives.note(B, A, "webrtc", 19_000, "ready");
+  lives.note(B, A, "webrtc", 20_000, "idle"); // A tells nothing any more; nobody dials again
+  assert.equal(lives.moments(A, B, "webrtc").at(-1)!.state, "idle");
+  assert.equal(lives.cuts(A, B, 15_000), 0);
   for (let at = 0; at < MAX_MOMENTS * 2; at++) {
     lives.note(A, C, "webrtc", at, at % 2 ? "ready" : "failed");
   }
