@@ -1,5 +1,6 @@
 // Bundles each test file to build/ and runs them all: `node tools/test.mjs [part of a name]`.
-// With `--bench` in place of a name: what measures, and judges nothing.
+// With `--bench` in place of a name: what measures, and judges nothing; with `--pictures`: what makes
+// the pictures of docs/.
 import { spawnSync } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -8,12 +9,12 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = fileURLToPath(new URL("..", import.meta.url));
-const isBench = process.argv[2] === "--bench";
-const wanted = isBench ? ".bench.ts" : (process.argv[2] ?? "");
+const kind = /^--(bench|pictures)$/.exec(process.argv[2] ?? "")?.[1] ?? "test";
+const wanted = kind === "test" ? (process.argv[2] ?? "") : "";
 const out = join(here, "build", "tests");
 
 const tests = readdirSync(join(here, "tests"), { recursive: true })
-  .filter((name) => name.endsWith(isBench ? ".bench.ts" : ".test.ts") && name.includes(wanted))
+  .filter((name) => name.endsWith(`.${kind}.ts`) && name.includes(wanted))
   .map((name) => join(here, "tests", name));
 if (tests.length === 0) {
   throw new Error(`no test has ${JSON.stringify(wanted)} in its name`);

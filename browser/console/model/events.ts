@@ -53,14 +53,12 @@ export class EventLog {
     return true;
   }
 
+  /** Whether the other end has told of the same. */
   #isTold({ at, kind, wire, actor, remote }: Omit<RealmEvent, "number">): boolean {
-    for (let place = this.#events.length - 1; place >= 0; place--) {
+    for (let place = this.#events.length - 1; place >= 0 && this.#events[place]!.at >= at - SAME_MS; place--) {
       const known = this.#events[place]!;
-      if (known.at < at - SAME_MS) {
-        return false;
-      }
       const isOther = known.actor === remote && known.remote === actor;
-      if (isOther && known.kind === kind && known.wire === wire && known.at < at + SAME_MS) {
+      if (isOther && known.kind === kind && known.wire === wire && known.at <= at + SAME_MS) {
         return true;
       }
     }

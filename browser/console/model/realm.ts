@@ -151,10 +151,8 @@ export class Realm {
       }
       if (state === "ready" && before !== "suspect") {
         this.events.add({ at, kind: "up", actor: id, remote, wire: kind, text: "is up" });
-      } else if (state === "failed" && isUp(before)) {
-        this.events.add({ at, kind: "down", actor: id, remote, wire: kind, text: "broke" });
-      } else if (state === "idle" && isUp(before)) {
-        this.events.add({ at, kind: "down", actor: id, remote, wire: kind, text: "was closed" });
+      } else if (isUp(before) && !isUp(state)) {
+        this.events.add({ at, kind: "down", actor: id, remote, wire: kind, text: "went down" });
       }
     }
   }

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
 import type { LinkView } from "../gen/actr/services/inspection_pb";
-import { isUp, type Lives, type Moment } from "../model/lives";
+import { isUp, type Lives, type Told } from "../model/lives";
 import { clock, duration, roundTrip } from "../model/words";
 import { Wire } from "./actor/links";
 import { Legend } from "./links";
@@ -108,10 +108,10 @@ function Side({ store, one, other }: { store: Store; one: string; other: string 
   );
 }
 
-interface Change extends Moment {
+interface Change extends Told {
   readonly kind: string;
   /** The one before it of the same kind. */
-  readonly before: Moment | undefined;
+  readonly before: Told | undefined;
 }
 
 function Changes({ lives, one, other }: { lives: Lives; one: string; other: string }) {
@@ -136,8 +136,11 @@ function Changes({ lives, one, other }: { lives: Lives; one: string; other: stri
   );
 }
 
-function tell({ state, at, before }: Change): { tone: Tone; text: string } {
+function tell({ state, at, isCut, before }: Change): { tone: Tone; text: string } {
   const lasted = before === undefined ? "" : length(at - before.at);
+  if (isCut) {
+    return { tone: "bad", text: `broke; it had been up for ${lasted}` };
+  }
   switch (state) {
     case "ready":
       if (before?.state === "suspect") {
@@ -149,9 +152,9 @@ function tell({ state, at, before }: Change): { tone: Tone; text: string } {
     case "connecting":
       return { tone: "none", text: "is being made" };
     case "failed":
-      return { tone: "bad", text: isUp(before?.state) ? `broke; it had been up for ${lasted}` : "came to nothing" };
+      return { tone: "bad", text: "came to nothing" };
     case "idle":
-      return { tone: "none", text: isUp(before?.state) ? `was closed; it had been up for ${lasted}` : "is not wanted" };
+      return { tone: "none", text: isUp(before?.state) ? `ended; it had been up for ${lasted}` : "is not wanted" };
   }
 }
 

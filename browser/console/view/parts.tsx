@@ -51,8 +51,15 @@ export function lookOf(row: Row): { tone: Tone; word: string } {
   }
 }
 
-/** How full something is: a bar for eyes, a number for all. */
+/** Over this part something is nearly full. */
+const NEARLY = 0.9;
+
+/** How full something is, in words for who sees no bar. */
 export function Bar({ part, label }: { part: number; label: string }) {
   const share = Math.min(1, Math.max(0, part));
-  return <meter class="bar" min={0} max={1} value={share} aria-label={label} title={label} />;
+  return (
+    <span class={share > NEARLY ? "bar nearly" : "bar"} role="img" aria-label={label} title={label}>
+      <span style={{ width: `${Math.round(100 * share)}%` }} />
+    </span>
+  );
 }

@@ -94,7 +94,12 @@ function WhyNot({ store, row }: { store: Store; row: Row }) {
         </p>
       )}
       {looking === "busy" && <p>As many look at this actor as it lets at once.</p>}
-      {looking === "away" && <p>The signaling service says that it is online, and no link from this page to it works.</p>}
+      {looking === "away" && (
+        <p>
+          The signaling service says that it is online, and no link from this page to it works. A page reaches actors by
+          WebRTC: one that speaks WebSocket alone is not reached.
+        </p>
+      )}
       <p class="muted said">{why}</p>
       <button type="button" onClick={() => store.watches?.again(id)}>
         Ask again

@@ -45,7 +45,7 @@ test("a wire that is cut is shown within a second, and so is its repair", { skip
   const [died, back] = [await down(), await up()];
   assert.equal(proxy.cuts, 1);
   assert.ok(died.at - cutAt <= WITHIN_MS, `seen ${died.at - cutAt} ms after the cut`);
-  assert.match(died.text, /websocket broke/);
+  assert.match(died.text, /websocket went down/);
   assert.match(back.text, /websocket is up/);
   console.log(`the cut was seen after ${died.at - cutAt} ms, its repair after ${back.at - cutAt} ms`);
   assert.equal(await page.locator('.events li[data-kind="down"]').count(), 1); // though both ends tell of it
