@@ -28,3 +28,5 @@ render(<App store={store} />, place);
 store.realmName.value = given?.realm ?? "default";
 void store.start(given?.leave);
 addEventListener("pagehide", () => void store.leave());
+// A page that the browser has kept, and shows again, has left.
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());

@@ -8,6 +8,9 @@ import { linksOf, type Row } from "./realm";
 /** Actors on an axis: what is over it is said, and found by the filter. */
 export const MAX_AXIS = 24;
 
+/** Links that are considered: actors may tell of many thousands. */
+export const MAX_CELLS = 2048;
+
 export interface Cell {
   readonly one: string;
   readonly other: string;
@@ -39,6 +42,9 @@ export function matrixOf(rows: Iterable<Row>, lives: Lives, text: string, since:
   const cells = new Map<string, Cell>();
   for (const row of rows) {
     for (const link of linksOf(row)) {
+      if (cells.size >= MAX_CELLS) {
+        break;
+      }
       const [one, other] = [row.id, link.remote];
       if (wanted === "" || `${one} ${other}`.toLowerCase().includes(wanted)) {
         const active = link.wires.find(({ isActive }) => isActive);

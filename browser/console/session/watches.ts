@@ -61,6 +61,7 @@ export class Watches {
 
   /** It has left. */
   forget(id: string): void {
+    this.#wanted = this.#wanted.filter((each) => each !== id);
     this.#watches.get(id)?.stop?.abort();
     this.#watches.delete(id);
   }

@@ -108,12 +108,14 @@ test("a refusal says why, and is asked again by a person or another process alon
 });
 
 test("who has left is forgotten, and asked no more", async () => {
-  const [one] = ids(1) as [string];
-  actors.watches.want([one]);
+  const [one, two] = ids(2) as [string, string];
+  actors.watches.want([one, two]);
+  actors.asked.get(two)!.refuse(new CallError(Code.UNIMPLEMENTED, "nobody"));
   await actors.answerAll();
   actors.watches.forget(one);
   assert.ok(actors.asked.get(one)!.signal.aborted);
-  assert.equal(actors.watches.running, 0);
   await settled();
+  actors.watches.again(two); // looks for who else is to be asked
+  assert.deepEqual(actors.in("asking"), [two]);
   assert.equal(actors.states.get(one), "looking"); // nothing is said of it afterwards
 });

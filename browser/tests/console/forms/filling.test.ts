@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { createFileRegistry, toJson } from "@bufbuild/protobuf";
+import { createRegistry, toJson } from "@bufbuild/protobuf";
 import { PayloadType } from "actr";
 
 import type { Offered } from "../../../console/forms/contract";
@@ -11,7 +11,7 @@ import { Filling } from "../../../console/forms/filling";
 import { askedOf } from "../../../console/view/call/options";
 import { file_wide } from "../../gen/wide_pb";
 
-const registry = createFileRegistry(file_wide as never);
+const registry = createRegistry(file_wide);
 
 function filling() {
   const [desc] = file_wide.messages.filter(({ name }) => name === "CountRequest");
