@@ -1,8 +1,9 @@
 // Builds the package to dist/: actr.js, what every page loads; beside it what some pages load, and
-// what makes messages of protobuf-es into its own; each with its source map, and all types.
+// what makes messages of protobuf-es into its own; each with its source map, and all types. Beside
+// it the console, to build/console, which is no part of the package.
 //
-// `--check` says instead whether the committed copy that the signaling service ships is what the
-// sources give today; `--ship` writes it.
+// `--check` says instead whether the committed copies that the signaling service ships are what the
+// sources give today; `--ship` writes them.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,16 +13,20 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { minify } from "terser";
 
+import { consoleFiles } from "./console.mjs";
+
 /**
  * Bytes of actr.js as it travels, packed by gzip: what a page waits for before it can join. It is to be
  * 40 KB, and is not: this bound keeps it from growing (docs/browser.md).
  */
 const MAX_BYTES = 43.8 * 1024;
+/** Bytes of console.js, packed likewise. */
+const MAX_CONSOLE_BYTES = 76 * 1024;
 
 const here = fileURLToPath(new URL("..", import.meta.url));
 const src = join(here, "src");
 const dist = join(here, "dist");
-const shipped = join(here, "..", "services", "signaling", "src", "actr_signaling", "web", "browser", "built");
+const web = join(here, "..", "services", "signaling", "src", "actr_signaling", "web", "browser");
 const entries = {
   actr: "index.ts",
   certificates: "certificates.ts",
@@ -88,7 +93,13 @@ for (const name of Object.keys(entries)) {
   files[`${name}.js.map`] = `${map}\n`;
 }
 
-function write(folder) {
+/** What is made, and the committed copy of it. */
+const sets = [
+  { files, shipped: join(web, "built"), made: dist },
+  { files: await consoleFiles(), shipped: join(web, "console", "built"), made: join(here, "build", "console") },
+];
+
+function write(folder, files) {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   for (const [name, text] of Object.entries(files)) {
@@ -96,29 +107,40 @@ function write(folder) {
   }
 }
 
-if (process.argv.includes("--check")) {
-  const kept = new Set(readdirSync(shipped));
+function check(folder, files) {
+  const kept = new Set(readdirSync(folder));
   for (const [name, text] of Object.entries(files)) {
-    if (!kept.delete(name) || readFileSync(join(shipped, name), "utf8") !== text) {
-      throw new Error(`${join(shipped, name)} is not what the sources give: npm run ship`);
+    if (!kept.delete(name) || readFileSync(join(folder, name), "utf8") !== text) {
+      throw new Error(`${join(folder, name)} is not what the sources give: npm run ship`);
     }
   }
   if (kept.size > 0) {
-    throw new Error(`${shipped} has ${[...kept]}, which nothing makes: npm run ship`);
+    throw new Error(`${folder} has ${[...kept]}, which nothing makes: npm run ship`);
   }
-} else if (process.argv.includes("--ship")) {
-  write(shipped);
 }
-write(dist);
+
+for (const { files, shipped, made } of sets) {
+  if (process.argv.includes("--check")) {
+    check(shipped, files);
+  } else if (process.argv.includes("--ship")) {
+    write(shipped, files);
+  }
+  write(made, files);
+}
 const types = ["--declaration", "--emitDeclarationOnly", "--noEmit", "false", "--rootDir", "src", "--outDir", "dist/types"];
 const tsc = spawnSync(join(here, "node_modules", ".bin", "tsc"), ["-p", "tsconfig.build.json", ...types], {
   cwd: here,
   stdio: "inherit",
 });
-for (const name of Object.keys(entries)) {
-  const packed = gzipSync(files[`${name}.js`], { level: 9 }).length;
-  console.log(`dist/${name}.js: ${(packed / 1024).toFixed(1)} KB gzipped`);
+/** Says how large a script is, packed; throws where it is over its bound. */
+function weigh(name, text, most = Infinity) {
+  const { length } = gzipSync(text, { level: 9 });
+  console.log(`${name}: ${(length / 1024).toFixed(1)} KB gzipped`);
+  if (length > most) {
+    throw new Error(`${name} has ${length} bytes packed by gzip, over its bound of ${most}`);
+  }
 }
+
 // So that Node.js and `nodenext` find them too: a module is named with its ending.
 for (const name of readdirSync(join(dist, "types"), { recursive: true })) {
   if (name.endsWith(".d.ts")) {
@@ -127,8 +149,8 @@ for (const name of readdirSync(join(dist, "types"), { recursive: true })) {
     writeFileSync(path, text.replace(/(from |import\()"(\.{1,2}\/[^"]+)"/g, '$1"$2.js"'));
   }
 }
-const packed = gzipSync(files["actr.js"], { level: 9 }).length;
-if (packed > MAX_BYTES) {
-  throw new Error(`dist/actr.js has ${packed} bytes packed by gzip, over its bound of ${MAX_BYTES}`);
+for (const name of Object.keys(entries)) {
+  weigh(`dist/${name}.js`, files[`${name}.js`], name === "actr" ? MAX_BYTES : undefined);
 }
+weigh("build/console/console.js", sets[1].files["console.js"], MAX_CONSOLE_BYTES);
 process.exit(tsc.status ?? 1);

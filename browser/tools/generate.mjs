@@ -1,4 +1,4 @@
-// Writes src/gen, tests/gen and demo/gen from the contracts: src/gen by protobuf-es, as types of what
+// Writes src/gen, tests/gen, demo/gen and console/gen from the contracts: src/gen by protobuf-es, as types of what
 // goes over the wire; the others by `actr gen --lang ts`, as users have it. `--check` compares instead.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -10,10 +10,15 @@ const here = fileURLToPath(new URL("..", import.meta.url));
 const protos = join(here, "..", "proto");
 const kit = join(here, "tests", "kit");
 const demo = join(protos, "actr", "demo");
+const forms = join(here, "tests", "console", "kit");
 const python = process.env.PYTHON ?? join(here, "..", ".venv", "bin", "python");
 
 function run(...args) {
   execFileSync(python, args, { cwd: here, stdio: ["ignore", "ignore", "inherit"] });
+}
+
+function generated(gen, ...contracts) {
+  run("-m", "actr_peer", "gen", "--lang", "ts", "-I", protos, "-I", kit, "-I", forms, "--out", gen, ...contracts);
 }
 
 const folders = {
@@ -23,14 +28,11 @@ const folders = {
       `--plugin=${join(here, "node_modules", ".bin", "protoc-gen-es")}`,
       `--es_out=${gen}`, "--es_opt=target=ts", "actr/envelope.proto", "actr/signaling.proto",
     ),
-  tests: (gen) => {
-    const [chat, talk] = [join(demo, "chat.proto"), join(kit, "talk.proto")];
-    run("-m", "actr_peer", "gen", "--lang", "ts", "-I", protos, "-I", kit, "--out", gen, chat, talk);
-  },
-  demo: (gen) => {
-    const both = [join(demo, "chat.proto"), join(demo, "stage.proto")];
-    run("-m", "actr_peer", "gen", "--lang", "ts", "-I", protos, "--out", gen, ...both);
-  },
+  tests: (gen) =>
+    generated(gen, join(demo, "chat.proto"), join(kit, "talk.proto"), join(forms, "wide.proto")),
+  demo: (gen) => generated(gen, join(demo, "chat.proto"), join(demo, "stage.proto")),
+  console: (gen) =>
+    generated(gen, ...["inspection", "reflection"].map((name) => join(protos, "actr", "services", `${name}.proto`))),
 };
 
 function modules(folder) {

@@ -1,5 +1,6 @@
 // Bundles each test file to build/ and runs them all: `node tools/test.mjs [part of a name]`.
-// With `--bench` in place of a name: what measures, and judges nothing.
+// With `--bench` in place of a name: what measures, and judges nothing; with `--pictures`: what makes
+// the pictures of docs/.
 import { readdirSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { run } from "node:test";
@@ -9,12 +10,12 @@ import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const here = fileURLToPath(new URL("..", import.meta.url));
-const isBench = process.argv[2] === "--bench";
-const wanted = isBench ? ".bench.ts" : (process.argv[2] ?? "");
+const kind = /^--(bench|pictures)$/.exec(process.argv[2] ?? "")?.[1] ?? "test";
+const wanted = kind === "test" ? (process.argv[2] ?? "") : "";
 const out = join(here, "build", "tests");
 
 const tests = readdirSync(join(here, "tests"), { recursive: true })
-  .filter((name) => name.endsWith(isBench ? ".bench.ts" : ".test.ts") && name.includes(wanted))
+  .filter((name) => name.endsWith(`.${kind}.ts`) && name.includes(wanted))
   .map((name) => join(here, "tests", name));
 if (tests.length === 0) {
   throw new Error(`no test has ${JSON.stringify(wanted)} in its name`);
@@ -29,6 +30,7 @@ await build({
   platform: "node",
   packages: "external",
   format: "esm",
+  splitting: true, // else a module that is also loaded late begins too late for who needs it at once
   target: "node20",
   sourcemap: "inline",
 });
@@ -38,7 +40,7 @@ const made = tests.map((name) =>
 process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ""} --enable-source-maps`;
 process.chdir(here);
 // Two files at a time: those with a browser wait most of their time. What measures is alone.
-const ran = run({ files: made, concurrency: isBench ? 1 : 2 });
+const ran = run({ files: made, concurrency: kind === "bench" ? 1 : 2 });
 const counts = {};
 ran.on("test:diagnostic", ({ nesting, message }) => {
   const [, what, count] = /^(\w+) ([\d.]+)$/.exec(message) ?? [];

@@ -37,7 +37,7 @@ class InspectionService(_Service, _ABC):
     """
 
     SERVICE_NAME = "actr.Inspection"
-    FINGERPRINT = "1f9b2da7b6e8f0cd18eddb97cb7f23390ff7b213ab0a388747e6ce868ddc23ec"
+    FINGERPRINT = "95d87e40203845e35436f0588d3795af5b5890cd4466c7804d93efab6eeaa798"
 
     WATCH: _ClassVar[_Method[_inspection_pb2.WatchRequest, _inspection_pb2.ActorView]] = _Method(
         route_key="actr.Inspection.Watch",

@@ -99,6 +99,8 @@ class ActorView(_message.Message):
     FAILURES_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
     CHANGE_COUNT_FIELD_NUMBER: _builtins.int
+    TRACKS_FIELD_NUMBER: _builtins.int
+    ALLOWED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """manufacturer:name@instance:realm"""
     version: _builtins.str
@@ -115,6 +117,8 @@ class ActorView(_message.Message):
     """How many links there are."""
     change_count: _builtins.int
     """Of all changes since the start: where it rose by more than are told, some were forgotten."""
+    allowed: _builtins.str
+    """What its configuration lets others do: look, or operate."""
     @_builtins.property
     def identity(self) -> Global___IdentityView: ...
     @_builtins.property
@@ -137,6 +141,10 @@ class ActorView(_message.Message):
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___WireChange]:
         """Since the last view, oldest first; in the first one all that are remembered, at most 256."""
 
+    @_builtins.property
+    def tracks(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrackView]:
+        """Media tracks that a wire carries, at most 256."""
+
     def __init__(
         self,
         *,
@@ -157,10 +165,12 @@ class ActorView(_message.Message):
         failures: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         changes: _abc.Iterable[Global___WireChange] | None = ...,
         change_count: _builtins.int = ...,
+        tracks: _abc.Iterable[Global___TrackView] | None = ...,
+        allowed: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "mailbox", b"mailbox", "outbox", b"outbox", "streams", b"streams"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_count", b"change_count", "changes", b"changes", "failures", b"failures", "id", b"id", "identity", b"identity", "incarnation", b"incarnation", "link_count", b"link_count", "links", b"links", "mailbox", b"mailbox", "now_ms", b"now_ms", "outbox", b"outbox", "refused", b"refused", "server_id", b"server_id", "signaling", b"signaling", "started_at_ms", b"started_at_ms", "streams", b"streams", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "change_count", b"change_count", "changes", b"changes", "failures", b"failures", "id", b"id", "identity", b"identity", "incarnation", b"incarnation", "link_count", b"link_count", "links", b"links", "mailbox", b"mailbox", "now_ms", b"now_ms", "outbox", b"outbox", "refused", b"refused", "server_id", b"server_id", "signaling", b"signaling", "started_at_ms", b"started_at_ms", "streams", b"streams", "tracks", b"tracks", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -431,25 +441,133 @@ class StreamsView(_message.Message):
 
     OPEN_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
+    HALVES_FIELD_NUMBER: _builtins.int
     open: _builtins.int
     """Halves that are open, of both directions."""
     @_builtins.property
     def counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """What did not reach a reader, since the start."""
 
+    @_builtins.property
+    def halves(self) -> _containers.RepeatedCompositeFieldContainer[Global___StreamView]:
+        """Those halves, oldest first, at most 256."""
+
     def __init__(
         self,
         *,
         open: _builtins.int = ...,
         counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        halves: _abc.Iterable[Global___StreamView] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "open", b"open"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "halves", b"halves", "open", b"open"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamsView: _TypeAlias = StreamsView  # noqa: Y015
+
+@_typing.final
+class StreamView(_message.Message):
+    """One direction of one channel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REMOTE_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    ROUTE_KEY_FIELD_NUMBER: _builtins.int
+    LANE_FIELD_NUMBER: _builtins.int
+    IS_OUTBOUND_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    remote: _builtins.str
+    channel: _builtins.str
+    """Its name; of a method's stream, the request id of its call."""
+    route_key: _builtins.str
+    """package.Service.Method; empty: it is no method's."""
+    lane: _builtins.str
+    """Of actr.PayloadType."""
+    is_outbound: _builtins.bool
+    """Whether this actor sends the items."""
+    items: _builtins.int
+    """That were sent, or have come."""
+    def __init__(
+        self,
+        *,
+        remote: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        route_key: _builtins.str = ...,
+        lane: _builtins.str = ...,
+        is_outbound: _builtins.bool = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "is_outbound", b"is_outbound", "items", b"items", "lane", b"lane", "remote", b"remote", "route_key", b"route_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamView: _TypeAlias = StreamView  # noqa: Y015
+
+@_typing.final
+class TrackView(_message.Message):
+    """A media track on its way to a remote, or from it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REMOTE_FIELD_NUMBER: _builtins.int
+    TRACK_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    IS_OUTBOUND_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    PACKETS_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    JITTER_US_FIELD_NUMBER: _builtins.int
+    ROUND_TRIP_US_FIELD_NUMBER: _builtins.int
+    remote: _builtins.str
+    track_id: _builtins.str
+    kind: _builtins.str
+    """audio or video"""
+    codec: _builtins.str
+    """VP8, H264, opus and so on; empty: nothing has come of it yet."""
+    is_outbound: _builtins.bool
+    """Whether this actor sends it."""
+    frames: _builtins.int
+    """Since the wire carries it: two views tell the rates."""
+    bytes: _builtins.int
+    packets: _builtins.int
+    lost: _builtins.int
+    """Packets; of an outbound track as the far side reports it."""
+    dropped: _builtins.int
+    """Frames that nobody could take, or that came with holes."""
+    jitter_us: _builtins.int
+    """Microseconds; 0: not known."""
+    round_trip_us: _builtins.int
+    def __init__(
+        self,
+        *,
+        remote: _builtins.str = ...,
+        track_id: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        codec: _builtins.str = ...,
+        is_outbound: _builtins.bool = ...,
+        frames: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+        packets: _builtins.int = ...,
+        lost: _builtins.int = ...,
+        dropped: _builtins.int = ...,
+        jitter_us: _builtins.int = ...,
+        round_trip_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "codec", b"codec", "dropped", b"dropped", "frames", b"frames", "is_outbound", b"is_outbound", "jitter_us", b"jitter_us", "kind", b"kind", "lost", b"lost", "packets", b"packets", "remote", b"remote", "round_trip_us", b"round_trip_us", "track_id", b"track_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrackView: _TypeAlias = TrackView  # noqa: Y015
 
 @_typing.final
 class WireChange(_message.Message):

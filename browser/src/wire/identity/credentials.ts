@@ -30,6 +30,11 @@ export interface IdentityOptions {
    */
   readonly token?: () => Promise<string> | string;
   /**
+   * The realm's secret in place of a token, as a person types it into a page of those who run the realm:
+   * whoever has it may be anybody there. Never for a page that others are given.
+   */
+  readonly secret?: string;
+  /**
    * For whom the certificate is, `acme:ann@*`, where the tabs of a person share one, each with an
    * instance of its own; without: for the id of this tab alone.
    */
@@ -82,6 +87,7 @@ export class Credentials implements Certified {
       trusted: this.#trusted,
       shelf,
       token: options.token ?? (() => ""),
+      secret: options.secret ?? "",
       renewed: (certificate) => {
         guarded(() => options.renewed?.(certificate));
         if (hasLapsed) {

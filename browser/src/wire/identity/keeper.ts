@@ -5,7 +5,7 @@
 // asked for when one comes, whenever that is, and when the page is shown again.
 
 import { CertificateError, ConfigError, PeerError, UnreachableError } from "../../errors";
-import type { Refusal } from "../../protocol/identity/asking";
+import type { Leave, Refusal } from "../../protocol/identity/asking";
 import { type Certificate, covers, readCertificate, verifyCertificate } from "../../protocol/identity/certificates";
 import type { ActrId } from "../../protocol/identity/ids";
 import type { Primitives } from "../../protocol/identity/identity";
@@ -41,6 +41,8 @@ export interface KeeperOptions {
   readonly shelf: Shelf;
   /** Asked for a join token each time that one is needed. */
   readonly token: () => Promise<string> | string;
+  /** The realm's secret, in place of one; empty: there is none. */
+  readonly secret: string;
   /** Told of each new certificate. */
   readonly renewed: (certificate: Certificate) => void;
   /** Told of each time that there is none, and for how many seconds the last one is still good. */
@@ -165,14 +167,15 @@ export class Keeper {
 
   /** Renews a certificate that there was; enrols where there never was one, or the issuer has forgotten the key. */
   async #question(): Promise<Certificate | Refusal> {
-    const { client, identity, subject, actor } = this.options;
+    const { client, identity, subject, actor, secret } = this.options;
     if (identity.certificate !== "") {
       const given = await client.renew(identity);
       if (!("kind" in given) || given.cause !== "unknown-key") {
         return given;
       }
     }
-    return client.enrol(identity, { subject, realm: actor.realm }, { token: await this.#token() });
+    const leave: Leave = secret ? { secret: utf8(secret) } : { token: await this.#token() };
+    return client.enrol(identity, { subject, realm: actor.realm }, leave);
   }
 
   async #token(): Promise<string> {

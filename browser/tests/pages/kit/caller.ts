@@ -16,10 +16,14 @@ export class Caller {
     readonly id: string,
   ) {}
 
-  /** @param env more of its settings */
-  static async start(signaling: string, env: Record<string, string> = {}): Promise<Caller> {
+  /** @param env more of its settings @param program with its arguments, in place of `caller.py` */
+  static async start(
+    signaling: string,
+    env: Record<string, string> = {},
+    ...[program = "tests/pages/kit/caller.py", ...args]: string[]
+  ): Promise<Caller> {
     const settings = { ACTR_SIGNALING__URL: signaling, ACTR_MAILBOX__PATH: "", ACTR_CONTROL__SOCKET: "", ...env };
-    const child = spawn(resolve(python), ["tests/pages/kit/caller.py"], {
+    const child = spawn(resolve(python), [program, ...args], {
       stdio: ["pipe", "pipe", process.env["SHOW"] ? "inherit" : "ignore"],
       env: { ...process.env, ...settings },
     });
@@ -38,6 +42,12 @@ export class Caller {
       throw new Error(error);
     }
     return result;
+  }
+
+  /** Ends it with no word to anybody. */
+  async kill(): Promise<void> {
+    this.process.kill("SIGKILL");
+    await once(this.process, "exit");
   }
 
   async stop(): Promise<void> {

@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     issuer_taken: Literal["", "never", "expired", "always"] = Field(
         default="", description="of that issuer: when the secret may give an id another key"
     )
+    console: Literal["", "off", "here", "on"] = Field(
+        default="", description="who is given the page at /: nobody, this machine, everybody"
+    )
     log_format: Literal["json", "text"] = Field(default="text", description="on standard error")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -150,24 +153,33 @@ class Settings(BaseSettings):
         _fits_redis(self)
         if self.heartbeat * 1.2 >= self.lease:
             raise ValueError("LEASE must be more than 1.2 times HEARTBEAT")
-        has_secrets = bool(self.realm_secret_file or self.realm_secrets_dir)
         if self.issuer_home is not None and (self.issuer_keys or self.revoked):
             raise ValueError("ISSUER_HOME is whom to believe: leave ISSUER_KEYS and REVOKED out")
         if self.issuer_taken and self.issuer_home is None:
             raise ValueError("ISSUER_TAKEN needs ISSUER_HOME")
-        if self.production and not (self.believed_keys or has_secrets):
-            raise ValueError(
-                "PRODUCTION needs ISSUER_KEYS, or REALM_SECRET_FILE or REALM_SECRETS_DIR"
-            )
+        for name, is_set in (("PRODUCTION", self.production), ("CONSOLE=on", self.console == "on")):
+            if is_set and not self.has_proofs:
+                raise ValueError(
+                    f"{name} needs ISSUER_KEYS, or REALM_SECRET_FILE or REALM_SECRETS_DIR"
+                )
         for name, value in (("REVOKED", self.revoked), ("ACCESS", self.access)):
             if value and not self.issuer_keys:
                 raise ValueError(f"{name} needs ISSUER_KEYS: without it there are no certificates")
-        if self.accept_secrets and not (self.believed_keys and has_secrets):
+        if self.accept_secrets and not (self.believed_keys and self._has_secrets):
             raise ValueError("ACCEPT_SECRETS needs ISSUER_KEYS and a realm secret")
         has_turn = any(url.startswith("turn") for url in self.turn_urls)
         if has_turn and self.turn_secret_file is None:
             raise ValueError("turn: URLs need TURN_SECRET_FILE")
         return self
+
+    @property
+    def _has_secrets(self) -> bool:
+        return bool(self.realm_secret_file or self.realm_secrets_dir)
+
+    @property
+    def has_proofs(self) -> bool:
+        """Whether actors prove who they are; else this is development mode."""
+        return bool(self.believed_keys) or self._has_secrets
 
     @property
     def believed_keys(self) -> str:

@@ -50,6 +50,8 @@ def test_every_value_comes_from_its_variable(monkeypatch: pytest.MonkeyPatch) ->
         ("LEASE", "long", "valid number"),
         ("LEASE", "11", "HEARTBEAT"),
         ("PRODUCTION", "true", "REALM_SECRET_FILE"),
+        ("CONSOLE", "on", "CONSOLE=on needs ISSUER_KEYS"),
+        ("CONSOLE", "everywhere", "here"),
         ("TURN_URLS", "http://turn", "stun:"),
         ("TURN_URLS", "turn:a", "TURN_SECRET_FILE"),
         ("LOG_FORMAT", "xml", "json"),

@@ -280,14 +280,14 @@ class StreamHandlers:
         error = self._no_place(opening.link.remote)
         if error is not None:
             return error
-        link, channel_id = opening.link, opening.channel[1]
-        payload_type = opening.method.payload_type
+        kind, route_key = opening.method.kind, opening.method.route_key
+        half = opening.link, opening.channel[1], opening.method.payload_type
         try:
-            if opening.method.kind.requests_stream:
-                opening.reader = self._streams.open_reader(link, channel_id, payload_type)
-            if opening.method.kind.replies_stream:
+            if kind.requests_stream:
+                opening.reader = self._streams.open_reader(*half, route_key=route_key)
+            if kind.replies_stream:
                 opening.writer = self._streams.open_writer(
-                    link, channel_id, payload_type, credit=opening.credit
+                    *half, credit=opening.credit, route_key=route_key
                 )
         except LimitError as exc:
             return _full(str(exc))

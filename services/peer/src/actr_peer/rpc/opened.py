@@ -96,17 +96,17 @@ class Opened:
         self.reader.fail(as_error(exc))
 
     def _make_halves(self) -> None:
-        kind, payload_type = self._method.kind, self._method.payload_type
-        streams, link = self._streams, self.link
+        kind, route_key, streams = self._method.kind, self._method.route_key, self._streams
+        half = self.link, self._channel_id, self._method.payload_type
         if kind.replies_stream:
-            self._reader = streams.open_reader(link, self._channel_id, payload_type)
+            self._reader = streams.open_reader(*half, route_key=route_key)
             self._reader.listen()
             if self._timeout is not None:
                 loop = asyncio.get_running_loop()
                 self._timer = loop.call_later(self._timeout, self._expire)
         if kind.requests_stream:
             # Nothing is sent before the far side says that it listens: not even the end.
-            self._writer = streams.open_writer(link, self._channel_id, payload_type, credit=None)
+            self._writer = streams.open_writer(*half, credit=None, route_key=route_key)
 
     async def _open(self) -> None:
         opening = self._encode(FIRST if self._reader is not None else NO_CREDIT)

@@ -22,6 +22,7 @@ from actr_peer.protocol.streams.chunks import (
 )
 from actr_peer.protocol.streams.halves import FIRST
 from actr_peer.transport.link import Link
+from actr_peer.transport.link_view import StreamView, stream_views
 from actr_peer.transport.stream_reader import StreamReader
 from actr_peer.transport.streams import StreamWriter, busy, is_metered, say
 
@@ -80,7 +81,8 @@ class Streams:
         self._early = early
         self._readers: dict[Key, StreamReader] = {}
         self._writers: dict[Name, StreamWriter] = {}
-        self._open: set[StreamReader | StreamWriter] = set()
+        self._open: dict[StreamReader | StreamWriter, None] = {}
+        """Oldest first."""
         self._per_remote: dict[ActrId, int] = {}
         self._openings = count(1)
         self._refused: dict[ActrId, OrderedDict[Opening, None]] = {}
@@ -91,9 +93,18 @@ class Streams:
         """Of remotes that have sent latency-first items."""
 
     def open_reader(
-        self, link: Link, channel_id: str, payload_type: PayloadType, *, opening: int = 0
+        self,
+        link: Link,
+        channel_id: str,
+        payload_type: PayloadType,
+        *,
+        opening: int = 0,
+        route_key: str = "",
     ) -> StreamReader:
         """Make the receiving half; leave it with :meth:`forget_reader`.
+
+        Args:
+            route_key: Of the method whose stream it is, for who looks on.
 
         Raises:
             LimitError: If the remote has too many channels open, or the id is out of bounds.
@@ -111,6 +122,7 @@ class Streams:
             opening=opening,
             budget=self.budget,
             clock=None if is_metered(payload_type) else self._clock(link.remote),
+            route_key=route_key,
         )
         self._count_up(reader)
         self._readers[key] = reader
@@ -124,11 +136,13 @@ class Streams:
         *,
         credit: Credit | None,
         opening: int = 0,
+        route_key: str = "",
     ) -> StreamWriter:
         """Make the sending half; leave it with :meth:`forget_writer`.
 
         Args:
             credit: What the far side takes; None: it says so when it listens.
+            route_key: Of the method whose stream it is, for who looks on.
 
         Raises:
             LimitError: If the remote has too many channels open, or the id is out of bounds.
@@ -145,6 +159,7 @@ class Streams:
             credit=credit,
             over=self._unroute_writer,
             opening=opening,
+            route_key=route_key,
         )
         self._count_up(writer)
         self._writers[name] = writer
@@ -249,6 +264,10 @@ class Streams:
         """Halves that are open, or hold something."""
         return len(self._open)
 
+    def view(self, most: int) -> tuple[StreamView, ...]:
+        """The oldest of those halves, at most so many."""
+        return stream_views(self._open, most)
+
     def _word_to_writer(self, link: Link, chunk: Chunk) -> None:
         writer = self._writers.get((link.remote, chunk.channel_id))
         if writer is None or writer.link is not link:
@@ -328,12 +347,12 @@ class Streams:
         if halves > MAX_STREAMS_PER_REMOTE:
             raise LimitError("stream halves open", limit=MAX_STREAMS_PER_REMOTE, asked=halves)
         self._per_remote[remote] = halves
-        self._open.add(half)
+        self._open[half] = None
 
     def _count_down(self, half: StreamReader | StreamWriter) -> None:
         if half not in self._open:
             return
-        self._open.remove(half)
+        del self._open[half]
         remote = half.link.remote
         self._per_remote[remote] -= 1
         if not self._per_remote[remote]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
 
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.identity.certificates import Certificate
@@ -52,6 +54,20 @@ class LaneView:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamView:
+    """One half of a stream: what goes, or comes, on one channel."""
+
+    remote: ActrId
+    channel_id: str
+    route_key: str
+    """Of the method whose stream it is; empty: of none."""
+    payload_type: PayloadType
+    is_outbound: bool
+    items: int
+    """That were sent, or have come."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkView:
     """One link at one moment."""
 
@@ -63,6 +79,38 @@ class LinkView:
     lanes: Mapping[PayloadType, LaneView]
     trouble: str = ""
     """Why no wire is there, as the last dial or wire said; empty: one is, or nothing was said."""
+
+
+class Half(Protocol):
+    """What is looked at of a half."""
+
+    channel_id: str
+    route_key: str
+    payload_type: PayloadType
+
+    @property
+    def is_outbound(self) -> bool: ...
+
+    @property
+    def remote(self) -> ActrId: ...
+
+    @property
+    def items(self) -> int: ...
+
+
+def stream_views(halves: Iterable[Half], most: int) -> tuple[StreamView, ...]:
+    """The first of ``halves``, at most so many."""
+    return tuple(
+        StreamView(
+            remote=half.remote,
+            channel_id=half.channel_id,
+            route_key=half.route_key,
+            payload_type=half.payload_type,
+            is_outbound=half.is_outbound,
+            items=half.items,
+        )
+        for half in islice(halves, most)
+    )
 
 
 def wire_views(pool: Pool, session: Session) -> tuple[KindView, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Self
+from typing import Final, Self
 
 from actr_peer.errors import LimitError, RemoteProtocolError
 from actr_peer.protocol.payload import PayloadType
@@ -57,10 +57,13 @@ class StreamReader:
         opening: int = 0,
         budget: Budget | None = None,
         clock: Clock | None = None,
+        route_key: str = "",
     ) -> None:
         self.link = link
         self.remote = link.remote
         self.channel_id = channel_id
+        self.payload_type = payload_type
+        self.route_key = route_key
         self.opening = opening
         self.has_heard_end = False
         """Whether the far side has ended its half, well or with an error."""
@@ -72,6 +75,13 @@ class StreamReader:
         self._items = self._half.held
         self._holding = Holding(budget or Budget(), self._drop)
         self._arrived: asyncio.Future[None] | None = None
+
+    is_outbound: Final = False
+
+    @property
+    def items(self) -> int:
+        """Items that have come."""
+        return self._half.received
 
     @property
     def dropped(self) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from actr_peer.errors import (
     BusyError,
@@ -72,9 +73,13 @@ class StreamWriter:
         credit: Credit | None,
         over: Callable[[StreamWriter], None],
         opening: int = 0,
+        route_key: str = "",
     ) -> None:
         self.link = link
+        self.remote = link.remote
         self.channel_id = channel_id
+        self.payload_type = payload_type
+        self.route_key = route_key
         self.opening = opening
         """Which opening of a named channel this is; 0: the channel has no other."""
         self.on_stop: Callable[[PeerError], None] | None = None
@@ -94,6 +99,9 @@ class StreamWriter:
     def sent(self) -> int:
         """Items sent."""
         return self._credit.sent
+
+    items = sent
+    is_outbound: Final = True
 
     @property
     def taken(self) -> int:

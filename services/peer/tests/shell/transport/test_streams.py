@@ -172,6 +172,26 @@ async def test_a_remote_cannot_open_streams_without_end(pair: Pair, monkeypatch)
         pair.near.open_writer(pair.near_link, "d", RELIABLE, credit=FIRST)
 
 
+async def test_open_halves_are_looked_at_oldest_first_and_no_more_than_asked_for(pair: Pair):
+    for name in ("a", "b", "c"):
+        pair.near.open_writer(pair.near_link, name, RELIABLE, credit=FIRST, route_key=f"s.{name}")
+    writer = pair.near.open_named(pair.near_link, "d", RELIABLE)
+    await writer.send(b"item")
+    assert [half.channel_id for half in pair.near.view(2)] == ["a", "b"]
+    assert [half.route_key for half in pair.near.view(9)] == ["s.a", "s.b", "s.c", ""]
+    last = pair.near.view(9)[-1]
+    assert (last.remote, last.payload_type) == (pair.near_link.remote, RELIABLE)
+    assert (last.is_outbound, last.items) == (True, 1)
+
+
+async def test_a_reading_half_is_looked_at_with_what_has_come(pair: Pair):
+    writer, reader = pair.channel()
+    await writer.send(b"item")
+    await anext(reader)
+    (half,) = pair.far.view(9)
+    assert (half.channel_id, half.is_outbound, half.items) == ("c", False, 1)
+
+
 async def test_a_sending_half_that_is_given_up_is_no_clean_end(pair: Pair):
     writer, reader = pair.channel()
     await writer.send(b"half of it")

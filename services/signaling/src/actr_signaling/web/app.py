@@ -20,6 +20,7 @@ from actr_signaling.protocol.client.trust import Trust
 from actr_signaling.protocol.websocket.upgrade import PATH
 from actr_signaling.settings import PREFIX, Settings
 from actr_signaling.web.browser import scripts
+from actr_signaling.web.browser.console import pages
 from actr_signaling.web.metrics import FORM, page
 from actr_signaling.web.service import DEVELOPMENT, Service
 
@@ -82,7 +83,7 @@ def build_app(settings: Settings, mounted: Mounted | None = None) -> FastAPI:
     app.add_api_route("/version", version_page, operation_id="version", response_model=Version)
     app.add_api_route("/metrics", metrics, operation_id="metrics", response_class=PlainTextResponse)
     app.add_api_route(PATH, upgrade_only, include_in_schema=False)
-    app.router.routes.extend(scripts.routes())
+    app.router.routes.extend((*scripts.routes(), *pages.routes()))
     if mounted is not None:
         app.mount(mounted.path, mounted.app)
     return app

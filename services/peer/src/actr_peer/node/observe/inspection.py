@@ -97,6 +97,7 @@ class InspectionHere(InspectionService):
         view = told(self._view(), self._failures)
         view.changes.extend(changes_told(self._changes.since(seen)))
         view.change_count = self._changes.count
+        view.allowed = self._allowed
         return view
 
     def _dated(self, view: pb.ActorView) -> pb.ActorView:

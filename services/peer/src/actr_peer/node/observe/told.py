@@ -8,7 +8,14 @@ from typing import Final
 
 from actr.services import inspection_pb2 as pb
 from actr_peer.node.observe.changes import Change
-from actr_peer.node.observe.view import IdentityView, MailboxView, NodeView, proof_of
+from actr_peer.node.observe.view import (
+    IdentityView,
+    MailboxView,
+    NodeView,
+    StreamsView,
+    TrackView,
+    proof_of,
+)
 from actr_peer.protocol.identity.certificates import Certificate
 from actr_peer.protocol.identity.keys import key_id
 from actr_peer.protocol.payload import PayloadType
@@ -38,7 +45,8 @@ def told(view: NodeView, failures: Mapping[str, int]) -> pb.ActorView:
         link_count=len(view.links),
         mailbox=_mailbox(view.mailbox),
         outbox=pb.OutboxView(open=view.outbox.open, trouble=view.outbox.trouble),
-        streams=pb.StreamsView(open=view.streams.open, counts=view.streams.counts),
+        streams=_streams(view.streams),
+        tracks=[_track(track) for track in view.tracks],
         refused=view.refused,
         failures=failures,
     )
@@ -88,7 +96,7 @@ def _wire(wire: KindView, link: LinkView, own: IdentityView) -> pb.WireView:
     said = pb.WireView(
         kind=wire.kind.value,
         state=wire.state.name.lower(),
-        round_trip_us=min(_MAX_U32, round((wire.rtt or 0) * _US)),
+        round_trip_us=_us(wire.rtt),
         is_relayed=wire.is_relayed,
         is_active=wire.kind is link.active,
         tries=wire.tries,
@@ -110,6 +118,43 @@ def _lane(lane: PayloadType, view: LaneView) -> pb.LaneView:
         queued=view.queued,
         sending_bytes=view.sending_bytes,
         receiving_bytes=view.receiving_bytes,
+    )
+
+
+def _us(seconds: float | None) -> int:
+    return min(_MAX_U32, round((seconds or 0) * _US))
+
+
+def _streams(streams: StreamsView) -> pb.StreamsView:
+    halves = [
+        pb.StreamView(
+            remote=str(half.remote),
+            channel=half.channel_id,
+            route_key=half.route_key,
+            lane=half.payload_type.name,
+            is_outbound=half.is_outbound,
+            items=half.items,
+        )
+        for half in streams.halves
+    ]
+    return pb.StreamsView(open=streams.open, counts=streams.counts, halves=halves)
+
+
+def _track(track: TrackView) -> pb.TrackView:
+    stats = track.stats
+    return pb.TrackView(
+        remote=str(track.remote),
+        track_id=stats.track_id,
+        kind=stats.kind,
+        codec=stats.codec,
+        is_outbound=stats.is_outbound,
+        frames=stats.frames,
+        bytes=stats.bytes,
+        packets=stats.packets,
+        lost=max(0, stats.lost),
+        dropped=stats.dropped,
+        jitter_us=_us(stats.jitter),
+        round_trip_us=_us(stats.rtt if stats.rtt is not None else track.rtt),
     )
 
 

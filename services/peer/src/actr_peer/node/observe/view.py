@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from time import time
+from typing import Final
 
 from actr_peer.node.assembly import Assembly
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.identity.certificates import Certificate
+from actr_peer.protocol.media.frames import TrackStats
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import Presence, SignalingState
-from actr_peer.transport.link_view import KindView, LinkView
+from actr_peer.transport.link_view import KindView, LinkView, StreamView
+
+MAX_HALVES: Final = 256
+"""Halves of streams in one view."""
+MAX_TRACKS: Final = 256
+"""Media tracks in one view."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +72,18 @@ class StreamsView:
     """Halves that are open, of both directions, or hold something."""
     counts: Mapping[str, int]
     """What did not reach a reader, since the start."""
+    halves: tuple[StreamView, ...] = ()
+    """The oldest of those that are open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackView:
+    """A media track that a wire carries."""
+
+    remote: ActrId
+    stats: TrackStats
+    rtt: float | None
+    """Of the wire, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +108,8 @@ class NodeView:
     streams: StreamsView
     mailbox: MailboxView
     outbox: OutboxView
+    tracks: tuple[TrackView, ...] = ()
+    """Of both directions, by link."""
 
     def link(self, remote: ActrId) -> LinkView | None:
         """The link to ``remote``, if there is one."""
@@ -124,7 +146,9 @@ def view_of(assembly: Assembly, *, is_ended: bool) -> NodeView:
         actors=tuple(_known(assembly, {link.remote for link in links})),
         links=tuple(link.view() for link in links),
         streams=StreamsView(
-            open=assembly.streams.open_count, counts=asdict(assembly.streams.counts)
+            open=assembly.streams.open_count,
+            counts=asdict(assembly.streams.counts),
+            halves=assembly.streams.view(MAX_HALVES),
         ),
         mailbox=MailboxView(
             path=str(assembly.config.mailbox_path or ""),
@@ -139,7 +163,15 @@ def view_of(assembly: Assembly, *, is_ended: bool) -> NodeView:
             open=len(outbox.open_calls()),
             trouble=outbox.state_file.trouble,
         ),
+        tracks=tuple(islice(_tracks(assembly, (link.remote for link in links)), MAX_TRACKS)),
     )
+
+
+def _tracks(assembly: Assembly, remotes: Iterable[ActrId]) -> Iterator[TrackView]:
+    for remote in remotes:
+        tracks, rtt = assembly.network.media_stats(remote)
+        for stats in tracks:
+            yield TrackView(remote=remote, stats=stats, rtt=rtt)
 
 
 def _identity(assembly: Assembly) -> IdentityView:

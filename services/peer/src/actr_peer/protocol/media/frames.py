@@ -87,6 +87,10 @@ class TrackStats:
     """Frames lost here: inbound with holes in them, outbound that nobody could take."""
     keyframe_requests: int = 0
     """How often a key frame was asked for; 0 where that is not counted."""
+    codec: str = ""
+    """Empty: nothing has come of it yet."""
+    bytes: int = 0
+    """Of its frames."""
 
 
 def is_keyframe(codec: str, data: bytes) -> bool:

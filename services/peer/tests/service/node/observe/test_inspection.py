@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,9 +18,19 @@ from actr.services.inspection_pb2 import (
     ActorView,
     FindLettersRequest,
     LetterNumbers,
+    TrackView,
     WatchRequest,
 )
-from actr_peer import AccessRule, ActrId, Context, Node, NodeConfig, System, WireKind
+from actr_peer import (
+    AccessRule,
+    ActrId,
+    Context,
+    Node,
+    NodeConfig,
+    System,
+    TestPattern,
+    WireKind,
+)
 from actr_peer.errors import CallError, Code
 from actr_peer.node.observe.inspection import MAX_ENVELOPES, MAX_WATCHERS
 from actr_peer.protocol.mailbox.requests import STORED, Request
@@ -125,6 +136,55 @@ async def test_an_actor_that_a_handler_holds_is_looked_at_too(signaling: Signali
         assert view.mailbox.depth == 1
         workload.goes_on.set()
         await held
+
+
+async def test_open_streams_are_told_with_the_method_and_what_has_gone(
+    signaling: SignalingService,
+) -> None:
+    async with (
+        System(config(signaling, ROOM, "look")).attach(Room()),
+        System(config(signaling, GUEST)).attach(Quiet()) as there,
+        asyncio.timeout(60),
+        aclosing(asking(there).watch(SOON)) as views,
+    ):
+        first = await anext(views)
+        (half,) = first.streams.halves  # by which it is told
+        assert (half.remote, half.route_key) == (str(GUEST), "actr.Inspection.Watch")
+        assert (half.lane, half.is_outbound, half.items) == ("STREAM_RELIABLE", True, 0)
+        assert (first.streams.open, first.allowed) == (1, "look")
+        async for view in views:
+            if view.streams.halves[0].items:
+                break
+
+
+async def test_a_track_is_told_with_its_codec_at_both_ends(signaling: SignalingService) -> None:
+    webrtc = (WireKind.WEBRTC,)
+    room = replace(config(signaling, ROOM, "look"), prefer=webrtc)
+    guest = replace(config(signaling, GUEST, "look"), prefer=webrtc)
+    async with (
+        System(room).attach(Room()) as here,
+        System(guest).attach(Quiet()) as there,
+        asyncio.timeout(100),
+    ):
+        there.ref.register_media(None, lambda frame, sender: None)
+        publication = await here.ref.publish(GUEST, TestPattern(track_id="pattern"))
+        sent = await _track(InspectionClient(there.ref.to(ROOM)))
+        assert (sent.remote, sent.track_id, sent.is_outbound) == (str(GUEST), "pattern", True)
+        come = await _track(InspectionClient(here.ref.to(GUEST)))
+        assert (come.remote, come.track_id, come.is_outbound) == (str(ROOM), "pattern", False)
+        for track in (sent, come):
+            assert (track.kind, track.codec) == ("video", "VP8")
+            assert track.bytes > track.frames
+        await publication.stop()
+
+
+async def _track(client: InspectionClient) -> TrackView:
+    """The one track of an actor, once something of it has gone."""
+    async with aclosing(client.watch(SOON)) as views:
+        async for view in views:
+            if view.tracks and view.tracks[0].frames:
+                return view.tracks[0]
+    raise AssertionError
 
 
 async def test_nobody_looks_into_an_actor_that_does_not_say_so(

@@ -61,6 +61,7 @@ async def test_a_view_comes_when_something_has_changed_and_not_before() -> None:
     ):
         first = await anext(views)
         assert (first.id, list(first.changes)) == ("acme:room@1:default", [])
+        assert first.allowed == "operate"
         second = asyncio.ensure_future(anext(views))
         await looked.again.wait()  # looked at again and again, and told nothing
         assert not second.done()

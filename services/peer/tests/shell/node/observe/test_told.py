@@ -7,13 +7,14 @@ from dataclasses import replace
 from actr_peer import System
 from actr_peer.node.observe.changes import Change
 from actr_peer.node.observe.told import MAX_LINKS, changes_told, letter_told, told
-from actr_peer.node.observe.view import NodeView
+from actr_peer.node.observe.view import NodeView, StreamsView, TrackView
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.identity.certificates import Certificate
+from actr_peer.protocol.media.frames import TrackStats
 from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.state.mailbox.dead_letters import Letter
-from actr_peer.transport.link_view import KindView, LaneView, LinkView
+from actr_peer.transport.link_view import KindView, LaneView, LinkView, StreamView
 from lab.quiet import Quiet
 from peer_kit.signaling import config
 
@@ -84,6 +85,40 @@ def test_a_lane_tells_all_its_counts() -> None:
 def test_of_too_many_links_the_oldest_are_told_and_all_are_counted() -> None:
     said = told(view_with(*[link(WIRE)] * (MAX_LINKS + 1)), {})
     assert (len(said.links), said.link_count) == (MAX_LINKS, MAX_LINKS + 1)
+
+
+def test_a_stream_tells_whose_it_is_and_how_far_it_is() -> None:
+    lane = PayloadType.STREAM_LATENCY_FIRST
+    half = StreamView(ANN, "c", "demo.Chat.Cursors", lane, is_outbound=True, items=7)
+    streams = StreamsView(open=300, counts={"stale": 1}, halves=(half,))
+    said = told(replace(view_with(), streams=streams), {}).streams
+    (stream,) = said.halves
+    assert (said.open, dict(said.counts)) == (300, {"stale": 1})
+    assert (stream.remote, stream.channel, stream.route_key) == (str(ANN), "c", "demo.Chat.Cursors")
+    assert (stream.lane, stream.is_outbound, stream.items) == (lane.name, True, 7)
+
+
+def test_a_track_tells_what_it_is_and_how_it_fares() -> None:
+    sent = TrackStats(
+        track_id="cam",
+        kind="video",
+        is_outbound=True,
+        packets=30,
+        lost=-1,  # as RFC 3550 has it: more came than were sent
+        jitter=0.002,
+        rtt=None,
+        frames=3,
+        dropped=1,
+        codec="VP8",
+        bytes=900,
+    )
+    (said,) = told(
+        replace(view_with(), tracks=(TrackView(remote=ANN, stats=sent, rtt=0.01),)), {}
+    ).tracks
+    assert (said.remote, said.track_id, said.kind, said.codec) == (str(ANN), "cam", "video", "VP8")
+    assert (said.is_outbound, said.frames, said.bytes, said.packets) == (True, 3, 900, 30)
+    assert (said.lost, said.dropped) == (0, 1)
+    assert (said.jitter_us, said.round_trip_us) == (2_000, 10_000)
 
 
 def test_changes_have_their_time_in_milliseconds() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -25,7 +25,21 @@ NAMES: Final = tuple(
     for suffix in (".js", ".js.map")
 )
 PIECE_BYTES: Final = 16 * 1024
-_TYPES: Final = {".js": "text/javascript; charset=utf-8", ".map": "application/json"}
+_TYPES: Final = {
+    ".js": "text/javascript; charset=utf-8",
+    ".map": "application/json",
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_HEADERS: Final = {
+    # Asked again at each load, for a few bytes: pages have what the service speaks today.
+    "cache-control": "no-cache",
+    # A module of another origin is only run where that lets it; there is nothing secret in it.
+    "access-control-allow-origin": "*",
+    "cross-origin-resource-policy": "cross-origin",
+    "x-content-type-options": "nosniff",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +54,15 @@ class Script:
     media_type: str
 
 
-@cache
 def script(name: str) -> Script:
     """Read and pack one of :data:`NAMES`; the same object each time."""
-    plain = files(__package__).joinpath("built", name).read_bytes()
+    return read_script(__package__, name)
+
+
+@cache
+def read_script(package: str, name: str) -> Script:
+    """Read and pack a file that is built into ``package``; the same object each time."""
+    plain = files(package).joinpath("built", name).read_bytes()
     return Script(
         plain=plain,
         packed=gzip.compress(plain, 9, mtime=0),
@@ -61,20 +80,19 @@ def routes() -> list[APIRoute]:
 
 
 async def answer(request: Request) -> Response:
-    """The file of this path, or word that the page's own copy is still it."""
-    found = script(request.url.path.removeprefix("/"))
+    """The file of this path."""
+    return send(request, script(request.url.path.removeprefix("/")), _HEADERS)
+
+
+def send(request: Request, found: Script, said: Mapping[str, str]) -> Response:
+    """A file as it was asked for, or word that the page's own copy is still it.
+
+    Args:
+        said: Headers of every answer.
+    """
     is_packed = "gzip" in request.headers.get("accept-encoding", "")
     tag = f'"{found.tag}{"-gzip" if is_packed else ""}"'
-    headers = {
-        "etag": tag,
-        # Asked again at each load, for a few bytes: pages have what the service speaks today.
-        "cache-control": "no-cache",
-        "vary": "accept-encoding",
-        # A module of another origin is only run where that lets it; there is nothing secret in it.
-        "access-control-allow-origin": "*",
-        "cross-origin-resource-policy": "cross-origin",
-        "x-content-type-options": "nosniff",
-    }
+    headers = {**said, "etag": tag, "vary": "accept-encoding"}
     known = (each.strip() for each in request.headers.get("if-none-match", "").split(","))
     if tag in {each.removeprefix("W/") for each in known}:
         return Response(status_code=304, headers=headers)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from actr_peer.cli.verbs.dev import changes, contracts
 from actr_peer.cli.verbs.dev.named import Named
-from actr_peer.cli.verbs.dev.running import presence
+from actr_peer.cli.verbs.dev.running import console, presence
 from actr_peer.cli.verbs.dev.running.identities import Identities
 from actr_peer.cli.verbs.dev.running.runner import Runner
 from actr_peer.cli.verbs.dev.running.signaling import Signaling, free_port
@@ -90,6 +90,7 @@ class Stage:
             self._screen.begin(self._board)
             self._tell("ready", f"signaling on {url}", signaling=url)
             self._tell_of_identities()
+            self._tell_of_console(url)
             self._tell("hint", "in this folder, `actr ls`, `actr call` and your programs find it")
             keys = self._keys(url)
             self._runners = [self._runner(number, keys) for number in range(len(self._board.rows))]
@@ -148,9 +149,12 @@ class Stage:
         environment = {**os.environ, **{variable(key): text for key, text in keys.items()}}
         if self._plan.config is not None:
             environment["ACTR_CONFIG"] = str(self._plan.config.absolute())
+        # On this machine who looks may operate, too. In a realm of others it is theirs to say.
+        inspection = "operate" if self._plan.signaling is None else "off"
         return Runner(
             row,
             environment,
+            inspection,
             show=partial(self._show, row.named.label),
             tell=self._screen.tell,
             redraw=self._screen.redraw,
@@ -236,6 +240,20 @@ class Stage:
         found = self._plan.identities
         level = "warning" if found.is_development else "info"
         self._tell("identities", found.text, level, development=found.is_development)
+
+    def _tell_of_console(self, url: str) -> None:
+        plan = self._plan
+        if plan.signaling is not None:
+            return
+        try:
+            page = console.write_page(plan.folder, url, plan.realm, plan.identities, plan.settings)
+        except OSError as exc:
+            text = f"{console.PAGE}: {exc.strerror}: the console will ask for the realm's secret"
+            self._tell("console", text, "warning")
+            page = None
+        address = console.address_of(url)
+        how = "" if page is None else f"; {console.PAGE} opens it with what it asks for"
+        self._tell("console", f"console on {address}{how}", address=address, page=str(page or ""))
 
     def _tell_of_signaling(self, text: str, level: str = "info") -> None:
         self._screen.tell(Told(event="signaling", text=text, who="signaling", level=level))

@@ -10,10 +10,12 @@ import re
 import select
 import shutil
 import signal
+import stat
 import struct
 import subprocess
 import sys
 import termios
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -333,6 +335,23 @@ def test_those_that_start_at_once_take_a_port_each(project: Path, tmp_path: Path
             each.online()
             (actor,) = each.actr("ls", "--json")["actors"]
             assert actor["id"] == ROOM
+
+
+def test_the_console_is_there_and_a_file_of_the_user_alone_opens_it(project: Path) -> None:
+    with running(project) as dev:
+        said = dev.until("console")
+        page = Path(said["page"])
+        assert stat.S_IMODE(page.stat().st_mode) == 0o600
+        secret = (project / ".actr" / "issuer" / "realm.secret").read_text("utf-8").strip()
+        assert f'url={said["address"]}#secret={secret}&amp;realm=default"' in page.read_text(
+            "utf-8"
+        )
+        assert secret not in json.dumps(said)
+        with urllib.request.urlopen(said["address"]) as answer:
+            assert b"console.js" in answer.read()
+        dev.online()
+        looked = dev.ended("call", ROOM, "actr.Inspection/Watch", "--timeout", "10")
+        assert f'"id": "{ROOM}"' in looked.stdout.replace('":"', '": "')
 
 
 def test_a_service_that_runs_already_is_used_and_none_is_started(project: Path) -> None:

@@ -1,5 +1,6 @@
-"""``python -m actr_peer.cli.verbs.dev.running.actor DESCRIPTOR module:workload``: a workload under
-``actr dev``, which hears by the descriptor what becomes of it.
+"""``python -m actr_peer.cli.verbs.dev.running.actor DESCRIPTOR module:workload INSPECTION``: a
+workload under ``actr dev``, which hears by the descriptor what becomes of it. INSPECTION says
+whether others may look into it, where nothing is configured.
 
 Each report is one JSON document and a line end; an empty line says that nothing is new::
 
@@ -23,7 +24,7 @@ from typing import Any, Final
 from actr_peer.cli.exits import Exit, ending
 from actr_peer.cli.workloads import load_workload
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.config.loading import load
+from actr_peer.node.config.loading import load, with_keys
 from actr_peer.node.node import Node
 from actr_peer.node.process.logs import configure_logs
 from actr_peer.node.process.serving import serve
@@ -33,24 +34,28 @@ from actr_peer.node.system import System
 from actr_peer.service import Service
 from actr_peer.tasks import Tasks
 
+INSPECTION: Final = "actor.inspection"
 INTERVAL: Final = 1.0
 """Seconds between reports."""
 
 
 def main() -> None:
     """Be the actor; what hinders it is told as one sentence, and ends it."""
-    descriptor, spec = int(sys.argv[1]), sys.argv[2]
+    descriptor, spec, inspection = int(sys.argv[1]), *sys.argv[2:4]
     os.set_inheritable(descriptor, False)  # noqa: FBT003 - os has no keyword for it
     try:
         with ending(lambda _, text: tell(descriptor, {"refused": text})):
             loaded = load()
+            settings = loaded.settings
+            if loaded.origin(INSPECTION) == "default":
+                settings = with_keys(settings, {INSPECTION: inspection})
             configure_logs(loaded.settings.log)
             if loaded.origin("log.level") == "default":  # what it does all day is in the table
                 logging.getLogger("actr_peer").setLevel(logging.WARNING)
             # A quick second save may have the time and size of the first.
             sys.dont_write_bytecode = True
             services = load_workload(spec)
-            run_loop(_serve(services, NodeConfig.from_settings(loaded.settings), descriptor))
+            run_loop(_serve(services, NodeConfig.from_settings(settings), descriptor))
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
 

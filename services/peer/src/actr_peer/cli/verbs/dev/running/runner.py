@@ -27,6 +27,7 @@ class Runner:
     Args:
         row: What is shown of it; this writes it.
         environment: Of its processes.
+        inspection: Whether others may look, where nothing is configured.
         show: Takes each line of their output.
         tell: Takes what becomes of it.
         redraw: Called when the row has changed.
@@ -36,6 +37,7 @@ class Runner:
         self,
         row: Row,
         environment: Mapping[str, str],
+        inspection: str,
         *,
         show: Callable[[Line], None],
         tell: Callable[[Told], None],
@@ -48,6 +50,7 @@ class Runner:
             "ACTR_LOG__FORMAT": "json",
             "PYTHONUNBUFFERED": "1",
         }
+        self._command = (*PROGRAM, row.named.spec, inspection)
         self._show, self._tell, self._redraw = show, tell, redraw
         self._life = Life()
         self._wake = asyncio.Event()
@@ -109,9 +112,8 @@ class Runner:
         self._refusal, self._started = "", time.monotonic()
         self._row.why = ""
         label = self._row.named.label
-        command = (*PROGRAM, self._row.named.spec)
         async with (
-            process(label, command, self._environment, self._show, self._hear) as started,
+            process(label, self._command, self._environment, self._show, self._hear) as started,
             Tasks(label) as tasks,
         ):
             self._child, self._row.pid = started, started.pid

@@ -147,6 +147,7 @@ class Signaling:
         own = {
             "ACTR_SIGNALING__LISTEN": f"{HOST}:{self._port}",
             "ACTR_SIGNALING__DRAIN": "0",
+            "ACTR_SIGNALING__CONSOLE": "here",
             "ACTR_SIGNALING__LOG_FORMAT": "json",
         }
         return {**bare_environment(), **own, **self._settings}

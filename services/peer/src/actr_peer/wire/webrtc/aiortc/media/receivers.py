@@ -66,9 +66,8 @@ class EncodedReceiver(RTCRtpReceiver):
 
     def adopt(self, on_frame: Callable[[MediaFrame], None]) -> None:
         self.track_id = ""
-        self.frames = 0
-        self.malformed = 0
-        self.keyframe_requests = 0
+        self.codec = ""  # nothing has come yet
+        self.frames = self.bytes = self.malformed = self.keyframe_requests = 0
         self._sender_clock = SenderClock()
         self._on_frame = on_frame
         self._source = 0
@@ -245,15 +244,17 @@ class EncodedReceiver(RTCRtpReceiver):
     def _deliver(self, frames: list[Whole]) -> None:
         for whole in frames:
             assert self._codec is not None
+            self.codec = self._codec.name
             self.frames += 1
+            self.bytes += len(whole.data)
             self._on_frame(
                 MediaFrame(
                     data=whole.data,
                     timestamp=whole.timestamp,
-                    codec=self._codec.name,
+                    codec=self.codec,
                     kind=self.kind,
                     track_id=self.track_id,
-                    keyframe=is_keyframe(self._codec.name, whole.data),
+                    keyframe=is_keyframe(self.codec, whole.data),
                     first_sequence=whole.first_sequence,
                     last_sequence=whole.last_sequence,
                     sent_at=self._sender_clock.when(self._source, whole.timestamp, self._codec),

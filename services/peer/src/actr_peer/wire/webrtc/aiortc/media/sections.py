@@ -45,7 +45,7 @@ class SectionTrack:
 
     def __init__(self, source: GuardedSource) -> None:
         self.source = source
-        self.frames = 0
+        self.frames = self.bytes = 0
         self.section: RTCRtpTransceiver | None = None
 
     @property
@@ -69,6 +69,7 @@ class SectionTrack:
             except (ValueError, TypeError, LookupError, AssertionError) as exc:
                 raise BrokenError(f"a frame that is no {self.source.codec}: {exc!r}") from exc
             self.frames += 1
+            self.bytes += len(sample.data)
         return True
 
     @property
@@ -315,6 +316,8 @@ class Sections:
             rtt=sender.rtt if sender is not None else None,
             frames=track.frames,
             dropped=track.source.dropped,
+            codec=track.source.codec,
+            bytes=track.bytes,
         )
 
     def _inbound(self, receiver: EncodedReceiver) -> TrackStats:
@@ -329,6 +332,8 @@ class Sections:
             rtt=None,
             frames=receiver.frames,
             dropped=receiver.lost_frames,
+            codec=receiver.codec,
+            bytes=receiver.bytes,
             keyframe_requests=receiver.keyframe_requests,
         )
 

@@ -1,0 +1,176 @@
+// Who is being looked at: a bounded number of `actr.Inspection.Watch`, those that are wanted most first.
+//
+//     want(ids) ──▶ asking ──view──▶ looking ──link lost──▶ away ──later──▶ asking
+//                      └─refused─▶ shut | refused | busy ──later, or another process──▶ asking
+
+import { CallError, type Caller, Code } from "actr";
+
+import type { ActorView } from "../gen/actr/services/inspection_pb";
+import type { Looking } from "../model/realm";
+import { InspectionClient } from "../gen/actr/services/inspection_actr";
+
+/** Actors that are looked at at once: each is a connection of this page, and a view a second. */
+export const MAX_WATCHES = 32;
+/** Of those, so many may be without a first view yet: a realm of strangers must not take all turns. */
+export const MAX_ASKING = 8;
+const FIRST_SECONDS = 12;
+const MAX_RETRY_SECONDS = 30;
+/** An actor that lets nobody look may be told to when it starts anew; else it is asked rarely. */
+const SHUT_RETRY_SECONDS = 60;
+
+export interface WatchSink {
+  view(id: string, view: ActorView): void;
+  looking(id: string, state: Looking, why: string): void;
+}
+
+interface Watch {
+  state: Looking;
+  tries: number;
+  /** Not before, in milliseconds. */
+  notBefore: number;
+  stop: AbortController | undefined;
+}
+
+export class Watches {
+  readonly #watches = new Map<string, Watch>();
+  #wanted: readonly string[] = [];
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  /** @param to how an actor is called */
+  constructor(
+    private readonly to: (id: string) => Caller,
+    private readonly sink: WatchSink,
+  ) {
+    this.#timer = setInterval(() => this.#fill(), 1000);
+  }
+
+  /** Says who is to be looked at, those that matter most first. */
+  want(ids: readonly string[]): void {
+    this.#wanted = ids;
+    this.#fill();
+  }
+
+  /** The actor is another process now, or a person asks: it may answer otherwise. */
+  again(id: string): void {
+    const watch = this.#watches.get(id);
+    if (watch !== undefined && watch.stop === undefined) {
+      this.#watches.delete(id);
+      this.#fill();
+    }
+  }
+
+  /** It has left. */
+  forget(id: string): void {
+    this.#wanted = this.#wanted.filter((each) => each !== id);
+    this.#watches.get(id)?.stop?.abort();
+    this.#watches.delete(id);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#wanted = [];
+    for (const { stop } of this.#watches.values()) {
+      stop?.abort();
+    }
+    this.#watches.clear();
+  }
+
+  get running(): number {
+    return [...this.#watches.values()].filter(({ stop }) => stop !== undefined).length;
+  }
+
+  #fill(): void {
+    const now = performance.now();
+    const chosen = this.#wanted.filter((id) => {
+      const watch = this.#watches.get(id);
+      return watch === undefined || watch.stop !== undefined || watch.notBefore <= now;
+    });
+    const kept = new Set(chosen.slice(0, MAX_WATCHES));
+    for (const [id, watch] of this.#watches) {
+      // One more in place of one that nobody needs: others go on, for who comes back to them.
+      if (watch.stop !== undefined && !kept.has(id) && this.running + this.#missing(kept) > MAX_WATCHES) {
+        this.#end(id, watch);
+      }
+    }
+    let asking = [...this.#watches.values()].filter(({ state }) => state === "asking").length;
+    for (const id of kept) {
+      if (asking >= MAX_ASKING || this.running >= MAX_WATCHES) {
+        break;
+      }
+      if (this.#watches.get(id)?.stop === undefined) {
+        asking += 1;
+        this.#begin(id);
+      }
+    }
+  }
+
+  #missing(kept: ReadonlySet<string>): number {
+    return [...kept].filter((id) => this.#watches.get(id)?.stop === undefined).length;
+  }
+
+  #end(id: string, watch: Watch): void {
+    watch.stop?.abort();
+    watch.stop = undefined;
+    this.#watches.delete(id);
+    this.sink.looking(id, "none", "");
+  }
+
+  #begin(id: string): void {
+    const stop = new AbortController();
+    const watch: Watch = { state: "asking", tries: this.#watches.get(id)?.tries ?? 0, notBefore: 0, stop };
+    this.#watches.set(id, watch);
+    this.sink.looking(id, "asking", "");
+    void this.#run(id, watch, stop);
+  }
+
+  async #run(id: string, watch: Watch, stop: AbortController): Promise<void> {
+    let why: unknown = new Error("it has ended what it told");
+    const late = setTimeout(() => stop.abort(new Error(`no word of it within ${FIRST_SECONDS} s`)), FIRST_SECONDS * 1000);
+    try {
+      for await (const view of new InspectionClient(this.to(id)).watch({ intervalMs: 1000 }, { signal: stop.signal })) {
+        if (this.#watches.get(id) !== watch) {
+          return;
+        }
+        clearTimeout(late);
+        if (watch.state !== "looking") {
+          this.#move(id, watch, "looking", "");
+          watch.tries = 0;
+        }
+        this.sink.view(id, view);
+      }
+    } catch (error) {
+      why = error;
+    } finally {
+      clearTimeout(late);
+    }
+    if (this.#watches.get(id) !== watch) {
+      return; // somebody has ended it
+    }
+    watch.stop = undefined;
+    watch.tries += 1;
+    const state = stateOf(why);
+    const wait = state === "shut" || state === "refused" ? SHUT_RETRY_SECONDS : Math.min(MAX_RETRY_SECONDS, 2 ** watch.tries / 2);
+    watch.notBefore = performance.now() + wait * 1000;
+    this.#move(id, watch, state, why instanceof Error ? why.message : String(why));
+    this.#fill();
+  }
+
+  #move(id: string, watch: Watch, state: Looking, why: string): void {
+    watch.state = state;
+    this.sink.looking(id, state, why);
+  }
+}
+
+function stateOf(error: unknown): Looking {
+  switch (error instanceof CallError ? error.code : undefined) {
+    case Code.UNIMPLEMENTED:
+      return "shut";
+    case Code.PERMISSION_DENIED:
+    case Code.UNAUTHENTICATED:
+      return "refused";
+    case Code.RESOURCE_EXHAUSTED:
+      return "busy";
+    default:
+      return "away";
+  }
+}

@@ -1,0 +1,162 @@
+// What the page shows, and what it is told: the model behind one signal that changes once a frame.
+
+import { type ReadonlySignal, signal } from "@preact/signals";
+
+import type { Presence } from "../../src/protocol/signaling/presence";
+import type { SignalingState } from "../../src/wire/signaling/upkeep";
+import { Realm, type Row } from "../model/realm";
+import type { Leave } from "../session/certified";
+import { type About, Session } from "../session/session";
+import { MAX_WATCHES, Watches } from "../session/watches";
+
+/** Warnings of the session that are kept, for people. */
+const MAX_TEXT = 400;
+
+/**
+ * Where the page stands: it reads what its service says of itself; it asks for what proves it; it
+ * joins; it is there; it cannot be.
+ */
+export type Stage = "reading" | "asking" | "joining" | "there" | "failed";
+
+export class Store {
+  readonly stage = signal<Stage>("reading");
+  /** Why it cannot join, or did not. */
+  readonly trouble = signal("");
+  readonly signaling = signal<SignalingState>("connecting");
+  readonly realmName = signal("default");
+  about: About | undefined;
+  realm = new Realm();
+  session: Session | undefined;
+  watches: Watches | undefined;
+  readonly #frame = signal(0);
+  readonly #second = signal(0);
+  #isAsked = false;
+
+  constructor(readonly origin: string) {
+    setInterval(() => {
+      this.#second.value += 1;
+    }, 1000);
+  }
+
+  /** Changes when the model has: read it in what shows the model. */
+  get frame(): ReadonlySignal<number> {
+    return this.#frame;
+  }
+
+  /** Changes once a second: read it in what shows times. */
+  get second(): ReadonlySignal<number> {
+    return this.#second;
+  }
+
+  /** Reads what the service says, and joins where nobody has to prove anything. */
+  async start(leave?: Leave): Promise<void> {
+    try {
+      const answer = await fetch("/console.json", { credentials: "omit", signal: AbortSignal.timeout(10_000) });
+      this.about = (await answer.json()) as About;
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
+    if (this.about.proof === "none" || leave !== undefined) {
+      await this.join(this.realmName.value, leave);
+    } else {
+      this.stage.value = "asking";
+    }
+  }
+
+  /** Joins a realm, and leaves the one before it. */
+  async join(realm: string, leave: Leave | undefined): Promise<void> {
+    this.stage.value = "joining";
+    this.trouble.value = "";
+    await this.leave();
+    this.realm = new Realm();
+    this.realmName.value = realm;
+    const sink = {
+      presence: (event: Parameters<Realm["presence"]>[0]) => {
+        if (this.realm.presence(event, Date.now())) {
+          this.watches?.again(event.presence.id.text);
+        }
+        if (event.change === "leave") {
+          this.watches?.forget(event.presence.id.text);
+        }
+        this.changed();
+      },
+      state: (state: SignalingState) => this.#moved(state),
+      warned: (text: string) => this.#error(text),
+    };
+    try {
+      const { session, present } = await Session.join({ origin: this.origin, realm, about: this.about!, leave, sink });
+      this.#joined(session, present);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #joined(session: Session, present: readonly Presence[]): void {
+    this.session = session;
+    this.realm.fill(present, Date.now());
+    this.watches = new Watches((id) => session.to(id), {
+      view: (id, view) => {
+        this.realm.view(id, view, Date.now());
+        this.changed();
+      },
+      looking: (id, state, why) => {
+        this.realm.looking(id, state, why);
+        this.changed();
+      },
+    });
+    this.stage.value = "there";
+    this.changed();
+  }
+
+  async leave(): Promise<void> {
+    this.watches?.close();
+    const { session } = this;
+    this.watches = this.session = undefined;
+    await session?.close();
+  }
+
+  /** Shows the model again, with the next frame: however much has changed, once. */
+  changed(): void {
+    if (!this.#isAsked) {
+      this.#isAsked = true;
+      requestAnimationFrame(() => {
+        this.#isAsked = false;
+        this.#frame.value += 1;
+      });
+    }
+  }
+
+  /** Looks into these actors first, and then into all others, as far as the bound goes. */
+  want(first: readonly string[]): void {
+    const all = new Set(first.filter((id) => this.realm.rows.has(id)));
+    for (const id of this.realm.rows.keys()) {
+      if (all.size >= MAX_WATCHES * 2) {
+        break;
+      }
+      all.add(id);
+    }
+    this.watches?.want([...all]);
+  }
+
+  row(id: string): Row | undefined {
+    return this.realm.rows.get(id);
+  }
+
+  #moved(state: SignalingState): void {
+    this.signaling.value = state;
+    if (state === "waiting" && this.session !== undefined) {
+      this.#error("signaling is away: who comes and goes is not heard");
+    }
+  }
+
+  #error(text: string): void {
+    this.realm.events.add({ at: Date.now(), kind: "error", actor: this.session?.id.text ?? "", text: text.slice(0, MAX_TEXT) });
+    this.changed();
+  }
+
+  #fail(error: unknown): void {
+    this.trouble.value = error instanceof Error ? error.message : String(error);
+    this.stage.value = this.about === undefined || this.about.proof === "none" ? "failed" : "asking";
+  }
+}

@@ -1,0 +1,125 @@
+// What an actor tells of its contract is a stranger's word: each way in which it is wrong is one error.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { FieldDescriptorProto_Label as Label, FieldDescriptorProto_Type as Type, FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { LimitError, RemoteProtocolError } from "actr";
+
+import { DescriptionSchema } from "../../../console/gen/actr/services/reflection_pb";
+import { MAX_BYTES, MAX_ELEMENTS, MAX_METHODS, MAX_WORDS, readContract } from "../../../console/forms/contract";
+import { draftOf, type Group, MAX_FIELDS } from "../../../console/forms/draft";
+import { write } from "../../../console/forms/values";
+
+type File = MessageInitShape<typeof FileDescriptorProtoSchema>;
+type Word = MessageInitShape<typeof DescriptionSchema>;
+
+const file = (init: File): Word => ({
+  word: { case: "file", value: toBinary(FileDescriptorProtoSchema, create(FileDescriptorProtoSchema, { syntax: "proto3", ...init })) },
+});
+const service = (method: object, name = "a.S"): Word => ({ word: { case: "service", value: { name, methods: [method] } } });
+const UNARY = { name: "M", request: "a.A", reply: "a.A" };
+const A = { name: "A" };
+
+async function* words(...told: Word[]) {
+  for (const word of told) {
+    yield create(DescriptionSchema, word);
+  }
+}
+
+const read = (...told: Word[]) => readContract(words(...told));
+
+test("services, methods, lanes and comments are read", async () => {
+  const sourceCodeInfo = { location: [{ path: [6, 0], leadingComments: " Of S.\n" }, { path: [6, 0, 2, 0], leadingComments: " Of\n  M. " }] };
+  const declared = [{ name: "S", method: [{ name: "M", inputType: ".a.A", outputType: ".a.A" }] }];
+  const { services } = await read(
+    service({ ...UNARY, payloadType: 1, handlerTimeoutMs: 1500, isIdempotent: true, requires: ["role"] }),
+    file({ name: "a.proto", package: "a", messageType: [A], service: declared, sourceCodeInfo }),
+  );
+  const [found] = services;
+  assert.equal(found?.comment, "Of S.");
+  const [method] = found!.methods;
+  assert.deepEqual(
+    [method?.routeKey, method?.kind, method?.payloadType, method?.comment, method?.handlerTimeout, method?.isIdempotent, method?.requires],
+    ["a.S.M", "unary", 1, "Of\nM.", 1.5, true, ["role"]],
+  );
+});
+
+const HOSTILE: Record<string, [told: Word[], words: RegExp]> = {
+  "bytes that are no file": [[{ word: { case: "file", value: Uint8Array.of(255, 255) } }], /cannot be read/],
+  "a file that imports what it does not tell": [[file({ name: "a.proto", dependency: ["gone.proto"] })], /gone\.proto/],
+  "files that import each other": [[file({ name: "a.proto", dependency: ["b.proto"] }), file({ name: "b.proto", dependency: ["a.proto"] })], /descriptors are none/],
+  "a field of a type that is not there": [[file({ name: "a.proto", messageType: [{ name: "A", field: [{ name: "f", number: 1, type: Type.MESSAGE, typeName: ".gone", label: Label.OPTIONAL }] }] })], /descriptors are none/],
+  "a method without its messages": [[service(UNARY)], /without its message a\.A/],
+  "a stream as a call": [[file({ name: "a.proto", package: "a", messageType: [A] }), service({ ...UNARY, repliesStream: true, payloadType: 0 })], /as no method can be/],
+  "media as a stream": [[file({ name: "a.proto", package: "a", messageType: [A] }), service({ ...UNARY, repliesStream: true, payloadType: 4 })], /as no method can be/],
+  "a name without an end": [[service(UNARY, "s".repeat(1000))], /name of 1000 letters/],
+  "an edition of the future": [[file({ name: "a.proto", syntax: "editions", edition: 2_147_483_647 as never })], /descriptors are none/],
+};
+
+for (const [what, [told, words]] of Object.entries(HOSTILE)) {
+  test(`it is refused in words: ${what}`, async () => {
+    await assert.rejects(read(...told), (error) => error instanceof RemoteProtocolError && words.test(error.message));
+  });
+}
+
+function nested(depth: number): NonNullable<File["messageType"]>[number] {
+  return depth === 0 ? A : { name: "A", nestedType: [nested(depth - 1)] };
+}
+
+const LARGE: Record<string, () => Word[]> = {
+  "words": () => Array.from({ length: MAX_WORDS + 1 }, () => file({ name: "a.proto" })),
+  "methods": () => Array.from({ length: MAX_METHODS + 1 }, () => service(UNARY)),
+  "bytes": () => [{ word: { case: "file", value: new Uint8Array(MAX_BYTES + 1) } }],
+  "elements": () => [file({ name: "a.proto", enumType: [{ name: "E", value: Array.from({ length: MAX_ELEMENTS }, (_, number) => ({ name: `V${number}`, number })) }] })],
+  "messages within messages": () => [file({ name: "a.proto", messageType: [nested(40)] })],
+};
+
+for (const [what, told] of Object.entries(LARGE)) {
+  test(`too many are refused before they are taken apart: ${what}`, async () => {
+    await assert.rejects(read(...told()), (error) => error instanceof LimitError && error.what.includes(what));
+  });
+}
+
+test("names that mean something to JavaScript are names", async () => {
+  const hostile = ["__proto__", "constructor", "toString", "hasOwnProperty", "valueOf"];
+  const field = hostile.map((name, at) => ({ name, jsonName: name, number: at + 1, type: Type.STRING, label: Label.OPTIONAL }));
+  const { services, registry } = await read(
+    file({ name: "a.proto", package: "a", messageType: [{ name: "A", field }] }),
+    service(UNARY),
+  );
+  const { request } = services[0]!.methods[0]!;
+  const draft = draftOf(request) as Group;
+  for (const member of draft.members) {
+    assert.ok(member.is === "single" && member.value?.is === "leaf");
+    member.value.text = member.field.name;
+  }
+  const { message, faults } = write(request, draft, registry);
+  assert.equal(faults.whole, "");
+  const told = new TextDecoder().decode(toBinary(request, message!));
+  for (const name of hostile) {
+    assert.ok(told.includes(name), name);
+  }
+  assert.equal(({} as any).text, undefined);
+});
+
+test("a message of a thousand fields is one place for JSON", async () => {
+  const field = Array.from({ length: MAX_FIELDS + 1 }, (_, at) => ({ name: `f${at}`, number: at + 1, type: Type.STRING, label: Label.OPTIONAL }));
+  const { services } = await read(file({ name: "a.proto", package: "a", messageType: [{ name: "A", field }] }), service(UNARY));
+  assert.equal(draftOf(services[0]!.methods[0]!.request).is, "leaf");
+});
+
+test("a false copy of a type of Google's is an error where it is written, and nothing else", async () => {
+  const timestamp = { name: "google/protobuf/timestamp.proto", package: "google.protobuf", messageType: [{ name: "Timestamp" }] };
+  const wrapper = { name: "w.proto", package: "google.protobuf", messageType: [{ name: "Struct" }, { name: "Any" }, { name: "UInt64Value" }] };
+  const { registry } = await read(file(timestamp), file(wrapper));
+  for (const [name, text] of [["Timestamp", "2026-01-31T12:00:00Z"], ["Struct", "{}"], ["Any", "{}"]] as const) {
+    const desc = registry.getMessage(`google.protobuf.${name}`)!;
+    const draft = draftOf(desc);
+    assert.ok(draft.is === "leaf");
+    draft.text = text;
+    const { message, faults } = write(desc, draft, registry); // either is well, but it does not throw
+    assert.ok(message !== undefined || faults.places.size > 0 || faults.whole !== "");
+  }
+});

@@ -1,0 +1,186 @@
+// What the console makes of what it is told: events, lives of wires, the list, the matrix, words.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { create } from "@bufbuild/protobuf";
+
+import { ActorViewSchema } from "../../console/gen/actr/services/inspection_pb";
+import { type EventKind, EventLog, KINDS, MAX_EVENTS } from "../../console/model/events";
+import { compareIds, listed, windowOf } from "../../console/model/listing";
+import { Lives, MAX_ENDS, MAX_MOMENTS } from "../../console/model/lives";
+import { linksIn, matrixOf, MAX_AXIS, standing } from "../../console/model/matrix";
+import { isConsole, rateOf, Realm } from "../../console/model/realm";
+import { bytes, count, duration, rate, roundTrip, short } from "../../console/model/words";
+import { ActrId } from "../../src/protocol/identity/ids";
+import type { Presence, PresenceEvent } from "../../src/protocol/signaling/presence";
+
+const [A, B, C] = ["acme:a@1:default", "acme:b@1:default", "acme:c@1:default"];
+const ALL = { kinds: new Set(KINDS), text: "" };
+
+function presence(id: string, more: Partial<Presence> = {}): Presence {
+  const load = { mailboxBacklog: 0, powerReserve: 1 };
+  return { id: ActrId.parse(id), incarnation: 1n, wsAddress: "", services: [], metadata: {}, load, epoch: 1n, ...more };
+}
+
+function told(change: PresenceEvent["change"], what: Presence, reason: PresenceEvent["reason"] = "none"): PresenceEvent {
+  return { kind: "presence", change, presence: what, version: 1n, reason };
+}
+
+const view = (more: Parameters<typeof create<typeof ActorViewSchema>>[1] = {}) =>
+  create(ActorViewSchema, { incarnation: "1", signaling: "registered", ...more });
+
+const change = (atMs: number, state: string, remote = B, kind = "webrtc") => ({ atMs: BigInt(atMs), remote, kind, state });
+
+test("a log keeps the order of times, a bound, and one event where both ends tell", () => {
+  const log = new EventLog();
+  const wire = { kind: "down" as EventKind, wire: "webrtc" };
+  assert.ok(log.add({ ...wire, at: 2000, actor: A, remote: B, text: "went down" }));
+  assert.ok(!log.add({ ...wire, at: 2300, actor: B, remote: A, text: "went down" }));
+  assert.ok(!log.add({ ...wire, at: 1800, actor: B, remote: A, text: "went down" }));
+  assert.deepEqual(log.filtered(ALL, 9).map(({ actor }) => actor), [A]);
+  assert.ok(log.add({ ...wire, at: 9000, actor: B, remote: A, text: "broke" }), "another one, later");
+  assert.ok(log.add({ ...wire, at: 9001, actor: A, remote: C, text: "broke" }), "another link");
+  assert.ok(log.add({ kind: "join", at: 1000, actor: C, text: "is online" }));
+  assert.deepEqual(log.filtered(ALL, 9).map(({ at }) => at), [9001, 9000, 2000, 1000]);
+  assert.equal(log.filtered({ kinds: new Set<EventKind>(["join"]), text: "acme:c" }, 9).length, 1);
+  assert.equal(log.filtered({ kinds: new Set<EventKind>(["join"]), text: "acme:a" }, 9).length, 0);
+  log.add({ kind: "error", at: 9002, actor: A, text: "x".repeat(10_000) });
+  assert.ok(log.filtered(ALL, 1)[0]!.text.length < 500);
+  for (let at = 0; at < MAX_EVENTS; at++) {
+    log.add({ kind: "join", at: 10_000 + at, actor: C, text: "" });
+  }
+  assert.equal(log.size, MAX_EVENTS);
+  assert.ok(log.total > MAX_EVENTS);
+});
+
+test("the life of a wire is told by the end that is left, and is bounded", () => {
+  const lives = new Lives();
+  // It dials again at once, and so says idle.
+  for (const [at, state] of [[100, "connecting"], [200, "ready"], [5000, "idle"], [6000, "ready"]] as const) {
+    lives.note(A, B, "webrtc", at, state);
+  }
+  assert.equal(lives.note(B, A, "webrtc", 150, "ready"), "unknown");
+  assert.equal(lives.note(B, A, "webrtc", 5000, "idle"), "ready");
+  assert.equal(lives.note(A, B, "webrtc", 6100, "<b>"), undefined);
+  assert.deepEqual(lives.spans(B, A, "webrtc", 0, 7000), [
+    { state: "connecting", from: 100, to: 200 },
+    { state: "ready", from: 200, to: 5000 },
+    { state: "failed", from: 5000, to: 6000 },
+    { state: "ready", from: 6000, to: 7000 },
+  ]);
+  assert.deepEqual(lives.spans(A, B, "webrtc", 5500, 5600), [{ state: "failed", from: 5500, to: 5600 }]);
+  assert.deepEqual([lives.cuts(A, B, 0), lives.cuts(B, A, 0), lives.cuts(A, B, 5001), lives.cuts(A, C, 0)], [1, 1, 0, 0]);
+  lives.note(B, A, "webrtc", 19_000, "ready");
+  lives.note(B, A, "webrtc", 20_000, "idle"); // A tells nothing any more; nobody dials again
+  assert.equal(lives.moments(A, B, "webrtc").at(-1)!.state, "idle");
+  assert.equal(lives.cuts(A, B, 15_000), 0);
+  for (let at = 0; at < MAX_MOMENTS * 2; at++) {
+    lives.note(A, C, "webrtc", at, at % 2 ? "ready" : "failed");
+  }
+  assert.equal(lives.moments(A, C, "webrtc").length, MAX_MOMENTS);
+  for (let at = 0; at < MAX_ENDS; at++) {
+    lives.note(`x:x@${at}:x`, A, "webrtc", 1, "ready");
+  }
+  assert.deepEqual(lives.kinds(A, B), [], "the oldest are forgotten");
+});
+
+test("a realm says who came and left, and once what an actor tells twice", () => {
+  const realm = new Realm();
+  realm.fill([presence(A)], 0);
+  assert.equal(realm.events.size, 0);
+  assert.ok(realm.presence(told("join", presence(B)), 1));
+  assert.ok(!realm.presence(told("update", presence(B)), 2));
+  assert.ok(realm.presence(told("update", presence(B, { incarnation: 2n })), 3), "another process");
+  realm.presence(told("leave", presence(B), "expired"), 4);
+  realm.presence(told("leave", presence(C), "closed"), 5); // nobody knew it
+  assert.deepEqual(realm.events.filtered(ALL, 9).map(({ kind, text }) => `${kind} ${text}`), [
+    "leave was lost: no sign of life",
+    "join is online",
+  ]);
+  // Its clock is ten seconds behind the page's.
+  const first = view({ nowMs: 90_000n, changeCount: 2n, changes: [change(80_000, "ready"), change(81_000, "failed")] });
+  realm.view(A, first, 100_000);
+  realm.looking(A, "away", "gone");
+  assert.equal(realm.rows.get(A)!.view, undefined);
+  realm.view(A, view({ ...first, changeCount: 3n, changes: [...first.changes, change(82_000, "ready")] as never }), 100_000);
+  assert.deepEqual(realm.events.filtered({ kinds: new Set<EventKind>(["up", "down"]), text: "" }, 9).map(({ at, kind }) => [at, kind]), [
+    [92_000, "up"],
+    [91_000, "down"],
+    [90_000, "up"],
+  ]);
+  realm.view("acme:nobody@1:default", first, 1); // who has left meanwhile
+});
+
+test("counts that rise are errors, those that are there at first are not", () => {
+  const realm = new Realm();
+  realm.fill([presence(A)], 0);
+  const at = (ms: number, more: object) => realm.view(A, view({ nowMs: BigInt(ms), ...more }), ms);
+  at(1000, { refused: { "<b>": 5n }, mailbox: { dead: 1 } });
+  assert.equal(realm.events.size, 0);
+  at(2000, { refused: { "<b>": 7n }, failures: { handler: 1n }, mailbox: { dead: 2, trouble: "full" } });
+  at(3000, { refused: { "<b>": 7n }, failures: { handler: 1n }, mailbox: { dead: 2, trouble: "full" } });
+  assert.deepEqual(realm.events.filtered(ALL, 9).map(({ text }) => text).sort(), [
+    "1 more dead letter",
+    "failed: handler",
+    "mailbox: full",
+    "refused: <b> (2 times)",
+  ]);
+  at(4000, { incarnation: "2", refused: { "<b>": 9n } });
+  assert.equal(realm.events.size, 4, "another process counts from its own start");
+});
+
+test("rates are of one process, of one link, and go stale", () => {
+  const realm = new Realm();
+  realm.fill([presence(A)], 0);
+  const lanes = (sent: bigint, received: bigint) => [{ remote: B, lanes: [{ lane: "RPC_RELIABLE", sent, received }] }];
+  realm.view(A, view({ nowMs: 1000n, links: lanes(10n, 0n) }), 1000);
+  realm.view(A, view({ nowMs: 3000n, links: lanes(30n, 4n) }), 3000);
+  const row = realm.rows.get(A)!;
+  assert.deepEqual(rateOf(row, B, "RPC_RELIABLE", 3000), { sent: 10, received: 2 });
+  assert.deepEqual(rateOf(row, B, "RPC_RELIABLE", 6000), { sent: 0, received: 0 });
+  realm.view(A, view({ nowMs: 4000n, links: lanes(5n, 0n) }), 4000);
+  assert.deepEqual(rateOf(row, B, "RPC_RELIABLE", 4000), { sent: 0, received: 0 }, "made anew");
+});
+
+test("the list is filtered, ordered, and a screen of it is in the page", () => {
+  const realm = new Realm();
+  const busy = { load: { mailboxBacklog: 9, powerReserve: 0.1 } };
+  const ids = ["acme:r@10:default", "acme:r@2:default", "acme:q@1:default"];
+  realm.fill(ids.map((id, at) => presence(id, at === 0 ? { ...busy, services: [["demo.Chat", ""]] } : { metadata: { zone: "north" } })), 0);
+  const names = (text: string, order: "id" | "load") => listed(realm.rows.values(), text, order).map(({ id }) => short(id));
+  assert.deepEqual(names("", "id"), ["acme:q@1", "acme:r@2", "acme:r@10"]);
+  assert.deepEqual(names("", "load"), ["acme:r@10", "acme:q@1", "acme:r@2"]);
+  assert.deepEqual(names(" NORTH", "id"), ["acme:q@1", "acme:r@2"]);
+  assert.deepEqual(names("demo.chat", "id"), ["acme:r@10"]);
+  assert.ok(compareIds("room@2", "room@10") < 0);
+  assert.deepEqual(windowOf(0, 440, 44, 500, 6), [0, 16]);
+  assert.deepEqual(windowOf(4400, 440, 44, 500, 6), [94, 116]);
+  assert.deepEqual(windowOf(99_999, 440, 44, 3, 6), [3, 3]);
+});
+
+test("a matrix has each link once, as the one tells it that it belongs to, and leaves consoles out", () => {
+  const realm = new Realm();
+  realm.fill([presence(A), presence(B)], 0);
+  const wire = (state: string, isActive: boolean) => ({ kind: "webrtc", state, isActive });
+  realm.view(A, view({ links: [{ remote: B, wires: [wire("ready", true)] }, { remote: "actr:console@1:default" }] }), 1);
+  realm.view(B, view({ links: [{ remote: A, wires: [wire("suspect", true)] }, { remote: C, wires: [wire("failed", false)] }] }), 1);
+  const matrix = matrixOf(realm.rows.values(), realm.lives, "", 0);
+  assert.deepEqual(matrix.axis, [A, B, C]);
+  const at = (one: string, other: string) => standing(matrix.cells.get(`${one} ${other}`)!);
+  assert.deepEqual([at(A, B), at(B, A), at(B, C), at(C, B)], ["up", "suspect", "down", "down"]);
+  assert.deepEqual(linksIn(matrix).map(({ one, other }) => [one, other]), [[A, B], [B, C]]);
+  assert.deepEqual(matrixOf(realm.rows.values(), realm.lives, "c@1", 0).axis, [B, C]);
+  assert.ok(isConsole("actr:console@1:default") && !isConsole(A));
+  realm.view(A, view({ links: Array.from({ length: 40 }, (_, n) => ({ remote: `acme:x@${n}:default` })) }), 2);
+  const large = matrixOf(realm.rows.values(), realm.lives, "", 0);
+  assert.deepEqual([large.axis.length, large.left], [MAX_AXIS, 43 - MAX_AXIS]);
+});
+
+test("numbers are short words", () => {
+  assert.deepEqual([0, 59.9, 61, 3600, 7500, 90_000].map(duration), ["0 s", "59 s", "1 min", "1 h", "2 h 5 min", "1 d 1 h"]);
+  assert.deepEqual([0, 420, 12_345, 1_200_000].map(roundTrip), ["", "0.4 ms", "12 ms", "1.2 s"]);
+  assert.deepEqual([0, 999, 2048, 5_000_000, 5e9].map(bytes), ["0 B", "999 B", "2.0 KB", "4.8 MB", "4.7 GB"]);
+  assert.deepEqual([0, 0.25, 3.33, 1234.5].map(rate), ["0", "0.3", "3.3", "1\u202f235"]);
+  assert.equal(count(1234567n), "1\u202f234\u202f567");
+});

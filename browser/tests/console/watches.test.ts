@@ -1,0 +1,121 @@
+// Who is looked into: a bounded number, those that are wanted most first.
+
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+
+import { create } from "@bufbuild/protobuf";
+
+import { ActorViewSchema } from "../../console/gen/actr/services/inspection_pb";
+import type { Looking } from "../../console/model/realm";
+import { MAX_ASKING, MAX_WATCHES, Watches } from "../../console/session/watches";
+import { CallError, Code } from "../../src/errors";
+import type { CallOptions, Caller } from "../../src/service";
+
+const ids = (count: number, name = "x") => Array.from({ length: count }, (_, at) => `acme:${name}@${at}:default`);
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+/** Actors that answer when the test says so. */
+class Actors {
+  readonly asked = new Map<string, { answer: () => void; refuse: (error: Error) => void; signal: AbortSignal }>();
+  readonly states = new Map<string, Looking>();
+  readonly views: string[] = [];
+  readonly watches = new Watches((id) => this.#caller(id), {
+    view: (id) => void this.views.push(id),
+    looking: (id, state) => void this.states.set(id, state),
+  });
+
+  #caller(id: string): Caller {
+    const { asked } = this;
+    const serverStream = async function* (_method: unknown, _request: unknown, { signal }: CallOptions) {
+      await new Promise<void>((resolve, reject) => {
+        asked.set(id, { answer: resolve, refuse: reject, signal: signal! });
+        signal!.addEventListener("abort", () => reject(signal!.reason));
+      });
+      yield create(ActorViewSchema, { id });
+      await new Promise<void>((_, reject) => {
+        asked.get(id)!.refuse = reject;
+        signal!.addEventListener("abort", () => reject(signal!.reason));
+      });
+    };
+    return { serverStream } as unknown as Caller;
+  }
+
+  in(state: Looking): string[] {
+    return [...this.states].filter(([, each]) => each === state).map(([id]) => id);
+  }
+
+  async answerAll(): Promise<void> {
+    for (const id of this.in("asking")) {
+      this.asked.get(id)!.answer();
+    }
+    await settled();
+  }
+}
+
+let actors = new Actors();
+afterEach(() => {
+  actors.watches.close();
+  actors = new Actors();
+});
+
+test("so many are asked at once, and so many looked into", async () => {
+  actors.watches.want(ids(100));
+  assert.deepEqual(actors.in("asking"), ids(MAX_ASKING));
+  for (let rounds = 0; rounds < 2 * (MAX_WATCHES / MAX_ASKING); rounds++) {
+    await actors.answerAll();
+    actors.watches.want(ids(100)); // as the page says with each frame
+  }
+  assert.deepEqual(actors.in("looking"), ids(MAX_WATCHES));
+  assert.equal(actors.watches.running, MAX_WATCHES);
+});
+
+test("who is wanted more takes the place of one that nobody wants", async () => {
+  for (let rounds = 0; rounds < 8; rounds++) {
+    actors.watches.want(ids(100));
+    await actors.answerAll();
+  }
+  actors.watches.want([...ids(2, "new"), ...ids(100)]);
+  await actors.answerAll();
+  assert.equal(actors.watches.running, MAX_WATCHES);
+  assert.equal(actors.states.get("acme:new@1:default"), "looking");
+  assert.equal(actors.in("none").length, 2);
+  for (const id of actors.in("none")) {
+    assert.ok(actors.asked.get(id)!.signal.aborted);
+  }
+});
+
+test("who is not wanted goes on while there is room", async () => {
+  actors.watches.want(ids(3));
+  await actors.answerAll();
+  actors.watches.want(ids(3, "other"));
+  await actors.answerAll();
+  assert.equal(actors.in("looking").length, 6);
+});
+
+test("a refusal says why, and is asked again by a person or another process alone", async () => {
+  const [one, two, three, four] = ids(4) as [string, string, string, string];
+  actors.watches.want([one, two, three, four]);
+  actors.asked.get(one)!.refuse(new CallError(Code.UNIMPLEMENTED, "nobody"));
+  actors.asked.get(two)!.refuse(new CallError(Code.PERMISSION_DENIED, "not you"));
+  actors.asked.get(three)!.refuse(new CallError(Code.RESOURCE_EXHAUSTED, "16 look"));
+  actors.asked.get(four)!.refuse(new Error("no wire"));
+  await settled();
+  assert.deepEqual([one, two, three, four].map((id) => actors.states.get(id)), ["shut", "refused", "busy", "away"]);
+  actors.watches.want([one, two, three, four]);
+  assert.equal(actors.in("asking").length, 0);
+  actors.watches.again(one);
+  assert.deepEqual(actors.in("asking"), [one]);
+});
+
+test("who has left is forgotten, and asked no more", async () => {
+  const [one, two] = ids(2) as [string, string];
+  actors.watches.want([one, two]);
+  actors.asked.get(two)!.refuse(new CallError(Code.UNIMPLEMENTED, "nobody"));
+  await actors.answerAll();
+  actors.watches.forget(one);
+  assert.ok(actors.asked.get(one)!.signal.aborted);
+  await settled();
+  actors.watches.again(two); // looks for who else is to be asked
+  assert.deepEqual(actors.in("asking"), [two]);
+  assert.equal(actors.states.get(one), "looking"); // nothing is said of it afterwards
+});
