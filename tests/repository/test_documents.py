@@ -38,6 +38,7 @@ EXAMPLES = {
     "video.mp4",
     "compose.override.yaml",
     "dist/requirements.txt",
+    ".actr/console.html",
 }
 """Files that the documents tell the reader to make."""
 PLAIN = {"True", "False", "None", "kill", "on_stop"}
