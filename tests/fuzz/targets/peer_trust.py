@@ -18,6 +18,7 @@ from actr_peer.protocol.identity.asking import (
     read_refusal,
 )
 from actr_peer.protocol.webrtc.candidates import AddressRule
+from actr_peer.protocol.wire.addresses import is_loopback, is_loopback_name
 from actr_peer.wire import tcp
 from actr_signaling import errors as signaling_errors
 from actr_signaling.protocol.identity import ActrId as SignalingId
@@ -165,11 +166,12 @@ def _texts() -> Iterable[bytes]:
 def address(data: bytes) -> None:
     """What an actor advertises, and where it would lead; what an issuer's address may be."""
     text = data.decode(errors="replace")
+    is_loopback_name(text)
     if tcp.is_websocket_url(text):
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port or 80
         AddressRule().admits(host)
-        tcp.is_loopback(host)
+        is_loopback(host)
         tcp.authority(host, port)
     AddressRule().admits(text)
     issuer = Issuer.parse(text)
