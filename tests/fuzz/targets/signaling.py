@@ -28,6 +28,7 @@ from actr_signaling.protocol.relay.routing import Undelivered
 from actr_signaling.protocol.websocket.frames import FrameError, Kind, Splitter, read_text
 from actr_signaling.protocol.websocket.request import Standing, judge
 from actr_signaling.protocol.websocket.upgrade import is_upgrade, read_upgrade
+from actr_signaling.web.browser.console.whom import refusal
 from actr_signaling.web.door.doors import network_of
 from actr_signaling.web.service import is_allowed
 from tests.fuzz import corpus
@@ -48,6 +49,7 @@ def head(data: bytes) -> None:
     text = data.decode("latin-1")
     is_allowed(text, "example.org", ("https://page.example",))
     network_of(text)
+    refusal("here", "127.0.0.1", text)
 
 
 def frames(data: bytes) -> None:
