@@ -6,6 +6,7 @@ import asyncio
 import random
 import secrets
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from actr_signaling.protocol.client.messages import MAX_MESSAGE_BYTES
 from actr_signaling.protocol.client.proofs import NONCE_BYTES
 from actr_signaling.protocol.client.session import Session
 from actr_signaling.protocol.client.trust import Challenge, Trust
+from actr_signaling.protocol.loopback import is_name_of_here
 from actr_signaling.protocol.websocket.upgrade import Upgrade
 from actr_signaling.secret_files import read_secret, secret_lookup
 from actr_signaling.settings import Settings
@@ -132,17 +134,28 @@ class Service:
             return Close.RESTART, "this replica goes away"
         origin = upgrade.origin
         if origin is not None and not is_allowed(
-            origin, upgrade.host, self.settings.allowed_origins
+            origin,
+            upgrade.host,
+            self.settings.allowed_origins,
+            # Where nobody proves anything, a site whose name is made to lead here (DNS rebinding)
+            # would be this service's own, and anybody.
+            is_own=is_name_of_here if self.trust.is_development else bool,
         ):
             return Close.FORBIDDEN, "this origin is not allowed"
         return None
 
 
-def is_allowed(origin: str, host: str, allowed: tuple[str, ...]) -> bool:
-    """Programs send no origin; a page must be this service's own or a listed one."""
+def is_allowed(
+    origin: str, host: str, allowed: tuple[str, ...], *, is_own: Callable[[str], bool] = bool
+) -> bool:
+    """Programs send no origin; a page must be this service's own or a listed one.
+
+    Args:
+        is_own: Whether a host is one that this service may have.
+    """
     if "*" in allowed or origin in allowed:
         return True
     try:
-        return origin != "null" and urlsplit(origin).netloc == host != ""
+        return origin != "null" and urlsplit(origin).netloc == host and is_own(host)
     except ValueError:
         return False

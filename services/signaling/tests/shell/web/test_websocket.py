@@ -8,6 +8,7 @@ import json
 import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.asyncio.client import connect
@@ -129,6 +130,26 @@ async def test_a_web_page_of_another_origin_closes_with_4403(
         else:
             assert (await client.next("error")).code == code
             assert await client.closed() == code
+
+
+@pytest.mark.parametrize(("name", "is_taken"), [("localhost", True), ("evil.example", False)])
+async def test_in_development_a_site_whose_name_leads_here_is_not_this_service(
+    name: str, *, is_taken: bool
+) -> None:
+    async with serve() as replica:
+        port = urlsplit(replica.url).port
+        client = await Client.open_raw(
+            f"ws://{name}:{port}/v1/ws",
+            host="127.0.0.1",
+            port=port,
+            additional_headers={"Origin": f"http://{name}:{port}"},
+        )
+        if is_taken:
+            assert await client.next("hello")
+            await client.close()
+        else:
+            assert (await client.next("error")).code == 4403
+            assert await client.closed() == 4403
 
 
 async def test_a_missed_heartbeat_closes_with_4408() -> None:

@@ -83,6 +83,12 @@ class Stage:
             BrokenError: If that is not ready in time.
         """
         _refuse_second(self._plan.folder)
+        try:
+            await self._perform()
+        finally:
+            console.remove_page(self._plan.folder)
+
+    async def _perform(self) -> None:
         seen = await asyncio.to_thread(changes.look, self._plan.folder)
         seen = await self._generate(contracts.stale(self._plan.folder, seen), seen)
         async with self._signaling() as url, self._socket(url), Tasks("dev") as tasks:
@@ -149,8 +155,11 @@ class Stage:
         environment = {**os.environ, **{variable(key): text for key, text in keys.items()}}
         if self._plan.config is not None:
             environment["ACTR_CONFIG"] = str(self._plan.config.absolute())
-        # On this machine who looks may operate, too. In a realm of others it is theirs to say.
-        inspection = "operate" if self._plan.signaling is None else "off"
+        # Who has an identity of this folder may operate, too; where nobody proves anything that
+        # would be everybody on this machine. In a realm of others it is theirs to say.
+        inspection = "look" if self._plan.identities.is_development else "operate"
+        if self._plan.signaling is not None:
+            inspection = "off"
         return Runner(
             row,
             environment,

@@ -8,10 +8,9 @@ machine; nor can a site whose name is made to lead here (DNS rebinding) get it f
 from __future__ import annotations
 
 from enum import Enum
-from ipaddress import IPv6Address, ip_address
-from typing import Final, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
+from actr_signaling.protocol.loopback import is_loopback, is_name_of_here
 from actr_signaling.settings import PREFIX, Settings
 
 Reach = Literal["off", "here", "on"]
@@ -37,9 +36,6 @@ class Refused(Enum):
         return self.value[1]
 
 
-LOCALHOST: Final = "localhost"
-
-
 def reach(settings: Settings) -> Reach:
     """As it is set; else this machine where nobody proves anything, and nobody where they do."""
     if settings.console:
@@ -59,27 +55,3 @@ def refusal(whom: Reach, peer: str | None, host: str) -> Refused | None:
     if whom == "here" and not (is_loopback(peer or "") and is_name_of_here(host)):
         return Refused.ELSEWHERE
     return None
-
-
-def is_name_of_here(host: str) -> bool:
-    """Whether ``host[:port]`` is a name that leads nowhere but to this machine."""
-    try:
-        parts = urlsplit(f"//{host}")
-        _ = parts.port  # a ValueError where it is none
-    except ValueError:
-        return False
-    if parts.netloc != host or "@" in host:
-        return False
-    name = parts.hostname or ""
-    return name == LOCALHOST or is_loopback(name)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether it is an address of this machine's own, and no name."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-        return found.ipv4_mapped.is_loopback
-    return found.is_loopback

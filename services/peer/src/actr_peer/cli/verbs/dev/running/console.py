@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
@@ -41,18 +42,24 @@ def write_page(
     Raises:
         OSError: If it cannot be written.
     """
+    path = folder / PAGE
+    path.unlink(missing_ok=True)  # of a run that was killed
     secret = _secret(identities, settings)
     if not secret:
         return None
     # Behind the #: that part of an address is sent to nobody, and the page takes it out at once.
     target = f"{address_of(url)}#{urlencode({'secret': secret, 'realm': realm})}"
-    path = folder / PAGE
     make_state_folder(path)
-    path.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with open(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
         file.write(_FORM.format(html.escape(target)))
     return path
+
+
+def remove_page(folder: Path) -> None:
+    """Whoever listens there next, and may be somebody else, is not to be handed the secret."""
+    with suppress(OSError):
+        (folder / PAGE).unlink()
 
 
 def _secret(identities: Identities, settings: Settings) -> str:
