@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
-from time import time
+from time import perf_counter, time
 from typing import Final, Literal, Protocol
 
 from actr.services import inspection_pb2 as pb
@@ -31,6 +31,9 @@ LEAST_INTERVAL: Final = 0.5
 """Seconds between two views that a watcher may ask for."""
 SOONEST: Final = 0.1
 """Seconds between two views, where a wire has changed meanwhile."""
+SHARE: Final = 4 * MAX_WATCHERS
+"""A watcher waits for so many times what its view took: all of them together take a quarter of the
+loop at most. A view of 512 links takes 20 ms and more, and whose wires flap wants ten a second."""
 DEFAULT_LETTERS: Final = 100
 MAX_ENVELOPES: Final = 16
 """Told at once: each may have 16 MiB."""
@@ -81,15 +84,17 @@ class InspectionHere(InspectionService):
         try:
             seen, last = 0, b""
             while True:
+                began = perf_counter()
                 now = self._told_since(seen)
                 seen = self._changes.count
                 # A map's order is no news.
                 form = now.SerializeToString(deterministic=True)
+                pause = max(SOONEST, SHARE * (perf_counter() - began))
                 if form != last or now.changes:
                     last = form
                     yield self._dated(now)
-                await asyncio.sleep(SOONEST)
-                await self._changes.until(seen, interval - SOONEST)
+                await asyncio.sleep(pause)
+                await self._changes.until(seen, max(0.0, interval - pause))
         finally:
             self._watchers -= 1
 

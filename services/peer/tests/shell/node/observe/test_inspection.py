@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from itertools import count
 
 import pytest
 
@@ -84,11 +85,11 @@ async def test_a_change_of_a_wire_is_told_before_the_interval_is_over() -> None:
         assert (change.remote, change.state) == (str(ANN), "failed")
 
 
-async def test_a_watcher_that_asks_for_more_views_has_one_in_half_a_second(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def waited(monkeypatch: pytest.MonkeyPatch, share: float) -> float:
+    """For how long a change is waited for behind a view that took a second, and its pause."""
     waits: list[float] = []
     waits_now = asyncio.Event()
+    seconds = count()
 
     class Waited(Changes):
         async def until(self, count: int, seconds: float) -> None:
@@ -97,6 +98,8 @@ async def test_a_watcher_that_asks_for_more_views_has_one_in_half_a_second(
             await asyncio.Event().wait()
 
     monkeypatch.setattr(module, "SOONEST", 0.0)
+    monkeypatch.setattr(module, "SHARE", share)
+    monkeypatch.setattr(module, "perf_counter", lambda: float(next(seconds)))
     async with (
         asyncio.timeout(30),
         aclosing(here(Looked(), Waited(), {}).watch(SOON, Asked())) as views,
@@ -106,7 +109,21 @@ async def test_a_watcher_that_asks_for_more_views_has_one_in_half_a_second(
         await waits_now.wait()
         second.cancel()
         await asyncio.gather(second, return_exceptions=True)
-    assert waits == [0.5]
+    (wait,) = waits
+    return wait
+
+
+async def test_a_watcher_that_asks_for_more_views_has_one_in_half_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert await waited(monkeypatch, 0) == 0.5
+
+
+async def test_a_view_that_takes_long_is_followed_by_a_long_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever changes meanwhile: who watches has its share of the loop, and no more."""
+    assert await waited(monkeypatch, 0.125) == 0.375
 
 
 async def test_changes_that_are_forgotten_show_in_their_count() -> None:
