@@ -33,7 +33,7 @@ export interface JoinOptions {
   readonly sink?: Omit<SignalingSink, "relayed">;
   /** Shown to others; at most 16 entries of 256 bytes. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** What proves who this is; without it the service must let anybody in. */
+  /** What proves who this is, where no `identity` does; without both the service must let anybody in. */
   readonly proofs?: Proofs;
   /**
    * A key that the browser keeps, and a certificate of it from this issuer, which is renewed while the
@@ -67,12 +67,14 @@ export async function join(url: string, id: string, options: JoinOptions = {}): 
   const services = await fingerprints(options.serve ?? []);
   // Loaded where they are wanted: most pages have none.
   const { identity } = options;
-  const credentials = identity && (await (await import("./certificates")).Credentials.open(own, identity));
-  const joined = new Joined(url, own, options, services, credentials);
+  const credentials = identity && (await (await import("./certificates")).Credentials.open(own, identity, options.proofs));
+  let joined: Joined | undefined;
   try {
+    joined = new Joined(url, own, options, services, credentials);
     await joined.signaling.start();
   } catch (error) {
-    await joined.close();
+    await joined?.close();
+    credentials?.close();
     throw error;
   }
   return joined;
@@ -212,12 +214,13 @@ export class Joined {
     this.#peers.forEach((peer) => peer.link.networkChanged());
   }
 
-  /** Leaves, after what was sent has arrived; final, and harmless when called again. */
+  /** Leaves signaling at once, for a page may not be given more time, and its links after what was sent has arrived; final, and harmless when called again. */
   async close(): Promise<void> {
     this.#stop.abort();
+    const left = this.signaling.close();
     await Promise.all([...this.#peers.values()].map((peer) => peer.link.close()));
     this.#wires?.close(); // those that are no link's yet
-    await this.signaling.close();
+    await left;
     this.#credentials?.close();
   }
 

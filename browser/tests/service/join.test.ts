@@ -66,6 +66,16 @@ test("one client calls over all links that there are, before and after each othe
   await assert.rejects(client.tell(SAY, text("late")), ClosedError);
 });
 
+test("a page that goes away has left signaling before its links have said all", { skip, timeout }, async (t) => {
+  const near = await online(t, "acme:near@9:default");
+  const far = await online(t, "acme:far@9:default", { serve });
+  await near.to("acme:far@9:default").unary(SAY, text("one"), { timeout: 20 });
+  const closing = near.close();
+  assert.equal(near.signaling.state, "closed");
+  await closing;
+  await far.close();
+});
+
 test("a link whose far side is gone without a word does not outlast its wires", { skip, timeout }, async (t) => {
   mock.timers.enable({ apis: ["setInterval"] });
   t.after(() => mock.timers.reset());

@@ -8,7 +8,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { fromBinary } from "@bufbuild/protobuf";
 import { WebSocket, WebSocketServer } from "ws";
 
-import { UnreachableError } from "../../src/errors";
+import { ConfigError, UnreachableError } from "../../src/errors";
 import type { ClientMessage } from "../../src/gen/actr/signaling_pb";
 import { ClientMessageSchema } from "../../src/gen/actr/signaling_pb";
 import { ActrId } from "../../src/protocol/identity/ids";
@@ -18,6 +18,7 @@ import { webCrypto } from "../../src/wire/crypto";
 import { SignalingClient } from "../../src/wire/signaling/client";
 import type { SignalingState } from "../../src/wire/signaling/upkeep";
 import type { SocketClass } from "../../src/wire/socket";
+import { Issuer } from "../kit/issuer";
 import { bytesOf, HELLO } from "../kit/said";
 
 const ALICE = new ActrId("acme", "chat", "alice");
@@ -65,14 +66,14 @@ async function service(answer: Answer) {
   return { url: `ws://127.0.0.1:${port}/v1/ws`, asked, closed, connections: () => connections };
 }
 
-function client(url: string) {
+function client(url: string, proofs = new Proofs(webCrypto)) {
   const [states, changes]: [SignalingState[], string[]] = [[], []];
   let wake = () => {};
   const made = new SignalingClient({
     url,
     socket: WebSocket as unknown as SocketClass,
     registration: { id: ALICE, incarnation: 7n },
-    proofs: new Proofs(webCrypto),
+    proofs,
     sink: {
       relayed: () => {},
       presence: ({ change, presence }) => changes.push(`${change} ${presence.id.instance}`),
@@ -181,4 +182,45 @@ test("heartbeats go out while nothing else does, and a silent service is left", 
   assert.equal(asked.filter(({ body }) => body.case === "heartbeat").length, 3);
   assert.match(made.trouble, /silent/);
   await until(() => connections() === 2 && made.state === "registered");
+});
+
+for (const refusedOn of [1, 2]) {
+  test(`who is refused on connection ${refusedOn} tries once more with a new certificate`, { timeout }, async () => {
+    const { url, asked } = await service(({ body }, far, connection) => {
+      if (body.case === "authenticate" && connection === refusedOn) {
+        far.close(4401, "revoked");
+        return {};
+      }
+      if (body.case === "relay" && connection === 1) {
+        far.terminate();
+        return {};
+      }
+      return undefined;
+    });
+    const holder = await (await Issuer.make(1_800_000_000)).enrol(ALICE);
+    let renewals = 0;
+    const renew = async () => (renewals++, true);
+    const { made } = client(url, new Proofs(webCrypto, undefined, Object.assign(holder, { renew, isRequired: false })));
+    await made.start();
+    await made.relay(BOB, BYE);
+    assert.equal(renewals, 1);
+    const proofs = asked.filter(({ body }) => body.case === "authenticate").length;
+    assert.equal(proofs, refusedOn + 1);
+  });
+}
+
+test("who is refused again, or gets none, is told", { timeout }, async () => {
+  const { url, connections } = await service(({ body }, far) => {
+    if (body.case === "authenticate") {
+      far.close(4401, "revoked");
+      return {};
+    }
+    return undefined;
+  });
+  const holder = await (await Issuer.make(1_800_000_000)).enrol(ALICE);
+  for (const [has, tries] of [[true, 2], [false, 3]] as const) {
+    const { made } = client(url, new Proofs(webCrypto, undefined, Object.assign(holder, { renew: async () => has })));
+    await assert.rejects(made.start(), (error) => error instanceof ConfigError && /4401 revoked/.test(error.message));
+    assert.equal(connections(), tries);
+  }
 });

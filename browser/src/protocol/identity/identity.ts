@@ -41,4 +41,6 @@ export interface Certified {
    * while a realm goes over to certificates.
    */
   readonly isRequired: boolean;
+  /** Asks for a new certificate, for the service refuses this one; settles with whether there is one. */
+  renew?(): Promise<boolean>;
 }

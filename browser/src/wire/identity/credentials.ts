@@ -6,16 +6,18 @@ import type { Certificate } from "../../protocol/identity/certificates";
 import { Statements } from "../../protocol/identity/descriptions";
 import type { ActrId } from "../../protocol/identity/ids";
 import type { Certified } from "../../protocol/identity/identity";
+import type { Proofs } from "../../protocol/signaling/proofs";
 import type { ReadPresence } from "../../protocol/signaling/reading";
 import { signedReader } from "../../protocol/signaling/signed";
 import { webCrypto } from "../crypto";
 import { Renewing } from "../renewing";
 import { SignedRelay, type SignedRelayOptions } from "../webrtc/signed";
+import type { Shelf } from "./asking";
 import { IssuerClock } from "./clock";
 import { IssuerClient } from "./issuer";
-import { Keeper, type Shelf } from "./keeper";
+import { Keeper } from "./keeper";
 import { change, find } from "./kept";
-import { keptKey, OwnIdentity } from "./own";
+import { keptKey, OwnIdentity, replacedKey } from "./own";
 import { Trusted } from "./trusted";
 
 const HERE = new Set(["localhost", "127.0.0.1", "[::1]"]);
@@ -76,7 +78,7 @@ export class Credentials implements Certified {
     this.identity = identity;
     const client = new IssuerClient(placeOf(options.issuer), webCrypto);
     this.#trusted = new Trusted(webCrypto, client, options.issuerKeys, known, () => this.now());
-    let hasLapsed = false;
+    let endsAt = Infinity; // the last one
     this.#keeper = new Keeper({
       actor,
       subject: options.subject ?? subjectOf(actor),
@@ -89,16 +91,15 @@ export class Credentials implements Certified {
       token: options.token ?? (() => ""),
       secret: options.secret ?? "",
       renewed: (certificate) => {
+        // Not whether something failed: a device that has slept past its end has asked nobody.
+        const hadLapsed = endsAt <= this.#clock.latest();
+        endsAt = certificate.expiresAt;
         guarded(() => options.renewed?.(certificate));
-        if (hasLapsed) {
+        if (hadLapsed) {
           this.returned();
         }
-        hasLapsed = false;
       },
-      failed: (error, left) => {
-        hasLapsed = left === 0;
-        guarded(() => options.failed?.(error, left));
-      },
+      failed: (error, left) => guarded(() => options.failed?.(error, left)),
     });
   }
 
@@ -106,8 +107,13 @@ export class Credentials implements Certified {
    * Settles when there is a certificate for `actor`, which is renewed until `close`. Rejects with
    * `ConfigError` if a setting cannot be used, no key can be had, or the issuer refuses it, and with
    * `UnreachableError` if the issuer does not answer.
+   *
+   * @param proofs of who is to have these credentials: there must be none
    */
-  static async open(actor: ActrId, options: IdentityOptions): Promise<Credentials> {
+  static async open(actor: ActrId, options: IdentityOptions, proofs?: Proofs): Promise<Credentials> {
+    if (proofs !== undefined) {
+      throw new ConfigError("`identity` makes the proofs of its own: give either that or `proofs`");
+    }
     const { key = `${options.subject ?? subjectOf(actor)} ${actor.realm}` } = options;
     const credentials =
       typeof key === "string"
@@ -123,12 +129,14 @@ export class Credentials implements Certified {
 
   static async #kept(actor: ActrId, options: IdentityOptions, name: string): Promise<Credentials> {
     const { key, raw, issuerKeys } = await keptKey(name);
-    return new Credentials(actor, options, new OwnIdentity(key, raw), issuerKeys, {
+    const own = new OwnIdentity(key, raw);
+    return new Credentials(actor, options, own, issuerKeys, {
       find: async () => {
         const kept = await find(name);
-        return kept !== undefined && encode(kept.raw) === encode(raw) ? kept.certificate : "";
+        return kept !== undefined && encode(kept.raw) === encode(own.raw) ? kept.certificate : "";
       },
-      keep: (certificate, issuerKeys) => change(name, raw, { certificate, issuerKeys }),
+      keep: (certificate, issuerKeys) => change(name, own.raw, { certificate, issuerKeys }),
+      replace: () => replacedKey(name, own.raw),
     });
   }
 
@@ -144,6 +152,11 @@ export class Credentials implements Certified {
   /** The page is shown again, or the network is another. */
   wake(): void {
     this.#keeper.wake();
+  }
+
+  /** The signaling service refuses the certificate: asks the issuer for another one. */
+  renew(): Promise<boolean> {
+    return this.#keeper.renew();
   }
 
   now(): number {

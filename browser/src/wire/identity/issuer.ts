@@ -1,6 +1,6 @@
 // Asks an issuer by `fetch`; keeps nothing.
 
-import { RemoteProtocolError, UnreachableError } from "../../errors";
+import { PeerError, RemoteProtocolError, UnreachableError } from "../../errors";
 import type { Answer, Leave, ProvingKey, Refusal, Subject } from "../../protocol/identity/asking";
 import { enrol, MAX_ANSWER_BYTES, readGiven, readNonce, readRefusal, renew } from "../../protocol/identity/asking";
 import type { Certificate } from "../../protocol/identity/certificates";
@@ -30,12 +30,12 @@ export class IssuerClient {
 
   /** Its public keys, by their names. */
   async keys(): Promise<ReadonlyMap<string, Uint8Array>> {
-    return readKeys(await this.#page("/v1/keys", MAX_ANSWER_BYTES));
+    return this.#read("/v1/keys", MAX_ANSWER_BYTES, readKeys);
   }
 
   /** What it has revoked. */
   async revoked(): Promise<Revoked> {
-    return readRevoked(await this.#page("/v1/revoked", MAX_REVOKED_BYTES));
+    return this.#read("/v1/revoked", MAX_REVOKED_BYTES, readRevoked);
   }
 
   async #given(path: string, ask: (nonce: Uint8Array) => Promise<string>): Promise<Certificate | Refusal> {
@@ -50,12 +50,17 @@ export class IssuerClient {
     }
   }
 
-  async #page(path: string, most: number): Promise<string> {
+  /** What stands there as `read` has it, which throws a `PeerError`: somebody else may have answered. */
+  async #read<T>(path: string, most: number, read: (body: string) => T): Promise<T> {
     const answer = await this.#ask(path, undefined, most);
     if (answer.status !== 200) {
       throw this.#away(new RemoteProtocolError(readRefusal(answer).text));
     }
-    return answer.body;
+    try {
+      return read(answer.body);
+    } catch (error) {
+      throw error instanceof PeerError ? this.#away(error) : error;
+    }
   }
 
   async #ask(path: string, body?: string, most = MAX_ANSWER_BYTES): Promise<Answer> {

@@ -2,47 +2,27 @@
 //
 // An issuer that is away, or refuses, ends nothing by itself: the certificate is good until its end,
 // and the application is told how long that is. Timers of a hidden page come late: a certificate is
-// asked for when one comes, whenever that is, and when the page is shown again.
+// asked for when one comes, whenever that is, and when the page is shown again. All of its times are the
+// latest that it may be: where the device has slept, or its clock was set, the issuer is asked.
 
 import { CertificateError, ConfigError, PeerError, UnreachableError } from "../../errors";
-import type { Leave, Refusal } from "../../protocol/identity/asking";
 import { type Certificate, covers, readCertificate, verifyCertificate } from "../../protocol/identity/certificates";
-import type { ActrId } from "../../protocol/identity/ids";
 import type { Primitives } from "../../protocol/identity/identity";
 import { Keeping } from "../../protocol/identity/keeping";
 import { isEqual, utf8 } from "../../protocol/bytes";
 import { monotonic, Nap, Timer } from "../timing";
+import { Asking, type AskingOptions } from "./asking";
 import type { IssuerClock } from "./clock";
-import type { IssuerClient } from "./issuer";
-import type { OwnIdentity } from "./own";
 import type { Trusted } from "./trusted";
 
 /** Seconds: the longest of its waits. */
 const MOST_WAIT = 60;
 const START_SECONDS = 10;
-const MAX_TOKEN_CHARACTERS = 4096;
 
-/** Where certificates are kept, for other tabs and the next load of the page. */
-export interface Shelf {
-  /** The text of the newest one; empty: there is none. */
-  find(): Promise<string>;
-  keep(certificate: string, issuerKeys: ReadonlyMap<string, Uint8Array>): Promise<void>;
-}
-
-export interface KeeperOptions {
-  readonly actor: ActrId;
-  /** `manufacturer:name@instance`, each of them perhaps `*`, for which a certificate is asked. */
-  readonly subject: string;
+export interface KeeperOptions extends AskingOptions {
   readonly primitives: Primitives;
-  readonly identity: OwnIdentity;
-  readonly client: IssuerClient;
   readonly clock: IssuerClock;
   readonly trusted: Trusted;
-  readonly shelf: Shelf;
-  /** Asked for a join token each time that one is needed. */
-  readonly token: () => Promise<string> | string;
-  /** The realm's secret, in place of one; empty: there is none. */
-  readonly secret: string;
   /** Told of each new certificate. */
   readonly renewed: (certificate: Certificate) => void;
   /** Told of each time that there is none, and for how many seconds the last one is still good. */
@@ -52,7 +32,10 @@ export interface KeeperOptions {
 export class Keeper {
   readonly #keeping = new Keeping();
   readonly #nap = new Nap();
+  readonly #asking: Asking;
   #hasStopped = false;
+  /** Those who wait for the next answer: whether it was a certificate. */
+  #waiting: ((isGiven: boolean) => void)[] = [];
   #why: PeerError | undefined;
   /** The issuer has given a certificate, or refused one for good. */
   #answered!: () => void;
@@ -62,7 +45,13 @@ export class Keeper {
   #late: (() => void) | undefined;
   readonly #hasAnswered = new Promise<void>((resolve) => (this.#answered = resolve));
 
-  constructor(readonly options: KeeperOptions) {}
+  constructor(readonly options: KeeperOptions) {
+    options.clock.ahead = () => this.#hurry();
+    this.#asking = new Asking(options, {
+      unhurried: (work) => this.#unhurried(work),
+      failed: (error) => this.#tellFailed(error),
+    });
+  }
 
   /**
    * Settles when there is a certificate that is good. Rejects with `ConfigError` if the issuer refuses
@@ -96,34 +85,62 @@ export class Keeper {
   /** The page is shown again, or the network is another: what is due is done now. */
   wake(): void {
     if (this.#why !== undefined) {
-      this.#keeping.hurry(this.options.clock.now());
+      this.#hurry();
+    } else {
+      this.#nap.wake();
     }
-    this.#nap.wake();
+  }
+
+  /** Asks the issuer now; settles with whether it gives a certificate. */
+  renew(): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (this.#hasStopped) {
+        resolve(false);
+      } else {
+        this.#waiting.push(resolve);
+        this.#hurry();
+      }
+    });
   }
 
   stop(): void {
     this.#hasStopped = true;
     this.#nap.wake();
+    this.#tell(false);
   }
 
   get #lives(): boolean {
-    return this.#keeping.lives(this.options.clock.now());
+    return this.#keeping.lives(this.options.clock.latest());
+  }
+
+  #hurry(): void {
+    this.#keeping.hurry(this.options.clock.latest());
+    this.#nap.wake();
+  }
+
+  #tell(isGiven: boolean): void {
+    this.#waiting.splice(0).forEach((each) => each(isGiven));
   }
 
   async #run(): Promise<void> {
     const { clock } = this.options;
     while (!this.#hasStopped) {
-      if (clock.now() >= this.#keeping.at) {
+      if (clock.latest() >= this.#keeping.at) {
         await this.#ask();
       }
-      await this.#nap.sleep(Math.min(Math.max(0, this.#keeping.at - clock.now()), MOST_WAIT));
+      if (!this.#hasStopped) {
+        await this.#nap.sleep(Math.min(Math.max(0, this.#keeping.at - clock.latest()), MOST_WAIT));
+      }
     }
   }
 
   /** The certificate that another tab has, or an earlier load of this page; returns whether it is of use. */
   async #find(): Promise<boolean> {
     const { clock, trusted, shelf, identity } = this.options;
-    const text = await shelf.find();
+    const text = await shelf.find().catch((error: unknown) => {
+      console.warn("what is kept cannot be read:", error); // the issuer is asked
+      return "";
+    });
     if (text === "" || text === identity.certificate) {
       return false;
     }
@@ -136,7 +153,7 @@ export class Keeper {
       }
       await trusted.verify(utf8(text));
       this.#give(found);
-      return this.#keeping.at > clock.now();
+      return this.#keeping.at > clock.latest();
     } catch (error) {
       if (error instanceof CertificateError) {
         return false; // another one is asked for
@@ -146,17 +163,17 @@ export class Keeper {
   }
 
   async #ask(): Promise<void> {
-    const { clock, client, actor } = this.options;
+    const { clock } = this.options;
     const askedAt = clock.now();
     try {
       if (await this.#find()) {
         return;
       }
-      const given = await this.#question();
+      const given = await this.#asking.ask();
       if (!("kind" in given)) {
         await this.#take(given, askedAt, clock.now());
       } else if (given.isFinal) {
-        this.#note(new ConfigError(`the issuer ${client.url} gives ${actor} no certificate: ${given.text}`));
+        this.#note(this.#asking.refused(given));
       } else {
         this.#note(this.#unreachable(given.text), given.retryAfter);
       }
@@ -165,46 +182,23 @@ export class Keeper {
     }
   }
 
-  /** Renews a certificate that there was; enrols where there never was one, or the issuer has forgotten the key. */
-  async #question(): Promise<Certificate | Refusal> {
-    const { client, identity, subject, actor, secret } = this.options;
-    if (identity.certificate !== "") {
-      const given = await client.renew(identity);
-      if (!("kind" in given) || given.cause !== "unknown-key") {
-        return given;
-      }
-    }
-    const leave: Leave = secret ? { secret: utf8(secret) } : { token: await this.#token() };
-    return client.enrol(identity, { subject, realm: actor.realm }, leave);
-  }
-
-  async #token(): Promise<string> {
-    let token: unknown;
+  /** What a person takes to log in does not count. */
+  async #unhurried<T>(work: () => Promise<T>): Promise<T> {
     const askedAt = monotonic();
     try {
-      this.#deadline.stop(); // for a person who logs in
-      token = await this.options.token();
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new UnreachableError("a join token of this application", why, { cause });
+      this.#deadline.stop();
+      return await work();
     } finally {
       this.#startBy += monotonic() - askedAt;
       if (this.#late !== undefined) {
         this.#deadline.set(this.#startBy - monotonic(), this.#late);
       }
     }
-    if (typeof token !== "string" || token === "" || token.length > MAX_TOKEN_CHARACTERS) {
-      throw new ConfigError(
-        `the issuer ${this.options.client.url} does not know the key of ${this.options.actor}, and there is no ` +
-          "join token: give one with `token`, from where people log in ('actr-issuer token new' makes them)",
-      );
-    }
-    return token;
   }
 
   /** Believes what the issuer has given as others will have to, and takes its time for the time. */
   async #take(certificate: Certificate, askedAt: number, answeredAt: number): Promise<void> {
-    const { client, clock, trusted, actor, primitives } = this.options;
+    const { client, clock, trusted, actor, primitives, identity } = this.options;
     const { subject, realm, issuedAt, text } = certificate;
     if (!this.#isOwn(certificate)) {
       throw new ConfigError(
@@ -212,7 +206,13 @@ export class Keeper {
           `${realm} and not for ${actor}`,
       );
     }
-    const keys = await trusted.ask();
+    const keys = await trusted.ask().catch(async (error: unknown) => {
+      if (identity.certificate === "") {
+        identity.certificate = text; // the key is enrolled: it renews next, and wants no second token
+        await this.#keep(text, trusted.keys);
+      }
+      throw error;
+    });
     try {
       await verifyCertificate(primitives, utf8(text), keys, issuedAt);
       this.#holdToOrder(certificate);
@@ -225,6 +225,10 @@ export class Keeper {
       throw error;
     }
     this.#give(certificate);
+    await this.#keep(text, keys);
+  }
+
+  async #keep(text: string, keys: ReadonlyMap<string, Uint8Array>): Promise<void> {
     await this.options.shelf.keep(text, keys).catch((error: unknown) => {
       console.warn("a certificate is not kept:", error); // the next load asks for another
     });
@@ -245,16 +249,23 @@ export class Keeper {
   }
 
   #give(certificate: Certificate): void {
-    this.#keeping.given(certificate, this.options.clock.now(), Math.random());
+    if (this.#hasStopped) {
+      return;
+    }
+    this.#keeping.given(certificate, this.options.clock.latest(), Math.random());
     this.options.identity.certificate = certificate.text;
     this.#why = undefined;
     this.#answered();
     this.options.renewed(certificate);
+    this.#tell(true);
   }
 
   /** There is nothing new. */
   #note(error: PeerError, retryAfter = 0): void {
-    const now = this.options.clock.now();
+    if (this.#hasStopped) {
+      return;
+    }
+    const now = this.options.clock.latest();
     this.#why = error;
     if (error instanceof ConfigError) {
       this.#keeping.refused(now);
@@ -262,7 +273,14 @@ export class Keeper {
     } else {
       this.#keeping.away(now, Math.random(), retryAfter);
     }
-    this.options.failed(error, this.#keeping.left(now));
+    this.#tellFailed(error);
+    this.#tell(false);
+  }
+
+  #tellFailed(error: PeerError): void {
+    if (!this.#hasStopped) {
+      this.options.failed(error, this.#keeping.left(this.options.clock.latest()));
+    }
   }
 
   #unreachable(why: string, cause?: unknown): UnreachableError {

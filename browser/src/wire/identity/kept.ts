@@ -4,9 +4,12 @@
 // an origin see the same: whoever comes first makes a key, the others find it.
 
 import { ConfigError } from "../../errors";
+import { within as inTime } from "../timing";
 
 const DATABASE = "actr";
 const STORE = "identities";
+/** For one piece of work: a browser may leave a request unanswered for ever. */
+const MOST_SECONDS = 5;
 
 /** What is kept of one identity. */
 export interface Kept {
@@ -36,6 +39,18 @@ export function findOrKeep(name: string, made: Kept): Promise<Kept> {
   });
 }
 
+/** As `findOrKeep`, where what is kept by that name has another key than `raw`; else `made` takes its place. */
+export function findOrReplace(name: string, raw: Uint8Array, made: Kept): Promise<Kept> {
+  return within("readwrite", async (store) => {
+    const found = await settled<Kept | undefined>(store.get(name));
+    if (found !== undefined && found.raw.join() !== raw.join()) {
+      return found;
+    }
+    await settled(store.put(made, name));
+    return made;
+  });
+}
+
 /** Changes what is kept by this name, if it is still that key's. */
 export function change(name: string, raw: Uint8Array, what: Partial<Pick<Kept, "certificate" | "issuerKeys">>): Promise<void> {
   return within("readwrite", async (store) => {
@@ -51,22 +66,12 @@ export function forget(name: string): Promise<void> {
   return within("readwrite", (store) => store.delete(name));
 }
 
+type Work<T> = (store: IDBObjectStore) => Promise<T> | IDBRequest;
+
 /** The work has been done, and is on the disk. It awaits nothing but requests of this store. */
-async function within<T>(
-  mode: IDBTransactionMode,
-  work: (store: IDBObjectStore) => Promise<T> | IDBRequest,
-): Promise<T> {
-  let database: IDBDatabase | undefined;
+async function within<T>(mode: IDBTransactionMode, work: Work<T>): Promise<T> {
   try {
-    database = await open();
-    const transaction = database.transaction(STORE, mode, { durability: "strict" });
-    const done = new Promise<void>((resolve, reject) => {
-      transaction.oncomplete = () => resolve();
-      transaction.onabort = () => reject(transaction.error);
-    });
-    const asked = work(transaction.objectStore(STORE));
-    const [result] = await Promise.all([asked instanceof IDBRequest ? settled<T>(asked) : asked, done]);
-    return result;
+    return await inTime(MOST_SECONDS, done(mode, work), () => new Error(`no answer within ${MOST_SECONDS} s`));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError(
@@ -74,8 +79,22 @@ async function within<T>(
         "or give a key that is made for this load of the page alone, `key: await OwnIdentity.make()`",
       { cause },
     );
+  }
+}
+
+async function done<T>(mode: IDBTransactionMode, work: Work<T>): Promise<T> {
+  const database = await open();
+  try {
+    const transaction = database.transaction(STORE, mode, { durability: "strict" });
+    const isDone = new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error);
+    });
+    const asked = work(transaction.objectStore(STORE));
+    const [result] = await Promise.all([asked instanceof IDBRequest ? settled<T>(asked) : asked, isDone]);
+    return result;
   } finally {
-    database?.close();
+    database.close();
   }
 }
 

@@ -4,22 +4,31 @@ import { ConfigError } from "../../errors";
 import type { ProvingKey } from "../../protocol/identity/asking";
 import type { Identity } from "../../protocol/identity/identity";
 import { own } from "../crypto";
-import { find, findOrKeep, forget, type Kept } from "./kept";
+import { find, findOrKeep, findOrReplace, forget, type Kept } from "./kept";
 
 /** An identity key of WebCrypto, and the newest certificate of it. */
 export class OwnIdentity implements Identity, ProvingKey {
   certificate = "";
-  readonly #key: CryptoKey;
+  #key: CryptoKey;
+  #raw: Uint8Array;
 
   /**
    * @param key private, and never shown
    * @param raw the public key, 32 bytes
    */
-  constructor(
-    key: CryptoKey,
-    readonly raw: Uint8Array,
-  ) {
+  constructor(key: CryptoKey, raw: Uint8Array) {
     this.#key = key;
+    this.#raw = raw;
+  }
+
+  /** The public key, 32 bytes. */
+  get raw(): Uint8Array {
+    return this.#raw;
+  }
+
+  /** Has another key from now on, and no certificate yet. */
+  become({ key, raw }: Pick<Kept, "key" | "raw">): void {
+    [this.#key, this.#raw, this.certificate] = [key, raw, ""];
   }
 
   /**
@@ -54,6 +63,11 @@ export class OwnIdentity implements Identity, ProvingKey {
 /** What is kept by this name, with a new key where nothing is. */
 export async function keptKey(name: string): Promise<Kept> {
   return (await find(name)) ?? findOrKeep(name, { ...(await newKey()), certificate: "", issuerKeys: new Map() });
+}
+
+/** A new key in place of the one that is kept by this name; of two tabs that do this one is first. */
+export async function replacedKey(name: string, raw: Uint8Array): Promise<Kept> {
+  return findOrReplace(name, raw, { ...(await newKey()), certificate: "", issuerKeys: new Map() });
 }
 
 async function newKey(): Promise<{ key: CryptoKey; raw: Uint8Array }> {

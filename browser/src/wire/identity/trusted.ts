@@ -65,13 +65,12 @@ export class Trusted {
   async look(): Promise<void> {
     this.#timer.stop();
     try {
-      const [revoked] = await Promise.all([this.client.revoked(), this.ask()]);
-      this.#revoked = revoked;
-      this.#renewing.forEach((each) => each.refuse(revoked));
-    } catch (error) {
-      if (!(error instanceof PeerError)) {
-        throw error;
-      } // else what was known stays
+      // Each for itself: where one cannot be had, what was known of that stays.
+      const [revoked] = await Promise.all([orNothing(this.client.revoked()), orNothing(this.ask())]);
+      if (revoked !== undefined) {
+        this.#revoked = revoked;
+        this.#renewing.forEach((each) => each.refuse(revoked));
+      }
     } finally {
       if (!this.#hasStopped) {
         this.#timer.set(LOOK, () => void this.look());
@@ -90,5 +89,16 @@ export class Trusted {
   stop(): void {
     this.#hasStopped = true;
     this.#timer.stop();
+  }
+}
+
+async function orNothing<T>(asked: Promise<T>): Promise<T | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof PeerError) {
+      return undefined;
+    }
+    throw error;
   }
 }

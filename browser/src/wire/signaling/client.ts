@@ -81,6 +81,7 @@ export class SignalingClient implements Listener {
       options.url,
       () => this.#connect(),
       (state) => sink.state?.(state),
+      () => certified?.renew?.(),
     );
   }
 

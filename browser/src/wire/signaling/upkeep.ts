@@ -5,7 +5,8 @@
 //
 // A service that refuses an actor which was registered before is asked again, every half minute
 // (`refused` meanwhile): a secret that is changed replica by replica must not silence an actor that
-// works. What is asked during an outage waits until its deadline and goes out on the next connection.
+// works. Where it can have something new to prove itself with, it tries that first, also at the start,
+// once until it is registered again. What is asked during an outage waits until its deadline and goes out on the next connection.
 
 import type { PeerError } from "../../errors";
 import { BrokenError, BusyError, ClosedError, ConfigError, DeadlineError, UnreachableError } from "../../errors";
@@ -51,11 +52,13 @@ export class Upkeep {
    * @param url names the service in errors
    * @param connect makes a new connection, with a new session
    * @param changed told of each new state
+   * @param renew settles with whether there is something new to prove who this is
    */
   constructor(
     readonly url: string,
     readonly connect: () => Connection,
     readonly changed: (state: SignalingState) => void,
+    readonly renew: () => Promise<boolean> | undefined,
   ) {}
 
   /** Why there is no live connection; empty: there is one, or none has failed yet. */
@@ -144,6 +147,7 @@ export class Upkeep {
 
   async #run(): Promise<void> {
     const backoff = new Backoff();
+    let isRenewed: boolean | void = false;
     while (this.#final === undefined) {
       this.#move("connecting");
       const { ending, wasEnrolled } = await this.#serve();
@@ -153,6 +157,7 @@ export class Upkeep {
       }
       if (wasEnrolled) {
         backoff.succeeded();
+        isRenewed = false;
       }
       if (ending.kind === "lost") {
         this.#lastFailure = ending.why;
@@ -160,12 +165,27 @@ export class Upkeep {
         const wait = ending.isPlanned && wasEnrolled ? 0 : backoff.failed(Math.random());
         this.#move("waiting");
         await this.#nap.sleep(wait);
-      } else if (this.#wasRegistered && !(ending.error instanceof BusyError)) {
-        this.#lastFailure = ending.error.message;
+        continue;
+      }
+      const { error } = ending;
+      const isReplaced = error instanceof BusyError;
+      const mayLast = this.#wasRegistered && !isReplaced;
+      this.#lastFailure = error.message;
+      if (mayLast) {
         this.#move("refused");
-        await this.#nap.sleep(REFUSED_SECONDS);
+      }
+      const late = this.#nap.sleep(REFUSED_SECONDS);
+      if (!isRenewed && !isReplaced) {
+        isRenewed = await Promise.race([this.renew(), late]);
+        if (isRenewed) {
+          this.#nap.wake();
+          continue;
+        }
+      }
+      if (mayLast) {
+        await late;
       } else {
-        this.#close(ending.error);
+        this.#close(error);
       }
     }
   }

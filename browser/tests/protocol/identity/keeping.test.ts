@@ -70,12 +70,14 @@ test("an issuer that says no is asked again in five minutes, or when somebody ha
 });
 
 test("the issuer's time is taken where this device's cannot be right", () => {
-  let wall = NOW;
-  const clock = new IssuerClock(() => wall);
+  let [wall, steady] = [NOW, 7];
+  const clock = new IssuerClock(() => wall, () => steady);
   clock.learn(NOW, NOW, NOW + 0.4); // in the second that it names
   assert.equal(clock.now(), NOW);
   clock.learn(NOW + 500, NOW, NOW + 1);
   assert.equal(clock.now(), NOW + 500, "made between question and answer");
-  wall += 3600; // the device has slept
-  assert.equal(clock.now(), NOW + 4100);
+  wall += 3600; // the device has slept, or somebody has set its clock
+  assert.deepEqual([clock.now(), clock.latest()], [NOW + 500, NOW + 4100]);
+  steady += 3600;
+  assert.deepEqual([clock.now(), clock.latest()], [NOW + 4100, NOW + 4100]);
 });

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from actr_signaling.errors import ConfigError
+from actr_signaling.protocol.websocket.origins import check_origin
 
 PREFIX = "ACTR_SIGNALING__"
 PEERS = f"{PREFIX}URL"
@@ -30,6 +31,7 @@ AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 Texts = Annotated[tuple[str, ...], NoDecode]
 """Comma-separated in the environment."""
+Origins = Annotated[tuple[Annotated[str, AfterValidator(check_origin)], ...], NoDecode]
 
 
 def split_texts(value: object) -> object:
@@ -86,7 +88,7 @@ class Settings(BaseSettings):
     authenticate: float = Field(default=5.0, ge=0.05, le=60, description="from upgrade to proof")
     grace: float = Field(default=1.5, ge=0, le=30, description="to come back after a broken socket")
     drain: float = Field(default=4.0, ge=0, le=120, description="for peers to move on SIGTERM")
-    allowed_origins: Texts = Field(
+    allowed_origins: Origins = Field(
         default=(), description="of web pages, besides its own; * is all"
     )
     max_connections: int = Field(default=20_000, ge=1, description="open at a time")

@@ -44,6 +44,7 @@ def test_every_value_comes_from_its_variable(monkeypatch: pytest.MonkeyPatch) ->
         ("LISTEN", "8080", "host:port"),
         ("LISTEN", "0.0.0.0:70000", "host:port"),
         ("REDIS_URL", "http://redis", "redis://"),
+        ("ALLOWED_ORIGINS", "https://page.example/", "slash at the end"),
         ("REDIS_PREFIX", "a:b", "pattern"),
         ("REDIS_USER", "signaling", "needs REDIS_URL"),
         ("REDIS_CA_FILE", "/ca.pem", "needs REDIS_URL"),

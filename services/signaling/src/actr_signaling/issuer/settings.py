@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from actr_signaling.issuer.protocol.grants import DEFAULT_LIFE, MAX_LIFE, MIN_LIFE
 from actr_signaling.settings import (
     PUBLIC_FOLDER,
-    Texts,
+    Origins,
     check_listen,
     read_settings,
     split_listen,
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     max_connections: int = Field(default=4_000, ge=1, description="open at a time")
     max_connections_per_address: int = Field(default=1_000, ge=1, description="open at a time")
     connections_per_second: float = Field(default=200.0, gt=0, description="new, for each address")
-    allowed_origins: Texts = Field(
+    allowed_origins: Origins = Field(
         default=(),
         description="of web pages, which may ask for certificates of their keys; * is all",
     )

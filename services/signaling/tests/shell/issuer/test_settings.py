@@ -25,6 +25,8 @@ def test_defaults_are_those_of_one_machine(monkeypatch: pytest.MonkeyPatch) -> N
         ("TAKEN", "sometimes", "expired"),
         ("NAME", "a b", "pattern"),
         ("LIVE", "60", "LIFE"),
+        ("ALLOWED_ORIGINS", "https://page.example/", "slash at the end"),
+        ("ALLOWED_ORIGINS", "*,https://Page.example", "lower case"),
     ],
 )
 def test_a_wrong_value_or_name_is_one_sentence(

@@ -28,6 +28,8 @@ from actr_signaling.web.door.doors import network_of
 PROBLEM = "application/problem+json"
 TYPE = "urn:actr:issuer:"
 """Before the cause, as the type of a problem."""
+FOR_PAGES = "/v1/"
+"""How all begins that a page of another site may ask, and read."""
 PREFLIGHT_SECONDS = 600
 """For which a browser need not ask again whether it may ask."""
 
@@ -144,7 +146,7 @@ def build_app(office: Office) -> FastAPI:
         # Outside of the gate: a preflight asks for nothing, and a refusal must be readable. Pages
         # prove themselves by what is in the request, never by cookies.
         app.add_middleware(
-            CORSMiddleware,
+            _CorsOfPages,
             allow_origins=office.settings.allowed_origins,
             allow_methods=("GET", "POST"),
             allow_headers=("content-type", "if-none-match"),
@@ -152,6 +154,17 @@ def build_app(office: Office) -> FastAPI:
             max_age=PREFLIGHT_SECONDS,
         )
     return app
+
+
+class _CorsOfPages(CORSMiddleware):
+    """Lets other sites read what is for pages: neither the metrics nor the health."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        if path.startswith(FOR_PAGES):
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 class _Gate:

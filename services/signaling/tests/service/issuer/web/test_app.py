@@ -200,6 +200,10 @@ async def test_pages_of_an_origin_that_is_allowed_may_ask_and_read_the_answer(
         assert asked.status_code == 400
         answer = await issuer.http.get("/v1/keys", headers=other)
         assert "access-control-allow-origin" not in answer.headers
+        for path in ("/metrics", "/healthz"):  # of those who run it
+            answer = await issuer.http.get(path, headers={"origin": PAGE})
+            assert answer.status_code == 200
+            assert "access-control-allow-origin" not in answer.headers
 
 
 async def test_no_page_may_ask_where_none_is_named(tmp_path: Path) -> None:
