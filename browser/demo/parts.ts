@@ -39,6 +39,10 @@ export function enable(...ids: string[]): void {
   ids.forEach((id) => part<HTMLButtonElement>(id).removeAttribute("disabled"));
 }
 
+export function disable(...ids: string[]): void {
+  ids.forEach((id) => part<HTMLButtonElement>(id).setAttribute("disabled", ""));
+}
+
 /** For people: an error of this package says in its text what to do. */
 export function inWords(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -1,8 +1,9 @@
-// One stream both ways: lines of people, and beats that are counted there and back.
+// One stream both ways: lines of people, and beats that are counted there and back. When it ends, what
+// did not come back is lost, and another one begins.
 
 import type { StageClient } from "./gen/actr/demo/stage_actr";
-import type { Word } from "./gen/actr/demo/stage_pb";
-import { append, enable, inWords, part, show } from "./parts";
+import type { Line, Word } from "./gen/actr/demo/stage_pb";
+import { append, disable, enable, inWords, part, show } from "./parts";
 
 const BEAT_MS = 50;
 /** Beats of which the curve has the round trip: the last half minute. */
@@ -10,10 +11,17 @@ const SHOWN = 600;
 /** Beats that may be on their way; over that a page that has nowhere to send waits. */
 const MAX_WAITING = 2000;
 
+/** Before another talk, at first and at most; twice as long after each that nobody answered. */
+const [MIN_PAUSE_MS, MAX_PAUSE_MS] = [500, 10_000];
+
 type Said = Parameters<StageClient["talk"]>[0] extends AsyncIterable<infer Init> ? Init : never;
 
 export class Talk {
-  readonly #waiting: Said[] = [];
+  #waiting: Said[] = [];
+  /** What was typed here and has not come back: if the talk ends, it is said in the next one. */
+  readonly #typed: string[] = [];
+  /** The number of the last line: a new talk starts with lines that are here already. */
+  #heard = 0n;
   #wake: () => void = () => {};
   #sent = 0;
   #came = 0;
@@ -21,33 +29,75 @@ export class Talk {
   #doubled = 0;
   readonly #sentAt = new Map<number, number>();
   readonly #trips: number[] = [];
+  /** Of the talk that there is; undefined: there is none that the stage has answered. */
+  #beats: ReturnType<typeof setInterval> | undefined;
 
   constructor(
     readonly name: string,
     readonly stage: StageClient,
+    readonly note: (text: string) => void,
   ) {
     part<HTMLFormElement>("say").addEventListener("submit", (event) => {
       event.preventDefault();
       const input = part<HTMLInputElement>("text");
-      this.#say({ word: { case: "line", value: { text: input.value } } });
-      input.value = "";
+      const text = input.value.trim();
+      if (text !== "" && this.#beats !== undefined) {
+        this.#typed.push(text);
+        this.#say({ word: { case: "line", value: { text } } });
+        input.value = "";
+      }
     });
   }
 
-  /** Talks until the page is closed; what ends it before is shown. */
-  async run(): Promise<void> {
-    this.#say({ word: { case: "people", value: { names: [this.name] } } });
-    const beats = setInterval(() => this.#beat(), BEAT_MS);
+  /** Talks until it is told to stop: after a talk that ends before, another one begins. */
+  async run(stop: AbortSignal): Promise<void> {
+    for (let pause = MIN_PAUSE_MS; !stop.aborted; pause = Math.min(MAX_PAUSE_MS, 2 * pause)) {
+      const why = await this.#talk(stop);
+      if (this.#end()) {
+        pause = MIN_PAUSE_MS;
+        this.note(`the talk has ended: ${why}`);
+      }
+      show("people", `there is no talk: ${why}; another one begins`, "wrong");
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+
+  /** One talk to its end; returns why it has ended. */
+  async #talk(stop: AbortSignal): Promise<string> {
+    const mouth = new AbortController();
     try {
-      for await (const { word } of this.stage.talk(this.#words())) {
+      for await (const { word } of this.stage.talk(this.#words(mouth.signal), { signal: stop })) {
         this.#hear(word);
       }
-      show("state", "the stage has left", "wrong");
+      return "the stage has ended it";
     } catch (error) {
-      show("state", `the talk has ended: ${inWords(error)}`, "wrong");
+      return inWords(error);
     } finally {
-      clearInterval(beats);
+      mouth.abort();
+      this.#wake();
     }
+  }
+
+  /** The stage has answered, with the last lines first: what is not among them did not get there. */
+  #begin(): void {
+    if (this.#beats === undefined) {
+      this.#beats = setInterval(() => this.#beat(), BEAT_MS);
+      this.#typed.forEach((text) => this.#say({ word: { case: "line", value: { text } } }));
+      enable("text", "send");
+    }
+  }
+
+  /** What has not come back never will. Returns whether there was a talk at all. */
+  #end(): boolean {
+    const wasThere = this.#beats !== undefined;
+    clearInterval(this.#beats);
+    this.#beats = undefined;
+    disable("text", "send");
+    this.#waiting = [];
+    this.#lost = this.#sent - this.#came;
+    this.#sentAt.clear();
+    this.#draw();
+    return wasThere;
   }
 
   #beat(): void {
@@ -64,12 +114,16 @@ export class Talk {
     this.#wake();
   }
 
-  async *#words(): AsyncGenerator<Said> {
-    for (;;) {
-      while (this.#waiting.length > 0) {
-        yield this.#waiting.shift()!;
+  /** What goes into one talk; it ends with the talk: nothing of the next one is to go there. */
+  async *#words(signal: AbortSignal): AsyncGenerator<Said> {
+    yield { word: { case: "people", value: { names: [this.name] } } };
+    while (!signal.aborted) {
+      const next = this.#waiting.shift();
+      if (next !== undefined) {
+        yield next;
+      } else {
+        await new Promise<void>((resolve) => (this.#wake = resolve));
       }
-      await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
 
@@ -77,15 +131,25 @@ export class Talk {
     if (word.case === "beat") {
       this.#count(Number(word.value));
     } else if (word.case === "line") {
-      const author = document.createElement("b");
-      author.textContent = word.value.author;
-      append("lines", author, word.value.text);
+      this.#hearLine(word.value);
     } else if (word.case === "people") {
-      enable("text");
-      part("say").querySelector("button")?.removeAttribute("disabled");
+      this.#begin();
       const { names } = word.value;
       show("people", `${names.length} here: ${names.join(", ")}`);
     }
+  }
+
+  #hearLine({ number, author, text }: Line): void {
+    if (number <= this.#heard) {
+      return;
+    }
+    this.#heard = number;
+    if (author === this.name) {
+      this.#typed.shift();
+    }
+    const lead = document.createElement("b");
+    lead.textContent = author;
+    append("lines", lead, text);
   }
 
   /** They come in order, each once: what is left out is lost, what was there before is doubled. */

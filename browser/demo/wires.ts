@@ -2,7 +2,7 @@
 
 import type { WebRtcWire, WireEvents } from "actr";
 
-import { append, enable, part, show } from "./parts";
+import { append, disable, enable, part, show } from "./parts";
 
 type Wire = Parameters<NonNullable<WireEvents["opened"]>>[0];
 
@@ -45,7 +45,7 @@ export class Wires implements WireEvents {
         this.note(`the session goes on over it, ${took} ms after the cut`);
       }
     } else if (state === "failed") {
-      part("cut").setAttribute("disabled", "");
+      disable("cut");
       this.note("it is gone; another one is dialled");
     }
   }

@@ -1,9 +1,10 @@
-// The page of `actr demo --browser`, as the command serves it: chat, a file, a camera, and the wire that is cut.
+// The page of `actr demo --browser`, as the command serves it: chat, a file, a camera, the wire that is cut, a
+// talk that ends, two browsers, and who is let in.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -31,6 +32,20 @@ function says(page: Page, id: string, pattern: RegExp): Promise<unknown> {
 function passes(page: Page, id: string, than: number): Promise<unknown> {
   const isOver = ([id, than]: readonly [string, number]) => Number(document.getElementById(id)!.textContent) > than;
   return page.waitForFunction(isOver, [id, than] as const, PATIENCE);
+}
+
+/** The child of a process that runs a Python module. */
+function childOf(parent: number, module: string): number {
+  const found = readdirSync("/proc").find((name) => {
+    try {
+      const [, ppid] = /\) \S (\d+) /.exec(readFileSync(`/proc/${name}/stat`, "utf8")) ?? [];
+      return Number(ppid) === parent && readFileSync(`/proc/${name}/cmdline`, "utf8").split("\0").includes(module);
+    } catch {
+      return false; // no process, or one that has ended
+    }
+  });
+  assert.ok(found, module);
+  return Number(found);
 }
 
 describe("the page of the demo", { skip }, () => {
@@ -112,15 +127,95 @@ describe("the page of the demo", { skip }, () => {
     assert.match(await text(one, "back"), /^\d+ ms$/);
     assert.match(await text(one, "events"), /you cut the wire.*another WebRTC wire is open.*the session goes on over it/);
     for (const page of [one, two]) {
+      const sent = await numberOf(page, "sent");
+      assert.ok(sent > 100, `${sent}`);
+      await passes(page, "came", sent); // all of those have come back, and one more
       assert.deepEqual([await text(page, "lost"), await text(page, "doubled")], ["0", "0"]);
       assert.equal(await text(page, "state"), "online");
     }
     await one.click("#camera");
     await says(one, "pictures", /^off$/);
     assert.deepEqual(browser.complaints, []);
-    await two.close();
+    // One that leaves says so: nobody waits until its link is given up.
+    const left = performance.now();
+    await two.goto("about:blank");
     await says(one, "people", /1 here/);
+    assert.ok(performance.now() - left < 15_000, `${performance.now() - left} ms`);
+    await two.close();
     await one.close();
+  });
+
+  test("when a talk ends, what did not come back is lost, and another one begins", { timeout }, async () => {
+    const page = await open();
+    await passes(page, "came", 20);
+    await page.fill("#text", "said before");
+    await page.press("#text", "Enter");
+    await says(page, "lines", /said before/);
+    const stage = childOf(demo.pid!, "actr_peer.cli.demo.page.actor");
+    process.kill(stage, "SIGSTOP");
+    try {
+      await page.fill("#text", "said into nothing");
+      await page.press("#text", "Enter");
+      await says(page, "people", /^there is no talk: .*; another one begins$/);
+      const [sent, came, lost] = [await numberOf(page, "sent"), await numberOf(page, "came"), await numberOf(page, "lost")];
+      assert.ok(lost > 20, `${lost}`);
+      assert.equal(sent, came + lost);
+      assert.ok(await page.isDisabled("#text"));
+      assert.ok(await page.isDisabled("#send"));
+    } finally {
+      process.kill(stage, "SIGCONT");
+    }
+    await says(page, "people", /here: .*tab/);
+    assert.ok(await page.isEnabled("#text"));
+    const [sent, lost] = [await numberOf(page, "sent"), await numberOf(page, "lost")];
+    await says(page, "lines", /said into nothing/);
+    await page.waitForFunction((than) => {
+      const number = (id: string) => Number(document.getElementById(id)!.textContent);
+      return number("came") + number("lost") > than;
+    }, sent + 20, PATIENCE);
+    assert.deepEqual([await numberOf(page, "lost"), await numberOf(page, "doubled")], [lost, 0]);
+    assert.equal((await text(page, "lines")).split("said before").length, 2, "a line is there once");
+    assert.equal((await text(page, "lines")).split("said into nothing").length, 2);
+    await page.close();
+  });
+
+  test("two browsers live beside each other: neither takes the other's key away", { timeout }, async () => {
+    const one = await open();
+    const other = await Browser.start(CAMERA);
+    try {
+      const two = await other.open(url);
+      await says(two, "people", /2 here/);
+      await says(one, "people", /2 here/);
+      const types = await Promise.all([one, two].map(async (page) => /^demo-page:[0-9a-f]{16}@/.exec(await text(page, "me"))?.[0]));
+      assert.ok(types[0] && types[1] && types[0] !== types[1], `${types}`);
+      const { issuer } = await (await fetch(new URL("settings.json", url))).json();
+      assert.deepEqual((await (await fetch(new URL("v1/revoked", `${issuer}/`))).json()).revoked, []);
+      await two.reload();
+      await says(two, "people", /2 here/);
+      assert.equal(/^demo-page:[0-9a-f]{16}@/.exec(await text(two, "me"))?.[0], types[1], "it is kept");
+    } finally {
+      await other.close();
+      await one.close();
+    }
+  });
+
+  test("without what is after the # of its address a page may not join", { timeout }, async () => {
+    const other = await Browser.start();
+    try {
+      const page = await other.open(new URL("/", url).href);
+      await says(page, "state", /open the whole address/);
+    } finally {
+      await other.close();
+    }
+  });
+
+  test("one that the browser had kept, and shows again, is loaded anew", { timeout }, async () => {
+    const page = await open();
+    const loaded = page.waitForEvent("load", PATIENCE);
+    await page.evaluate(() => void dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
+    await loaded;
+    await says(page, "people", /here: .*tab/);
+    await page.close();
   });
 
   test("without leave to use a camera a drawn picture takes its place", { timeout }, async () => {
@@ -143,7 +238,7 @@ describe("the page of the demo", { skip }, () => {
     await says(page, "people", /here/);
     assert.deepEqual([...asked], ["127.0.0.1"]);
     await page.close();
-    const elsewhere = await fetch(`${url}token`, { method: "POST" });
+    const elsewhere = await fetch(new URL("token", url), { method: "POST" });
     assert.equal(elsewhere.status, 403);
   });
 

@@ -193,7 +193,7 @@ def test_the_page_is_served_until_it_is_interrupted(demo: Demo) -> None:
     with demo.start("--browser", "--no-open") as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", ready["url"])
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/#[\w-]{32}", ready["url"])
         assert len(demo.processes("demo.page")) == 2
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0

@@ -15,7 +15,7 @@ from actr.demo.stage_pb2 import GreyFrames, GreyRequest, Line, People, Word
 from actr_peer import CallError, Code, Context, System, VideoTrack
 from actr_peer.cli.demo.process import peer_main
 from actr_peer.cli.demo.report import Finished, Ready, tell
-from actr_peer.errors import BrokenError
+from actr_peer.errors import PeerError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.process.startup import until_asked_to_stop
 from actr_peer.tasks import Start, Tasks
@@ -61,7 +61,9 @@ class Stage(StageService):
     async def talk(self, requests: AsyncIterator[Word], ctx: Context, /) -> AsyncIterator[Word]:
         guest = Guest()
         self._guests.add(guest)
-        reading = self._start(f"talk/{ctx.caller}", self._read(requests, guest))
+        reading = self._start(
+            f"talk/{ctx.caller}", self._read(requests, guest), failed=lambda _: guest.offer(None)
+        )
         try:
             for line in self._lines:
                 yield Word(line=line)
@@ -73,7 +75,8 @@ class Stage(StageService):
             self._tell_people()
 
     async def _read(self, requests: AsyncIterator[Word], guest: Guest) -> None:
-        with suppress(BrokenError):  # the page has gone
+        """What a page does, and how it ends, is over with its talk: others go on."""
+        with suppress(PeerError):  # it has gone, or sent an error, or what is no word
             async for word in requests:
                 self._take(word, guest)
         guest.offer(None)

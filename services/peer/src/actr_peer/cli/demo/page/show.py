@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from actr_peer.cli.demo.children import Child, child
+from actr_peer.cli.demo.page.site import SECRET
 from actr_peer.cli.demo.stage import (
     ISSUER,
     Show,
@@ -29,7 +30,8 @@ from actr_peer.tasks import Tasks, first_cause
 
 STAGE_ID: Final = "demo:stage@1:default"
 HERE: Final = "127.0.0.1"
-"""The page is nobody else's: what it may do is this user's."""
+"""The page is nobody else's: what it may do is this user's. Other users of this machine reach
+loopback too, so its address ends in a secret."""
 
 
 async def show_page(folder: Path, show: Show, ready: Callable[[str], None]) -> None:
@@ -38,7 +40,7 @@ async def show_page(folder: Path, show: Show, ready: Callable[[str], None]) -> N
     Args:
         folder: Scratch files: keys, logs, the realm's secret of this run.
         show: Called with the name of a process and its events.
-        ready: Called once, with the page's address.
+        ready: Called once, with the page's address, whose fragment lets whoever has it join.
 
     Raises:
         BrokenError: If one of the processes ends by itself; it says which.
@@ -52,12 +54,13 @@ async def show_page(folder: Path, show: Show, ready: Callable[[str], None]) -> N
             signaling_service(folder, secret, show=show, origin=address)
         )
         stage = await stack.enter_async_context(_stage(folder, secret, url, show))
-        site = await stack.enter_async_context(_site(folder, listener, url, show))
+        leave = secrets.token_urlsafe(24)
+        site = await stack.enter_async_context(_site(folder, listener, url, leave, show))
         try:
             async with Tasks("page") as tasks:
                 for running in (signaling, stage, site):
                     tasks.start(running.name, _until_ended(running))
-                ready(f"{address}/")
+                ready(f"{address}/#{leave}")
                 await asyncio.Event().wait()  # nobody sets it: a process that ends, or a signal
         except BaseExceptionGroup as group:
             raise first_cause(group) from None
@@ -83,14 +86,14 @@ async def _stage(folder: Path, secret: Path, url: str, show: Show) -> AsyncItera
 
 @asynccontextmanager
 async def _site(
-    folder: Path, listener: socket.socket, url: str, show: Show
+    folder: Path, listener: socket.socket, url: str, leave: str, show: Show
 ) -> AsyncIterator[Child]:
     settings = {"signaling": url, "issuer": issuer_of(url), "stage": STAGE_ID}
     number = listener.fileno()
     async with child(
         "site",
         (sys.executable, "-m", "actr_peer.cli.demo.page.site", str(number), json.dumps(settings)),
-        environment=environment() | {"ACTR_ISSUER__HOME": str(folder / ISSUER)},
+        environment=environment() | {"ACTR_ISSUER__HOME": str(folder / ISSUER), SECRET: leave},
         log=folder / "site.log",
         pass_fds=(number,),
     ) as running:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
@@ -11,11 +12,21 @@ from http.client import HTTPConnection, HTTPResponse
 import pytest
 
 from actr_peer.cli.demo.page import site as module
-from actr_peer.cli.demo.page.site import FILES, SUBJECT, Site, new_token
-from actr_peer.errors import BrokenError
+from actr_peer.cli.demo.page.site import (
+    FILES,
+    KEPT,
+    SUBJECT,
+    Site,
+    Tokens,
+    new_token,
+    since_boot,
+)
+from actr_peer.errors import BrokenError, ConfigError
 
 pytestmark = pytest.mark.service
 
+SECRET = "s-ecret"
+OURS = {"sec_fetch_site": "same-origin", "x_actr_demo": SECRET}
 SETTINGS = {"signaling": "ws://127.0.0.1:1234/v1/ws", "issuer": "x", "stage": "y"}
 
 
@@ -34,7 +45,7 @@ def port(made: list[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
     monkeypatch.setattr(module, "new_token", make)
     listener = socket.create_server(("127.0.0.1", 0))
-    with Site(listener, SETTINGS) as site:
+    with Site(listener, SETTINGS, SECRET) as site:
         thread = threading.Thread(target=site.serve_forever, daemon=True)
         thread.start()
         yield site.server_port
@@ -67,22 +78,79 @@ def test_the_page_is_told_where_all_is(port: int) -> None:
 
 
 def test_a_token_is_for_this_page_and_each_for_one(port: int, made: list[str]) -> None:
-    assert ask(port, "/token", "POST").status == 403
-    assert ask(port, "/token", "POST", sec_fetch_site="cross-site").status == 403
-    assert ask(port, "/other", "POST", **{"sec_fetch_site": "same-origin"}).status == 403
+    assert ask(port, "/token", "POST", x_actr_demo=SECRET).status == 403
+    crossed = ask(port, "/token", "POST", sec_fetch_site="cross-site", x_actr_demo=SECRET)
+    assert crossed.status == 403
+    assert ask(port, "/other", "POST", **OURS).status == 403
     assert ask(port, "/token").status == 404
     for token in (b"one", b"two", b"three"):
-        assert ask(port, "/token", "POST", sec_fetch_site="same-origin").read() == token
-    refused = ask(port, "/token", "POST", sec_fetch_site="same-origin")
+        assert ask(port, "/token", "POST", **OURS).read() == token
+    refused = ask(port, "/token", "POST", **OURS)
     assert (refused.status, refused.read()) == (503, b"the issuer makes no join token: x")
+
+
+@pytest.mark.parametrize("given", [None, "", "s", "s-ecret2", "s-ecre\xe9"])
+def test_who_does_not_know_the_secret_gets_no_token(
+    port: int, made: list[str], given: str | None
+) -> None:
+    headers = {"sec_fetch_site": "same-origin"} | ({} if given is None else {"x_actr_demo": given})
+    refused = ask(port, "/token", "POST", **headers)
+    assert refused.status == 403
+    assert b"open the whole address" in refused.read()
+    assert ask(port, "/token", "POST", **OURS).read() == b"one"
+
+
+def test_an_empty_secret_is_none() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        pytest.raises(ConfigError, match="ACTR_DEMO_SECRET is empty"),
+    ):
+        Site(listener, SETTINGS, "")
+
+
+def test_a_token_that_has_waited_too_long_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, began = [0.0], threading.Semaphore(0)
+
+    def make() -> str:
+        began.release()
+        return f"of {now[0]}"
+
+    monkeypatch.setattr(module, "new_token", make)
+    tokens = Tokens(lambda: now[0])
+    assert began.acquire(timeout=60)
+    now[0] = KEPT - 1
+    assert tokens.take() == "of 0.0"
+    assert began.acquire(timeout=60)
+    now[0] += KEPT
+    assert tokens.take() == f"of {now[0]}"
+
+
+def test_two_that_ask_at_once_get_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = iter(range(100_000))
+    monkeypatch.setattr(module, "new_token", lambda: str(next(numbers)))
+    tokens, taken, before = Tokens(), list[str](), sys.getswitchinterval()
+    threads = [
+        threading.Thread(target=lambda: taken.extend(tokens.take() for _ in range(300)))
+        for _ in range(6)
+    ]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert len(set(taken)) == len(taken) == 1800
+
+
+def test_the_clock_goes_on() -> None:
+    assert 0 < since_boot() <= since_boot()
 
 
 def test_a_name_of_elsewhere_that_leads_here_is_refused(port: int) -> None:
     assert ask(port, "/", host="evil.example").status == 421
-    assert (
-        ask(port, "/token", "POST", host="evil.example", **{"sec_fetch_site": "same-origin"}).status
-        == 421
-    )
+    assert ask(port, "/token", "POST", host="evil.example", **OURS).status == 421
 
 
 def test_an_issuer_that_is_not_there_is_said_to_be(

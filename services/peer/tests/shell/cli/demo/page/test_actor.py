@@ -14,7 +14,7 @@ import pytest
 from actr.demo.chat_pb2 import FileHeader, FilePiece
 from actr.demo.stage_pb2 import Line, People, Word
 from actr_peer.cli.demo.page.actor import KEPT_LINES, MAX_NAME, Guest, Stage
-from actr_peer.errors import BrokenError, CallError, Code
+from actr_peer.errors import BrokenError, CallError, ClosedError, Code, RemoteProtocolError
 from actr_peer.tasks import Tasks
 
 CONTEXT: Any = SimpleNamespace(caller="demo:page@1:default")
@@ -83,12 +83,32 @@ async def test_who_comes_later_hears_the_last_lines_and_who_is_there(stage: Stag
             pass
 
 
-@pytest.mark.parametrize("end", [None, BrokenError("gone")])
-async def test_a_page_that_leaves_ends_its_talk(stage: Stage, end: BaseException | None) -> None:
-    one = Page(stage, "one")
-    await one.hears("people")
-    one.say(end)
-    assert [word async for word in one.told if not word.HasField("people")] == []
+@pytest.mark.parametrize(
+    "end",
+    [
+        None,
+        BrokenError("gone"),
+        ClosedError("idle"),
+        CallError(Code.ABORTED, "the caller's request stream failed"),
+        RemoteProtocolError("an item is no Word"),
+        ValueError("a bug of ours"),
+        asyncio.CancelledError(),
+    ],
+    ids=repr,
+)
+async def test_whatever_a_page_does_ends_its_own_talk_alone(
+    stage: Stage, end: BaseException | None
+) -> None:
+    one, two = Page(stage, "one"), Page(stage, "two")
+    async with aclosing(two.told):
+        await two.hears("people")
+        await one.hears("people")
+        one.say(end)
+        assert [word async for word in one.told if not word.HasField("people")] == []
+        while list((await two.hears("people")).names) != ["two"]:
+            pass
+        two.say(Word(beat=1))
+        assert await two.hears("beat") == 1
 
 
 def test_a_page_that_takes_nothing_any_more_holds_up_nobody() -> None:
