@@ -9,7 +9,7 @@ import { LimitError, RemoteProtocolError } from "actr";
 
 import { DescriptionSchema } from "../../../console/gen/actr/services/reflection_pb";
 import { MAX_BYTES, MAX_ELEMENTS, MAX_METHODS, MAX_WORDS, readContract } from "../../../console/forms/contract";
-import { draftOf, type Group, MAX_FIELDS } from "../../../console/forms/draft";
+import { addItem, draftOf, type Group, type List, MAX_FIELDS, MAX_ITEMS, MAX_PLACES, set, type Single, type Value } from "../../../console/forms/draft";
 import { write } from "../../../console/forms/values";
 
 type File = MessageInitShape<typeof FileDescriptorProtoSchema>;
@@ -108,6 +108,40 @@ test("a message of a thousand fields is one place for JSON", async () => {
   const field = Array.from({ length: MAX_FIELDS + 1 }, (_, at) => ({ name: `f${at}`, number: at + 1, type: Type.STRING, label: Label.OPTIONAL }));
   const { services } = await read(file({ name: "a.proto", package: "a", messageType: [{ name: "A", field }] }), service(UNARY));
   assert.equal(draftOf(services[0]!.methods[0]!.request).is, "leaf");
+});
+
+/** The message `a.A` of so many fields of its own type. */
+async function itself(label: Label) {
+  const field = Array.from({ length: MAX_FIELDS }, (_, at) => ({ name: `f${at}`, number: at + 1, type: Type.MESSAGE, typeName: ".a.A", label }));
+  const { services, registry } = await read(file({ name: "a.proto", package: "a", syntax: "proto2", messageType: [{ name: "A", field }] }), service(UNARY));
+  return { desc: services[0]!.methods[0]!.request, registry };
+}
+
+/** Members of a whole form. */
+function members(value: Value): number {
+  const below = value.is === "leaf" ? [] : value.members;
+  const values = below.flatMap((member) => (member.is === "single" ? (member.value ?? []) : (member as List).items));
+  return below.length + values.reduce((sum, each) => sum + members(each), 0);
+}
+
+test("a message that requires itself a hundred times is no form without an end, and is not sent without them", async () => {
+  const { desc, registry } = await itself(Label.REQUIRED);
+  const draft = draftOf(desc) as Group;
+  assert.equal(members(draft), MAX_FIELDS);
+  assert.ok(draft.members.every((member) => member.is === "single" && member.isOptional && !member.isSet));
+  const { message, faults } = write(desc, draft, registry);
+  assert.deepEqual([message, /required/.test(faults.whole)], [undefined, true]);
+  set(draft.members[0] as Single, true);
+  assert.equal(members(draft), 2 * MAX_FIELDS);
+});
+
+test("a form has no more places than its bound, whatever is added: the next message is one place for JSON", async () => {
+  const draft = draftOf((await itself(Label.REPEATED)).desc) as Group;
+  const list = draft.members[0] as List;
+  while (addItem(list));
+  assert.equal(list.items.length, MAX_ITEMS);
+  assert.ok(members(draft) <= MAX_PLACES, `${members(draft)} places`);
+  assert.deepEqual([list.items[0]?.is, list.items.at(-1)?.is], ["group", "leaf"]);
 });
 
 test("a false copy of a type of Google's is an error where it is written, and nothing else", async () => {
