@@ -6,6 +6,7 @@ import { create, createFileRegistry, type DescMessage, type FileRegistry, fromBi
 import { protoCamelCase } from "@bufbuild/protobuf/reflect";
 import {
   type DescriptorProto,
+  type EnumDescriptorProto,
   type FieldDescriptorProto,
   type FileDescriptorProto,
   FileDescriptorProtoSchema,
@@ -24,12 +25,16 @@ export const MAX_WORDS = 4096;
 export const MAX_BYTES = 4 * 1024 * 1024;
 /** Messages, fields, enum values and so on of all files: each costs the page memory of its own. */
 export const MAX_ELEMENTS = 50_000;
+/** Of the full names of all files: the library makes each of them of those around it. */
+export const MAX_LETTERS = 12_000_000;
 /** Methods of all services: each is a line to choose. */
 export const MAX_METHODS = 2000;
 /** Messages within messages: the library takes them apart by calling itself. */
 const MAX_NESTED = 32;
-/** Of a name, in letters. */
+/** Of a name or a package, in letters. */
 const MAX_NAME = 256;
+/** Of the library's words for what is wrong, which have names in them. */
+const MAX_TEXT = 500;
 
 /** One method that an actor offers. */
 export interface Offered {
@@ -111,9 +116,21 @@ export async function readContract(told: AsyncIterable<Description>): Promise<Co
   return { services: services.map((service) => readService(service, registry)), registry };
 }
 
-/** Counts what a contract is made of. */
+/** Counts what a contract is made of, and the letters of its full names. */
 class Elements {
   private count = 0;
+  private letters = 0;
+
+  /** Takes a name in what has a full name of so many letters; returns those of its own full name. */
+  name(name: string, around: number): number {
+    checkName(name);
+    const letters = around + 1 + name.length;
+    this.letters += letters;
+    if (this.letters > MAX_LETTERS) {
+      throw new LimitError("letters of the names of a contract", MAX_LETTERS, this.letters);
+    }
+    return letters;
+  }
 
   add(more: number): void {
     this.count += more;
@@ -130,27 +147,47 @@ function readFile(data: Uint8Array, count: Elements): FileDescriptorProto {
   } catch (cause) {
     throw new RemoteProtocolError("it tells a file that cannot be read", { cause });
   }
-  count.add(1 + file.dependency.length + file.extension.length + file.service.length);
-  file.enumType.forEach(({ value }) => count.add(1 + value.length));
-  file.messageType.forEach((message) => readMessage(message, count, 0));
-  file.extension.forEach(nameInJson);
+  const around = file.package.length;
+  if (around > MAX_NAME) {
+    throw new RemoteProtocolError(`it tells a package of ${around} letters; at most ${MAX_NAME} are taken`);
+  }
+  count.add(1 + file.dependency.length);
+  file.enumType.forEach((each) => readEnum(each, count, around));
+  file.messageType.forEach((message) => readMessage(message, count, around, 0));
+  file.extension.forEach((field) => readField(field, count, around));
+  file.service.forEach((service) => {
+    count.add(1 + service.method.length);
+    count.name(service.name, around);
+    service.method.forEach(({ name }) => checkName(name));
+  });
   return file;
 }
 
-/** Generated modules of Python leave out what `protoc` derives from the name. */
-function nameInJson(field: FieldDescriptorProto): void {
-  field.jsonName ||= protoCamelCase(field.name);
+function readEnum({ name, value }: EnumDescriptorProto, count: Elements, around: number): void {
+  count.add(1 + value.length);
+  count.name(name, around);
+  value.forEach((each) => checkName(each.name));
 }
 
-function readMessage(message: DescriptorProto, count: Elements, depth: number): void {
+function readField(field: FieldDescriptorProto, count: Elements, around: number): void {
+  count.add(1);
+  count.name(field.name, around);
+  // Generated modules of Python leave out what `protoc` derives from the name.
+  field.jsonName ||= protoCamelCase(field.name);
+  checkName(field.jsonName);
+}
+
+function readMessage(message: DescriptorProto, count: Elements, around: number, depth: number): void {
   if (depth > MAX_NESTED) {
     throw new LimitError("messages within messages", MAX_NESTED, depth);
   }
-  count.add(1 + message.field.length + message.extension.length + message.oneofDecl.length);
-  message.enumType.forEach(({ value }) => count.add(1 + value.length));
-  message.field.forEach(nameInJson);
-  message.extension.forEach(nameInJson);
-  message.nestedType.forEach((nested) => readMessage(nested, count, depth + 1));
+  count.add(1 + message.oneofDecl.length);
+  const letters = count.name(message.name, around);
+  message.oneofDecl.forEach(({ name }) => checkName(name));
+  message.enumType.forEach((each) => readEnum(each, count, letters));
+  message.field.forEach((field) => readField(field, count, letters));
+  message.extension.forEach((field) => readField(field, count, letters));
+  message.nestedType.forEach((nested) => readMessage(nested, count, letters, depth + 1));
 }
 
 function readRegistry(set: FileDescriptorSet): FileRegistry {
@@ -158,7 +195,7 @@ function readRegistry(set: FileDescriptorSet): FileRegistry {
     return createFileRegistry(set);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new RemoteProtocolError(`its descriptors are none: ${why}`, { cause });
+    throw new RemoteProtocolError(`its descriptors are none: ${why.slice(0, MAX_TEXT)}`, { cause });
   }
 }
 

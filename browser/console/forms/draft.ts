@@ -14,8 +14,34 @@ export const MAX_DEPTH = 8;
 export const MAX_FIELDS = 100;
 /** Items of a list, or entries of a map. */
 export const MAX_ITEMS = 100;
-/** Places of a whole form, where they come from JSON. */
+/** Places of a whole form. */
 export const MAX_PLACES = 2000;
+
+/** Counts the places of one form. */
+export class Places {
+  private count = 0;
+
+  /** Counts so many more; false: they would be too many, and are not counted. */
+  take(more: number): boolean {
+    const isRoom = this.count + more <= MAX_PLACES;
+    this.count += isRoom ? more : 0;
+    return isRoom;
+  }
+
+  /** Counts one that comes from JSON; throws `PlaceError` where it is one too many. */
+  add(): void {
+    if (!this.take(1)) {
+      throw new PlaceError(`a form has at most ${MAX_PLACES} places`);
+    }
+  }
+}
+
+/** Where in a form a value is made. */
+interface Within {
+  readonly depth: number;
+  /** Of the whole form. */
+  readonly places: Places;
+}
 
 /** One text. */
 export interface Leaf {
@@ -44,12 +70,15 @@ export interface Single {
   readonly is: "single";
   readonly id: number;
   readonly field: DescField;
-  /** Whether it may be left out; else it always counts, and its default is as good as nothing. */
+  /**
+   * Whether somebody sets it; else it always counts, and its default is as good as nothing. A message is
+   * set by nobody else, even where it is required: messages that require each other have no end.
+   */
   readonly isOptional: boolean;
   isSet: boolean;
   /** Made when it is set: messages may hold themselves. */
   value: Value | undefined;
-  readonly depth: number;
+  readonly within: Within;
 }
 
 export interface List {
@@ -57,7 +86,7 @@ export interface List {
   readonly id: number;
   readonly field: DescField;
   readonly items: Value[];
-  readonly depth: number;
+  readonly within: Within;
 }
 
 export interface Entry {
@@ -70,7 +99,7 @@ export interface Entries {
   readonly id: number;
   readonly field: DescField;
   readonly entries: Entry[];
-  readonly depth: number;
+  readonly within: Within;
 }
 
 export interface Choice {
@@ -93,33 +122,38 @@ export function leaf(kind: Kind, text = startOf(kind)): Leaf {
 }
 
 /** A form for a message with nothing in it. */
-export function draftOf(desc: DescMessage, depth = 0): Value {
-  const place = placeOf(desc) ?? (depth >= MAX_DEPTH || desc.fields.length > MAX_FIELDS ? wholeOf(desc) : undefined);
+export function draftOf(desc: DescMessage, within: Within = { depth: 0, places: new Places() }): Value {
+  const place = placeOf(desc) ?? (fits(desc, within) ? undefined : wholeOf(desc));
   if (place !== undefined) {
     return leaf(place);
   }
-  return { is: "group", id: nextId(), desc, members: desc.members.map((member) => memberOf(member, depth)) };
+  return { is: "group", id: nextId(), desc, members: desc.members.map((member) => memberOf(member, within)) };
 }
 
-function memberOf(member: DescField | DescOneof, depth: number): Member {
+/** Whether a message may have places of its own, which are counted by that. */
+function fits({ fields }: DescMessage, { depth, places }: Within): boolean {
+  return depth < MAX_DEPTH && fields.length <= MAX_FIELDS && places.take(1 + fields.length);
+}
+
+function memberOf(member: DescField | DescOneof, within: Within): Member {
   const id = nextId();
   if (member.kind === "oneof") {
-    const options = member.fields.map((field) => single(field, depth));
+    const options = member.fields.map((field) => single(field, within));
     return { is: "choice", id, oneof: member, options, chosen: undefined };
   }
   switch (member.fieldKind) {
     case "list":
-      return { is: "list", id, field: member, items: [], depth };
+      return { is: "list", id, field: member, items: [], within };
     case "map":
-      return { is: "map", id, field: member, entries: [], depth };
+      return { is: "map", id, field: member, entries: [], within };
     default:
-      return single(member, depth);
+      return single(member, within);
   }
 }
 
-function single(field: DescField, depth: number): Single {
-  const isOptional = field.presence === Presence.EXPLICIT;
-  const made: Single = { is: "single", id: nextId(), field, isOptional, isSet: false, value: undefined, depth };
+function single(field: DescField, within: Within): Single {
+  const isOptional = field.presence === Presence.EXPLICIT || kindOf(field) === undefined;
+  const made: Single = { is: "single", id: nextId(), field, isOptional, isSet: false, value: undefined, within };
   if (!isOptional) {
     set(made, true);
   }
@@ -127,9 +161,9 @@ function single(field: DescField, depth: number): Single {
 }
 
 /** What a field's value, list item or map value begins with. */
-export function valueOf(field: DescField, depth: number): Value {
+export function valueOf(field: DescField, { depth, places }: Within): Value {
   const kind = kindOf(field);
-  return kind === undefined ? draftOf(field.message!, depth + 1) : leaf(kind);
+  return kind === undefined ? draftOf(field.message!, { depth: depth + 1, places }) : leaf(kind);
 }
 
 // What is done to a form
@@ -137,7 +171,7 @@ export function valueOf(field: DescField, depth: number): Value {
 export function set(single: Single, isSet: boolean): void {
   single.isSet = isSet;
   if (isSet) {
-    single.value ??= valueOf(single.field, single.depth);
+    single.value ??= valueOf(single.field, single.within);
   }
 }
 
@@ -157,7 +191,7 @@ export function addItem(list: List): boolean {
   if (list.items.length >= MAX_ITEMS) {
     return false;
   }
-  list.items.push(valueOf(list.field, list.depth));
+  list.items.push(valueOf(list.field, list.within));
   return true;
 }
 
@@ -167,17 +201,6 @@ export function addEntry(map: Entries): boolean {
     return false;
   }
   const key = leaf({ is: "scalar", scalar: map.field.mapKey });
-  map.entries.push({ key, value: valueOf(map.field, map.depth) });
+  map.entries.push({ key, value: valueOf(map.field, map.within) });
   return true;
-}
-
-/** Counts places as they are made of JSON; throws `PlaceError` where they are too many. */
-export class Places {
-  private count = 0;
-
-  add(): void {
-    if (++this.count > MAX_PLACES) {
-      throw new PlaceError(`a form has at most ${MAX_PLACES} places`);
-    }
-  }
 }

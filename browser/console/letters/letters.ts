@@ -47,8 +47,12 @@ export type Known = Contract | undefined;
 
 export class Letters {
   private readonly client: InspectionClient;
-  /** Behind which number each page began, from the first to the one that is shown. */
-  private readonly begins: bigint[] = [];
+  /** Behind which number each page began, from the first to the one that was read last. */
+  private begins: readonly bigint[] = [];
+  /** The same, when the read that is under way has ended; else they are one. */
+  private wanted = this.begins;
+  /** Ends the read that is under way: there is one at a time. */
+  private turn = new AbortController();
 
   /** @param signal ends what waits for an answer */
   constructor(
@@ -64,41 +68,60 @@ export class Letters {
     return this.begins.length > 1;
   }
 
-  first(): Promise<Page> {
-    this.begins.length = 0;
-    return this.at(0n);
+  // Each read ends one that is under way, which comes to nothing: undefined.
+
+  first(): Promise<Page | undefined> {
+    return this.at([0n]);
   }
 
   /** What comes behind the last letter of a page. */
-  next(page: Page): Promise<Page> {
-    return this.at(page.letters.at(-1)?.number ?? 0n);
+  next(page: Page): Promise<Page | undefined> {
+    return this.at([...this.begins, page.letters.at(-1)?.number ?? 0n].slice(-MAX_BACK));
   }
 
   /** The page before; the first one, where none is known. */
-  back(): Promise<Page> {
-    this.begins.pop();
-    return this.at(this.begins.pop() ?? 0n);
+  back(): Promise<Page | undefined> {
+    return this.at(this.mayGoBack ? this.begins.slice(0, -1) : [0n]);
   }
 
-  /** The page that was read last, as it is now. */
-  again(): Promise<Page> {
-    return this.at(this.begins.pop() ?? 0n);
+  /** The page that was read last, as it is now; or the one that is being read, which is not lost by that. */
+  again(): Promise<Page | undefined> {
+    return this.at(this.wanted.length > 0 ? this.wanted : [0n]);
   }
 
-  private async at(after: bigint): Promise<Page> {
-    const { by, text } = this.filter;
-    const letters = await this.find({ after, limit: PAGE + 1, ...(text !== "" && { [by]: text }) });
-    this.begins.push(after);
-    if (this.begins.length > MAX_BACK) {
-      this.begins.shift();
+  /** Ends what is being read; harmless if nothing is. */
+  stop(): void {
+    this.turn.abort();
+    this.turn = new AbortController();
+    this.wanted = this.begins;
+  }
+
+  private async at(begins: readonly bigint[]): Promise<Page | undefined> {
+    this.stop();
+    this.wanted = begins;
+    const { turn, filter } = this;
+    const after = begins.at(-1)!;
+    const request = { after, limit: PAGE + 1, ...(filter.text !== "" && { [filter.by]: filter.text }) };
+    try {
+      const letters = await this.find(request, AbortSignal.any([this.signal, turn.signal]));
+      if (turn !== this.turn) {
+        return undefined;
+      }
+      this.begins = begins;
+      return { letters: letters.slice(0, PAGE), isMore: letters.length > PAGE };
+    } catch (error) {
+      if (turn !== this.turn) {
+        return undefined;
+      }
+      this.wanted = this.begins;
+      throw error;
     }
-    return { letters: letters.slice(0, PAGE), isMore: letters.length > PAGE };
   }
 
-  private async find(request: Parameters<InspectionClient["findLetters"]>[0]): Promise<DeadLetter[]> {
+  private async find(request: Parameters<InspectionClient["findLetters"]>[0], signal = this.signal): Promise<DeadLetter[]> {
     const found: DeadLetter[] = [];
     const most = (request.limit ?? 1) as number;
-    for await (const letter of this.client.findLetters(request, { timeout: TIMEOUT, signal: this.signal })) {
+    for await (const letter of this.client.findLetters(request, { timeout: TIMEOUT, signal })) {
       found.push(letter);
       if (found.length >= most) {
         break; // more than was asked for is not listened to

@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 
+import type { SignalingState } from "../../src/wire/signaling/upkeep";
 import { many, short } from "../model/words";
 import { ActorPage } from "./actor/page";
 import { ActorsPage } from "./actors";
@@ -100,12 +101,21 @@ function Tab({ to, isHere, children }: { to: string; isHere: boolean; children: 
   );
 }
 
+const WORDS: Readonly<Record<SignalingState, string>> = {
+  registered: "live",
+  replaced: "replaced",
+  refused: "refused",
+  closed: "left",
+  connecting: "signaling away",
+  waiting: "signaling away",
+};
+
 /** Where the page stands, in a few words; said aloud when it changes. */
 function Status({ store }: { store: Store }) {
   store.frame.value;
   const isThere = store.stage.value === "there";
   const state = store.signaling.value;
-  const word = !isThere ? "" : state === "registered" ? "live" : state === "replaced" ? "replaced" : "signaling away";
+  const word = !isThere ? "" : WORDS[state];
   return (
     <p class="status">
       {isThere && (
@@ -127,6 +137,18 @@ function Outage({ store }: { store: Store }) {
   const state = store.signaling.value;
   if (state === "registered") {
     return null;
+  }
+  if (state === "refused" || state === "closed") {
+    const what = state === "refused" ? "The signaling service does not take this console any more" : "This console has left the signaling service";
+    return (
+      <p class="banner" role="alert">
+        {what}
+        {store.absence.value && `: ${store.absence.value}`}. Links that are up go on.{" "}
+        <button type="button" class="small" onClick={() => void store.rejoin()}>
+          Join again
+        </button>
+      </p>
+    );
   }
   return (
     <p class="banner" role="alert">

@@ -9,7 +9,7 @@ import type { Leave } from "../session/certified";
 import { type About, Session } from "../session/session";
 import { MAX_WATCHES, Watches } from "../session/watches";
 
-/** Warnings of the session that are kept, for people. */
+/** Letters of a text that is kept, for people. */
 const MAX_TEXT = 400;
 
 /**
@@ -18,11 +18,23 @@ const MAX_TEXT = 400;
  */
 export type Stage = "reading" | "asking" | "joining" | "there" | "failed";
 
+/** What the service at this address says of itself; rejects with its own words if it does not want to. */
+export async function readAbout(address: string): Promise<About> {
+  const answer = await fetch(address, { credentials: "omit", signal: AbortSignal.timeout(10_000) });
+  if (!answer.ok) {
+    const words = (await answer.text()).trim().slice(0, MAX_TEXT);
+    throw new Error(words || `The service answers ${answer.status} ${answer.statusText}`);
+  }
+  return (await answer.json()) as About;
+}
+
 export class Store {
   readonly stage = signal<Stage>("reading");
   /** Why it cannot join, or did not. */
   readonly trouble = signal("");
   readonly signaling = signal<SignalingState>("connecting");
+  /** Why the console is registered nowhere; empty: it is, or nobody has said. */
+  readonly absence = signal("");
   readonly realmName = signal("default");
   about: About | undefined;
   realm = new Realm();
@@ -51,8 +63,7 @@ export class Store {
   /** Reads what the service says, and joins where nobody has to prove anything. */
   async start(leave?: Leave): Promise<void> {
     try {
-      const answer = await fetch("/console.json", { credentials: "omit", signal: AbortSignal.timeout(10_000) });
-      this.about = (await answer.json()) as About;
+      this.about = await readAbout("/console.json");
     } catch (error) {
       this.#fail(error);
       return;
@@ -62,6 +73,14 @@ export class Store {
     } else {
       this.stage.value = "asking";
     }
+  }
+
+  /** Begins anew where the service does not take this session any more: with a new proof, where it wants one. */
+  async rejoin(): Promise<void> {
+    this.trouble.value = this.absence.value;
+    this.stage.value = "reading";
+    await this.leave();
+    await this.start();
   }
 
   /** Joins a realm, and leaves the one before it. */
@@ -144,6 +163,11 @@ export class Store {
   }
 
   #moved(state: SignalingState): void {
+    if (state === "connecting" && this.signaling.value === "refused") {
+      return; // it is asked again, and stays refused until it is answered otherwise
+    }
+    // Refused is not away: of the package's clause its last part is the service's own words.
+    this.absence.value = (this.session?.signaling.trouble ?? "").replace(/^signaling at \S+ is away: /, "");
     this.signaling.value = state;
     if (state === "waiting" && this.session !== undefined) {
       this.#error("signaling is away: who comes and goes is not heard");

@@ -18,7 +18,9 @@ export function LettersPanel({ store, row }: PanelProps) {
   const [page, setPage] = useState<Page>();
   const [trouble, setTrouble] = useState("");
   const [said, say] = useState("");
-  const [isBusy, setBusy] = useState(false);
+  const [isReading, setReading] = useState(false);
+  const [isActing, setActing] = useState(false);
+  const isBusy = isReading || isActing;
   const [chosen, choose] = useState<ReadonlySet<bigint>>(new Set());
   const [contract, setContract] = useState<Contract>();
   const [asks, setAsks] = useState(false);
@@ -27,10 +29,15 @@ export function LettersPanel({ store, row }: PanelProps) {
   const letters = useMemo(() => new Letters(store.session!.to(row.id), filter, stop.signal), [row.id, filter]);
   const dead = row.view?.mailbox?.dead ?? 0;
 
-  const read = async (turn: () => Promise<Page>) => {
-    setBusy(true);
+  useEffect(() => () => letters.stop(), [letters]);
+
+  const read = async (turn: () => Promise<Page | undefined>) => {
+    setReading(true);
     try {
       const read = await turn();
+      if (read === undefined) {
+        return; // another read has begun, and says when it ends
+      }
       const here = new Set(read.letters.map(({ number }) => number));
       setPage(read);
       choose((before) => new Set([...before].filter((number) => here.has(number))));
@@ -38,7 +45,7 @@ export function LettersPanel({ store, row }: PanelProps) {
     } catch (error) {
       setTrouble(stop.signal.aborted ? "" : wordsOf(error));
     }
-    setBusy(false);
+    setReading(false);
   };
   const isFirst = useRef(true);
   useEffect(() => {
@@ -51,7 +58,7 @@ export function LettersPanel({ store, row }: PanelProps) {
 
   const act = async (what: "replay" | "drop") => {
     setAsks(false);
-    setBusy(true);
+    setActing(true);
     const numbers = [...chosen];
     try {
       const done = await letters[what](numbers);
@@ -63,8 +70,8 @@ export function LettersPanel({ store, row }: PanelProps) {
     } catch (error) {
       say("");
       setTrouble(wordsOf(error));
-      setBusy(false);
     }
+    setActing(false);
   };
   const known = async () => {
     if (contract === undefined) {

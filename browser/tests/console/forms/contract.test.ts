@@ -8,8 +8,8 @@ import { FieldDescriptorProto_Label as Label, FieldDescriptorProto_Type as Type,
 import { LimitError, RemoteProtocolError } from "actr";
 
 import { DescriptionSchema } from "../../../console/gen/actr/services/reflection_pb";
-import { MAX_BYTES, MAX_ELEMENTS, MAX_METHODS, MAX_WORDS, readContract } from "../../../console/forms/contract";
-import { draftOf, type Group, MAX_FIELDS } from "../../../console/forms/draft";
+import { MAX_BYTES, MAX_ELEMENTS, MAX_LETTERS, MAX_METHODS, MAX_WORDS, readContract } from "../../../console/forms/contract";
+import { addItem, draftOf, type Group, type List, MAX_FIELDS, MAX_ITEMS, MAX_PLACES, set, type Single, type Value } from "../../../console/forms/draft";
 import { write } from "../../../console/forms/values";
 
 type File = MessageInitShape<typeof FileDescriptorProtoSchema>;
@@ -46,6 +46,28 @@ test("services, methods, lanes and comments are read", async () => {
   );
 });
 
+/** Files in which one thing has this name. */
+function named(name: string): Record<string, File> {
+  const inMessage = (init: NonNullable<File["messageType"]>[number]) => ({ messageType: [{ ...A, ...init }] });
+  const extension = [{ name, number: 1, type: Type.STRING, label: Label.OPTIONAL, extendee: ".A" }];
+  const value = [{ name: "V", number: 0 }];
+  return {
+    "package": { package: name },
+    "message": { messageType: [{ name }] },
+    "nested message": inMessage({ nestedType: [{ name }] }),
+    "field": inMessage({ field: [{ name, number: 1, type: Type.STRING }] }),
+    "field's JSON": inMessage({ field: [{ name: "f", jsonName: name, number: 1, type: Type.STRING }] }),
+    "oneof": inMessage({ oneofDecl: [{ name }] }),
+    "nested enum": inMessage({ enumType: [{ name, value }] }),
+    "nested extension": inMessage({ extension }),
+    "enum": { enumType: [{ name, value }] },
+    "value of an enum": { enumType: [{ name: "E", value: [{ name, number: 0 }] }] },
+    "extension": { messageType: [A], extension },
+    "service": { service: [{ name }] },
+    "method": { messageType: [A], service: [{ name: "S", method: [{ name, inputType: ".A", outputType: ".A" }] }] },
+  };
+}
+
 const HOSTILE: Record<string, [told: Word[], words: RegExp]> = {
   "bytes that are no file": [[{ word: { case: "file", value: Uint8Array.of(255, 255) } }], /cannot be read/],
   "a file that imports what it does not tell": [[file({ name: "a.proto", dependency: ["gone.proto"] })], /gone\.proto/],
@@ -55,6 +77,8 @@ const HOSTILE: Record<string, [told: Word[], words: RegExp]> = {
   "a stream as a call": [[file({ name: "a.proto", package: "a", messageType: [A] }), service({ ...UNARY, repliesStream: true, payloadType: 0 })], /as no method can be/],
   "media as a stream": [[file({ name: "a.proto", package: "a", messageType: [A] }), service({ ...UNARY, repliesStream: true, payloadType: 4 })], /as no method can be/],
   "a name without an end": [[service(UNARY, "s".repeat(1000))], /name of 1000 letters/],
+  ...Object.fromEntries(Object.entries(named("n".repeat(1000))).map(([what, init]) => [`a ${what} whose name has no end`, [[file({ name: "a.proto", ...init })], /of 1000 letters/]])),
+  "a field without a name": [[file({ name: "a.proto", messageType: [{ name: "A", field: [{ name: "", number: 1 }] }] })], /name of 0 letters/],
   "an edition of the future": [[file({ name: "a.proto", syntax: "editions", edition: 2_147_483_647 as never })], /descriptors are none/],
 };
 
@@ -68,11 +92,18 @@ function nested(depth: number): NonNullable<File["messageType"]>[number] {
   return depth === 0 ? A : { name: "A", nestedType: [nested(depth - 1)] };
 }
 
+/** A message within messages of long names. */
+function deep(depth: number, message: ReturnType<typeof nested>): ReturnType<typeof nested> {
+  return depth === 0 ? message : { name: "n".repeat(250), nestedType: [deep(depth - 1, message)] };
+}
+
 const LARGE: Record<string, () => Word[]> = {
   "words": () => Array.from({ length: MAX_WORDS + 1 }, () => file({ name: "a.proto" })),
   "methods": () => Array.from({ length: MAX_METHODS + 1 }, () => service(UNARY)),
   "bytes": () => [{ word: { case: "file", value: new Uint8Array(MAX_BYTES + 1) } }],
   "elements": () => [file({ name: "a.proto", enumType: [{ name: "E", value: Array.from({ length: MAX_ELEMENTS }, (_, number) => ({ name: `V${number}`, number })) }] })],
+  "elements of a contract": () => [file({ name: "a.proto", messageType: [A], service: [{ name: "S", method: Array.from({ length: MAX_ELEMENTS }, (_, at) => ({ name: `M${at}`, inputType: ".A", outputType: ".A" })) }] })],
+  "letters": () => [file({ name: "a.proto", messageType: [deep(30, { name: "A", field: Array.from({ length: MAX_LETTERS / (30 * 250) }, (_, at) => ({ name: `f${at}`, number: at + 1, type: Type.STRING })) })] })],
   "messages within messages": () => [file({ name: "a.proto", messageType: [nested(40)] })],
 };
 
@@ -108,6 +139,40 @@ test("a message of a thousand fields is one place for JSON", async () => {
   const field = Array.from({ length: MAX_FIELDS + 1 }, (_, at) => ({ name: `f${at}`, number: at + 1, type: Type.STRING, label: Label.OPTIONAL }));
   const { services } = await read(file({ name: "a.proto", package: "a", messageType: [{ name: "A", field }] }), service(UNARY));
   assert.equal(draftOf(services[0]!.methods[0]!.request).is, "leaf");
+});
+
+/** The message `a.A` of so many fields of its own type. */
+async function itself(label: Label) {
+  const field = Array.from({ length: MAX_FIELDS }, (_, at) => ({ name: `f${at}`, number: at + 1, type: Type.MESSAGE, typeName: ".a.A", label }));
+  const { services, registry } = await read(file({ name: "a.proto", package: "a", syntax: "proto2", messageType: [{ name: "A", field }] }), service(UNARY));
+  return { desc: services[0]!.methods[0]!.request, registry };
+}
+
+/** Members of a whole form. */
+function members(value: Value): number {
+  const below = value.is === "leaf" ? [] : value.members;
+  const values = below.flatMap((member) => (member.is === "single" ? (member.value ?? []) : (member as List).items));
+  return below.length + values.reduce((sum, each) => sum + members(each), 0);
+}
+
+test("a message that requires itself a hundred times is no form without an end, and is not sent without them", async () => {
+  const { desc, registry } = await itself(Label.REQUIRED);
+  const draft = draftOf(desc) as Group;
+  assert.equal(members(draft), MAX_FIELDS);
+  assert.ok(draft.members.every((member) => member.is === "single" && member.isOptional && !member.isSet));
+  const { message, faults } = write(desc, draft, registry);
+  assert.deepEqual([message, /required/.test(faults.whole)], [undefined, true]);
+  set(draft.members[0] as Single, true);
+  assert.equal(members(draft), 2 * MAX_FIELDS);
+});
+
+test("a form has no more places than its bound, whatever is added: the next message is one place for JSON", async () => {
+  const draft = draftOf((await itself(Label.REPEATED)).desc) as Group;
+  const list = draft.members[0] as List;
+  while (addItem(list));
+  assert.equal(list.items.length, MAX_ITEMS);
+  assert.ok(members(draft) <= MAX_PLACES, `${members(draft)} places`);
+  assert.deepEqual([list.items[0]?.is, list.items.at(-1)?.is], ["group", "leaf"]);
 });
 
 test("a false copy of a type of Google's is an error where it is written, and nothing else", async () => {
