@@ -19,6 +19,8 @@ const MAX_RETRY_SECONDS = 30;
 const SHUT_RETRY_SECONDS = 60;
 
 export interface WatchSink {
+  /** Whether it is online: who has left may be wanted still, and come back. */
+  isThere(id: string): boolean;
   view(id: string, view: ActorView): void;
   looking(id: string, state: Looking, why: string): void;
 }
@@ -52,16 +54,14 @@ export class Watches {
 
   /** The actor is another process now, or a person asks: it may answer otherwise. */
   again(id: string): void {
-    const watch = this.#watches.get(id);
-    if (watch !== undefined && watch.stop === undefined) {
+    if (this.#watches.get(id)?.stop === undefined) {
       this.#watches.delete(id);
       this.#fill();
     }
   }
 
-  /** It has left. */
+  /** It has left; where it is wanted still, it is looked into again when it is back. */
   forget(id: string): void {
-    this.#wanted = this.#wanted.filter((each) => each !== id);
     this.#watches.get(id)?.stop?.abort();
     this.#watches.delete(id);
   }
@@ -83,7 +83,7 @@ export class Watches {
     const now = performance.now();
     const chosen = this.#wanted.filter((id) => {
       const watch = this.#watches.get(id);
-      return watch === undefined || watch.stop !== undefined || watch.notBefore <= now;
+      return this.sink.isThere(id) && (watch === undefined || watch.stop !== undefined || watch.notBefore <= now);
     });
     const kept = new Set(chosen.slice(0, MAX_WATCHES));
     for (const [id, watch] of this.#watches) {
