@@ -7,6 +7,7 @@ import { CallError, type Caller, Code } from "actr";
 
 import type { ActorView } from "../gen/actr/services/inspection_pb";
 import type { Looking } from "../model/realm";
+import { Pace } from "./pace";
 import { InspectionClient } from "../gen/actr/services/inspection_actr";
 
 /** Actors that are looked at at once: each is a connection of this page, and a view a second. */
@@ -124,6 +125,7 @@ export class Watches {
   }
 
   async #run(id: string, watch: Watch, stop: AbortController): Promise<void> {
+    const pace = new Pace((view) => this.#watches.get(id) === watch && this.sink.view(id, view));
     let why: unknown = new Error("it has ended what it told");
     const late = setTimeout(() => stop.abort(new Error(`no word of it within ${FIRST_SECONDS} s`)), FIRST_SECONDS * 1000);
     try {
@@ -136,11 +138,12 @@ export class Watches {
           this.#move(id, watch, "looking", "");
           watch.tries = 0;
         }
-        this.sink.view(id, view);
+        pace.give(view);
       }
     } catch (error) {
       why = error;
     } finally {
+      pace.end();
       clearTimeout(late);
     }
     if (this.#watches.get(id) !== watch) {

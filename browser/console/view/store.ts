@@ -8,7 +8,7 @@ import type { SignalingState } from "../../src/wire/signaling/upkeep";
 import { Realm, type Row } from "../model/realm";
 import type { Leave } from "../session/certified";
 import { type About, Session } from "../session/session";
-import { MAX_WATCHES, Watches } from "../session/watches";
+import { Watches } from "../session/watches";
 
 /** Warnings of the session that are kept, for people. */
 const MAX_TEXT = 400;
@@ -151,10 +151,8 @@ export class Store {
     this.#first = first;
     this.#hasCome = false;
     const all = new Set(first.filter((id) => this.realm.rows.has(id)));
+    // All of them: those that come first may let nobody look.
     for (const id of this.realm.rows.keys()) {
-      if (all.size >= MAX_WATCHES * 2) {
-        break;
-      }
       all.add(id);
     }
     this.watches?.want([...all]);

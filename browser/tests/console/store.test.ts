@@ -5,6 +5,7 @@ import { test, type TestContext } from "node:test";
 
 import { Store } from "../../console/view/store";
 import { ActrId } from "../../src/protocol/identity/ids";
+import { CallError, Code } from "../../src/errors";
 import type { PresenceEvent } from "../../src/protocol/signaling/presence";
 import type { CallOptions, Caller } from "../../src/service";
 
@@ -58,4 +59,14 @@ test("one that is replaced is looked into again, also where nothing that is show
   frame();
   await settled();
   assert.deepEqual(asked.slice(3), [id(3)]);
+});
+
+test("where the first let nobody look, the others are asked", async (t) => {
+  const all = Array.from({ length: 100 }, (_, at) => id(at));
+  const { store, asked } = storeOf(t, all, () => new CallError(Code.UNIMPLEMENTED, "nobody"));
+  store.want([]);
+  for (let round = 0; round < 100; round++) {
+    await settled();
+  }
+  assert.deepEqual(asked, all);
 });
