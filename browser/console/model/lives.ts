@@ -78,6 +78,13 @@ export class Lives {
     }
   }
 
+  /** One that was thought ended with its process is up: it had left, and not ended. */
+  revive(by: string, remote: string, kind: string, at: number, state: string): void {
+    if (isUp(state) && this.#of(by, remote)?.get(kind)?.at(-1)?.state === "failed") {
+      this.note(by, remote, kind, at, state);
+    }
+  }
+
   #of(one: string, other: string): Kinds | undefined {
     return this.#ends.get(one)?.get(other);
   }

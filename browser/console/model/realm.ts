@@ -132,6 +132,9 @@ export class Realm {
     }
     row.skew = now - Number(view.nowMs);
     this.#note(row, view, now);
+    for (const { remote, wires } of view.links) {
+      wires.forEach(({ kind, state }) => this.lives.revive(id, remote, kind, now, state));
+    }
     const before = row.view?.incarnation === view.incarnation ? row.view : undefined;
     if (before !== undefined) {
       const seconds = (Number(view.nowMs) - Number(before.nowMs)) / 1000;

@@ -200,6 +200,11 @@ test("no time to come is told, and the wires of a process that is no more are no
   realm.view(A, view({ incarnation: "2", nowMs: 3000n, changeCount: 1n, changes: [change(3000, "ready")] }), 3000);
   realm.presence(told("leave", presence(A), "expired"), 4000);
   assert.deepEqual(realm.lives.moments(A, B, "webrtc").at(-1), { at: 4000, state: "failed", isCut: true });
+  // It is back, the same process: signaling alone had lost it.
+  realm.presence(told("join", presence(A, { incarnation: 2n })), 5000);
+  const links = [{ remote: B, wires: [{ kind: "webrtc", state: "ready" }] }];
+  realm.view(A, view({ incarnation: "2", nowMs: 6000n, changeCount: 1n, links }), 6000);
+  assert.equal(realm.lives.moments(A, B, "webrtc").at(-1)!.state, "ready");
 });
 
 test("a cause may have any name, and a link that was not told has no rate", () => {
