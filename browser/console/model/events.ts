@@ -48,7 +48,9 @@ export class EventLog {
     }
     this.#events.splice(place, 0, { ...event, text, number: this.total });
     if (this.#events.length > MAX_EVENTS) {
-      this.#events.shift();
+      // By arrival: who tells of times to come, or long gone, must not push out what others tell.
+      const oldest = this.#events.reduce((least, { number }, at, all) => (number < all[least]!.number ? at : least), 0);
+      this.#events.splice(oldest, 1);
     }
     return true;
   }

@@ -10,8 +10,11 @@
 export const MAX_MOMENTS = 256;
 /** Milliseconds within which two ends tell of the same. */
 const SAME_MS = 3000;
-/** Ends of links that are kept; the one that changed the longest ago is forgotten first. */
-export const MAX_ENDS = 2048;
+/** Ends of links that are kept of one actor; the one that changed the longest ago is forgotten first. */
+export const MAX_ENDS = 512;
+/** Actors of whose ends something is kept; the one that told the longest ago is forgotten first. */
+export const MAX_TELLERS = 1024;
+const WIRES: readonly string[] = ["webrtc", "websocket"];
 
 export type WireState = "idle" | "connecting" | "ready" | "suspect" | "failed";
 const STATES: readonly string[] = ["idle", "connecting", "ready", "suspect", "failed"];
@@ -38,24 +41,21 @@ export interface Span {
 type Kinds = Map<string, Moment[]>;
 
 export class Lives {
-  readonly #ends = new Map<string, Kinds>();
+  /** By who told of it, and then by the far end. */
+  readonly #ends = new Map<string, Map<string, Kinds>>();
 
   /**
    * Notes that a wire of `by` has another state; returns the one before it, "unknown" where there is
-   * none, and undefined where what is told is no state.
+   * none, and undefined where what is told is no state, or of no kind of wire.
    */
   note(by: string, remote: string, kind: string, at: number, state: string): WireState | "unknown" | undefined {
-    if (!STATES.includes(state)) {
+    if (!STATES.includes(state) || !WIRES.includes(kind)) {
       return undefined;
     }
-    const end = `${by} ${remote}`;
-    const kinds = this.#ends.get(end) ?? new Map<string, Moment[]>();
-    // Behind all others: the first of the map is the one to forget.
-    this.#ends.delete(end);
-    this.#ends.set(end, kinds);
-    if (this.#ends.size > MAX_ENDS) {
-      this.#ends.delete(this.#ends.keys().next().value!);
-    }
+    const ends = this.#ends.get(by) ?? new Map<string, Kinds>();
+    putLast(this.#ends, by, ends, MAX_TELLERS);
+    const kinds = ends.get(remote) ?? new Map<string, Moment[]>();
+    putLast(ends, remote, kinds, MAX_ENDS);
     const moments = kinds.get(kind) ?? [];
     kinds.set(kind, moments);
     const last = moments.at(-1);
@@ -66,18 +66,40 @@ export class Lives {
     return last?.state ?? "unknown";
   }
 
+  /** The process of `by` is no more, and so are its wires, of which it can tell nothing now. */
+  end(by: string, at: number): void {
+    for (const [remote, kinds] of [...(this.#ends.get(by) ?? [])]) {
+      for (const [kind, moments] of kinds) {
+        const { state } = moments.at(-1)!;
+        if (isUp(state) || state === "connecting") {
+          this.note(by, remote, kind, at, "failed");
+        }
+      }
+    }
+  }
+
+  /** One that was thought ended with its process is up: it had left, and not ended. */
+  revive(by: string, remote: string, kind: string, at: number, state: string): void {
+    if (isUp(state) && this.#of(by, remote)?.get(kind)?.at(-1)?.state === "failed") {
+      this.note(by, remote, kind, at, state);
+    }
+  }
+
+  #of(one: string, other: string): Kinds | undefined {
+    return this.#ends.get(one)?.get(other);
+  }
+
   /** Kinds of wires of which anything is known, of one link. */
   kinds(one: string, other: string): string[] {
-    const ends = [`${one} ${other}`, `${other} ${one}`];
-    const found = new Set(ends.flatMap((end) => [...(this.#ends.get(end)?.keys() ?? [])]));
+    const found = new Set([...(this.#of(one, other)?.keys() ?? []), ...(this.#of(other, one)?.keys() ?? [])]);
     return [...found].sort().reverse();
   }
 
   /** Of the end that is shown, the same whichever of the two is named first. */
   moments(one: string, other: string, kind: string): readonly Told[] {
     const [a, b] = [one, other].sort() as [string, string];
-    const near = told(this.#ends.get(`${a} ${b}`)?.get(kind));
-    const far = told(this.#ends.get(`${b} ${a}`)?.get(kind));
+    const near = told(this.#of(a, b)?.get(kind));
+    const far = told(this.#of(b, a)?.get(kind));
     const later = (far.at(-1)?.at ?? 0) - (near.at(-1)?.at ?? 0);
     if (Math.abs(later) > SAME_MS) {
       return later > 0 ? far : near;
@@ -102,6 +124,15 @@ export class Lives {
       }
     });
     return found;
+  }
+}
+
+/** Puts it behind all others: the first of the map is the one to forget. */
+function putLast<T>(map: Map<string, T>, key: string, value: T, most: number): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > most) {
+    map.delete(map.keys().next().value!);
   }
 }
 

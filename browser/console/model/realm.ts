@@ -2,6 +2,7 @@
 
 import type { Presence, PresenceEvent } from "../../src/protocol/signaling/presence";
 import type { ActorView, LaneView, LinkView } from "../gen/actr/services/inspection_pb";
+import { bounded } from "./bounds";
 import { EventLog } from "./events";
 import { isUp, Lives } from "./lives";
 
@@ -46,6 +47,11 @@ export interface Row {
   readonly rates: Map<string, Rates>;
 }
 
+/** Whether an actor's own word of its incarnation, in hex, is that of its presence. */
+function isOf(told: string | undefined, { incarnation }: Presence): boolean {
+  return told?.padStart(16, "0") === incarnation.toString(16).padStart(16, "0");
+}
+
 export function isConsole(id: string): boolean {
   return id.startsWith(CONSOLE);
 }
@@ -72,6 +78,7 @@ export class Realm {
     if (change === "leave") {
       if (known !== undefined) {
         this.rows.delete(id);
+        this.lives.end(id, now);
         this.events.add({ at: now, kind: "leave", actor: id, text: leaving[reason] });
       }
       return false;
@@ -83,6 +90,9 @@ export class Realm {
     }
     const isAnother = known.presence.incarnation !== presence.incarnation;
     known.presence = presence;
+    if (isAnother && !isOf(this.#told.get(id)?.incarnation, presence)) {
+      this.lives.end(id, now);
+    }
     return isAnother;
   }
 
@@ -114,17 +124,21 @@ export class Realm {
   }
 
   /** What an actor tells of itself. */
-  view(id: string, view: ActorView, now: number): void {
+  view(id: string, all: ActorView, now: number): void {
+    const view = bounded(all);
     const row = this.rows.get(id);
     if (row === undefined) {
       return;
     }
     row.skew = now - Number(view.nowMs);
-    this.#note(row, view);
+    this.#note(row, view, now);
+    for (const { remote, wires } of view.links) {
+      wires.forEach(({ kind, state }) => this.lives.revive(id, remote, kind, now, state));
+    }
     const before = row.view?.incarnation === view.incarnation ? row.view : undefined;
     if (before !== undefined) {
       const seconds = (Number(view.nowMs) - Number(before.nowMs)) / 1000;
-      rates(row.rates, before.links, view.links, seconds);
+      rates(row.rates, before, view, seconds);
       this.#mishaps(id, before, view, now);
     }
     row.view = view;
@@ -132,8 +146,11 @@ export class Realm {
   }
 
   /** Wires that came and went. */
-  #note({ id, skew }: Row, { changes, incarnation, changeCount }: ActorView): void {
+  #note({ id, skew }: Row, { changes, incarnation, changeCount }: ActorView, now: number): void {
     const told = this.#told.get(id);
+    if (told !== undefined && told.incarnation !== incarnation) {
+      this.lives.end(id, now);
+    }
     const news = Number(changeCount) - (told?.incarnation === incarnation ? told.count : 0);
     this.#told.delete(id);
     this.#told.set(id, { incarnation, count: Number(changeCount) });
@@ -144,7 +161,7 @@ export class Realm {
       if (isConsole(remote)) {
         continue;
       }
-      const at = Number(atMs) + skew;
+      const at = Math.max(0, Math.min(now, Number(atMs) + skew)); // nothing has happened that is yet to come
       const before = this.lives.note(id, remote, kind, at, state);
       if (before === undefined) {
         continue;
@@ -165,7 +182,7 @@ export class Realm {
       ["failed", before.failures, view.failures],
     ] as const) {
       for (const [cause, number] of Object.entries(is)) {
-        const more = number - (was[cause] ?? 0n);
+        const more = number - (Object.hasOwn(was, cause) ? was[cause]! : 0n);
         if (more > 0n) {
           say(`${name}: ${cause}${more > 1n ? ` (${more} times)` : ""}`);
         }
@@ -196,16 +213,22 @@ const leaving = {
 } as const;
 
 /** Sets what each lane carries in a second, from two views of one process. */
-function rates(found: Map<string, Rates>, before: readonly LinkView[], now: readonly LinkView[], seconds: number): void {
+function rates(found: Map<string, Rates>, before: ActorView, now: ActorView, seconds: number): void {
   found.clear();
   if (seconds <= 0) {
     return;
   }
   const known = new Map<string, LaneView>();
-  for (const { remote, lanes } of before) {
+  for (const { remote, lanes } of before.links) {
     lanes.forEach((lane) => known.set(`${remote} ${lane.lane}`, lane));
   }
-  for (const { remote, lanes } of now) {
+  // It may have been there, and not told of: its counts are no news of this second.
+  const isPart = before.linkCount > before.links.length;
+  const told = new Set(before.links.map(({ remote }) => remote));
+  for (const { remote, lanes } of now.links) {
+    if (isPart && !told.has(remote)) {
+      continue;
+    }
     for (const lane of lanes) {
       const key = `${remote} ${lane.lane}`;
       const was = known.get(key);

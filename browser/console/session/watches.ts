@@ -7,6 +7,7 @@ import { CallError, type Caller, Code } from "actr";
 
 import type { ActorView } from "../gen/actr/services/inspection_pb";
 import type { Looking } from "../model/realm";
+import { Pace } from "./pace";
 import { InspectionClient } from "../gen/actr/services/inspection_actr";
 
 /** Actors that are looked at at once: each is a connection of this page, and a view a second. */
@@ -19,6 +20,8 @@ const MAX_RETRY_SECONDS = 30;
 const SHUT_RETRY_SECONDS = 60;
 
 export interface WatchSink {
+  /** Whether it is online: who has left may be wanted still, and come back. */
+  isThere(id: string): boolean;
   view(id: string, view: ActorView): void;
   looking(id: string, state: Looking, why: string): void;
 }
@@ -52,16 +55,14 @@ export class Watches {
 
   /** The actor is another process now, or a person asks: it may answer otherwise. */
   again(id: string): void {
-    const watch = this.#watches.get(id);
-    if (watch !== undefined && watch.stop === undefined) {
+    if (this.#watches.get(id)?.stop === undefined) {
       this.#watches.delete(id);
       this.#fill();
     }
   }
 
-  /** It has left. */
+  /** It has left; where it is wanted still, it is looked into again when it is back. */
   forget(id: string): void {
-    this.#wanted = this.#wanted.filter((each) => each !== id);
     this.#watches.get(id)?.stop?.abort();
     this.#watches.delete(id);
   }
@@ -83,7 +84,7 @@ export class Watches {
     const now = performance.now();
     const chosen = this.#wanted.filter((id) => {
       const watch = this.#watches.get(id);
-      return watch === undefined || watch.stop !== undefined || watch.notBefore <= now;
+      return this.sink.isThere(id) && (watch === undefined || watch.stop !== undefined || watch.notBefore <= now);
     });
     const kept = new Set(chosen.slice(0, MAX_WATCHES));
     for (const [id, watch] of this.#watches) {
@@ -124,6 +125,7 @@ export class Watches {
   }
 
   async #run(id: string, watch: Watch, stop: AbortController): Promise<void> {
+    const pace = new Pace((view) => this.#watches.get(id) === watch && this.sink.view(id, view));
     let why: unknown = new Error("it has ended what it told");
     const late = setTimeout(() => stop.abort(new Error(`no word of it within ${FIRST_SECONDS} s`)), FIRST_SECONDS * 1000);
     try {
@@ -136,11 +138,12 @@ export class Watches {
           this.#move(id, watch, "looking", "");
           watch.tries = 0;
         }
-        this.sink.view(id, view);
+        pace.give(view);
       }
     } catch (error) {
       why = error;
     } finally {
+      pace.end();
       clearTimeout(late);
     }
     if (this.#watches.get(id) !== watch) {

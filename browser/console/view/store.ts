@@ -1,13 +1,14 @@
 // What the page shows, and what it is told: the model behind one signal that changes once a frame.
 
 import { type ReadonlySignal, signal } from "@preact/signals";
+import type { Caller } from "actr";
 
-import type { Presence } from "../../src/protocol/signaling/presence";
+import type { Presence, PresenceEvent } from "../../src/protocol/signaling/presence";
 import type { SignalingState } from "../../src/wire/signaling/upkeep";
 import { Realm, type Row } from "../model/realm";
 import type { Leave } from "../session/certified";
 import { type About, Session } from "../session/session";
-import { MAX_WATCHES, Watches } from "../session/watches";
+import { Watches } from "../session/watches";
 
 /** Letters of a text that is kept, for people. */
 const MAX_TEXT = 400;
@@ -43,6 +44,10 @@ export class Store {
   readonly #frame = signal(0);
   readonly #second = signal(0);
   #isAsked = false;
+  /** Whom the page wants to look into first, as it said last. */
+  #first: readonly string[] = [];
+  /** Somebody has come since. */
+  #hasCome = false;
 
   constructor(readonly origin: string) {
     setInterval(() => {
@@ -91,15 +96,7 @@ export class Store {
     this.realm = new Realm();
     this.realmName.value = realm;
     const sink = {
-      presence: (event: Parameters<Realm["presence"]>[0]) => {
-        if (this.realm.presence(event, Date.now())) {
-          this.watches?.again(event.presence.id.text);
-        }
-        if (event.change === "leave") {
-          this.watches?.forget(event.presence.id.text);
-        }
-        this.changed();
-      },
+      presence: (event: PresenceEvent) => this.heard(event),
       state: (state: SignalingState) => this.#moved(state),
       warned: (text: string) => this.#error(text),
     };
@@ -111,10 +108,31 @@ export class Store {
     }
   }
 
+  /** Somebody came, changed or left. */
+  heard(event: PresenceEvent): void {
+    const id = event.presence.id.text;
+    if (this.realm.presence(event, Date.now())) {
+      this.watches?.again(id);
+    }
+    if (event.change === "leave") {
+      this.watches?.forget(id);
+    }
+    this.#hasCome ||= event.change === "join";
+    this.changed();
+  }
+
   #joined(session: Session, present: readonly Presence[]): void {
     this.session = session;
     this.realm.fill(present, Date.now());
-    this.watches = new Watches((id) => session.to(id), {
+    this.look((id) => session.to(id));
+    this.stage.value = "there";
+    this.changed();
+  }
+
+  /** Begins to look into actors: into those that are wanted. */
+  look(to: (id: string) => Caller): void {
+    this.watches = new Watches(to, {
+      isThere: (id) => this.realm.rows.has(id),
       view: (id, view) => {
         this.realm.view(id, view, Date.now());
         this.changed();
@@ -124,8 +142,6 @@ export class Store {
         this.changed();
       },
     });
-    this.stage.value = "there";
-    this.changed();
   }
 
   async leave(): Promise<void> {
@@ -141,6 +157,9 @@ export class Store {
       this.#isAsked = true;
       requestAnimationFrame(() => {
         this.#isAsked = false;
+        if (this.#hasCome) {
+          this.want(this.#first); // one that came in the place of another changes nothing that is shown
+        }
         this.#frame.value += 1;
       });
     }
@@ -148,11 +167,11 @@ export class Store {
 
   /** Looks into these actors first, and then into all others, as far as the bound goes. */
   want(first: readonly string[]): void {
+    this.#first = first;
+    this.#hasCome = false;
     const all = new Set(first.filter((id) => this.realm.rows.has(id)));
+    // All of them: those that come first may let nobody look.
     for (const id of this.realm.rows.keys()) {
-      if (all.size >= MAX_WATCHES * 2) {
-        break;
-      }
       all.add(id);
     }
     this.watches?.want([...all]);

@@ -12,6 +12,7 @@ import { Lives, MAX_ENDS, MAX_MOMENTS } from "../../console/model/lives";
 import { linksIn, matrixOf, MAX_AXIS, standing } from "../../console/model/matrix";
 import { isConsole, rateOf, Realm } from "../../console/model/realm";
 import { bytes, count, duration, rate, roundTrip, short } from "../../console/model/words";
+import { Pace, PACE_MS } from "../../console/session/pace";
 import { ActrId } from "../../src/protocol/identity/ids";
 import type { Presence, PresenceEvent } from "../../src/protocol/signaling/presence";
 
@@ -51,6 +52,8 @@ test("a log keeps the order of times, a bound, and one event where both ends tel
     log.add({ kind: "join", at: 10_000 + at, actor: C, text: "" });
   }
   assert.equal(log.size, MAX_EVENTS);
+  log.add({ kind: "leave", at: 1, actor: B, text: "the newest to come" });
+  assert.equal(log.filtered({ kinds: new Set<EventKind>(["leave"]), text: "" }, 1).length, 1);
   assert.ok(log.total > MAX_EVENTS);
 });
 
@@ -79,10 +82,12 @@ test("the life of a wire is told by the end that is left, and is bounded", () =>
     lives.note(A, C, "webrtc", at, at % 2 ? "ready" : "failed");
   }
   assert.equal(lives.moments(A, C, "webrtc").length, MAX_MOMENTS);
-  for (let at = 0; at < MAX_ENDS; at++) {
-    lives.note(`x:x@${at}:x`, A, "webrtc", 1, "ready");
+  for (let at = 0; at < MAX_ENDS * 2; at++) {
+    lives.note(C, `x:x@${at}:x`, "webrtc", 1, "ready");
   }
-  assert.deepEqual(lives.kinds(A, B), [], "the oldest are forgotten");
+  assert.deepEqual(lives.kinds(C, "x:x@0:x"), [], "the oldest are forgotten");
+  assert.deepEqual(lives.kinds(A, B), ["webrtc"], "of who tells too much alone");
+  assert.equal(lives.note(A, B, "smoke", 1, "ready"), undefined);
 });
 
 test("a realm says who came and left, and once what an actor tells twice", () => {
@@ -183,4 +188,64 @@ test("numbers are short words", () => {
   assert.deepEqual([0, 999, 2048, 5_000_000, 5e9].map(bytes), ["0 B", "999 B", "2.0 KB", "4.8 MB", "4.7 GB"]);
   assert.deepEqual([0, 0.25, 3.33, 1234.5].map(rate), ["0", "0.3", "3.3", "1\u202f235"]);
   assert.equal(count(1234567n), "1\u202f234\u202f567");
+});
+
+test("no time to come is told, and the wires of a process that is no more are not up", () => {
+  const realm = new Realm();
+  realm.fill([presence(A)], 0);
+  realm.view(A, view({ nowMs: 1000n, changeCount: 1n, changes: [change(900_000, "ready")] }), 1000);
+  assert.equal(realm.events.filtered(ALL, 1)[0]!.at, 1000);
+  realm.presence(told("update", presence(A, { incarnation: 2n })), 2000);
+  assert.deepEqual(realm.lives.moments(A, B, "webrtc").at(-1), { at: 2000, state: "failed", isCut: true });
+  realm.view(A, view({ incarnation: "2", nowMs: 3000n, changeCount: 1n, changes: [change(3000, "ready")] }), 3000);
+  realm.presence(told("leave", presence(A), "expired"), 4000);
+  assert.deepEqual(realm.lives.moments(A, B, "webrtc").at(-1), { at: 4000, state: "failed", isCut: true });
+  // It is back, the same process: signaling alone had lost it.
+  realm.presence(told("join", presence(A, { incarnation: 2n })), 5000);
+  const links = [{ remote: B, wires: [{ kind: "webrtc", state: "ready" }] }];
+  realm.view(A, view({ incarnation: "2", nowMs: 6000n, changeCount: 1n, links }), 6000);
+  assert.equal(realm.lives.moments(A, B, "webrtc").at(-1)!.state, "ready");
+});
+
+test("a cause may have any name, and a link that was not told has no rate", () => {
+  const realm = new Realm();
+  realm.fill([presence(A)], 0);
+  const lanes = [{ lane: "RPC_RELIABLE", sent: 5000n }];
+  realm.view(A, view({ nowMs: 1000n, linkCount: 2, links: [{ remote: C }] }), 1000);
+  realm.view(A, view({ nowMs: 2000n, linkCount: 2, links: [{ remote: B, lanes }], refused: { constructor: 1n } as never }), 2000);
+  assert.equal(realm.events.filtered(ALL, 1)[0]!.text, "refused: constructor");
+  assert.deepEqual(rateOf(realm.rows.get(A)!, B, "RPC_RELIABLE", 2000), { sent: 0, received: 0 });
+});
+
+test("of a view is taken what an honest actor can tell", () => {
+  const realm = new Realm();
+  realm.fill([presence(A)], 0);
+  const wires = Array.from({ length: 9 }, (_, at) => ({ kind: at === 0 ? "smoke" : "webrtc" }));
+  const links = Array.from({ length: 600 }, () => ({ remote: "x".repeat(999), wires, lanes: Array.from({ length: 9 }, () => ({})) }));
+  const refused = Object.fromEntries(Array.from({ length: 99 }, (_, at) => [`${at} ${"x".repeat(300)}`, 1n]));
+  const many = { length: 300 };
+  const changes = Array.from(many, (_, at) => change(at, "idle"));
+  const halves = Array.from(many, () => ({}));
+  realm.view(A, view({ links, refused, failures: refused, changes, tracks: halves, streams: { halves, counts: refused }, mailbox: { counts: refused } }), 1);
+  const { view: taken } = realm.rows.get(A)!;
+  assert.deepEqual([taken!.links.length, taken!.links[0]!.lanes.length, taken!.links[0]!.wires.length], [512, 6, 1]);
+  assert.deepEqual([taken!.changes.length, taken!.changes[255]!.atMs, taken!.tracks.length, taken!.streams!.halves.length], [256, 299n, 256, 256]);
+  assert.equal(taken!.links[0]!.remote.length, 256);
+  for (const map of [taken!.refused, taken!.failures, taken!.streams!.counts, taken!.mailbox!.counts]) {
+    assert.equal(Object.keys(map).length, 64);
+    assert.ok(Object.keys(map).every((key) => key.length <= 256));
+  }
+});
+
+test("of many views the newest is taken, with the changes of those between", (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const taken: number[][] = [];
+  const pace = new Pace(({ changes }) => taken.push(changes.map(({ atMs }) => Number(atMs))));
+  [1, 2, 3].forEach((at) => pace.give(view({ changes: [change(at, "idle")] })));
+  assert.deepEqual(taken, [[1]]);
+  t.mock.timers.tick(PACE_MS);
+  pace.give(view({ changes: [change(4, "idle")] }));
+  assert.deepEqual(taken, [[1], [2, 3]]);
+  pace.end();
+  assert.deepEqual(taken, [[1], [2, 3], [4]]);
 });

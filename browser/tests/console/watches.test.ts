@@ -1,7 +1,7 @@
 // Who is looked into: a bounded number, those that are wanted most first.
 
 import assert from "node:assert/strict";
-import { afterEach, test } from "node:test";
+import { afterEach, beforeEach, test } from "node:test";
 
 import { create } from "@bufbuild/protobuf";
 
@@ -19,7 +19,9 @@ class Actors {
   readonly asked = new Map<string, { answer: () => void; refuse: (error: Error) => void; signal: AbortSignal }>();
   readonly states = new Map<string, Looking>();
   readonly views: string[] = [];
+  readonly left = new Set<string>();
   readonly watches = new Watches((id) => this.#caller(id), {
+    isThere: (id) => !this.left.has(id),
     view: (id) => void this.views.push(id),
     looking: (id, state) => void this.states.set(id, state),
   });
@@ -52,11 +54,11 @@ class Actors {
   }
 }
 
-let actors = new Actors();
-afterEach(() => {
-  actors.watches.close();
+let actors: Actors;
+beforeEach(() => {
   actors = new Actors();
 });
+afterEach(() => actors.watches.close());
 
 test("so many are asked at once, and so many looked into", async () => {
   actors.watches.want(ids(100));
@@ -112,10 +114,14 @@ test("who has left is forgotten, and asked no more", async () => {
   actors.watches.want([one, two]);
   actors.asked.get(two)!.refuse(new CallError(Code.UNIMPLEMENTED, "nobody"));
   await actors.answerAll();
+  actors.left.add(one);
   actors.watches.forget(one);
   assert.ok(actors.asked.get(one)!.signal.aborted);
   await settled();
   actors.watches.again(two); // looks for who else is to be asked
   assert.deepEqual(actors.in("asking"), [two]);
   assert.equal(actors.states.get(one), "looking"); // nothing is said of it afterwards
+  actors.left.delete(one);
+  actors.watches.again(one); // back, and wanted still
+  assert.deepEqual(actors.in("asking"), [one, two]);
 });
