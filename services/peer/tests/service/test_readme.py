@@ -124,10 +124,12 @@ def test_the_exchange_of_the_readme_works_as_it_is_written(
 
 @pytest.mark.timeout(400)
 def test_the_demo_runs_as_the_readme_says(tmp_path: Path, environment: dict[str, str]) -> None:
-    """The third command starts containers: `make integration-test` is its test."""
-    demo, own_file, compose = (
+    """The last one starts containers: `make integration-test` is its test; and the page of the one
+    before it has its own in browser/tests/pages."""
+    demo, own_file, page, compose = (
         re.sub(r"\s+#.*$", "", line) for line in block("README.md", "make demo").splitlines()
     )
+    assert page == "make demo BROWSER=1"
     assert compose.startswith("docker compose up")
     film(tmp_path / "video.mp4", ("libx264", "libopus"), 2.0, [])
     here = own_file.replace("video.mp4", str(tmp_path / "video.mp4"))
