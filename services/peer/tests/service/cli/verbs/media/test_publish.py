@@ -89,6 +89,8 @@ async def test_a_file_that_is_interrupted_is_taken_away_in_good_order(
             _, err = await asyncio.to_thread(publishing.communicate, timeout=60)
         assert publishing.returncode == Exit.INTERRUPTED, err
         assert "Traceback" not in err
-        told = [await events.get() for _ in range(2)]
-    assert [event.kind.name for event in told] == ["BEGAN", "ENDED"]
+        told = [await events.get()]
+        while told[-1].kind.name != "ENDED":  # a busy machine may lose the wire meanwhile
+            told.append(await events.get())
+    assert told[0].kind.name == "BEGAN"
     assert told[-1].error is None
