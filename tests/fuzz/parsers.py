@@ -91,6 +91,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "actr_peer/wire/webrtc/aiortc/engine.py": "lines of the own description",
     "actr_peer/wire/tcp.py:address_towards": "an address of the own settings",
     "actr_signaling/settings.py": _OWN,
+    "actr_signaling/protocol/websocket/origins.py": _OWN,
     "actr_signaling/ledger/redis/address.py": _OWN,
     "actr_signaling/ledger/redis/inbox.py": "hands bytes on to parcels.unpack",
     "actr_signaling/ledger/redis/ledger.py": "hands bytes on to stored.unpack",
