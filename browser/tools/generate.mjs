@@ -28,8 +28,7 @@ const folders = {
       `--plugin=${join(here, "node_modules", ".bin", "protoc-gen-es")}`,
       `--es_out=${gen}`, "--es_opt=target=ts", "actr/envelope.proto", "actr/signaling.proto",
     ),
-  tests: (gen) =>
-    generated(gen, join(demo, "chat.proto"), join(kit, "talk.proto"), join(forms, "wide.proto")),
+  tests: (gen) => generated(gen, join(kit, "talk.proto"), join(forms, "wide.proto")),
   demo: (gen) => generated(gen, join(demo, "chat.proto"), join(demo, "stage.proto")),
   console: (gen) =>
     generated(gen, ...["inspection", "reflection"].map((name) => join(protos, "actr", "services", `${name}.proto`))),

@@ -20,7 +20,7 @@ import { SignalingClient } from "../../src/wire/signaling/client";
 import type { SocketClass } from "../../src/wire/socket";
 import { WebRtcWires } from "../../src/wire/webrtc/wires";
 import { dialWebSocket } from "../../src/wire/websocket";
-import { ChatClient } from "../gen/actr/demo/chat_actr";
+import { ChatClient } from "../../demo/gen/actr/demo/chat_actr";
 import { Service, skip } from "../kit/services";
 import { peerConnection, skip as noWebRtc } from "../kit/webrtc/native";
 

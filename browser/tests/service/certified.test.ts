@@ -16,7 +16,7 @@ import { webCrypto } from "../../src/wire/crypto";
 import { IssuerClient } from "../../src/wire/identity/issuer";
 import { OwnIdentity } from "../../src/wire/identity/own";
 import type { SocketClass } from "../../src/wire/socket";
-import { ChatClient } from "../gen/actr/demo/chat_actr";
+import { ChatClient } from "../../demo/gen/actr/demo/chat_actr";
 import { token } from "../kit/issuer";
 import { Service, skip } from "../kit/services";
 import { peerConnection, skip as noWebRtc } from "../kit/webrtc/native";

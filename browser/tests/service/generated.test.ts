@@ -16,7 +16,7 @@ import { WireKind } from "../../src/protocol/payload";
 import { formOf } from "../../src/protocol/rpc/contracts";
 import { type Method, type Route } from "../../src/service";
 import type { SocketClass } from "../../src/wire/socket";
-import { ChatClient, type ChatHandlers, ChatService, serveChat } from "../gen/actr/demo/chat_actr";
+import { ChatClient, type ChatHandlers, ChatService, serveChat } from "../../demo/gen/actr/demo/chat_actr";
 import { Service, skip } from "../kit/services";
 
 const ROOM = "demo:room@1:default";

@@ -4,7 +4,7 @@ import type { Joined } from "actr";
 import { join } from "actr";
 import { OwnIdentity } from "actr/certificates";
 
-import { ChatClient } from "../../gen/actr/demo/chat_actr";
+import { ChatClient } from "../../../demo/gen/actr/demo/chat_actr";
 
 export interface Certified {
   readonly signaling: string;

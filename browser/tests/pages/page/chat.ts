@@ -6,7 +6,7 @@ import type { Context, Route } from "actr";
 import { CallError, Code, PayloadType, route } from "actr";
 import { codec } from "actr/protobuf";
 
-import * as chat from "../../gen/actr/demo/chat_pb";
+import * as chat from "../../../demo/gen/actr/demo/chat_pb";
 
 export const SAY = {
   routeKey: "demo.Chat.Say",

@@ -2,7 +2,7 @@
 
 import { CallError, join } from "actr";
 
-import { ChatClient } from "../../gen/actr/demo/chat_actr";
+import { ChatClient } from "../../../demo/gen/actr/demo/chat_actr";
 import type { Given } from "./actor";
 import { PageActor } from "./actor";
 import { certified } from "./certified";
