@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from itertools import count
 
 import pytest
@@ -13,7 +13,7 @@ from actr_peer import System
 from actr_peer.errors import CallError, Code
 from actr_peer.node.observe import inspection as module
 from actr_peer.node.observe.changes import REMEMBERED, Changes
-from actr_peer.node.observe.inspection import InspectionHere
+from actr_peer.node.observe.inspection import MAX_OF_ONE, MAX_WATCHERS, InspectionHere
 from actr_peer.node.observe.view import NodeView
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
@@ -30,6 +30,9 @@ SOON = WatchRequest(interval_ms=1)
 
 class Asked:
     self_id = ActrId("acme", "room", "1")
+
+    def __init__(self, caller: ActrId = ANN) -> None:
+        self.caller = caller
 
 
 class Looked:
@@ -68,6 +71,29 @@ async def test_a_view_comes_when_something_has_changed_and_not_before() -> None:
         assert not second.done()
         failures["link"] = 1
         assert dict((await second).failures) == {"link": 1}
+
+
+async def test_one_caller_takes_not_all_places_and_all_callers_not_more_than_there_are() -> None:
+    inspection = here(Looked(), Changes(), {})
+    callers = [ActrId("acme", f"caller{n}", "1") for n in range(MAX_WATCHERS // MAX_OF_ONE)]
+    async with asyncio.timeout(30), AsyncExitStack() as watching:
+
+        async def watch(caller: ActrId) -> None:
+            views = await watching.enter_async_context(
+                aclosing(inspection.watch(SOON, Asked(caller)))
+            )
+            await anext(views)
+
+        for caller in callers:
+            for _ in range(MAX_OF_ONE):
+                await watch(caller)
+            with pytest.raises(CallError, match=f"{MAX_OF_ONE} times already"):
+                await watch(caller)
+        with pytest.raises(CallError, match=f"{MAX_WATCHERS} look at") as refused:
+            await watch(ANN)
+        assert refused.value.code is Code.RESOURCE_EXHAUSTED
+    async with asyncio.timeout(30), aclosing(inspection.watch(SOON, Asked())) as views:
+        await anext(views)  # all have gone
 
 
 async def test_a_change_of_a_wire_is_told_before_the_interval_is_over() -> None:
