@@ -123,16 +123,19 @@ class Socket(asyncio.Protocol):
 
     def send_frames(self, data: bytes, *, is_relay: bool = False) -> bool:
         """The same for whole frames, one or several."""
-        if self._is_leaving or self.transport.is_closing():
+        outgoing = self._outgoing
+        # What waits for the end of this turn waits on a connection that was there.
+        if self._is_leaving or (not outgoing.waiting and self.transport.is_closing()):
             return False
-        unsent = self._outgoing.unsent()
-        if is_relay and unsent > MAX_RELAYED_BYTES:
-            return False
-        if unsent > MAX_UNSENT_BYTES:
-            log.warning("reader cut: too slow", address=get_remote_addr(self.transport))
-            self.transport.abort()
-            return False
-        self._outgoing.add(data, unsent)
+        unsent = outgoing.unsent()
+        if unsent > MAX_RELAYED_BYTES:
+            if is_relay:
+                return False
+            if unsent > MAX_UNSENT_BYTES:
+                log.warning("reader cut: too slow", address=get_remote_addr(self.transport))
+                self.fail()
+                return False
+        outgoing.add(data, unsent)
         return True
 
     def finish(self, code: int, reason: str) -> None:
@@ -172,6 +175,13 @@ class Socket(asyncio.Protocol):
                 self._hold()
                 return False  # resume_writing goes on
             try:
+                data = splitter.whole_binary()
+                if data is not None:
+                    if self._receiver.arrived(len(data)):
+                        self._receiver.received(data)
+                    if perf_counter() >= until:
+                        return True
+                    continue
                 frame = splitter.next()
                 if frame is None:
                     self._release()
@@ -188,7 +198,7 @@ class Socket(asyncio.Protocol):
         return False
 
     def fail(self) -> None:
-        self.transport.abort()
+        self._outgoing.fail()
 
     def _take(self, frame: Frame, receiver: Receiver) -> None:
         if not receiver.arrived(frame.size):

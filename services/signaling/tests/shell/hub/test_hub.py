@@ -13,7 +13,7 @@ from actr_signaling.hub.hub import Hub
 from actr_signaling.hub.ice import IceServers
 from actr_signaling.hub.peers import Burst
 from actr_signaling.ledger.memory import MemoryLedger
-from actr_signaling.protocol.client import messages
+from actr_signaling.protocol.client import messages, replies
 from actr_signaling.protocol.client.limits import Terms
 from actr_signaling.protocol.client.session import Session
 from actr_signaling.protocol.client.trust import Challenge, Revoked, Trust
@@ -92,6 +92,12 @@ class Peer:
 
     def pass_on(self, data: bytes) -> bool:
         return self.send(data)
+
+    def pass_on_parts(self, start: bytes, rest: bytes) -> bool:
+        return self.send(start + rest)
+
+    def confirm(self, reply_to: int) -> bool:
+        return self.send(replies.receipt(reply_to))
 
     def send(self, data: bytes) -> bool:
         self._said.append(pb.ServerMessage.FromString(data))

@@ -17,7 +17,7 @@ from actr_signaling.hub.peers import Burst
 from actr_signaling.ledger.memory import MemoryLedger
 from actr_signaling.protocol.access.documents import Document
 from actr_signaling.protocol.access.rules import parse
-from actr_signaling.protocol.client import messages
+from actr_signaling.protocol.client import messages, replies
 from actr_signaling.protocol.client.limits import Terms
 from actr_signaling.protocol.client.session import Session
 from actr_signaling.protocol.client.trust import Challenge, Trust
@@ -65,6 +65,12 @@ class Peer:
         return True
 
     pass_on = send
+
+    def pass_on_parts(self, start: bytes, rest: bytes) -> bool:
+        return self.send(start + rest)
+
+    def confirm(self, reply_to: int) -> bool:
+        return self.send(replies.receipt(reply_to))
 
     def end(self, code: object, message: str) -> None:
         raise AssertionError((code, message))
