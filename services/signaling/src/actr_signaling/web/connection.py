@@ -65,8 +65,10 @@ class Connection:
         return self._socket.send_frames(burst.frames)
 
     def pass_on(self, data: bytes) -> bool:
+        if not self.is_json:
+            return self._socket.send_frames(frames.binary(data), is_relay=True)
         try:
-            form = json_form.to_json(data) if self.is_json else data
+            form = json_form.to_json(data)
         except DecodeError:  # another replica, or who writes where replicas read, made it
             log.warning("relay dropped: not a message", actor=str(self.session.id))
             return False
