@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+
 from google.protobuf.message import DecodeError
 
 from actr_signaling.hub.peers import Board, Peer

@@ -1,4 +1,4 @@
-"""A relay is looked at where it lies, or left to protobuf: both read the same, or only one reads."""
+"""A relay is looked at where it lies, or left to protobuf: what is seen is what that reads."""
 
 from __future__ import annotations
 
@@ -64,6 +64,15 @@ USUAL = [
     {"connection_id": "c", "candidate": pb.IceCandidate()},
     {"offer": OFFER, "certificate": b"c"},
 ]
+
+
+def test_a_target_with_long_names_is_seen_too() -> None:
+    who = ActrId("m" * 63, "n" * 63, "i" * 63, "r" * 63).to_wire()
+    data = written(1, who, **USUAL[0])
+    seen = look(data)
+    assert seen is not None
+    assert len(seen[1]) == MAX_ID_BYTES
+    assert_alike(data)
 
 
 @pytest.mark.parametrize("number", [1, 127, 128, 2**14, 2**35 - 1])

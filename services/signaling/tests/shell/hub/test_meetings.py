@@ -150,6 +150,23 @@ async def test_snapshots_and_events_show_no_others_either(place: Place) -> None:
     assert not any(one.HasField("presence") for one in place.eve.heard)
 
 
+async def test_a_relay_that_is_carried_by_its_bytes_is_held_to_the_same_rules(
+    place: Place,
+) -> None:
+    place.trust.take_access(document(1, ALLOW))
+    offer = pb.Negotiate(offer=pb.SessionDescription(sdp="v=0"))
+    relay = pb.Relay(to=actor(ROOM).to_wire(), negotiate=offer)
+    data = pb.ClientMessage(id=5, relay=relay).SerializeToString()
+    assert place.hub.courier.carry(place.ann, data)
+    assert place.ann.last("receipt") is not None
+    assert place.room.last("relayed").negotiate == offer
+    place.room.heard.clear()
+    assert place.hub.courier.carry(place.eve, data)
+    assert place.eve.last("undelivered").reason == pb.Undelivered.NOT_ALLOWED
+    assert place.room.heard == []
+    assert place.hub.meetings.refused["relay"] == 1
+
+
 async def test_a_relay_goes_between_two_of_whom_one_may_ask_the_other(place: Place) -> None:
     place.trust.take_access(document(1, ALLOW))
     assert place.relay(place.ann, ROOM).WhichOneof("body") == "receipt"

@@ -42,6 +42,7 @@ _MORE = 0x80  # of a varint
 
 def look(data: bytes) -> Seen | None:
     """Find the parts of a message of at most 64 KiB; None: it is of another form."""
+    size = len(data)
     try:
         if data[0] != _ID:
             return None
@@ -51,13 +52,15 @@ def look(data: bytes) -> Seen | None:
         if data[at] != _RELAY:
             return None
         at, end = _span(data, at + 1)
-        if end != len(data) or data[at] != _TO:
+        if end != size or data[at] != _TO:
             return None
-        to_at, to_end = _span(data, at + 1)
+        to_at, to_end = at + 2, at + 2 + data[at + 1]
+        if data[at + 1] >= _MORE:
+            to_at, to_end = _span(data, at + 1)
         if to_end - to_at > MAX_ID_BYTES or data[to_end] != _NEGOTIATE:
             return None
         at, end = _span(data, to_end + 1)
-        if end != len(data) or _step_end(data, at) != end:
+        if end != size or _step_end(data, at) != size:
             return None
     except IndexError:  # it ends within a field
         return None
@@ -75,19 +78,18 @@ def _number(data: bytes) -> tuple[int, int]:
 
 def _step_end(data: bytes, at: int) -> int:
     """Where a negotiation ends that begins at ``at``; 0: it is of another form."""
-    if data[at] == _CONNECTION_ID:
+    tag = data[at]
+    if tag == _CONNECTION_ID:
         at = _text_end(data, at + 1, MAX_TEXT_CHARACTERS)
-        if not at:
-            return 0
-    if data[at] == _EXCHANGE:
+        tag = data[at] if at else 0
+    if tag == _EXCHANGE:
         at = _varint_end(data, at + 1, MAX_EXCHANGE_BYTES)
-        if not at:
-            return 0
-    if data[at] in _DESCRIPTIONS:
+        tag = data[at] if at else 0
+    if tag in _DESCRIPTIONS:
         start, end = _span(data, at + 1)
         if data[start] != _SDP or _text_end(data, start + 1, MAX_SDP_CHARACTERS) != end:
             return 0
-    elif data[at] == _CANDIDATE:
+    elif tag == _CANDIDATE:
         start, end = _span(data, at + 1)
         if _candidate_end(data, start, end) != end:
             return 0
@@ -115,7 +117,11 @@ def _signed_end(data: bytes, at: int) -> int:
 
 def _text_end(data: bytes, at: int, most: int) -> int:
     """Where a text ends whose length is at ``at``; 0: it is too long, cut off, or not of ASCII."""
-    start, end = _span(data, at)
+    size = data[at]
+    if size < _MORE:
+        start, end = at + 1, at + 1 + size
+    else:
+        start, end = _span(data, at)
     is_plain = end - start <= most and end <= len(data) and data[start:end].isascii()
     return end if is_plain else 0
 

@@ -110,7 +110,7 @@ class Splitter:
         buffer = self._buffer
         waiting = len(buffer) - self._at
         if waiting <= len(data):
-            self._buffer = buffer[self._at :] + data if waiting else data
+            self._buffer = bytes(buffer[self._at :]) + data if waiting else data
         elif isinstance(buffer, bytearray):
             del buffer[: self._at]
             buffer += data
