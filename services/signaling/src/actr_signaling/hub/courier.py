@@ -66,7 +66,7 @@ class Courier:
             reason = self._hand_over_here(peer, source, to, negotiate)
         elif isinstance(way, There):
             assert to is not None
-            reason = self._send_on(peer, source, to, way.replica, negotiate, reply_to)
+            reason = self._send_on(peer, way.replica, to, negotiate, reply_to)
             if reason is None:
                 return
         else:
@@ -107,13 +107,7 @@ class Courier:
             self._report(pending, Undelivered.EXPIRED)
 
     def _send_on(
-        self,
-        peer: Peer,
-        source: ActrId,
-        to: ActrId,
-        replica: str,
-        negotiate: bytes,
-        reply_to: int,
+        self, peer: Peer, replica: str, to: ActrId, negotiate: bytes, reply_to: int
     ) -> Undelivered | None:
         """Pass a relay to another replica; None: its answer will come."""
         if self._pending.is_full or self._board.ledger.is_full:
@@ -123,7 +117,7 @@ class Courier:
         now = asyncio.get_running_loop().time()
         number = self._pending.add(peer.session_id, reply_to, to, replica, now)
         data = replies.relayed(peer.head, negotiate)
-        self._board.ledger.send(replica, Parcel(number, to.text, source.text, data))
+        self._board.ledger.send(replica, Parcel(number, to.text, str(peer.session.id), data))
         if self._timer is None:
             self._arm()
         return None

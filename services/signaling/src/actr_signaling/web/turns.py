@@ -39,6 +39,22 @@ class Worker(Protocol):
         """End it now: a failure of this side's."""
 
 
+class Receiver(Protocol):
+    """Who takes the frames."""
+
+    def arrived(self, size: int) -> bool:
+        """Count a frame of any kind; False: it was one too many, and the socket is finished."""
+
+    def received(self, data: bytes | str) -> None:
+        """One whole message."""
+
+    def relieved(self) -> None:
+        """The far side has read what it lagged behind."""
+
+    def closed(self) -> None:
+        """Nothing arrives any more; called once."""
+
+
 class Turns:
     """Owned by the server; one for all its connections.
 

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from time import perf_counter
-from typing import Protocol
 
 import structlog
 from uvicorn.protocols.utils import get_remote_addr
@@ -23,7 +22,7 @@ from actr_signaling.protocol.shares import Flow
 from actr_signaling.protocol.websocket import frames
 from actr_signaling.protocol.websocket.frames import Frame, FrameError, Kind, Splitter
 from actr_signaling.protocol.websocket.pulse import Felt, Pulse
-from actr_signaling.web.turns import Outgoing, Turns
+from actr_signaling.web.turns import Outgoing, Receiver, Turns
 
 log = structlog.get_logger()
 
@@ -41,22 +40,6 @@ LINGER = 1.0
 """Seconds to the reset after a close frame: a reset at once would overtake it."""
 LINGER_BYTES = 64 * 1024
 """To read and throw away meanwhile; after them nothing is read."""
-
-
-class Receiver(Protocol):
-    """Who takes the frames."""
-
-    def arrived(self, size: int) -> bool:
-        """Count a frame of any kind; False: it was one too many, and the socket is finished."""
-
-    def received(self, data: bytes | str) -> None:
-        """One whole message."""
-
-    def relieved(self) -> None:
-        """The far side has read what it lagged behind."""
-
-    def closed(self) -> None:
-        """Nothing arrives any more; called once."""
 
 
 class Socket(asyncio.Protocol):
@@ -176,20 +159,17 @@ class Socket(asyncio.Protocol):
                 return False  # resume_writing goes on
             try:
                 data = splitter.whole_binary()
-                if data is not None:
-                    if self._receiver.arrived(len(data)):
-                        self._receiver.received(data)
-                    if perf_counter() >= until:
-                        return True
-                    continue
-                frame = splitter.next()
-                if frame is None:
-                    self._release()
-                    if self._has_ended:
-                        self._outgoing.flush()
-                        self.transport.close()
-                    return False
-                self._take(frame, self._receiver)
+                if data is None:
+                    frame = splitter.next()
+                    if frame is None:
+                        self._release()
+                        if self._has_ended:
+                            self._outgoing.flush()
+                            self.transport.close()
+                        return False
+                    self._take(frame, self._receiver)
+                elif self._receiver.arrived(len(data)):
+                    self._receiver.received(data)
             except FrameError as error:
                 self.finish(error.code, error.message)
                 return False

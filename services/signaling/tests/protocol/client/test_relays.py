@@ -86,6 +86,7 @@ def test_what_peers_send_is_seen_without_protobuf(number: int, step: dict[str, o
     assert_alike(data)
 
 
+PLAIN = written(1, offer=pb.SessionDescription(sdp="v=0"))
 ODD = {
     "no id": written(0, offer=OFFER),
     "a large id": written(2**35, offer=OFFER),
@@ -114,6 +115,8 @@ ODD = {
     "another relay behind it": written(offer=OFFER) * 2,
     "more in the step": written(offer=OFFER)[:-1] + b"\x0a\x00",
     "nothing": b"",
+    "a relay that says it ends sooner": PLAIN[:3] + bytes((PLAIN[3] - 1,)) + PLAIN[4:],
+    "a relay that says it ends later": PLAIN[:3] + bytes((PLAIN[3] + 1,)) + PLAIN[4:],
 }
 
 
