@@ -16,9 +16,11 @@ from actr_signaling.protocol import json_form
 from actr_signaling.protocol.client import messages
 from actr_signaling.protocol.client.effects import Search
 from actr_signaling.protocol.client.limits import Terms
+from actr_signaling.protocol.client.relays import look
 from actr_signaling.protocol.client.session import Session
 from actr_signaling.protocol.client.trust import Challenge, Trust, read_revoked
 from actr_signaling.protocol.identity import ActrId
+from actr_signaling.protocol.identity.ids import read_id
 from actr_signaling.protocol.identity.keys import read_keys
 from actr_signaling.protocol.presence import stored
 from actr_signaling.protocol.presence.discovery import rank
@@ -54,11 +56,14 @@ def head(data: bytes) -> None:
 
 def frames(data: bytes) -> None:
     """Frames in pieces: no more is kept than what one message may have."""
-    splitter = Splitter(2048)
+    splitter, hasty = Splitter(2048), Splitter(2048)
     step = max(1, len(data) // 3)
     for start in range(0, len(data), step):
+        hasty.feed(data[start : start + step])
         for frame in splitter.feed(data[start : start + step]):
             assert len(frame.data) <= 2048 + 125
+            whole = hasty.whole_binary()
+            assert (hasty.next() if whole is None else whole) in (frame, frame.data)
             if frame.kind is Kind.TEXT:
                 read_text(frame.data)
 
@@ -73,8 +78,22 @@ def _frames() -> Iterable[bytes]:
 
 
 def binary(data: bytes) -> None:
-    """One message in protobuf's form; a relay also as a client with JSON is told it."""
-    said = messages.read(messages.parse(data))
+    """One message in protobuf's form; a relay also as a client with JSON is told it.
+
+    Where a relay is seen in its bytes alone, protobuf reads the same of them.
+    """
+    seen = look(data)
+    try:
+        target = None if seen is None else read_id(seen[1])
+    except DecodeError:
+        seen = None
+    wire = messages.parse(data)
+    said = messages.read(wire)
+    if seen is not None:
+        assert isinstance(said, messages.Relay)
+        assert (wire.id, said.to) == (seen[0], target)
+        step = pb.Negotiate.FromString(seen[2])
+        assert step == pb.Negotiate.FromString(said.negotiate)
     if isinstance(said, messages.Relay):
         told = pb.ServerMessage(
             relayed=pb.Relayed(negotiate=pb.Negotiate.FromString(said.negotiate))

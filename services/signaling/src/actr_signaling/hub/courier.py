@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import assert_never
+
+from google.protobuf.message import DecodeError
 
 from actr_signaling.hub.peers import Board, Peer
 from actr_signaling.protocol.client import replies
+from actr_signaling.protocol.client.relays import look
+from actr_signaling.protocol.client.session import State
 from actr_signaling.protocol.identity import ActrId
+from actr_signaling.protocol.identity.ids import read_id
 from actr_signaling.protocol.relay.parcels import Parcel
 from actr_signaling.protocol.relay.pending import Pending, PendingRelays
-from actr_signaling.protocol.relay.routing import Here, Nowhere, Route, There, Undelivered, route
+from actr_signaling.protocol.relay.routing import HERE, Nowhere, Route, There, Undelivered, route
 
 RELAY_WAIT = 1.5
 """Seconds another replica may take to confirm a relay: the promise is 2."""
@@ -28,6 +32,24 @@ class Courier:
         self._pending = PendingRelays(wait)
         self._timer: asyncio.TimerHandle | None = None
 
+    def carry(self, peer: Peer, data: bytes) -> bool:
+        """Take a relay by the bytes of its message; False: they are something else, or odd.
+
+        As :meth:`forward` of what the session has decided, which lets a registered actor relay.
+        """
+        if peer.session.state is not State.REGISTERED:
+            return False
+        seen = look(data)
+        if seen is None:
+            return False
+        number, to, negotiate = seen
+        try:
+            target = read_id(to)
+        except DecodeError:
+            return False
+        self.forward(peer, target, negotiate, number)
+        return True
+
     def forward(self, peer: Peer, to: ActrId | None, negotiate: bytes, reply_to: int) -> None:
         """Take a relay from ``peer`` and answer it, now or when the other replica has."""
         board = self._board
@@ -39,21 +61,30 @@ class Courier:
         if to is not None and not board.meetings.may_relay(peer, to, board.presence.find(to.text)):
             way = Nowhere(Undelivered.NOT_ALLOWED)
         reason: Undelivered | None
-        match way:
-            case Here():
-                assert to is not None
-                data = replies.relayed(peer.head, negotiate)
-                reason = self.hand_over(to.text, source.text, data)
-            case There(replica):
-                assert to is not None
-                reason = self._send_on(peer, replica, to, negotiate, reply_to)
-                if reason is None:
-                    return
-            case Nowhere(reason):
-                pass
-            case _:
-                assert_never(way)
+        if way is HERE:  # as most are
+            assert to is not None
+            reason = self._hand_over_here(peer, source, to, negotiate)
+        elif isinstance(way, There):
+            assert to is not None
+            reason = self._send_on(peer, way.replica, to, negotiate, reply_to)
+            if reason is None:
+                return
+        else:
+            assert isinstance(way, Nowhere)
+            reason = way.reason
         _answer(peer, reply_to, reason, to)
+
+    def _hand_over_here(
+        self, peer: Peer, source: ActrId, to: ActrId, negotiate: bytes
+    ) -> Undelivered | None:
+        """As :meth:`hand_over`, without putting the message together first."""
+        target = self._board.here.get(to.text)
+        if target is None:
+            return Undelivered.OFFLINE
+        if source.realm != to.realm:
+            target.session.meet(source.text)
+        start = replies.relayed_start(peer.head, len(negotiate))
+        return None if target.pass_on_parts(start, negotiate) else Undelivered.OVERLOADED
 
     def hand_over(self, to: str, source: str, data: bytes) -> Undelivered | None:
         """Put a relay on its target's connection; None: done."""
@@ -110,6 +141,6 @@ class Courier:
 
 def _answer(peer: Peer, reply_to: int, reason: Undelivered | None, to: ActrId | None) -> None:
     if reason is None:
-        peer.send(replies.receipt(reply_to))
+        peer.confirm(reply_to)
     else:
         peer.send(replies.undelivered(reply_to, reason, to))

@@ -58,6 +58,12 @@ class Peer(Protocol):
     def pass_on(self, data: bytes) -> bool:
         """The same for what another peer sends; too slow is then no reason to cut it."""
 
+    def pass_on_parts(self, start: bytes, rest: bytes) -> bool:
+        """The same for a message in two parts."""
+
+    def confirm(self, reply_to: int) -> bool:
+        """Send a receipt, as :meth:`send` does."""
+
     @property
     def is_slow(self) -> bool:
         """Whether it leaves unread what it was told; :meth:`Hub.relieved` tells when it has."""

@@ -16,6 +16,7 @@ from actr_signaling.protocol import json_form
 from actr_signaling.protocol.client import messages, replies
 from actr_signaling.protocol.client.session import Session, State
 from actr_signaling.protocol.presence.records import Entry
+from actr_signaling.protocol.websocket import frames
 from actr_signaling.web.websocket import Socket
 
 log = structlog.get_logger()
@@ -41,6 +42,7 @@ class Connection:
         self._socket = socket
         self.is_json = is_json
         self._loop = asyncio.get_running_loop()
+        self._carry = hub.courier.carry
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, hello: bytes) -> None:
@@ -63,12 +65,24 @@ class Connection:
         return self._socket.send_frames(burst.frames)
 
     def pass_on(self, data: bytes) -> bool:
+        if not self.is_json:
+            return self._socket.send_frames(frames.binary(data), is_relay=True)
         try:
-            form = json_form.to_json(data) if self.is_json else data
+            form = json_form.to_json(data)
         except DecodeError:  # another replica, or who writes where replicas read, made it
             log.warning("relay dropped: not a message", actor=str(self.session.id))
             return False
         return self._socket.send_message(form, is_relay=True)
+
+    def pass_on_parts(self, start: bytes, rest: bytes) -> bool:
+        if self.is_json:
+            return self.pass_on(start + rest)
+        return self._socket.send_frames(frames.binary_of(start, rest), is_relay=True)
+
+    def confirm(self, reply_to: int) -> bool:
+        if self.is_json:
+            return self.send(replies.receipt(reply_to))
+        return self._socket.send_frames(replies.receipt_frame(reply_to))
 
     def end(self, code: Close, message: str) -> None:
         if code is not Close.NORMAL:
@@ -87,6 +101,8 @@ class Connection:
         return True
 
     def received(self, data: bytes | str) -> None:
+        if not self.is_json and isinstance(data, bytes) and self._carry(self, data):
+            return
         now = self._loop.time()
         number = 0
         try:

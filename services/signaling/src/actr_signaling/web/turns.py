@@ -39,6 +39,22 @@ class Worker(Protocol):
         """End it now: a failure of this side's."""
 
 
+class Receiver(Protocol):
+    """Who takes the frames."""
+
+    def arrived(self, size: int) -> bool:
+        """Count a frame of any kind; False: it was one too many, and the socket is finished."""
+
+    def received(self, data: bytes | str) -> None:
+        """One whole message."""
+
+    def relieved(self) -> None:
+        """The far side has read what it lagged behind."""
+
+    def closed(self) -> None:
+        """Nothing arrives any more; called once."""
+
+
 class Turns:
     """Owned by the server; one for all its connections.
 
@@ -139,18 +155,20 @@ class Outgoing:
             transport tells at once who is slow.
     """
 
-    __slots__ = ("_limit", "_transport", "_turns", "_waiting", "_waiting_bytes")
+    __slots__ = ("_limit", "_transport", "_turns", "_unsent", "waiting")
 
     def __init__(self, turns: Turns, transport: asyncio.Transport, *, limit: int) -> None:
         self._turns = turns
         self._transport = transport
         self._limit = limit
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self.waiting: list[bytes] = []
+        """For the end of this turn."""
+        self._unsent = 0
+        """While something waits, also of the transport, which is given nothing meanwhile."""
 
     def unsent(self) -> int:
         """Bytes, of those that wait here and in the transport."""
-        return self._transport.get_write_buffer_size() + self._waiting_bytes
+        return self._unsent if self.waiting else self._transport.get_write_buffer_size()
 
     def add(self, data: bytes, unsent: int | None = None) -> None:
         """Have it written, behind all that was added before.
@@ -160,23 +178,25 @@ class Outgoing:
         """
         if unsent is None:
             unsent = self.unsent()
-        if not self._waiting:
+        if not self.waiting:
             self._turns.flush_after(self)
-        self._waiting.append(data)
-        self._waiting_bytes += len(data)
-        if unsent + len(data) > self._limit:
+        self.waiting.append(data)
+        self._unsent = unsent = unsent + len(data)
+        if unsent > self._limit:
             self.flush()
 
     def flush(self) -> None:
         """Write it now; harmless where nothing waits."""
-        if self._waiting:
-            waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        waiting = self.waiting
+        if waiting:
+            self.waiting = []
             self._transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
 
     def fail(self) -> None:
         """End the connection: what was to be written is lost."""
+        self.drop()
         self._transport.abort()
 
     def drop(self) -> None:
         """Nobody is there any more."""
-        self._waiting, self._waiting_bytes = [], 0
+        self.waiting = []

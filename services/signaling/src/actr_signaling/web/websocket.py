@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from time import perf_counter
-from typing import Protocol
 
 import structlog
 from uvicorn.protocols.utils import get_remote_addr
@@ -23,7 +22,7 @@ from actr_signaling.protocol.shares import Flow
 from actr_signaling.protocol.websocket import frames
 from actr_signaling.protocol.websocket.frames import Frame, FrameError, Kind, Splitter
 from actr_signaling.protocol.websocket.pulse import Felt, Pulse
-from actr_signaling.web.turns import Outgoing, Turns
+from actr_signaling.web.turns import Outgoing, Receiver, Turns
 
 log = structlog.get_logger()
 
@@ -41,22 +40,6 @@ LINGER = 1.0
 """Seconds to the reset after a close frame: a reset at once would overtake it."""
 LINGER_BYTES = 64 * 1024
 """To read and throw away meanwhile; after them nothing is read."""
-
-
-class Receiver(Protocol):
-    """Who takes the frames."""
-
-    def arrived(self, size: int) -> bool:
-        """Count a frame of any kind; False: it was one too many, and the socket is finished."""
-
-    def received(self, data: bytes | str) -> None:
-        """One whole message."""
-
-    def relieved(self) -> None:
-        """The far side has read what it lagged behind."""
-
-    def closed(self) -> None:
-        """Nothing arrives any more; called once."""
 
 
 class Socket(asyncio.Protocol):
@@ -123,16 +106,19 @@ class Socket(asyncio.Protocol):
 
     def send_frames(self, data: bytes, *, is_relay: bool = False) -> bool:
         """The same for whole frames, one or several."""
-        if self._is_leaving or self.transport.is_closing():
+        outgoing = self._outgoing
+        # What waits for the end of this turn waits on a connection that was there.
+        if self._is_leaving or (not outgoing.waiting and self.transport.is_closing()):
             return False
-        unsent = self._outgoing.unsent()
-        if is_relay and unsent > MAX_RELAYED_BYTES:
-            return False
-        if unsent > MAX_UNSENT_BYTES:
-            log.warning("reader cut: too slow", address=get_remote_addr(self.transport))
-            self.transport.abort()
-            return False
-        self._outgoing.add(data, unsent)
+        unsent = outgoing.unsent()
+        if unsent > MAX_RELAYED_BYTES:
+            if is_relay:
+                return False
+            if unsent > MAX_UNSENT_BYTES:
+                log.warning("reader cut: too slow", address=get_remote_addr(self.transport))
+                self.fail()
+                return False
+        outgoing.add(data, unsent)
         return True
 
     def finish(self, code: int, reason: str) -> None:
@@ -172,14 +158,18 @@ class Socket(asyncio.Protocol):
                 self._hold()
                 return False  # resume_writing goes on
             try:
-                frame = splitter.next()
-                if frame is None:
-                    self._release()
-                    if self._has_ended:
-                        self._outgoing.flush()
-                        self.transport.close()
-                    return False
-                self._take(frame, self._receiver)
+                data = splitter.whole_binary()
+                if data is None:
+                    frame = splitter.next()
+                    if frame is None:
+                        self._release()
+                        if self._has_ended:
+                            self._outgoing.flush()
+                            self.transport.close()
+                        return False
+                    self._take(frame, self._receiver)
+                elif self._receiver.arrived(len(data)):
+                    self._receiver.received(data)
             except FrameError as error:
                 self.finish(error.code, error.message)
                 return False
@@ -188,7 +178,7 @@ class Socket(asyncio.Protocol):
         return False
 
     def fail(self) -> None:
-        self.transport.abort()
+        self._outgoing.fail()
 
     def _take(self, frame: Frame, receiver: Receiver) -> None:
         if not receiver.arrived(frame.size):

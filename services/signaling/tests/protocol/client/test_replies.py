@@ -9,6 +9,7 @@ from actr_signaling.protocol.client import replies
 from actr_signaling.protocol.client.replies import IceServer
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
 from actr_signaling.protocol.presence.view import Kind, Reason, Told
+from actr_signaling.protocol.websocket import frames
 from signaling_kit.client import actor
 
 ICE = IceServer(urls=("turn:turn.example",), username="u", credential="c", ttl=600)
@@ -110,3 +111,19 @@ def test_an_event_has_its_kind_and_its_reason(kind: Kind, reason: Reason | None)
             reason=pb.PresenceEvent.Reason.Value(reason.name if reason else "NONE"),
         )
     )
+
+
+@pytest.mark.parametrize("number", [0, 1, 127, 128, 16_383, 16_384, 2**64 - 1])
+def test_a_receipt_in_its_frame_is_the_same_receipt(number: int) -> None:
+    assert replies.receipt_frame(number) == frames.binary(replies.receipt(number))
+
+
+@pytest.mark.parametrize("length", [0, 127, 128, 5_000, 16_383 - 40, 16_383, 16_384, 60_000])
+@pytest.mark.parametrize("incarnation", [0, 2**64 - 1])
+def test_the_start_of_a_relayed_message_says_how_long_it_is(length: int, incarnation: int) -> None:
+    step = pb.Negotiate(signature=bytes(length)).SerializeToString()
+    head = replies.relayed_head(actor("a"), incarnation)
+    read = pb.ServerMessage.FromString(replies.relayed_start(head, len(step)) + step).relayed
+    assert getattr(read, "from") == actor("a").to_wire()
+    assert read.incarnation == incarnation
+    assert read.negotiate.SerializeToString() == step

@@ -169,14 +169,100 @@ class Counted(bytearray):
 
 def test_a_message_in_single_bytes_is_copied_no_more_often_than_in_one() -> None:
     splitter = Splitter(100_000)
-    counted = splitter._buffer = Counted()
     data = masked(Opcode.BINARY, b"x" * 60_000)
-    for place in range(len(data) - 1):
+    for place in range(3):
         splitter.feed(data[place : place + 1])
         assert splitter.next() is None
+    counted = splitter._buffer = Counted(splitter._buffer)
+    for place in range(3, len(data) - 1):
+        splitter.feed(data[place : place + 1])
+        assert splitter.whole_binary() is None
+        assert splitter.next() is None
+    assert splitter._buffer is counted
     splitter.feed(data[-1:])
     assert drain(splitter) == [Frame(Kind.BINARY, b"x" * 60_000, 60_000)]
     assert counted.copied < 4 * len(data)
+
+
+@given(SENT, st.lists(st.integers(1, 50), max_size=20))
+def test_whole_binary_messages_are_those_that_are_among_all_frames(
+    sent: list[tuple[Opcode, bytes]], cuts: list[int]
+) -> None:
+    sent = [(op, data if op in (Opcode.BINARY, Opcode.TEXT) else data[:125]) for op, data in sent]
+    wire = b"".join(masked(op, data) for op, data in sent)
+    splitter, found = Splitter(100_000), []
+    for cut in [*cuts, len(wire)]:
+        splitter.feed(wire[:cut])
+        wire = wire[cut:]
+        while True:
+            data = splitter.whole_binary()
+            frame = splitter.next() if data is None else Frame(Kind.BINARY, data, len(data))
+            if frame is None:
+                break
+            assert (data is None) is (frame.kind is not Kind.BINARY or frame.size > 65_535)
+            found.append(frame)
+    assert found == [Frame(KINDS[op], data, len(data)) for op, data in sent]
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 1_000])
+def test_a_whole_binary_message_is_taken_once_its_last_byte_is_there(size: int) -> None:
+    payload = bytes(range(256)) * 4
+    data = masked(Opcode.BINARY, payload[:size])
+    for end in range(len(data)):
+        splitter = Splitter(1_000)
+        splitter.feed(data[:end])
+        assert splitter.whole_binary() is None
+        splitter.feed(data[end:] + b"\x82")
+        assert splitter.whole_binary() == payload[:size]
+        assert len(splitter) == 1
+        splitter.feed(data[1:])  # what waits, and more of it than waits
+        assert splitter.whole_binary() == payload[:size]
+        assert len(splitter) == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        masked(Opcode.TEXT, b"text"),
+        masked(Opcode.PING, b"ping"),
+        masked(Opcode.BINARY, b"a part", fin=False),
+        LibraryFrame(Opcode.BINARY, b"plain").serialize(mask=False) + bytes(500),
+        LibraryFrame(Opcode.BINARY, b"x" * 200).serialize(mask=False) + bytes(500),
+        b"\xc2\x81" + EMPTY_MASK + b"x",
+        b"\x82\xfe\x00\x7d" + EMPTY_MASK + b"x" * 125,
+        b"\x82\xff" + (126).to_bytes(8, "big") + EMPTY_MASK + b"x" * 126,
+        masked(Opcode.BINARY, b"x" * 1_001),
+    ],
+    ids=[
+        "a text",
+        "a ping",
+        "a part",
+        "not masked",
+        "not masked, and longer",
+        "a reserved bit",
+        "two bytes for a length that needs one",
+        "eight bytes for a length",
+        "over the limit",
+    ],
+)
+def test_what_is_no_whole_binary_message_is_for_next_to_judge(data: bytes) -> None:
+    splitter = Splitter(1_000)
+    splitter.feed(data)
+    assert splitter.whole_binary() is None
+    assert len(splitter) == len(data)
+
+
+def test_within_a_fragmented_message_no_whole_one_is_taken() -> None:
+    splitter = Splitter(1_000)
+    splitter.feed(masked(Opcode.BINARY, b"a", fin=False) + masked(Opcode.BINARY, b"b"))
+    assert splitter.next() == Frame(Kind.PIECE, b"", 1)
+    assert splitter.whole_binary() is None
+    with pytest.raises(FrameError, match="within a fragmented one"):
+        splitter.next()
+
+
+def test_a_message_in_two_parts_is_written_as_one() -> None:
+    assert frames.binary_of(b"a", b"b" * 200) == frames.binary(b"a" + b"b" * 200)
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])

@@ -13,7 +13,7 @@ from actr_signaling.hub.hub import Hub
 from actr_signaling.hub.ice import IceServers
 from actr_signaling.hub.peers import Burst
 from actr_signaling.ledger.memory import MemoryLedger
-from actr_signaling.protocol.client import messages
+from actr_signaling.protocol.client import messages, replies
 from actr_signaling.protocol.client.limits import Terms
 from actr_signaling.protocol.client.session import Session
 from actr_signaling.protocol.client.trust import Challenge, Revoked, Trust
@@ -92,6 +92,12 @@ class Peer:
 
     def pass_on(self, data: bytes) -> bool:
         return self.send(data)
+
+    def pass_on_parts(self, start: bytes, rest: bytes) -> bool:
+        return self.send(start + rest)
+
+    def confirm(self, reply_to: int) -> bool:
+        return self.send(replies.receipt(reply_to))
 
     def send(self, data: bytes) -> bool:
         self._said.append(pb.ServerMessage.FromString(data))
@@ -319,6 +325,63 @@ async def test_a_relay_to_another_replica_is_answered_by_it(hub: Hub, ledger: Sl
     assert peer.heard() == ["receipt", "undelivered"]
     hub.lost()
     assert peer.heard() == ["undelivered"]
+
+
+def relay_bytes(to: str, number: int = 300) -> bytes:
+    """A message as its client sends it."""
+    offer = pb.Negotiate(connection_id="c", offer=pb.SessionDescription(sdp="x" * 200))
+    relay = pb.Relay(to=actor(to).to_wire(), negotiate=offer)
+    return pb.ClientMessage(id=number, relay=relay).SerializeToString()
+
+
+async def test_a_relay_is_carried_by_its_bytes_here_and_to_another_replica(
+    hub: Hub, ledger: SlowLedger
+) -> None:
+    peer = beside_one_elsewhere(hub, ledger)
+    other = Peer(hub, "c", "s2")
+    other.register()
+    confirmed(hub, ledger, 1)
+    peer.answers(), other.answers()
+    assert hub.courier.carry(peer, relay_bytes("c"))
+    (receipt,) = peer.answers()
+    assert (receipt.reply_to, receipt.WhichOneof("body")) == (300, "receipt")
+    (told,) = other.answers()
+    assert getattr(told.relayed, "from") == actor("a").to_wire()
+    assert told.relayed.negotiate.offer.sdp == "x" * 200
+    assert hub.courier.carry(peer, relay_bytes("b", 7))
+    ((replica, parcel),) = ledger.sent
+    assert (replica, parcel.to, parcel.source) == ("r2", "acme:b@1:default", "acme:a@1:default")
+    assert pb.ServerMessage.FromString(parcel.data).relayed.negotiate.offer.sdp == "x" * 200
+    hub.answered(parcel.number, None)
+    assert [answer.reply_to for answer in peer.answers()] == [7]
+    assert hub.courier.carry(peer, relay_bytes("nobody", 8))
+    (refused,) = peer.answers()
+    assert (refused.reply_to, refused.undelivered.reason) == (8, pb.Undelivered.UNKNOWN)
+
+
+async def test_a_message_that_is_no_usual_relay_is_not_carried(
+    hub: Hub, ledger: SlowLedger
+) -> None:
+    peer = beside_one_elsewhere(hub, ledger)
+    beat = pb.ClientMessage(id=1, heartbeat=pb.Heartbeat()).SerializeToString()
+    assert not hub.courier.carry(peer, beat)
+    broken = relay_bytes("b").replace(b"\x0a\x04acme", b"\x0f\x04acme")
+    assert not hub.courier.carry(peer, broken)
+    assert peer.heard() == []
+    assert ledger.sent == []
+
+
+async def test_nothing_is_carried_for_who_has_not_registered_or_has_left(
+    hub: Hub, ledger: SlowLedger
+) -> None:
+    peer = beside_one_elsewhere(hub, ledger)
+    stranger = Peer(hub, "d", "s3")
+    stranger.heard()
+    assert not hub.courier.carry(stranger, relay_bytes("a"))
+    hub.gone(peer)
+    assert not hub.courier.carry(peer, relay_bytes("b"))
+    assert stranger.heard() == []
+    assert ledger.sent == []
 
 
 async def test_a_relay_that_nobody_answers_is_undelivered_in_time(

@@ -17,7 +17,7 @@ from actr_signaling.hub.peers import Burst
 from actr_signaling.ledger.memory import MemoryLedger
 from actr_signaling.protocol.access.documents import Document
 from actr_signaling.protocol.access.rules import parse
-from actr_signaling.protocol.client import messages
+from actr_signaling.protocol.client import messages, replies
 from actr_signaling.protocol.client.limits import Terms
 from actr_signaling.protocol.client.session import Session
 from actr_signaling.protocol.client.trust import Challenge, Trust
@@ -65,6 +65,12 @@ class Peer:
         return True
 
     pass_on = send
+
+    def pass_on_parts(self, start: bytes, rest: bytes) -> bool:
+        return self.send(start + rest)
+
+    def confirm(self, reply_to: int) -> bool:
+        return self.send(replies.receipt(reply_to))
 
     def end(self, code: object, message: str) -> None:
         raise AssertionError((code, message))
@@ -142,6 +148,23 @@ async def test_snapshots_and_events_show_no_others_either(place: Place) -> None:
         await place.ann.event.wait()
     assert place.ann.last("presence").presence.ws_address == "ws://127.0.0.1:1/"
     assert not any(one.HasField("presence") for one in place.eve.heard)
+
+
+async def test_a_relay_that_is_carried_by_its_bytes_is_held_to_the_same_rules(
+    place: Place,
+) -> None:
+    place.trust.take_access(document(1, ALLOW))
+    offer = pb.Negotiate(offer=pb.SessionDescription(sdp="v=0"))
+    relay = pb.Relay(to=actor(ROOM).to_wire(), negotiate=offer)
+    data = pb.ClientMessage(id=5, relay=relay).SerializeToString()
+    assert place.hub.courier.carry(place.ann, data)
+    assert place.ann.last("receipt") is not None
+    assert place.room.last("relayed").negotiate == offer
+    place.room.heard.clear()
+    assert place.hub.courier.carry(place.eve, data)
+    assert place.eve.last("undelivered").reason == pb.Undelivered.NOT_ALLOWED
+    assert place.room.heard == []
+    assert place.hub.meetings.refused["relay"] == 1
 
 
 async def test_a_relay_goes_between_two_of_whom_one_may_ask_the_other(place: Place) -> None:

@@ -79,12 +79,11 @@ class Inbox:
         try:
             replica, items = parcels.unpack(data)
             for item in items:
-                match item:
-                    case Parcel():
-                        reason = self._sink.arrived(replica, item)
-                        self._outbox.add(replica, Answer(item.number, reason))
-                    case Answer(number, reason):
-                        self._sink.answered(number, reason)
+                if isinstance(item, Parcel):
+                    reason = self._sink.arrived(replica, item)
+                    self._outbox.add(replica, Answer(item.number, reason))
+                else:
+                    self._sink.answered(item.number, item.reason)
         except BadMessageError as exc:
             log.error("batch skipped", why=exc.message)
 

@@ -161,7 +161,8 @@ class RedisLedger:
 
     def send(self, replica: str, parcel: Parcel) -> None:
         self._outbox.add(replica, parcel)
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     async def flush(self) -> None:
         if not self.is_ready:

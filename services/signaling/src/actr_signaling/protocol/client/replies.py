@@ -14,20 +14,23 @@ from actr_signaling.protocol.identity import ActrId
 from actr_signaling.protocol.presence.records import Entry, varint
 from actr_signaling.protocol.presence.view import Kind, Reason, Told
 from actr_signaling.protocol.relay.routing import Undelivered
+from actr_signaling.protocol.websocket import frames
 
 MAX_LISTING_BYTES = 8 * 1024 * 1024
 """Of a snapshot, or of what a discovery has found, in either form: a client takes no more."""
 
 _REPLY_TO_TAG = bytes([1 << 3])  # ServerMessage.reply_to
 _RECEIPT = bytes([9 << 3 | 2, 0])  # ServerMessage.receipt, which has no fields
-_RELAYED_TAG = bytes([11 << 3 | 2])  # ServerMessage.relayed
+_RECEIPT_FRAME_OF_4 = b"\x82\x04" + _REPLY_TO_TAG  # the head of a frame of so many bytes
+_RECEIPT_FRAME_OF_5 = b"\x82\x05" + _REPLY_TO_TAG
+_RELAYED = 11 << 3 | 2  # ServerMessage.relayed
 _SNAPSHOT_TAG = bytes([6 << 3 | 2])  # ServerMessage.snapshot
 _DISCOVERED_TAG = bytes([8 << 3 | 2])  # ServerMessage.discovered
 _PRESENCE_TAG = bytes([7 << 3 | 2])  # ServerMessage.presence
 _SUBJECT_TAG = bytes([3 << 3 | 2])  # PresenceEvent.presence
 _FOUND_TAG = bytes([1 << 3 | 2])  # Discovered.found
 _PRESENT_TAG = bytes([3 << 3 | 2])  # PresenceSnapshot.present
-_NEGOTIATE_TAG = bytes([2 << 3 | 2])  # Relayed.negotiate
+_NEGOTIATE = 2 << 3 | 2  # Relayed.negotiate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +150,15 @@ def receipt(reply_to: int) -> bytes:
     return b"".join((_REPLY_TO_TAG, varint(reply_to), _RECEIPT))
 
 
+def receipt_frame(reply_to: int) -> bytes:
+    """A receipt in the frame of a binary message: there is one for each relay."""
+    if 0 < reply_to < 1 << 7:
+        return _RECEIPT_FRAME_OF_4 + bytes((reply_to,)) + _RECEIPT
+    if 1 << 7 <= reply_to < 1 << 14:
+        return _RECEIPT_FRAME_OF_5 + bytes((reply_to & 0x7F | 0x80, reply_to >> 7)) + _RECEIPT
+    return frames.binary(receipt(reply_to))
+
+
 _UNDELIVERED = {
     Undelivered.UNKNOWN: pb.Undelivered.UNKNOWN,
     Undelivered.OFFLINE: pb.Undelivered.OFFLINE,
@@ -170,9 +182,18 @@ def relayed_head(source: ActrId, incarnation: int) -> bytes:
 
 def relayed(head: bytes, negotiate: bytes) -> bytes:
     """A Relayed from its sender's head; protobuf allows the fields in any order."""
-    size = varint(len(negotiate))
-    inner = len(head) + len(_NEGOTIATE_TAG) + len(size) + len(negotiate)
-    return b"".join((_RELAYED_TAG, varint(inner), head, _NEGOTIATE_TAG, size, negotiate))
+    return relayed_start(head, len(negotiate)) + negotiate
+
+
+def relayed_start(head: bytes, length: int) -> bytes:
+    """The same before its ``negotiate``, which has so many bytes."""
+    inner = len(head) + 3 + length
+    if length >= 1 << 7 and inner < 1 << 14:  # as nearly all: both lengths have two bytes
+        outer = bytes((_RELAYED, inner & 0x7F | 0x80, inner >> 7))
+        return b"".join((outer, head, bytes((_NEGOTIATE, length & 0x7F | 0x80, length >> 7))))
+    size = varint(length)
+    inner = len(head) + 1 + len(size) + length
+    return b"".join((bytes((_RELAYED,)), varint(inner), head, bytes((_NEGOTIATE,)), size))
 
 
 def replaced(epoch: int) -> bytes:

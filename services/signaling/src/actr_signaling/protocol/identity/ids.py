@@ -11,6 +11,8 @@ from actr_signaling.errors import BadMessageError
 
 # Ids become Redis keys and log fields: a small alphabet keeps all of them plain.
 MAX_PART_CHARACTERS = 63
+MAX_ID_BYTES = 4 * (2 + MAX_PART_CHARACTERS)
+"""Of a serialized id, by whoever writes it as protobuf does."""
 PART = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_PART_CHARACTERS - 1}}}")
 TYPE = re.compile(rf"{PART.pattern}:{PART.pattern}")
 SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -81,3 +83,16 @@ def _checked(manufacturer: str, name: str, instance: str, realm: str) -> ActrId:
                 f"actor id part {part[:64]!r}: 1 to 63 letters, digits, '.', '-' or '_'"
             )
     return ActrId(manufacturer, name, instance, realm)
+
+
+@lru_cache(maxsize=8192)  # as above
+def read_id(data: bytes) -> ActrId | None:
+    """Take a serialized id, of at most :data:`MAX_ID_BYTES`; None: nobody can have it.
+
+    Raises:
+        DecodeError: If the bytes are no message.
+    """
+    try:
+        return ActrId.check(envelope_pb2.ActrId.FromString(data))
+    except BadMessageError:
+        return None

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from actr_signaling.errors import BadMessageError
 from actr_signaling.protocol.presence.stored import REPLICA_CHARACTERS
@@ -26,8 +26,7 @@ _PARCEL_KIND = 1
 _ANSWER_KIND = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(NamedTuple):  # as below: there are many
     """One relay between replicas."""
 
     number: int
@@ -39,8 +38,7 @@ class Parcel:
     """The ServerMessage for the target, ready to send."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What became of a parcel; None: handed over."""
 
     number: int

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from actr_signaling.protocol.identity import ActrId
 
 MAX_PENDING = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):  # there are many
     """One relay that waits for its receipt."""
 
     session: str

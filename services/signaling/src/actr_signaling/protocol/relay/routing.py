@@ -41,7 +41,8 @@ class Nowhere:
 
 
 Route = Here | There | Nowhere
-_HERE = Here()
+HERE = Here()
+"""The only one there is."""
 
 
 def route(
@@ -72,4 +73,4 @@ def route(
     if entry is None:
         known = presence.was_here(text)
         return Nowhere(Undelivered.OFFLINE if known else Undelivered.UNKNOWN)
-    return _HERE if entry.replica == replica else There(entry.replica)
+    return HERE if entry.replica == replica else There(entry.replica)

@@ -91,7 +91,7 @@ class Splitter:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._buffer = bytearray()
+        self._buffer: bytes | bytearray = b""
         self._at = 0
         self._parts: list[bytes] | None = None
         """Of a message of which more is to come."""
@@ -107,11 +107,37 @@ class Splitter:
 
         What waits already costs nothing again.
         """
-        if self._at:
-            del self._buffer[: self._at]
-            self._at = 0
-        self._buffer += data
+        buffer = self._buffer
+        waiting = len(buffer) - self._at
+        if waiting <= len(data):
+            self._buffer = bytes(buffer[self._at :]) + data if waiting else data
+        elif isinstance(buffer, bytearray):
+            del buffer[: self._at]
+            buffer += data
+        else:  # so that little by little costs no copy of it all each time
+            self._buffer = bytearray(buffer[self._at :]) + data
+        self._at = 0
         return iter(self.next, None)
+
+    def whole_binary(self) -> bytes | None:
+        """The next frame, where it is a whole binary message, as nearly all are; else None, and
+        :meth:`next` says what there is."""
+        buffer, at = self._buffer, self._at
+        if self._parts is not None or len(buffer) - at < 4 or buffer[at] != _WHOLE_BINARY:
+            return None
+        length, start = buffer[at + 1] ^ _MASKED, at + 2
+        if length == _TWO_BYTES:
+            length, start = buffer[at + 2] << 8 | buffer[at + 3], at + 4
+            if length < _TWO_BYTES:
+                return None
+        elif length > _TWO_BYTES:  # a longer one, or one that is not masked
+            return None
+        begin = start + _MASK_BYTES
+        stop = begin + length
+        if len(buffer) < stop or length > self._max_bytes:
+            return None
+        self._at = stop
+        return apply_mask(buffer[begin:stop], buffer[start:begin])
 
     def next(self) -> Frame | None:
         """The next frame; None: it is not whole yet.
@@ -183,7 +209,7 @@ class Splitter:
         return Frame(_PIECE, b"", size)
 
 
-def _long_length(announced: bytearray) -> int:
+def _long_length(announced: bytes | bytearray) -> int:
     length = int.from_bytes(announced, "big")
     if length >> 63:
         raise _breach("a length whose highest bit is set")
@@ -221,6 +247,11 @@ def read_text(data: bytes) -> str:
 def binary(data: bytes) -> bytes:
     """One whole binary message as the server sends it."""
     return _head(_BINARY, len(data)) + data
+
+
+def binary_of(start: bytes, rest: bytes) -> bytes:
+    """The same of a message in two parts."""
+    return b"".join((_head(_BINARY, len(start) + len(rest)), start, rest))
 
 
 def text(data: str) -> bytes:
