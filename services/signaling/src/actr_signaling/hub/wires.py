@@ -45,6 +45,9 @@ class WireBounds:
     """Of one direction of one wire."""
 
 
+NO_WIRES = WireBounds()
+
+
 class WireSocket(Protocol):
     """One end's (:class:`actr_signaling.web.door.joined.JoinedSocket`)."""
 
