@@ -11,8 +11,8 @@ from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES, WireKind
 from actr_peer.protocol.websocket import verdicts
 from actr_peer.protocol.websocket.handshake import Handshake
 from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, encode
-from actr_peer.protocol.websocket.sealing import Sealing
 from actr_peer.protocol.wire.life import Event
+from actr_peer.protocol.wire.sealing import Sealing
 from actr_peer.wire.websocket.wire import Owner, WebSocketWire
 
 

@@ -27,8 +27,8 @@ from actr_peer.protocol.websocket.handshake import (
 )
 from actr_peer.protocol.websocket.proofs import RELAYED, cause_of
 from actr_peer.protocol.websocket.refusals import Refused
-from actr_peer.protocol.websocket.sealing import KEY_BYTES, Sealing
 from actr_peer.protocol.websocket.upgrade import PATH
+from actr_peer.protocol.wire.sealing import KEY_BYTES, Sealing
 from actr_peer.tasks import Tasks
 from actr_peer.wire.base import Wire
 from actr_peer.wire.relayed.wire import RelayedWire

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import socket
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,8 @@ import pytest
 from actr.demo import chat_pb2 as pb
 from actr.demo.chat_actr import ChatClient, ChatService
 from actr_peer import ActrId, Context, Node, NodeConfig, System, WireKind
-from actr_peer.errors import CertificateError, PeerError, UnreachableError
+from actr_peer.errors import PeerError, UnreachableError
 from actr_peer.protocol.session.wires.policy import WireState
-from actr_peer.protocol.websocket.sealing import Sealing
 from peer_kit.signaling import SignalingService
 from peer_kit.signaling.holders import Authority
 
@@ -99,9 +98,9 @@ def active(node: Node, remote: ActrId) -> WireKind | None:
     return None if link is None else link.active
 
 
-async def until(node: Node, remote: ActrId, kind: WireKind | None) -> None:
+async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
-        while active(node, remote) is not kind:
+        while not is_so():  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.05)
 
 
@@ -175,8 +174,6 @@ async def test_who_is_not_believed_gets_no_wire_and_both_sides_say_why(tmp_path:
     """Two authorities: signaling believes both, an actor only its own."""
     mine, other = Authority(), Authority()
     keys = tmp_path / "issuers.json"
-    import json
-
     both = json.loads(mine.file)
     both["keys"] += json.loads(other.file)["keys"]
     keys.write_text(json.dumps(both))
@@ -194,24 +191,24 @@ async def test_who_is_not_believed_gets_no_wire_and_both_sides_say_why(tmp_path:
 async def test_the_session_moves_away_when_a_better_wire_comes_up() -> None:
     async with relaying() as url:
         room = Room()
-        async with System(config(ROOM, url, listen="127.0.0.1:0")).attach(room) as there:
-            # The address is refused until the rule allows it: the loopback is not one that is tried.
-            async with System(config(GUEST, url)).attach(Room()) as here:
-                websocket = here.assembly.network.websocket
-                rule = websocket._address_rule
-                websocket._address_rule = lambda: replace(rule(), allow_loopback=False)  # type: ignore[method-assign]
-                client = ChatClient(here.ref.to(ROOM))
-                await client.say(pb.SayRequest(text="relayed"))
-                assert active(here, ROOM) is WireKind.RELAYED
-                websocket._address_rule = rule  # type: ignore[method-assign]
-                here.assembly.transport.network_changed()
-                await until(here, ROOM, WireKind.WEBSOCKET)
-                await until(there, GUEST, WireKind.WEBSOCKET)
-                async with asyncio.timeout(60):
-                    while here.assembly.network.relayed.wires():
-                        await asyncio.sleep(0.05)
-                await client.say(pb.SayRequest(text="direct"))
-                assert room.lines == ["relayed", "direct"]
+        async with (
+            System(config(ROOM, url, listen="127.0.0.1:0")).attach(room) as there,
+            System(config(GUEST, url)).attach(Room()) as here,
+        ):
+            # Its address is on the loopback, which is not tried until the rule allows it.
+            websocket, relayed = here.assembly.network.websocket, here.assembly.network.relayed
+            rule = websocket._address_rule
+            websocket._address_rule = lambda: replace(rule(), allow_loopback=False)  # type: ignore[method-assign]
+            client = ChatClient(here.ref.to(ROOM))
+            await client.say(pb.SayRequest(text="relayed"))
+            assert active(here, ROOM) is WireKind.RELAYED
+            websocket._address_rule = rule  # type: ignore[method-assign]
+            here.assembly.transport.network_changed()
+            await until(lambda: active(here, ROOM) is WireKind.WEBSOCKET)
+            await until(lambda: active(there, GUEST) is WireKind.WEBSOCKET)
+            await until(lambda: not relayed.wires())
+            await client.say(pb.SayRequest(text="direct"))
+            assert room.lines == ["relayed", "direct"]
 
 
 async def test_it_is_not_dialled_where_another_wire_is_there() -> None:
@@ -232,7 +229,7 @@ async def test_where_it_is_turned_off_the_link_fails_in_words(who: str) -> None:
     settings = {"RELAYED_WIRES": "0"} if who == "signaling" else {}
     more = [{"relayed": who != "remote"}, {"relayed": who != "dialler"}]
     async with relaying(**settings) as url, meeting(url, more) as (room, client, *_):
-        with pytest.raises(UnreachableError, match="no WebSocket listener|no relayed wire"):
+        with pytest.raises(UnreachableError, match=r"no WebSocket listener|no relayed wire"):
             await client.say(pb.SayRequest(text="hi"))
         assert not room.lines
 
