@@ -10,9 +10,17 @@ from hypothesis import strategies as st
 
 from actr.envelope_pb2 import RpcError, WireChallenge, WireHandshake, WireHello, WireWelcome
 from actr_peer.errors import LimitError, PeerError, RemoteProtocolError
-from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, encode
+from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.websocket.handshake import (
+    Accepted,
+    DiallerHandshake,
+    ListenerHandshake,
+)
+from actr_peer.protocol.websocket.lane_frames import HANDSHAKE, decode, encode
+from actr_peer.protocol.websocket.proofs import RELAYED
 from actr_peer.protocol.wire import sealing
 from actr_peer.protocol.wire.sealing import TAG_BYTES, Sealing
+from peer_kit import ROOT
 
 
 def hello(nonce: bytes) -> bytes:
@@ -157,3 +165,26 @@ def test_keys_are_used_up_after_so_many_messages(monkeypatch: pytest.MonkeyPatch
     dialler.seal(b"2")
     with pytest.raises(LimitError):
         dialler.seal(b"3")
+
+
+def test_the_bytes_on_the_page_are_those_that_are_sent() -> None:
+    block = (ROOT / "docs" / "protocol" / "relayed.md").read_text().split("```")[1]
+    lines = [line.split("  ", 1) for line in block.splitlines() if "  " in line]
+    page = {name: bytes.fromhex(digits) for name, digits in lines}
+    secret = b"realm secret"
+    here = Sealing(bytes(range(32)), is_dialler=True)
+    there = Sealing(bytes(range(32, 64)), is_dialler=False)
+    alice, bob = ActrId("acme", "chat", "alice"), ActrId("acme", "chat", "bob")
+    dialler = DiallerHandshake(local=alice, remote=bob, nonce=here.public, secret=secret)
+    dialler.relayed()
+    listener = ListenerHandshake(local=bob, nonce=there.public, secret=secret, tls_key=RELAYED)
+    assert here.seal(encode(HANDSHAKE, dialler.start())) == page["hello"]
+    for asked, answered, side, end in (
+        ("hello", "challenge", listener, there),
+        ("challenge", "proof", dialler, here),
+        ("proof", "welcome", listener, there),
+    ):
+        _, step = decode(end.open(page[asked]))
+        assert end.seal(encode(HANDSHAKE, side.receive(step).step)) == page[answered]
+    assert isinstance(dialler.receive(decode(here.open(page["welcome"]))[1]), Accepted)
+    assert here.seal(encode(1, b"hi")) == page['channel 1, "hi"']
