@@ -17,7 +17,7 @@ from actr_signaling.errors import Close
 from actr_signaling.hub.peers import Board, Peer
 from actr_signaling.protocol.client import replies
 from actr_signaling.protocol.client.messages import Relay
-from actr_signaling.protocol.relay.wires import IDLE, WAIT, Pace, Refused, Wire, Wires
+from actr_signaling.protocol.relay.wires import IDLE, WAIT, Pace, Refused, Wire, Wires, read_ticket
 
 log = structlog.get_logger()
 
@@ -199,8 +199,7 @@ class End:
             self.socket.go_on()
 
     def _show(self, data: bytes) -> None:
-        ticket = data.decode("latin-1") if len(data) <= 32 else ""
-        self._wire = self._wires.join(ticket, self)
+        self._wire = self._wires.join(read_ticket(data), self)
         if self._wire is None:
             return
         far = self._wire.other(self)

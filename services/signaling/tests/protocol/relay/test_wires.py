@@ -1,7 +1,15 @@
 from __future__ import annotations
 
 from actr_signaling.protocol.relay import wires
-from actr_signaling.protocol.relay.wires import PER_ACTOR, PER_ADDRESS, Pace, Refused, Wire, Wires
+from actr_signaling.protocol.relay.wires import (
+    PER_ACTOR,
+    PER_ADDRESS,
+    Pace,
+    Refused,
+    Wire,
+    Wires,
+    read_ticket,
+)
 
 TICKET = "0" * 32
 OTHER = "1" * 32
@@ -40,6 +48,12 @@ def test_a_ticket_that_nobody_has_asked_for_or_that_is_asked_for_twice_is_refuse
     assert table.open(TICKET, "a", 0.0) is None
     assert table.open(TICKET, "b", 0.0) is Refused.TAKEN
     assert table.refused == {Refused.UNKNOWN: 1, Refused.TAKEN: 1}
+
+
+def test_what_is_shown_is_a_ticket_or_nothing() -> None:
+    assert read_ticket(b"0af1" * 8) == "0af1" * 8
+    for strange in (b"", b"0af1" * 7, b"0af1" * 9, b"0AF1" * 8, b"\xff" * 32):
+        assert read_ticket(strange) == ""
 
 
 def test_there_are_none_where_the_operator_wants_none() -> None:

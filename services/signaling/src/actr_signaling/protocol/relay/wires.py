@@ -17,7 +17,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-TICKET = re.compile(r"[0-9a-f]{32}")
+TICKET_CHARACTERS = 32
+TICKET = re.compile(rf"[0-9a-f]{{{TICKET_CHARACTERS}}}")
 WAIT = 5.0
 """Seconds from the ask until both sides must have come, and for a socket to show its ticket."""
 IDLE = 60.0
@@ -26,6 +27,12 @@ PER_ACTOR = 32
 """Wires that one actor has asked for."""
 PER_ADDRESS = 256
 """Sockets of wires that come from one address."""
+
+
+def read_ticket(data: bytes) -> str:
+    """What a socket has shown; empty: it is no ticket."""
+    text = data.decode("latin-1") if len(data) == TICKET_CHARACTERS else ""
+    return text if TICKET.fullmatch(text) else ""
 
 
 class Refused(StrEnum):
