@@ -15,6 +15,7 @@ from actr_peer.node.config import NodeConfig
 from actr_peer.node.sinks import Above, NodeLinkSink, NodeSignalingSink, RefusalEvent
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.identity.descriptions import Statements
+from actr_peer.protocol.identity.identity import Certified
 from actr_peer.protocol.media.frames import TrackStats
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session.wires.policy import WireState
@@ -85,15 +86,7 @@ class Network:
             start_timeout=config.start_timeout,
             absent_timeout=config.absent_timeout,
         )
-        self.relayed = RelayedWires(
-            self_id=config.id,
-            url=config.signaling_url,
-            ask=self.signaling.relay,
-            on_wire=self._accept,
-            secret=config.realm_secret,
-            certified=certified,
-            refused=told,
-        )
+        self.relayed = self._relayed(certified, told)
         self.signed = self._signed(above)
         self.transport = self._transport(above)
 
@@ -118,6 +111,19 @@ class Network:
         """Flush and close the links, then leave signaling; nothing new comes after."""
         await self.transport.close()
         await self.signaling.unregister()
+
+    def _relayed(
+        self, certified: Certified | None, told: Callable[[ActrId, str], None]
+    ) -> RelayedWires:
+        return RelayedWires(
+            self_id=self._config.id,
+            url=self._config.signaling_url,
+            ask=self.signaling.relay,
+            on_wire=self._accept,
+            secret=self._config.realm_secret,
+            certified=certified,
+            refused=told,
+        )
 
     def _signed(self, above: Above) -> SignedRelay | None:
         """Descriptions with proof; None: this actor has nothing to prove itself with."""
