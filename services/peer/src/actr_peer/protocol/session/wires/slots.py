@@ -97,7 +97,8 @@ class Slots:
         for slot in self.by_kind.values():
             if slot.kind is WireKind.RELAYED:
                 self._look_at_others(slot, now)
-            if self._due(slot) <= now:
+            due = self._due(slot)
+            if due <= now and due < inf:
                 slot.on(_E.DIAL)
                 kinds.append(slot.kind)
         return kinds
