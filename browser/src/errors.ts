@@ -99,6 +99,11 @@ export class UnreachableError extends PeerError {
   }
 }
 
+/** Signaling relays no wire to it: it relays none at all, or not to where the actor is. */
+export class NoRelayError extends UnreachableError {
+  override name = "NoRelayError";
+}
+
 /** Another user holds what only one may hold at a time. */
 export class BusyError extends PeerError {
   override name = "BusyError";

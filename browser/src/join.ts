@@ -14,6 +14,7 @@ import type { Wire } from "./wire/base";
 import { webCrypto } from "./wire/crypto";
 import { SignalingClient, type SignalingSink } from "./wire/signaling/client";
 import type { Credentials, IdentityOptions } from "./wire/identity/credentials";
+import type { RelayedOptions } from "./wire/relayed";
 import type { SocketClass } from "./wire/socket";
 import type { Relay } from "./wire/webrtc/exchanges";
 import type { PeerConnectionClass } from "./wire/webrtc/peer";
@@ -23,6 +24,8 @@ import { WebRtcWires } from "./wire/webrtc/wires";
 /** Seconds between two looks at all links, and after which one in which nothing happens is closed. */
 const ROUND = 10;
 const IDLE = 300;
+/** Relayed wires that are taken at a time. */
+const MAX_COMING = 16;
 
 export interface JoinOptions {
   /** What others may call here: `serveChat(handlers)` of generated code, several of them in one list. */
@@ -40,7 +43,10 @@ export interface JoinOptions {
    * page is online: then others must have one too, and only what they have signed is believed.
    */
   readonly identity?: IdentityOptions;
-  /** Kinds of wires to dial; WebRTC where there is an `RTCPeerConnection`, else WebSocket. */
+  /**
+   * Kinds of wires to dial; WebRTC where there is an `RTCPeerConnection`, else WebSocket, and one that
+   * signaling relays where there is no other.
+   */
   readonly kinds?: readonly WireKind[];
   /** Hears of wires: tracks of media go beside the channels of a WebRTC wire, on its `connection`. */
   readonly wires?: WireEvents;
@@ -91,6 +97,9 @@ export class Joined {
   readonly #credentials: Credentials | undefined;
   readonly #events: WireEvents;
   readonly #dials = new Map<WireKind, (remote: ActrId) => Promise<Wire>>();
+  #relayed: ((remote: ActrId, ticket?: string) => Promise<Wire>) | undefined;
+  /** Relayed wires that others have asked for and that are not open. */
+  #coming = 0;
   readonly #stop = new AbortController();
 
   constructor(
@@ -102,7 +111,8 @@ export class Joined {
   ) {
     const { socket = globalThis.WebSocket as SocketClass | undefined, serve = [], proofs, sink, metadata = {} } = options;
     const { connection = globalThis.RTCPeerConnection as PeerConnectionClass | undefined } = options;
-    const { kinds = [connection === undefined ? WireKind.WEBSOCKET : WireKind.WEBRTC] } = options;
+    const direct = connection === undefined ? WireKind.WEBSOCKET : WireKind.WEBRTC;
+    const { kinds = [direct, WireKind.RELAYED] } = options;
     if (socket === undefined) {
       throw new ConfigError("there is no WebSocket here: give its class as `socket`");
     }
@@ -143,6 +153,16 @@ export class Joined {
     if (kinds.includes(WireKind.WEBSOCKET)) {
       this.#dials.set(WireKind.WEBSOCKET, async (remote) => this.#opened(await this.#dialWebSocket(socket, remote)));
     }
+    if (kinds.includes(WireKind.RELAYED)) {
+      this.#relayed = async (remote, ticket) => {
+        const { dialRelayed, joinRelayed } = await import("./wire/relayed");
+        const ask: RelayedOptions["ask"] = (message) => this.signaling.relay(remote, message);
+        const whom = { socket, primitives: webCrypto, local: id, remote, certified: credentials };
+        const how: RelayedOptions = { ...whom, secret: proofs?.secret, signaling: url, ask };
+        return this.#opened(await (ticket === undefined ? dialRelayed(how) : joinRelayed(how, ticket)));
+      };
+      this.#dials.set(WireKind.RELAYED, this.#relayed);
+    }
     if (credentials !== undefined) {
       credentials.returned = () => this.signaling.retry();
     }
@@ -169,7 +189,12 @@ export class Joined {
   #sink(given: JoinOptions["sink"] = {}): SignalingSink {
     return {
       relayed: (source, message) => {
-        if (!this.#stop.signal.aborted) {
+        if (this.#stop.signal.aborted) {
+          return;
+        }
+        if (message.body.kind === "wire") {
+          void this.#come(source, message.connectionId);
+        } else {
           this.#negotiated?.receive(source, message);
         }
       },
@@ -180,6 +205,26 @@ export class Joined {
       warned: (why) => given.warned?.(why),
       ...(given.load && { load: () => given.load!() }),
     };
+  }
+
+  /** Another actor has no better way: takes its wire, a few of them at a time. */
+  async #come(source: ActrId, ticket: string): Promise<void> {
+    if (this.#relayed === undefined || this.#coming === MAX_COMING) {
+      return;
+    }
+    this.#coming++;
+    try {
+      const wire = await this.#relayed(source, ticket);
+      if (this.#stop.signal.aborted) {
+        wire.close();
+      } else {
+        this.#peer(source).link.add(wire);
+      }
+    } catch {
+      // It comes again, or another wire does.
+    } finally {
+      this.#coming--;
+    }
   }
 
   /** What waits in a link that has no way any more fails; one that nobody uses is closed. */

@@ -886,6 +886,7 @@ class Negotiate(_message.Message):
     CANDIDATE_FIELD_NUMBER: _builtins.int
     REQUEST_OFFER_FIELD_NUMBER: _builtins.int
     BYE_FIELD_NUMBER: _builtins.int
+    WIRE_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
     STATEMENT_FIELD_NUMBER: _builtins.int
     CERTIFICATE_FIELD_NUMBER: _builtins.int
@@ -915,6 +916,10 @@ class Negotiate(_message.Message):
     def bye(self) -> Global___Bye:
         """The connection is given up."""
 
+    @_builtins.property
+    def wire(self) -> Global___RelayedWire:
+        """Come to /v1/wire: the connection_id is the ticket of both sides, and no other field is set."""
+
     def __init__(
         self,
         *,
@@ -925,15 +930,16 @@ class Negotiate(_message.Message):
         candidate: Global___IceCandidate | None = ...,
         request_offer: Global___RequestOffer | None = ...,
         bye: Global___Bye | None = ...,
+        wire: Global___RelayedWire | None = ...,
         signature: _builtins.bytes = ...,
         statement: _builtins.bytes = ...,
         certificate: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "body", b"body", "bye", b"bye", "candidate", b"candidate", "offer", b"offer", "request_offer", b"request_offer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "body", b"body", "bye", b"bye", "candidate", b"candidate", "offer", b"offer", "request_offer", b"request_offer", "wire", b"wire"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "body", b"body", "bye", b"bye", "candidate", b"candidate", "certificate", b"certificate", "connection_id", b"connection_id", "exchange", b"exchange", "offer", b"offer", "request_offer", b"request_offer", "signature", b"signature", "statement", b"statement"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "body", b"body", "bye", b"bye", "candidate", b"candidate", "certificate", b"certificate", "connection_id", b"connection_id", "exchange", b"exchange", "offer", b"offer", "request_offer", b"request_offer", "signature", b"signature", "statement", b"statement", "wire", b"wire"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["offer", "answer", "candidate", "request_offer", "bye"]  # noqa: Y015
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["offer", "answer", "candidate", "request_offer", "bye", "wire"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
 
@@ -1156,6 +1162,23 @@ class Bye(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Bye: _TypeAlias = Bye  # noqa: Y015
+
+@_typing.final
+class RelayedWire(_message.Message):
+    """A wire that the signaling service relays, end to end encrypted (docs/protocol/relayed.md)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RelayedWire: _TypeAlias = RelayedWire  # noqa: Y015
 
 @_typing.final
 class Receipt(_message.Message):

@@ -15,6 +15,8 @@ export enum PayloadType {
 export enum WireKind {
   WEBRTC = "webrtc",
   WEBSOCKET = "websocket",
+  /** Through the signaling service: the last resort. */
+  RELAYED = "relayed",
 }
 
 /** The lane of one payload type that is bytes. */
@@ -46,6 +48,7 @@ export const WIRE_MESSAGE_BYTES = 16 * 1024;
 export const MAX_WIRE_MESSAGE_BYTES: Readonly<Record<WireKind, number>> = {
   [WireKind.WEBRTC]: WIRE_MESSAGE_BYTES,
   [WireKind.WEBSOCKET]: 80 * 1024,
+  [WireKind.RELAYED]: WIRE_MESSAGE_BYTES,
 };
 
 export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;

@@ -31,7 +31,7 @@ export interface WireOptions {
 }
 
 /** Best first, where nothing else is said. */
-export const PREFER: readonly WireKind[] = [WireKind.WEBRTC, WireKind.WEBSOCKET];
+export const PREFER: readonly WireKind[] = [WireKind.WEBRTC, WireKind.WEBSOCKET, WireKind.RELAYED];
 
 /** The link, as its bundle knows it. */
 export interface BundleOwner {

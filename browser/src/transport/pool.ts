@@ -1,6 +1,6 @@
 // The wires of one link as dialling sees them: what is dialled, and what became of it.
 
-import { type PeerError, UnreachableError } from "../errors";
+import { NoRelayError, type PeerError, UnreachableError } from "../errors";
 import type { WireKind } from "../protocol/payload";
 import { Slots } from "../protocol/session/wires/slots";
 import type { Time } from "../time";
@@ -62,8 +62,10 @@ export class Pool {
       // What comes all the same is not used.
       dialling.then((wire) => wire.close(), () => {});
       this.dials.delete(kind);
-      this.why = textOf(error);
-      this.slots.failed(kind, this.time.now(), Math.random());
+      const isForGood = error instanceof NoRelayError;
+      // What the better kinds have said says more.
+      this.why = (isForGood && this.why) || textOf(error);
+      this.slots.failed(kind, this.time.now(), Math.random(), isForGood);
       this.owner.settled();
     } finally {
       stop();

@@ -33,6 +33,8 @@ export interface SocketSink {
   message(data: Uint8Array | undefined): void;
   /** Once; nothing follows. */
   closed(closed: Closed): void;
+  /** What came, or was to be sent, is not what it should be. */
+  failed?(error: unknown): void;
 }
 
 /**

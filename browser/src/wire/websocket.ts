@@ -5,8 +5,9 @@ import { BrokenError, CertificateError, LimitError, RemoteProtocolError, Unreach
 import type { Certificate } from "../protocol/identity/certificates";
 import type { Certified, Primitives } from "../protocol/identity/identity";
 import type { ActrId } from "../protocol/identity/ids";
-import { WireKind } from "../protocol/payload";
+import { MAX_WIRE_MESSAGE_BYTES, WireKind } from "../protocol/payload";
 import { DiallerHandshake, NONCE_BYTES } from "../protocol/websocket/handshake";
+import type { ListenerHandshake } from "../protocol/websocket/listener";
 import { decode, encode, HANDSHAKE } from "../protocol/websocket/lane-frames";
 import { required, wayOf } from "../protocol/websocket/proofs";
 import { readRenewal, writeRenewal } from "../protocol/websocket/renewals";
@@ -15,7 +16,7 @@ import type { Wire, WireSink } from "./base";
 import { CHANNELS } from "./base";
 import { Parking } from "./parking";
 import { Renewing } from "./renewing";
-import type { Closed, SocketClass } from "./socket";
+import type { Closed, SocketClass, SocketSink } from "./socket";
 import { OwnedSocket } from "./socket";
 import { Timer } from "./timing";
 
@@ -54,8 +55,15 @@ export function dialWebSocket(options: DialOptions): Promise<Wire> {
       reject(error);
       return;
     }
-    const wire: WebSocketWire = new WebSocketWire(options, url, (error) =>
-      error === undefined ? resolve(wire) : reject(error),
+    const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
+    const wire: WebSocketWire = new WebSocketWire(
+      options,
+      {
+        kind: WireKind.WEBSOCKET,
+        handshake: new DiallerHandshake({ ...options, nonce }),
+        connect: (sink) => new OwnedSocket(options.socket, url, sink),
+      },
+      (error) => (error === undefined ? resolve(wire) : reject(error)),
     );
   });
 }
@@ -84,16 +92,23 @@ function urlOf({ address, remote, secret, certified }: DialOptions): string {
   return `${url.protocol}//${url.host}${PATH}`;
 }
 
-class WebSocketWire implements Wire {
-  readonly kind = WireKind.WEBSOCKET;
-  readonly wasDialled = true;
+/** What carries a wire's frames, and how its two ends learn who the other is. */
+export interface Carried {
+  readonly kind: WireKind;
+  readonly handshake: DiallerHandshake | ListenerHandshake;
+  readonly connect: (sink: SocketSink) => Pick<OwnedSocket, "bufferedBytes" | "send" | "close">;
+}
+
+export class WebSocketWire implements Wire {
+  readonly kind: WireKind;
+  readonly wasDialled: boolean;
   readonly remote: ActrId;
   maxMessageBytes = 0;
   isFull = false;
   #phase: "greeting" | "open" | "closed" = "greeting";
-  readonly #options: DialOptions;
-  readonly #handshake: DiallerHandshake;
-  readonly #socket: OwnedSocket;
+  readonly #options: Pick<DialOptions, "remote" | "certified">;
+  readonly #handshake: Carried["handshake"];
+  readonly #socket: ReturnType<Carried["connect"]>;
   readonly #parking = new Parking(this);
   readonly #renewing: Renewing;
   readonly #timer = new Timer();
@@ -105,18 +120,23 @@ class WebSocketWire implements Wire {
   /** Who dials is told once. */
   readonly #settle: (error?: PeerError) => void;
 
-  constructor(options: DialOptions, url: string, settle: (error?: PeerError) => void) {
+  constructor(
+    options: Pick<DialOptions, "remote" | "certified">,
+    { kind, handshake, connect }: Carried,
+    settle: (error?: PeerError) => void,
+  ) {
+    this.kind = kind;
+    this.wasDialled = handshake instanceof DiallerHandshake;
     this.#options = options;
     this.remote = options.remote;
     this.#settle = settle;
-    const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
-    this.#handshake = new DiallerHandshake({ ...options, nonce });
+    this.#handshake = handshake;
     this.#renewing = new Renewing(
       options.certified,
       (certificate) => this.#socket.send(encode(HANDSHAKE, writeRenewal(certificate))),
       (error) => this.#fail(error),
     );
-    this.#socket = new OwnedSocket(options.socket, url, this);
+    this.#socket = connect(this);
     this.#timer.set(OPEN_SECONDS, () => {
       const error = new UnreachableError(this.remote.text, `no handshake within ${OPEN_SECONDS} s`);
       this.#end(error, CloseCode.TIMED_OUT, error.why);
@@ -157,7 +177,15 @@ class WebSocketWire implements Wire {
 
   opened(): void {
     this.#hasOpened = true;
-    this.#socket.send(encode(HANDSHAKE, this.#handshake.start()));
+    const first = this.#handshake.start();
+    if (first.length > 0) {
+      this.#socket.send(encode(HANDSHAKE, first));
+    }
+  }
+
+  /** What came is not what the far side has sent. */
+  failed(error: unknown): void {
+    this.#fail(error);
   }
 
   message(frame: Uint8Array | undefined): void {
@@ -216,15 +244,18 @@ class WebSocketWire implements Wire {
     if (this.#phase !== "greeting") {
       return;
     }
-    if (outcome.kind === "reply") {
-      if (outcome.step.length > 0) {
-        this.#socket.send(encode(HANDSHAKE, outcome.step));
-      }
+    if (outcome.step?.length) {
+      this.#socket.send(encode(HANDSHAKE, outcome.step));
+    }
+    if (outcome.kind === "refused") {
+      this.#end(outcome.error, outcome.code, outcome.error.message);
+    }
+    if (outcome.kind !== "accepted") {
       return;
     }
     this.#phase = "open";
     this.#timer.stop();
-    this.maxMessageBytes = outcome.messageBytes;
+    this.maxMessageBytes = Math.min(outcome.messageBytes, MAX_WIRE_MESSAGE_BYTES[this.kind]);
     const shown = this.#options.certified?.identity.certificate ?? "";
     this.#renewing.begin(this.remote, outcome.certificate, shown);
     this.#settle();

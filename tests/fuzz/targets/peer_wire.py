@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from actr.envelope_pb2 import WireHandshake
 from actr_peer.errors import LimitError, RemoteProtocolError, UnreachableError
@@ -31,6 +32,7 @@ from actr_peer.protocol.websocket.upgrade import (
 )
 from actr_peer.protocol.websocket.verdicts import far_close, lost, rule_broken
 from actr_peer.protocol.wire.life import Phase
+from actr_peer.protocol.wire.sealing import Sealing
 from tests.fuzz import corpus
 from tests.fuzz.engine import Target
 from tests.fuzz.mutation import Form, apart, series
@@ -239,6 +241,27 @@ def _renewals() -> Iterable[bytes]:
     yield from (series([each]) for each in corpus.hexes("handshakes", "steps", name="hello"))
 
 
+def sealed(data: bytes) -> None:
+    """A relayed wire at either end: the first message of the other one, and what follows it."""
+    first, *rest = apart(data) or [b""]
+    for is_dialler in (True, False):
+        end = Sealing(known.NONCE, is_dialler=is_dialler)
+        end.seal(b"the own first one")
+        end.open(first)
+        with suppress(RemoteProtocolError):
+            for message in rest:
+                end.open(message)
+        end.seal(b"the own next one")
+
+
+def _sealed() -> Iterable[bytes]:
+    for name in ("hello", "challenge", "welcome"):
+        for step in corpus.hexes("handshakes", "steps", name=name):
+            frame = lane_frames.encode(lane_frames.HANDSHAKE, step)
+            yield series([frame, bytes(40), b"short"])
+            yield series([frame])
+
+
 def words(data: bytes) -> None:
     """What a socket says of its far side: an address, the reason of a close."""
     text = data.decode("latin-1")
@@ -295,6 +318,13 @@ TARGETS = (
         seeds=_odd_frames,
         allowed=(RemoteProtocolError, LimitError),
         forms=(Form.SERIES,),
+    ),
+    Target(
+        name="peer.sealed",
+        run=sealed,
+        seeds=_sealed,
+        allowed=(RemoteProtocolError, LimitError),
+        forms=(Form.SERIES, Form.PROTOBUF),
     ),
     Target(
         name="peer.lane-frame",

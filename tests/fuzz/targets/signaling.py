@@ -27,6 +27,7 @@ from actr_signaling.protocol.presence.discovery import rank
 from actr_signaling.protocol.presence.records import Entry, Load, Registration
 from actr_signaling.protocol.relay import parcels
 from actr_signaling.protocol.relay.routing import Undelivered
+from actr_signaling.protocol.relay.wires import read_ticket
 from actr_signaling.protocol.websocket.frames import FrameError, Kind, Splitter, read_text
 from actr_signaling.protocol.websocket.request import Standing, judge
 from actr_signaling.protocol.websocket.upgrade import is_upgrade, read_upgrade
@@ -52,6 +53,13 @@ def head(data: bytes) -> None:
     is_allowed(text, "example.org", ("https://page.example",))
     network_of(text)
     refusal("here", "127.0.0.1", text)
+
+
+def ticket(data: bytes) -> None:
+    """Of a relayed wire: as a socket shows it, and as an actor asks for it."""
+    read_ticket(data)
+    step = pb.Negotiate(connection_id=data.decode("latin-1"), wire=pb.RelayedWire())
+    messages.read(pb.ClientMessage(relay=pb.Relay(negotiate=step)))
 
 
 def frames(data: bytes) -> None:
@@ -278,6 +286,12 @@ TARGETS = (
         forms=(Form.LINES,),
         tokens=(b"a: b", b"http://[", b"://", b"]", b"\r\n"),
         most=12_000,
+    ),
+    Target(
+        name="signaling.ticket",
+        run=ticket,
+        seeds=lambda: [b"0af1" * 8, b"0" * 31, b"\xff" * 32],
+        allowed=(RefusedError,),
     ),
     Target(
         name="signaling.frames",

@@ -129,6 +129,7 @@ ELSEWHERE = {
         state/storage/watch.py                  service/state/storage/test_loss.py
         state/storage/witness.py                service/state/storage/test_loss.py
         state/storage/words.py                  service/state/storage/test_storage.py
+        wire/relayed/wire.py                    service/wire/relayed/test_wires.py
         wire/tcp.py                             service/wire/websocket/test_wires.py
         wire/webrtc/aiortc/dtls.py              service/wire/webrtc/aiortc/test_hostile_transport.py
         wire/webrtc/aiortc/engine.py            service/wire/webrtc/test_wire.py

@@ -13,7 +13,7 @@ const CONTEXT = "actr/signaling/v1";
 
 /** What one actor can prove. */
 export class Proofs {
-  readonly #secret: Uint8Array | undefined;
+  readonly secret: Uint8Array | undefined;
 
   /**
    * @param secret the realm secret; undefined: it has none
@@ -24,11 +24,11 @@ export class Proofs {
     secret?: Uint8Array,
     readonly certified?: Certified,
   ) {
-    this.#secret = secret?.length ? secret : undefined;
+    this.secret = secret?.length ? secret : undefined;
   }
 
   get hasSecret(): boolean {
-    return this.#secret !== undefined;
+    return this.secret !== undefined;
   }
 
   /**
@@ -48,7 +48,7 @@ export class Proofs {
   async authenticate(id: ActrId, hello: Hello): Promise<Authenticate> {
     const { serverId, nonce, certificateRequired } = hello;
     // To who asks for certificates the secret is of no use: it is not shown what it proves.
-    const secret = certificateRequired ? undefined : this.#secret;
+    const secret = certificateRequired ? undefined : this.secret;
     const mac = await makeMac(this.primitives, secret, serverId, nonce, id.text);
     if (this.certified === undefined) {
       return { kind: "authenticate", id, mac };

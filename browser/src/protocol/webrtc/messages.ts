@@ -44,6 +44,8 @@ function packBody(body: Body): NonNullable<Init<Negotiate>["body"]> {
       const reason = [...body.reason].slice(0, MAX_REASON_CHARACTERS).join("");
       return { case: body.kind, value: { reason } };
     }
+    case "wire":
+      return { case: body.kind, value: {} };
   }
 }
 
@@ -75,6 +77,8 @@ function bodyOf({ body }: Negotiate): Body {
     }
     case "bye":
       return { kind: body.case, reason: body.value.reason };
+    case "wire":
+      return { kind: body.case };
     case undefined:
       throw new RemoteProtocolError("a negotiation step without a body");
   }

@@ -57,7 +57,12 @@ export interface Bye {
   readonly reason: string;
 }
 
-export type Body = Description | Candidate | RequestOffer | Bye;
+/** Come to the signaling service for a relayed wire, with the connection id as the ticket. */
+export interface Join {
+  readonly kind: "wire";
+}
+
+export type Body = Description | Candidate | RequestOffer | Bye | Join;
 
 /** What its sender signed of a description (`identity/descriptions.ts`). */
 export interface Proof {

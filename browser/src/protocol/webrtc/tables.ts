@@ -33,6 +33,7 @@ export const NEGOTIATE = table<pb.Negotiate>([
   { number: 5, name: "candidate", type: ICE_CANDIDATE, oneof: "body" },
   { number: 6, name: "requestOffer", type: REQUEST_OFFER, oneof: "body" },
   { number: 7, name: "bye", type: BYE, oneof: "body" },
+  { number: 8, name: "wire", type: table<pb.RelayedWire>([]), oneof: "body" },
   { number: 15, name: "signature", type: "bytes" },
   { number: 16, name: "statement", type: "bytes" },
   { number: 17, name: "certificate", type: "bytes" },

@@ -13,7 +13,8 @@
 // With a realm secret both macs are HMAC-SHA256 over a label, both ids and both nonces, so neither can
 // be replayed or reflected, and the secret never travels; with certificates both sides sign
 // (`proofs.ts` says what is required). In TLS the proof goes with the hello, for a nonce of TLS, where
-// that is known: a browser does not tell it. A page never listens, so only one side is here.
+// that is known: a browser does not tell it. A page has no port: the other side is for wires that
+// signaling relays (`listener.ts`).
 
 import { RemoteProtocolError, UnreachableError } from "../../errors";
 import { isEqual } from "../bytes";
@@ -22,7 +23,7 @@ import type { Certified, Primitives } from "../identity/identity";
 import type { ActrId } from "../identity/ids";
 import { agreed, MESSAGE_BYTES, parseStep, writeStep } from "./lane-frames";
 import type { Ends } from "./proofs";
-import { boundNonce, Proofs } from "./proofs";
+import { boundNonce, Proofs, RELAYED } from "./proofs";
 import type { WireChallenge } from "./tables";
 
 export const VERSION = 1;
@@ -43,6 +44,8 @@ export type Outcome =
       readonly remote: ActrId;
       readonly messageBytes: number;
       readonly certificate: Certificate | undefined;
+      /** To send first, at the side that was asked. */
+      readonly step?: Uint8Array;
     };
 
 export interface DiallerOptions {
@@ -93,6 +96,11 @@ export class DiallerHandshake {
     const { signature } = await this.#prove(this.#bound);
     // A mac is for a listener that has shown itself.
     return writeStep({ case: "proof", value: { signature } });
+  }
+
+  /** The wire is sealed, with the nonces as public keys. */
+  relayed(): void {
+    this.#proofs.tlsKey = RELAYED;
   }
 
   /** The hello. */

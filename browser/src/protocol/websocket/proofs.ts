@@ -70,13 +70,19 @@ const MAC_LABELS: Readonly<Record<Side, string>> = {
 };
 const LABELS: Readonly<Record<Side, string>> = { dialler: DIAL, listener: LISTEN };
 
+/**
+ * In place of the key of TLS, on a wire that signaling relays: there the nonces are the public keys that
+ * it is sealed with, so that a proof is for this sealing and no other.
+ */
+export const RELAYED = utf8("relayed");
+
 /** One handshake, as both of its ends know it. */
 export interface Ends {
   readonly dialler: ActrId;
   readonly listener: ActrId;
   readonly diallerNonce: Uint8Array;
   readonly listenerNonce: Uint8Array;
-  /** Raw key of the listener's TLS certificate; empty without TLS. */
+  /** Raw key of the listener's TLS certificate, or `RELAYED`; empty without TLS. */
   readonly tlsKey: Uint8Array;
 }
 
@@ -119,20 +125,23 @@ export function required(
   return secret?.length ? "secret" : "nothing";
 }
 
-/** The dialler's in one handshake: what it shows, and what it holds the listener to. */
+/** One side's in one handshake: what it shows, and what it holds the far side to. */
 export class Proofs {
   requires: Requirement;
+  private readonly far: Side;
   /** Raw key of the listener's TLS certificate; empty without TLS. */
   tlsKey: Uint8Array = new Uint8Array();
-  /** The listener's, once it is believed; its holder has proved nothing until then. */
+  /** The far side's, once it is believed; its holder has proved nothing until then. */
   certificate: Certificate | undefined;
 
   constructor(
     readonly primitives: Primitives,
     readonly secret: Uint8Array | undefined,
     readonly certified: Certified | undefined,
+    readonly side: Side = "dialler",
   ) {
     this.requires = required(secret, certified);
+    this.far = side === "dialler" ? "listener" : "dialler";
   }
 
   /** The wire is in TLS by key: the listener has to be the one whose key that is. */
@@ -147,7 +156,7 @@ export class Proofs {
   }
 
   /**
-   * Takes the certificate that the listener shows before it proves that it is its own. Rejects with
+   * Takes the certificate that the far side shows before it proves that it is its own. Rejects with
    * `CertificateError` if it is not believed, and with `ProofError` if one is due and there is none,
    * or it is of somebody else.
    */
@@ -167,7 +176,7 @@ export class Proofs {
       const text = `${who} shows a certificate of ${read.subject} in realm ${read.realm}`;
       throw new ProofError("id not covered", text);
     }
-    if (!isEqual(read.key, this.tlsKey)) {
+    if (this.far === "listener" && !isEqual(this.tlsKey, RELAYED) && !isEqual(read.key, this.tlsKey)) {
       throw new ProofError(
         "another key in TLS",
         `the TLS of ${who} is with another key than its certificate's: somebody is between`,
@@ -178,20 +187,20 @@ export class Proofs {
 
   /** The own mac and signature; each empty where there is nothing to make it with. */
   async prove(ends: Ends): Promise<{ mac: Uint8Array; signature: Uint8Array }> {
-    const mac = await makeMac(this.primitives, this.secret, "dialler", ends);
-    const text = signedText(LABELS.dialler, ...partsOf(ends));
+    const mac = await makeMac(this.primitives, this.secret, this.side, ends);
+    const text = signedText(LABELS[this.side], ...partsOf(ends));
     const signature = (await this.certified?.identity.sign(text)) ?? new Uint8Array();
     return { mac, signature };
   }
 
-  /** Holds the listener to what is required; rejects with `ProofError` if it does not prove it. */
+  /** Holds the far side to what is required; rejects with `ProofError` if it does not prove it. */
   async check(who: ActrId, ends: Ends, mac: Uint8Array, signature: Uint8Array): Promise<void> {
     if (this.requires === "nothing") {
       return;
     }
     const { primitives, certificate } = this;
     if (this.requires === "secret") {
-      const expected = await makeMac(primitives, this.secret, "listener", ends);
+      const expected = await makeMac(primitives, this.secret, this.far, ends);
       if (mac.length === 0 || !isEqual(mac, expected)) {
         const text = `${who} does not prove that it has the realm secret`;
         throw new ProofError("secret not proven", text);
@@ -199,7 +208,7 @@ export class Proofs {
       return;
     }
     const parts = partsOf(ends);
-    if (!certificate || !(await isSigned(primitives, certificate.key, signature, LABELS.listener, ...parts))) {
+    if (!certificate || !(await isSigned(primitives, certificate.key, signature, LABELS[this.far], ...parts))) {
       const text = `${who} does not prove that it has the key of its certificate`;
       throw new ProofError("key not proven", text);
     }

@@ -118,7 +118,7 @@ export class Upkeep {
         const answer = await connection.ask(request, left());
         if (answer.kind === "refusal") {
           const why = `signaling refuses the message: ${answer.code} ${answer.message}`;
-          throw new UnreachableError(what, why);
+          throw new UnreachableError(what, why, { cause: answer });
         }
         return answer;
       } catch (error) {

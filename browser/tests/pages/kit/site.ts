@@ -38,7 +38,7 @@ const BUILT: Record<string, string> = {
   "actr/websocket": "/websocket.js",
 };
 /** What the first of them loads where it is wanted. */
-const LOADED = ["/contracts.js"];
+const LOADED = ["/contracts.js", "/relayed.js"];
 
 async function bundle(): Promise<Uint8Array> {
   const made = await build({

@@ -9,6 +9,7 @@ Catch the narrowest that you can act on::
     │   ├── MayHaveRunError      a call to a type, whose actor was lost before it answered
     │   └── StreamFailedError    a stream that came in did not end well; says after which item
     ├── UnreachableError         no such actor, or no wire to it could be made
+    │   └── NoRelayError         signaling relays none to it, and would say so again
     ├── BusyError                a second user where only one is allowed (a port, an identity)
     ├── LimitError               a bound set here was reached (bytes, fragments, depth)
     ├── DeadlineError            no answer within the seconds the caller gave
@@ -120,6 +121,10 @@ class UnreachableError(PeerError):
         super().__init__(f"cannot reach {remote}: {why}")
         self.remote = remote
         self.why = why
+
+
+class NoRelayError(UnreachableError):
+    """Signaling relays no wire to it: it relays none at all, or not to where the actor is."""
 
 
 class BusyError(PeerError):

@@ -98,6 +98,8 @@ class Settings(BaseSettings):
     messages_burst: float = Field(default=2_000.0, ge=1, description="of one connection")
     bytes_per_second: float = Field(default=1_048_576, gt=0, description="of one connection")
     bytes_burst: float = Field(default=4_194_304, ge=65_536, description="of one connection")
+    relayed_wires: int = Field(default=0, ge=0, description="between actors, at a time; 0: none")
+    relayed_bytes_per_second: float = Field(default=1_048_576, ge=16_384, description="each way")
     issuer_home: Path | None = Field(
         default=None, description="an issuer in this process, with its register and keys there"
     )

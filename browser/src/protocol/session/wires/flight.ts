@@ -19,6 +19,7 @@ export const FRAME_COST = 512;
 export const BASES: Readonly<Record<WireKind, number>> = {
   [WireKind.WEBSOCKET]: 512 * 1024,
   [WireKind.WEBRTC]: 128 * 1024,
+  [WireKind.RELAYED]: 128 * 1024,
 };
 /** May always be under way: the far side says at once of about 64 KiB that they have come. */
 export const LEAST_BYTES = 96 * 1024;

@@ -2,7 +2,7 @@
 //
 // What is dialled is decided in `slots`.
 
-import type { WireKind } from "../../payload";
+import { WireKind } from "../../payload";
 
 /** Where one kind of wire to one remote stands. */
 export enum WireState {
@@ -60,6 +60,17 @@ export function best(
     return usable.find((wire) => wire.id === current || wire.isTrusted)!.id;
   }
   return usable[0]?.id ?? null;
+}
+
+/**
+ * Ids of the relayed ones among `wires`, once another one is trusted.
+ *
+ * @param decides whether this side has the smaller id
+ */
+export function unneeded(wires: readonly WireView[], decides: boolean): number[] {
+  const isRelayed = ({ kind }: WireView) => kind === WireKind.RELAYED;
+  const isBetter = (wire: WireView) => !isRelayed(wire) && wire.state === WireState.READY && wire.isTrusted;
+  return decides && wires.some(isBetter) ? wires.filter(isRelayed).map((wire) => wire.id) : [];
 }
 
 /**

@@ -4,10 +4,12 @@
 // to mend another. What dialling does to a slot is MOVES; how well an open wire works is its
 // heartbeat's business and none of the slot's. The shell dials what `Slots.dials` says, and tells how
 // that ended.
+//
+// A relayed wire is the last resort: it is dialled where there is no other wire, and none comes soon.
 
-import type { WireKind } from "../../payload";
+import { WireKind } from "../../payload";
 import { doubled } from "../../wire/backoff";
-import { superfluous, type WireView } from "./policy";
+import { superfluous, unneeded, type WireView } from "./policy";
 
 /** Dials in a row before a kind is left alone. */
 export const MAX_TRIES = 3;
@@ -22,6 +24,8 @@ const SETTLED = 5;
 const FAR_SIDE_DIALS = 1;
 /** Seconds that the side with the larger id waits before it dials again: mostly the other does. */
 const LARGER_WAITS = 0.1;
+/** Seconds without another wire, while one may yet come, after which a relayed one is dialled. */
+const PATIENCE = 2;
 
 /** Where dialling one kind of wire stands. */
 export type SlotState =
@@ -131,6 +135,9 @@ export class Slots {
   /** Whether any wire has ever been greeted. */
   wasReady = false;
   isClosed = false;
+  /** Since when there is no wire but relayed ones, and from when one of these may be dialled. */
+  private aloneSince = Infinity;
+  private resortAt = Infinity;
 
   /**
    * @param prefer kinds, best first
@@ -153,8 +160,10 @@ export class Slots {
   dials(now: number): WireKind[] {
     const kinds: WireKind[] = [];
     for (const [kind, slot] of this.byKind) {
-      const { state } = slot;
-      if (state === "idle" || state === "stale" || (state === "waiting" && now >= slot.retryAt)) {
+      if (kind === WireKind.RELAYED) {
+        this.lookAtOthers(slot, now);
+      }
+      if (this.dueOf(kind, slot) <= now) {
         slot.on("dial");
         kinds.push(kind);
       }
@@ -164,8 +173,25 @@ export class Slots {
 
   /** When `dials` next has something to say; Infinity: not by time alone. */
   due(): number {
-    const waiting = [...this.byKind.values()].filter((slot) => slot.state === "waiting");
-    return Math.min(...waiting.map((slot) => slot.retryAt));
+    const dues = [...this.byKind].map(([kind, slot]) => this.dueOf(kind, slot));
+    return Math.min(...dues.filter((due) => due > -Infinity));
+  }
+
+  /** When to dial this kind; Infinity: not by time alone. */
+  private dueOf(kind: WireKind, { state, retryAt }: Slot): number {
+    if (state !== "waiting" && state !== "idle" && state !== "stale") {
+      return Infinity;
+    }
+    const due = state === "waiting" ? retryAt : -Infinity;
+    return kind === WireKind.RELAYED ? Math.max(due, this.resortAt) : due;
+  }
+
+  private lookAtOthers(relayed: Slot, now: number): void {
+    const others = [...this.byKind.values()].filter((slot) => slot !== relayed);
+    const isAlone = others.every((slot) => slot.wires.size === 0);
+    this.aloneSince = isAlone ? Math.min(this.aloneSince, now) : Infinity;
+    const isHopeful = others.some(({ state }) => state === "idle" || state === "dialling");
+    this.resortAt = this.aloneSince + (isHopeful ? PATIENCE : 0);
   }
 
   /** Whether no wire is there, coming, or worth another dial: the link can go. */
@@ -179,7 +205,7 @@ export class Slots {
    * @param wires all that the far side has greeted
    */
   surplus(wires: readonly WireView[]): number[] {
-    const found: number[] = [];
+    const found = unneeded(wires, this.isSmaller);
     for (const slot of this.byKind.values()) {
       const views = wires.filter((view) => slot.wires.has(view.id));
       if (views.length < 2) {
@@ -217,11 +243,13 @@ export class Slots {
    * A dial has come to nothing.
    *
    * @param dice random, 0 to 1: spreads the next dial
+   * @param isForGood another one would fail alike
    */
-  failed(kind: WireKind, now: number, dice: number): void {
+  failed(kind: WireKind, now: number, dice: number, isForGood = false): void {
     const slot = this.slot(kind);
     slot.replacing = null;
     slot.countFailure(now, dice);
+    slot.tries = isForGood ? MAX_TRIES : slot.tries;
     slot.on(slot.isSpent ? "failedLast" : "failed");
   }
 

@@ -25,9 +25,9 @@ from actr_peer.node.contract.access import AccessRules
 from actr_peer.node.contract.callers import Callers
 from actr_peer.node.contract.interceptors import Interceptor, Interceptors
 from actr_peer.node.contract.reflection import ReflectionHere
-from actr_peer.node.network import Above, Network
+from actr_peer.node.network import Network
 from actr_peer.node.observe.changes import Changes
-from actr_peer.node.sinks import HookRunner
+from actr_peer.node.sinks import Above, HookRunner
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import Request
 from actr_peer.protocol.payload import WireKind

@@ -1,33 +1,32 @@
-"""How a node reaches others: signaling, both kinds of wire, and the transport over them."""
+"""How a node reaches others: signaling, all kinds of wire, and the transport over them."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Self
 
-from actr_peer.errors import CertificateError, PeerError, UnreachableError
+from actr_peer.errors import CertificateError, UnreachableError
 from actr_peer.node.config import NodeConfig
-from actr_peer.node.sinks import HookRunner, NodeLinkSink, NodeSignalingSink, RefusalEvent
+from actr_peer.node.sinks import Above, NodeLinkSink, NodeSignalingSink, RefusalEvent
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.identity.certificates import Certificate
 from actr_peer.protocol.identity.descriptions import Statements
-from actr_peer.protocol.media.frames import MediaFrame, TrackStats
-from actr_peer.protocol.payload import PayloadType, WireKind
-from actr_peer.protocol.rpc.access.published import Published
+from actr_peer.protocol.identity.identity import Certified
+from actr_peer.protocol.media.frames import TrackStats
+from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import Load, Registration
-from actr_peer.protocol.webrtc.negotiation import IceServer, NegotiateMessage, TrackKind
+from actr_peer.protocol.webrtc.negotiation import IceServer, Join, NegotiateMessage
 from actr_peer.service import Service
 from actr_peer.transport.link import Link
 from actr_peer.transport.remote import RemoteTransport
 from actr_peer.wire.base import Wire
 from actr_peer.wire.issuer.credentials import Credentials
+from actr_peer.wire.relayed.wires import RelayedWires
 from actr_peer.wire.signaling.client import SignalingClient
 from actr_peer.wire.webrtc.engine import EngineOptions
 from actr_peer.wire.webrtc.signed import SignedRelay
@@ -37,35 +36,6 @@ from actr_peer.wire.websocket.wire import WebSocketWire
 from actr_peer.wire.websocket.wires import WebSocketWires
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Above:
-    """What a network asks of the node above it, and tells it."""
-
-    hooks: HookRunner
-    message: Callable[[Link, PayloadType, bytes, int], None]
-    """Given each message of a link."""
-    reset: Callable[[Link, PeerError], None]
-    """A far process has restarted; the error says what it had."""
-    gone: Callable[[Link, PeerError], None]
-    """A link is removed for good."""
-    wire: Callable[[ActrId, WireKind, WireState], None]
-    """A kind of wire to a remote has another state."""
-    replaced: Callable[[], None]
-    """A newer process has this identity."""
-    frame: Callable[[ActrId, MediaFrame], None]
-    """Given each frame of a remote's tracks."""
-    tracks: Callable[[ActrId, int, Mapping[str, TrackKind] | None], None]
-    """Told which tracks of a remote a wire of it carries; None: the wire is gone."""
-    backlog: Callable[[], int]
-    """Requests that wait here."""
-    shown: Callable[[ActrId, Certificate], None]
-    """Told of each certificate that a remote has proved to be its own."""
-    ruled: Callable[[Published], None]
-    """Told of each new set of the issuer's access rules."""
-    is_awaited: Callable[[ActrId], bool]
-    """Whether a call, a stream or a handler waits for something of a remote."""
 
 
 class Network:
@@ -83,6 +53,7 @@ class Network:
         self.credentials = _credentials(config, above, self._end_revoked)
         own = self.credentials
         certified = None if own is None else own.certified(above.shown)
+        told = partial(_refuse_wire, above)
         self.websocket = WebSocketWires(
             self_id=config.id,
             listen=config.listen if WireKind.WEBSOCKET in config.prefer else None,
@@ -92,9 +63,7 @@ class Network:
             on_wire=self._accept,
             secret=config.realm_secret,
             certified=certified,
-            refused=lambda remote, why: above.hooks.post(
-                "on_refusal", RefusalEvent(remote=remote, what="wire", why=why)
-            ),
+            refused=told,
             rule=config.reach,
         )
         self.webrtc = WebRtcWires(
@@ -110,13 +79,14 @@ class Network:
             url=config.signaling_url,
             registration=self._registration,
             secret=config.realm_secret,
-            relayed=self._hear if WireKind.WEBRTC in config.prefer else _no_wire,
+            relayed=self._hear,
             sink=NodeSignalingSink(above.hooks, above.replaced),
             load=self._load,
             certified=certified,
             start_timeout=config.start_timeout,
             absent_timeout=config.absent_timeout,
         )
+        self.relayed = self._relayed(certified, told)
         self.signed = self._signed(above)
         self.transport = self._transport(above)
 
@@ -124,7 +94,7 @@ class Network:
         async with AsyncExitStack() as stack:
             if self.credentials is not None:
                 await stack.enter_async_context(self.credentials)
-            for part in (self.websocket, self.webrtc, self.signaling, self.transport):
+            for part in (self.websocket, self.webrtc, self.relayed, self.signaling, self.transport):
                 await stack.enter_async_context(part)
             self._stack = stack.pop_all()
         return self
@@ -141,6 +111,19 @@ class Network:
         """Flush and close the links, then leave signaling; nothing new comes after."""
         await self.transport.close()
         await self.signaling.unregister()
+
+    def _relayed(
+        self, certified: Certified | None, told: Callable[[ActrId, str], None]
+    ) -> RelayedWires:
+        return RelayedWires(
+            self_id=self._config.id,
+            url=self._config.signaling_url,
+            ask=self.signaling.relay,
+            on_wire=self._accept,
+            secret=self._config.realm_secret,
+            certified=certified,
+            refused=told,
+        )
 
     def _signed(self, above: Above) -> SignedRelay | None:
         """Descriptions with proof; None: this actor has nothing to prove itself with."""
@@ -167,12 +150,17 @@ class Network:
         )
 
     def _transport(self, above: Above) -> RemoteTransport:
-        """Links over both kinds of wire."""
-        dial = {WireKind.WEBRTC: self.webrtc.dial, WireKind.WEBSOCKET: self._dial_websocket}
+        """Links over all kinds of wire."""
+        prefer = (*self._config.prefer, *((WireKind.RELAYED,) if self._config.relayed else ()))
+        dial = {
+            WireKind.WEBRTC: self.webrtc.dial,
+            WireKind.WEBSOCKET: self._dial_websocket,
+            WireKind.RELAYED: self.relayed.dial,
+        }
         return RemoteTransport(
             self_id=self._config.id,
             incarnation=self._incarnation,
-            dialers={kind: dial[kind] for kind in self._config.prefer},
+            dialers={kind: dial[kind] for kind in prefer},
             sink=NodeLinkSink(
                 above.hooks,
                 message=above.message,
@@ -180,7 +168,7 @@ class Network:
                 gone=above.gone,
                 wire_changed=self._wire_changed,
             ),
-            prefer=self._config.prefer,
+            prefer=prefer,
             health_interval=self._config.health_interval,
             in_use=lambda link: above.is_awaited(link.remote),
             own_frame=partial(above.frame, self._config.id),
@@ -217,6 +205,7 @@ class Network:
         assert own is not None
         found: dict[ActrId, CertificateError] = {}
         wires: list[WebSocketWire | WebRtcWire] = [*self.websocket.wires(), *self.webrtc.wires()]
+        wires += self.relayed.wires()
         for wire in wires:
             try:
                 own.refuse_revoked(wire.certificate)
@@ -246,8 +235,12 @@ class Network:
         await relay(remote, message)
 
     def _hear(self, source: ActrId, message: NegotiateMessage) -> None:
-        receive = self.webrtc.receive if self.signed is None else self.signed.receive
-        receive(source, message)
+        if isinstance(message.body, Join):
+            if self._config.relayed:
+                self.relayed.invited(source, message)
+        elif WireKind.WEBRTC in self._config.prefer:  # else an offer is of no use
+            receive = self.webrtc.receive if self.signed is None else self.signed.receive
+            receive(source, message)
 
     async def _incarnation_of(self, remote: ActrId) -> int:
         presence = await self.signaling.lookup(remote)
@@ -278,8 +271,8 @@ class Network:
         return Load(mailbox_backlog=self._above.backlog(), power_reserve=max(0.0, 1.0 - busy))
 
 
-def _no_wire(_source: ActrId, _message: NegotiateMessage) -> None:
-    """This actor has no WebRTC: an offer is of no use to it."""
+def _refuse_wire(above: Above, remote: ActrId, why: str) -> None:
+    above.hooks.post("on_refusal", RefusalEvent(remote=remote, what="wire", why=why))
 
 
 def _credentials(

@@ -13,9 +13,13 @@ from typing import Any
 
 from actr_peer.errors import BrokenError, PeerError
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.identity.certificates import Certificate
+from actr_peer.protocol.media.frames import MediaFrame
 from actr_peer.protocol.payload import PayloadType, WireKind
+from actr_peer.protocol.rpc.access.published import Published
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import PresenceEvent, SignalingState
+from actr_peer.protocol.webrtc.negotiation import TrackKind
 from actr_peer.protocol.wire.lines import Lines
 from actr_peer.tasks import is_asked, is_torn_down, note_failure
 from actr_peer.transport.link import Link
@@ -35,7 +39,7 @@ class WireEvent:
     kind: WireKind
     state: WireState
     is_relayed: bool
-    """True where a TURN server is between."""
+    """True where a TURN server or the signaling service is between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,3 +208,32 @@ class NodeSignalingSink:
         """A newer process has this identity: this one must end."""
         log.error("replaced by a newer process with the same identity")
         self._replaced()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Above:
+    """What a network asks of the node above it, and tells it."""
+
+    hooks: HookRunner
+    message: Callable[[Link, PayloadType, bytes, int], None]
+    """Given each message of a link."""
+    reset: Callable[[Link, PeerError], None]
+    """A far process has restarted; the error says what it had."""
+    gone: Callable[[Link, PeerError], None]
+    """A link is removed for good."""
+    wire: Callable[[ActrId, WireKind, WireState], None]
+    """A kind of wire to a remote has another state."""
+    replaced: Callable[[], None]
+    """A newer process has this identity."""
+    frame: Callable[[ActrId, MediaFrame], None]
+    """Given each frame of a remote's tracks."""
+    tracks: Callable[[ActrId, int, Mapping[str, TrackKind] | None], None]
+    """Told which tracks of a remote a wire of it carries; None: the wire is gone."""
+    backlog: Callable[[], int]
+    """Requests that wait here."""
+    shown: Callable[[ActrId, Certificate], None]
+    """Told of each certificate that a remote has proved to be its own."""
+    ruled: Callable[[Published], None]
+    """Told of each new set of the issuer's access rules."""
+    is_awaited: Callable[[ActrId], bool]
+    """Whether a call, a stream or a handler waits for something of a remote."""

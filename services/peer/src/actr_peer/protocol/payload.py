@@ -26,6 +26,8 @@ class WireKind(Enum):
 
     WEBRTC = "webrtc"
     WEBSOCKET = "websocket"
+    RELAYED = "relayed"
+    """Through the signaling service: the last resort."""
 
 
 class Path(Enum):
@@ -61,23 +63,23 @@ class Traffic:
     """Seconds after which an item is not worth sending; None: for ever."""
 
 
-_BOTH = frozenset(WireKind)
+_ALL = frozenset(WireKind)
 
 TRAFFIC: Mapping[PayloadType, Traffic] = MappingProxyType(
     {
         PayloadType.RPC_RELIABLE: Traffic(
-            path=Path.STATE, wires=_BOTH, overflow=Overflow.WAIT, is_ordered=True, rank=1, tries=5
+            path=Path.STATE, wires=_ALL, overflow=Overflow.WAIT, is_ordered=True, rank=1, tries=5
         ),
         PayloadType.RPC_SIGNAL: Traffic(
-            path=Path.STATE, wires=_BOTH, overflow=Overflow.WAIT, is_ordered=True, rank=0, tries=2
+            path=Path.STATE, wires=_ALL, overflow=Overflow.WAIT, is_ordered=True, rank=0, tries=2
         ),
         PayloadType.STREAM_RELIABLE: Traffic(
-            path=Path.FAST, wires=_BOTH, overflow=Overflow.WAIT, is_ordered=True, rank=3, tries=1
+            path=Path.FAST, wires=_ALL, overflow=Overflow.WAIT, is_ordered=True, rank=3, tries=1
         ),
         # WebRTC forbids a retransmit limit beside the lifetime (RFC 8832, 5.1).
         PayloadType.STREAM_LATENCY_FIRST: Traffic(
             path=Path.FAST,
-            wires=_BOTH,
+            wires=_ALL,
             overflow=Overflow.DROP_OLDEST,
             is_ordered=False,
             rank=2,
@@ -108,7 +110,11 @@ STREAM_LANES: tuple[PayloadType, ...] = BYTE_LANES[2:]
 WIRE_MESSAGE_BYTES = 16 * 1024
 """Longest wire message that every far side takes: small enough that an urgent one overtakes."""
 MAX_WIRE_MESSAGE_BYTES: Mapping[WireKind, int] = MappingProxyType(
-    {WireKind.WEBRTC: WIRE_MESSAGE_BYTES, WireKind.WEBSOCKET: 80 * 1024}
+    {
+        WireKind.WEBRTC: WIRE_MESSAGE_BYTES,
+        WireKind.WEBSOCKET: 80 * 1024,
+        WireKind.RELAYED: WIRE_MESSAGE_BYTES,
+    }
 )
 """Longest wire message taken here; a far side is told where it is more than all take. Each costs
 tens of microseconds on either side: an item of 64 KiB fits into one, with the heads of its five

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol, TypeAlias
 
-from actr_peer.errors import PeerError, UnreachableError
+from actr_peer.errors import NoRelayError, PeerError, UnreachableError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.session.budget import Budget
 from actr_peer.protocol.session.session import Session
 from actr_peer.protocol.session.wires.policy import WireState
-from actr_peer.protocol.session.wires.slots import Slots, SlotState
+from actr_peer.protocol.session.wires.slot_states import SlotState
+from actr_peer.protocol.session.wires.slots import Slots
 from actr_peer.tasks import Start
 from actr_peer.wire.base import Wire
 
@@ -209,8 +210,10 @@ class Pool:
 
     def _failed(self, kind: WireKind, error: PeerError) -> None:
         self._dials.pop(kind, None)
-        self.why = _text(error)
-        self.slots.failed(kind, self._now(), _dice())
+        is_for_good = isinstance(error, NoRelayError)
+        if not is_for_good or not self.why:  # what the better kinds have said says more
+            self.why = _text(error)
+        self.slots.failed(kind, self._now(), _dice(), is_for_good=is_for_good)
         self._owner.attend()
 
     def _broke(self, kind: WireKind, exc: BaseException) -> None:

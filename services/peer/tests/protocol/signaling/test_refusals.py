@@ -6,11 +6,15 @@ from itertools import product
 
 import pytest
 
+from actr_peer.errors import NoRelayError, UnreachableError
 from actr_peer.protocol.identity import ActrId
-from actr_peer.protocol.signaling.messages import Hello
+from actr_peer.protocol.signaling import requests
+from actr_peer.protocol.signaling.messages import Hello, Refusal
 from actr_peer.protocol.signaling.proofs import Proofs
-from actr_peer.protocol.signaling.refusals import lacking
+from actr_peer.protocol.signaling.refusals import lacking, refused_ask
+from actr_peer.protocol.webrtc.negotiation import Bye, Join, NegotiateMessage
 from actr_peer.protocol.websocket.proofs import Requirement, required
+from actr_peer.protocol.wire.close_codes import CloseCode
 from peer_kit.vectors.identities import Issuer
 
 ISSUER = Issuer(now=1_800_000_000)
@@ -76,3 +80,25 @@ def test_an_actor_joins_where_it_can_prove_itself_and_others_have_to(has: str, a
     told = lacking(Hello(b"n" * 32, "s", proof, 0, certificate), proofs)
     assert (told is None) == (TABLE[has, asks] == "")
     assert TABLE[has, asks] in str(told or "")
+
+
+WIRE = requests.Relay(ALICE, NegotiateMessage("0" * 32, 0, Join()))
+BYE = requests.Relay(ALICE, NegotiateMessage("0" * 32, 0, Bye("")))
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "kind"),
+    [
+        (WIRE, CloseCode.FORBIDDEN, NoRelayError),
+        (WIRE, CloseCode.BAD_MESSAGE, NoRelayError),  # of a service that knows no such wires
+        (WIRE, CloseCode.TOO_FAST, UnreachableError),
+        (BYE, CloseCode.FORBIDDEN, UnreachableError),
+        (requests.Subscribe(""), CloseCode.FORBIDDEN, UnreachableError),
+    ],
+)
+def test_a_relayed_wire_that_is_refused_would_be_again_unless_there_are_too_many(
+    request_: requests.Request, code: int, kind: type[UnreachableError]
+) -> None:
+    error = refused_ask("acme:chat@alice", request_, Refusal(code, "in words"))
+    assert type(error) is kind
+    assert error.why == f"signaling refuses the message: {code} in words"

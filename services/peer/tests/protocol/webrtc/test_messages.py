@@ -15,6 +15,7 @@ from actr_peer.protocol.webrtc.negotiation import (
     Body,
     Bye,
     Candidate,
+    Join,
     NegotiateMessage,
     Offer,
     RequestCause,
@@ -43,6 +44,7 @@ BODIES = [
     Candidate("candidate", "0", 1),
     *(RequestOffer(cause, {"cam": "video"}) for cause in RequestCause),
     Bye("because"),
+    Join(),
 ]
 
 

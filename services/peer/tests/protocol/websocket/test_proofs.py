@@ -23,6 +23,7 @@ from actr_peer.protocol.websocket.handshake import (
 )
 from actr_peer.protocol.websocket.proofs import (
     CHECKS,
+    RELAYED,
     WAYS,
     Certified,
     Check,
@@ -58,7 +59,9 @@ def make_dialler(
     dialler = DiallerHandshake(
         local=local, remote=BOB, nonce=b"d" * 32, secret=secret, certified=certified
     )
-    if tls_key:
+    if tls_key == RELAYED:
+        dialler.relayed()
+    elif tls_key:
         dialler.sealed(tls_key)
     return dialler
 
@@ -449,3 +452,20 @@ def test_a_listener_that_takes_the_proof_has_to_prove_itself_as_any() -> None:
 def test_without_tls_there_is_no_nonce_of_it() -> None:
     assert bound_nonce(b"") == b""
     assert make_dialler(ISSUER.certified(ALICE), tls_key=b"").sealed(BOBS_KEY) == b""
+
+
+@pytest.mark.parametrize("secret", [None, SECRET])
+def test_on_a_relayed_wire_each_proves_itself_and_no_proof_is_for_another_kind_of_wire(
+    secret: bytes | None,
+) -> None:
+    """There is no key of TLS to compare: what is signed are the nonces, which are keys."""
+    ends = make_dialler(ISSUER.certified(ALICE), secret=secret, tls_key=RELAYED)
+    listener = make_listener(ISSUER.certified(BOB), secret=secret, tls_key=RELAYED)
+    at_dialler, at_listener = run(ends, listener)
+    assert isinstance(at_dialler, Accepted)
+    assert isinstance(at_listener, Accepted)
+    for dials, listens in ((RELAYED, BOBS_KEY), (BOBS_KEY, RELAYED)):
+        dialler = make_dialler(ISSUER.certified(ALICE), secret=secret, tls_key=dials)
+        listener = make_listener(ISSUER.certified(BOB), secret=secret, tls_key=listens)
+        with pytest.raises(UnreachableError, match="does not prove that it has the key"):
+            run(dialler, listener)

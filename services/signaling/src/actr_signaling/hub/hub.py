@@ -21,6 +21,7 @@ from actr_signaling.hub.meetings import Meetings
 from actr_signaling.hub.peers import Peer
 from actr_signaling.hub.registrar import GRACE, Registrar
 from actr_signaling.hub.watchers import Watchers
+from actr_signaling.hub.wires import NO_WIRES, RelayedWires, WireBounds
 from actr_signaling.ledger.base import Ledger
 from actr_signaling.protocol.client import effects, replies
 from actr_signaling.protocol.presence.changes import Put, Removed
@@ -39,6 +40,7 @@ class Hub:
         server_id: Random, new with each start.
         ice: What to give an actor, with credentials that are fresh.
         heartbeat: Seconds between the heartbeats of one session; called for each, to add jitter.
+        relayed_wires: How many wires between actors go through here, and how fast.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Hub:
         heartbeat: Callable[[], float],
         relay_wait: float = RELAY_WAIT,
         grace: float = GRACE,
+        relayed_wires: WireBounds = NO_WIRES,
     ) -> None:
         self.server_id = server_id
         self.presence = PresenceView()
@@ -61,6 +64,7 @@ class Hub:
         self.meetings = Meetings()
         self.watchers = Watchers(self.presence, self.meetings)
         self.courier = Courier(self, wait=relay_wait)
+        self.wires = RelayedWires(self, relayed_wires)
         self._emptied = asyncio.Event()
         self._emptied.set()
         self._ledger: Ledger | None = None
@@ -108,12 +112,13 @@ class Hub:
         """A connection that left unread what it was told has read it."""
         self.watchers.catch_up(peer)
 
-    def perform(self, peer: Peer, todo: effects.Effects) -> None:  # noqa: C901 - a case for each
+    def perform(self, peer: Peer, todo: effects.Effects) -> None:  # noqa: C901, PLR0912 - a case for each
         """Do what a session decided, in order."""
         for effect in todo:
             match effect:
                 case effects.Forward(relay, reply_to):
-                    self.courier.forward(peer, relay.to, relay.negotiate, reply_to)
+                    if not relay.ticket or self.wires.open(peer, relay, reply_to):
+                        self.courier.forward(peer, relay.to, relay.negotiate, reply_to)
                 case effects.Send(data):
                     peer.send(data)
                 case effects.Renew(load, reply_to):

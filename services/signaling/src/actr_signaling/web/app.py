@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
 from actr_signaling.protocol.client.trust import Trust
-from actr_signaling.protocol.websocket.upgrade import PATH
+from actr_signaling.protocol.websocket.upgrade import PATH, WIRE_PATH
 from actr_signaling.settings import PREFIX, Settings
 from actr_signaling.web.browser import scripts
 from actr_signaling.web.browser.console import pages
@@ -82,7 +82,8 @@ def build_app(settings: Settings, mounted: Mounted | None = None) -> FastAPI:
     page("/readyz", readyz, operation_id="readyz", responses={503: {"model": Health}})
     app.add_api_route("/version", version_page, operation_id="version", response_model=Version)
     app.add_api_route("/metrics", metrics, operation_id="metrics", response_class=PlainTextResponse)
-    app.add_api_route(PATH, upgrade_only, include_in_schema=False)
+    for path in (PATH, WIRE_PATH):
+        app.add_api_route(path, upgrade_only, include_in_schema=False)
     app.router.routes.extend((*scripts.routes(), *pages.routes()))
     if mounted is not None:
         app.mount(mounted.path, mounted.app)

@@ -1,4 +1,4 @@
-"""What this replica counts, as text for Prometheus: no library, for there are four numbers."""
+"""What this replica counts, as text for Prometheus: no library, for there are few numbers."""
 
 from __future__ import annotations
 
@@ -28,3 +28,14 @@ def _lines(hub: Hub) -> Iterator[str]:
     yield "# TYPE actr_signaling_kept_apart_total counter"
     for what, count in sorted(hub.meetings.refused.items()):
         yield f'actr_signaling_kept_apart_total{{what="{what}"}} {count}'
+    wires = hub.wires
+    yield "# TYPE actr_signaling_wires gauge"
+    yield f"actr_signaling_wires {len(wires.table)}"
+    yield "# HELP actr_signaling_wires_opened_total Wires between actors that went through here."
+    yield "# TYPE actr_signaling_wires_opened_total counter"
+    yield f"actr_signaling_wires_opened_total {wires.table.opened}"
+    yield "# TYPE actr_signaling_wires_bytes_total counter"
+    yield f"actr_signaling_wires_bytes_total {wires.passed_bytes}"
+    yield "# TYPE actr_signaling_wires_refused_total counter"
+    for why, count in sorted(wires.table.refused.items()):
+        yield f'actr_signaling_wires_refused_total{{cause="{why.value}"}} {count}'

@@ -15,6 +15,7 @@ import uuid_utils
 from actr_signaling.errors import Close
 from actr_signaling.hub.hub import Hub
 from actr_signaling.hub.ice import IceServers
+from actr_signaling.hub.wires import WireBounds
 from actr_signaling.ledger.memory import MemoryLedger
 from actr_signaling.protocol import json_form
 from actr_signaling.protocol.client import replies
@@ -29,6 +30,7 @@ from actr_signaling.secret_files import read_secret, secret_lookup
 from actr_signaling.settings import Settings
 from actr_signaling.trust.keeper import Keeper
 from actr_signaling.web.connection import Connection
+from actr_signaling.web.door.joined import JoinedSocket
 from actr_signaling.web.websocket import Socket
 
 if TYPE_CHECKING:
@@ -64,7 +66,13 @@ class Service:
             secret = read_secret(settings.turn_secret_file, "TURN_SECRET_FILE")
         ice = IceServers(settings.turn_urls, secret=secret, ttl=settings.turn_ttl)
         self.hub = Hub(
-            server_id=server_id, ice=ice, heartbeat=self._heartbeat, grace=settings.grace
+            server_id=server_id,
+            ice=ice,
+            heartbeat=self._heartbeat,
+            grace=settings.grace,
+            relayed_wires=WireBounds(
+                most=settings.relayed_wires, bytes_per_second=settings.relayed_bytes_per_second
+            ),
         )
         self.hub.meetings.follow(self.trust)
         self.ledger = self._make_ledger()
@@ -107,8 +115,14 @@ class Service:
         if refusal is not None:
             code, why = refusal
             data = replies.error(0, code, why)
-            socket.send_message(json_form.to_json(data) if upgrade.is_json else data)
+            if not upgrade.is_wire:
+                socket.send_message(json_form.to_json(data) if upgrade.is_json else data)
             socket.finish(code, why)
+            return
+        if isinstance(socket, JoinedSocket):
+            end = self.hub.wires.take(socket)
+            if end is not None:
+                socket.attach(end)
             return
         challenge = self.challenge()
         session = Session(challenge, self.terms, asyncio.get_running_loop().time())

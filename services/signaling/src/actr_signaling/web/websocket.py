@@ -54,6 +54,7 @@ class Socket(asyncio.Protocol):
 
     is_slow = False
     """Whether the far side leaves unread what it was told."""
+    is_held_up = False  # by the other end of a wire (door/joined.py)
     _is_leaving = False
     """A close frame is sent; what comes is thrown away."""
     _receiver: Receiver | None = None
@@ -143,7 +144,6 @@ class Socket(asyncio.Protocol):
         self._outgoing.add(close_frame)
         self._outgoing.flush()
         self._release()
-        # So that a far side that understands ends the connection.
         with contextlib.suppress(OSError):  # it has ended it already
             self.transport.write_eof()
         self._linger_timer = self._loop.call_later(LINGER, self.transport.abort)
@@ -154,9 +154,9 @@ class Socket(asyncio.Protocol):
         """Take frames; True: more may be waiting."""
         splitter = self._splitter
         while self._receiver is not None:
-            if self.is_slow:
+            if self.is_slow or self.is_held_up:
                 self._hold()
-                return False  # resume_writing goes on
+                return False  # resume_writing goes on, or who held it up
             try:
                 data = splitter.whole_binary()
                 if data is None:

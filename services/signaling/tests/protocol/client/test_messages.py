@@ -214,6 +214,22 @@ def test_a_relay_keeps_its_step_as_it_came() -> None:
     assert message == messages.Relay(actor("a"), step.SerializeToString())
 
 
+def test_a_relay_that_asks_for_a_wire_says_with_which_ticket() -> None:
+    asked = negotiate(connection_id="0af1" * 8, wire=pb.RelayedWire())
+    assert isinstance(asked, messages.Relay)
+    assert asked.ticket == "0af1" * 8
+    plain = negotiate(connection_id="0af1" * 8, bye=pb.Bye())
+    assert isinstance(plain, messages.Relay)
+    assert plain.ticket == ""
+
+
+@pytest.mark.parametrize("ticket", ["", "0" * 31, "0" * 33, "A" * 32, "g" * 32])
+def test_a_wire_without_a_ticket_is_refused_alone(ticket: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        negotiate(connection_id=ticket, wire=pb.RelayedWire())
+    assert refused.value.code is Close.BAD_MESSAGE
+
+
 def test_a_relay_to_an_impossible_id_has_no_target() -> None:
     target = envelope_pb2.ActrId(manufacturer="a:b")
     step = pb.Negotiate(bye=pb.Bye())

@@ -197,6 +197,8 @@ class Wires(Section):
         default=("webrtc", "websocket"), min_length=1
     )
     """All that are listed are raced; this is the order of use."""
+    relayed: bool = True
+    """Whether signaling may relay a wire, sealed from end to end, where no other comes about."""
     listen: Annotated[str, AfterValidator(_host_port)] = "127.0.0.1:0"
     """Where the WebSockets of others come in; port 0 takes a free one; empty: no listener."""
     advertise: Annotated[str, AfterValidator(wire_address)] = ""
@@ -268,10 +270,7 @@ class Settings(BaseSettings):
     """Everything that can be configured; read once, then frozen."""
 
     model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix=PREFIX,
-        env_nested_delimiter=DELIMITER,
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter=DELIMITER
     )
 
     actor: Actor = Actor()

@@ -63,6 +63,8 @@ class NodeConfig:
     """What proves who it is; None: nothing does."""
     prefer: Sequence[WireKind] = (WireKind.WEBRTC, WireKind.WEBSOCKET)
     """Kinds of wire to use, best first; all that are listed are raced."""
+    relayed: bool = True
+    """Whether signaling may relay a wire, sealed from end to end, where no other comes about."""
     listen: str | None = "127.0.0.1:0"
     """``host:port`` of the WebSocket listener; port 0 takes a free one; None: no listener."""
     advertise: str | None = None
@@ -173,6 +175,7 @@ class NodeConfig:
             realm_secret=realm_secret(settings),
             identity=identity_config(settings),
             prefer=tuple(WireKind(kind) for kind in wires.prefer),
+            relayed=wires.relayed,
             listen=wires.listen or None,
             advertise=wires.advertise or None,
             allowed_origins=wires.allowed_origins,

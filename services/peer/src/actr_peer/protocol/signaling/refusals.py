@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from actr_peer.errors import BusyError, ConfigError, PeerError, UnreachableError
-from actr_peer.protocol.signaling import messages
+from actr_peer.errors import (
+    BusyError,
+    ConfigError,
+    NoRelayError,
+    PeerError,
+    UnreachableError,
+)
+from actr_peer.protocol.signaling import messages, requests
 from actr_peer.protocol.signaling.proofs import Proofs
+from actr_peer.protocol.webrtc.negotiation import Join
 from actr_peer.protocol.wire.close_codes import CloseCode
 
 
@@ -55,6 +62,18 @@ def lacking(hello: messages.Hello, proofs: Proofs) -> ConfigError | None:
             "configured: set the realm secret of this actor"
         )
     return None
+
+
+def refused_ask(what: str, request: requests.Request, answer: messages.Refusal) -> UnreachableError:
+    """Say that the service refuses one message; of a relayed wire, that it would do so again.
+
+    Args:
+        what: Cannot be reached for that.
+    """
+    why = f"signaling refuses the message: {answer.code} {answer.message}"
+    is_wire = isinstance(request, requests.Relay) and isinstance(request.negotiate.body, Join)
+    is_for_good = is_wire and answer.code != CloseCode.TOO_FAST
+    return (NoRelayError if is_for_good else UnreachableError)(what, why)
 
 
 def undelivered(to: object, reason: messages.WhyUndelivered) -> UnreachableError:

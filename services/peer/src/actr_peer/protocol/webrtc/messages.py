@@ -13,8 +13,10 @@ from actr_peer.protocol.identity.signatures import SIGNATURE_BYTES
 from actr_peer.protocol.webrtc.candidates import MAX_SDP_CHARACTERS
 from actr_peer.protocol.webrtc.negotiation import (
     Answer,
+    Body,
     Bye,
     Candidate,
+    Join,
     NegotiateMessage,
     Offer,
     Proof,
@@ -54,6 +56,8 @@ def pack_negotiate(message: NegotiateMessage) -> pb.Negotiate:
             packed.request_offer.CopyFrom(pb.RequestOffer(cause=_CAUSES[cause], tracks=tracks))
         case Bye(reason):
             packed.bye.CopyFrom(pb.Bye(reason=reason[:MAX_REASON_CHARACTERS]))
+        case Join():
+            packed.wire.SetInParent()
         case _:
             assert_never(message.body)
     if message.proof is not None:
@@ -75,7 +79,7 @@ def unpack_negotiate(packed: pb.Negotiate) -> NegotiateMessage:
     Raises:
         RemoteProtocolError: If it has no body that this version knows, or too long a proof.
     """
-    body: Offer | Answer | Candidate | RequestOffer | Bye
+    body: Body
     match packed.WhichOneof("body"):
         case "offer":
             body = Offer(packed.offer.sdp, MappingProxyType(dict(packed.offer.track_ids)))
@@ -93,6 +97,8 @@ def unpack_negotiate(packed: pb.Negotiate) -> NegotiateMessage:
             body = RequestOffer(cause, MappingProxyType(dict(packed.request_offer.tracks)))
         case "bye":
             body = Bye(packed.bye.reason)
+        case "wire":
+            body = Join()
         case None:
             raise RemoteProtocolError("a negotiation step without a body")
         case kind:

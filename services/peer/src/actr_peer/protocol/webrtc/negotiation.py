@@ -88,7 +88,12 @@ class Bye:
     reason: str
 
 
-Body = Offer | Answer | Candidate | RequestOffer | Bye
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Come to the signaling service for a relayed wire, with the connection id as the ticket."""
+
+
+Body = Offer | Answer | Candidate | RequestOffer | Bye | Join
 
 
 @dataclass(frozen=True, slots=True)

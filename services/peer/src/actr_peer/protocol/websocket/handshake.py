@@ -35,7 +35,14 @@ from actr_peer.protocol.identity.certificates import Certificate
 from actr_peer.protocol.identity.identity import Certified
 from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES
 from actr_peer.protocol.websocket.lane_frames import MESSAGE_BYTES, agreed, parse_step
-from actr_peer.protocol.websocket.proofs import Ends, Proofs, Requirement, Side, bound_nonce
+from actr_peer.protocol.websocket.proofs import (
+    RELAYED,
+    Ends,
+    Proofs,
+    Requirement,
+    Side,
+    bound_nonce,
+)
 from actr_peer.protocol.websocket.refusals import Refused, disbelieve, refuse
 from actr_peer.protocol.wire.close_codes import CloseCode
 
@@ -120,6 +127,10 @@ class DiallerHandshake:
         self._bound = bound_nonce(binding)
         return self._proof(self._bound, with_mac=False) if binding else b""
 
+    def relayed(self) -> None:
+        """The wire is sealed, with the nonces as public keys (``sealing.py``)."""
+        self._proofs.tls_key = RELAYED
+
     def start(self) -> bytes:
         """Return the hello."""
         self.state = State.CHALLENGE
@@ -186,7 +197,7 @@ class ListenerHandshake:
         secret: The realm secret, or None in development mode.
         allowed_realms: Realms besides its own whose actors may dial.
         certified: What this side has to prove itself by certificate.
-        tls_key: Raw key of its TLS certificate; empty on a wire without TLS.
+        tls_key: Raw key of its TLS certificate, or ``RELAYED``; empty on a wire without TLS.
     """
 
     def __init__(

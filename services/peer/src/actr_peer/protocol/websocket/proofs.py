@@ -152,6 +152,10 @@ class Side(Enum):
     LISTENER = auto()
 
 
+RELAYED = b"relayed"
+"""In place of the key of TLS, on a wire that signaling relays: there the nonces are the public keys
+that it is sealed with (``sealing.py``), so that a proof is for this sealing and no other."""
+
 _MAC_LABELS = {Side.DIALLER: b"actr/wire/v1/dial", Side.LISTENER: b"actr/wire/v1/listen"}
 _LABELS = {Side.DIALLER: DIAL, Side.LISTENER: LISTEN}
 
@@ -164,7 +168,7 @@ class Ends(NamedTuple):
     nonces: bytes
     """The dialler's, then the listener's, 64 bytes."""
     tls_key: bytes = b""
-    """Raw key of the listener's TLS certificate; empty without TLS."""
+    """Raw key of the listener's TLS certificate, or ``RELAYED``; empty without TLS."""
 
     def parts(self) -> tuple[bytes, ...]:
         """What is signed."""
@@ -246,7 +250,7 @@ class Proofs:
         if not read.covers(who):
             text = f"{who} shows a certificate of {read.subject} in realm {read.realm}"
             raise ProofError(Unproven.ID, text)
-        if self._far is Side.LISTENER and read.key != self.tls_key:
+        if self._far is Side.LISTENER and self.tls_key not in (RELAYED, read.key):
             raise ProofError(
                 Unproven.BETWEEN,
                 f"the TLS of {who} is with another key than its certificate's: somebody is between",

@@ -32,6 +32,7 @@ from actr_peer.errors import (
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling import messages, requests
 from actr_peer.protocol.signaling.presence import PresenceEvent, SignalingState
+from actr_peer.protocol.signaling.refusals import refused_ask
 from actr_peer.protocol.signaling.session import ClientSession, Ending, Final, Lost
 from actr_peer.protocol.wire.backoff import Backoff
 from actr_peer.tasks import Tasks
@@ -201,8 +202,7 @@ class Upkeep:
                             self._lose()
                         continue
                     if isinstance(answer, messages.Refusal):
-                        why = f"signaling refuses the message: {answer.code} {answer.message}"
-                        raise UnreachableError(what, why)
+                        raise refused_ask(what, request, answer)
                     return answer
         except TimeoutError as exc:
             why = self.trouble or f"no answer of the signaling service within {seconds:g} s"

@@ -18,6 +18,7 @@ from actr_peer.protocol.webrtc.negotiation import (
     Bye,
     Candidate,
     Input,
+    Join,
     NegotiateMessage,
     Negotiation,
     Offer,
@@ -115,7 +116,7 @@ class Exchanges:
                 self._put(Event(Input.REQUEST, body=message.body))
             case Candidate():
                 self._put(FarCandidate(message.body))
-            case Bye():
+            case Bye() | Join():
                 raise AssertionError("the owner takes it")
             case _:
                 assert_never(message.body)

@@ -28,6 +28,7 @@ from actr_signaling.protocol.client.registers import (
 from actr_signaling.protocol.identity import TYPE, ActrId
 from actr_signaling.protocol.presence.discovery import Query, read_place
 from actr_signaling.protocol.presence.records import Load, Registration
+from actr_signaling.protocol.relay.wires import TICKET
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_SDP_CHARACTERS = 48 * 1024
@@ -84,6 +85,8 @@ class Relay(NamedTuple):  # there are many: it is made in half of a dataclass's 
     """None: no such id can exist."""
     negotiate: bytes
     """Serialized; the server bounds it and never reads the SDP in it."""
+    ticket: str = ""
+    """Of a wire that this service is asked to relay; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,10 @@ def _discover(wire: pb.ClientMessage) -> Discover:
 def _relay(wire: pb.ClientMessage) -> Relay:
     body = wire.relay
     negotiate = body.negotiate
+    ticket = ""
     match negotiate.WhichOneof("body"):
+        case "wire":
+            ticket = _ticket(negotiate)
         case "candidate":
             candidate = negotiate.candidate
             check_short("candidate", candidate.candidate, MAX_CANDIDATE_CHARACTERS)
@@ -229,7 +235,13 @@ def _relay(wire: pb.ClientMessage) -> Relay:
         to = ActrId.check(body.to)
     except BadMessageError:
         to = None
-    return Relay(to, negotiate.SerializeToString())
+    return Relay(to, negotiate.SerializeToString(), ticket)
+
+
+def _ticket(negotiate: pb.Negotiate) -> str:
+    if TICKET.fullmatch(negotiate.connection_id) is None:
+        raise RefusedError(Close.BAD_MESSAGE, "a relayed wire's connection_id is 32 digits of hex")
+    return negotiate.connection_id
 
 
 def _unregister(wire: pb.ClientMessage) -> Unregister:

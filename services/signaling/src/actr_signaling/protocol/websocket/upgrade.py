@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from websockets.utils import accept_key
 
 PATH = "/v1/ws"
+WIRE_PATH = "/v1/wire"
+"""Of a wire between two actors that this service relays (docs/protocol/relayed.md)."""
 BINARY = "actr.v1"
 JSON = "actr.v1.json"
 OTHER_VERSION = (
@@ -22,7 +24,9 @@ OTHER_VERSION = (
 """RFC 6455, section 4.4."""
 _END = b"\r\n\r\n"
 _KEY_BYTES = 16
-_LINE = re.compile(rb"GET %b(?:\?[!-~]*)? HTTP/1\.1\r\n" % re.escape(PATH.encode()))
+_PATHS = b"|".join(re.escape(path.encode()) for path in (PATH, WIRE_PATH))
+_WIRE_TARGETS = tuple(f"{WIRE_PATH}{after}".encode() for after in " ?")
+_LINE = re.compile(rb"GET (%b)(?:\?[!-~]*)? HTTP/1\.1\r\n" % _PATHS)
 _UPGRADE = re.compile(rb"\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
 _is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]*").fullmatch
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)\r\n")
@@ -39,6 +43,7 @@ class Upgrade:
         is_json: Whether messages are text in protobuf's JSON form.
         origin: Of the web page that asks; None: a program does.
         host: As the client calls this service.
+        is_wire: Whether it is for a wire between two actors, and not for a session.
     """
 
     response: bytes
@@ -46,6 +51,7 @@ class Upgrade:
     is_json: bool
     origin: str | None
     host: str
+    is_wire: bool = False
 
 
 def is_upgrade(data: bytes) -> bool:
@@ -79,6 +85,7 @@ def read_upgrade(data: bytes) -> Upgrade | bytes:
         is_json=chosen == JSON,
         origin=fields.get("origin"),
         host=fields["host"],
+        is_wire=data[4:end].startswith(_WIRE_TARGETS),
     )
 
 

@@ -21,7 +21,7 @@ from fastapi.routing import APIRoute
 
 NAMES: Final = tuple(
     f"{name}{suffix}"
-    for name in ("actr", "certificates", "contracts", "protobuf", "websocket")
+    for name in ("actr", "certificates", "contracts", "protobuf", "relayed", "websocket")
     for suffix in (".js", ".js.map")
 )
 PIECE_BYTES: Final = 16 * 1024

@@ -26,6 +26,7 @@ from actr_signaling.protocol.websocket.request import (
 )
 from actr_signaling.protocol.websocket.upgrade import Upgrade, is_upgrade, read_upgrade
 from actr_signaling.web.door.doors import Doors, network_of
+from actr_signaling.web.door.joined import JoinedSocket
 from actr_signaling.web.door.page import Page
 from actr_signaling.web.door.tcp import watch_path, watch_reader
 from actr_signaling.web.turns import Turns
@@ -175,7 +176,8 @@ class Guard(asyncio.Protocol):
             return
         watch_path(transport)
         self._connections.discard(self)
-        socket = Socket(
+        kind = JoinedSocket if upgrade.is_wire else Socket
+        socket = kind(
             transport,
             self._turns,
             self.share,

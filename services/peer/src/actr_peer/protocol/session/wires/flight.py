@@ -23,7 +23,11 @@ from actr_peer.protocol.payload import WireKind
 FRAME_COST = 512
 """Bytes that a frame counts beside its payload: small ones take time, not bytes."""
 BASES: Mapping[WireKind, int] = MappingProxyType(
-    {WireKind.WEBSOCKET: 512 * 1024, WireKind.WEBRTC: 128 * 1024}
+    {
+        WireKind.WEBSOCKET: 512 * 1024,
+        WireKind.WEBRTC: 128 * 1024,
+        WireKind.RELAYED: 128 * 1024,
+    }
 )
 """Bytes that a busy process takes in one to ten milliseconds: of WebRTC far fewer than of TCP."""
 LEAST_BYTES = 96 * 1024

@@ -3,18 +3,25 @@
 Every kind is dialled at once, every wire that opens is kept, and a working wire is never disturbed
 to mend another. What dialling does to a slot is :data:`MOVES`; how well an open wire works is its
 heartbeat's business and none of the slot's. The shell dials what :meth:`Slots.dials` says, and
-tells how that ended.
+tells how that ended. A relayed wire is the last resort: ``last_resort.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from math import inf
 
 from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.session.wires.last_resort import LastResort, unneeded
 from actr_peer.protocol.session.wires.policy import WireView, superfluous
+from actr_peer.protocol.session.wires.slot_states import (
+    DIALS_NOW,
+    IS_DIALLING,
+    MOVES,
+    SlotEvent,
+    SlotState,
+)
 from actr_peer.protocol.wire.backoff import doubled
 
 MAX_TRIES = 3
@@ -32,88 +39,7 @@ LARGER_WAITS = 0.1
 """Seconds that the side with the larger id waits before it dials again: mostly the other does."""
 
 
-class SlotState(Enum):
-    """Where dialling one kind of wire stands."""
-
-    IDLE = auto()
-    """No wire: dial now."""
-    WAITING = auto()
-    """No wire: dial when it is time."""
-    SPENT = auto()
-    """No wire, and not worth another dial for now; or this side cannot dial this kind."""
-    DIALLING = auto()
-    """No wire yet: one is being dialled."""
-    OPEN = auto()
-    """There are wires."""
-    STALE = auto()
-    """There are wires from before the network changed: dial now."""
-    DOUBLING = auto()
-    """There are wires, and one more is being dialled."""
-    CLOSED = auto()
-    """The link has ended: nothing is dialled any more."""
-
-
-class SlotEvent(Enum):
-    """What happens to one kind."""
-
-    DIAL = auto()
-    """A dial begins."""
-    DIALLED = auto()
-    """It ended well; ``OPENED`` follows if its wire can be used."""
-    FAILED = auto()
-    """It came to nothing, and will be tried again."""
-    FAILED_LAST = auto()
-    """It came to nothing, once too often."""
-    OPENED = auto()
-    """A wire is there, whoever dialled it."""
-    LOST = auto()
-    """The last wire has gone, and another will be tried."""
-    LOST_LAST = auto()
-    """The last wire has gone, and no other is worth a try."""
-    DEFERRED = auto()
-    """The far side has begun to dial: leave it a moment."""
-    RENEWED = auto()
-    """What was given up is worth a dial again."""
-    MOVED = auto()
-    """This side's network is another one."""
-    CLOSE = auto()
-    """The link has ended."""
-
-
 _S, _E = SlotState, SlotEvent
-
-MOVES: dict[tuple[SlotState, SlotEvent], SlotState] = {
-    (_S.IDLE, _E.DIAL): _S.DIALLING,
-    (_S.IDLE, _E.OPENED): _S.OPEN,
-    (_S.IDLE, _E.DEFERRED): _S.WAITING,
-    (_S.WAITING, _E.DIAL): _S.DIALLING,
-    (_S.WAITING, _E.OPENED): _S.OPEN,
-    (_S.WAITING, _E.RENEWED): _S.IDLE,
-    (_S.WAITING, _E.MOVED): _S.IDLE,
-    (_S.SPENT, _E.OPENED): _S.OPEN,
-    (_S.SPENT, _E.RENEWED): _S.IDLE,
-    (_S.SPENT, _E.MOVED): _S.IDLE,
-    (_S.DIALLING, _E.DIALLED): _S.IDLE,
-    (_S.DIALLING, _E.FAILED): _S.WAITING,
-    (_S.DIALLING, _E.FAILED_LAST): _S.SPENT,
-    (_S.DIALLING, _E.OPENED): _S.DOUBLING,
-    (_S.OPEN, _E.LOST): _S.WAITING,
-    (_S.OPEN, _E.LOST_LAST): _S.SPENT,
-    (_S.OPEN, _E.MOVED): _S.STALE,
-    (_S.STALE, _E.DIAL): _S.DOUBLING,
-    (_S.STALE, _E.LOST): _S.WAITING,
-    (_S.STALE, _E.LOST_LAST): _S.SPENT,
-    (_S.DOUBLING, _E.DIALLED): _S.OPEN,
-    (_S.DOUBLING, _E.FAILED): _S.OPEN,
-    (_S.DOUBLING, _E.FAILED_LAST): _S.OPEN,
-    (_S.DOUBLING, _E.LOST): _S.DIALLING,
-    (_S.DOUBLING, _E.LOST_LAST): _S.DIALLING,
-    **{(state, _E.CLOSE): _S.CLOSED for state in _S},
-}
-"""Where each event leads; one that is not here changes nothing."""
-
-DIALS_NOW = frozenset({_S.IDLE, _S.STALE})
-IS_DIALLING = frozenset({_S.DIALLING, _S.DOUBLING})
 
 
 @dataclass(slots=True)
@@ -160,6 +86,7 @@ class Slots:
             kind: Slot(kind, kind in can_dial, _S.IDLE if kind in can_dial else _S.SPENT)
             for kind in prefer
         }
+        self._resort = LastResort()
         self.was_ready = False
         """Whether any wire has ever been greeted."""
         self.is_closed = False
@@ -168,15 +95,33 @@ class Slots:
         """What to dial now, and is being dialled after this."""
         kinds = []
         for slot in self.by_kind.values():
-            if slot.state in DIALS_NOW or (slot.state is _S.WAITING and now >= slot.retry_at):
+            if slot.kind is WireKind.RELAYED:
+                self._look_at_others(slot, now)
+            due = self._due(slot)
+            if due <= now and due < inf:
                 slot.on(_E.DIAL)
                 kinds.append(slot.kind)
         return kinds
 
     def due(self) -> float:
         """When :meth:`dials` next has something to say; inf: not by time alone."""
-        waiting = (slot.retry_at for slot in self.by_kind.values() if slot.state is _S.WAITING)
-        return min(waiting, default=inf)
+        dues = map(self._due, self.by_kind.values())
+        return min((due for due in dues if due > -inf), default=inf)
+
+    def _due(self, slot: Slot) -> float:
+        """When to dial this kind; inf: not by time alone."""
+        if slot.state not in DIALS_NOW and slot.state is not _S.WAITING:
+            return inf
+        due = slot.retry_at if slot.state is _S.WAITING else -inf
+        return max(due, self._resort.due) if slot.kind is WireKind.RELAYED else due
+
+    def _look_at_others(self, relayed: Slot, now: float) -> None:
+        others = [slot for slot in self.by_kind.values() if slot is not relayed]
+        self._resort.look(
+            now,
+            is_needed=not any(slot.wires for slot in others),
+            is_hoped_for=any(slot.state in (_S.IDLE, _S.DIALLING) for slot in others),
+        )
 
     @property
     def is_dead(self) -> bool:
@@ -190,7 +135,7 @@ class Slots:
         Args:
             wires: All that the far side has greeted.
         """
-        found: list[int] = []
+        found = unneeded(wires, decides=self._is_smaller)
         for slot in self.by_kind.values():
             views = [view for view in wires if view.id in slot.wires]
             if len(views) < 2:
@@ -216,17 +161,19 @@ class Slots:
         """A dial has ended well; its wire is told of by :meth:`opened`, if it can be used."""
         self.by_kind[kind].on(_E.DIALLED)
 
-    def failed(self, kind: WireKind, now: float, dice: float) -> None:
+    def failed(self, kind: WireKind, now: float, dice: float, *, is_for_good: bool = False) -> None:
         """A dial has come to nothing.
 
         Args:
             kind: What was dialled.
             now: Seconds.
             dice: Random, 0 to 1: spreads the next dial.
+            is_for_good: Another one would fail alike.
         """
         slot = self.by_kind[kind]
         slot.replacing = None
         self._count_failure(slot, now, dice)
+        slot.tries = MAX_TRIES if is_for_good else slot.tries
         slot.on(_E.FAILED_LAST if slot.is_spent else _E.FAILED)
 
     @staticmethod

@@ -1,0 +1,1 @@
+"""Wires that the signaling service relays, sealed from end to end: the last resort."""
