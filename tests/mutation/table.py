@@ -11,7 +11,8 @@
 
 ``line`` is one source line or several, without indentation; it must be there exactly once, so
 that an entry cannot go on about code that has moved. ``becomes`` takes its place, with its
-indentation. ``tests`` are below ``services``.
+indentation. ``tests`` are below ``services``: files, or ``file.py::test_name`` where the whole file
+takes long.
 """
 
 from __future__ import annotations

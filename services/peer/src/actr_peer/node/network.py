@@ -153,7 +153,7 @@ class Network:
         """Links over all kinds of wire."""
         prefer = (*self._config.prefer, *((WireKind.RELAYED,) if self._config.relayed else ()))
         dial = {
-            WireKind.WEBRTC: self.webrtc.dial,
+            WireKind.WEBRTC: self._dial_webrtc,
             WireKind.WEBSOCKET: self._dial_websocket,
             WireKind.RELAYED: self.relayed.dial,
         }
@@ -196,8 +196,13 @@ class Network:
     ) -> None:
         self._above.wire(link.remote, kind, state)
         if kind is WireKind.WEBRTC and state is WireState.READY and wire is not None:
-            told = partial(self._above.tracks, link.remote, wire.id)
-            self.webrtc.receive_media(wire, partial(self._above.frame, link.remote), told)
+            self._follow_media(wire)  # anew: by now it is known what its remote may
+
+    def _follow_media(self, wire: Wire) -> None:
+        """Tell of the tracks of every wire, whichever of two the link takes for its own: its
+        sender may take the other one."""
+        told = partial(self._above.tracks, wire.remote, wire.id)
+        self.webrtc.receive_media(wire, partial(self._above.frame, wire.remote), told)
 
     def _end_revoked(self) -> None:
         """End the links and wires of those whose certificate is revoked by now."""
@@ -220,7 +225,13 @@ class Network:
             self._above.hooks.post("on_refusal", event)
 
     def _accept(self, wire: Wire) -> None:
+        self._follow_media(wire)
         self.transport.accept(wire)
+
+    async def _dial_webrtc(self, remote: ActrId) -> Wire:
+        wire = await self.webrtc.dial(remote)
+        self._follow_media(wire)
+        return wire
 
     async def _dial_websocket(self, remote: ActrId) -> Wire:
         presence = await self.signaling.lookup(remote)

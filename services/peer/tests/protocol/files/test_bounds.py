@@ -4,6 +4,7 @@ import pytest
 
 from actr_peer.errors import CallError, Code
 from actr_peer.protocol.files.bounds import (
+    MAX_CLOSING,
     MAX_TRANSFERS,
     MAX_TRANSFERS_EACH,
     SILENT_SECONDS,
@@ -46,7 +47,10 @@ def test_a_quota_refuses_what_does_not_fit(quota: FileQuota, asked: Usage, why: 
 
 
 def test_places_are_bounded_for_each_and_for_all() -> None:
-    check_places(MAX_TRANSFERS_EACH - 1, MAX_TRANSFERS - 1)
+    check_places(MAX_TRANSFERS_EACH - 1, MAX_TRANSFERS - 1, closing=MAX_CLOSING - 1)
+    with pytest.raises(CallError, match="8 transfers that have ended") as refused:
+        check_places(0, 0, closing=MAX_CLOSING)
+    assert (refused.value.code, refused.value.retryable) == (Code.RESOURCE_EXHAUSTED, True)
     for mine, everybody in ((MAX_TRANSFERS_EACH, 2), (0, MAX_TRANSFERS)):
         with pytest.raises(CallError) as caught:
             check_places(mine, everybody)

@@ -108,7 +108,7 @@ class Receiving:
             if transfer.touched - each.touched > bounds.IDLE_SECONDS:
                 await each.drop()
         mine = sum(each.sender == sender for each in self._here)
-        bounds.check_places(mine, len(self._here))
+        bounds.check_places(mine, len(self._here), closing=len(self._closing))
         self._here.append(transfer)
         self._is_idle.clear()
         key = ""

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
-from time import perf_counter, time
+from time import thread_time, time
 from typing import Final, Literal, Protocol
 
 from actr.services import inspection_pb2 as pb
@@ -22,21 +22,26 @@ from actr_peer.node.observe.changes import Changes
 from actr_peer.node.observe.told import changes_told, letter_told, told
 from actr_peer.node.observe.view import NodeView
 from actr_peer.protocol.identity import ActrId
+from actr_peer.protocol.rpc.access.principals import Principal
 from actr_peer.state.mailbox.dead_letters import MAX_LISTED, Filter, Letters
 from actr_peer.state.storage.database import StorageError
 
 MAX_WATCHERS: Final = 16
 """Of one actor: each costs it a view a second."""
 MAX_OF_ONE: Final = 4
-"""Of those, from one caller: who takes what it may leaves room for others."""
+"""Of those, from one caller: who takes what it may leaves room for others. Where nobody proves who
+they are, one may call by several ids."""
 INTERVAL: Final = 1.0
 LEAST_INTERVAL: Final = 0.5
 """Seconds between two views that a watcher may ask for."""
 SOONEST: Final = 0.1
 """Seconds between two views, where a wire has changed meanwhile."""
 SHARE: Final = 4 * MAX_WATCHERS
-"""A watcher waits for so many times what its view took: all of them together take a quarter of the
-loop at most. A view of 512 links takes 20 ms and more, and whose wires flap wants ten a second."""
+"""A watcher waits for so many times what its view took of the processor: all of them together take
+a quarter of it at most. A view of 512 links takes 20 ms and more, and whose wires flap wants ten a
+second."""
+LATEST: Final = 5.0
+"""Seconds after which the next view may be had, whatever the last one took."""
 DEFAULT_LETTERS: Final = 100
 MAX_ENVELOPES: Final = 16
 """Told at once: each may have 16 MiB."""
@@ -52,7 +57,7 @@ class Asked(Protocol):
     def self_id(self) -> ActrId: ...
 
     @property
-    def caller(self) -> ActrId: ...
+    def caller(self) -> Principal: ...
 
 
 class InspectionHere(InspectionService):
@@ -79,7 +84,7 @@ class InspectionHere(InspectionService):
         self._letters = letters
         self._failures = failures
         self._started_at = time()
-        self._watchers = Counter[ActrId]()
+        self._watchers = Counter[str]()
 
     async def watch(self, request: pb.WatchRequest, ctx: Asked, /) -> AsyncIterator[pb.ActorView]:
         self._check(ctx)
@@ -87,12 +92,12 @@ class InspectionHere(InspectionService):
         with self._place(ctx):
             seen, last = 0, b""
             while True:
-                began = perf_counter()
+                began = thread_time()
                 now = self._told_since(seen)
                 seen = self._changes.count
                 # A map's order is no news.
                 form = now.SerializeToString(deterministic=True)
-                pause = max(SOONEST, SHARE * (perf_counter() - began))
+                pause = min(max(SOONEST, SHARE * (thread_time() - began)), LATEST)
                 if form != last or now.changes:
                     last = form
                     yield self._dated(now)
@@ -101,11 +106,12 @@ class InspectionHere(InspectionService):
 
     @contextmanager
     def _place(self, ctx: Asked) -> Iterator[None]:
-        """One of those who watch."""
-        who = ctx.caller
+        """One of those who watch; who has a key is one by all its ids."""
+        who = ctx.caller.fingerprint or ctx.caller.text
         if self._watchers[who] >= MAX_OF_ONE:
             raise CallError(
-                Code.RESOURCE_EXHAUSTED, f"{who} looks at {ctx.self_id} {MAX_OF_ONE} times already"
+                Code.RESOURCE_EXHAUSTED,
+                f"{ctx.caller} looks at {ctx.self_id} {MAX_OF_ONE} times already",
             )
         if self._watchers.total() >= MAX_WATCHERS:
             raise CallError(Code.RESOURCE_EXHAUSTED, f"{MAX_WATCHERS} look at {ctx.self_id}")

@@ -11,6 +11,8 @@ MAX_TRANSFERS = 8
 """At a time, of all senders."""
 MAX_TRANSFERS_EACH = 2
 """At a time, of one sender."""
+MAX_CLOSING = 8
+"""That have ended and still let go of their files: each has a thread, as who waits for it has."""
 SILENT_SECONDS = 3.0
 """A transfer of which nothing has come for so long gives its place to a new try of the same."""
 IDLE_SECONDS, PROOF_SECONDS = 60.0, 900.0
@@ -80,16 +82,24 @@ class FileQuota:
             raise _full(f"{asked.size_bytes} bytes do not fit: the disk has {free_bytes}")
 
 
-def check_places(mine: int, all_of_them: int) -> None:
+def check_places(mine: int, all_of_them: int, *, closing: int = 0) -> None:
     """Whether one more transfer may begin.
 
     Args:
         mine: Transfers of the same sender that go on.
         all_of_them: Transfers that go on.
+        closing: Transfers that have ended and still have files.
 
     Raises:
         CallError: RESOURCE_EXHAUSTED, retryable.
     """
+    if closing >= MAX_CLOSING:
+        raise CallError(
+            Code.RESOURCE_EXHAUSTED,
+            f"{closing} transfers that have ended are not off the disk yet: it is slow",
+            retryable=True,
+            retry_after=RETRY_AFTER,
+        )
     if all_of_them >= MAX_TRANSFERS or mine >= MAX_TRANSFERS_EACH:
         raise CallError(
             Code.RESOURCE_EXHAUSTED,

@@ -331,6 +331,34 @@ async def test_places_are_bounded(met: Met, monkeypatch: pytest.MonkeyPatch) -> 
     assert caught.value.retryable
 
 
+async def test_who_comes_waits_while_those_before_are_not_off_a_slow_disk(
+    met: Met, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closes, may_close = asyncio.Event(), threading.Event()
+    loop, close = asyncio.get_running_loop(), Partial.close
+
+    def slowly(partial: Partial) -> None:
+        loop.call_soon_threadsafe(closes.set)
+        may_close.wait()
+        close(partial)
+
+    monkeypatch.setattr(bounds, "MAX_CLOSING", 1)
+    monkeypatch.setattr(Partial, "close", slowly)
+    met.receive()
+    path, begun = met.make(blocks=3), asyncio.Event()
+    first = asyncio.create_task(met.send(path, progress=lambda _: begun.set()))
+    await begun.wait()
+    first.cancel()
+    await closes.wait()
+    try:
+        with pytest.raises(CallError, match="1 transfers that have ended"):
+            await met.send(path, patience=0.1)
+    finally:
+        may_close.set()
+    await met.send(path)
+    await asyncio.wait([first])
+
+
 async def test_a_silent_transfer_gives_its_place_and_one_that_moves_does_not(
     met: Met, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -17,6 +18,7 @@ from actr_peer.node.observe.inspection import MAX_OF_ONE, MAX_WATCHERS, Inspecti
 from actr_peer.node.observe.view import NodeView
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.rpc.access.principals import Principal
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.state.mailbox.mailbox import Mailbox
 from actr_peer.state.storage.database import StorageError
@@ -31,8 +33,8 @@ SOON = WatchRequest(interval_ms=1)
 class Asked:
     self_id = ActrId("acme", "room", "1")
 
-    def __init__(self, caller: ActrId = ANN) -> None:
-        self.caller = caller
+    def __init__(self, caller: ActrId = ANN, fingerprint: str = "") -> None:
+        self.caller = replace(Principal.unproven(caller), fingerprint=fingerprint)
 
 
 class Looked:
@@ -96,6 +98,20 @@ async def test_one_caller_takes_not_all_places_and_all_callers_not_more_than_the
         await anext(views)  # all have gone
 
 
+async def test_who_has_a_key_is_one_caller_by_all_its_ids() -> None:
+    inspection = here(Looked(), Changes(), {})
+    ids = [ActrId("acme", "ann", "1"), ActrId("acme", "ann", "2")]
+    async with asyncio.timeout(30), AsyncExitStack() as watching:
+        for number in range(MAX_OF_ONE):
+            asked = Asked(ids[number % 2], "its key")
+            views = aclosing(inspection.watch(SOON, asked))
+            await anext(await watching.enter_async_context(views))
+        with pytest.raises(CallError, match=f"{MAX_OF_ONE} times already"):
+            await anext(inspection.watch(SOON, asked))
+        async with aclosing(inspection.watch(SOON, Asked(ids[0], "another key"))) as views_too:
+            await anext(views_too)
+
+
 async def test_a_change_of_a_wire_is_told_before_the_interval_is_over() -> None:
     looked, changes = Looked(), Changes()
     slow = WatchRequest(interval_ms=300_000)
@@ -111,7 +127,7 @@ async def test_a_change_of_a_wire_is_told_before_the_interval_is_over() -> None:
         assert (change.remote, change.state) == (str(ANN), "failed")
 
 
-async def waited(monkeypatch: pytest.MonkeyPatch, share: float) -> float:
+async def waited(monkeypatch: pytest.MonkeyPatch, share: float, latest: float = 5.0) -> float:
     """For how long a change is waited for behind a view that took a second, and its pause."""
     waits: list[float] = []
     waits_now = asyncio.Event()
@@ -124,8 +140,9 @@ async def waited(monkeypatch: pytest.MonkeyPatch, share: float) -> float:
             await asyncio.Event().wait()
 
     monkeypatch.setattr(module, "SOONEST", 0.0)
+    monkeypatch.setattr(module, "LATEST", latest)
     monkeypatch.setattr(module, "SHARE", share)
-    monkeypatch.setattr(module, "perf_counter", lambda: float(next(seconds)))
+    monkeypatch.setattr(module, "thread_time", lambda: float(next(seconds)))
     async with (
         asyncio.timeout(30),
         aclosing(here(Looked(), Waited(), {}).watch(SOON, Asked())) as views,
@@ -150,6 +167,7 @@ async def test_a_view_that_takes_long_is_followed_by_a_long_pause(
 ) -> None:
     """Whatever changes meanwhile: who watches has its share of the loop, and no more."""
     assert await waited(monkeypatch, 0.125) == 0.375
+    assert await waited(monkeypatch, 0.125, latest=0.0625) == 0.4375
 
 
 async def test_changes_that_are_forgotten_show_in_their_count() -> None:

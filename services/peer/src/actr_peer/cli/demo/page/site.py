@@ -87,6 +87,8 @@ class Tokens:
         """
         while True:
             with self._lock:  # each request has its thread
+                if self._next.done() and self._next.exception() is not None:
+                    self._next = self._begin()  # what failed then may do now
                 made, self._next = self._next, self._begin()
             token, at = made.result()
             if self._now() - at < KEPT:

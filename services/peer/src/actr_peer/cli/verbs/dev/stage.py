@@ -123,7 +123,7 @@ class Stage:
             self._plan.identities.service,
             partial(self._show_quiet, "signaling"),
             self._lost,
-            lambda url: self._tell_of_signaling(f"again on {url}"),
+            self._back,
         )
         async with Tasks("dev/signaling") as tasks:
             ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -243,7 +243,12 @@ class Stage:
             self._show(label, line)
 
     def _lost(self, how: str, rest: float) -> None:
+        console.remove_page(self._plan.folder)  # another program may listen there meanwhile
         self._tell_of_signaling(f"{how}; starts again in {rest:g} s", "error")
+
+    def _back(self, url: str) -> None:
+        self._tell_of_signaling(f"again on {url}")
+        self._tell_of_console(url)
 
     def _tell_of_identities(self) -> None:
         found = self._plan.identities

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import wait
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
@@ -123,6 +124,25 @@ def test_a_token_that_has_waited_too_long_is_thrown_away(monkeypatch: pytest.Mon
     assert began.acquire(timeout=60)
     now[0] += KEPT
     assert tokens.take() == f"of {now[0]}"
+
+
+def test_one_that_was_made_while_the_issuer_was_away_is_not_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = iter([False, False, True])
+
+    def make() -> str:
+        if not next(tried):
+            raise BrokenError("the issuer is away")
+        return "a token"
+
+    monkeypatch.setattr(module, "new_token", make)
+    tokens = Tokens()
+    with pytest.raises(BrokenError):
+        tokens.take()
+    wait([tokens._next])  # the next one was made then, too
+    tried = iter([True, True])
+    assert tokens.take() == "a token"
 
 
 def test_two_that_ask_at_once_get_two(monkeypatch: pytest.MonkeyPatch) -> None:

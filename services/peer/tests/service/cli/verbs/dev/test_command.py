@@ -10,6 +10,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import stat
 import struct
 import subprocess
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -323,6 +325,25 @@ def test_an_actor_that_crashes_is_told_of_and_starts_again(project: Path) -> Non
     for orphan in orphans:
         assert select.select([orphan], [], [], 30)[0], "it outlived actr dev"
         os.close(orphan)
+
+
+def test_who_takes_the_place_of_a_service_that_is_down_is_not_handed_the_secret(
+    project: Path,
+) -> None:
+    with running(project) as dev:
+        said = dev.until("console")
+        page = Path(said["page"])
+        assert page.exists()
+        service = os.pidfd_open(signaling_of(dev.process.pid))
+        signal.pidfd_send_signal(service, signal.SIGKILL)
+        assert select.select([service], [], [], 30)[0]
+        os.close(service)
+        with socket.create_server(("127.0.0.1", urlsplit(said["address"]).port or 0)):
+            dev.until("signaling", "starts again")  # killed
+            dev.until("signaling", "starts again")  # its port is somebody else's
+            assert not page.exists()
+        assert dev.until("console")["page"] == str(page)
+        assert page.exists()
 
 
 def test_those_that_start_at_once_take_a_port_each(project: Path, tmp_path: Path) -> None:
