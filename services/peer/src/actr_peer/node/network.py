@@ -198,11 +198,11 @@ class Network:
         if kind is WireKind.WEBRTC and state is WireState.READY and wire is not None:
             self._follow_media(wire)  # anew: by now it is known what its remote may
 
-    def _follow_media(self, wire: Wire) -> None:
-        """Tell of the tracks of every wire, whichever of two the link takes for its own: its
-        sender may take the other one."""
+    def _follow_media(self, wire: Wire) -> Wire:
+        """Tell of each wire's tracks, whichever of two the link takes: the far side may differ."""
         told = partial(self._above.tracks, wire.remote, wire.id)
         self.webrtc.receive_media(wire, partial(self._above.frame, wire.remote), told)
+        return wire
 
     def _end_revoked(self) -> None:
         """End the links and wires of those whose certificate is revoked by now."""
@@ -225,13 +225,10 @@ class Network:
             self._above.hooks.post("on_refusal", event)
 
     def _accept(self, wire: Wire) -> None:
-        self._follow_media(wire)
-        self.transport.accept(wire)
+        self.transport.accept(self._follow_media(wire))
 
     async def _dial_webrtc(self, remote: ActrId) -> Wire:
-        wire = await self.webrtc.dial(remote)
-        self._follow_media(wire)
-        return wire
+        return self._follow_media(await self.webrtc.dial(remote))
 
     async def _dial_websocket(self, remote: ActrId) -> Wire:
         presence = await self.signaling.lookup(remote)
