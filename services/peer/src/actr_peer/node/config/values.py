@@ -135,6 +135,14 @@ class NodeConfig:
             )
 
     @property
+    def trust(self) -> Literal["certificate", "secret", "development"]:
+        """What others have to prove to this actor, on every wire, as ``realm.trust`` has it:
+        ``development`` is nothing."""
+        if self.identity is not None and self.identity.is_required:
+            return "certificate"
+        return "secret" if self.realm_secret else "development"
+
+    @property
     def takes_access(self) -> bool:
         """Whether the issuer's access rules hold, too."""
         return self.identity is not None and self.identity.takes_access

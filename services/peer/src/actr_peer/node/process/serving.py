@@ -13,7 +13,7 @@ import structlog
 from actr_peer.node.node import Node
 from actr_peer.node.process.socket import ControlSocket
 from actr_peer.node.process.startup import until_asked_to_stop
-from actr_peer.node.process.status import health, status, trust_of
+from actr_peer.node.process.status import health, status
 from actr_peer.tasks import count_callbacks
 
 log = structlog.get_logger()
@@ -53,10 +53,10 @@ async def answering(node: Node, more: Callable[[], dict[str, Any]] = dict) -> As
         if config.control_socket is not None:
             reports = {
                 "health": lambda: health(node),
-                "status": lambda: {**status(node.view()), "trust": trust_of(config), **more()},
+                "status": lambda: {**status(node.view()), **more()},
             }
             await stack.enter_async_context(ControlSocket(config.control_socket, reports))
-        if trust_of(config) == "development":
+        if config.trust == "development":
             log.warning(
                 "DEVELOPMENT MODE: no issuer and no realm secret, anybody may be any actor",
                 realm=config.id.realm,
