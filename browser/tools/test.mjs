@@ -42,6 +42,15 @@ process.chdir(here);
 // Two files at a time: those with a browser wait most of their time. What measures is alone.
 const ran = run({ files: made, concurrency: kind === "bench" ? 1 : 2 });
 const counts = {};
+const failures = []; // said once more at the end, a line each, where who reads only that finds them
+ran.on("test:fail", ({ name, file, details }) => {
+  const { failureType, cause, message } = details.error ?? {};
+  if (failureType !== "subtestsFailed") {
+    const where = /.*\btests\/(.*)\.\w+$/.exec(file ?? "")?.[1]; // of its source or of what was built
+    const why = String(cause?.message ?? message).split("\n")[0].slice(0, 200);
+    failures.push(`FAILED ${where}: ${name} - ${why}`);
+  }
+});
 ran.on("test:diagnostic", ({ nesting, message }) => {
   const [, what, count] = /^(\w+) ([\d.]+)$/.exec(message) ?? [];
   if (nesting === 0 && what !== undefined) {
@@ -50,6 +59,9 @@ ran.on("test:diagnostic", ({ nesting, message }) => {
 });
 for await (const text of ran.compose(tap)) {
   process.stdout.write(text);
+}
+for (const line of failures) {
+  console.log(line);
 }
 const failed = counts.fail + counts.cancelled;
 const seconds = Math.round(counts.duration_ms / 1000);

@@ -59,6 +59,9 @@ class Node(SimpleNamespace):
     def request_keyframe(self, remote: ActrId, track_id: str) -> None:
         self.keyframes.append((remote, track_id))
 
+    def metered(self, caller: Caller) -> Caller:
+        return caller
+
 
 @pytest.fixture
 def node() -> Node:

@@ -14,7 +14,13 @@ from typing import Final, Literal, Self
 from actr_peer.errors import ConfigError
 from actr_peer.node.config.identity import identity_config
 from actr_peer.node.config.loading import load
-from actr_peer.node.config.reading import ice_server, own_id, path_for, realm_secret
+from actr_peer.node.config.reading import (
+    ice_server,
+    metrics_address,
+    own_id,
+    path_for,
+    realm_secret,
+)
 from actr_peer.node.config.settings import Settings, wire_address
 from actr_peer.protocol.identity import PART, ActrId
 from actr_peer.protocol.mailbox.requests import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
@@ -106,6 +112,9 @@ class NodeConfig:
     """Seconds a unary call may take where the caller gives no timeout."""
     close_timeout: float = 8.0
     """Seconds that closing may take, all phases together; compose kills after ten."""
+    metrics: str = ""
+    """Where a process that :func:`actr_peer.run` runs tells its metrics, ``host:port`` or ``unix:``
+    and a path; empty: nowhere."""
     control_socket: Path | None = None
     """Where a process that :func:`actr_peer.run` runs answers ``actr ps``; None: nowhere."""
 
@@ -204,6 +213,7 @@ class NodeConfig:
             inspection=settings.actor.inspection,
             access=tuple(AccessRule(**entry.model_dump()) for entry in settings.access),
             call_timeout=settings.calls.timeout_s,
+            metrics=metrics_address(settings, actor),
             control_socket=path_for(settings.control.socket, actor),
         )
 

@@ -7,6 +7,7 @@ a dead letter is what somebody wrote to it.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter, time
@@ -24,6 +25,8 @@ from actr_peer.state.storage.database import StorageError
 
 MAX_WATCHERS: Final = 16
 """Of one actor: each costs it a view a second."""
+MAX_OF_ONE: Final = 4
+"""Of those, from one caller: who takes what it may leaves room for others."""
 INTERVAL: Final = 1.0
 LEAST_INTERVAL: Final = 0.5
 """Seconds between two views that a watcher may ask for."""
@@ -46,6 +49,9 @@ class Asked(Protocol):
     @property
     def self_id(self) -> ActrId: ...
 
+    @property
+    def caller(self) -> ActrId: ...
+
 
 class InspectionHere(InspectionService):
     """Tells of one actor.
@@ -67,15 +73,12 @@ class InspectionHere(InspectionService):
         self._view = view
         self._changes = changes
         self._letters = letters
-        self._watchers = 0
+        self._watchers = Counter[ActrId]()
 
     async def watch(self, request: pb.WatchRequest, ctx: Asked, /) -> AsyncIterator[pb.ActorView]:
         self._check(ctx)
-        if self._watchers >= MAX_WATCHERS:
-            raise CallError(Code.RESOURCE_EXHAUSTED, f"{MAX_WATCHERS} look at {ctx.self_id}")
         interval = max(LEAST_INTERVAL, request.interval_ms / 1000 or INTERVAL)
-        self._watchers += 1
-        try:
+        with self._place(ctx):
             seen, last = 0, b""
             while True:
                 began = perf_counter()
@@ -90,8 +93,22 @@ class InspectionHere(InspectionService):
                     yield _dated(now, view)
                 await asyncio.sleep(pause)
                 await self._changes.until(seen, max(0.0, interval - pause))
+
+    @contextmanager
+    def _place(self, ctx: Asked) -> Iterator[None]:
+        """One of those who watch."""
+        who = ctx.caller
+        if self._watchers[who] >= MAX_OF_ONE:
+            raise CallError(
+                Code.RESOURCE_EXHAUSTED, f"{who} looks at {ctx.self_id} {MAX_OF_ONE} times already"
+            )
+        if self._watchers.total() >= MAX_WATCHERS:
+            raise CallError(Code.RESOURCE_EXHAUSTED, f"{MAX_WATCHERS} look at {ctx.self_id}")
+        self._watchers[who] += 1
+        try:
+            yield
         finally:
-            self._watchers -= 1
+            self._watchers -= Counter((who,))  # who has none left is forgotten
 
     def _told_since(self, view: NodeView, seen: int) -> pb.ActorView:
         said = told(view)

@@ -36,8 +36,9 @@ async def serve(
         ready: Tells that the actor is there.
 
     Raises:
-        BusyError: If another process has the control socket, or a newer one the identity.
-        ConfigError: If the control socket cannot be made.
+        BusyError: If another process has the control socket or the metrics' address, or a newer
+            one the identity.
+        ConfigError: If one of the two cannot be made.
     """
     async with answering(node, more):
         await until_asked_to_stop(node.ref, partial(ready, node))
@@ -56,6 +57,11 @@ async def answering(node: Node, more: Callable[[], dict[str, Any]] = dict) -> As
                 "status": lambda: {**status(node.view()), **more()},
             }
             await stack.enter_async_context(ControlSocket(config.control_socket, reports))
+        if config.metrics:
+            # A quarter of a second of imports, of which only such a process has a use.
+            from actr_peer.node.process.metrics.page import MetricsPage
+
+            await stack.enter_async_context(MetricsPage(config.metrics, node.view))
         if config.trust == "development":
             log.warning(
                 "DEVELOPMENT MODE: no issuer and no realm secret, anybody may be any actor",

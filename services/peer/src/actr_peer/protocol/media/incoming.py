@@ -99,7 +99,6 @@ class IncomingTracks:
     def __init__(self, remote: ActrId) -> None:
         self.remote = remote
         self._wires: dict[Hashable, Mapping[str, TrackKind]] = {}
-        """Oldest first."""
         self._tracks: dict[str, _Track] = {}
 
     def __bool__(self) -> bool:
@@ -129,9 +128,10 @@ class IncomingTracks:
                 events.append(self._event(track_id, TrackEvent.Kind.BEGAN))
             else:
                 events += self._step(track_id, Happening.CARRIED)
-        # One that moves to a newer wire leaves the older one first.
-        is_newest = next(reversed(self._wires)) is wire
-        what = Happening.TAKEN_AWAY if is_newest else Happening.UNCARRIED
+        # One that moves to another wire leaves this one first; which of two it stays on is its
+        # sender's choice, who may have had them in another order.
+        is_alone = len(self._wires) == 1
+        what = Happening.TAKEN_AWAY if is_alone else Happening.UNCARRIED
         for track_id in before.keys() - tracks.keys():
             if not self._is_carried(track_id):
                 events += self._step(track_id, what, "its sender took it away")

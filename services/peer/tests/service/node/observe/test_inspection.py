@@ -32,7 +32,7 @@ from actr_peer import (
     WireKind,
 )
 from actr_peer.errors import CallError, Code
-from actr_peer.node.observe.inspection import MAX_ENVELOPES, MAX_WATCHERS
+from actr_peer.node.observe.inspection import MAX_ENVELOPES, MAX_OF_ONE
 from actr_peer.protocol.mailbox.requests import STORED, Request
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.protocol.rpc.envelopes import encode_request
@@ -230,13 +230,13 @@ async def test_access_rules_say_who_looks(signaling: SignalingService) -> None:
         assert refused.value.code is Code.PERMISSION_DENIED
 
 
-async def test_more_than_so_many_do_not_look_at_once(signaling: SignalingService) -> None:
+async def test_one_caller_looks_no_more_than_so_often_at_once(signaling: SignalingService) -> None:
     async with (
         System(config(signaling, ROOM, "look")).attach(Room()),
         System(config(signaling, GUEST)).attach(Quiet()) as there,
         asyncio.timeout(60),
     ):
-        looking = [asking(there).watch(WatchRequest()) for _ in range(MAX_WATCHERS)]
+        looking = [asking(there).watch(WatchRequest()) for _ in range(MAX_OF_ONE)]
         for views in looking:
             await anext(views)
         with pytest.raises(CallError) as refused:

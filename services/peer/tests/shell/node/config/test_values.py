@@ -22,6 +22,7 @@ from actr_peer.node.config.settings import (
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.signaling.presence import Visibility
+from actr_peer.wire.issuer.credentials import IdentityConfig
 
 ACTOR = Actor(id="acme:room@2:default")
 IN_MEMORY = Mailbox(path="")
@@ -215,3 +216,29 @@ def test_an_id_may_be_given_as_text(text: str) -> None:
 def test_an_id_that_is_none_is_refused_at_once(given: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         NodeConfig(id=given, signaling_url="ws://there:1/v1/ws")
+
+
+SECRET = b"a secret of the realm"
+URL = "https://issuer.example"
+
+
+@pytest.mark.parametrize(
+    ("identity", "secret", "trust"),
+    [
+        (None, None, "development"),
+        (None, SECRET, "secret"),
+        (IdentityConfig(issuer_url=URL), None, "certificate"),
+        (IdentityConfig(issuer_url=URL), SECRET, "certificate"),
+        (IdentityConfig(issuer_url=URL, is_required=False), SECRET, "secret"),
+    ],
+)
+def test_it_says_what_others_have_to_prove(
+    identity: IdentityConfig | None, secret: bytes | None, trust: str
+) -> None:
+    config = NodeConfig(
+        id=ActrId("acme", "room", "1"),
+        signaling_url="ws://127.0.0.1:1/v1/ws",
+        identity=identity,
+        realm_secret=secret,
+    )
+    assert config.trust == trust

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -13,7 +14,7 @@ from actr_peer import System
 from actr_peer.errors import CallError, Code
 from actr_peer.node.observe import inspection as module
 from actr_peer.node.observe.changes import REMEMBERED, Changes
-from actr_peer.node.observe.inspection import InspectionHere
+from actr_peer.node.observe.inspection import MAX_OF_ONE, MAX_WATCHERS, InspectionHere
 from actr_peer.node.observe.view import NodeView
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
@@ -31,6 +32,9 @@ SOON = WatchRequest(interval_ms=1)
 class Asked:
     self_id = ActrId("acme", "room", "1")
 
+    def __init__(self, caller: ActrId = ANN) -> None:
+        self.caller = caller
+
 
 class Looked:
     """A node that was not started, and how often it was looked at."""
@@ -38,27 +42,26 @@ class Looked:
     def __init__(self) -> None:
         self._node = System(config("room", "ws://127.0.0.1:9/v1/ws")).attach(Quiet())
         self.times = 0
+        self.failures: dict[str, int] = {}
         self.again = asyncio.Event()
 
     def view(self) -> NodeView:
         self.times += 1
         if self.times >= 4:
             self.again.set()
-        return self._node.view()
+        return replace(self._node.view(), failures=self.failures)
 
 
-def here(looked: Looked, changes: Changes, failures: dict[str, int]) -> InspectionHere:
+def here(looked: Looked, changes: Changes) -> InspectionHere:
     letters = Mailbox("").letters
-    return InspectionHere(
-        "operate", view=looked.view, changes=changes, letters=letters, failures=failures
-    )
+    return InspectionHere("operate", view=looked.view, changes=changes, letters=letters)
 
 
 async def test_a_view_comes_when_something_has_changed_and_not_before() -> None:
-    looked, changes, failures = Looked(), Changes(), dict[str, int]()
+    looked, changes = Looked(), Changes()
     async with (
         asyncio.timeout(30),
-        aclosing(here(looked, changes, failures).watch(SOON, Asked())) as views,
+        aclosing(here(looked, changes).watch(SOON, Asked())) as views,
     ):
         first = await anext(views)
         assert (first.id, list(first.changes)) == ("acme:room@1:default", [])
@@ -66,8 +69,31 @@ async def test_a_view_comes_when_something_has_changed_and_not_before() -> None:
         second = asyncio.ensure_future(anext(views))
         await looked.again.wait()  # looked at again and again, and told nothing
         assert not second.done()
-        failures["link"] = 1
+        looked.failures = {"link": 1}
         assert dict((await second).failures) == {"link": 1}
+
+
+async def test_one_caller_takes_not_all_places_and_all_callers_not_more_than_there_are() -> None:
+    inspection = here(Looked(), Changes())
+    callers = [ActrId("acme", f"caller{n}", "1") for n in range(MAX_WATCHERS // MAX_OF_ONE)]
+    async with asyncio.timeout(30), AsyncExitStack() as watching:
+
+        async def watch(caller: ActrId) -> None:
+            views = await watching.enter_async_context(
+                aclosing(inspection.watch(SOON, Asked(caller)))
+            )
+            await anext(views)
+
+        for caller in callers:
+            for _ in range(MAX_OF_ONE):
+                await watch(caller)
+            with pytest.raises(CallError, match=f"{MAX_OF_ONE} times already"):
+                await watch(caller)
+        with pytest.raises(CallError, match=f"{MAX_WATCHERS} look at") as refused:
+            await watch(ANN)
+        assert refused.value.code is Code.RESOURCE_EXHAUSTED
+    async with asyncio.timeout(30), aclosing(inspection.watch(SOON, Asked())) as views:
+        await anext(views)  # all have gone
 
 
 async def test_a_change_of_a_wire_is_told_before_the_interval_is_over() -> None:
@@ -75,7 +101,7 @@ async def test_a_change_of_a_wire_is_told_before_the_interval_is_over() -> None:
     slow = WatchRequest(interval_ms=300_000)
     async with (
         asyncio.timeout(30),
-        aclosing(here(looked, changes, {}).watch(slow, Asked())) as views,
+        aclosing(here(looked, changes).watch(slow, Asked())) as views,
     ):
         await anext(views)
         second = asyncio.ensure_future(anext(views))
@@ -102,7 +128,7 @@ async def waited(monkeypatch: pytest.MonkeyPatch, share: float) -> float:
     monkeypatch.setattr(module, "perf_counter", lambda: float(next(seconds)))
     async with (
         asyncio.timeout(30),
-        aclosing(here(Looked(), Waited(), {}).watch(SOON, Asked())) as views,
+        aclosing(here(Looked(), Waited()).watch(SOON, Asked())) as views,
     ):
         await anext(views)
         second = asyncio.ensure_future(anext(views))
@@ -130,7 +156,7 @@ async def test_changes_that_are_forgotten_show_in_their_count() -> None:
     changes = Changes()
     async with (
         asyncio.timeout(30),
-        aclosing(here(Looked(), changes, {}).watch(SOON, Asked())) as views,
+        aclosing(here(Looked(), changes).watch(SOON, Asked())) as views,
     ):
         assert (await anext(views)).change_count == 0
         for _ in range(REMEMBERED + 3):
@@ -142,7 +168,7 @@ async def test_changes_that_are_forgotten_show_in_their_count() -> None:
 async def test_what_the_file_cannot_do_is_said_to_who_asks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    service = here(Looked(), Changes(), {})
+    service = here(Looked(), Changes())
 
     async def fail(*_: object, **__: object) -> None:
         raise StorageError("disk I/O error")

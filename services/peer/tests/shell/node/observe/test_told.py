@@ -90,7 +90,7 @@ def test_of_too_many_links_the_oldest_are_told_and_all_are_counted() -> None:
 def test_a_stream_tells_whose_it_is_and_how_far_it_is() -> None:
     lane = PayloadType.STREAM_LATENCY_FIRST
     half = StreamView(ANN, "c", "demo.Chat.Cursors", lane, is_outbound=True, items=7)
-    streams = StreamsView(open=300, counts={"stale": 1}, halves=(half,))
+    streams = StreamsView(open=300, running=1, waiting=2, counts={"stale": 1}, halves=(half,))
     said = told(replace(view_with(), streams=streams)).streams
     (stream,) = said.halves
     assert (said.open, dict(said.counts)) == (300, {"stale": 1})
@@ -112,9 +112,8 @@ def test_a_track_tells_what_it_is_and_how_it_fares() -> None:
         codec="VP8",
         bytes=900,
     )
-    (said,) = told(
-        replace(view_with(), tracks=(TrackView(remote=ANN, stats=sent, rtt=0.01),)), {}
-    ).tracks
+    track = TrackView(remote=ANN, stats=sent, rtt=0.01)
+    (said,) = told(replace(view_with(), tracks=(track,))).tracks
     assert (said.remote, said.track_id, said.kind, said.codec) == (str(ANN), "cam", "video", "VP8")
     assert (said.is_outbound, said.frames, said.bytes, said.packets) == (True, 3, 900, 30)
     assert (said.lost, said.dropped) == (0, 1)
