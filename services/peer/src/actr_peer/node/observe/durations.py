@@ -73,10 +73,11 @@ class CallTally:
         self._series: dict[tuple[Side, str, str], Durations] = {}
 
     def add(self, side: Side, method: str, code: str, seconds: float) -> None:
-        series = self._series.get((side, method, code))
-        if series is None:
-            series = self._new(side, method, code)
-        series.add(seconds)
+        self.series(side, method, code).add(seconds)
+
+    def series(self, side: Side, method: str, code: str) -> Durations:
+        """What such calls are added to; it is there from now on."""
+        return self._series.get((side, method, code)) or self._new(side, method, code)
 
     def _new(self, side: Side, method: str, code: str) -> Durations:
         if len(self._series) >= self._max_series:

@@ -49,27 +49,40 @@ class Meter:
         """``wrap``, and what it gives is measured."""
 
         def measured(method: Method[Any, Any], handler: Callable[..., Any]) -> Callable[..., Any]:
-            kind = self._items if method.kind.replies_stream else self._reply
-            return partial(kind, method, wrap(method, handler))
+            handler = wrap(method, handler)
+            if method.kind.replies_stream:
+                return partial(self._items, method, handler)
+            return self._replying(method, handler)
 
         return measured
 
-    async def _reply(
-        self, method: Method[Any, Any], handler: Callable[..., Any], request: Any, ctx: Context
-    ) -> Any:
-        began, turn = perf_counter(), turn_of(ctx)
-        if turn is not None:
-            self._note_wait(turn)
-        try:
-            reply = await handler(request, ctx)
-        except BaseException as exc:
-            self._ended(method, began, _code(exc, ctx))
-            raise
-        if reply is LATER and turn is not None and turn.deferred is not None:
-            self._await(method, began, turn.deferred)
-        else:
-            self._tally.add(_SERVER, method.route_key, OK, perf_counter() - began)
-        return reply
+    def _replying(
+        self, method: Method[Any, Any], handler: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """What is looked up once is not looked up by each call: it is on the path of all."""
+        well = partial(self._tally.series, _SERVER, method.route_key, OK)
+        add_wait, add = self.waits.add, None
+
+        async def reply_to(request: Any, ctx: Context) -> Any:
+            nonlocal add
+            began, turn = perf_counter(), turn_of(ctx)
+            came_at = None if turn is None or turn.request is None else turn.request.arrived_at
+            if turn is not None and came_at is not None:  # else it waited through a restart
+                add_wait(turn.now() - came_at)
+            try:
+                reply = await handler(request, ctx)
+            except BaseException as exc:
+                self._ended(method, began, _code(exc, ctx))
+                raise
+            if reply is LATER and turn is not None and turn.deferred is not None:
+                self._await(method, began, turn.deferred)
+                return reply
+            if add is None:  # a method that was never called has no series
+                add = well().add
+            add(perf_counter() - began)
+            return reply
+
+        return reply_to
 
     async def _items(
         self, method: Method[Any, Any], handler: Callable[..., Any], request: Any, ctx: Context
@@ -84,12 +97,6 @@ class Meter:
         finally:
             await _close(items)
         self._ended(method, began, OK)
-
-    def _note_wait(self, turn: Turn) -> None:
-        request = turn.request
-        # Of one that waited through a restart nobody knows when it came.
-        if request is not None and request.arrived_at is not None:
-            self.waits.add(max(0.0, turn.now() - request.arrived_at))
 
     def _await(self, method: Method[Any, Any], began: float, deferred: Deferred) -> None:
         """The handler has put its reply off: the call ends with that."""
@@ -131,7 +138,7 @@ class MeteredGate:
         except BaseException as exc:
             self._ended(method, began, _name(exc))
             raise
-        self._tally.add(_CLIENT, method.route_key, OK, perf_counter() - began)
+        self._tally.series(_CLIENT, method.route_key, OK).add(perf_counter() - began)
         return reply
 
     async def tell(self, method: Method[Req, Any], request: Req, options: CallOptions) -> None:

@@ -11,6 +11,7 @@ import pytest
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.config.callers import caller_config
+from actr_peer.node.config.metrics import Metrics
 from actr_peer.node.config.settings import (
     Actor,
     IceServerEntry,
@@ -242,3 +243,22 @@ def test_it_says_what_others_have_to_prove(
         realm_secret=secret,
     )
     assert config.trust == trust
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [
+        ("", ""),
+        ("127.0.0.1:9464", "127.0.0.1:9464"),
+        ("unix:/run/{id}/m.sock", "unix:/run/acme:room@2:default/m.sock"),
+        ("unix:/run/{instance}.sock", "unix:/run/2.sock"),
+    ],
+)
+def test_where_metrics_are_told_may_be_named_by_the_actor(listen: str, address: str) -> None:
+    settings = Settings(actor=ACTOR, mailbox=IN_MEMORY, metrics=Metrics(listen=listen))
+    assert NodeConfig.from_settings(settings).metrics == address
+
+
+def test_who_only_calls_takes_no_address_of_another_actor() -> None:
+    settings = Settings(actor=ACTOR, metrics=Metrics(listen="127.0.0.1:9464"))
+    assert caller_config(settings, "call").metrics == ""
