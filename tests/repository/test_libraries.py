@@ -26,7 +26,7 @@ HOMES = {
     "redis": "signaling: ledger/redis",
     "opentelemetry": "peer: rpc",
     "connectrpc protobuf hypercorn": "peer: cli/verbs/gateway",
-    "prometheus_client": "peer: node/process/metrics, signaling: issuer",
+    "prometheus_client": "peer: node/process/metrics, signaling: issuer web/metrics",
     "h11": "peer: node/process/metrics",
     "uvicorn fastapi starlette": "signaling: web issuer/web",
 }

@@ -57,9 +57,7 @@ class Settings(BaseSettings):
     redis_sentinel_password_file: Path | None = Field(
         default=None, description="of the Sentinels, where they have one"
     )
-    redis_prefix: str = Field(
-        default="actr", pattern=r"^[a-z0-9-]{1,32}$", description="of all keys"
-    )
+    redis_prefix: str = Field("actr", pattern=r"^[a-z0-9-]{1,32}$", description="of all keys")
     realm_secret_file: Path | None = Field(default=None, description="the secret of all realms")
     realm_secrets_dir: Path | None = Field(default=None, description="one file for each realm")
     issuer_keys: str = Field(
@@ -106,6 +104,11 @@ class Settings(BaseSettings):
     )
     console: Literal["", "off", "here", "on"] = Field(
         default="", description="who is given the page at /: nobody, this machine, everybody"
+    )
+    metrics_listen: Annotated[str, AfterValidator(lambda text: text and check_listen(text))] = (
+        Field(
+            default="", description="host:port of /metrics; at LISTEN it is for this machine alone"
+        )
     )
     log_format: Literal["json", "text"] = Field(default="text", description="on standard error")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

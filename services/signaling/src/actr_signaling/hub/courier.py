@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import assert_never
 
 from actr_signaling.hub.peers import Board, Peer
@@ -27,6 +28,8 @@ class Courier:
         self._board = board
         self._pending = PendingRelays(wait)
         self._timer: asyncio.TimerHandle | None = None
+        self.results: Counter[Undelivered | None] = Counter()
+        """Relays that were answered, by what was said; None: they were delivered."""
 
     def forward(self, peer: Peer, to: ActrId | None, negotiate: bytes, reply_to: int) -> None:
         """Take a relay from ``peer`` and answer it, now or when the other replica has."""
@@ -53,7 +56,7 @@ class Courier:
                 pass
             case _:
                 assert_never(way)
-        _answer(peer, reply_to, reason, to)
+        self._answer(peer, reply_to, reason, to)
 
     def hand_over(self, to: str, source: str, data: bytes) -> Undelivered | None:
         """Put a relay on its target's connection; None: done."""
@@ -94,7 +97,7 @@ class Courier:
     def _report(self, pending: Pending, reason: Undelivered | None) -> None:
         peer = self._board.peers.get(pending.session)
         if peer is not None:
-            _answer(peer, pending.reply_to, reason, pending.to)
+            self._answer(peer, pending.reply_to, reason, pending.to)
 
     def _arm(self) -> None:
         deadline = self._pending.deadline
@@ -107,9 +110,11 @@ class Courier:
             self._report(pending, Undelivered.EXPIRED)
         self._arm()
 
-
-def _answer(peer: Peer, reply_to: int, reason: Undelivered | None, to: ActrId | None) -> None:
-    if reason is None:
-        peer.send(replies.receipt(reply_to))
-    else:
-        peer.send(replies.undelivered(reply_to, reason, to))
+    def _answer(
+        self, peer: Peer, reply_to: int, reason: Undelivered | None, to: ActrId | None
+    ) -> None:
+        self.results[reason] += 1
+        if reason is None:
+            peer.send(replies.receipt(reply_to))
+        else:
+            peer.send(replies.undelivered(reply_to, reason, to))

@@ -46,7 +46,7 @@ class Replica:
         app = build_app(settings, mounted)
         service = app.state.service
         assert isinstance(service, Service)
-        self.service = service
+        self.service, self._state = service, app.state
         self._listener = bind(settings.host, settings.port, f"{PREFIX}LISTEN={settings.listen!r}")
         doors = Doors(
             max_connections=settings.max_connections,
@@ -74,6 +74,11 @@ class Replica:
     def url(self) -> str:
         """Where peers connect."""
         return f"ws://{host_of(self._listener)}/v1/ws"
+
+    @property
+    def metrics_url(self) -> str:
+        """Where metrics are told to other machines, while it serves; empty: nowhere."""
+        return str(self._state.metrics.url)
 
     async def serve(self) -> None:
         """Serve until :meth:`leave` or :meth:`drain`; return when everything is closed."""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import uuid_utils
 
 from actr_signaling.errors import Close
+from actr_signaling.hub.durations import Durations
 from actr_signaling.hub.hub import Hub
 from actr_signaling.hub.ice import IceServers
 from actr_signaling.ledger.memory import MemoryLedger
@@ -29,6 +30,7 @@ from actr_signaling.secret_files import read_secret, secret_lookup
 from actr_signaling.settings import Settings
 from actr_signaling.trust.keeper import Keeper
 from actr_signaling.web.connection import Connection
+from actr_signaling.web.metrics.lag import Lag
 from actr_signaling.web.websocket import Socket
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Service:
             server_id=server_id, ice=ice, heartbeat=self._heartbeat, grace=settings.grace
         )
         self.hub.meetings.follow(self.trust)
+        self.store, self.lag = Durations(), Lag()
         self.ledger = self._make_ledger()
         self.hub.attach(self.ledger)
         self.keeper = Keeper(
@@ -85,7 +88,7 @@ class Service:
             return MemoryLedger(self.hub, wall_clock=lambda: time.time_ns() // 1000)
         from actr_signaling.web.store import redis_ledger  # a tenth of all imports
 
-        return redis_ledger(settings, self.hub, replica=self.server_id)
+        return redis_ledger(settings, self.hub, replica=self.server_id, took=self.store.add)
 
     @property
     def warning(self) -> str | None:

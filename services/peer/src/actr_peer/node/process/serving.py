@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from actr_peer.node.node import Node
+from actr_peer.node.process.announcing import announced
 from actr_peer.node.process.socket import ControlSocket
 from actr_peer.node.process.startup import until_asked_to_stop
 from actr_peer.node.process.status import health, status
@@ -57,6 +58,7 @@ async def answering(node: Node, more: Callable[[], dict[str, Any]] = dict) -> As
                 "status": lambda: {**status(node.view()), **more()},
             }
             await stack.enter_async_context(ControlSocket(config.control_socket, reports))
+            stack.enter_context(announced(config.control_socket))
         if config.metrics:
             # A quarter of a second of imports, of which only such a process has a use.
             from actr_peer.node.process.metrics.page import MetricsPage
