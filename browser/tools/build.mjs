@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 import { build } from "esbuild";
-import { minify } from "terser";
+import { minify } from "terser"; // behind esbuild: what a page waits for gets smaller yet
 
 import { consoleFiles } from "./console.mjs";
 

@@ -1,4 +1,4 @@
-"""``actr mailbox``: what a mailbox holds; dead letters shown, replayed and dropped.
+"""``actr mailbox``: what a mailbox holds; dead letters shown, replayed and dropped; a copy of it.
 
 Reading opens the file itself. Replaying and dropping go through the peer while it runs, and
 through the file when it does not.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import Enum
@@ -15,15 +16,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
 from actr_peer.cli.contracts.stored import Known, body_of, row_of, shown_of, time_of, tries_of
-from actr_peer.cli.exits import Exit
+from actr_peer.cli.exits import Exit, printable
 from actr_peer.cli.options import AsJson, ConfigFile, IdFlag
 from actr_peer.cli.tables import console, table
 from actr_peer.errors import BusyError, ConfigError, UnreachableError
 from actr_peer.node.config.loading import load
 from actr_peer.node.config.reading import mailbox_path, there_of
 from actr_peer.protocol.mailbox.requests import State
+from actr_peer.state.mailbox.backup import back_up
 from actr_peer.state.mailbox.dead_letters import MAX_LISTED, Filter
 from actr_peer.state.mailbox.inspection import look
 from actr_peer.state.mailbox.inspection import show as read
@@ -61,7 +65,7 @@ All = Annotated[bool, typer.Option("--all", help="Every dead letter.")]
 
 @app.callback()
 def _group() -> None:
-    """Stored requests: list, show, replay and drop them."""
+    """Stored requests: list, show, replay and drop them; copy them all."""
 
 
 @app.command("list")
@@ -158,6 +162,30 @@ def drop(
     """Delete dead letters for good; by number, by filter, or --all."""
     which = _chosen(numbers, sender, route, reason, request_id, every=every)
     _change("drop", _file(file, own, config), which, as_json=is_json)
+
+
+@app.command()
+def backup(
+    copy: Annotated[Path, typer.Argument(help="A new file; the outbox's copy is COPY-outbox.")],
+    *,
+    file: File = None,
+    own: IdFlag = None,
+    config: ConfigFile = None,
+    is_json: AsJson = False,
+) -> None:
+    """Copy the mailbox, and the outbox beside it, while the actor runs or not."""
+    path = _file(file, own, config)
+    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(f"copying {printable(path.name)}", total=None)
+        copied = back_up(
+            path, copy, lambda done, total: progress.update(task, completed=done, total=total)
+        )
+    if is_json:
+        rows = [{"file": str(c.file), "copy": str(c.copy), "bytes": c.size} for c in copied]
+        print(json.dumps({"copied": rows}))
+        return
+    for one in copied:
+        print(f"{one.copy}: {one.size:,} bytes, a copy of {one.file}")
 
 
 def _chosen(

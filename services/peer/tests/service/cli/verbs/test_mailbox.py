@@ -76,6 +76,18 @@ def numbers(document: Any) -> list[int]:
     return [letter["sequence"] for letter in document["letters"]]
 
 
+async def test_a_running_mailbox_is_copied(path: Path, running: Mailbox, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    document = await asyncio.to_thread(run, "backup", copy, file=path)
+    size = await asyncio.to_thread(lambda: copy.stat().st_size)
+    assert document == {"copied": [{"file": str(path), "copy": str(copy), "bytes": size}]}
+    found = [await asyncio.to_thread(run, "list", file=each) for each in (path, copy)]
+    assert found[0] == found[1]
+    assert len(found[0]["letters"]) == 3
+    with pytest.raises(ConfigError, match="is there already"):
+        await asyncio.to_thread(run, "backup", copy, file=path)
+
+
 def test_dead_letters_are_listed_and_filtered(filled: Path) -> None:
     document = run("list", file=filled)
     assert (document["state"], numbers(document)) == ("dead", [1, 2, 3])
