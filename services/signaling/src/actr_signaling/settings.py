@@ -86,9 +86,7 @@ class Settings(BaseSettings):
     authenticate: float = Field(default=5.0, ge=0.05, le=60, description="from upgrade to proof")
     grace: float = Field(default=1.5, ge=0, le=30, description="to come back after a broken socket")
     drain: float = Field(default=4.0, ge=0, le=120, description="for peers to move on SIGTERM")
-    allowed_origins: Origins = Field(
-        default=(), description="of web pages, besides its own; * is all"
-    )
+    allowed_origins: Origins = Field((), description="of web pages, besides its own; * is all")
     max_connections: int = Field(default=20_000, ge=1, description="open at a time")
     max_connections_per_address: int = Field(default=2_000, ge=1, description="open at a time")
     connections_per_second: float = Field(default=200.0, gt=0, description="new, for each address")

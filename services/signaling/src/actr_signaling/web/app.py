@@ -21,7 +21,7 @@ from actr_signaling.protocol.websocket.upgrade import PATH
 from actr_signaling.settings import PREFIX, Settings
 from actr_signaling.web.browser import scripts
 from actr_signaling.web.browser.console import pages
-from actr_signaling.web.metrics.page import Listener, answer_here
+from actr_signaling.web.metrics.page import answer_here
 from actr_signaling.web.service import DEVELOPMENT, Service
 
 log = structlog.get_logger()
@@ -68,7 +68,6 @@ def build_app(settings: Settings, mounted: Mounted | None = None) -> FastAPI:
             await stack.enter_async_context(service.keeper)
             await stack.enter_async_context(service.ledger)
             await stack.enter_async_context(service.lag)
-            app.state.metrics = await stack.enter_async_context(Listener(settings, service))
             yield
 
     app = FastAPI(

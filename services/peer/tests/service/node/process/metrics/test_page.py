@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from actr_peer.node.node import Node
 from actr_peer.node.observe.view import NodeView
 from actr_peer.node.process.metrics import page as module
 from actr_peer.node.process.metrics.page import MAX_CLIENTS, MAX_REQUEST_BYTES, MetricsPage
+from actr_peer.node.process.serving import answering
 from lab.quiet import Quiet
 from peer_kit.signaling import config
 
@@ -178,3 +182,25 @@ async def test_an_address_of_another_machine_is_told(node: Node, tmp_path: Path)
     with pytest.raises(ConfigError, match=r"metrics\.listen = .*none"):
         async with MetricsPage(f"unix:{tmp_path}/none/x.sock", node.view):
             pass
+
+
+async def test_a_process_tells_them_where_its_configuration_says(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.sock"
+    told = replace(config("room", "ws://127.0.0.1:9/v1/ws"), metrics=f"unix:{path}")
+    async with answering(System(told).attach(Quiet())):
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(GET)
+        assert b"actr_actor_info" in await reader.read()
+        writer.close()
+    assert not path.exists()
+
+
+def test_who_asks_for_none_loads_nothing_for_them() -> None:
+    program = (
+        "import sys, actr_peer, actr_peer.node.node, actr_peer.node.process.serving\n"
+        "print({'prometheus_client', 'h11'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
