@@ -17,13 +17,15 @@ from actr_peer.transport.remote import RemoteTransport
 def counts_of(assembly: Assembly) -> dict[str, Mapping[str, int]]:
     """By part and by what it counts; the keys are written in code, or of a closed list."""
     network, media = assembly.network, assembly.media_subscribers
-    own = network.credentials
+    own, letters = network.credentials, assembly.mailbox.letters
     return {
         "access": {"refused": assembly.access.refused, "unheard": assembly.access.unheard},
         "budgets": _budgets(assembly, network.transport),
         "hooks": {"dropped": assembly.hooks.dropped},
+        "letters": {"buried": letters.buried, "dropped": letters.dropped},
         "media": {"unknown": media.unknown, "dropped": media.dropped},
         "openings": {"repeated": assembly.stream_handlers.repeated},
+        "outbox": {"dropped": assembly.outbox.dropped},
         "replies": {"unmatched": assembly.calls.unmatched},
         "requests": asdict(assembly.dispatcher.counts),
         "rules": {"refused": 0 if own is None else own.rules_refused},
