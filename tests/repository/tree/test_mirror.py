@@ -165,6 +165,7 @@ ELSEWHERE = {
         issuer/protocol/causes.py               protocol/issuer/protocol/test_subjects.py
         issuer/register/rows.py                 service/issuer/register/test_administration.py
         ledger/base.py                          service/test_conformance.py
+        web/metrics/families.py                 shell/web/metrics/test_page.py
         protocol/client/effects.py              protocol/client/test_session.py
         protocol/client/limits.py               protocol/client/test_session.py
         protocol/identity/ids.py                protocol/vectors/test_ids.py

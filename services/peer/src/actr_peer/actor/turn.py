@@ -212,19 +212,25 @@ class Deferred:
 
     Attributes:
         on_cancel: Called if the caller waits no more, or time is up; the reply is then void.
-        on_finish: Told of the outcome that counts.
     """
 
-    __slots__ = ("_owner", "early", "is_finished", "on_cancel", "on_finish", "turn")
+    __slots__ = ("_owner", "_told", "early", "is_finished", "on_cancel", "turn")
 
     def __init__(self, turn: Turn, owner: Owner) -> None:
         self.turn = turn
         self.on_cancel: Callable[[], None] | None = None
-        self.on_finish: Callable[[Outcome], None] | None = None
         self.is_finished = False
         self.early: Outcome | None = None
         """Given before the handler has returned; void where it has returned something else."""
         self._owner = owner
+        self._told: tuple[Callable[[Outcome], None], ...] = ()
+
+    def when_finished(self, told: Callable[[Outcome], None]) -> None:
+        """Have ``told`` called with the outcome that counts, at once where it is there."""
+        if self.early is not None:
+            told(self.early)
+        else:
+            self._told = (*self._told, told)
 
     def give_up(self) -> None:
         """Tell the user's code that the reply is void; what it raises is noted, and goes no
@@ -241,8 +247,8 @@ class Deferred:
         if self.is_finished:
             return
         self.is_finished = True
-        if self.on_finish is not None:
-            self.on_finish(outcome)
+        for told in self._told:
+            told(outcome)
         turn = self.turn
         if turn.state == _PUT_OFF and turn.deferred is self:
             self._owner.finish_deferred(turn, outcome)

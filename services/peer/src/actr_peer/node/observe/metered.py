@@ -110,10 +110,7 @@ class Meter:
                 code = OK
             self._ended(method, began, code)
 
-        if deferred.early is not None:
-            finished(deferred.early)
-        else:
-            deferred.on_finish = finished
+        deferred.when_finished(finished)
 
     def _ended(self, method: Method[Any, Any], began: float, code: str) -> None:
         self._tally.add(_SERVER, method.route_key, code, perf_counter() - began)

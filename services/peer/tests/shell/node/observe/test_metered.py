@@ -12,7 +12,7 @@ import pytest
 from actr.demo.chat_actr import ChatClient, ChatService
 from actr.demo.chat_pb2 import FilePiece, PresenceRequest, SayReply, SayRequest, UploadReply
 from actr_peer.actor.context import LATER, Context
-from actr_peer.actor.turn import Outcome, Stopped
+from actr_peer.actor.turn import Deferred, Outcome, Stopped
 from actr_peer.errors import (
     BrokenError,
     CallError,
@@ -117,17 +117,19 @@ async def test_a_reply_that_is_put_off_ends_its_call(
     outcome: Outcome, stopped: Stopped | None, code: str, is_early: bool
 ) -> None:
     meter, on = Meter(), turn(waited=0.0, stopped=stopped)
-    deferred = on.deferred = SimpleNamespace(early=None, on_finish=None, turn=on)
+    on.state = None  # it is none that waits for this reply
+    deferred = on.deferred = Deferred(on, cast(Any, None))
 
     async def handler(request: object, ctx: object) -> object:
         if is_early:
-            deferred.early = outcome
+            deferred.finish(outcome)
         return LATER
 
     assert await measured(meter, handler)(SayRequest(), context(turn=on)) is LATER
     if not is_early:
         assert found(meter) == {}
-        deferred.on_finish(outcome)
+        deferred.finish(outcome)
+        deferred.finish(Outcome(b"void"))
     assert found(meter) == {("server", "Say", code): 1}
 
 
