@@ -27,6 +27,7 @@ PACKAGES = {
     "protoc": "apt install protobuf-compiler",
     "buf": "it comes from buf.build",
     "basedpyright": "make types installs it",
+    "promtool": "apt install prometheus",
 }
 """Programs that some tests need, and where they come from."""
 

@@ -26,6 +26,8 @@ HOMES = {
     "redis": "signaling: ledger/redis",
     "opentelemetry": "peer: rpc",
     "connectrpc protobuf hypercorn": "peer: cli/verbs/gateway",
+    "prometheus_client": "peer: node/process/metrics, signaling: issuer web/metrics",
+    "h11": "peer: node/process/metrics",
     "uvicorn fastapi starlette": "signaling: web issuer/web",
 }
 """Libraries to the folders that may import them; an exchange's handler catches what SQLite says."""

@@ -28,7 +28,12 @@ ELSEWHERE = {
         cli/verbs/gateway/bounds.py             shell/cli/verbs/gateway/test_exchange.py
         actor/files/rules.py                    shell/actor/files/test_receiving.py
         actor/files/told.py                     shell/actor/files/test_receiving.py
+        node/config/metrics.py                  shell/node/config/test_loading.py
+        node/config/section.py                  shell/node/config/test_loading.py
         node/config/settings.py                 shell/node/config/test_loading.py
+        node/process/metrics/actor.py           service/node/process/metrics/test_families.py
+        node/process/metrics/links.py           service/node/process/metrics/test_families.py
+        node/process/metrics/streams.py         service/node/process/metrics/test_families.py
         node/hooks.py                           service/node/test_end.py
         rpc/destinations/chosen/chooser.py      shell/rpc/destinations/chosen/test_attempts.py
         protocol/identity/ids.py                protocol/vectors/test_ids.py
@@ -65,6 +70,11 @@ ELSEWHERE = {
         cli/codegen/rules.py                    shell/cli/codegen/test_model.py
         cli/demo/file.py                        shell/cli/demo/test_report.py
         protocol/signaling/reading.py           protocol/signaling/test_messages.py
+        node/observe/counts.py                  shell/node/observe/test_view.py
+        node/observe/looking.py                 shell/node/observe/test_view.py
+        node/process/metrics/family.py          service/node/process/metrics/test_families.py
+        node/process/metrics/lanes.py           service/node/process/metrics/test_families.py
+        node/process/status.py                  shell/node/observe/test_view.py
         rpc/remote.py                           service/node/test_boundaries.py
         rpc/opened.py                           service/node/test_streams.py
         rpc/destinations/outbound.py            service/node/test_boundaries.py
@@ -156,6 +166,7 @@ ELSEWHERE = {
         issuer/protocol/causes.py               protocol/issuer/protocol/test_subjects.py
         issuer/register/rows.py                 service/issuer/register/test_administration.py
         ledger/base.py                          service/test_conformance.py
+        web/metrics/families.py                 shell/web/metrics/test_page.py
         protocol/client/effects.py              protocol/client/test_session.py
         protocol/client/limits.py               protocol/client/test_session.py
         protocol/identity/ids.py                protocol/vectors/test_ids.py

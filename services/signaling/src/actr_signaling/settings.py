@@ -57,9 +57,7 @@ class Settings(BaseSettings):
     redis_sentinel_password_file: Path | None = Field(
         default=None, description="of the Sentinels, where they have one"
     )
-    redis_prefix: str = Field(
-        default="actr", pattern=r"^[a-z0-9-]{1,32}$", description="of all keys"
-    )
+    redis_prefix: str = Field("actr", pattern=r"^[a-z0-9-]{1,32}$", description="of all keys")
     realm_secret_file: Path | None = Field(default=None, description="the secret of all realms")
     realm_secrets_dir: Path | None = Field(default=None, description="one file for each realm")
     issuer_keys: str = Field(
@@ -88,9 +86,7 @@ class Settings(BaseSettings):
     authenticate: float = Field(default=5.0, ge=0.05, le=60, description="from upgrade to proof")
     grace: float = Field(default=1.5, ge=0, le=30, description="to come back after a broken socket")
     drain: float = Field(default=4.0, ge=0, le=120, description="for peers to move on SIGTERM")
-    allowed_origins: Origins = Field(
-        default=(), description="of web pages, besides its own; * is all"
-    )
+    allowed_origins: Origins = Field((), description="of web pages, besides its own; * is all")
     max_connections: int = Field(default=20_000, ge=1, description="open at a time")
     max_connections_per_address: int = Field(default=2_000, ge=1, description="open at a time")
     connections_per_second: float = Field(default=200.0, gt=0, description="new, for each address")
@@ -100,14 +96,17 @@ class Settings(BaseSettings):
     bytes_burst: float = Field(default=4_194_304, ge=65_536, description="of one connection")
     relayed_wires: int = Field(default=0, ge=0, description="between actors, at a time; 0: none")
     relayed_bytes_per_second: float = Field(default=1_048_576, ge=16_384, description="each way")
-    issuer_home: Path | None = Field(
-        default=None, description="an issuer in this process, with its register and keys there"
-    )
+    issuer_home: Path | None = Field(default=None, description="of an issuer in this process")
     issuer_taken: Literal["", "never", "expired", "always"] = Field(
         default="", description="of that issuer: when the secret may give an id another key"
     )
     console: Literal["", "off", "here", "on"] = Field(
         default="", description="who is given the page at /: nobody, this machine, everybody"
+    )
+    metrics_listen: Annotated[str, AfterValidator(lambda text: text and check_listen(text))] = (
+        Field(
+            default="", description="host:port of /metrics; at LISTEN it is for this machine alone"
+        )
     )
     log_format: Literal["json", "text"] = Field(default="text", description="on standard error")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -76,7 +76,8 @@ class DeferredReply:
 
     def fail(self, error: CallError) -> None:
         """Give an error instead."""
-        self._deferred.finish(Outcome(encode_error(self._request_id, error)))
+        reply = encode_error(self._request_id, error)
+        self._deferred.finish(Outcome(reply, code=error.code))
 
 
 class Origin(Protocol):
@@ -231,3 +232,9 @@ class Context(Reach):
                 "call from inside the process, unless it is made with to_self() or durable="
             )
         return DeferredReply(self.method, self.request_id, self._turn.defer())
+
+
+def turn_of(ctx: Context) -> Turn | None:
+    """For who stands around handlers: the turn of a request that the mailbox keeps; None: of a
+    stream, or a call from inside the process."""
+    return ctx._turn

@@ -85,6 +85,8 @@ class Actor(Asker, Protocol):
 
     def caller_to_shell(self, scope: Scope) -> Caller: ...
 
+    def metered(self, caller: Caller) -> Caller: ...
+
 
 class Reach(Verbs):
     """What an actor reaches; made where something of it is handed to the user."""
@@ -107,11 +109,11 @@ class Reach(Verbs):
     def _through(
         self, caller: Caller, target: ActrId | str, scope: Scope, *, waits: bool = True
     ) -> Caller:
-        """``caller`` behind the interceptors of calls."""
-        if not self._actor.interceptors:  # nearly always
-            return caller
-        reach = partial(self._bare, scope=scope, waits=waits)
-        return InterceptedGate(caller, target, self._actor.interceptors, reach)
+        """``caller`` behind the interceptors of calls, and all of it measured."""
+        if self._actor.interceptors:
+            reach = partial(self._bare, scope=scope, waits=waits)
+            caller = InterceptedGate(caller, target, self._actor.interceptors, reach)
+        return self._actor.metered(caller)
 
     def _bare(self, remote: ActrId | str, scope: Scope, *, waits: bool = True) -> Caller:
         """A caller for whoever ``remote`` names; what is no text is checked by :func:`id_of`."""
@@ -256,9 +258,8 @@ class Reach(Verbs):
                 changed meanwhile.
             DeadlineError: If one of the two times is over.
         """
-        caller = self.to(to)
         return await send_file(
-            caller, path, progress=progress, name=name, timeout=timeout, patience=patience
+            self.to(to), path, progress=progress, name=name, timeout=timeout, patience=patience
         )
 
     def receive_files(

@@ -15,7 +15,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
-from types import TracebackType
 from typing import Any, Self
 
 from actr_peer.actor.outcomes import ErrorReply, Outcomes
@@ -100,18 +99,13 @@ class Scheduler:
         self.mailbox.attach(self._deliver)
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc: Any) -> None:
         self._is_taking = False
         self.is_closing = True
         # A task that was made in this turn of the loop must begin, or its handler would end
         # without a word of the cancellation.
         await asyncio.sleep(0)
-        await self._tasks.__aexit__(exc_type, exc, traceback)
+        await self._tasks.__aexit__(*exc)
         for turn in (*self._requests.values(), *self._running):
             if turn.state != _OVER:
                 self._move(turn, on.CLOSE)
@@ -145,6 +139,11 @@ class Scheduler:
     def waiting(self) -> int:
         """Requests and jobs that wait for their turn."""
         return len(self._turns)
+
+    @property
+    def oldest(self) -> Request | None:
+        """Of the requests that are not over, the one that came first; None: all are."""
+        return next((turn.request for turn in self._requests.values()), None)
 
     # Arriving
 

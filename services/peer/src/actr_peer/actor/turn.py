@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 from actr_peer.actor.stepping import StandIn
-from actr_peer.errors import LimitError, LocalProtocolError
+from actr_peer.errors import Code, LimitError, LocalProtocolError
 from actr_peer.protocol.mailbox.requests import Request
 from actr_peer.protocol.mailbox.turn import State
 from actr_peer.protocol.payload import PayloadType
@@ -42,6 +42,7 @@ class Outcome:
         error: What the handler failed with, in a line; a dead letter keeps it. Empty: it has not.
         hindrance: Why nothing could be read or written, which is not the handler's doing: the
             caller is asked to try again; None: nothing is in the way.
+        code: Of the error that a put off reply is; None: it is none, or not of this way.
     """
 
     reply: bytes | None = None
@@ -50,6 +51,7 @@ class Outcome:
     dead: str = ""
     error: str = ""
     hindrance: Exception | None = None
+    code: Code | None = None
 
 
 @dataclass(slots=True)
@@ -212,7 +214,7 @@ class Deferred:
         on_cancel: Called if the caller waits no more, or time is up; the reply is then void.
     """
 
-    __slots__ = ("_owner", "early", "is_finished", "on_cancel", "turn")
+    __slots__ = ("_owner", "_told", "early", "is_finished", "on_cancel", "turn")
 
     def __init__(self, turn: Turn, owner: Owner) -> None:
         self.turn = turn
@@ -221,6 +223,14 @@ class Deferred:
         self.early: Outcome | None = None
         """Given before the handler has returned; void where it has returned something else."""
         self._owner = owner
+        self._told: tuple[Callable[[Outcome], None], ...] = ()
+
+    def when_finished(self, told: Callable[[Outcome], None]) -> None:
+        """Have ``told`` called with the outcome that counts, at once where it is there."""
+        if self.early is not None:
+            told(self.early)
+        else:
+            self._told = (*self._told, told)
 
     def give_up(self) -> None:
         """Tell the user's code that the reply is void; what it raises is noted, and goes no
@@ -237,6 +247,8 @@ class Deferred:
         if self.is_finished:
             return
         self.is_finished = True
+        for told in self._told:
+            told(outcome)
         turn = self.turn
         if turn.state == _PUT_OFF and turn.deferred is self:
             self._owner.finish_deferred(turn, outcome)

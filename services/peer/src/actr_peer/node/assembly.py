@@ -27,6 +27,7 @@ from actr_peer.node.contract.interceptors import Interceptor, Interceptors
 from actr_peer.node.contract.reflection import ReflectionHere
 from actr_peer.node.network import Network
 from actr_peer.node.observe.changes import Changes
+from actr_peer.node.observe.metered import Meter
 from actr_peer.node.sinks import Above, HookRunner
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import Request
@@ -77,8 +78,7 @@ class Assembly:
         is_ending: Callable[[], bool],
         interceptors: Iterable[Interceptor] = (),
     ) -> None:
-        self.config, self.id = config, config.id
-        self.call_timeout = config.call_timeout
+        self.config, self.id, self.call_timeout = config, config.id, config.call_timeout
         self.incarnation = secrets.randbits(63) | 1
         self._tasks, self._is_ending = tasks, is_ending
         self.hooks = HookRunner(services)
@@ -88,15 +88,15 @@ class Assembly:
         who = self.callers.who
         self.access = AccessRules(config, services, who)
         intercepted = Interceptors((*self.access.interceptors, *interceptors))
-        self.interceptors, wrap = intercepted.of_calls, intercepted.wrap
+        self.interceptors, self.meter, self.changes = intercepted.of_calls, Meter(), Changes()
+        self.metered, wrap = self.meter.caller, self.meter.around(intercepted.wrap)
         self.handlers = Handlers(services, failed=self.failed, wrap=wrap, who=who)
         self.files = FilesHere()
         self.handlers.add((self.files,))
         reflection = ReflectionHere(self.handlers.services, is_on=config.reflection)
         self.handlers.add((reflection,), takes_turns=False)
         self.shell_handlers = Handlers((), wrap=wrap, who=who)
-        self.local, self.calls = LocalTransport(), PendingCalls()
-        self.doubts, self.changes = Doubts(), Changes()
+        self.local, self.calls, self.doubts = LocalTransport(), PendingCalls(), Doubts()
         unknown = self.access.of_channels(lambda *item: self.stream_subscribers.open(*item))
         self.streams = Streams(unknown=unknown, early=self._early_chunk)
         self.stream_subscribers = StreamSubscribers(self.streams, tasks.start, who.of)
@@ -180,8 +180,7 @@ class Assembly:
             is_awaited=self._is_awaited,
         )
         self.network: Network = Network(self.config, self.incarnation, services, above)
-        self.transport = self.network.transport
-        self.signaling = self.network.signaling
+        self.transport, self.signaling = self.network.transport, self.network.signaling
         self.request_keyframe = self.network.request_keyframe
 
     def _make_outbound(self) -> None:
@@ -288,6 +287,7 @@ class Assembly:
     def _remote_gone(self, link: Link, error: PeerError) -> None:
         """Whatever used this link ends; what uses its successor does not notice."""
         remote = link.remote
+        self.changes.gone(link.view(), error)
         self.doubts.gone(remote)
         if isinstance(error, UnreachableError | BrokenError):
             self.doubts.note(remote, asyncio.get_running_loop().time())

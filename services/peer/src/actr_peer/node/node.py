@@ -15,12 +15,13 @@ from actr_peer.node.assembly import Assembly
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.contract.interceptors import Interceptor
 from actr_peer.node.observe.inspection import InspectionHere
-from actr_peer.node.observe.view import NodeView, view_of
+from actr_peer.node.observe.looking import look
+from actr_peer.node.observe.view import NodeView
 from actr_peer.node.ref import ActrRef
 from actr_peer.node.supervisor import Supervisor
 from actr_peer.protocol.identity import ActrId
 from actr_peer.service import Service
-from actr_peer.tasks import Tasks, failures, until_cancelled
+from actr_peer.tasks import Tasks, until_cancelled
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,6 @@ class Node:
             view=self.view,
             changes=self.assembly.changes,
             letters=self.assembly.mailbox.letters,
-            failures=failures,
         )
         self.assembly.handlers.add((inspection,), takes_turns=False)
         self.ref = ActrRef(self.assembly, self)
@@ -140,7 +140,7 @@ class Node:
 
     def view(self) -> NodeView:
         """What it looks like at this moment."""
-        return view_of(self.assembly, is_ended=self.ended.is_set())
+        return look(self.assembly, is_ended=self.ended.is_set())
 
     async def close(self) -> None:
         """End in phases, inside ``close_timeout`` seconds; harmless when closed.

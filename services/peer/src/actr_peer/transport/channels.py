@@ -45,7 +45,7 @@ Early = Callable[[Link, Chunk], bool]
 
 @dataclass(slots=True)
 class StreamCounts:
-    """What did not reach a reader, and why."""
+    """What did not reach a reader, and why; and how often one held its writer up."""
 
     unknown: int = 0
     """Items of channels that nobody reads."""
@@ -57,6 +57,8 @@ class StreamCounts:
     """Latency-first items that slow consumers lost, of streams that are over."""
     broken: int = 0
     """Streams whose items or end did not come as they must."""
+    stalls: int = 0
+    """Times that a stream that had begun waited for its reader to take more."""
 
 
 class Streams:
@@ -158,6 +160,7 @@ class Streams:
             payload_type,
             credit=credit,
             over=self._unroute_writer,
+            stalled=self._stalled,
             opening=opening,
             route_key=route_key,
         )
@@ -334,6 +337,9 @@ class Streams:
         key = (reader.remote, reader.channel_id, reader.opening)
         if self._readers.get(key) is reader:
             del self._readers[key]
+
+    def _stalled(self) -> None:
+        self.counts.stalls += 1
 
     def _unroute_writer(self, writer: StreamWriter) -> None:
         name = (writer.link.remote, writer.channel_id)

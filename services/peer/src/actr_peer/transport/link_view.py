@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import Protocol
 
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.identity.certificates import Certificate
-from actr_peer.protocol.payload import RELIABLE_LANES, PayloadType, WireKind
-from actr_peer.protocol.session.lanes import LATENCY, Lanes
+from actr_peer.protocol.payload import RELIABLE_LANES, RPC_LANES, PayloadType, WireKind
+from actr_peer.protocol.session.frames import FIRST_REPLY_LANE
+from actr_peer.protocol.session.lanes import LATENCY, Lanes, slot
+from actr_peer.protocol.session.receiver import Receiver
+from actr_peer.protocol.session.sender import Sender
 from actr_peer.protocol.session.session import Session
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.transport.pool import Pool
@@ -27,6 +30,8 @@ class KindView:
     is_relayed: bool
     tries: int
     """Dials in a row that came to nothing."""
+    missed: int = 0
+    """Heartbeats in a row without an answer."""
     certificate: Certificate | None = None
     """What the far side has proved itself with on the wire that is there; None: with none."""
 
@@ -51,6 +56,27 @@ class LaneView:
     """Held until the far side acknowledges."""
     receiving_bytes: int
     """Held back, or of unfinished messages."""
+    frames: int = 0
+    """Sent for the first time."""
+    unfinished: int = 0
+    """Messages of which a part never came, latency-first only."""
+    replies: LaneView | None = None
+    """What answers the messages of an RPC lane goes by one beside it; None of other lanes."""
+
+    def past(self) -> LaneView:
+        """The same once its link is gone: nothing is held any more."""
+        replies = self.replies and self.replies.past()
+        return replace(self, queued=0, sending_bytes=0, receiving_bytes=0, replies=replies)
+
+    def plus(self, other: LaneView) -> LaneView:
+        """Both together."""
+        summed = {
+            each.name: getattr(self, each.name) + getattr(other, each.name)
+            for each in fields(self)
+            if each.name != "replies"
+        }
+        replies = self.replies and other.replies and self.replies.plus(other.replies)
+        return LaneView(**summed, replies=replies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +142,7 @@ def stream_views(halves: Iterable[Half], most: int) -> tuple[StreamView, ...]:
 def wire_views(pool: Pool, session: Session) -> tuple[KindView, ...]:
     """How each kind of wire stands, in order of preference."""
     views = []
-    for kind, slot in pool.slots.by_kind.items():
+    for kind, dials in pool.slots.by_kind.items():
         wire = pool.wire(kind)
         end = session.ends.get(wire.id) if wire else None
         view = KindView(
@@ -124,7 +150,8 @@ def wire_views(pool: Pool, session: Session) -> tuple[KindView, ...]:
             state=pool.state(kind),
             rtt=end.heart.srtt if end else None,
             is_relayed=wire.is_relayed if wire else False,
-            tries=slot.tries,
+            tries=dials.tries,
+            missed=end.heart.missed if end else 0,
             certificate=wire.certificate if wire else None,
         )
         views.append(view)
@@ -133,19 +160,14 @@ def wire_views(pool: Pool, session: Session) -> tuple[KindView, ...]:
 
 def lane_views(lanes: Lanes) -> dict[PayloadType, LaneView]:
     """The counters of all four lanes."""
-    views = {}
-    for lane in RELIABLE_LANES:
-        sender, receiver = lanes.senders[lane], lanes.receivers[lane]
-        views[lane] = LaneView(
-            sent=sender.messages,
-            received=receiver.messages,
-            resent=sender.resent,
-            duplicates=receiver.duplicates,
-            dropped=0,
-            queued=sender.queued,
-            sending_bytes=sender.held_bytes,
-            receiving_bytes=receiver.all_bytes,
+    views = {
+        lane: _reliable(
+            lanes.senders[lane],
+            lanes.receivers[lane],
+            replies=_replies(lanes, lane) if lane in RPC_LANES else None,
         )
+        for lane in RELIABLE_LANES
+    }
     late, early = lanes.latency_sender, lanes.latency_receiver
     views[LATENCY] = LaneView(
         sent=late.messages,
@@ -156,5 +178,26 @@ def lane_views(lanes: Lanes) -> dict[PayloadType, LaneView]:
         queued=late.queued,
         sending_bytes=late.held_bytes,
         receiving_bytes=early.all_bytes,
+        frames=late.sent,
+        unfinished=early.unfinished,
     )
     return views
+
+
+def _replies(lanes: Lanes, lane: PayloadType) -> LaneView:
+    return _reliable(lanes.reply_sender(lane), lanes.receivers[slot(FIRST_REPLY_LANE + lane)])
+
+
+def _reliable(sender: Sender, receiver: Receiver, *, replies: LaneView | None = None) -> LaneView:
+    return LaneView(
+        sent=sender.messages,
+        received=receiver.messages,
+        resent=sender.resent,
+        duplicates=receiver.duplicates,
+        dropped=0,
+        queued=sender.queued,
+        sending_bytes=sender.held_bytes,
+        receiving_bytes=receiver.all_bytes,
+        frames=sender.sent,
+        replies=replies,
+    )

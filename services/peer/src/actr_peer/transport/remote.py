@@ -138,6 +138,10 @@ class RemoteTransport:
         """All links to others, oldest first."""
         return list(self._links.values())
 
+    def own_link(self) -> Link | None:
+        """That to the own id, once it was asked for."""
+        return None if self._loop is None else cast(Link, self._loop)
+
     def network_changed(self, remote: ActrId | None = None) -> None:
         """This side's network is another one: make new wires, to one remote or to all."""
         for link in self.links():

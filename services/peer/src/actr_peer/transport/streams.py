@@ -62,6 +62,7 @@ class StreamWriter:
 
     Args:
         over: Told that nothing more is sent or heard.
+        stalled: Told that an item waits for the far side to take those before it.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class StreamWriter:
         *,
         credit: Credit | None,
         over: Callable[[StreamWriter], None],
+        stalled: Callable[[], None] = lambda: None,
         opening: int = 0,
         route_key: str = "",
     ) -> None:
@@ -84,7 +86,7 @@ class StreamWriter:
         """Which opening of a named channel this is; 0: the channel has no other."""
         self.on_stop: Callable[[PeerError], None] | None = None
         """Called once when the far side cancels or the link breaks."""
-        self._over = over
+        self._over, self._stalled = over, stalled
         self._lane = link.lane(payload_type)
         self._is_timed = not is_metered(payload_type)
         self._credit = WritingHalf(credit, is_metered=not self._is_timed)
@@ -172,6 +174,8 @@ class StreamWriter:
 
     async def _wait_for_credit(self) -> None:
         half = self._credit
+        if half.sent and not half.may_send and not self.is_stopped:
+            self._stalled()
         while not half.may_send:
             if self.is_stopped:
                 raise self._refusal()

@@ -14,7 +14,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import PayloadType
 from actr_peer.rpc.destinations.ids import id_of
 from actr_peer.rpc.destinations.scope import ROOT, Scope
-from actr_peer.service import CallOptions
+from actr_peer.service import Caller, CallOptions
 
 ROOM, OTHER = ActrId("acme", "room", "1"), ActrId("acme", "room", "2")
 
@@ -58,6 +58,9 @@ class Node(SimpleNamespace):
 
     def request_keyframe(self, remote: ActrId, track_id: str) -> None:
         self.keyframes.append((remote, track_id))
+
+    def metered(self, caller: Caller) -> Caller:
+        return caller
 
 
 @pytest.fixture

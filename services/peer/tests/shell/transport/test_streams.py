@@ -48,6 +48,21 @@ async def test_items_come_in_order_and_the_end_ends_the_iteration(pair: Pair):
     ]
 
 
+async def test_a_writer_that_its_reader_holds_up_is_counted_once_for_each_wait(pair: Pair):
+    writer, reader = pair.channel()
+    for _ in range(WINDOW):
+        await writer.send(b"x")
+    counts = pair.near.counts
+    assert counts.stalls == 0
+    held_up = asyncio.create_task(writer.send(b"x"))
+    await turns(4)
+    assert (held_up.done(), counts.stalls) == (False, 1)
+    for _ in range(WINDOW):
+        await anext(reader)
+    await held_up
+    assert counts.stalls == 1
+
+
 async def test_a_writer_without_credit_waits_until_items_are_taken(pair: Pair):
     writer, reader = pair.channel()
 

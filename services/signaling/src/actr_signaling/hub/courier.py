@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 from google.protobuf.message import DecodeError
 
@@ -31,6 +32,8 @@ class Courier:
         self._board = board
         self._pending = PendingRelays(wait)
         self._timer: asyncio.TimerHandle | None = None
+        self.results: Counter[Undelivered | None] = Counter()
+        """Relays that were answered, by what was said; None: they were delivered."""
 
     def carry(self, peer: Peer, data: bytes) -> bool:
         """Take a relay by the bytes of its message; False: they are something else, or odd.
@@ -72,7 +75,7 @@ class Courier:
         else:
             assert isinstance(way, Nowhere)
             reason = way.reason
-        _answer(peer, reply_to, reason, to)
+        self._answer(peer, reply_to, reason, to)
 
     def _hand_over_here(
         self, peer: Peer, source: ActrId, to: ActrId, negotiate: bytes
@@ -125,7 +128,7 @@ class Courier:
     def _report(self, pending: Pending, reason: Undelivered | None) -> None:
         peer = self._board.peers.get(pending.session)
         if peer is not None:
-            _answer(peer, pending.reply_to, reason, pending.to)
+            self._answer(peer, pending.reply_to, reason, pending.to)
 
     def _arm(self) -> None:
         deadline = self._pending.deadline
@@ -138,9 +141,11 @@ class Courier:
             self._report(pending, Undelivered.EXPIRED)
         self._arm()
 
-
-def _answer(peer: Peer, reply_to: int, reason: Undelivered | None, to: ActrId | None) -> None:
-    if reason is None:
-        peer.confirm(reply_to)
-    else:
-        peer.send(replies.undelivered(reply_to, reason, to))
+    def _answer(
+        self, peer: Peer, reply_to: int, reason: Undelivered | None, to: ActrId | None
+    ) -> None:
+        self.results[reason] += 1
+        if reason is None:
+            peer.confirm(reply_to)
+        else:
+            peer.send(replies.undelivered(reply_to, reason, to))

@@ -9,6 +9,7 @@ from dataclasses import replace
 import structlog
 
 from actr_signaling.errors import Close
+from actr_signaling.hub.durations import Durations
 from actr_signaling.hub.ice import IceServers
 from actr_signaling.hub.peers import Board, Peer
 from actr_signaling.protocol.client import replies
@@ -48,6 +49,8 @@ class Registrar:
         self._ice = ice
         self._heartbeat = heartbeat
         self._grace = grace
+        self.joins = Durations()
+        """From the upgrade of a connection to its first registration."""
         self._detached: dict[str, tuple[Entry, asyncio.TimerHandle]] = {}
         """By id: actors whose connection broke, until they come back or their grace ends."""
         self.nobody_is_awaited = asyncio.Event()
@@ -130,9 +133,12 @@ class Registrar:
             return  # the store still shows the one before
         if entry.epoch < session.epoch:
             return
-        answers, lease = session.registered(entry.epoch, asyncio.get_running_loop().time())
+        now, is_first = asyncio.get_running_loop().time(), not session.epoch
+        answers, lease = session.registered(entry.epoch, now)
         if session.state is not State.REGISTERED:
             return
+        if is_first:
+            self.joins.add(now - session.began)
         peer.entry = _as_registered(entry, session.registration)
         self.here[entry.text] = peer
         if answers:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Protocol
 import structlog
 from fastapi import Depends, FastAPI, Response
 from pydantic import BaseModel
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
@@ -21,7 +21,7 @@ from actr_signaling.protocol.websocket.upgrade import PATH, WIRE_PATH
 from actr_signaling.settings import PREFIX, Settings
 from actr_signaling.web.browser import scripts
 from actr_signaling.web.browser.console import pages
-from actr_signaling.web.metrics import FORM, page
+from actr_signaling.web.metrics.page import answer_here
 from actr_signaling.web.service import DEVELOPMENT, Service
 
 log = structlog.get_logger()
@@ -67,6 +67,7 @@ def build_app(settings: Settings, mounted: Mounted | None = None) -> FastAPI:
                 await stack.enter_async_context(mounted)
             await stack.enter_async_context(service.keeper)
             await stack.enter_async_context(service.ledger)
+            await stack.enter_async_context(service.lag)
             yield
 
     app = FastAPI(
@@ -81,7 +82,13 @@ def build_app(settings: Settings, mounted: Mounted | None = None) -> FastAPI:
     page("/healthz", healthz, operation_id="healthz")
     page("/readyz", readyz, operation_id="readyz", responses={503: {"model": Health}})
     app.add_api_route("/version", version_page, operation_id="version", response_model=Version)
-    app.add_api_route("/metrics", metrics, operation_id="metrics", response_class=PlainTextResponse)
+    app.add_api_route(
+        "/metrics",
+        metrics,
+        operation_id="metrics",
+        response_class=PlainTextResponse,
+        responses={403: {"description": "Asked from another machine."}},
+    )
     for path in (PATH, WIRE_PATH):
         app.add_api_route(path, upgrade_only, include_in_schema=False)
     app.router.routes.extend((*scripts.routes(), *pages.routes()))
@@ -136,9 +143,9 @@ async def version_page(service: ServiceDep) -> Version:
     )
 
 
-async def metrics(service: ServiceDep) -> PlainTextResponse:
-    """Counts, in the text form that Prometheus reads."""
-    return PlainTextResponse(page(service.hub), media_type=FORM)
+async def metrics(service: ServiceDep, request: Request) -> Response:
+    """What Prometheus reads; for who asks from this machine."""
+    return answer_here(service, request)
 
 
 async def upgrade_only() -> Response:

@@ -15,6 +15,7 @@ from actr_signaling.web.app import Mounted, build_app
 from actr_signaling.web.door.doors import Doors
 from actr_signaling.web.door.guard import guarded
 from actr_signaling.web.listening import Server, bind, host_of
+from actr_signaling.web.metrics.listener import Listener
 from actr_signaling.web.service import Service
 from actr_signaling.web.turns import Turns
 
@@ -47,6 +48,7 @@ class Replica:
         service = app.state.service
         assert isinstance(service, Service)
         self.service = service
+        self._metrics = Listener(settings, service)
         self._listener = bind(settings.host, settings.port, f"{PREFIX}LISTEN={settings.listen!r}")
         doors = Doors(
             max_connections=settings.max_connections,
@@ -75,9 +77,15 @@ class Replica:
         """Where peers connect."""
         return f"ws://{host_of(self._listener)}/v1/ws"
 
+    @property
+    def metrics_url(self) -> str:
+        """Where metrics are told to other machines, while it serves; empty: nowhere."""
+        return self._metrics.url
+
     async def serve(self) -> None:
         """Serve until :meth:`leave` or :meth:`drain`; return when everything is closed."""
-        await self._server.serve(sockets=[self._listener])
+        async with self._metrics:
+            await self._server.serve(sockets=[self._listener])
 
     async def drain(self) -> None:
         """Send everyone to another replica, then let :meth:`serve` return."""

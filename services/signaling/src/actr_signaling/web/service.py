@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import uuid_utils
 
 from actr_signaling.errors import Close
+from actr_signaling.hub.durations import Durations
 from actr_signaling.hub.hub import Hub
 from actr_signaling.hub.ice import IceServers
 from actr_signaling.hub.wires import WireBounds
@@ -31,6 +32,7 @@ from actr_signaling.settings import Settings
 from actr_signaling.trust.keeper import Keeper
 from actr_signaling.web.connection import Connection
 from actr_signaling.web.door.joined import JoinedSocket
+from actr_signaling.web.metrics.lag import Lag
 from actr_signaling.web.websocket import Socket
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class Service:
             ),
         )
         self.hub.meetings.follow(self.trust)
+        self.store, self.lag = Durations(), Lag()
         self.ledger = self._make_ledger()
         self.hub.attach(self.ledger)
         self.keeper = Keeper(
@@ -93,7 +96,7 @@ class Service:
             return MemoryLedger(self.hub, wall_clock=lambda: time.time_ns() // 1000)
         from actr_signaling.web.store import redis_ledger  # a tenth of all imports
 
-        return redis_ledger(settings, self.hub, replica=self.server_id)
+        return redis_ledger(settings, self.hub, replica=self.server_id, took=self.store.add)
 
     @property
     def warning(self) -> str | None:

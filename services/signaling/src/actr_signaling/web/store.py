@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from actr_signaling.errors import ConfigError
@@ -12,8 +13,13 @@ from actr_signaling.secret_files import read_secret
 from actr_signaling.settings import PREFIX, Settings
 
 
-def redis_ledger(settings: Settings, hub: Hub, *, replica: str) -> RedisLedger:
+def redis_ledger(
+    settings: Settings, hub: Hub, *, replica: str, took: Callable[[float], None] = lambda _: None
+) -> RedisLedger:
     """The ledger of one replica in the Redis of its settings.
+
+    Args:
+        took: Told how long each round trip has taken.
 
     Raises:
         ConfigError: If the URL or a password's file cannot be used.
@@ -24,6 +30,7 @@ def redis_ledger(settings: Settings, hub: Hub, *, replica: str) -> RedisLedger:
         replica=replica,
         lease=settings.lease,
         prefix=settings.redis_prefix,
+        took=took,
     )
 
 

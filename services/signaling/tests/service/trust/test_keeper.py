@@ -52,7 +52,7 @@ async def refused(url: str) -> dict[str, int]:
     async with httpx.AsyncClient(base_url=base) as http:
         lines = (await http.get("/metrics")).text.splitlines()
     counts = [line for line in lines if line.startswith("actr_signaling_refused_total{")]
-    return {line.split('"')[1]: int(line.rsplit(" ", 1)[1]) for line in counts}
+    return {line.split('"')[1]: int(float(line.rsplit(" ", 1)[1])) for line in counts}
 
 
 def is_genuine(presence: pb.Presence, issuer: Issuer) -> bool:

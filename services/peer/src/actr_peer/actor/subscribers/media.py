@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from actr_peer.actor.subscribers.callbacks import Subscription
@@ -29,6 +30,15 @@ EventCallback = Callable[[TrackEvent, Principal], Awaitable[None] | None]
 Stats = Callable[[ActrId], tuple[list[TrackStats], float | None]]
 
 
+@dataclass(slots=True)
+class Came:
+    """What has come of all tracks of a kind, since the start."""
+
+    frames: int = 0
+    bytes: int = 0
+    keyframes: int = 0
+
+
 class MediaSubscribers:
     """Who takes the tracks of remotes; late frames are worth nothing, so they go.
 
@@ -38,6 +48,7 @@ class MediaSubscribers:
     Attributes:
         unknown: Frames of tracks that nobody wants.
         dropped: Frames that slow callbacks and iterations lost.
+        came: All frames of remotes, by kind, whoever wants them.
     """
 
     def __init__(
@@ -48,8 +59,8 @@ class MediaSubscribers:
         who: Who = Principal.unproven,
     ) -> None:
         self._who = who
-        self.unknown = 0
-        self.dropped = 0
+        self.unknown = self.dropped = 0
+        self.came = {"audio": Came(), "video": Came()}
         self._start = start
         self._ask = ask
         self._wire_stats = wire_stats
@@ -169,6 +180,10 @@ class MediaSubscribers:
 
     def receive(self, sender: ActrId, frame: MediaFrame) -> None:
         """Take one frame from a wire."""
+        came = self.came[frame.kind]
+        came.frames += 1
+        came.bytes += len(frame.data)
+        came.keyframes += frame.keyframe
         track = self._tracks.get(sender, {}).get(frame.track_id)
         if track is not None:
             self._read(sender, frame, track)

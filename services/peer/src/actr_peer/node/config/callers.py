@@ -7,6 +7,7 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import Any, Final
 
+from actr_peer.node.config.metrics import Metrics
 from actr_peer.node.config.settings import Actor, Settings
 from actr_peer.node.config.values import NodeConfig
 from actr_peer.protocol.identity import ActrId
@@ -28,6 +29,7 @@ def caller_settings(
     """
     update: dict[str, Any] = {
         "control": settings.control.model_copy(update={"socket": ""}),
+        "metrics": Metrics(),  # the address is the other's
         "wires": settings.wires.model_copy(update={"advertise": ""}),
     }
     if "actor.id" not in named:

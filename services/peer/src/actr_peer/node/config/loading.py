@@ -26,11 +26,11 @@ from pydantic_settings import EnvSettingsSource
 
 from actr_peer.errors import ConfigError
 from actr_peer.node.config.development import IDENTITY, SIGNALING, settings_of_dev
+from actr_peer.node.config.section import Section
 from actr_peer.node.config.settings import (
     DELIMITER,
     MAY_BE_EMPTY,
     PREFIX,
-    Section,
     Settings,
     Signaling,
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from actr_peer.errors import ConfigError
+from actr_peer.node.config.metrics import UNIX
 from actr_peer.node.config.settings import AUTO, IceServerEntry, Settings
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.webrtc.negotiation import IceServer
@@ -140,6 +141,14 @@ def path_for(text: str, actor: ActrId) -> Path | None:
     """The path that a setting names for ``actor``; None: none."""
     filled = text.replace("{id}", actor.text).replace("{instance}", actor.instance)
     return Path(filled).absolute() if text else None
+
+
+def metrics_address(settings: Settings, actor: ActrId) -> str:
+    """Where ``actor`` tells its metrics; empty: nowhere."""
+    text = settings.metrics.listen
+    if not text.startswith(UNIX):
+        return text
+    return f"{UNIX}{path_for(text.removeprefix(UNIX), actor)}"
 
 
 def there_of(text: str) -> dict[str, Path]:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from actr_peer.errors import ConfigError
+from actr_peer.node.config.metrics import Metrics
+from actr_peer.node.config.section import Section, host_port
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.mailbox.requests import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
 from actr_peer.protocol.rpc.access.patterns import ANY, Callers, Methods
@@ -35,6 +37,7 @@ MAY_BE_EMPTY: Final = (
     "mailbox.path",
     "control.socket",
     "identity.key_file",
+    "metrics.listen",
 )
 """Keys for which an empty variable says none; for the others it is as if it was not there."""
 
@@ -53,16 +56,6 @@ def _actor_id(text: str) -> str:
 def _signaling_url(text: str) -> str:
     if not text.startswith(("ws://", "wss://")):
         raise ValueError("must be a WebSocket address, for example ws://127.0.0.1:8080/v1/ws")
-    return text
-
-
-def _host_port(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    if text and not (host and colon and port.isdecimal() and int(port) < 1 << 16):
-        raise ValueError(
-            "must be host:port, for example 127.0.0.1:9100; port 0 takes a free one; empty: no "
-            "listener"
-        )
     return text
 
 
@@ -110,12 +103,6 @@ def _methods(text: str) -> str:
 
 def _ice_server(value: object) -> object:
     return {"urls": [value]} if isinstance(value, str) else value
-
-
-class Section(BaseModel):
-    """A table of ``actr.toml``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Actor(Section):
@@ -199,7 +186,7 @@ class Wires(Section):
     """All that are listed are raced; this is the order of use."""
     relayed: bool = True
     """Whether signaling may relay a wire, sealed from end to end, where no other comes about."""
-    listen: Annotated[str, AfterValidator(_host_port)] = "127.0.0.1:0"
+    listen: Annotated[str, AfterValidator(host_port)] = "127.0.0.1:0"
     """Where the WebSockets of others come in; port 0 takes a free one; empty: no listener."""
     advertise: Annotated[str, AfterValidator(wire_address)] = ""
     """That others dial, ``wss://host:port`` of a proxy; empty: of where signaling is reached."""
@@ -282,6 +269,7 @@ class Settings(BaseSettings):
     calls: Calls = Calls()
     control: Control = Control()
     log: Log = Log()
+    metrics: Metrics = Metrics()
     access: tuple[AccessEntry, ...] = Field(default=(), max_length=MAX_RULES)
     """Who may ask what; without an entry everybody may who can reach the actor."""
 

@@ -14,7 +14,13 @@ from typing import Final, Literal, Self
 from actr_peer.errors import ConfigError
 from actr_peer.node.config.identity import identity_config
 from actr_peer.node.config.loading import load
-from actr_peer.node.config.reading import ice_server, own_id, path_for, realm_secret
+from actr_peer.node.config.reading import (
+    ice_server,
+    metrics_address,
+    own_id,
+    path_for,
+    realm_secret,
+)
 from actr_peer.node.config.settings import Settings, wire_address
 from actr_peer.protocol.identity import PART, ActrId
 from actr_peer.protocol.mailbox.requests import CAPACITY, MAX_ATTEMPTS, MAX_BYTES, REMEMBER
@@ -108,6 +114,9 @@ class NodeConfig:
     """Seconds a unary call may take where the caller gives no timeout."""
     close_timeout: float = 8.0
     """Seconds that closing may take, all phases together; compose kills after ten."""
+    metrics: str = ""
+    """Where a process that :func:`actr_peer.run` runs tells its metrics, ``host:port`` or ``unix:``
+    and a path; empty: nowhere."""
     control_socket: Path | None = None
     """Where a process that :func:`actr_peer.run` runs answers ``actr ps``; None: nowhere."""
 
@@ -135,6 +144,14 @@ class NodeConfig:
                 f"actor.allowed_realms = {list(self.allowed_realms)!r}: write at most "
                 f"{MAX_ALLOWED_REALMS} realms, each of letters, digits, '.', '-' or '_'"
             )
+
+    @property
+    def trust(self) -> Literal["certificate", "secret", "development"]:
+        """What others have to prove to this actor, on every wire, as ``realm.trust`` has it:
+        ``development`` is nothing."""
+        if self.identity is not None and self.identity.is_required:
+            return "certificate"
+        return "secret" if self.realm_secret else "development"
 
     @property
     def takes_access(self) -> bool:
@@ -199,6 +216,7 @@ class NodeConfig:
             inspection=settings.actor.inspection,
             access=tuple(AccessRule(**entry.model_dump()) for entry in settings.access),
             call_timeout=settings.calls.timeout_s,
+            metrics=metrics_address(settings, actor),
             control_socket=path_for(settings.control.socket, actor),
         )
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from importlib.metadata import version
 from time import thread_time, time
 from typing import Final, Literal, Protocol
 
@@ -66,7 +64,6 @@ class InspectionHere(InspectionService):
     Args:
         allowed: What others may do.
         view: Looks at it.
-        failures: What failed and ended only what it concerned.
     """
 
     def __init__(
@@ -76,14 +73,11 @@ class InspectionHere(InspectionService):
         view: Callable[[], NodeView],
         changes: Changes,
         letters: Letters,
-        failures: Mapping[str, int],
     ) -> None:
         self._allowed = allowed
         self._view = view
         self._changes = changes
         self._letters = letters
-        self._failures = failures
-        self._started_at = time()
         self._watchers = Counter[str]()
 
     async def watch(self, request: pb.WatchRequest, ctx: Asked, /) -> AsyncIterator[pb.ActorView]:
@@ -93,14 +87,15 @@ class InspectionHere(InspectionService):
             seen, last = 0, b""
             while True:
                 began = thread_time()
-                now = self._told_since(seen)
+                view = self._view()
+                now = self._told_since(view, seen)
                 seen = self._changes.count
                 # A map's order is no news.
                 form = now.SerializeToString(deterministic=True)
                 pause = min(max(SOONEST, SHARE * (thread_time() - began)), LATEST)
                 if form != last or now.changes:
                     last = form
-                    yield self._dated(now)
+                    yield _dated(now, view)
                 await asyncio.sleep(pause)
                 await self._changes.until(seen, max(0.0, interval - pause))
 
@@ -121,18 +116,12 @@ class InspectionHere(InspectionService):
         finally:
             self._watchers -= Counter((who,))  # who has none left is forgotten
 
-    def _told_since(self, seen: int) -> pb.ActorView:
-        view = told(self._view(), self._failures)
-        view.changes.extend(changes_told(self._changes.since(seen)))
-        view.change_count = self._changes.count
-        view.allowed = self._allowed
-        return view
-
-    def _dated(self, view: pb.ActorView) -> pb.ActorView:
-        view.version = _version()
-        view.started_at_ms = round(self._started_at * 1000)
-        view.now_ms = round(time() * 1000)
-        return view
+    def _told_since(self, view: NodeView, seen: int) -> pb.ActorView:
+        said = told(view)
+        said.changes.extend(changes_told(self._changes.since(seen)))
+        said.change_count = self._changes.count
+        said.allowed = self._allowed
+        return said
 
     async def find_letters(
         self, request: pb.FindLettersRequest, ctx: Asked, /
@@ -190,10 +179,11 @@ class InspectionHere(InspectionService):
             )
 
 
-@cache
-def _version() -> str:
-    """Read from the disk when the first one looks."""
-    return version("actr-peer")
+def _dated(said: pb.ActorView, view: NodeView) -> pb.ActorView:
+    said.version = view.versions["actr"]
+    said.started_at_ms = round(view.started_at * 1000)
+    said.now_ms = round(time() * 1000)
+    return said
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from actr.services import inspection_pb2 as pb
@@ -29,12 +29,8 @@ _US: Final = 1_000_000
 _MAX_U32: Final = (1 << 32) - 1
 
 
-def told(view: NodeView, failures: Mapping[str, int]) -> pb.ActorView:
-    """How an actor stands, but for what depends on who asks and when.
-
-    Args:
-        failures: What failed and ended only what it concerned, by what that was.
-    """
+def told(view: NodeView) -> pb.ActorView:
+    """How an actor stands, but for what depends on who asks and when."""
     return pb.ActorView(
         id=str(view.id),
         incarnation=f"{view.incarnation:016x}",
@@ -48,7 +44,7 @@ def told(view: NodeView, failures: Mapping[str, int]) -> pb.ActorView:
         streams=_streams(view.streams),
         tracks=[_track(track) for track in view.tracks],
         refused=view.refused,
-        failures=failures,
+        failures=view.failures,
     )
 
 

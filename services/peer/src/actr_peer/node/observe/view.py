@@ -1,25 +1,22 @@
-"""What a node looks like from outside: frozen values for ``actr ps``, the demo, and tests."""
+"""What a node looks like from outside: frozen values, and the only ones that anybody reads.
+
+``actr ps``, the service ``actr.Inspection``, metrics, the demo and tests have what they show from
+here; what a part counts and this does not have, nobody sees.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from itertools import islice
-from time import time
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from actr_peer.node.assembly import Assembly
+from actr_peer.node.observe.durations import CallsView, DurationsView
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.identity.certificates import Certificate
 from actr_peer.protocol.media.frames import TrackStats
+from actr_peer.protocol.payload import PayloadType, WireKind
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.signaling.presence import Presence, SignalingState
-from actr_peer.transport.link_view import KindView, LinkView, StreamView
-
-MAX_HALVES: Final = 256
-"""Halves of streams in one view."""
-MAX_TRACKS: Final = 256
-"""Media tracks in one view."""
+from actr_peer.transport.link_view import KindView, LaneView, LinkView, StreamView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +41,12 @@ class MailboxView:
     """Its file; empty: in memory."""
     depth: int
     """Requests queued or running."""
+    capacity: int
+    """Requests that may be."""
+    age: float
+    """Seconds since the oldest of them came, in this life of the process; 0: there is none."""
+    waits: DurationsView
+    """From a request's arrival to its handler's start."""
     waiting: int
     """Requests that wait for room, unacknowledged."""
     dead: int
@@ -70,8 +73,12 @@ class StreamsView:
 
     open: int
     """Halves that are open, of both directions, or hold something."""
+    running: int
+    """Handlers of streams that others have opened."""
+    waiting: int
+    """Openings that wait for their turn."""
     counts: Mapping[str, int]
-    """What did not reach a reader, since the start."""
+    """What did not reach a reader since the start, and how often one held its writer up."""
     halves: tuple[StreamView, ...] = ()
     """The oldest of those that are open."""
 
@@ -87,12 +94,34 @@ class TrackView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LinksView:
+    """What has become of links and wires since the start."""
+
+    lanes: Mapping[PayloadType, LaneView]
+    """What went by the lanes of links that are gone; those that are there have their own."""
+    ended: Mapping[str, int]
+    """Links that are gone, by the class of the error that ended them."""
+    changes: Mapping[tuple[WireKind, WireState], int]
+    """Changes of wires, of each kind into each state."""
+    gaps: DurationsView
+    """For which a link had no wire that works, after it had one."""
+    broken: int
+    """Links that are in such a gap now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeView:
     """A node at one moment."""
 
     id: ActrId
     incarnation: int
     """Random, of this start of the process; 64 bits."""
+    versions: Mapping[str, str]
+    """Of ``actr``, of ``python``, and of the ``session`` that it speaks with others."""
+    started_at: float
+    """When it was made, in Unix seconds."""
+    trust: str
+    """What others have to prove: ``certificate``, ``secret``, or ``development``: nothing."""
     is_ended: bool
     identity: IdentityView
     signaling: SignalingState
@@ -105,9 +134,22 @@ class NodeView:
     """This actor and those it has a link to, as signaling told of them, by id."""
     links: tuple[LinkView, ...]
     """Oldest first."""
+    own_link: LinkView | None
+    """To the own id, once it was asked for; it has no wires."""
+    past: LinksView
+    calls: tuple[CallsView, ...]
+    """Those that have ended, of both sides."""
+    calls_waiting: int
+    """Calls to others without a reply."""
     streams: StreamsView
     mailbox: MailboxView
     outbox: OutboxView
+    media: Mapping[str, Mapping[str, int]]
+    """Frames that have come, their bytes and the key frames among them, by kind."""
+    counts: Mapping[str, Mapping[str, int]]
+    """What was refused, dropped or repeated, by the part that says so and by what it was."""
+    failures: Mapping[str, int]
+    """What failed and ended only what it concerned, by what that was; of the process."""
     tracks: tuple[TrackView, ...] = ()
     """Of both directions, by link."""
 
@@ -129,70 +171,3 @@ def proof_of(wire: KindView, own: IdentityView) -> tuple[str, Certificate | None
     if wire.state not in _THERE:
         return None
     return own.without if wire.certificate is None else "certificate", wire.certificate
-
-
-def view_of(assembly: Assembly, *, is_ended: bool) -> NodeView:
-    """Look at a node; it is in one turn of the loop, so all is of one moment."""
-    mailbox, outbox = assembly.mailbox, assembly.durable.outbox
-    links = assembly.transport.links()
-    return NodeView(
-        id=assembly.id,
-        incarnation=assembly.incarnation,
-        is_ended=is_ended,
-        identity=_identity(assembly),
-        signaling=assembly.signaling.state,
-        server_id=assembly.signaling.server_id,
-        refused=_refused(assembly),
-        actors=tuple(_known(assembly, {link.remote for link in links})),
-        links=tuple(link.view() for link in links),
-        streams=StreamsView(
-            open=assembly.streams.open_count,
-            counts=asdict(assembly.streams.counts),
-            halves=assembly.streams.view(MAX_HALVES),
-        ),
-        mailbox=MailboxView(
-            path=str(assembly.config.mailbox_path or ""),
-            depth=mailbox.depth,
-            waiting=mailbox.waiting,
-            dead=len(mailbox.letters),
-            trouble=mailbox.state_file.trouble,
-            counts=asdict(mailbox.counts),
-        ),
-        outbox=OutboxView(
-            path=outbox.path,
-            open=len(outbox.open_calls()),
-            trouble=outbox.state_file.trouble,
-        ),
-        tracks=tuple(islice(_tracks(assembly, (link.remote for link in links)), MAX_TRACKS)),
-    )
-
-
-def _tracks(assembly: Assembly, remotes: Iterable[ActrId]) -> Iterator[TrackView]:
-    for remote in remotes:
-        tracks, rtt = assembly.network.media_stats(remote)
-        for stats in tracks:
-            yield TrackView(remote=remote, stats=stats, rtt=rtt)
-
-
-def _identity(assembly: Assembly) -> IdentityView:
-    own = assembly.network.credentials
-    without = "development" if assembly.config.realm_secret is None else "secret"
-    if own is None:
-        return IdentityView(by=without, certificate=None, without=without, now=time())
-    return IdentityView(by="certificate", certificate=own.own, without=without, now=own.clock.now())
-
-
-def _known(assembly: Assembly, remotes: set[ActrId]) -> Iterator[Presence]:
-    own = Presence(id=assembly.id, ws_address=assembly.network.websocket.address)
-    for actor in sorted({assembly.id, *remotes}):
-        unseen = own if actor == assembly.id else Presence(id=actor)
-        yield assembly.signaling.find(actor) or unseen
-
-
-def _refused(assembly: Assembly) -> dict[str, int]:
-    """What was not believed, of all kinds."""
-    network = assembly.network
-    signed = network.signed.dropped if network.signed is not None else {}
-    kinds = {"description": signed, "wire": network.websocket.refused}
-    named = {f"{kind} {cause}": n for kind, counts in kinds.items() for cause, n in counts.items()}
-    return {**network.signaling.refused, **named}

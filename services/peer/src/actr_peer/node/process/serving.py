@@ -11,9 +11,10 @@ from typing import Any
 import structlog
 
 from actr_peer.node.node import Node
+from actr_peer.node.process.announcing import announced
 from actr_peer.node.process.socket import ControlSocket
 from actr_peer.node.process.startup import until_asked_to_stop
-from actr_peer.node.process.status import health, status, trust_of
+from actr_peer.node.process.status import health, status
 from actr_peer.tasks import count_callbacks
 
 log = structlog.get_logger()
@@ -36,8 +37,9 @@ async def serve(
         ready: Tells that the actor is there.
 
     Raises:
-        BusyError: If another process has the control socket, or a newer one the identity.
-        ConfigError: If the control socket cannot be made.
+        BusyError: If another process has the control socket or the metrics' address, or a newer
+            one the identity.
+        ConfigError: If one of the two cannot be made.
     """
     async with answering(node, more):
         await until_asked_to_stop(node.ref, partial(ready, node))
@@ -53,10 +55,16 @@ async def answering(node: Node, more: Callable[[], dict[str, Any]] = dict) -> As
         if config.control_socket is not None:
             reports = {
                 "health": lambda: health(node),
-                "status": lambda: {**status(node.view()), "trust": trust_of(config), **more()},
+                "status": lambda: {**status(node.view()), **more()},
             }
             await stack.enter_async_context(ControlSocket(config.control_socket, reports))
-        if trust_of(config) == "development":
+            stack.enter_context(announced(config.control_socket))
+        if config.metrics:
+            # A quarter of a second of imports, of which only such a process has a use.
+            from actr_peer.node.process.metrics.page import MetricsPage
+
+            await stack.enter_async_context(MetricsPage(config.metrics, node.view))
+        if config.trust == "development":
             log.warning(
                 "DEVELOPMENT MODE: no issuer and no realm secret, anybody may be any actor",
                 realm=config.id.realm,

@@ -19,9 +19,10 @@ import stat
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self, TypeAlias
 
 from actr_peer.errors import BusyError, ConfigError
+from actr_peer.node.config.loading import variable
 from actr_peer.node.process.probe import ask
 from actr_peer.state.folder import make_state_folder
 from actr_peer.state.local_socket import Bounds, LocalSocket, listen, socket_address
@@ -55,7 +56,7 @@ class ControlSocket:
             BusyError: If another process answers on this path.
             ConfigError: If no socket can be made there.
         """
-        listener, path = await _bind(self.path), str(self.path)
+        listener, path = await bind(self.path, "control"), str(self.path)
         bounds = Bounds(
             request_bytes=MAX_REQUEST_BYTES, clients=MAX_CLIENTS, seconds=REQUEST_TIMEOUT
         )
@@ -74,20 +75,31 @@ class ControlSocket:
         return report()
 
 
-async def _bind(path: Path) -> socket.socket:
+Purpose: TypeAlias = Literal["control", "metrics"]
+_KEYS: Final[Mapping[Purpose, str]] = {"control": "control.socket", "metrics": "metrics.listen"}
+"""What a socket is for, and where it is configured."""
+
+
+async def bind(path: Path, purpose: Purpose) -> socket.socket:
+    """A socket at ``path`` that only the own user can connect to.
+
+    Raises:
+        BusyError: If another process answers there.
+        ConfigError: If none can be made there.
+    """
+    key = _KEYS[purpose]
     try:
         make_state_folder(path)
         with socket_address(str(path)) as address:
-            await _remove_dead(path, address)
+            await _remove_dead(path, address, purpose)
             return listen(address)
     except OSError as exc:
         raise ConfigError(
-            f"control.socket = {str(path)!r}: {exc.strerror or exc}; name another file in "
-            "ACTR_CONTROL__SOCKET"
+            f"{key} = {str(path)!r}: {exc.strerror or exc}; name another file in {variable(key)}"
         ) from exc
 
 
-async def _remove_dead(path: Path, address: str) -> None:
+async def _remove_dead(path: Path, address: str, purpose: Purpose) -> None:
     """Remove the socket of a process that was killed.
 
     Raises:
@@ -105,8 +117,8 @@ async def _remove_dead(path: Path, address: str) -> None:
                     os.unlink(path)
             else:
                 raise BusyError(
-                    f"{path} is the control socket of {await _who_answers(path)}: stop that, or "
-                    "name another in ACTR_CONTROL__SOCKET"
+                    f"{path} is the {purpose} socket of {await _who_answers(path)}: stop that, or "
+                    f"name another in {variable(_KEYS[purpose])}"
                 )
 
 

@@ -7,14 +7,13 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from actr_peer.node.config import NodeConfig
 from actr_peer.node.node import Node
-from actr_peer.node.observe.view import NodeView, proof_of
+from actr_peer.node.observe.durations import CallsView, DurationsView
+from actr_peer.node.observe.view import LinksView, NodeView, TrackView, proof_of
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.identity.certificates import Certificate
 from actr_peer.protocol.identity.keys import key_id
 from actr_peer.protocol.signaling.presence import Presence
-from actr_peer.tasks import failures
 from actr_peer.transport.link_view import KindView, LinkView
 
 _MS = 1000.0
@@ -26,16 +25,8 @@ def health(node: Node) -> dict[str, Any]:
         "healthy": not node.ended.is_set(),
         "id": str(node.id),
         "pid": os.getpid(),
-        "trust": trust_of(node.config),
+        "trust": node.config.trust,
     }
-
-
-def trust_of(config: NodeConfig) -> str:
-    """What others have to prove to this actor, on every wire, as ``realm.trust`` has it:
-    ``development`` is nothing."""
-    if config.identity is not None and config.identity.is_required:
-        return "certificate"
-    return "secret" if config.realm_secret else "development"
 
 
 def status(view: NodeView) -> dict[str, Any]:
@@ -45,23 +36,41 @@ def status(view: NodeView) -> dict[str, Any]:
         "id": str(view.id),
         "pid": os.getpid(),
         "incarnation": f"{view.incarnation:016x}",
+        "versions": dict(view.versions),
+        "started_at": view.started_at,
+        "trust": view.trust,
         "identity": {"by": view.identity.by, **_certificate(view.identity.certificate, view)},
         "signaling": view.signaling.value,
         "server_id": view.server_id,
         "refused": dict(view.refused),
         "actors": [actor_row(presence) for presence in view.actors],
         "wires": [wire for link in view.links for wire in _wires(link, view)],
-        "lanes": [lane for link in view.links for lane in _lanes(link)],
-        "streams": {"open": view.streams.open, **view.streams.counts},
+        "lanes": [lane for link in _all_links(view) for lane in _lanes(link)],
+        "past": _past(view.past),
+        "calls": [_calls(calls) for calls in view.calls],
+        "calls_waiting": view.calls_waiting,
+        "streams": {
+            "open": view.streams.open,
+            "running": view.streams.running,
+            "waiting": view.streams.waiting,
+            **view.streams.counts,
+        },
+        "tracks": [_track(track) for track in view.tracks],
+        "media": {kind: dict(came) for kind, came in view.media.items()},
         "mailbox": {
             "path": mailbox.path,
             "depth": mailbox.depth,
+            "capacity": mailbox.capacity,
+            "age": round(mailbox.age, 3),
+            "waiting": mailbox.waiting,
+            "waits": _durations(mailbox.waits),
             "dead": mailbox.dead,
             "trouble": mailbox.trouble,
             **mailbox.counts,
         },
         "outbox": asdict(view.outbox),
-        "failures": dict(failures),
+        "counts": {part: dict(counts) for part, counts in view.counts.items()},
+        "failures": dict(view.failures),
     }
 
 
@@ -118,8 +127,39 @@ def _certificate(certificate: Certificate | None, view: NodeView) -> dict[str, A
     }
 
 
+def _all_links(view: NodeView) -> tuple[LinkView, ...]:
+    return view.links if view.own_link is None else (*view.links, view.own_link)
+
+
 def _lanes(view: LinkView) -> list[dict[str, Any]]:
     return [
         {"remote": str(view.remote), "lane": payload_type.name, **asdict(lane)}
         for payload_type, lane in view.lanes.items()
     ]
+
+
+def _past(past: LinksView) -> dict[str, Any]:
+    changes: dict[str, dict[str, int]] = {}
+    for (kind, state), count in past.changes.items():
+        changes.setdefault(kind.value, {})[state.name.lower()] = count
+    return {
+        "lanes": [{"lane": lane.name, **asdict(view)} for lane, view in past.lanes.items()],
+        "ended": dict(past.ended),
+        "changes": changes,
+        "gaps": _durations(past.gaps),
+        "broken": past.broken,
+    }
+
+
+def _calls(calls: CallsView) -> dict[str, Any]:
+    named = {"side": calls.side, "method": calls.method, "code": calls.code}
+    return {**named, **_durations(calls.durations)}
+
+
+def _durations(view: DurationsView) -> dict[str, Any]:
+    """How many, how long all of them took, and how many of each bucket of the metrics."""
+    return {"count": view.count, "seconds": round(view.seconds, 6), "buckets": list(view.counts)}
+
+
+def _track(track: TrackView) -> dict[str, Any]:
+    return {"remote": str(track.remote), **asdict(track.stats), "wire_rtt": track.rtt}

@@ -12,7 +12,16 @@ from google.protobuf.any_pb2 import Any as PackedAny
 from google.protobuf.message import DecodeError
 
 from actr import envelope_pb2 as pb
-from actr_peer.errors import CallError, Code
+from actr_peer.errors import (
+    BrokenError,
+    CallError,
+    ClosedError,
+    Code,
+    DeadlineError,
+    LimitError,
+    LocalProtocolError,
+    UnreachableError,
+)
 
 MAX_ERROR_CHARS = 4096
 MAX_DOMAIN_CHARS = 256
@@ -23,6 +32,24 @@ MAX_PLACE_CHARS = 400
 MAX_DETAILS_BYTES = 64 * 1024
 MAX_RETRY_AFTER = 24 * 3600.0
 """Seconds; who says more means "not today"."""
+
+
+_CODE_OF: tuple[tuple[type[Exception], Code], ...] = (
+    (UnreachableError, Code.UNAVAILABLE),  # it has not run
+    (ClosedError, Code.UNAVAILABLE),  # likewise: this side goes
+    (DeadlineError, Code.DEADLINE_EXCEEDED),
+    (BrokenError, Code.UNKNOWN),  # it may have run: UNAVAILABLE would have clients try again
+    (LimitError, Code.RESOURCE_EXHAUSTED),
+    (LocalProtocolError, Code.INVALID_ARGUMENT),  # metadata that cannot be sent, and the like
+)
+
+
+def code_of(error: BaseException) -> Code:
+    """The code of what a call has ended with at its caller: its own where an actor answered, else
+    what kind of failure it is."""
+    if isinstance(error, CallError):
+        return _code(getattr(error, "code", None))
+    return next((code for kind, code in _CODE_OF if isinstance(error, kind)), Code.INTERNAL)
 
 
 def sendable(error: CallError) -> CallError:

@@ -10,6 +10,7 @@ from typing import Protocol
 from actr_peer.errors import ClosedError, LimitError, PeerError
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, RPC_LANES, PayloadType
 from actr_peer.protocol.streams.fair_queue import Quantum
+from actr_peer.transport.link_view import LaneView
 
 WINDOW_MESSAGES = 1024
 WINDOW_BYTES = 4 * 1024 * 1024
@@ -61,6 +62,19 @@ class LoopLane:
     def __bool__(self) -> bool:
         """Whether a message is on its way."""
         return bool(self._queue)
+
+    def view(self) -> LaneView:
+        """How things stand."""
+        return LaneView(
+            sent=self._last,
+            received=self._last - len(self._queue) - self.dropped,
+            resent=0,
+            duplicates=0,
+            dropped=self.dropped,
+            queued=len(self._queue),
+            sending_bytes=self._unsettled_bytes,
+            receiving_bytes=0,
+        )
 
     @property
     def is_settled(self) -> bool:

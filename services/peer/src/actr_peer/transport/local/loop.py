@@ -18,6 +18,7 @@ from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import MAX_MESSAGE_BYTES, PayloadType
 from actr_peer.protocol.session.receiver import UNNUMBERED
 from actr_peer.tasks import note_failure
+from actr_peer.transport.link_view import LinkView
 from actr_peer.transport.local.lanes import LoopLane
 from actr_peer.transport.publications import TrackLane
 
@@ -82,6 +83,11 @@ class LoopLink:
         """
         lane = self._lanes.get(payload_type)
         return self._track_lane() if lane is None else lane
+
+    def view(self) -> LinkView:
+        """How things stand."""
+        lanes = {kind: lane.view() for kind, lane in self._lanes.items()}
+        return LinkView(self.remote, (), None, lanes)
 
     def wire(self, kind: object) -> Wire | None:
         """There is none."""

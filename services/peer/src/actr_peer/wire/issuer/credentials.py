@@ -132,6 +132,7 @@ class Credentials:
         self._stack = AsyncExitStack()
         self._identity: OwnIdentity | None = None
         self._trusted: Trusted | None = None
+        self._rules: Ruling | None = None
         self._revocations: Revocations | None = None
 
     async def __aenter__(self) -> Self:
@@ -171,9 +172,15 @@ class Credentials:
             file = Watched(config.certificate, CERTIFICATE, read, _stays)
             self._identity = OwnIdentity(key, lambda: file.value.text)
         if config.takes_access:
-            await self._stack.enter_async_context(self._ruling(self._trusted))
+            self._rules = self._ruling(self._trusted)
+            await self._stack.enter_async_context(self._rules)
         await self._stack.enter_async_context(revocations)
         return self
+
+    @property
+    def rules_refused(self) -> int:
+        """Times that the issuer's access rules were no newer word, or could not be had."""
+        return 0 if self._rules is None else self._rules.refused
 
     def _ruling(self, trusted: Trusted) -> Ruling:
         config = self._config

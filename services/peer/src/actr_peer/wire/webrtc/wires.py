@@ -145,6 +145,11 @@ class WebRtcWires:
             finally:
                 await self._ends.__aexit__(None, None, None)
 
+    @property
+    def candidates_dropped(self) -> int:
+        """Candidates that came before their description, and were too many."""
+        return self._early.dropped
+
     def wires(self) -> list[WebRtcWire]:
         """Connections that are not gone, open or not, oldest first."""
         return list(self._wires.values())

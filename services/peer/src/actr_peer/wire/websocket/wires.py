@@ -18,7 +18,7 @@ from actr_peer.errors import CertificateError, UnreachableError
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.identity.identity import Certified
 from actr_peer.protocol.webrtc.candidates import DEFAULT_RULE, AddressRule
-from actr_peer.protocol.websocket.door import Sparing
+from actr_peer.protocol.websocket.door import Door, Sparing
 from actr_peer.protocol.websocket.handshake import (
     NONCE_BYTES,
     DiallerHandshake,
@@ -87,6 +87,7 @@ class WebSocketWires:
         rule: AddressRule = DEFAULT_RULE,
     ) -> None:
         self.refused: Counter[str] = Counter()
+        self.door = Door()
         self.address = ""
         """How others dial this process; empty without a listener."""
         self._self_id = self_id
@@ -131,7 +132,7 @@ class WebSocketWires:
         sock.listen(tcp.BACKLOG)
         context = self._tls_context() if self._is_sealed else None
         upward = self._judge, self._make_wire, self._arrived, self._wires.discard
-        self._arrivals = Arrivals(*upward, context=context, raw=self._raw)
+        self._arrivals = Arrivals(*upward, door=self.door, context=context, raw=self._raw)
         await self._tasks.__aenter__()
         serving = self._arrivals.serve(sock)
         self._tasks.start("accept", serving, failed=lambda exc: sock.close())

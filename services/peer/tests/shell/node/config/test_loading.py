@@ -104,6 +104,8 @@ def test_an_empty_variable_is_none_where_none_is_a_choice(
         ("ACTR_MAILBOX__CAPACITY", "0", ["mailbox.capacity", "greater than or equal to 1"]),
         ("ACTR_ACTOR__ID", "room", ["actor.id", "manufacturer:name@instance:realm"]),
         ("ACTR_SIGNALING__URL", "http://x", ["signaling.url", "ws://"]),
+        ("ACTR_METRICS__LISTEN", "9464", ["metrics.listen", "host:port", "unix:PATH"]),
+        ("ACTR_METRICS__LISTEN", "unix:", ["metrics.listen", "name a file"]),
     ],
 )
 def test_a_wrong_value_names_the_key_the_value_and_what_is_allowed(

@@ -11,6 +11,7 @@ import pytest
 from actr_peer.errors import ConfigError
 from actr_peer.node.config import NodeConfig
 from actr_peer.node.config.callers import caller_config
+from actr_peer.node.config.metrics import Metrics
 from actr_peer.node.config.settings import (
     Actor,
     IceServerEntry,
@@ -22,6 +23,7 @@ from actr_peer.node.config.settings import (
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.signaling.presence import Visibility
+from actr_peer.wire.issuer.credentials import IdentityConfig
 
 ACTOR = Actor(id="acme:room@2:default")
 IN_MEMORY = Mailbox(path="")
@@ -215,3 +217,48 @@ def test_an_id_may_be_given_as_text(text: str) -> None:
 def test_an_id_that_is_none_is_refused_at_once(given: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         NodeConfig(id=given, signaling_url="ws://there:1/v1/ws")
+
+
+SECRET = b"a secret of the realm"
+URL = "https://issuer.example"
+
+
+@pytest.mark.parametrize(
+    ("identity", "secret", "trust"),
+    [
+        (None, None, "development"),
+        (None, SECRET, "secret"),
+        (IdentityConfig(issuer_url=URL), None, "certificate"),
+        (IdentityConfig(issuer_url=URL), SECRET, "certificate"),
+        (IdentityConfig(issuer_url=URL, is_required=False), SECRET, "secret"),
+    ],
+)
+def test_it_says_what_others_have_to_prove(
+    identity: IdentityConfig | None, secret: bytes | None, trust: str
+) -> None:
+    config = NodeConfig(
+        id=ActrId("acme", "room", "1"),
+        signaling_url="ws://127.0.0.1:1/v1/ws",
+        identity=identity,
+        realm_secret=secret,
+    )
+    assert config.trust == trust
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [
+        ("", ""),
+        ("127.0.0.1:9464", "127.0.0.1:9464"),
+        ("unix:/run/{id}/m.sock", "unix:/run/acme:room@2:default/m.sock"),
+        ("unix:/run/{instance}.sock", "unix:/run/2.sock"),
+    ],
+)
+def test_where_metrics_are_told_may_be_named_by_the_actor(listen: str, address: str) -> None:
+    settings = Settings(actor=ACTOR, mailbox=IN_MEMORY, metrics=Metrics(listen=listen))
+    assert NodeConfig.from_settings(settings).metrics == address
+
+
+def test_who_only_calls_takes_no_address_of_another_actor() -> None:
+    settings = Settings(actor=ACTOR, metrics=Metrics(listen="127.0.0.1:9464"))
+    assert caller_config(settings, "call").metrics == ""

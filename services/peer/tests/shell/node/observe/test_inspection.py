@@ -43,27 +43,26 @@ class Looked:
     def __init__(self) -> None:
         self._node = System(config("room", "ws://127.0.0.1:9/v1/ws")).attach(Quiet())
         self.times = 0
+        self.failures: dict[str, int] = {}
         self.again = asyncio.Event()
 
     def view(self) -> NodeView:
         self.times += 1
         if self.times >= 4:
             self.again.set()
-        return self._node.view()
+        return replace(self._node.view(), failures=self.failures)
 
 
-def here(looked: Looked, changes: Changes, failures: dict[str, int]) -> InspectionHere:
+def here(looked: Looked, changes: Changes) -> InspectionHere:
     letters = Mailbox("").letters
-    return InspectionHere(
-        "operate", view=looked.view, changes=changes, letters=letters, failures=failures
-    )
+    return InspectionHere("operate", view=looked.view, changes=changes, letters=letters)
 
 
 async def test_a_view_comes_when_something_has_changed_and_not_before() -> None:
-    looked, changes, failures = Looked(), Changes(), dict[str, int]()
+    looked, changes = Looked(), Changes()
     async with (
         asyncio.timeout(30),
-        aclosing(here(looked, changes, failures).watch(SOON, Asked())) as views,
+        aclosing(here(looked, changes).watch(SOON, Asked())) as views,
     ):
         first = await anext(views)
         assert (first.id, list(first.changes)) == ("acme:room@1:default", [])
@@ -71,12 +70,12 @@ async def test_a_view_comes_when_something_has_changed_and_not_before() -> None:
         second = asyncio.ensure_future(anext(views))
         await looked.again.wait()  # looked at again and again, and told nothing
         assert not second.done()
-        failures["link"] = 1
+        looked.failures = {"link": 1}
         assert dict((await second).failures) == {"link": 1}
 
 
 async def test_one_caller_takes_not_all_places_and_all_callers_not_more_than_there_are() -> None:
-    inspection = here(Looked(), Changes(), {})
+    inspection = here(Looked(), Changes())
     callers = [ActrId("acme", f"caller{n}", "1") for n in range(MAX_WATCHERS // MAX_OF_ONE)]
     async with asyncio.timeout(30), AsyncExitStack() as watching:
 
@@ -99,7 +98,7 @@ async def test_one_caller_takes_not_all_places_and_all_callers_not_more_than_the
 
 
 async def test_who_has_a_key_is_one_caller_by_all_its_ids() -> None:
-    inspection = here(Looked(), Changes(), {})
+    inspection = here(Looked(), Changes())
     ids = [ActrId("acme", "ann", "1"), ActrId("acme", "ann", "2")]
     async with asyncio.timeout(30), AsyncExitStack() as watching:
         for number in range(MAX_OF_ONE):
@@ -117,7 +116,7 @@ async def test_a_change_of_a_wire_is_told_before_the_interval_is_over() -> None:
     slow = WatchRequest(interval_ms=300_000)
     async with (
         asyncio.timeout(30),
-        aclosing(here(looked, changes, {}).watch(slow, Asked())) as views,
+        aclosing(here(looked, changes).watch(slow, Asked())) as views,
     ):
         await anext(views)
         second = asyncio.ensure_future(anext(views))
@@ -145,7 +144,7 @@ async def waited(monkeypatch: pytest.MonkeyPatch, share: float, latest: float = 
     monkeypatch.setattr(module, "thread_time", lambda: float(next(seconds)))
     async with (
         asyncio.timeout(30),
-        aclosing(here(Looked(), Waited(), {}).watch(SOON, Asked())) as views,
+        aclosing(here(Looked(), Waited()).watch(SOON, Asked())) as views,
     ):
         await anext(views)
         second = asyncio.ensure_future(anext(views))
@@ -174,7 +173,7 @@ async def test_changes_that_are_forgotten_show_in_their_count() -> None:
     changes = Changes()
     async with (
         asyncio.timeout(30),
-        aclosing(here(Looked(), changes, {}).watch(SOON, Asked())) as views,
+        aclosing(here(Looked(), changes).watch(SOON, Asked())) as views,
     ):
         assert (await anext(views)).change_count == 0
         for _ in range(REMEMBERED + 3):
@@ -186,7 +185,7 @@ async def test_changes_that_are_forgotten_show_in_their_count() -> None:
 async def test_what_the_file_cannot_do_is_said_to_who_asks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    service = here(Looked(), Changes(), {})
+    service = here(Looked(), Changes())
 
     async def fail(*_: object, **__: object) -> None:
         raise StorageError("disk I/O error")

@@ -45,8 +45,8 @@ def link(*wires: KindView, active: WireKind | None = None) -> LinkView:
 
 
 def test_an_actor_without_a_link_tells_who_it_is() -> None:
-    view = view_with()
-    said = told(view, {"link": 2})
+    view = replace(view_with(), failures={"link": 2})
+    said = told(view)
     assert (said.id, said.incarnation) == (str(view.id), f"{view.incarnation:016x}")
     assert (said.signaling, said.identity.by) == ("connecting", "development")
     assert dict(said.failures) == {"link": 2}
@@ -55,7 +55,7 @@ def test_an_actor_without_a_link_tells_who_it_is() -> None:
 
 def test_a_wire_tells_its_round_trip_in_microseconds_and_what_carries_the_traffic() -> None:
     idle = KindView(WireKind.WEBSOCKET, WireState.IDLE, None, is_relayed=False, tries=0)
-    (said,) = told(view_with(link(WIRE, idle, active=WireKind.WEBRTC)), {}).links
+    (said,) = told(view_with(link(WIRE, idle, active=WireKind.WEBRTC))).links
     webrtc, websocket = said.wires
     assert (webrtc.kind, webrtc.state, webrtc.round_trip_us) == ("webrtc", "ready", 1500)
     assert (webrtc.is_relayed, webrtc.is_active, webrtc.tries) == (True, True, 2)
@@ -67,7 +67,7 @@ def test_a_wire_tells_its_round_trip_in_microseconds_and_what_carries_the_traffi
 
 def test_what_a_far_side_has_proved_is_told_with_its_end() -> None:
     wire = replace(WIRE, certificate=CERTIFICATE)
-    (said,) = told(view_with(link(wire)), {}).links
+    (said,) = told(view_with(link(wire))).links
     proved = said.wires[0].identity
     assert (proved.by, proved.subject, proved.expires_at_ms) == (
         "certificate", "acme:ann@1", 1_900_000,
@@ -76,22 +76,22 @@ def test_what_a_far_side_has_proved_is_told_with_its_end() -> None:
 
 
 def test_a_lane_tells_all_its_counts() -> None:
-    (said,) = told(view_with(link(WIRE)), {}).links
+    (said,) = told(view_with(link(WIRE))).links
     (lane,) = said.lanes
     counts = [value for field, value in lane.ListFields() if field.name != "lane"]
     assert (lane.lane, counts) == ("RPC_RELIABLE", [1, 2, 3, 4, 5, 6, 7, 8])
 
 
 def test_of_too_many_links_the_oldest_are_told_and_all_are_counted() -> None:
-    said = told(view_with(*[link(WIRE)] * (MAX_LINKS + 1)), {})
+    said = told(view_with(*[link(WIRE)] * (MAX_LINKS + 1)))
     assert (len(said.links), said.link_count) == (MAX_LINKS, MAX_LINKS + 1)
 
 
 def test_a_stream_tells_whose_it_is_and_how_far_it_is() -> None:
     lane = PayloadType.STREAM_LATENCY_FIRST
     half = StreamView(ANN, "c", "demo.Chat.Cursors", lane, is_outbound=True, items=7)
-    streams = StreamsView(open=300, counts={"stale": 1}, halves=(half,))
-    said = told(replace(view_with(), streams=streams), {}).streams
+    streams = StreamsView(open=300, running=1, waiting=2, counts={"stale": 1}, halves=(half,))
+    said = told(replace(view_with(), streams=streams)).streams
     (stream,) = said.halves
     assert (said.open, dict(said.counts)) == (300, {"stale": 1})
     assert (stream.remote, stream.channel, stream.route_key) == (str(ANN), "c", "demo.Chat.Cursors")
@@ -112,9 +112,8 @@ def test_a_track_tells_what_it_is_and_how_it_fares() -> None:
         codec="VP8",
         bytes=900,
     )
-    (said,) = told(
-        replace(view_with(), tracks=(TrackView(remote=ANN, stats=sent, rtt=0.01),)), {}
-    ).tracks
+    track = TrackView(remote=ANN, stats=sent, rtt=0.01)
+    (said,) = told(replace(view_with(), tracks=(track,))).tracks
     assert (said.remote, said.track_id, said.kind, said.codec) == (str(ANN), "cam", "video", "VP8")
     assert (said.is_outbound, said.frames, said.bytes, said.packets) == (True, 3, 900, 30)
     assert (said.lost, said.dropped) == (0, 1)

@@ -38,7 +38,8 @@ async def test_the_status_document_has_all_that_a_view_shows() -> None:
     document = status(node.view())
     assert document["incarnation"] == f"{node.view().incarnation:016x}"
     assert document["streams"] == {
-        "open": 0, "unknown": 0, "refused": 0, "stale": 0, "dropped": 0, "broken": 0,
+        "open": 0, "running": 0, "waiting": 0,
+        "unknown": 0, "refused": 0, "stale": 0, "dropped": 0, "broken": 0, "stalls": 0,
     }  # fmt: skip
     assert document["identity"] == {"by": "development"}
     assert document["mailbox"]["depth"] == document["mailbox"]["pushed_back"] == 0

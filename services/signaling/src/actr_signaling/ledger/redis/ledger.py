@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import NoReturn, Self
 
@@ -75,6 +76,7 @@ class RedisLedger:
         replica: This replica's id, 16 characters.
         lease: Seconds for which an entry outlives its replica.
         prefix: Of all keys and channels.
+        took: Told how long each write with its answers has taken.
 
     Raises:
         ConfigError: If ``address`` is none.
@@ -88,8 +90,10 @@ class RedisLedger:
         replica: str,
         lease: float,
         prefix: str = "actr",
+        took: Callable[[float], None] = lambda _: None,
     ) -> None:
         address.check()
+        self._took = took
         self._sink = sink
         self._address = address
         self._replica = replica
@@ -202,7 +206,7 @@ class RedisLedger:
             try:
                 server = await answering_primary(self._address, self._prefix)
                 async with (
-                    Line(server) as line,
+                    Line(server, took=self._took) as line,
                     Line(server, timeout=SILENCE) as events,
                     Tasks("ledger/link") as tasks,
                 ):

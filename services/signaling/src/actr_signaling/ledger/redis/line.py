@@ -7,7 +7,8 @@ connection pool, which mends silently, is not used.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any, Self
 
 from redis.exceptions import RedisError
@@ -32,12 +33,20 @@ class Line:
     Args:
         address: Of Redis.
         timeout: Seconds to wait for each answer, and for the connection, at most :data:`CONNECT`.
+        took: Told how long each write with its answers has taken.
     """
 
-    def __init__(self, address: Address, *, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        timeout: float = TIMEOUT,
+        took: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self._address = address
         self._connection = address.connection()
         self._timeout = timeout
+        self._took = took
 
     async def __aenter__(self) -> Self:
         try:
@@ -71,8 +80,11 @@ class Line:
             raise StoreError("the connection is closed")
         try:
             async with asyncio.timeout(self._timeout):
+                began = perf_counter()
                 await connection.send_packed_command(connection.pack_commands(commands))
-                return [await connection.read_response() for _ in commands]
+                said = [await connection.read_response() for _ in commands]
+                self._took(perf_counter() - began)
+                return said
         except (RedisError, OSError) as exc:
             raise self._store_error(exc, "no answer in time") from exc
 

@@ -82,6 +82,7 @@ class Session:
         """That was proven; None: a secret was, or nothing."""
         self._challenge = challenge
         self._terms = terms
+        self.began = now
         self._deadline = now + terms.authenticate
         self._certified_until = inf
         self._unix = 0.0  # of the message that is just taken

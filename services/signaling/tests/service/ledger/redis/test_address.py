@@ -91,10 +91,12 @@ async def test_the_list_of_signaling_s_commands_is_what_it_sends_and_no_more(
 async def test_what_signaling_does_not_need_is_refused(
     secure_redis: SecureRedis, command: tuple[str | int, ...]
 ) -> None:
-    async with Line(address_of(secure_redis)) as line:
+    took: list[float] = []
+    async with Line(address_of(secure_redis), took=took.append) as line:
         with pytest.raises(RefusedError, match="does not allow the user 'signaling'"):
             await line.run([command])
         assert await line.run([("GET", "actr:x")]) == [None]
+    assert len(took) == 1, "what was refused took no round trip that counts"
 
 
 @pytest.mark.parametrize("user", ["default", "health", "signaling"])

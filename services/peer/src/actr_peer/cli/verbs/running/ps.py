@@ -1,15 +1,16 @@
-"""``actr ps``: what a running peer says of actors, wires, lanes and mailbox."""
+"""``actr ps``: what a running peer says of actors, wires, lanes and mailbox; or who runs here."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, TypeAlias
 
+import typer
 from rich.console import RenderableType
 
 from actr_peer.cli.options import AsJson, ConfigFile, IdFlag
@@ -17,20 +18,34 @@ from actr_peer.cli.tables import console, table
 from actr_peer.errors import ConfigError, UnreachableError
 from actr_peer.node.config.loading import Loaded, load
 from actr_peer.node.config.reading import control_path, own_id, there_of
+from actr_peer.node.process.announcing import announced_sockets
 from actr_peer.node.process.probe import ask
+
+LIST_SECONDS: Final = 2.0
+"""For each step of asking one of many."""
+EveryActor: TypeAlias = Annotated[
+    bool, typer.Option("--all", help="List all actors that this user runs on this machine.")
+]
 
 
 def ps(
     *,
     own: IdFlag = None,
     config: ConfigFile = None,
+    every: EveryActor = False,
     is_json: AsJson = False,
 ) -> None:
     """Ask a running peer, through its control socket: the one of this configuration, or of --id.
 
-    Where that does not run and no id is configured, it is the only one that runs in this folder.
+    Where no id is configured, it is the only one that runs in this folder; if there is none, or
+    more than one, or with --all, all actors are listed that this user runs on this machine.
     """
-    status = _ask(load(config, {} if own is None else {"actor.id": own}))
+    loaded = load(config, {} if own is None else {"actor.id": own})
+    path = None if every else _one(loaded)
+    if path is None:
+        _list(loaded, is_json=is_json)
+        return
+    status = _ask(loaded, path)
     if is_json:
         print(json.dumps(status, indent=2))
         return
@@ -40,12 +55,34 @@ def ps(
         console().print(shown)
 
 
-def _ask(loaded: Loaded) -> Any:
+def _one(loaded: Loaded) -> Path | None:
+    """The socket of the one peer that is meant; None: no one is."""
     path = control_path(loaded.settings)
     if path is None:
         raise ConfigError("control.socket is empty: a peer without one cannot be asked")
-    if not path.exists() and loaded.origin("actor.id") == "default":
-        path = _only_one(loaded.settings.control.socket) or path
+    if path.exists() or loaded.origin("control.socket") != "default":
+        return path
+    if loaded.origin("actor.id") != "default":
+        return _elsewhere(str(own_id(loaded.settings.actor.id))) or path
+    found = _running(there_of(loaded.settings.control.socket).values())
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def _elsewhere(actor: str) -> Path | None:
+    """The socket of an actor that runs in another folder of this machine; None: it does not."""
+    return _running(announced_sockets()).get(actor)
+
+
+def _running(paths: Iterable[Path]) -> dict[str, Path]:
+    """By id: those that answer."""
+    found = {}
+    for path in paths:
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            found[ask(str(path), "health", timeout=LIST_SECONDS)["id"]] = path
+    return found
+
+
+def _ask(loaded: Loaded, path: Path) -> Any:
     try:
         return ask(str(path), "status")
     except (OSError, ValueError) as exc:
@@ -58,19 +95,49 @@ def _ask(loaded: Loaded) -> Any:
         ) from exc
 
 
-def _only_one(pattern: str) -> Path | None:
-    """The socket of the one peer that runs here; None: none does.
+def _list(loaded: Loaded, *, is_json: bool) -> None:
+    """Who runs on this machine, in a line each."""
+    here = there_of(loaded.settings.control.socket).values()
+    paths = dict.fromkeys(path.absolute() for path in (*here, *announced_sockets()))
+    running = []
+    for path in paths:
+        with suppress(OSError, ValueError):
+            status = ask(str(path), "status", timeout=LIST_SECONDS)
+            running.append({"socket": str(path), **status})
+    if is_json:
+        print(json.dumps({"running": running}, indent=2))
+        return
+    if not running:
+        own = own_id(loaded.settings.actor.id)
+        raise UnreachableError(
+            "the peer on this machine",
+            f"{own} does not run here, and nobody else does; start it with 'actr run'",
+        )
+    console().print(_actors(running))
 
-    Raises:
-        ConfigError: If several do.
-    """
-    found = {}
-    for path in there_of(pattern).values():
-        with suppress(OSError, ValueError, LookupError):
-            found[ask(str(path), "health")["id"]] = path
-    if len(found) > 1:
-        raise ConfigError(f"{', '.join(found)} run here: say which with --id")
-    return next(iter(found.values()), None)
+
+def _actors(running: Sequence[Mapping[str, Any]]) -> RenderableType:
+    names = ("actor", "pid", "signaling", "links", "waiting", "dead", "socket")
+    rows = [
+        (
+            status["id"],
+            status["pid"],
+            status["signaling"],
+            len({wire["remote"] for wire in status["wires"] if wire["state"] == "ready"}),
+            status["mailbox"]["depth"],
+            status["mailbox"]["dead"],
+            _short(status["socket"]),
+        )
+        for status in running
+    ]
+    return table(f"{len(running)} actors run here; --id shows one of them", names, rows)
+
+
+def _short(path: str) -> str:
+    """Seen from this folder, where it is below it."""
+    with suppress(ValueError):
+        return str(Path(path).relative_to(Path.cwd()))
+    return path
 
 
 def tables(status: Mapping[str, Any]) -> list[RenderableType]:

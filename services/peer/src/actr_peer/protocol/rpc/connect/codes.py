@@ -15,17 +15,8 @@ from typing import Final
 from google.protobuf.any_pb2 import Any as PackedAny
 from google.protobuf.duration_pb2 import Duration
 
-from actr_peer.errors import (
-    BrokenError,
-    CallError,
-    ClosedError,
-    Code,
-    DeadlineError,
-    LimitError,
-    LocalProtocolError,
-    PeerError,
-    UnreachableError,
-)
+from actr_peer.errors import CallError, Code, PeerError
+from actr_peer.protocol.rpc.call_errors import code_of as code_of_error
 from actr_peer.protocol.rpc.call_errors import sendable
 
 _RETRY_INFO: Final = "google.rpc.RetryInfo"
@@ -76,22 +67,11 @@ class Said:
     """Seconds, rounded up, for the header of this name; None: nobody knows."""
 
 
-_CODE_OF: tuple[tuple[type[PeerError], Code], ...] = (
-    (UnreachableError, Code.UNAVAILABLE),  # it has not run
-    (ClosedError, Code.UNAVAILABLE),  # likewise: the gateway goes
-    (DeadlineError, Code.DEADLINE_EXCEEDED),
-    (BrokenError, Code.UNKNOWN),  # it may have run: UNAVAILABLE would have clients try again
-    (LimitError, Code.RESOURCE_EXHAUSTED),
-    (LocalProtocolError, Code.INVALID_ARGUMENT),  # metadata that cannot be sent, and the like
-)
-
-
 def said(error: PeerError) -> Said:
     """What Connect's caller is told of ``error``: its own code and details where an actor
     answered, else what kind of failure it is."""
     if not isinstance(error, CallError):
-        code = next((code for kind, code in _CODE_OF if isinstance(error, kind)), Code.INTERNAL)
-        return Said(code=code, text=str(error))
+        return Said(code=code_of_error(error), text=str(error))
     error = sendable(error)  # its details can be read
     details = [_named(PackedAny.FromString(detail)) for detail in error.details]
     seconds = error.retry_after

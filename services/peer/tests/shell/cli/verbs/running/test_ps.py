@@ -14,10 +14,12 @@ import pytest
 from rich.console import Console
 
 from actr_peer.cli.verbs.running import ps
+from actr_peer.node.process.announcing import announced
 from actr_peer.node.process.socket import ControlSocket
 
 STATUS: dict[str, Any] = {
     "id": "acme:room@1:default",
+    "pid": 4711,
     "signaling": "registered",
     "identity": {"by": "certificate"},
     "actors": [
@@ -134,3 +136,37 @@ async def test_health_is_the_exit_status(tmp_path: Path, healthy: bool, status: 
     async with ControlSocket(path, {"health": lambda: {"healthy": healthy}}):
         done = await actr("health", control=path)
     assert done.returncode == status
+
+
+async def test_all_who_run_on_this_machine_are_listed_wherever_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    other = {**STATUS, "id": "acme:hall@1:default"}
+    reports = {"status": lambda: STATUS, "health": lambda: STATUS}
+    others = {"status": lambda: other, "health": lambda: other}
+    one, two = tmp_path / "one.sock", tmp_path / "two.sock"
+    async with ControlSocket(one, reports), ControlSocket(two, others):
+        with announced(one), announced(two):
+            listed = await asked("--json")
+            assert {(each["id"], each["socket"]) for each in json.loads(listed)["running"]} == {
+                ("acme:room@1:default", str(one)),
+                ("acme:hall@1:default", str(two)),
+            }
+            shown = await asked()
+            assert "2 actors run here" in shown
+            assert "acme:hall@1:default" in shown
+            assert json.loads(await asked("--json", "--id", "acme:hall@1:default")) == other
+        nobody = json.loads(await asked("--json"))
+        assert nobody == {"running": []}
+
+
+async def asked(*arguments: str) -> str:
+    """What ``actr ps`` prints, without a configuration."""
+    done = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "actr_peer", "ps", *arguments, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await done.communicate()
+    assert done.returncode == 0
+    return out.decode()
