@@ -14,7 +14,7 @@ from textwrap import indent
 import pytest
 
 from peer_kit import block
-from peer_kit.place import Place
+from peer_kit.place import Place, of_this_tree
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -77,7 +77,12 @@ def bare(tmp_path: Path) -> Place:
     found = Place(tmp_path)
     scripts = Path(sys.executable).parent
     path = f"{scripts}:{found.environment['PATH']}"
-    found.environment = {"PATH": path, "HOME": str(tmp_path), "ACTR_LOG__FORMAT": "json"}
+    found.environment = {
+        **of_this_tree(),
+        "PATH": path,
+        "HOME": str(tmp_path),
+        "ACTR_LOG__FORMAT": "json",
+    }
     return found
 
 

@@ -108,7 +108,7 @@ async def _ping(
     return target, pinged
 
 
-async def _by(  # noqa: PLR0917  one place calls it
+async def _by(
     kind: WireKind, node: Node, target: ActrId, count: int, interval: float, visit: Visit
 ) -> Pinged:
     """Ask ``count`` times by the one kind of wire that ``node`` has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -66,6 +67,11 @@ class Case:
     def far(self) -> Presence:
         assert self.presence is not None
         return self.presence
+
+    def another(self) -> NodeConfig:
+        """Of one more actor of the doctor's, with an id of its own."""
+        own = self.own
+        return replace(own, id=replace(own.id, instance=secrets.token_hex(4)))
 
     async def start(self, config: NodeConfig, kind: WireKind) -> Node:
         """Start an actor that has this kind of wire alone; it runs until the examination ends.

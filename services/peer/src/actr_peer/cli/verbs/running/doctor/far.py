@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import socket
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from actr_peer.cli.verbs.running.doctor.case import START_SECONDS, Case
@@ -190,7 +188,7 @@ class Far:
         except UnreachableError as exc:
             raise FaultError(f"no WebSocket to {address}: {exc.why}") from exc
         await wire.close()
-        return f"{address} answers, and proves who it is"
+        return f"{address} answers as {self._target}"
 
     async def _contract(self) -> str:
         from actr_peer.cli.contracts.asked import ask
@@ -219,8 +217,7 @@ class Far:
             return case.here
         if not case.checkup.is_ok(WEBSOCKET):
             raise SkippedError("there is no way to ask it")
-        other = replace(case.own.id, instance=secrets.token_hex(4))
-        return await case.start(replace(case.own, id=other), WireKind.WEBSOCKET)
+        return await case.start(case.another(), WireKind.WEBSOCKET)
 
 
 _STATES: Final[Mapping[str, str]] = {

@@ -108,6 +108,9 @@ class Here:
         if own.identity is None:
             what = "the realm's secret proves" if own.realm_secret else "nothing is asked to prove"
             raise SkippedError(f"no certificate is configured: {what} who an actor is")
+        if own.identity.key is None:  # one in memory: the issuer gives an id to one such key
+            own = self._case.another()
+        assert own.identity is not None
         failed: list[PeerError] = []
         credentials = Credentials(
             own.id,

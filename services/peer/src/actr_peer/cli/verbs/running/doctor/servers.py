@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -50,6 +52,7 @@ class Servers:
     async def run(self) -> None:
         """Gathering, then each server by its URL."""
         step = self._case.checkup.step
+        await asyncio.to_thread(_load)
         await step(
             GATHERING,
             self._addresses,
@@ -113,8 +116,13 @@ class Servers:
         raise FaultError(why, _refused(asked) if refused else "")
 
 
+def _load() -> None:
+    """Load the WebRTC library, which takes a second of nobody's step; the step says what fails."""
+    with suppress(Exception):
+        import actr_peer.wire.webrtc.aiortc.gathering  # noqa: F401
+
+
 async def _gather(options: EngineOptions) -> Gathered:
-    # The WebRTC library, which help and completion do without.
     from actr_peer.wire.webrtc.aiortc.gathering import gather
 
     return await gather(options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 import time
 from contextlib import suppress
@@ -31,6 +32,14 @@ PROOF: Final = "signaling proof"
 SECONDS: Final = 5.0
 MAX_PAGE_BYTES: Final = 64 * 1024
 _WHERE: Final = "signaling.url (--signaling, ACTR_SIGNALING__URL)"
+_SECRET: Final = (
+    "give both sides the same realm secret: realm.secret_file (ACTR_REALM__SECRET_FILE) here, "
+    "ACTR_SIGNALING__REALM_SECRET_FILE there"
+)
+_CERTIFIED: Final = (
+    "let the service believe the issuer of this actor's certificate (ACTR_SIGNALING__ISSUER_KEYS), "
+    "and look at its rules and its log"
+)
 _STORE_AWAY: Final = "store away"
 
 
@@ -83,12 +92,12 @@ class Signaling:
         checkup = self._case.checkup
         certificate = (row for row in checkup.rows if row.step == CERTIFICATE)
         is_without = all(row.result is Result.SKIPPED for row in certificate)
+        advice = _SECRET if is_without else _CERTIFIED
         await checkup.step(
             PROOF,
             self._proof,
             seconds=START_SECONDS + 2,
-            advice="give both sides the same realm secret: realm.secret_file "
-            "(ACTR_REALM__SECRET_FILE) here, ACTR_SIGNALING__REALM_SECRET_FILE there",
+            advice=advice,
             needs=(UPGRADE,) if is_without else (UPGRADE, CERTIFICATE),
         )
 
@@ -110,7 +119,7 @@ class Signaling:
         try:
             sock = await tcp.connect(host, port)
         except OSError as exc:
-            why = exc.strerror or str(exc) or "no answer"
+            why = os.strerror(exc.errno) if exc.errno else str(exc) or "no answer"
             raise FaultError(f"nobody can be reached at {host}:{port}: {why}") from exc
         sock.close()
         return f"somebody listens at {host}:{port}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -91,19 +91,27 @@ class Checkup:
         """
         missing = next((each for each in needs if not self.is_ok(each)), None)
         if missing is not None:
-            state = self._results[missing].value
-            self._add(Row(name, Result.NOT_TRIED, 0.0, f"the step {missing!r} was {state}"))
+            why = f"{missing!r} {_WHY_NOT[self._results[missing]]}"
+            self._add(Row(name, Result.NOT_TRIED, 0.0, why))
             return
         began = time.monotonic()
         result, found, to_do = await _tried(probe, seconds)
         spent = round((time.monotonic() - began) * 1000, 1)
         to_do = (to_do or advice) if result is Result.FAILED else ""
-        self._add(Row(name, result, spent, found[:MAX_CHARACTERS], to_do))
+        sentence = " ".join(found[:MAX_CHARACTERS].split())
+        self._add(Row(name, result, spent, sentence, to_do))
 
     def _add(self, row: Row) -> None:
         self._results[row.step] = row.result
         self.rows.append(row)
         self._told(row)
+
+
+_WHY_NOT: Final[Mapping[Result, str]] = {
+    Result.FAILED: "failed",
+    Result.SKIPPED: "was skipped",
+    Result.NOT_TRIED: "was not tried",
+}
 
 
 async def _tried(probe: Callable[[], Awaitable[str]], seconds: float) -> tuple[Result, str, str]:
