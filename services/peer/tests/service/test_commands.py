@@ -153,6 +153,16 @@ def test_the_page_on_the_command_line_calls(chat: Place) -> None:
             assert json.loads(moving.stdout.readline())["author"] == "ann"
 
 
+def test_the_page_on_two_peers_that_do_not_connect(chat: Place) -> None:
+    block_of_page = block("docs/doctor.md", "actr doctor")
+    whole, with_module, alone, ping, pings = commands(block_of_page)
+    with running(chat, "acme:room@2:default"):
+        for command in (whole, with_module, alone):
+            assert chat.shell(command).startswith("no step failed\n")
+        assert "│ webrtc " in chat.shell(ping)
+        assert [each["sent"] for each in json.loads(chat.shell(pings))["wires"]] == [20, 20]
+
+
 def test_the_page_on_generated_code_runs_the_compilers(place: Place) -> None:
     contract = place.folder / "proto/chat/room.proto"
     contract.parent.mkdir(parents=True)

@@ -30,6 +30,15 @@ CONNECT_SECONDS: Final = 10.0
 MAX_COUNT: Final = 100_000
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How often one kind of wire is asked, and how fast."""
+
+    count: int
+    interval: float
+    """Seconds between two questions."""
+
+
 @dataclass(slots=True)
 class Pinged:
     """What one kind of wire came to."""
@@ -78,7 +87,7 @@ def ping(
     log_warnings(flags.settings().log)
     whom = read_destination(actor)
     own = flags.caller("ping", whom)
-    target, pinged = run_loop(_ping(own, whom, count, interval, Visit(timeout)))
+    target, pinged = run_loop(_ping(own, whom, Asking(count, interval), Visit(timeout)))
     if is_json:
         rows = [document_of(each) for each in pinged]
         print(json.dumps({"actor": str(target), "wires": rows}, indent=2))
@@ -93,7 +102,7 @@ def ping(
 
 
 async def _ping(
-    config: NodeConfig, whom: ActrId | ActrType, count: int, interval: float, visit: Visit
+    config: NodeConfig, whom: ActrId | ActrType, asking: Asking, visit: Visit
 ) -> tuple[ActrId, list[Pinged]]:
     target: ActrId | None = None
     pinged = []
@@ -103,24 +112,22 @@ async def _ping(
             target = target or await alone.find(node, whom)
             if await node.assembly.signaling.lookup(target) is None:
                 raise UnreachableError(str(target), "no such actor is online")
-            pinged.append(await _by(kind, node, target, count, interval, alone))
+            pinged.append(await _by(kind, node, target, asking, alone))
     assert target is not None
     return target, pinged
 
 
-async def _by(
-    kind: WireKind, node: Node, target: ActrId, count: int, interval: float, visit: Visit
-) -> Pinged:
-    """Ask ``count`` times by the one kind of wire that ``node`` has."""
+async def _by(kind: WireKind, node: Node, target: ActrId, asking: Asking, visit: Visit) -> Pinged:
+    """Ask by the one kind of wire that ``node`` has."""
     found, caller = Pinged(kind), node.ref.to(target)
     try:  # what makes the wire is none of the questions
         await round_trip(caller, visit.left(CONNECT_SECONDS) or CONNECT_SECONDS)
     except PeerError as exc:
         found.error = exc
         return found
-    for number in range(count):
+    for number in range(asking.count):
         if number:
-            await asyncio.sleep(interval)
+            await asyncio.sleep(asking.interval)
         found.sent += 1
         try:
             patience = visit.left(ANSWER_SECONDS) or ANSWER_SECONDS

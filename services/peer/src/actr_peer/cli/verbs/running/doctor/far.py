@@ -13,7 +13,6 @@ from actr_peer.cli.verbs.running.doctor.service import PROOF
 from actr_peer.cli.verbs.running.doctor.steps import FaultError, SkippedError
 from actr_peer.cli.verbs.running.rounds import NOBODY, round_trip
 from actr_peer.errors import CallError, Code, PeerError, UnreachableError
-from actr_peer.node.node import Node
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.payload import WireKind
 from actr_peer.protocol.rpc.contracts.differences import difference
@@ -21,6 +20,7 @@ from actr_peer.tasks import Tasks
 
 if TYPE_CHECKING:
     from actr_peer.cli.contracts.asked import Contract
+    from actr_peer.node.node import Node
     from actr_peer.service import Method
     from actr_peer.wire.webrtc.engine import PairView
 

@@ -35,6 +35,8 @@ class Asked:
     server: IceServer
     is_handed_out: bool
     """By the signaling service; else it is in the configuration."""
+    is_first: bool
+    """Of its kind: connections ask that alone."""
 
     @property
     def is_turn(self) -> bool:
@@ -81,7 +83,8 @@ class Servers:
         for servers, is_handed_out in ((case.own.ice_servers, False), (handed_out, True)):
             for server in servers:
                 for url in server.urls:
-                    found.setdefault(url, Asked(url, server, is_handed_out))
+                    is_first = not any(known[:4] == url[:4] for known in found)
+                    found.setdefault(url, Asked(url, server, is_handed_out, is_first))
         return list(found.values())
 
     async def _addresses(self) -> str:
@@ -109,7 +112,8 @@ class Servers:
         given = [f"{host}:{port}" for kind, host, port in found.candidates if kind != "host"]
         if given:
             whose = "relays at" if asked.is_turn else "sees this machine at"
-            return f"{whose} {', '.join(given[:4])}"
+            unused = "" if asked.is_first else "; connections ask the first of its kind alone"
+            return f"{whose} {', '.join(given[:4])}{unused}"
         failures = [each for each in found.failures if not each.startswith("host:")]
         why = failures[-1] if failures else "it gave no candidate"
         refused = any(f": {code}" in why for code in _REFUSED)

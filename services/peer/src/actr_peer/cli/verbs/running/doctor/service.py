@@ -32,11 +32,11 @@ PROOF: Final = "signaling proof"
 SECONDS: Final = 5.0
 MAX_PAGE_BYTES: Final = 64 * 1024
 _WHERE: Final = "signaling.url (--signaling, ACTR_SIGNALING__URL)"
-_SECRET: Final = (
+_BY_THE_REALM: Final = (
     "give both sides the same realm secret: realm.secret_file (ACTR_REALM__SECRET_FILE) here, "
     "ACTR_SIGNALING__REALM_SECRET_FILE there"
 )
-_CERTIFIED: Final = (
+_BY_THE_ISSUER: Final = (
     "let the service believe the issuer of this actor's certificate (ACTR_SIGNALING__ISSUER_KEYS), "
     "and look at its rules and its log"
 )
@@ -92,7 +92,7 @@ class Signaling:
         checkup = self._case.checkup
         certificate = (row for row in checkup.rows if row.step == CERTIFICATE)
         is_without = all(row.result is Result.SKIPPED for row in certificate)
-        advice = _SECRET if is_without else _CERTIFIED
+        advice = _BY_THE_REALM if is_without else _BY_THE_ISSUER
         await checkup.step(
             PROOF,
             self._proof,

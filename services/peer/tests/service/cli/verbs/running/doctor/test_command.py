@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from peer_kit.place import ROOM, Place
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
+ROOT_FOLDER = Path(__file__).resolve().parents[8]
 STEPS = [
     "configuration",
     "port",
@@ -74,6 +77,12 @@ def test_a_table_says_what_failed_and_what_to_do(place: Place) -> None:
     assert "→ start it ('actr run" in ended.stdout
     assert "│ not tried │" in ended.stdout
     assert ended.stderr == ""
+
+
+def test_the_page_lists_every_step_in_its_order() -> None:
+    text = (ROOT_FOLDER / "docs/doctor.md").read_text("utf-8")
+    listed = re.findall(r"^\| ([^|`]+) \| ", text, flags=re.M)
+    assert listed == ["step", *STEPS]
 
 
 def test_an_actor_that_is_none_is_wrong_usage(place: Place) -> None:

@@ -87,9 +87,12 @@ def test_turn_credentials_of_signaling_that_the_server_does_not_take(tmp_path: P
 def test_servers_that_work_say_what_they_give(place: Place) -> None:
     with coturn(place.folder) as port:
         stun, turn = f"stun:127.0.0.1:{port}", f"turn:127.0.0.1:{port}?transport=tcp"
-        servers(place, stun, turn, "stuns:127.0.0.1:1")
+        second = f"turn:127.0.0.1:{port}?transport=udp"
+        servers(place, stun, turn, second, "stuns:127.0.0.1:1")
         found = place.examine()
     assert found.failed is None
     assert "sees this machine at" in found.rows[stun]["found"]
     assert "relays at 127.0.0.1:" in found.rows[turn]["found"]
+    assert "alone" not in found.rows[turn]["found"]
+    assert "ask the first of its kind alone" in found.rows[second]["found"]
     assert found.results["stuns:127.0.0.1:1"] == "skipped"
