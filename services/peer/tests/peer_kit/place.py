@@ -35,10 +35,12 @@ class Place:
         (folder / "workload.py").write_text("from actr_peer.cli.demo.room import Room\n", "utf-8")
 
     @contextmanager
-    def process(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    def process(
+        self, *arguments: str, stdout: int = subprocess.PIPE, **environment: str
+    ) -> Iterator[subprocess.Popen[str]]:
         with subprocess.Popen(
             [sys.executable, "-m", *arguments],
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.folder,

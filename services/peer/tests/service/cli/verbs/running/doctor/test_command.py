@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +80,21 @@ def test_a_table_says_what_failed_and_what_to_do(place: Place) -> None:
     assert "→ start it ('actr run" in ended.stdout
     assert "│ not tried │" in ended.stdout
     assert ended.stderr == ""
+
+
+def test_on_a_terminal_the_table_grows_and_stays(place: Place) -> None:
+    inner, outer = pty.openpty()
+    with place.process("actr_peer", "doctor", stdout=outer, TERM="xterm", COLUMNS="100") as child:
+        os.close(outer)
+        shown = b""
+        with contextlib.suppress(OSError):  # its end, as Linux tells it of a terminal
+            while part := os.read(inner, 65536):
+                shown += part
+        assert child.wait(60) == Exit.OK
+    os.close(inner)
+    text = shown.decode()
+    assert text.index("looking …") < text.index("no step failed")
+    assert text.index("no step failed") < text.rindex("gathering")
 
 
 def test_the_page_lists_every_step_in_its_order() -> None:
