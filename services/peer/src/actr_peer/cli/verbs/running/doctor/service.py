@@ -14,13 +14,11 @@ from urllib.parse import urlsplit
 from actr_peer.cli.verbs.running.doctor.case import START_SECONDS, Case
 from actr_peer.cli.verbs.running.doctor.here import CERTIFICATE, CONFIGURATION, wrong_clock
 from actr_peer.cli.verbs.running.doctor.steps import FaultError, Result, SkippedError
-from actr_peer.errors import BusyError, RemoteProtocolError
+from actr_peer.errors import BusyError, RemoteProtocolError, UnreachableError
 from actr_peer.protocol.identity.asking import Answer, Issuer, read_answer, write_request
 from actr_peer.protocol.payload import WireKind
-from actr_peer.protocol.signaling import messages
 from actr_peer.wire import tcp
 from actr_peer.wire.issuer.clock import WRONG_BY
-from actr_peer.wire.signaling.answered import PATH, another_service
 
 NAME: Final = "signaling name"
 TCP: Final = "signaling TCP"
@@ -31,6 +29,7 @@ PROOF: Final = "signaling proof"
 
 SECONDS: Final = 5.0
 MAX_PAGE_BYTES: Final = 64 * 1024
+PATH: Final = "/v1/ws"
 _WHERE: Final = "signaling.url (--signaling, ACTR_SIGNALING__URL)"
 _BY_THE_REALM: Final = (
     "give both sides the same realm secret: realm.secret_file (ACTR_REALM__SECRET_FILE) here, "
@@ -125,24 +124,13 @@ class Signaling:
         return f"somebody listens at {host}:{port}"
 
     async def _upgrade(self) -> str:
-        from websockets.exceptions import WebSocketException
-
-        from actr_peer.wire.signaling.connection import open_socket
+        from actr_peer.wire.signaling.greeting import greeting
 
         began = time.time()
         try:
-            socket = await open_socket(self._case.settings.signaling.url)
-        except (WebSocketException, EOFError, ssl.SSLError) as exc:
-            raise FaultError(another_service(exc) or f"the upgrade came to nothing: {exc}") from exc
-        try:
-            data = await socket.recv(decode=False)
-        except WebSocketException as exc:
-            raise FaultError(f"it takes a WebSocket and ends it: {exc}") from exc
-        finally:
-            socket.transport.abort()
-        hello = messages.decode(data)[1] if isinstance(data, bytes) else None
-        if not isinstance(hello, messages.Hello):
-            raise FaultError("what answers takes a WebSocket and does not greet as signaling does")
+            hello = await greeting(self._case.settings.signaling.url)
+        except UnreachableError as exc:
+            raise FaultError(exc.why) from exc
         self._case.hello = hello
         self._case.hello_age = (began + time.time()) / 2 - hello.time
         wanted = "nothing (development mode)"
