@@ -62,6 +62,7 @@ ELSEWHERE = {
         rpc/destinations/ids.py                 shell/actor/test_reach.py
         actor/subscribers/callbacks.py          shell/actor/subscribers/test_media.py
         actor/subscribers/guarded.py            shell/actor/subscribers/test_media.py
+        cli/verbs/running/doctor/case.py        service/cli/verbs/running/doctor/test_command.py
         cli/codegen/__main__.py                 service/cli/codegen/test_tools.py
         cli/codegen/compatibility/changes.py    shell/cli/codegen/test_compatibility.py
         cli/codegen/compatibility/services.py   shell/cli/codegen/test_compatibility.py

@@ -10,9 +10,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, NamedTuple
 
 ROOM = "demo:room@1:default"
+
+
+def of_this_tree() -> dict[str, str]:
+    """What makes a child run the code under test, wherever that is."""
+    return {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
 
 
 class Place:
@@ -21,7 +26,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {
-            "PATH": os.environ["PATH"],
+            **of_this_tree(),
             "ACTR_WIRES__LISTEN": "127.0.0.1:0",
             "ACTR_MAILBOX__PATH": "",
             "ACTR_CONTROL__SOCKET": "",
@@ -30,10 +35,12 @@ class Place:
         (folder / "workload.py").write_text("from actr_peer.cli.demo.room import Room\n", "utf-8")
 
     @contextmanager
-    def process(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    def process(
+        self, *arguments: str, stdout: int = subprocess.PIPE, **environment: str
+    ) -> Iterator[subprocess.Popen[str]]:
         with subprocess.Popen(
             [sys.executable, "-m", *arguments],
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.folder,
@@ -110,6 +117,37 @@ class Place:
             timeout=60,
             check=False,
         )
+
+    def examine(self, *arguments: str, **environment: str) -> Examined:
+        """What ``actr doctor`` says."""
+        ended = self.run("doctor", *arguments, "--json", **environment)
+        assert ended.stdout, ended.stderr
+        document = json.loads(ended.stdout)
+        rows = {row["step"]: row for row in document["steps"]}
+        assert ended.returncode == int(document["failed"] is not None), ended.stderr
+        assert [row["step"] for row in rows.values() if row["advice"]] == [
+            row["step"] for row in rows.values() if row["result"] == "failed"
+        ]
+        return Examined(document["failed"], rows)
+
+
+class Examined(NamedTuple):
+    """What ``actr doctor`` has found."""
+
+    failed: str | None
+    """The first step that has."""
+    rows: dict[str, dict[str, Any]]
+    """By the name of their step, in the order in which they were done."""
+
+    @property
+    def results(self) -> dict[str, str]:
+        return {step: row["result"] for step, row in self.rows.items()}
+
+    @property
+    def fault(self) -> tuple[str, str]:
+        """What was found, and is advised, of the first step that failed."""
+        assert self.failed is not None
+        return self.rows[self.failed]["found"], self.rows[self.failed]["advice"]
 
 
 def line_of(stream: IO[str] | None, event: str) -> dict[str, object]:

@@ -14,7 +14,7 @@ from textwrap import indent
 import pytest
 
 from peer_kit import block
-from peer_kit.place import Place
+from peer_kit.place import Place, of_this_tree
 
 pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -77,7 +77,12 @@ def bare(tmp_path: Path) -> Place:
     found = Place(tmp_path)
     scripts = Path(sys.executable).parent
     path = f"{scripts}:{found.environment['PATH']}"
-    found.environment = {"PATH": path, "HOME": str(tmp_path), "ACTR_LOG__FORMAT": "json"}
+    found.environment = {
+        **of_this_tree(),
+        "PATH": path,
+        "HOME": str(tmp_path),
+        "ACTR_LOG__FORMAT": "json",
+    }
     return found
 
 
@@ -146,6 +151,16 @@ def test_the_page_on_the_command_line_calls(chat: Place) -> None:
         with chat.beside(cursors) as moving:
             assert moving.stdout is not None
             assert json.loads(moving.stdout.readline())["author"] == "ann"
+
+
+def test_the_page_on_two_peers_that_do_not_connect(chat: Place) -> None:
+    block_of_page = block("docs/doctor.md", "actr doctor")
+    whole, with_module, alone, ping, pings = commands(block_of_page)
+    with running(chat, "acme:room@2:default"):
+        for command in (whole, with_module, alone):
+            assert chat.shell(command).startswith("no step failed\n")
+        assert "│ webrtc " in chat.shell(ping)
+        assert [each["sent"] for each in json.loads(chat.shell(pings))["wires"]] == [20, 20]
 
 
 def test_the_page_on_generated_code_runs_the_compilers(place: Place) -> None:

@@ -51,6 +51,11 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "actr_peer.cli.verbs.running.ps",
             "Actors, wires, lanes and mailbox of a running peer.",
         ),
+        "ping": ("actr_peer.cli.verbs.running.ping", "Round trips to an actor, by each wire."),
+        "doctor": (
+            "actr_peer.cli.verbs.running.doctor.command",
+            "Why there is no path to an actor: each step, and what to do.",
+        ),
         "mailbox": ("actr_peer.cli.verbs.mailbox", "List, show, replay and drop stored requests."),
         "access": ("actr_peer.cli.verbs.trust.access", "Who may ask an actor for what, and why."),
         "identity": (

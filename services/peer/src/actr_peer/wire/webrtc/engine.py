@@ -67,6 +67,18 @@ class EngineOptions:
     """What the connections that are given these options have together; the engine's own."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairView:
+    """Two addresses between which a way was looked for."""
+
+    local: tuple[str, str, int]
+    """Kind of the candidate (``host``, ``srflx``, ``prflx``, ``relay``), address, port."""
+    remote: tuple[str, str, int]
+    state: str
+    """``frozen`` and ``waiting``: not tried yet; ``in_progress``, ``succeeded``, ``failed``."""
+    is_used: bool
+
+
 class EngineSink(Protocol):
     """Who owns an engine hears from it here."""
 
@@ -139,7 +151,8 @@ class Engine(Carrier, Protocol):
         """
 
     def view(self) -> Mapping[str, Any]:
-        """What is known of the path: round trip in seconds, window and bytes in flight."""
+        """What is known of the path: round trip in seconds, window and bytes in flight, what
+        failed, and each :class:`PairView` of addresses."""
 
 
 class MediaSource(Protocol):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
-import socket
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,56 +15,23 @@ from actr_peer.protocol.webrtc.negotiation import Candidate, IceServer, Offer
 from actr_peer.wire.media.sources import TestPattern
 from actr_peer.wire.webrtc.engine import EngineOptions
 from peer_kit.fakes import Recorder, turns
+from peer_kit.webrtc.coturn import coturn
 from peer_kit.webrtc.pair import webrtc_pair
 from tests.skips import lacking
 
-COTURN = shutil.which("turnserver")
-
 pytestmark = [
     pytest.mark.service,
-    pytest.mark.skipif(COTURN is None, reason=lacking("turnserver")),
+    pytest.mark.skipif(shutil.which("turnserver") is None, reason=lacking("turnserver")),
 ]
 
 LOOPBACK = EngineOptions(loopback=True, gather_timeout=5.0)
 
 
 @pytest.fixture
-async def port(tmp_path: Path) -> AsyncIterator[int]:
-    """A TURN server on this port, with the user ``user`` and the password ``right``."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = {
-        "listening-ip": "127.0.0.1",
-        "listening-port": port,
-        "relay-ip": "127.0.0.1",
-        "realm": "test",
-        "user": "user:right",
-        "log-file": "stdout",
-        "userdb": tmp_path / "turn.db",
-        "pidfile": tmp_path / "turn.pid",
-    }
-    flags = ["lt-cred-mech", "no-tls", "no-dtls", "no-cli", "allow-loopback-peers"]
-    assert COTURN is not None
-    server = await asyncio.create_subprocess_exec(
-        COTURN,
-        "-n",
-        *(f"--{key}={value}" for key, value in options.items()),
-        *(f"--{flag}" for flag in flags),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    assert server.stdout is not None
-    try:
-        async with asyncio.timeout(60):
-            while b"Total General servers" not in (line := await server.stdout.readline()):
-                assert line, "the TURN server did not start"
-        async with asyncio.timeout(60):
-            yield port
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            server.kill()
-        await server.communicate()
+def port(tmp_path: Path) -> Iterator[int]:
+    """Where a TURN server is, with the user ``user`` and the password ``right``."""
+    with coturn(tmp_path) as port:
+        yield port
 
 
 def turn(port: int, password: str = "right", transport: str = "udp") -> IceServer:

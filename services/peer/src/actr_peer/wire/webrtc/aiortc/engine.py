@@ -209,6 +209,7 @@ class AiortcEngine:
             "in_flight_bytes": self._sctp._flight_size,
             "stale": self._sctp.stale,
             "failures": (*self._ice.failures, *self._pc.failures),
+            "pairs": self._ice.pairs(),
         }
 
     # descriptions and candidates

@@ -27,7 +27,7 @@ from aiortc.rtcicetransport import RTCIceTransport, parse_stun_turn_uri
 from actr_peer.protocol.webrtc.negotiation import IceServer
 from actr_peer.wire.webrtc.aiortc import dtls, shared
 from actr_peer.wire.webrtc.aiortc.consent import ConsentedConnection, ConsentedStun
-from actr_peer.wire.webrtc.engine import EngineOptions
+from actr_peer.wire.webrtc.engine import EngineOptions, PairView
 
 log = logging.getLogger(__name__)
 
@@ -265,6 +265,20 @@ class IceConnection(ConsentedConnection):
             "relay" in (pair.local_candidate.type, pair.remote_candidate.type)
             for pair in self._nominated.values()
         )
+
+    def pairs(self) -> tuple[PairView, ...]:
+        """The pairs that were found so far, the one in use first."""
+        used = set(map(id, self._nominated.values()))
+        found = (
+            PairView(
+                local=(pair.local_candidate.type, *pair.local_addr),
+                remote=(pair.remote_candidate.type, *pair.remote_addr),
+                state=pair.state.name.lower(),
+                is_used=id(pair) in used,
+            )
+            for pair in self._check_list
+        )
+        return tuple(sorted(found, key=lambda pair: not pair.is_used))
 
 
 def upgrade(transport: RTCIceTransport, options: EngineOptions) -> IceConnection:
