@@ -41,6 +41,7 @@ async function page(shelf: Partial<Shelf> = {}) {
   const clock = new IssuerClock(() => time.wall, () => time.steady);
   const give = async () => readCertificate(utf8(await issuer.issue(ID, identity.raw)));
   const told: Record<"renew" | "enrol", () => Promise<Certificate | Refusal>> = { renew: give, enrol: give };
+  const login = { takes: () => {} }; // what goes by while a person logs in
   const asked: string[] = [];
   const failures: PeerError[] = [];
   const given: Certificate[] = [];
@@ -61,7 +62,7 @@ async function page(shelf: Partial<Shelf> = {}) {
     clock,
     trusted: new Trusted(webCrypto, client as unknown as IssuerClient, undefined, new Map(), () => clock.now()),
     shelf: { find: async () => "", keep: async (text: string) => void kept.push(text), ...shelf },
-    token: () => (asked.push("token"), "t"),
+    token: () => (asked.push("token"), login.takes(), "t"),
     secret: "",
     renewed: (certificate: Certificate) => (given.push(certificate), wake()),
     failed: (error: PeerError) => (failures.push(error), wake()),
@@ -73,7 +74,7 @@ async function page(shelf: Partial<Shelf> = {}) {
       await new Promise<void>((resolve) => (wake = resolve));
     }
   };
-  return { keeper, issuer, identity, time, clock, client, told, give, asked, failures, given, kept, until };
+  return { keeper, issuer, identity, time, clock, client, told, login, give, asked, failures, given, kept, until };
 }
 
 async function site(listener: RequestListener): Promise<string> {
@@ -179,6 +180,18 @@ test("one that was set forward, and the issuer says so: the time goes on as it w
   clock.now();
   await until(() => given.length === 2);
   assert.deepEqual([clock.now(), clock.latest()], [NOW + 1, NOW + 1]);
+});
+
+test("how long a person takes to log in is no part of what the issuer's time is learnt from", { timeout }, async () => {
+  const { keeper, issuer, time, clock, login } = await page();
+  issuer.now += 2; // the device is two seconds slow
+  login.takes = () => {
+    time.wall += 300;
+    time.steady += 300;
+    issuer.now += 300;
+  };
+  await keeper.start();
+  assert.equal(clock.now(), NOW + 302.5);
 });
 
 test("one that was stopped says nothing any more", { timeout }, async () => {

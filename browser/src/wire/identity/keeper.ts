@@ -12,7 +12,6 @@ import { Keeping } from "../../protocol/identity/keeping";
 import { isEqual, utf8 } from "../../protocol/bytes";
 import { monotonic, Nap, Timer } from "../timing";
 import { Asking, type AskingOptions } from "./asking";
-import type { IssuerClock } from "./clock";
 import type { Trusted } from "./trusted";
 
 /** Seconds: the longest of its waits. */
@@ -21,7 +20,6 @@ const START_SECONDS = 10;
 
 export interface KeeperOptions extends AskingOptions {
   readonly primitives: Primitives;
-  readonly clock: IssuerClock;
   readonly trusted: Trusted;
   /** Told of each new certificate. */
   readonly renewed: (certificate: Certificate) => void;
@@ -163,15 +161,13 @@ export class Keeper {
   }
 
   async #ask(): Promise<void> {
-    const { clock } = this.options;
-    const askedAt = clock.now();
     try {
       if (await this.#find()) {
         return;
       }
       const given = await this.#asking.ask();
       if (!("kind" in given)) {
-        await this.#take(given, askedAt, clock.now());
+        await this.#take(given, this.options.clock.now());
       } else if (given.isFinal) {
         this.#note(this.#asking.refused(given));
       } else {
@@ -197,7 +193,7 @@ export class Keeper {
   }
 
   /** Believes what the issuer has given as others will have to, and takes its time for the time. */
-  async #take(certificate: Certificate, askedAt: number, answeredAt: number): Promise<void> {
+  async #take(certificate: Certificate, answeredAt: number): Promise<void> {
     const { client, clock, trusted, actor, primitives, identity } = this.options;
     const { subject, realm, issuedAt, text } = certificate;
     if (!this.#isOwn(certificate)) {
@@ -216,7 +212,7 @@ export class Keeper {
     try {
       await verifyCertificate(primitives, utf8(text), keys, issuedAt);
       this.#holdToOrder(certificate);
-      clock.learn(issuedAt, askedAt, answeredAt);
+      clock.learn(issuedAt, this.#asking.askedAt, answeredAt);
       await trusted.verify(utf8(text));
     } catch (error) {
       if (error instanceof CertificateError) {
