@@ -182,6 +182,26 @@ test("one that was set forward, and the issuer says so: the time goes on as it w
   assert.deepEqual([clock.now(), clock.latest()], [NOW + 1, NOW + 1]);
 });
 
+test("one that was ahead for a moment holds up no renewal", { timeout }, async () => {
+  let found = "";
+  const { keeper, issuer, identity, time, given, until } = await page({ find: async () => found });
+  await keeper.start();
+  const pass = (seconds: number) => {
+    time.steady += seconds;
+    time.wall += seconds;
+    issuer.now += seconds;
+  };
+  pass(610);
+  found = await issuer.issue(ID, identity.raw); // another tab has renewed
+  time.wall += 36_000;
+  keeper.wake();
+  await until(() => given.length === 2);
+  time.wall -= 36_000;
+  pass(610);
+  keeper.wake();
+  await until(() => given.length === 3);
+});
+
 test("how long a person takes to log in is no part of what the issuer's time is learnt from", { timeout }, async () => {
   const { keeper, issuer, time, clock, login } = await page();
   issuer.now += 2; // the device is two seconds slow

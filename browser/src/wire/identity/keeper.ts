@@ -2,8 +2,9 @@
 //
 // An issuer that is away, or refuses, ends nothing by itself: the certificate is good until its end,
 // and the application is told how long that is. Timers of a hidden page come late: a certificate is
-// asked for when one comes, whenever that is, and when the page is shown again. All of its times are the
-// latest that it may be: where the device has slept, or its clock was set, the issuer is asked.
+// asked for when one comes, whenever that is, and when the page is shown again. What time it is is the
+// latest that it may be: where the device has slept, or its clock was set, the issuer is asked. That may
+// be too late by hours for a moment, and so its waits are of a clock that nobody sets.
 
 import { CertificateError, ConfigError, PeerError, UnreachableError } from "../../errors";
 import { type Certificate, covers, readCertificate, verifyCertificate } from "../../protocol/identity/certificates";
@@ -111,8 +112,14 @@ export class Keeper {
     return this.#keeping.lives(this.options.clock.latest());
   }
 
+  /** Seconds until the issuer is to be asked. */
+  get #wait(): number {
+    const { clock } = this.options;
+    return this.#keeping.wait(clock.latest(), clock.steady());
+  }
+
   #hurry(): void {
-    this.#keeping.hurry(this.options.clock.latest());
+    this.#keeping.hurry();
     this.#nap.wake();
   }
 
@@ -121,20 +128,19 @@ export class Keeper {
   }
 
   async #run(): Promise<void> {
-    const { clock } = this.options;
     while (!this.#hasStopped) {
-      if (clock.latest() >= this.#keeping.at) {
+      if (this.#wait <= 0) {
         await this.#ask();
       }
       if (!this.#hasStopped) {
-        await this.#nap.sleep(Math.min(Math.max(0, this.#keeping.at - clock.latest()), MOST_WAIT));
+        await this.#nap.sleep(Math.min(Math.max(0, this.#wait), MOST_WAIT));
       }
     }
   }
 
   /** The certificate that another tab has, or an earlier load of this page; returns whether it is of use. */
   async #find(): Promise<boolean> {
-    const { clock, trusted, shelf, identity } = this.options;
+    const { trusted, shelf, identity } = this.options;
     const text = await shelf.find().catch((error: unknown) => {
       console.warn("what is kept cannot be read:", error); // the issuer is asked
       return "";
@@ -151,7 +157,7 @@ export class Keeper {
       }
       await trusted.verify(utf8(text));
       this.#give(found);
-      return this.#keeping.at > clock.latest();
+      return this.#wait > 0;
     } catch (error) {
       if (error instanceof CertificateError) {
         return false; // another one is asked for
@@ -248,7 +254,7 @@ export class Keeper {
     if (this.#hasStopped) {
       return;
     }
-    this.#keeping.given(certificate, this.options.clock.latest(), Math.random());
+    this.#keeping.given(certificate, this.options.clock.steady(), Math.random());
     this.options.identity.certificate = certificate.text;
     this.#why = undefined;
     this.#answered();
@@ -261,7 +267,7 @@ export class Keeper {
     if (this.#hasStopped) {
       return;
     }
-    const now = this.options.clock.latest();
+    const now = this.options.clock.steady();
     this.#why = error;
     if (error instanceof ConfigError) {
       this.#keeping.refused(now);
