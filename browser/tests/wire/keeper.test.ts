@@ -99,6 +99,24 @@ test("a key that another browser has put out is enrolled anew, once, and the app
   assert.equal(failures.length, 2);
 });
 
+test("an issuer that is away for a moment, or asks to come later, spends no enrolment", { timeout }, async () => {
+  const { keeper, issuer, told, give, asked } = await page();
+  await keeper.start();
+  issuer.now += 1;
+  told.renew = async () => refusal("superseded");
+  asked.length = 0;
+  for (const passing of [away, async () => ({ ...refusal("too-fast"), isFinal: false })]) {
+    told.enrol = passing;
+    assert.equal(await keeper.renew(), false);
+  }
+  told.enrol = give;
+  assert.equal(await keeper.renew(), true);
+  assert.deepEqual(asked, Array(3).fill(["renew", "token", "enrol"]).flat());
+  asked.length = 0;
+  assert.equal(await keeper.renew(), false);
+  assert.deepEqual(asked, ["renew"]);
+});
+
 test("a key that was revoked is replaced where the browser keeps it, with a token at hand", { timeout }, async () => {
   const other = await OwnIdentity.make();
   const fresh = { key: {} as CryptoKey, raw: other.raw };

@@ -82,11 +82,14 @@ export class Asking {
     const error = this.refused(refusal);
     this.shell.failed(error);
     const leave = await this.#leave(error);
-    this.#hasHealed = true;
     if (isRevoked) {
       identity.become(await shelf.replace!());
+      this.#hasHealed = true; // from now on the new key is enrolled, until it is
     }
-    return this.#enrol(leave);
+    const given = await this.#enrol(leave);
+    // An issuer that was away, or is asked too often, has put nobody out: that is no try.
+    this.#hasHealed ||= !("kind" in given) || given.isFinal;
+    return given;
   }
 
   #enrol(leave: Leave): Promise<Certificate | Refusal> {
