@@ -3,12 +3,12 @@
 //     want(ids) ──▶ asking ──view──▶ looking ──link lost──▶ away ──later──▶ asking
 //                      └─refused─▶ shut | refused | busy ──later, or another process──▶ asking
 
-import { CallError, type Caller, Code } from "actr";
+import { CallError, type Caller, Code, type Codec } from "actr";
 
 import type { ActorView } from "../gen/actr/services/inspection_pb";
 import type { Looking } from "../model/realm";
 import { Pace } from "./pace";
-import { InspectionClient } from "../gen/actr/services/inspection_actr";
+import { InspectionService } from "../gen/actr/services/inspection_actr";
 
 /** Actors that are looked at at once: each is a connection of this page, and a view a second. */
 export const MAX_WATCHES = 32;
@@ -18,6 +18,10 @@ const FIRST_SECONDS = 12;
 const MAX_RETRY_SECONDS = 30;
 /** An actor that lets nobody look may be told to when it starts anew; else it is asked rarely. */
 const SHUT_RETRY_SECONDS = 60;
+
+/** Views as they come: their bytes, for what they are is looked at first (`Pace`). */
+const RAW: Codec<Uint8Array> = { name: InspectionService.WATCH.reply.name, read: (data) => data, write: (data) => data };
+const WATCH = { ...InspectionService.WATCH, reply: RAW };
 
 export interface WatchSink {
   /** Whether it is online: who has left may be wanted still, and come back. */
@@ -125,20 +129,23 @@ export class Watches {
   }
 
   async #run(id: string, watch: Watch, stop: AbortController): Promise<void> {
-    const pace = new Pace((view) => this.#watches.get(id) === watch && this.sink.view(id, view));
+    const pace = new Pace(
+      (view) => this.#watches.get(id) === watch && this.sink.view(id, view),
+      (error) => stop.abort(error),
+    );
     let why: unknown = new Error("it has ended what it told");
     const late = setTimeout(() => stop.abort(new Error(`no word of it within ${FIRST_SECONDS} s`)), FIRST_SECONDS * 1000);
     try {
-      for await (const view of new InspectionClient(this.to(id)).watch({ intervalMs: 1000 }, { signal: stop.signal })) {
+      for await (const view of this.to(id).serverStream(WATCH, { intervalMs: 1000 }, { signal: stop.signal })) {
         if (this.#watches.get(id) !== watch) {
           return;
         }
+        pace.give(view);
         clearTimeout(late);
         if (watch.state !== "looking") {
           this.#move(id, watch, "looking", "");
           watch.tries = 0;
         }
-        pace.give(view);
       }
     } catch (error) {
       why = error;

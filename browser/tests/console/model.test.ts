@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { RemoteProtocolError } from "actr";
 
 import { ActorViewSchema } from "../../console/gen/actr/services/inspection_pb";
 import { type EventKind, EventLog, KINDS, MAX_EVENTS } from "../../console/model/events";
@@ -11,8 +13,9 @@ import { compareIds, listed, windowOf } from "../../console/model/listing";
 import { Lives, MAX_ENDS, MAX_MOMENTS } from "../../console/model/lives";
 import { linksIn, matrixOf, MAX_AXIS, standing } from "../../console/model/matrix";
 import { isConsole, rateOf, Realm } from "../../console/model/realm";
+import { countMessages } from "../../console/model/weight";
 import { bytes, count, duration, rate, roundTrip, short } from "../../console/model/words";
-import { Pace, PACE_MS } from "../../console/session/pace";
+import { MAX_VIEW_BYTES, Pace, PACE_MS } from "../../console/session/pace";
 import { ActrId } from "../../src/protocol/identity/ids";
 import type { Presence, PresenceEvent } from "../../src/protocol/signaling/presence";
 
@@ -240,12 +243,51 @@ test("of a view is taken what an honest actor can tell", () => {
 test("of many views the newest is taken, with the changes of those between", (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const taken: number[][] = [];
-  const pace = new Pace(({ changes }) => taken.push(changes.map(({ atMs }) => Number(atMs))));
-  [1, 2, 3].forEach((at) => pace.give(view({ changes: [change(at, "idle")] })));
+  const wrong: unknown[] = [];
+  const pace = new Pace(
+    ({ changes }) => taken.push(changes.map(({ atMs }) => Number(atMs))),
+    (error) => wrong.push(error),
+  );
+  const give = (at: number, more = {}) => pace.give(toBinary(ActorViewSchema, view({ changes: [change(at, "idle")], ...more })));
+  [1, 2, 3].forEach((at) => give(at));
   assert.deepEqual(taken, [[1]]);
   t.mock.timers.tick(PACE_MS);
-  pace.give(view({ changes: [change(4, "idle")] }));
+  give(4);
   assert.deepEqual(taken, [[1], [2, 3]]);
   pace.end();
-  assert.deepEqual(taken, [[1], [2, 3], [4]]);
+  assert.deepEqual(taken.splice(0), [[1], [2, 3], [4]]);
+  give(5);
+  [6, 7, 8].forEach((at) => give(at, { version: "x".repeat(MAX_VIEW_BYTES / 2 - 100) })); // no more wait than one may be
+  give(9, { incarnation: "2" });
+  pace.end();
+  assert.deepEqual(taken, [[5], [9]], "another process");
+  give(10);
+  [11, 12, 13].forEach((at) => give(at, { version: "x".repeat(MAX_VIEW_BYTES / 2 - 100) }));
+  t.mock.timers.tick(PACE_MS);
+  assert.deepEqual(taken.at(-1), [12, 13]);
+  pace.give(Uint8Array.of(0x20, ...new Array(10).fill(0x80), 1)); // a number of more bytes than there are
+  assert.deepEqual(wrong, []);
+  t.mock.timers.tick(PACE_MS);
+  assert.equal(wrong.length, 1, "told, and not thrown where nobody waits");
+});
+
+test("messages are counted as they will be decoded", () => {
+  const count = (data: Uint8Array, most = 1000) => countMessages(ActorViewSchema, data, most);
+  const told = view({ links: [{ remote: B, wires: [{ kind: "webrtc" }], lanes: [{}, {}] }], streams: { counts: { a: 1n }, halves: [{}] }, refused: { b: 2n } });
+  assert.equal(count(toBinary(ActorViewSchema, told)), 1 + 1 + 1 + 2 + 1 + 1 + 1 + 1);
+  assert.equal(count(new Uint8Array(200).fill(0x4a).map((byte, at) => (at % 2 ? 0 : byte)), 10), 11, "no further than is asked");
+  assert.equal(count(Uint8Array.of(0xa0, 6, 1)), 1, "of a field that is not known");
+  for (const [what, ...data] of [
+    ["a link that is a number", 0x48, 0],
+    ["a link that is longer than all", 0x4a, 2, 0],
+    ["a text that is longer than its link", 0x4a, 2, 0x0a, 2, 0, 0],
+    ["a text of an entry that is longer than the entry", 0x72, 2, 0x0a, 3, 0x4a, 0, 0],
+    ["a text that is a number", 0x08, 0],
+    ["a number that is a text", 0x22, 0],
+  ] as [string, ...number[]][]) {
+    assert.throws(() => count(Uint8Array.from(data)), RemoteProtocolError, what);
+  }
+  const path = (...bytes: number[]) => Uint8Array.of(0x4a, bytes.length + 4, 0x0a, bytes.length + 2, 0x0a, bytes.length, ...bytes);
+  assert.equal(countMessages(FileDescriptorProtoSchema, path(1, 2, 3), 9), 3, "of a list in one field");
+  assert.throws(() => countMessages(FileDescriptorProtoSchema, path(1, 0x80), 9), RemoteProtocolError);
 });
