@@ -81,10 +81,10 @@ test("so many are asked at once, and so many looked into", async () => {
 
 test("who is wanted more takes the place of one that nobody wants", async () => {
   for (let rounds = 0; rounds < 8; rounds++) {
-    actors.watches.want(ids(100));
+    actors.watches.want([], ids(100));
     await actors.answerAll();
   }
-  actors.watches.want([...ids(2, "new"), ...ids(100)]);
+  actors.watches.want(ids(2, "new"), ids(100));
   await actors.answerAll();
   assert.equal(actors.watches.running, MAX_WATCHES);
   assert.equal(actors.states.get("acme:new@1:default"), "looking");
@@ -100,6 +100,46 @@ test("who is not wanted goes on while there is room", async () => {
   actors.watches.want(ids(3, "other"));
   await actors.answerAll();
   assert.equal(actors.in("looking").length, 6);
+});
+
+test("who has refused puts out nobody, and off the screen is asked again rarely", async (t) => {
+  let now = 0;
+  t.mock.method(performance, "now", () => now * 1000);
+  const [shut, open] = [ids(40, "shut"), ids(40, "open")];
+  const answer = async (first: readonly string[] = []) => {
+    actors.asked.clear();
+    const asked = new Set<string>();
+    for (let rounds = 0; rounds < 20; rounds++) {
+      actors.watches.want(first, [...shut, ...open]);
+      for (const id of actors.in("asking")) {
+        asked.add(id);
+        const { answer, refuse } = actors.asked.get(id)!;
+        shut.includes(id) ? refuse(new CallError(Code.UNIMPLEMENTED, "nobody")) : answer();
+      }
+      await settled();
+    }
+    return [...asked];
+  };
+  assert.equal((await answer()).length, 40 + MAX_WATCHES);
+  assert.deepEqual(actors.in("looking"), open.slice(0, MAX_WATCHES));
+  now = 300;
+  assert.deepEqual(await answer(), []);
+  assert.deepEqual(await answer(shut), [], "nor where they are on the screen");
+  assert.deepEqual(actors.in("looking"), open.slice(0, MAX_WATCHES));
+  const leave = (id: string) => {
+    actors.left.add(id);
+    actors.watches.forget(id);
+    actors.states.delete(id);
+  };
+  leave(open[0]!);
+  assert.deepEqual(await answer(shut), [open[32]], "room is for who was never asked");
+  assert.deepEqual(await answer(open.slice(39)), open.slice(39));
+  assert.equal(actors.in("looking").length, MAX_WATCHES);
+  open.forEach(leave);
+  assert.deepEqual(await answer(shut.slice(0, 2)), shut.slice(0, 2), "with room, those on the screen");
+  assert.deepEqual(await answer(), []);
+  now = 661;
+  assert.deepEqual(await answer(), shut.slice(2));
 });
 
 test("a refusal says why, and is asked again by a person or another process alone", async () => {
