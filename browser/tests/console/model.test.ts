@@ -201,13 +201,40 @@ test("no time to come is told, and the wires of a process that is no more are no
   realm.presence(told("update", presence(A, { incarnation: 2n })), 2000);
   assert.deepEqual(realm.lives.moments(A, B, "webrtc").at(-1), { at: 2000, state: "failed", isCut: true });
   realm.view(A, view({ incarnation: "2", nowMs: 3000n, changeCount: 1n, changes: [change(3000, "ready")] }), 3000);
-  realm.presence(told("leave", presence(A), "expired"), 4000);
+  realm.presence(told("leave", presence(A), "replaced"), 4000);
   assert.deepEqual(realm.lives.moments(A, B, "webrtc").at(-1), { at: 4000, state: "failed", isCut: true });
-  // It is back, the same process: signaling alone had lost it.
-  realm.presence(told("join", presence(A, { incarnation: 2n })), 5000);
-  const links = [{ remote: B, wires: [{ kind: "webrtc", state: "ready" }] }];
-  realm.view(A, view({ incarnation: "2", nowMs: 6000n, changeCount: 1n, links }), 6000);
-  assert.equal(realm.lives.moments(A, B, "webrtc").at(-1)!.state, "ready");
+});
+
+/** Two that both tell of the wire between them, which came up at one second. */
+function pair(): Realm {
+  const realm = new Realm();
+  realm.fill([presence(A), presence(B)], 0);
+  for (const [one, other] of [[A, B], [B, A]] as const) {
+    realm.view(one, view({ nowMs: 1000n, changeCount: 1n, changes: [change(1000, "ready", other)], links: linkTo(other) }), 1000);
+  }
+  return realm;
+}
+
+const linkTo = (remote: string, state = "ready") => [{ remote, wires: [{ kind: "webrtc", state, isActive: true }] }];
+
+for (const reason of ["expired", "drained", "kicked", "none"] as const) {
+  test(`one that signaling alone may have lost has broken no wire: ${reason}`, () => {
+    const realm = pair();
+    realm.presence(told("leave", presence(A), reason), 10_000);
+    realm.view(B, view({ nowMs: 19_000n, changeCount: 1n, links: linkTo(A) }), 19_000);
+    assert.deepEqual(realm.lives.spans(A, B, "webrtc", 0, 20_000), [{ state: "ready", from: 1000, to: 20_000 }]);
+    realm.presence(told("join", presence(A)), 20_000);
+    realm.view(A, view({ nowMs: 21_000n, changeCount: 1n, links: linkTo(B) }), 21_000);
+    assert.equal(realm.lives.cuts(A, B, 0), 0);
+  });
+}
+
+test("one that stops in good order has let its wires go, and broken none", () => {
+  const realm = pair();
+  realm.view(B, view({ nowMs: 5000n, changeCount: 2n, changes: [change(5000, "idle", A)], links: linkTo(A, "idle") }), 5000);
+  realm.presence(told("leave", presence(A), "closed"), 5050);
+  assert.equal(realm.lives.cuts(A, B, 0), 0);
+  assert.deepEqual([realm.lives.moments(A, B, "webrtc").at(-1)!.state, realm.lives.moments(A, B, "webrtc").length], ["idle", 2]);
 });
 
 test("a cause may have any name, and a link that was not told has no rate", () => {
