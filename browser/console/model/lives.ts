@@ -70,10 +70,11 @@ export class Lives {
    * Wires of `by` are no more, of which it can tell nothing now.
    *
    * @param state `failed` where its process is no more, `idle` where it let them go
+   * @param kept far ends of wires that are
    */
-  end(by: string, at: number, state: "failed" | "idle"): void {
+  end(by: string, at: number, state: "failed" | "idle", kept: ReadonlySet<string> = new Set()): void {
     for (const [remote, kinds] of [...(this.#ends.get(by) ?? [])]) {
-      for (const [kind, moments] of kinds) {
+      for (const [kind, moments] of kept.has(remote) ? [] : kinds) {
         const last = moments.at(-1)!.state;
         if (isUp(last) || last === "connecting") {
           this.note(by, remote, kind, at, state);
@@ -84,7 +85,8 @@ export class Lives {
 
   /** One that was thought to be no more is up. */
   revive(by: string, remote: string, kind: string, at: number, state: string): void {
-    if (isUp(state) && this.#of(by, remote)?.get(kind)?.at(-1)?.state === "failed") {
+    const last = this.#of(by, remote)?.get(kind)?.at(-1)?.state;
+    if (isUp(state) && (last === "failed" || last === "idle")) {
       this.note(by, remote, kind, at, state);
     }
   }

@@ -144,6 +144,10 @@ export class Realm {
     for (const { remote, wires } of view.links) {
       wires.forEach(({ kind, state }) => this.lives.revive(id, remote, kind, now, state));
     }
+    if (view.linkCount <= view.links.length) {
+      // All of them: of a link that has ended, an actor tells nothing more.
+      this.lives.end(id, now, "idle", new Set(view.links.map(({ remote }) => remote)));
+    }
     const before = row.view?.incarnation === view.incarnation ? row.view : undefined;
     if (before !== undefined) {
       const seconds = (Number(view.nowMs) - Number(before.nowMs)) / 1000;

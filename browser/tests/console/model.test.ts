@@ -196,11 +196,11 @@ test("numbers are short words", () => {
 test("no time to come is told, and the wires of a process that is no more are not up", () => {
   const realm = new Realm();
   realm.fill([presence(A)], 0);
-  realm.view(A, view({ nowMs: 1000n, changeCount: 1n, changes: [change(900_000, "ready")] }), 1000);
+  realm.view(A, view({ nowMs: 1000n, changeCount: 1n, changes: [change(900_000, "ready")], links: linkTo(B) }), 1000);
   assert.equal(realm.events.filtered(ALL, 1)[0]!.at, 1000);
   realm.presence(told("update", presence(A, { incarnation: 2n })), 2000);
   assert.deepEqual(realm.lives.moments(A, B, "webrtc").at(-1), { at: 2000, state: "failed", isCut: true });
-  realm.view(A, view({ incarnation: "2", nowMs: 3000n, changeCount: 1n, changes: [change(3000, "ready")] }), 3000);
+  realm.view(A, view({ incarnation: "2", nowMs: 3000n, changeCount: 1n, changes: [change(3000, "ready")], links: linkTo(B) }), 3000);
   realm.presence(told("leave", presence(A), "replaced"), 4000);
   assert.deepEqual(realm.lives.moments(A, B, "webrtc").at(-1), { at: 4000, state: "failed", isCut: true });
 });
@@ -228,6 +228,22 @@ for (const reason of ["expired", "drained", "kicked", "none"] as const) {
     assert.equal(realm.lives.cuts(A, B, 0), 0);
   });
 }
+
+test("a link that is told no more is no more, where all are told", () => {
+  const realm = pair();
+  realm.looking(A, "away", "");
+  realm.view(B, view({ nowMs: 5000n, changeCount: 1n, linkCount: 2, links: linkTo(C) }), 5000);
+  assert.equal(realm.lives.moments(A, B, "webrtc").at(-1)!.state, "ready", "it may be among those that are not told");
+  realm.presence(told("leave", presence(A), "expired"), 2000);
+  realm.view(B, view({ nowMs: 9000n, changeCount: 1n, linkCount: 1, links: linkTo(C) }), 9000);
+  assert.deepEqual(realm.lives.spans(A, B, "webrtc", 0, 20_000), [
+    { state: "ready", from: 1000, to: 9000 },
+    { state: "idle", from: 9000, to: 20_000 },
+  ]);
+  assert.equal(realm.lives.cuts(A, B, 0), 0);
+  realm.view(B, view({ nowMs: 10_000n, changeCount: 1n, linkCount: 2, links: [...linkTo(C), ...linkTo(A)] }), 10_000);
+  assert.equal(realm.lives.moments(A, B, "webrtc").at(-1)!.state, "ready", "and again where it is told");
+});
 
 test("one that stops in good order has let its wires go, and broken none", () => {
   const realm = pair();
