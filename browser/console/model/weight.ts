@@ -7,7 +7,12 @@
 
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
-import { RemoteProtocolError } from "actr";
+import { type Codec, RemoteProtocolError } from "actr";
+
+/** In place of what decodes: bytes as they come, for what they are is looked at first. */
+export function undecoded({ name }: { readonly name: string }): Codec<Uint8Array> {
+  return { name, read: (data) => data, write: (data) => data };
+}
 
 /** Messages within messages, as deep as the library goes. */
 const MAX_DEPTH = 100;

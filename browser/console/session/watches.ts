@@ -4,10 +4,11 @@
 //     want(ids) ──▶ asking ──view──▶ looking ──link lost──▶ away ──later──▶ asking
 //                      └─refused─▶ shut | refused | busy ──later, or another process──▶ asking
 
-import { CallError, type Caller, Code, type Codec } from "actr";
+import { CallError, type Caller, Code } from "actr";
 
 import type { ActorView } from "../gen/actr/services/inspection_pb";
 import type { Looking } from "../model/realm";
+import { undecoded } from "../model/weight";
 import { Pace } from "./pace";
 import { InspectionService } from "../gen/actr/services/inspection_actr";
 
@@ -22,9 +23,7 @@ const SHUT_RETRY_SECONDS = 60;
 /** So much later yet where it is not on the screen: there may be hundreds of them. */
 const ELSEWHERE_SECONDS = 600;
 
-/** Views as they come: their bytes, for what they are is looked at first (`Pace`). */
-const RAW: Codec<Uint8Array> = { name: InspectionService.WATCH.reply.name, read: (data) => data, write: (data) => data };
-const WATCH = { ...InspectionService.WATCH, reply: RAW };
+const WATCH = { ...InspectionService.WATCH, reply: undecoded(InspectionService.WATCH.reply) };
 
 export interface WatchSink {
   /** Whether it is online: who has left may be wanted still, and come back. */
