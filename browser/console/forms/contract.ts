@@ -3,36 +3,23 @@
 // It is a stranger's word: what is too much, or is no contract, ends in one error whose text is shown.
 
 import { create, createFileRegistry, type DescMessage, type FileRegistry, fromBinary } from "@bufbuild/protobuf";
-import { protoCamelCase } from "@bufbuild/protobuf/reflect";
-import {
-  type DescriptorProto,
-  type EnumDescriptorProto,
-  type FieldDescriptorProto,
-  type FileDescriptorProto,
-  FileDescriptorProtoSchema,
-  type FileDescriptorSet,
-  FileDescriptorSetSchema,
-} from "@bufbuild/protobuf/wkt";
+import { type FileDescriptorProto, type FileDescriptorSet, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
 import { CallError, type Caller, Code, LimitError, type Method, type MethodKind, PayloadType, RemoteProtocolError } from "actr";
 
-import { ReflectionClient } from "../gen/actr/services/reflection_actr";
-import type { Description, MethodDescription, ServiceDescription } from "../gen/actr/services/reflection_pb";
+import { ReflectionService } from "../gen/actr/services/reflection_actr";
+import { type Description, DescriptionSchema, type MethodDescription, type ServiceDescription } from "../gen/actr/services/reflection_pb";
+import { undecoded } from "../model/weight";
 import { commentsOf } from "./comments";
+import { checkName, Elements, MAX_NAME, READING, readFile } from "./files";
 
 /** Services and files together. */
 export const MAX_WORDS = 4096;
 /** Of all of them together: a page is no place for more, though a caller may believe 16 MiB. */
 export const MAX_BYTES = 4 * 1024 * 1024;
-/** Messages, fields, enum values and so on of all files: each costs the page memory of its own. */
-export const MAX_ELEMENTS = 50_000;
-/** Of the full names of all files: the library makes each of them of those around it. */
-export const MAX_LETTERS = 12_000_000;
+/** Of one of them, a service or a file. */
+export const MAX_WORD_BYTES = 1024 * 1024;
 /** Methods of all services: each is a line to choose. */
 export const MAX_METHODS = 2000;
-/** Messages within messages: the library takes them apart by calling itself. */
-const MAX_NESTED = 32;
-/** Of a name or a package, in letters. */
-const MAX_NAME = 256;
 /** Of the library's words for what is wrong, which have names in them. */
 const MAX_TEXT = 500;
 
@@ -75,9 +62,9 @@ export interface Contract {
  */
 export async function describe(caller: Caller, timeout: number, signal?: AbortSignal): Promise<Contract> {
   const options = { timeout, ...(signal && { signal }) };
-  const told = new ReflectionClient(caller).describe({}, options);
+  const method = { ...ReflectionService.DESCRIBE, reply: undecoded(ReflectionService.DESCRIBE.reply) };
   try {
-    return await readContract(told);
+    return await readContract(caller.serverStream(method, {}, options));
   } catch (error) {
     if (error instanceof CallError && error.code === Code.UNIMPLEMENTED) {
       throw new CallError(error.code, "it tells no contract (its setting actor.reflection)", {}, { cause: error });
@@ -86,16 +73,25 @@ export async function describe(caller: Caller, timeout: number, signal?: AbortSi
   }
 }
 
-/** Makes a contract of what an actor tells; rejects with `LimitError` or `RemoteProtocolError`. */
-export async function readContract(told: AsyncIterable<Description>): Promise<Contract> {
+/**
+ * Makes a contract of what an actor tells; rejects with `LimitError` or `RemoteProtocolError`.
+ *
+ * @param told the bytes of each `Description`
+ */
+export async function readContract(told: AsyncIterable<Uint8Array>): Promise<Contract> {
   const services: ServiceDescription[] = [];
   const files: FileDescriptorProto[] = [];
   const count = new Elements();
   let [words, size, methods] = [0, 0, 0];
-  for await (const { word } of told) {
+  for await (const data of told) {
     if (++words > MAX_WORDS) {
       throw new LimitError("words of a contract", MAX_WORDS, words);
     }
+    size += data.length;
+    if (size > MAX_BYTES) {
+      throw new LimitError("bytes of a contract", MAX_BYTES, size);
+    }
+    const { word } = readWord(data, count);
     if (word.case === "service") {
       services.push(word.value);
       methods += word.value.methods.length;
@@ -103,91 +99,23 @@ export async function readContract(told: AsyncIterable<Description>): Promise<Co
         throw new LimitError("methods of a contract", MAX_METHODS, methods);
       }
     } else if (word.case === "file") {
-      size += word.value.length;
-      if (size <= MAX_BYTES) {
-        files.push(readFile(word.value, count));
-      }
-    }
-    if (size > MAX_BYTES) {
-      throw new LimitError("bytes of a contract", MAX_BYTES, size);
+      files.push(readFile(word.value, count));
     }
   }
   const registry = readRegistry(create(FileDescriptorSetSchema, { file: files }));
   return { services: services.map((service) => readService(service, registry)), registry };
 }
 
-/** Counts what a contract is made of, and the letters of its full names. */
-class Elements {
-  private count = 0;
-  private letters = 0;
-
-  /** Takes a name in what has a full name of so many letters; returns those of its own full name. */
-  name(name: string, around: number): number {
-    checkName(name);
-    const letters = around + 1 + name.length;
-    this.letters += letters;
-    if (this.letters > MAX_LETTERS) {
-      throw new LimitError("letters of the names of a contract", MAX_LETTERS, this.letters);
-    }
-    return letters;
+function readWord(data: Uint8Array, count: Elements): Description {
+  if (data.length > MAX_WORD_BYTES) {
+    throw new LimitError("bytes of one word of a contract", MAX_WORD_BYTES, data.length);
   }
-
-  add(more: number): void {
-    this.count += more;
-    if (this.count > MAX_ELEMENTS) {
-      throw new LimitError("elements of a contract", MAX_ELEMENTS, this.count);
-    }
-  }
-}
-
-function readFile(data: Uint8Array, count: Elements): FileDescriptorProto {
-  let file: FileDescriptorProto;
+  count.decoded(DescriptionSchema, data);
   try {
-    file = fromBinary(FileDescriptorProtoSchema, data);
+    return fromBinary(DescriptionSchema, data, READING);
   } catch (cause) {
-    throw new RemoteProtocolError("it tells a file that cannot be read", { cause });
+    throw new RemoteProtocolError("it tells a word that cannot be read", { cause });
   }
-  const around = file.package.length;
-  if (around > MAX_NAME) {
-    throw new RemoteProtocolError(`it tells a package of ${around} letters; at most ${MAX_NAME} are taken`);
-  }
-  count.add(1 + file.dependency.length);
-  file.enumType.forEach((each) => readEnum(each, count, around));
-  file.messageType.forEach((message) => readMessage(message, count, around, 0));
-  file.extension.forEach((field) => readField(field, count, around));
-  file.service.forEach((service) => {
-    count.add(1 + service.method.length);
-    count.name(service.name, around);
-    service.method.forEach(({ name }) => checkName(name));
-  });
-  return file;
-}
-
-function readEnum({ name, value }: EnumDescriptorProto, count: Elements, around: number): void {
-  count.add(1 + value.length);
-  count.name(name, around);
-  value.forEach((each) => checkName(each.name));
-}
-
-function readField(field: FieldDescriptorProto, count: Elements, around: number): void {
-  count.add(1);
-  count.name(field.name, around);
-  // Generated modules of Python leave out what `protoc` derives from the name.
-  field.jsonName ||= protoCamelCase(field.name);
-  checkName(field.jsonName);
-}
-
-function readMessage(message: DescriptorProto, count: Elements, around: number, depth: number): void {
-  if (depth > MAX_NESTED) {
-    throw new LimitError("messages within messages", MAX_NESTED, depth);
-  }
-  count.add(1 + message.oneofDecl.length);
-  const letters = count.name(message.name, around);
-  message.oneofDecl.forEach(({ name }) => checkName(name));
-  message.enumType.forEach((each) => readEnum(each, count, letters));
-  message.field.forEach((field) => readField(field, count, letters));
-  message.extension.forEach((field) => readField(field, count, letters));
-  message.nestedType.forEach((nested) => readMessage(nested, count, letters, depth + 1));
 }
 
 function readRegistry(set: FileDescriptorSet): FileRegistry {
@@ -233,12 +161,6 @@ function readMethod(service: string, told: MethodDescription, registry: FileRegi
     requires: told.requires,
     comment,
   };
-}
-
-function checkName(name: string): void {
-  if (name === "" || name.length > MAX_NAME) {
-    throw new RemoteProtocolError(`it tells a name of ${name.length} letters; 1 to ${MAX_NAME} are taken`);
-  }
 }
 
 function kindOf({ requestsStream, repliesStream }: MethodDescription): MethodKind {

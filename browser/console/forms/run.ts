@@ -1,8 +1,9 @@
 // One call of a method that is known by its descriptors alone, from its beginning to its end.
 
 import { type Message, type Registry, toBinary } from "@bufbuild/protobuf";
-import { type Caller, type CallOptions, ClosedError, type Codec, type Method, RemoteProtocolError } from "actr";
+import { type Caller, type CallOptions, ClosedError, type Method, RemoteProtocolError } from "actr";
 
+import { undecoded } from "../model/weight";
 import type { Offered } from "./contract";
 import { type Shown, shownBytes, type ShownError, shownError } from "./shown";
 
@@ -32,9 +33,6 @@ export interface RunOptions {
   /** Seconds; of the page where nothing is said. */
   readonly now?: () => number;
 }
-
-/** Replies as they came: their bytes, for only what is shown is taken apart. */
-const RAW: Codec<Uint8Array> = { name: "reply", read: (data) => data, write: (data) => data };
 
 /** Whether items can be sent one after the other. */
 export function isStream(kind: Method["kind"]): boolean {
@@ -196,9 +194,9 @@ export class Run {
 
 type Row<Kind extends Method["kind"]> = Method<Uint8Array, Uint8Array, Kind, Uint8Array, Uint8Array>;
 
-/** A row of a static table, made for one call: it carries no number, for the callee told it just now. */
+/** A row of a static table, made for one call, of bytes as they come, for only what is shown is taken apart: it carries no number, for the callee told it just now. */
 function rowOf({ routeKey, kind, payloadType, request, reply }: Offered): Row<Method["kind"]> {
-  return { routeKey, kind, payloadType, request: { ...RAW, name: request.name }, reply: { ...RAW, name: reply.name } };
+  return { routeKey, kind, payloadType, request: undecoded(request), reply: undecoded(reply) };
 }
 
 /** Items between a hand that clicks and a far side that takes them when it can. */

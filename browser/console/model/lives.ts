@@ -66,21 +66,27 @@ export class Lives {
     return last?.state ?? "unknown";
   }
 
-  /** The process of `by` is no more, and so are its wires, of which it can tell nothing now. */
-  end(by: string, at: number): void {
+  /**
+   * Wires of `by` are no more, of which it can tell nothing now.
+   *
+   * @param state `failed` where its process is no more, `idle` where it let them go
+   * @param kept far ends of wires that are
+   */
+  end(by: string, at: number, state: "failed" | "idle", kept: ReadonlySet<string> = new Set()): void {
     for (const [remote, kinds] of [...(this.#ends.get(by) ?? [])]) {
-      for (const [kind, moments] of kinds) {
-        const { state } = moments.at(-1)!;
-        if (isUp(state) || state === "connecting") {
-          this.note(by, remote, kind, at, "failed");
+      for (const [kind, moments] of kept.has(remote) ? [] : kinds) {
+        const last = moments.at(-1)!.state;
+        if (isUp(last) || last === "connecting") {
+          this.note(by, remote, kind, at, state);
         }
       }
     }
   }
 
-  /** One that was thought ended with its process is up: it had left, and not ended. */
+  /** One that was thought to be no more is up. */
   revive(by: string, remote: string, kind: string, at: number, state: string): void {
-    if (isUp(state) && this.#of(by, remote)?.get(kind)?.at(-1)?.state === "failed") {
+    const last = this.#of(by, remote)?.get(kind)?.at(-1)?.state;
+    if (isUp(state) && (last === "failed" || last === "idle")) {
       this.note(by, remote, kind, at, state);
     }
   }

@@ -78,7 +78,7 @@ export class Realm {
     if (change === "leave") {
       if (known !== undefined) {
         this.rows.delete(id);
-        this.lives.end(id, now);
+        this.#left(id, reason, now);
         this.events.add({ at: now, kind: "leave", actor: id, text: leaving[reason] });
       }
       return false;
@@ -91,9 +91,18 @@ export class Realm {
     const isAnother = known.presence.incarnation !== presence.incarnation;
     known.presence = presence;
     if (isAnother && !isOf(this.#told.get(id)?.incarnation, presence)) {
-      this.lives.end(id, now);
+      this.lives.end(id, now, "failed");
     }
     return isAnother;
+  }
+
+  /** What that says of its wires: nothing, where signaling alone may have lost it. */
+  #left(id: string, reason: PresenceEvent["reason"], now: number): void {
+    if (reason === "closed") {
+      this.lives.end(id, now, "idle"); // it has let them go, or does just now
+    } else if (reason === "replaced") {
+      this.lives.end(id, now, "failed");
+    }
   }
 
   #put(presence: Presence, now: number): void {
@@ -135,6 +144,10 @@ export class Realm {
     for (const { remote, wires } of view.links) {
       wires.forEach(({ kind, state }) => this.lives.revive(id, remote, kind, now, state));
     }
+    if (view.linkCount <= view.links.length) {
+      // All of them: of a link that has ended, an actor tells nothing more.
+      this.lives.end(id, now, "idle", new Set(view.links.map(({ remote }) => remote)));
+    }
     const before = row.view?.incarnation === view.incarnation ? row.view : undefined;
     if (before !== undefined) {
       const seconds = (Number(view.nowMs) - Number(before.nowMs)) / 1000;
@@ -149,7 +162,7 @@ export class Realm {
   #note({ id, skew }: Row, { changes, incarnation, changeCount }: ActorView, now: number): void {
     const told = this.#told.get(id);
     if (told !== undefined && told.incarnation !== incarnation) {
-      this.lives.end(id, now);
+      this.lives.end(id, now, "failed");
     }
     const news = Number(changeCount) - (told?.incarnation === incarnation ? told.count : 0);
     this.#told.delete(id);

@@ -1,4 +1,5 @@
 // Who is being looked at: a bounded number of `actr.Inspection.Watch`, those that are wanted most first.
+// One that has refused takes the place of nobody who lets look.
 //
 //     want(ids) ──▶ asking ──view──▶ looking ──link lost──▶ away ──later──▶ asking
 //                      └─refused─▶ shut | refused | busy ──later, or another process──▶ asking
@@ -7,8 +8,9 @@ import { CallError, type Caller, Code } from "actr";
 
 import type { ActorView } from "../gen/actr/services/inspection_pb";
 import type { Looking } from "../model/realm";
+import { undecoded } from "../model/weight";
 import { Pace } from "./pace";
-import { InspectionClient } from "../gen/actr/services/inspection_actr";
+import { InspectionService } from "../gen/actr/services/inspection_actr";
 
 /** Actors that are looked at at once: each is a connection of this page, and a view a second. */
 export const MAX_WATCHES = 32;
@@ -18,6 +20,10 @@ const FIRST_SECONDS = 12;
 const MAX_RETRY_SECONDS = 30;
 /** An actor that lets nobody look may be told to when it starts anew; else it is asked rarely. */
 const SHUT_RETRY_SECONDS = 60;
+/** So much later yet where it is not on the screen: there may be hundreds of them. */
+const ELSEWHERE_SECONDS = 600;
+
+const WATCH = { ...InspectionService.WATCH, reply: undecoded(InspectionService.WATCH.reply) };
 
 export interface WatchSink {
   /** Whether it is online: who has left may be wanted still, and come back. */
@@ -36,7 +42,9 @@ interface Watch {
 
 export class Watches {
   readonly #watches = new Map<string, Watch>();
-  #wanted: readonly string[] = [];
+  /** Those on the screen. */
+  #first: ReadonlySet<string> = new Set();
+  #others: readonly string[] = [];
   readonly #timer: ReturnType<typeof setInterval>;
 
   /** @param to how an actor is called */
@@ -47,9 +55,15 @@ export class Watches {
     this.#timer = setInterval(() => this.#fill(), 1000);
   }
 
-  /** Says who is to be looked at, those that matter most first. */
-  want(ids: readonly string[]): void {
-    this.#wanted = ids;
+  /**
+   * Says who is to be looked at.
+   *
+   * @param first those on the screen, which matter most, and may end the look at one that is not there
+   * @param others as far as there is room
+   */
+  want(first: readonly string[], others: Iterable<string> = []): void {
+    this.#first = new Set(first);
+    this.#others = [...others];
     this.#fill();
   }
 
@@ -69,7 +83,7 @@ export class Watches {
 
   close(): void {
     clearInterval(this.#timer);
-    this.#wanted = [];
+    this.want([]);
     for (const { stop } of this.#watches.values()) {
       stop?.abort();
     }
@@ -81,37 +95,53 @@ export class Watches {
   }
 
   #fill(): void {
-    const now = performance.now();
-    const chosen = this.#wanted.filter((id) => {
-      const watch = this.#watches.get(id);
-      return this.sink.isThere(id) && (watch === undefined || watch.stop !== undefined || watch.notBefore <= now);
-    });
-    const kept = new Set(chosen.slice(0, MAX_WATCHES));
-    for (const [id, watch] of this.#watches) {
-      // One more in place of one that nobody needs: others go on, for who comes back to them.
-      if (watch.stop !== undefined && !kept.has(id) && this.running + this.#missing(kept) > MAX_WATCHES) {
-        this.#end(id, watch);
-      }
-    }
     let asking = [...this.#watches.values()].filter(({ state }) => state === "asking").length;
-    for (const id of kept) {
-      if (asking >= MAX_ASKING || this.running >= MAX_WATCHES) {
+    let { running } = this;
+    for (const id of this.#next()) {
+      if (asking >= MAX_ASKING) {
         break;
       }
-      if (this.#watches.get(id)?.stop === undefined) {
-        asking += 1;
-        this.#begin(id);
+      if (running >= MAX_WATCHES) {
+        const spare = this.#isFresh(id) && this.#first.has(id) ? this.#spare() : undefined;
+        if (spare === undefined) {
+          break;
+        }
+        asking -= this.#watches.get(spare)!.state === "asking" ? 1 : 0;
+        running -= 1;
+        this.#end(spare);
       }
+      asking += 1;
+      running += 1;
+      this.#begin(id);
     }
   }
 
-  #missing(kept: ReadonlySet<string>): number {
-    return [...kept].filter((id) => this.#watches.get(id)?.stop === undefined).length;
+  /** Who is to be asked now: those on the screen, then those that never were, then those that waited the longest. */
+  #next(): string[] {
+    const now = performance.now();
+    const may = [...new Set([...this.#first, ...this.#others])].filter((id) => {
+      const watch = this.#watches.get(id);
+      const rarely = this.#first.has(id) || this.#isFresh(id) ? 0 : ELSEWHERE_SECONDS * 1000;
+      return this.sink.isThere(id) && (watch === undefined || (watch.stop === undefined && watch.notBefore + rarely <= now));
+    });
+    const since = (id: string) => this.#watches.get(id)?.notBefore ?? 0;
+    const rank = (id: string) => (this.#isFresh(id) && this.#first.has(id) ? 0 : this.#watches.has(id) ? 2 : 1);
+    return may.sort((a, b) => rank(a) - rank(b) || (rank(a) === 2 ? since(a) - since(b) : 0));
   }
 
-  #end(id: string, watch: Watch): void {
-    watch.stop?.abort();
-    watch.stop = undefined;
+  /** Nobody has asked it, or it has not refused: it is worth another one's place. */
+  #isFresh(id: string): boolean {
+    const state = this.#watches.get(id)?.state;
+    return state !== "shut" && state !== "refused";
+  }
+
+  /** One that is looked into and is not on the screen: others go on, for who comes back to them. */
+  #spare(): string | undefined {
+    return [...this.#watches].find(([id, { stop }]) => stop !== undefined && !this.#first.has(id))?.[0];
+  }
+
+  #end(id: string): void {
+    this.#watches.get(id)?.stop?.abort();
     this.#watches.delete(id);
     this.sink.looking(id, "none", "");
   }
@@ -125,20 +155,23 @@ export class Watches {
   }
 
   async #run(id: string, watch: Watch, stop: AbortController): Promise<void> {
-    const pace = new Pace((view) => this.#watches.get(id) === watch && this.sink.view(id, view));
+    const pace = new Pace(
+      (view) => this.#watches.get(id) === watch && this.sink.view(id, view),
+      (error) => stop.abort(error),
+    );
     let why: unknown = new Error("it has ended what it told");
     const late = setTimeout(() => stop.abort(new Error(`no word of it within ${FIRST_SECONDS} s`)), FIRST_SECONDS * 1000);
     try {
-      for await (const view of new InspectionClient(this.to(id)).watch({ intervalMs: 1000 }, { signal: stop.signal })) {
+      for await (const view of this.to(id).serverStream(WATCH, { intervalMs: 1000 }, { signal: stop.signal })) {
         if (this.#watches.get(id) !== watch) {
           return;
         }
+        pace.give(view);
         clearTimeout(late);
         if (watch.state !== "looking") {
           this.#move(id, watch, "looking", "");
           watch.tries = 0;
         }
-        pace.give(view);
       }
     } catch (error) {
       why = error;

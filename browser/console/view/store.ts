@@ -169,12 +169,7 @@ export class Store {
   want(first: readonly string[]): void {
     this.#first = first;
     this.#hasCome = false;
-    const all = new Set(first.filter((id) => this.realm.rows.has(id)));
-    // All of them: those that come first may let nobody look.
-    for (const id of this.realm.rows.keys()) {
-      all.add(id);
-    }
-    this.watches?.want([...all]);
+    this.watches?.want(first, this.realm.rows.keys());
   }
 
   row(id: string): Row | undefined {

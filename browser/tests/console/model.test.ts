@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { RemoteProtocolError } from "actr";
 
 import { ActorViewSchema } from "../../console/gen/actr/services/inspection_pb";
 import { type EventKind, EventLog, KINDS, MAX_EVENTS } from "../../console/model/events";
@@ -11,8 +13,9 @@ import { compareIds, listed, windowOf } from "../../console/model/listing";
 import { Lives, MAX_ENDS, MAX_MOMENTS } from "../../console/model/lives";
 import { linksIn, matrixOf, MAX_AXIS, standing } from "../../console/model/matrix";
 import { isConsole, rateOf, Realm } from "../../console/model/realm";
+import { countMessages } from "../../console/model/weight";
 import { bytes, count, duration, rate, roundTrip, short } from "../../console/model/words";
-import { Pace, PACE_MS } from "../../console/session/pace";
+import { MAX_VIEW_BYTES, Pace, PACE_MS } from "../../console/session/pace";
 import { ActrId } from "../../src/protocol/identity/ids";
 import type { Presence, PresenceEvent } from "../../src/protocol/signaling/presence";
 
@@ -193,18 +196,61 @@ test("numbers are short words", () => {
 test("no time to come is told, and the wires of a process that is no more are not up", () => {
   const realm = new Realm();
   realm.fill([presence(A)], 0);
-  realm.view(A, view({ nowMs: 1000n, changeCount: 1n, changes: [change(900_000, "ready")] }), 1000);
+  realm.view(A, view({ nowMs: 1000n, changeCount: 1n, changes: [change(900_000, "ready")], links: linkTo(B) }), 1000);
   assert.equal(realm.events.filtered(ALL, 1)[0]!.at, 1000);
   realm.presence(told("update", presence(A, { incarnation: 2n })), 2000);
   assert.deepEqual(realm.lives.moments(A, B, "webrtc").at(-1), { at: 2000, state: "failed", isCut: true });
-  realm.view(A, view({ incarnation: "2", nowMs: 3000n, changeCount: 1n, changes: [change(3000, "ready")] }), 3000);
-  realm.presence(told("leave", presence(A), "expired"), 4000);
+  realm.view(A, view({ incarnation: "2", nowMs: 3000n, changeCount: 1n, changes: [change(3000, "ready")], links: linkTo(B) }), 3000);
+  realm.presence(told("leave", presence(A), "replaced"), 4000);
   assert.deepEqual(realm.lives.moments(A, B, "webrtc").at(-1), { at: 4000, state: "failed", isCut: true });
-  // It is back, the same process: signaling alone had lost it.
-  realm.presence(told("join", presence(A, { incarnation: 2n })), 5000);
-  const links = [{ remote: B, wires: [{ kind: "webrtc", state: "ready" }] }];
-  realm.view(A, view({ incarnation: "2", nowMs: 6000n, changeCount: 1n, links }), 6000);
-  assert.equal(realm.lives.moments(A, B, "webrtc").at(-1)!.state, "ready");
+});
+
+/** Two that both tell of the wire between them, which came up at one second. */
+function pair(): Realm {
+  const realm = new Realm();
+  realm.fill([presence(A), presence(B)], 0);
+  for (const [one, other] of [[A, B], [B, A]] as const) {
+    realm.view(one, view({ nowMs: 1000n, changeCount: 1n, changes: [change(1000, "ready", other)], links: linkTo(other) }), 1000);
+  }
+  return realm;
+}
+
+const linkTo = (remote: string, state = "ready") => [{ remote, wires: [{ kind: "webrtc", state, isActive: true }] }];
+
+for (const reason of ["expired", "drained", "kicked", "none"] as const) {
+  test(`one that signaling alone may have lost has broken no wire: ${reason}`, () => {
+    const realm = pair();
+    realm.presence(told("leave", presence(A), reason), 10_000);
+    realm.view(B, view({ nowMs: 19_000n, changeCount: 1n, links: linkTo(A) }), 19_000);
+    assert.deepEqual(realm.lives.spans(A, B, "webrtc", 0, 20_000), [{ state: "ready", from: 1000, to: 20_000 }]);
+    realm.presence(told("join", presence(A)), 20_000);
+    realm.view(A, view({ nowMs: 21_000n, changeCount: 1n, links: linkTo(B) }), 21_000);
+    assert.equal(realm.lives.cuts(A, B, 0), 0);
+  });
+}
+
+test("a link that is told no more is no more, where all are told", () => {
+  const realm = pair();
+  realm.looking(A, "away", "");
+  realm.view(B, view({ nowMs: 5000n, changeCount: 1n, linkCount: 2, links: linkTo(C) }), 5000);
+  assert.equal(realm.lives.moments(A, B, "webrtc").at(-1)!.state, "ready", "it may be among those that are not told");
+  realm.presence(told("leave", presence(A), "expired"), 2000);
+  realm.view(B, view({ nowMs: 9000n, changeCount: 1n, linkCount: 1, links: linkTo(C) }), 9000);
+  assert.deepEqual(realm.lives.spans(A, B, "webrtc", 0, 20_000), [
+    { state: "ready", from: 1000, to: 9000 },
+    { state: "idle", from: 9000, to: 20_000 },
+  ]);
+  assert.equal(realm.lives.cuts(A, B, 0), 0);
+  realm.view(B, view({ nowMs: 10_000n, changeCount: 1n, linkCount: 2, links: [...linkTo(C), ...linkTo(A)] }), 10_000);
+  assert.equal(realm.lives.moments(A, B, "webrtc").at(-1)!.state, "ready", "and again where it is told");
+});
+
+test("one that stops in good order has let its wires go, and broken none", () => {
+  const realm = pair();
+  realm.view(B, view({ nowMs: 5000n, changeCount: 2n, changes: [change(5000, "idle", A)], links: linkTo(A, "idle") }), 5000);
+  realm.presence(told("leave", presence(A), "closed"), 5050);
+  assert.equal(realm.lives.cuts(A, B, 0), 0);
+  assert.deepEqual([realm.lives.moments(A, B, "webrtc").at(-1)!.state, realm.lives.moments(A, B, "webrtc").length], ["idle", 2]);
 });
 
 test("a cause may have any name, and a link that was not told has no rate", () => {
@@ -240,12 +286,51 @@ test("of a view is taken what an honest actor can tell", () => {
 test("of many views the newest is taken, with the changes of those between", (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const taken: number[][] = [];
-  const pace = new Pace(({ changes }) => taken.push(changes.map(({ atMs }) => Number(atMs))));
-  [1, 2, 3].forEach((at) => pace.give(view({ changes: [change(at, "idle")] })));
+  const wrong: unknown[] = [];
+  const pace = new Pace(
+    ({ changes }) => taken.push(changes.map(({ atMs }) => Number(atMs))),
+    (error) => wrong.push(error),
+  );
+  const give = (at: number, more = {}) => pace.give(toBinary(ActorViewSchema, view({ changes: [change(at, "idle")], ...more })));
+  [1, 2, 3].forEach((at) => give(at));
   assert.deepEqual(taken, [[1]]);
   t.mock.timers.tick(PACE_MS);
-  pace.give(view({ changes: [change(4, "idle")] }));
+  give(4);
   assert.deepEqual(taken, [[1], [2, 3]]);
   pace.end();
-  assert.deepEqual(taken, [[1], [2, 3], [4]]);
+  assert.deepEqual(taken.splice(0), [[1], [2, 3], [4]]);
+  give(5);
+  [6, 7, 8].forEach((at) => give(at, { version: "x".repeat(MAX_VIEW_BYTES / 2 - 100) })); // no more wait than one may be
+  give(9, { incarnation: "2" });
+  pace.end();
+  assert.deepEqual(taken, [[5], [9]], "another process");
+  give(10);
+  [11, 12, 13].forEach((at) => give(at, { version: "x".repeat(MAX_VIEW_BYTES / 2 - 100) }));
+  t.mock.timers.tick(PACE_MS);
+  assert.deepEqual(taken.at(-1), [12, 13]);
+  pace.give(Uint8Array.of(0x20, ...new Array(10).fill(0x80), 1)); // a number of more bytes than there are
+  assert.deepEqual(wrong, []);
+  t.mock.timers.tick(PACE_MS);
+  assert.equal(wrong.length, 1, "told, and not thrown where nobody waits");
+});
+
+test("messages are counted as they will be decoded", () => {
+  const count = (data: Uint8Array, most = 1000) => countMessages(ActorViewSchema, data, most);
+  const told = view({ links: [{ remote: B, wires: [{ kind: "webrtc" }], lanes: [{}, {}] }], streams: { counts: { a: 1n }, halves: [{}] }, refused: { b: 2n } });
+  assert.equal(count(toBinary(ActorViewSchema, told)), 1 + 1 + 1 + 2 + 1 + 1 + 1 + 1);
+  assert.equal(count(new Uint8Array(200).fill(0x4a).map((byte, at) => (at % 2 ? 0 : byte)), 10), 11, "no further than is asked");
+  assert.equal(count(Uint8Array.of(0xa0, 6, 1)), 1, "of a field that is not known");
+  for (const [what, ...data] of [
+    ["a link that is a number", 0x48, 0],
+    ["a link that is longer than all", 0x4a, 2, 0],
+    ["a text that is longer than its link", 0x4a, 2, 0x0a, 2, 0, 0],
+    ["a text of an entry that is longer than the entry", 0x72, 2, 0x0a, 3, 0x4a, 0, 0],
+    ["a text that is a number", 0x08, 0],
+    ["a number that is a text", 0x22, 0],
+  ] as [string, ...number[]][]) {
+    assert.throws(() => count(Uint8Array.from(data)), RemoteProtocolError, what);
+  }
+  const path = (...bytes: number[]) => Uint8Array.of(0x4a, bytes.length + 4, 0x0a, bytes.length + 2, 0x0a, bytes.length, ...bytes);
+  assert.equal(countMessages(FileDescriptorProtoSchema, path(1, 2, 3), 9), 3, "of a list in one field");
+  assert.throws(() => countMessages(FileDescriptorProtoSchema, path(1, 0x80), 9), RemoteProtocolError);
 });

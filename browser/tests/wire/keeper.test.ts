@@ -41,6 +41,7 @@ async function page(shelf: Partial<Shelf> = {}) {
   const clock = new IssuerClock(() => time.wall, () => time.steady);
   const give = async () => readCertificate(utf8(await issuer.issue(ID, identity.raw)));
   const told: Record<"renew" | "enrol", () => Promise<Certificate | Refusal>> = { renew: give, enrol: give };
+  const login = { takes: () => {} }; // what goes by while a person logs in
   const asked: string[] = [];
   const failures: PeerError[] = [];
   const given: Certificate[] = [];
@@ -61,7 +62,7 @@ async function page(shelf: Partial<Shelf> = {}) {
     clock,
     trusted: new Trusted(webCrypto, client as unknown as IssuerClient, undefined, new Map(), () => clock.now()),
     shelf: { find: async () => "", keep: async (text: string) => void kept.push(text), ...shelf },
-    token: () => (asked.push("token"), "t"),
+    token: () => (asked.push("token"), login.takes(), "t"),
     secret: "",
     renewed: (certificate: Certificate) => (given.push(certificate), wake()),
     failed: (error: PeerError) => (failures.push(error), wake()),
@@ -73,7 +74,7 @@ async function page(shelf: Partial<Shelf> = {}) {
       await new Promise<void>((resolve) => (wake = resolve));
     }
   };
-  return { keeper, issuer, identity, time, clock, client, told, give, asked, failures, given, kept, until };
+  return { keeper, issuer, identity, time, clock, client, told, login, give, asked, failures, given, kept, until };
 }
 
 async function site(listener: RequestListener): Promise<string> {
@@ -96,6 +97,24 @@ test("a key that another browser has put out is enrolled anew, once, and the app
   assert.equal(await keeper.renew(), false, "two browsers would put each other out for ever");
   assert.deepEqual(asked, ["renew"]);
   assert.equal(failures.length, 2);
+});
+
+test("an issuer that is away for a moment, or asks to come later, spends no enrolment", { timeout }, async () => {
+  const { keeper, issuer, told, give, asked } = await page();
+  await keeper.start();
+  issuer.now += 1;
+  told.renew = async () => refusal("superseded");
+  asked.length = 0;
+  for (const passing of [away, async () => ({ ...refusal("too-fast"), isFinal: false })]) {
+    told.enrol = passing;
+    assert.equal(await keeper.renew(), false);
+  }
+  told.enrol = give;
+  assert.equal(await keeper.renew(), true);
+  assert.deepEqual(asked, Array(3).fill(["renew", "token", "enrol"]).flat());
+  asked.length = 0;
+  assert.equal(await keeper.renew(), false);
+  assert.deepEqual(asked, ["renew"]);
 });
 
 test("a key that was revoked is replaced where the browser keeps it, with a token at hand", { timeout }, async () => {
@@ -179,6 +198,38 @@ test("one that was set forward, and the issuer says so: the time goes on as it w
   clock.now();
   await until(() => given.length === 2);
   assert.deepEqual([clock.now(), clock.latest()], [NOW + 1, NOW + 1]);
+});
+
+test("one that was ahead for a moment holds up no renewal", { timeout }, async () => {
+  let found = "";
+  const { keeper, issuer, identity, time, given, until } = await page({ find: async () => found });
+  await keeper.start();
+  const pass = (seconds: number) => {
+    time.steady += seconds;
+    time.wall += seconds;
+    issuer.now += seconds;
+  };
+  pass(610);
+  found = await issuer.issue(ID, identity.raw); // another tab has renewed
+  time.wall += 36_000;
+  keeper.wake();
+  await until(() => given.length === 2);
+  time.wall -= 36_000;
+  pass(610);
+  keeper.wake();
+  await until(() => given.length === 3);
+});
+
+test("how long a person takes to log in is no part of what the issuer's time is learnt from", { timeout }, async () => {
+  const { keeper, issuer, time, clock, login } = await page();
+  issuer.now += 2; // the device is two seconds slow
+  login.takes = () => {
+    time.wall += 300;
+    time.steady += 300;
+    issuer.now += 300;
+  };
+  await keeper.start();
+  assert.equal(clock.now(), NOW + 302.5);
 });
 
 test("one that was stopped says nothing any more", { timeout }, async () => {

@@ -209,6 +209,25 @@ for (const refusedOn of [1, 2]) {
   });
 }
 
+test("who hears of the network, or of the certificate, while it is asked for waits for the answer", { timeout }, async () => {
+  const { url, connections } = await service(({ body }, far, connection) => {
+    if (body.case === "authenticate" && connection === 1) {
+      far.close(4401, "its certificate has ended");
+      return {};
+    }
+    return undefined;
+  });
+  const holder = await (await Issuer.make(1_800_000_000)).enrol(ALICE);
+  const renew = async () => {
+    made.retry();
+    await new Promise((resolve) => setImmediate(resolve));
+    return true;
+  };
+  const { made } = client(url, new Proofs(webCrypto, undefined, Object.assign(holder, { renew, isRequired: false })));
+  await made.start();
+  assert.equal(connections(), 2);
+});
+
 test("who is refused again, or gets none, is told", { timeout }, async () => {
   const { url, connections } = await service(({ body }, far) => {
     if (body.case === "authenticate") {

@@ -2,8 +2,9 @@
 //
 // A certificate is renewed at two thirds of its life, each actor a little earlier by its own dice, so
 // that those who began together do not ask together. An issuer that is away or refuses takes nothing
-// from a certificate that lives: it is asked again, later each time. All times are Unix seconds at the
-// issuer. A timer that comes late asks at once: nothing here counts how often it was called.
+// from a certificate that lives: it is asked again, later each time. `now` is Unix seconds at the issuer,
+// which may turn out to be another; waits are of a `steady` clock, which only goes on, in seconds. A timer
+// that comes late asks at once: nothing here counts how often it was called.
 
 import { Backoff } from "../wire/backoff";
 import type { Certificate } from "./certificates";
@@ -28,7 +29,9 @@ export function renewal({ issuedAt, expiresAt }: Certificate, dice: number): num
 /** One actor's certificate over time. */
 export class Keeping {
   #certificate: Certificate | undefined;
-  #at = 0;
+  #renewAt = 0;
+  /** By the steady clock. */
+  #notBefore = 0;
   readonly #backoff = new Backoff(FIRST_RETRY, MOST_RETRY);
 
   /** The newest one; undefined: there never was one. */
@@ -36,9 +39,9 @@ export class Keeping {
     return this.#certificate;
   }
 
-  /** When the issuer is to be asked. */
-  get at(): number {
-    return this.#at;
+  /** Seconds until the issuer is to be asked; 0 or less: now. */
+  wait(now: number, steady: number): number {
+    return Math.max(this.#renewAt - now, this.#notBefore - steady);
   }
 
   /** Whether there is a certificate that is good now. */
@@ -52,10 +55,11 @@ export class Keeping {
   }
 
   /** The issuer has given one, now or to an earlier load of the page. */
-  given(certificate: Certificate, now: number, dice: number): void {
+  given(certificate: Certificate, steady: number, dice: number): void {
     this.#backoff.succeeded();
     this.#certificate = certificate;
-    this.#at = Math.max(renewal(certificate, dice), now + LEAST_GAP);
+    this.#renewAt = renewal(certificate, dice);
+    this.#notBefore = steady + LEAST_GAP;
   }
 
   /**
@@ -63,17 +67,19 @@ export class Keeping {
    *
    * @param retryAfter seconds that it asks for; believed up to five minutes
    */
-  away(now: number, dice: number, retryAfter = 0): void {
-    this.#at = now + Math.max(this.#backoff.failed(dice), Math.min(retryAfter, REFUSED_RETRY));
+  away(steady: number, dice: number, retryAfter = 0): void {
+    this.hurry();
+    this.#notBefore = steady + Math.max(this.#backoff.failed(dice), Math.min(retryAfter, REFUSED_RETRY));
   }
 
   /** The issuer says no; the last one may still live. */
-  refused(now: number): void {
-    this.#at = now + REFUSED_RETRY;
+  refused(steady: number): void {
+    this.hurry();
+    this.#notBefore = steady + REFUSED_RETRY;
   }
 
   /** Somebody has done something, or the network is another: whoever waits asks again now. */
-  hurry(now: number): void {
-    this.#at = Math.min(this.#at, now);
+  hurry(): void {
+    this.#renewAt = this.#notBefore = 0;
   }
 }

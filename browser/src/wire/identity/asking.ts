@@ -9,6 +9,7 @@ import { utf8 } from "../../protocol/bytes";
 import type { Leave, Refusal } from "../../protocol/identity/asking";
 import type { Certificate } from "../../protocol/identity/certificates";
 import type { ActrId } from "../../protocol/identity/ids";
+import type { IssuerClock } from "./clock";
 import type { IssuerClient } from "./issuer";
 import type { Kept } from "./kept";
 import type { OwnIdentity } from "./own";
@@ -30,6 +31,7 @@ export interface AskingOptions {
   readonly subject: string;
   readonly identity: OwnIdentity;
   readonly client: IssuerClient;
+  readonly clock: IssuerClock;
   readonly shelf: Shelf;
   /** Asked for a join token each time that one is needed. */
   readonly token: () => Promise<string> | string;
@@ -46,6 +48,8 @@ interface Shell {
 }
 
 export class Asking {
+  /** When the issuer was asked last, by its clock: by then there was a token, however long that took. */
+  askedAt = 0;
   #hasHealed = false;
 
   constructor(
@@ -55,10 +59,11 @@ export class Asking {
 
   /** Renews a certificate that there was; enrols where there never was one, or the issuer has forgotten the key. */
   async ask(): Promise<Certificate | Refusal> {
-    const { client, identity } = this.options;
+    const { client, clock, identity } = this.options;
     if (identity.certificate === "") {
       return this.#enrol(await this.#leave());
     }
+    this.askedAt = clock.now();
     const given = await client.renew(identity);
     if ("kind" in given && ["superseded", "revoked"].includes(given.cause)) {
       return this.#heal(given); // known, and taken no more
@@ -77,15 +82,19 @@ export class Asking {
     const error = this.refused(refusal);
     this.shell.failed(error);
     const leave = await this.#leave(error);
-    this.#hasHealed = true;
     if (isRevoked) {
       identity.become(await shelf.replace!());
+      this.#hasHealed = true; // from now on the new key is enrolled, until it is
     }
-    return this.#enrol(leave);
+    const given = await this.#enrol(leave);
+    // An issuer that was away, or is asked too often, has put nobody out: that is no try.
+    this.#hasHealed ||= !("kind" in given) || given.isFinal;
+    return given;
   }
 
   #enrol(leave: Leave): Promise<Certificate | Refusal> {
-    const { client, identity, subject, actor } = this.options;
+    const { client, clock, identity, subject, actor } = this.options;
+    this.askedAt = clock.now();
     return client.enrol(identity, { subject, realm: actor.realm }, leave);
   }
 

@@ -2,8 +2,9 @@
 //
 // An issuer that is away, or refuses, ends nothing by itself: the certificate is good until its end,
 // and the application is told how long that is. Timers of a hidden page come late: a certificate is
-// asked for when one comes, whenever that is, and when the page is shown again. All of its times are the
-// latest that it may be: where the device has slept, or its clock was set, the issuer is asked.
+// asked for when one comes, whenever that is, and when the page is shown again. What time it is is the
+// latest that it may be: where the device has slept, or its clock was set, the issuer is asked. That may
+// be too late by hours for a moment, and so its waits are of a clock that nobody sets.
 
 import { CertificateError, ConfigError, PeerError, UnreachableError } from "../../errors";
 import { type Certificate, covers, readCertificate, verifyCertificate } from "../../protocol/identity/certificates";
@@ -12,7 +13,6 @@ import { Keeping } from "../../protocol/identity/keeping";
 import { isEqual, utf8 } from "../../protocol/bytes";
 import { monotonic, Nap, Timer } from "../timing";
 import { Asking, type AskingOptions } from "./asking";
-import type { IssuerClock } from "./clock";
 import type { Trusted } from "./trusted";
 
 /** Seconds: the longest of its waits. */
@@ -21,7 +21,6 @@ const START_SECONDS = 10;
 
 export interface KeeperOptions extends AskingOptions {
   readonly primitives: Primitives;
-  readonly clock: IssuerClock;
   readonly trusted: Trusted;
   /** Told of each new certificate. */
   readonly renewed: (certificate: Certificate) => void;
@@ -113,8 +112,14 @@ export class Keeper {
     return this.#keeping.lives(this.options.clock.latest());
   }
 
+  /** Seconds until the issuer is to be asked. */
+  get #wait(): number {
+    const { clock } = this.options;
+    return this.#keeping.wait(clock.latest(), clock.steady());
+  }
+
   #hurry(): void {
-    this.#keeping.hurry(this.options.clock.latest());
+    this.#keeping.hurry();
     this.#nap.wake();
   }
 
@@ -123,20 +128,19 @@ export class Keeper {
   }
 
   async #run(): Promise<void> {
-    const { clock } = this.options;
     while (!this.#hasStopped) {
-      if (clock.latest() >= this.#keeping.at) {
+      if (this.#wait <= 0) {
         await this.#ask();
       }
       if (!this.#hasStopped) {
-        await this.#nap.sleep(Math.min(Math.max(0, this.#keeping.at - clock.latest()), MOST_WAIT));
+        await this.#nap.sleep(Math.min(Math.max(0, this.#wait), MOST_WAIT));
       }
     }
   }
 
   /** The certificate that another tab has, or an earlier load of this page; returns whether it is of use. */
   async #find(): Promise<boolean> {
-    const { clock, trusted, shelf, identity } = this.options;
+    const { trusted, shelf, identity } = this.options;
     const text = await shelf.find().catch((error: unknown) => {
       console.warn("what is kept cannot be read:", error); // the issuer is asked
       return "";
@@ -153,7 +157,7 @@ export class Keeper {
       }
       await trusted.verify(utf8(text));
       this.#give(found);
-      return this.#keeping.at > clock.latest();
+      return this.#wait > 0;
     } catch (error) {
       if (error instanceof CertificateError) {
         return false; // another one is asked for
@@ -163,15 +167,13 @@ export class Keeper {
   }
 
   async #ask(): Promise<void> {
-    const { clock } = this.options;
-    const askedAt = clock.now();
     try {
       if (await this.#find()) {
         return;
       }
       const given = await this.#asking.ask();
       if (!("kind" in given)) {
-        await this.#take(given, askedAt, clock.now());
+        await this.#take(given, this.options.clock.now());
       } else if (given.isFinal) {
         this.#note(this.#asking.refused(given));
       } else {
@@ -197,7 +199,7 @@ export class Keeper {
   }
 
   /** Believes what the issuer has given as others will have to, and takes its time for the time. */
-  async #take(certificate: Certificate, askedAt: number, answeredAt: number): Promise<void> {
+  async #take(certificate: Certificate, answeredAt: number): Promise<void> {
     const { client, clock, trusted, actor, primitives, identity } = this.options;
     const { subject, realm, issuedAt, text } = certificate;
     if (!this.#isOwn(certificate)) {
@@ -216,7 +218,7 @@ export class Keeper {
     try {
       await verifyCertificate(primitives, utf8(text), keys, issuedAt);
       this.#holdToOrder(certificate);
-      clock.learn(issuedAt, askedAt, answeredAt);
+      clock.learn(issuedAt, this.#asking.askedAt, answeredAt);
       await trusted.verify(utf8(text));
     } catch (error) {
       if (error instanceof CertificateError) {
@@ -252,7 +254,7 @@ export class Keeper {
     if (this.#hasStopped) {
       return;
     }
-    this.#keeping.given(certificate, this.options.clock.latest(), Math.random());
+    this.#keeping.given(certificate, this.options.clock.steady(), Math.random());
     this.options.identity.certificate = certificate.text;
     this.#why = undefined;
     this.#answered();
@@ -265,7 +267,7 @@ export class Keeper {
     if (this.#hasStopped) {
       return;
     }
-    const now = this.options.clock.latest();
+    const now = this.options.clock.steady();
     this.#why = error;
     if (error instanceof ConfigError) {
       this.#keeping.refused(now);

@@ -176,7 +176,8 @@ export class Upkeep {
       }
       const late = this.#nap.sleep(REFUSED_SECONDS);
       if (!isRenewed && !isReplaced) {
-        isRenewed = await Promise.race([this.renew(), late]);
+        // Not ended with the nap: `retry` is called where there is a certificate again, which is the answer.
+        isRenewed = await within(REFUSED_SECONDS, Promise.resolve(this.renew()), () => error).catch(() => false);
         if (isRenewed) {
           this.#nap.wake();
           continue;

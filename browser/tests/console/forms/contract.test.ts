@@ -8,7 +8,8 @@ import { FieldDescriptorProto_Label as Label, FieldDescriptorProto_Type as Type,
 import { LimitError, RemoteProtocolError } from "actr";
 
 import { DescriptionSchema } from "../../../console/gen/actr/services/reflection_pb";
-import { MAX_BYTES, MAX_ELEMENTS, MAX_LETTERS, MAX_METHODS, MAX_WORDS, readContract } from "../../../console/forms/contract";
+import { MAX_BYTES, MAX_METHODS, MAX_WORD_BYTES, MAX_WORDS, readContract } from "../../../console/forms/contract";
+import { MAX_ELEMENTS, MAX_LETTERS, MAX_LOCATIONS, MAX_MESSAGES } from "../../../console/forms/files";
 import { addItem, draftOf, type Group, type List, MAX_FIELDS, MAX_ITEMS, MAX_PLACES, set, type Single, type Value } from "../../../console/forms/draft";
 import { write } from "../../../console/forms/values";
 
@@ -24,11 +25,20 @@ const A = { name: "A" };
 
 async function* words(...told: Word[]) {
   for (const word of told) {
-    yield create(DescriptionSchema, word);
+    yield toBinary(DescriptionSchema, create(DescriptionSchema, word));
   }
 }
 
 const read = (...told: Word[]) => readContract(words(...told));
+
+test("bytes that are no word of a contract are refused in words", async () => {
+  const bytes = async function* (...data: number[]) {
+    yield Uint8Array.from(data);
+  };
+  await assert.rejects(readContract(bytes(0x0a, 9)), RemoteProtocolError);
+  const tooLong = [0x20, ...new Array(10).fill(0x80), 1]; // a number of more bytes than there are
+  await assert.rejects(readContract(bytes(0x0a, 14, 0x1a, 12, ...tooLong)), RemoteProtocolError);
+});
 
 test("services, methods, lanes and comments are read", async () => {
   const sourceCodeInfo = { location: [{ path: [6, 0], leadingComments: " Of S.\n" }, { path: [6, 0, 2, 0], leadingComments: " Of\n  M. " }] };
@@ -97,10 +107,16 @@ function deep(depth: number, message: ReturnType<typeof nested>): ReturnType<typ
   return depth === 0 ? message : { name: "n".repeat(250), nestedType: [deep(depth - 1, message)] };
 }
 
+/** So many messages in a field, of two bytes each. */
+const pairs = (tag: number, count: number) => Uint8Array.from({ length: 2 * count }, (_, at) => (at % 2 === 0 ? tag : 0));
+
 const LARGE: Record<string, () => Word[]> = {
   "words": () => Array.from({ length: MAX_WORDS + 1 }, () => file({ name: "a.proto" })),
   "methods": () => Array.from({ length: MAX_METHODS + 1 }, () => service(UNARY)),
-  "bytes": () => [{ word: { case: "file", value: new Uint8Array(MAX_BYTES + 1) } }],
+  "bytes of a contract": () => Array.from({ length: 5 }, () => file({ name: "a.proto", messageType: [{ name: "A", reservedName: ["n".repeat(MAX_BYTES / 4 - 100)] }] })),
+  "bytes of one word": () => [{ word: { case: "file", value: new Uint8Array(MAX_WORD_BYTES) } }],
+  "messages of a contract": () => [{ word: { case: "file", value: pairs(0x22, MAX_MESSAGES) } }],
+  "messages of a contract, of its services": () => [{ word: { case: "service", value: { name: "a.S", methods: Array.from({ length: MAX_MESSAGES }, () => ({})) } } }],
   "elements": () => [file({ name: "a.proto", enumType: [{ name: "E", value: Array.from({ length: MAX_ELEMENTS }, (_, number) => ({ name: `V${number}`, number })) }] })],
   "elements of a contract": () => [file({ name: "a.proto", messageType: [A], service: [{ name: "S", method: Array.from({ length: MAX_ELEMENTS }, (_, at) => ({ name: `M${at}`, inputType: ".A", outputType: ".A" })) }] })],
   "letters": () => [file({ name: "a.proto", messageType: [deep(30, { name: "A", field: Array.from({ length: MAX_LETTERS / (30 * 250) }, (_, at) => ({ name: `f${at}`, number: at + 1, type: Type.STRING })) })] })],
@@ -109,9 +125,25 @@ const LARGE: Record<string, () => Word[]> = {
 
 for (const [what, told] of Object.entries(LARGE)) {
   test(`too many are refused before they are taken apart: ${what}`, async () => {
-    await assert.rejects(read(...told()), (error) => error instanceof LimitError && error.what.includes(what));
+    await assert.rejects(read(...told()), (error) => error instanceof LimitError && error.what.includes(what.split(",")[0]!));
   });
 }
+
+test("of a file with more places than are left the comments are left out, and what is not known is not kept", async () => {
+  const places = (count: number) => ({ location: Array.from({ length: count }, () => ({ path: [6, 0], leadingComments: "Of S." })) });
+  const declared = [{ name: "S", method: [{ name: "M", inputType: ".a.A", outputType: ".a.A" }] }];
+  const a = { name: "a.proto", package: "a", messageType: [A], service: declared };
+  const b = { name: "b.proto", package: "b", messageType: [A], service: [{ name: "S" }], $unknown: [{ no: 1000, wireType: 0, data: Uint8Array.of(1) }] };
+  const { services, registry } = await read(
+    file({ ...a, sourceCodeInfo: places(MAX_LOCATIONS) }),
+    file({ ...b, sourceCodeInfo: places(MAX_LOCATIONS - 2) }),
+    service(UNARY),
+    { word: { case: "service", value: { name: "b.S" } } },
+  );
+  assert.deepEqual(services.map(({ comment }) => comment), ["", "Of S."]);
+  assert.equal(registry.getService("a.S")!.file.proto.sourceCodeInfo, undefined);
+  assert.equal(registry.getService("b.S")!.file.proto.$unknown, undefined);
+});
 
 test("names that mean something to JavaScript are names", async () => {
   const hostile = ["__proto__", "constructor", "toString", "hasOwnProperty", "valueOf"];

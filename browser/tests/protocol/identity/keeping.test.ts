@@ -22,51 +22,60 @@ test("it is renewed at two thirds of its life, or up to a tenth earlier", async 
   assert.equal(renewal(certificate, 0), NOW + 600);
   assert.equal(renewal(certificate, 1), NOW + 510);
   const keeping = new Keeping();
-  assert.ok(keeping.at <= NOW && !keeping.lives(NOW), "asked at once where there is none");
-  keeping.given(certificate, NOW, 0.5);
-  assert.equal(keeping.at, NOW + 555);
+  assert.ok(keeping.wait(NOW, 7) <= 0 && !keeping.lives(NOW), "asked at once where there is none");
+  keeping.given(certificate, 7, 0.5);
+  assert.equal(keeping.wait(NOW, 7), 555);
   assert.ok(keeping.lives(NOW + 899) && !keeping.lives(NOW + 900));
   assert.equal(keeping.left(NOW + 700), 200);
 });
 
 test("one whose renewal is past is renewed soon, and not at once again and again", async () => {
   const keeping = new Keeping();
-  keeping.given(await given(), NOW + 800, 0);
-  assert.equal(keeping.at, NOW + 801);
+  keeping.given(await given(), 7, 0);
+  assert.equal(keeping.wait(NOW + 800, 7), 1);
 });
 
 test("an issuer that is away is asked later each time, and takes nothing away", async () => {
   const keeping = new Keeping();
   const certificate = await given();
-  keeping.given(certificate, NOW, 0);
+  keeping.given(certificate, 7, 0);
+  const wait = () => keeping.wait(NOW + 600, 607);
   const waits: number[] = [];
   for (let count = 0; count < 8; count++) {
-    keeping.away(NOW + 600, 1);
-    waits.push(keeping.at - NOW - 600);
+    keeping.away(607, 1);
+    waits.push(wait());
   }
   assert.deepEqual(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
   assert.ok(keeping.certificate === certificate && keeping.lives(NOW + 600));
-  keeping.away(NOW + 600, 0, 90);
-  assert.equal(keeping.at, NOW + 690);
-  keeping.away(NOW + 600, 0, 1e9);
-  assert.equal(keeping.at, NOW + 900, "for no longer than a refusal");
-  keeping.hurry(NOW + 601);
-  assert.equal(keeping.at, NOW + 601);
-  keeping.given(certificate, NOW + 602, 0);
-  keeping.away(NOW + 603, 1);
-  assert.equal(keeping.at, NOW + 604, "it begins anew");
+  keeping.away(607, 0, 90);
+  assert.equal(wait(), 90);
+  keeping.away(607, 0, 1e9);
+  assert.equal(wait(), 300, "for no longer than a refusal");
+  keeping.hurry();
+  assert.ok(wait() <= 0);
+  keeping.given(certificate, 609, 0);
+  keeping.away(610, 1);
+  assert.equal(keeping.wait(NOW + 603, 610), 1, "it begins anew");
 });
 
 test("an issuer that says no is asked again in five minutes, or when somebody has done something", async () => {
   const keeping = new Keeping();
-  keeping.given(await given(), NOW, 0);
-  keeping.refused(NOW + 600);
-  assert.equal(keeping.at, NOW + 900);
+  keeping.given(await given(), 7, 0);
+  keeping.refused(607);
+  assert.equal(keeping.wait(NOW + 600, 607), 300);
   assert.ok(keeping.lives(NOW + 600));
-  keeping.hurry(NOW + 650);
-  assert.equal(keeping.at, NOW + 650);
-  keeping.hurry(NOW + 700);
-  assert.equal(keeping.at, NOW + 650);
+  keeping.hurry();
+  assert.ok(keeping.wait(NOW + 650, 657) <= 0);
+});
+
+test("a wait is as long as it is, whatever the time was thought to be meanwhile", async () => {
+  for (const later of [0, 36_000, -36_000]) {
+    const keeping = new Keeping();
+    keeping.refused(607);
+    assert.equal(keeping.wait(NOW + later, 627), 280);
+    keeping.away(607, 1);
+    assert.equal(keeping.wait(NOW + later, 607), 1);
+  }
 });
 
 test("the issuer's time is taken where this device's cannot be right", () => {
