@@ -109,7 +109,7 @@ class Turns:
                 outgoing.flush()
             except Exception:
                 log.exception("write failed")
-                outgoing.fail()
+                outgoing.cut()
         self.spend(self._clock() - began)
 
     def _work(self, worker: Worker, until: float) -> bool:
@@ -192,7 +192,7 @@ class Outgoing:
             self.waiting = []
             self._transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
 
-    def fail(self) -> None:
+    def cut(self) -> None:
         """End the connection: what was to be written is lost."""
         self.drop()
         self._transport.abort()

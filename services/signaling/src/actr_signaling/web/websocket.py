@@ -178,7 +178,7 @@ class Socket(asyncio.Protocol):
         return False
 
     def fail(self) -> None:
-        self._outgoing.fail()
+        self._outgoing.cut()
 
     def _take(self, frame: Frame, receiver: Receiver) -> None:
         if not receiver.arrived(frame.size):
