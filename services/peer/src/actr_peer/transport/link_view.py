@@ -117,8 +117,8 @@ _UNUSED = (WireState.IDLE, WireState.FAILED)
 
 
 def wire_views(pool: Pool, session: Session) -> tuple[KindView, ...]:
-    """How each kind of wire stands, in order of preference; a relayed one only where it is used, for
-    nothing is wrong with a link that needs none."""
+    """How each kind of wire stands, in order of preference; a relayed one only where one is used,
+    for nothing is wrong with a link that needs none."""
     views = []
     for kind, slot in pool.slots.by_kind.items():
         if kind is WireKind.RELAYED and pool.state(kind) in _UNUSED:
