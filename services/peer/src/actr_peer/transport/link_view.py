@@ -139,10 +139,16 @@ def stream_views(halves: Iterable[Half], most: int) -> tuple[StreamView, ...]:
     )
 
 
+_UNUSED = (WireState.IDLE, WireState.FAILED)
+
+
 def wire_views(pool: Pool, session: Session) -> tuple[KindView, ...]:
-    """How each kind of wire stands, in order of preference."""
+    """How each kind of wire stands, in order of preference; a relayed one only where one is used,
+    for nothing is wrong with a link that needs none."""
     views = []
     for kind, dials in pool.slots.by_kind.items():
+        if kind is WireKind.RELAYED and pool.state(kind) in _UNUSED:
+            continue
         wire = pool.wire(kind)
         end = session.ends.get(wire.id) if wire else None
         view = KindView(
