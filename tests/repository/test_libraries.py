@@ -18,7 +18,7 @@ PACKAGES = {
 }
 HOMES = {
     "aiortc aioice pylibsrtp": "peer: wire/webrtc/aiortc",
-    "picows": "peer: wire/websocket",
+    "picows": "peer: wire/relayed wire/websocket",
     "websockets": "peer: wire/signaling wire/websocket, signaling: protocol/websocket",
     "av": "peer: wire/media wire/webrtc/aiortc/media",
     "sqlite3 aiosqlite apsw": "peer: state cli/exchange, signaling: issuer/register",

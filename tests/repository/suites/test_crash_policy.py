@@ -17,6 +17,7 @@ COMMANDS = ("cli/", "node/process/")
 """Their tasks belong to the command and end that."""
 STARTERS = {
     "tasks.py": "is the one",
+    "wire/relayed/wires.py": "closes its wires side by side, and waits for them",
     "wire/websocket/wires.py": "closes its wires side by side, and waits for them",
     "wire/webrtc/aiortc/ice.py": "asks its servers side by side, and waits for them",
     "wire/webrtc/aiortc/media/receivers.py": "stands in for a method of the library",
