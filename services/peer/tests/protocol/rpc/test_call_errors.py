@@ -9,13 +9,14 @@ from google.protobuf.any_pb2 import Any as PackedAny
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actr_peer.errors import CallError, Code
+from actr_peer.errors import BrokenError, CallError, Code, UnreachableError
 from actr_peer.protocol.rpc.call_errors import (
     MAX_DESCRIBED_CHARS,
     MAX_DETAILS_BYTES,
     MAX_RETRY_AFTER,
     call_cycle,
     closing,
+    code_of,
     described,
     internal,
     is_not_started,
@@ -113,6 +114,21 @@ def test_an_error_that_can_be_sent_is_sent_as_it_is() -> None:
 def test_any_fields_encode(code: object, text: object, pause: object, details: object) -> None:
     bad = error(code=code, message=text, retry_after=pause, details=details, domain=text)
     assert decode_envelope(encode_error("r1", bad)).error is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (CallError(Code.NOT_FOUND, "answered"), Code.NOT_FOUND),
+        (UnreachableError("acme:x@1:default", "it is offline"), Code.UNAVAILABLE),
+        (BrokenError("on its way"), Code.UNKNOWN),
+        (KeyError("unforeseen"), Code.INTERNAL),
+    ],
+)
+def test_how_a_call_ended_is_a_code_whether_an_actor_answered_or_not(
+    error: Exception, code: Code
+) -> None:
+    assert code_of(error) is code
 
 
 def test_a_call_cycle_says_which_call_and_what_to_do() -> None:
