@@ -82,6 +82,8 @@ EXCEPTIONS: Mapping[str, str] = {
     "actr_signaling/protocol/presence/records.py:_place": "a digest",
     "actr_signaling/issuer/protocol/grants.py": _OWN,
     "actr_peer/protocol/rpc/envelopes.py:write_error": "writes",
+    "actr_peer/node/process/metrics/page.py": "h11 has parsed the request; any bytes are latin-1",
+    "actr_peer/wire/signaling/greeting.py": "hands bytes on to messages.decode",
     "actr_peer/wire/signaling/connection.py": "hands bytes on to messages.decode; its own address",
     "actr_peer/wire/websocket/closing.py": "cuts the own reason of a close",
     "actr_peer/wire/websocket/dialling.py": "its first line is is_websocket_url; peer.address",

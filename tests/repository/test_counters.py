@@ -42,6 +42,7 @@ SHOWN = {
     state/outbox/outbox.py          dropped
     transport/local/lanes.py        dropped
     wire/issuer/ruling.py           refused
+    wire/relayed/wires.py           refused
     wire/signaling/belief.py        refused
     wire/signaling/client.py        contained
     wire/webrtc/signed.py           dropped

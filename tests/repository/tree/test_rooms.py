@@ -44,6 +44,7 @@ FULL = {
     "proto/actr/services": "what every actor serves: four files to each service",
     "proto/vectors": "a file for each subject of the contract",
     "services/signaling/src/actr_signaling": "the layers, the issuer beside them, what all share",
+    "services/signaling/src/actr_signaling/hub": "who is here, and a file for each thing told them",
     "services/signaling/src/actr_signaling/web": "a connection, from its port to its session",
     "services/signaling/src/actr_signaling/web/browser/built": "each file with its source map",
     "services/signaling/src/actr_signaling/issuer": "its office, what it signs, and its rooms",

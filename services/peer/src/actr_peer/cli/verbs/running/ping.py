@@ -71,9 +71,7 @@ class Pinged:
 def ping(
     actor: ActorArgument,
     *,
-    count: Annotated[
-        int, typer.Option("--count", "-c", min=1, max=MAX_COUNT, help="Questions by each wire.")
-    ] = 5,
+    count: Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Questions by each wire.")] = 5,
     interval: Annotated[float, typer.Option(min=0, help="Seconds between two of them.")] = 0.2,
     timeout: Timeout = None,
     is_json: AsJson = False,

@@ -62,7 +62,7 @@ def in_a_network(folder: Path, *filtered: str) -> dict[str, object]:
 
     if shutil.which("iptables", path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None:
         pytest.skip("iptables is not installed; apt install iptables")
-    path = f"{TESTS}:{TESTS.parents[1]}:{os.environ.get('PYTHONPATH', '')}"
+    path = f"{TESTS}:{TESTS.parents[2]}:{os.environ.get('PYTHONPATH', '')}"
     ended = subprocess.run(
         [
             sys.executable,
@@ -74,7 +74,7 @@ def in_a_network(folder: Path, *filtered: str) -> dict[str, object]:
             str(folder),
             *filtered,
         ],
-        cwd=TESTS.parents[1],
+        cwd=TESTS.parents[2],
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
