@@ -17,7 +17,16 @@ from actr_signaling.errors import Close
 from actr_signaling.hub.peers import Board, Peer
 from actr_signaling.protocol.client import replies
 from actr_signaling.protocol.client.messages import Relay
-from actr_signaling.protocol.relay.wires import IDLE, WAIT, Pace, Refused, Wire, Wires, read_ticket
+from actr_signaling.protocol.relay.wires import (
+    GREETING_FRAMES,
+    IDLE,
+    WAIT,
+    Pace,
+    Refused,
+    Wire,
+    Wires,
+    read_ticket,
+)
 
 log = structlog.get_logger()
 
@@ -146,6 +155,7 @@ class End:
         self._wires = wires
         self._wire: Wire | None = None
         self._far: End | None = None
+        self._greeting_frames = GREETING_FRAMES
         self._loop = asyncio.get_running_loop()
         self._pace = Pace(wires.bounds.bytes_per_second, self._loop.time())
         self._pause: asyncio.TimerHandle | None = None
@@ -156,7 +166,17 @@ class End:
     # Receiver
 
     def arrived(self, size: int) -> bool:
-        del size
+        """Count a frame, also one of which nothing comes out at the other end."""
+        if self._wire is None:
+            self._greeting_frames -= 1
+            if self._greeting_frames < 0:
+                why = f"over {GREETING_FRAMES} frames before the ticket"
+                self.socket.finish(Close.TOO_FAST, why)
+                return False
+        wait = self._pace.spend(size, self._loop.time())
+        if wait and self._pause is None:
+            self._pause = self._loop.call_later(wait, self._resume)
+            self.see()
         return True
 
     def received(self, data: bytes | str) -> None:
@@ -210,14 +230,10 @@ class End:
 
     def _pass_on(self, data: bytes) -> None:
         assert self._far is not None
-        now = self._loop.time()
-        self._heard_at = now
+        self._heard_at = self._loop.time()
         self._wires.passed_bytes += len(data)
         self._far.socket.send_message(data)
-        wait = self._pace.spend(len(data), now)
-        if wait and self._pause is None:
-            self._pause = self._loop.call_later(wait, self._resume)
-        if wait or self._far.socket.is_slow:
+        if self._far.socket.is_slow:
             self.see()
 
     def _resume(self) -> None:

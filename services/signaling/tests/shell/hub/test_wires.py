@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from actr import signaling_pb2 as pb
 from actr_signaling.hub import wires
+from actr_signaling.protocol.relay.wires import FRAME_COST, GREETING_FRAMES
 from actr_signaling.web.server import Replica
 from signaling_kit.client import PATIENCE, Client, actor, serve
 from signaling_kit.redis import RedisProcess
@@ -258,6 +259,31 @@ async def test_a_direction_is_as_fast_as_it_may_be() -> None:
             await listener.recv()
         await feeding
         assert loop.time() - began >= 1.5  # 300 kB, of which 100 come at once
+
+
+async def test_frames_in_which_nothing_is_are_no_faster() -> None:
+    rate = 100 * FRAME_COST
+    async with relaying(relayed_bytes_per_second=rate) as replica, pair(replica) as pairs:
+        dialler, listener = pairs
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for _ in range(100):
+            await dialler.send(b"")
+            await dialler.pong()
+        await dialler.send([b"", b"", b"la", b"st"])  # in four frames
+        while await listener.recv() != b"last":
+            pass
+        assert loop.time() - began >= 0.9  # some 200 frames, of which 100 come at once
+
+
+async def test_who_sends_much_before_the_ticket_is_too_fast() -> None:
+    async with relaying() as replica:
+        url = replica.url.replace("/v1/ws", "/v1/wire")
+        socket = await connect(url, compression=None, ping_interval=None)
+        with suppress(ConnectionClosed):
+            for _ in range(GREETING_FRAMES + 1):
+                await socket.pong()
+        assert await close_of(socket) == (4429, "over 16 frames before the ticket")
 
 
 async def metrics(replica: Replica) -> dict[str, float]:
