@@ -14,9 +14,11 @@ from typing import Protocol
 import structlog
 
 from actr_signaling.errors import Close
-from actr_signaling.hub.peers import Board, Peer
+from actr_signaling.hub.courier import Courier
+from actr_signaling.hub.peers import Peer
 from actr_signaling.protocol.client import replies
 from actr_signaling.protocol.client.messages import Relay
+from actr_signaling.protocol.relay.routing import HERE, Route, There
 from actr_signaling.protocol.relay.wires import (
     GREETING_FRAMES,
     IDLE,
@@ -85,29 +87,41 @@ class RelayedWires:
         passed_bytes: That went from one end to the other.
     """
 
-    def __init__(self, board: Board, bounds: WireBounds) -> None:
+    def __init__(self, courier: Courier, bounds: WireBounds) -> None:
         self.passed_bytes = 0
         self.bounds = bounds
         self.table = Wires(bounds.most)
-        self._board = board
+        self._courier = courier
         self._loop = asyncio.get_running_loop
         self._timer: asyncio.TimerHandle | None = None
 
-    def open(self, peer: Peer, ask: Relay, reply_to: int) -> bool:
-        """Let the two ends come; False: they may not, and ``peer`` has been told."""
-        assert peer.session.id is not None
-        entry = None if ask.to is None else self._board.presence.find(ask.to.text)
-        if self.bounds.most and entry is not None and entry.replica != self._board.server_id:
-            why: Refused | None = self.table.count(Refused.ELSEWHERE)
-        else:
-            why = self.table.open(ask.ticket, peer.session.id.text, self._loop().time())
+    def ask(self, peer: Peer, ask: Relay, reply_to: int) -> None:
+        """Hand an ask over, and let the two ends come; or tell ``peer`` why they may not.
+
+        It goes by the rules of all relays first: who may not reach an actor does not hear from a
+        refusal where it is, and an ask that reaches nobody opens nothing.
+        """
+        way = self._courier.way(peer, ask.to)
+        why = self._admit(way, peer, ask.ticket)
         if why is not None:
             code, text = _WORDS[why]
             log.info("relayed wire refused", cause=why.value, actor=str(peer.session.id))
             peer.send(replies.error(reply_to, code, text))
-            return False
-        self._arm()
-        return True
+        elif self._courier.send_by(way, peer, ask.to, ask.negotiate, reply_to):
+            self._arm()
+        elif way is HERE:
+            self.table.withdraw(ask.ticket)
+
+    def _admit(self, way: Route, peer: Peer, ticket: str) -> Refused | None:
+        """Open a wire to an actor here; None: there is one, or nobody to refuse it to."""
+        assert peer.session.id is not None
+        if not self.bounds.most:
+            return self.table.count(Refused.OFF)
+        if isinstance(way, There):
+            return self.table.count(Refused.ELSEWHERE)
+        if way is HERE:
+            return self.table.open(ticket, peer.session.id.text, self._loop().time())
+        return None
 
     def take(self, socket: WireSocket) -> End | None:
         """A socket has come, which is to show its ticket; None: it is one too many, and told."""

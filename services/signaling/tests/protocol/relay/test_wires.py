@@ -79,6 +79,15 @@ def test_there_are_bounds_over_all_of_one_actor_and_of_one_address() -> None:
     assert table.enter("10.0.0.1") is None
 
 
+def test_an_ask_that_reached_nobody_leaves_nothing() -> None:
+    table = Wires(1)
+    table.open(TICKET, "a", 0.0)
+    table.withdraw(TICKET)
+    assert (len(table), table.due()) == (0, None)
+    assert table.join(TICKET, "dialler") is Refused.UNKNOWN
+    assert table.open(OTHER, "a", 0.0) is None
+
+
 def test_a_wire_that_is_over_gives_its_place_back_once() -> None:
     table = Wires(1)
     wire = joined(table)

@@ -115,6 +115,10 @@ class Wires:
         self._by_actor[dialler] += 1
         return None
 
+    def withdraw(self, ticket: str) -> None:
+        """An ask that was taken reaches nobody: it is as if it had not been."""
+        self.drop(self._wires[ticket])
+
     def enter(self, address: str) -> Refused | None:
         """Count a socket in; None: it may stay, and :meth:`leave` must follow."""
         if not self._most:
