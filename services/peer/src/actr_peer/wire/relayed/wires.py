@@ -8,6 +8,7 @@ from asyncio import TaskGroup, timeout
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from time import monotonic
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +19,7 @@ from actr_peer.protocol.identity.identity import Certified
 from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES
 from actr_peer.protocol.webrtc.candidates import AddressRule
 from actr_peer.protocol.webrtc.negotiation import Join, NegotiateMessage
+from actr_peer.protocol.webrtc.newcomers import Newcomers
 from actr_peer.protocol.websocket.handshake import (
     Accepted,
     DiallerHandshake,
@@ -41,6 +43,11 @@ DIAL_SECONDS = 5.0
 """For the way to signaling, and for the far side to come and to prove who it is."""
 MAX_COMING = 16
 """Wires that others have asked for and that are not open: more of them wait for nobody."""
+COMING_FROM_ONE = 2
+"""Of these, asked for by one remote: others have theirs all the same."""
+NEW_AT_ONCE = 8
+"""Asks of one remote: each has this process dial signaling."""
+NEW_A_SECOND = 1.0
 TICKET_BYTES = 16
 _EVERYWHERE = AddressRule(allow_private=True, allow_loopback=True, allow_link_local=True)
 """Signaling is where the operator says."""
@@ -80,7 +87,8 @@ class RelayedWires:
         self._tell_refused = refused
         self._tasks = Tasks("relayed")
         self._is_running = False
-        self._coming = 0
+        self._coming: Counter[ActrId] = Counter()
+        self._newcomers = Newcomers[ActrId](at_once=NEW_AT_ONCE, per_second=NEW_A_SECOND)
         self._wires: set[WebSocketWire] = set()
 
     async def __aenter__(self) -> Self:
@@ -145,10 +153,10 @@ class RelayedWires:
         """``source`` asks this actor to come: take its wire, in the background."""
         if not self._is_running:
             return
-        if self._coming >= MAX_COMING:
+        if not self._may_come(source):
             self.refused["too many relayed wires"] += 1
             return
-        self._coming += 1
+        self._coming[source] += 1
         self._tasks.start("come", self._come(source, message.connection_id), failed=self._failed)
 
     async def _come(self, source: ActrId, ticket: str) -> None:
@@ -168,7 +176,11 @@ class RelayedWires:
         except PeerError as error:
             log.info("no relayed wire: remote=%s cause=%s", source, error)
         finally:
-            self._coming -= 1
+            self._coming -= Counter([source])  # and forgets who has none
+
+    def _may_come(self, source: ActrId) -> bool:
+        is_full = self._coming.total() >= MAX_COMING or self._coming[source] >= COMING_FROM_ONE
+        return not is_full and self._newcomers.admit(source, now=monotonic())
 
     async def _open(self, dial: Dial, wire: RelayedWire, remote: ActrId) -> RelayedWire:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ from actr.demo.chat_actr import ChatClient, ChatService
 from actr_peer import ActrId, Context, Node, NodeConfig, System, WireKind
 from actr_peer.errors import PeerError, UnreachableError
 from actr_peer.protocol.session.wires.policy import WireState
+from actr_peer.protocol.webrtc.negotiation import Join, NegotiateMessage
 from peer_kit.signaling import SignalingService
 from peer_kit.signaling.holders import Authority
 
@@ -251,3 +253,28 @@ async def test_what_signaling_changes_ends_the_wire_and_nothing_gets_through() -
         assert reply.number == 2
         assert room.lines == ["sound", "bent"]  # by another wire
         assert here.assembly.network.relayed.wires()[0] is not wire
+
+
+def asks(node: Node, source: ActrId, count: int) -> int:
+    """How many of these asks were refused at once."""
+    relayed = node.assembly.network.relayed
+    before = relayed.refused["too many relayed wires"]
+    for _ in range(count):
+        relayed.invited(source, NegotiateMessage(secrets.token_hex(16), 0, Join()))
+    return relayed.refused["too many relayed wires"] - before
+
+
+async def test_one_that_asks_without_end_gets_little_and_takes_nothing_of_others() -> None:
+    async with relaying() as url, System(config(ROOM, url)).attach(Room()) as there:
+        relayed = there.assembly.network.relayed
+        stranger = ActrId("acme", "stranger", "1")
+        assert asks(there, stranger, 100) == 98  # two at a time
+        async with System(config(GUEST, url)).attach(Room()) as here:
+            client = ChatClient(here.ref.to(ROOM))
+            assert (await client.say(pb.SayRequest(text="hi"))).number == 1
+        async with asyncio.timeout(60):
+            # Each of them ends at once: signaling knows no such ticket. Too many are too many.
+            while not asks(there, stranger, 1):
+                await until(lambda: not relayed._coming)
+        others = [ActrId("acme", f"a{n}", "1") for n in range(20)]
+        assert sum(asks(there, other, 1) for other in others) == 4  # 16 of all, at a time
