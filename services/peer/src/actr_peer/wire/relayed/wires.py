@@ -6,7 +6,7 @@ import logging
 import secrets
 from asyncio import TaskGroup, timeout
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from time import monotonic
 from types import TracebackType
@@ -62,6 +62,7 @@ class RelayedWires:
         ask: Has signaling tell a remote to come; raises an UnreachableError that says why not.
         on_wire: Given each wire that a far side has asked for, its handshake done.
         secret: The realm secret; None: no proof of it is asked for or made.
+        allowed_realms: Realms besides its own of which actors may ask this one.
         certified: What this process has to prove itself by certificate; None: nothing.
         refused: Told who some far side said it was, and why it is not believed.
 
@@ -77,6 +78,7 @@ class RelayedWires:
         ask: Callable[[ActrId, NegotiateMessage], Awaitable[None]],
         on_wire: Callable[[Wire], None],
         secret: bytes | None,
+        allowed_realms: Collection[str] = (),
         certified: Certified | None = None,
         refused: Callable[[ActrId, str], None] = lambda actor, why: None,
     ) -> None:
@@ -84,6 +86,7 @@ class RelayedWires:
         self._self_id, self._url = self_id, wire_url(url)
         self._ask, self._on_wire = ask, on_wire
         self._secret, self._certified = secret, certified
+        self._allowed_realms = allowed_realms
         self._tell_refused = refused
         self._tasks = Tasks("relayed")
         self._is_running = False
@@ -165,6 +168,7 @@ class RelayedWires:
             local=self._self_id,
             nonce=sealing.public,
             secret=self._secret,
+            allowed_realms=self._allowed_realms,
             certified=self._certified,
             tls_key=RELAYED,
         )
