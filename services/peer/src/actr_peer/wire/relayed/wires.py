@@ -171,6 +171,7 @@ class RelayedWires:
             allowed_realms=self._allowed_realms,
             certified=self._certified,
             tls_key=RELAYED,
+            asked=source,
         )
         dial = Dial(self._wires, _EVERYWHERE)
         judged = _Relayed(handshake, self._disbelieve)
