@@ -29,7 +29,6 @@ from actr_peer.protocol.websocket.handshake import (
 )
 from actr_peer.protocol.websocket.proofs import RELAYED, cause_of
 from actr_peer.protocol.websocket.refusals import Refused
-from actr_peer.protocol.websocket.upgrade import PATH
 from actr_peer.protocol.wire.sealing import KEY_BYTES, Sealing
 from actr_peer.tasks import Tasks
 from actr_peer.wire.base import Wire
@@ -140,7 +139,7 @@ class RelayedWires:
             certified=self._certified,
         )
         handshake.relayed()
-        dial = Dial(self._wires, _EVERYWHERE)
+        dial = self._dial()
         wire = RelayedWire(
             _Relayed(handshake),
             dial,
@@ -173,7 +172,7 @@ class RelayedWires:
             tls_key=RELAYED,
             asked=source,
         )
-        dial = Dial(self._wires, _EVERYWHERE)
+        dial = self._dial()
         judged = _Relayed(handshake, self._disbelieve)
         wire = RelayedWire(judged, dial, sealing, ticket, certified=self._certified)
         try:
@@ -186,6 +185,9 @@ class RelayedWires:
     def _may_come(self, source: ActrId) -> bool:
         is_full = self._coming.total() >= MAX_COMING or self._coming[source] >= COMING_FROM_ONE
         return not is_full and self._newcomers.admit(source, now=monotonic())
+
+    def _dial(self) -> Dial:
+        return Dial(self._wires, _EVERYWHERE, path=urlsplit(self._url).path)
 
     async def _open(self, dial: Dial, wire: RelayedWire, remote: ActrId) -> RelayedWire:
         try:
@@ -239,6 +241,7 @@ class _Relayed:
 
 
 def wire_url(signaling: str) -> str:
-    """Where wires are relayed, by the address of the signaling service."""
-    scheme, place, *_ = urlsplit(signaling)
-    return urlunsplit((scheme, place, PATH, "", ""))
+    """Where wires are relayed, by the address of the signaling service: beside it, wherever a proxy
+    has put that."""
+    scheme, place, path, *_ = urlsplit(signaling)
+    return urlunsplit((scheme, place, f"{path.rpartition('/')[0]}/wire", "", ""))

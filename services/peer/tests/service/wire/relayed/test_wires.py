@@ -20,6 +20,7 @@ from actr_peer import ActrId, Context, Node, NodeConfig, System, WireKind
 from actr_peer.errors import PeerError, UnreachableError
 from actr_peer.protocol.session.wires.policy import WireState
 from actr_peer.protocol.webrtc.negotiation import Join, NegotiateMessage
+from actr_peer.wire.relayed.wires import RelayedWires, wire_url
 from peer_kit.signaling import SignalingService
 from peer_kit.signaling.holders import Authority
 
@@ -266,6 +267,43 @@ async def test_an_actor_of_another_realm_comes_where_that_is_allowed() -> None:
             client = ChatClient(here.ref.to(ROOM))
             assert (await client.say(pb.SayRequest(text="hi"))).number == 1
             assert active(here, ROOM) is WireKind.RELAYED
+
+
+@pytest.mark.parametrize(
+    ("signaling", "url"),
+    [
+        ("ws://host:1/v1/ws", "ws://host:1/v1/wire"),
+        ("wss://host/actr/v1/ws?a=b", "wss://host/actr/v1/wire"),
+        ("wss://host", "wss://host/wire"),
+    ],
+)
+async def test_it_is_dialled_beside_signaling_also_behind_a_prefix(
+    signaling: str, url: str
+) -> None:
+    assert wire_url(signaling) == url
+
+
+async def test_a_proxy_in_front_hears_the_path_that_it_knows() -> None:
+    asked: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set_result(await reader.readline())
+        writer.close()
+
+    async def nothing(*_: object) -> None: ...
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        host, port = server.sockets[0].getsockname()
+        async with RelayedWires(
+            self_id=GUEST,
+            url=f"ws://{host}:{port}/actr/v1/ws",
+            ask=nothing,
+            on_wire=lambda wire: None,
+            secret=None,
+        ) as relayed:
+            with pytest.raises(UnreachableError):
+                await relayed.dial(ROOM)
+        assert await asked == b"GET /actr/v1/wire HTTP/1.1\r\n"
 
 
 def asks(node: Node, source: ActrId, count: int) -> int:
