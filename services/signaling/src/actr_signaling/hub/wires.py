@@ -14,10 +14,10 @@ from typing import Protocol
 import structlog
 
 from actr_signaling.errors import Close
-from actr_signaling.hub.courier import Courier
 from actr_signaling.hub.peers import Peer
 from actr_signaling.protocol.client import replies
 from actr_signaling.protocol.client.messages import Relay
+from actr_signaling.protocol.identity import ActrId
 from actr_signaling.protocol.relay.routing import HERE, Route, There
 from actr_signaling.protocol.relay.wires import (
     GREETING_FRAMES,
@@ -80,6 +80,16 @@ class WireSocket(Protocol):
         """Take what comes; harmless where it was not held up."""
 
 
+class Carrying(Protocol):
+    """What carries an ask to whom it is for (:class:`actr_signaling.hub.courier.Courier`)."""
+
+    def way(self, peer: Peer, to: ActrId | None) -> Route: ...
+
+    def send_by(
+        self, way: Route, peer: Peer, to: ActrId | None, negotiate: bytes, reply_to: int
+    ) -> bool: ...
+
+
 class RelayedWires:
     """All of this replica; owned by the hub.
 
@@ -87,7 +97,7 @@ class RelayedWires:
         passed_bytes: That went from one end to the other.
     """
 
-    def __init__(self, courier: Courier, bounds: WireBounds) -> None:
+    def __init__(self, courier: Carrying, bounds: WireBounds) -> None:
         self.passed_bytes = 0
         self.bounds = bounds
         self.table = Wires(bounds.most)

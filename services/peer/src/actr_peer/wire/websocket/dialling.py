@@ -122,9 +122,7 @@ class Dial:
 class _Asking(BufferedProtocol):
     """Asks the listener to upgrade, and gives the connection to the framing when it does."""
 
-    def __init__(
-        self, wire: WebSocketWire, authority: str, path: str, seal: Seal | None
-    ) -> None:
+    def __init__(self, wire: WebSocketWire, authority: str, path: str, seal: Seal | None) -> None:
         self.upgraded: Future[None] = get_running_loop().create_future()
         self._wire = wire
         self._authority, self._path = authority, path

@@ -259,14 +259,14 @@ async def test_what_signaling_changes_ends_the_wire_and_nothing_gets_through() -
 async def test_an_actor_of_another_realm_comes_where_that_is_allowed() -> None:
     guest = replace(GUEST, realm="other")
     more = {"allowed_realms": ("other",)}
-    async with relaying() as url:
-        async with (
-            System(config(ROOM, url, **more)).attach(Room()),
-            System(config(guest, url)).attach(Room()) as here,
-        ):
-            client = ChatClient(here.ref.to(ROOM))
-            assert (await client.say(pb.SayRequest(text="hi"))).number == 1
-            assert active(here, ROOM) is WireKind.RELAYED
+    async with (
+        relaying() as url,
+        System(config(ROOM, url, **more)).attach(Room()),
+        System(config(guest, url)).attach(Room()) as here,
+    ):
+        client = ChatClient(here.ref.to(ROOM))
+        assert (await client.say(pb.SayRequest(text="hi"))).number == 1
+        assert active(here, ROOM) is WireKind.RELAYED
 
 
 @pytest.mark.parametrize(
