@@ -24,8 +24,6 @@ import { WebRtcWires } from "./wire/webrtc/wires";
 /** Seconds between two looks at all links, and after which one in which nothing happens is closed. */
 const ROUND = 10;
 const IDLE = 300;
-/** Relayed wires that are taken at a time. */
-const MAX_COMING = 16;
 
 export interface JoinOptions {
   /** What others may call here: `serveChat(handlers)` of generated code, several of them in one list. */
@@ -98,8 +96,6 @@ export class Joined {
   readonly #events: WireEvents;
   readonly #dials = new Map<WireKind, (remote: ActrId) => Promise<Wire>>();
   #relayed: ((remote: ActrId, ticket?: string) => Promise<Wire>) | undefined;
-  /** Relayed wires that others have asked for and that are not open. */
-  #coming = 0;
   readonly #stop = new AbortController();
 
   constructor(
@@ -207,23 +203,17 @@ export class Joined {
     };
   }
 
-  /** Another actor has no better way: takes its wire, a few of them at a time. */
+  /** Another actor has no better way: takes its wire, unless these are too many. */
   async #come(source: ActrId, ticket: string): Promise<void> {
-    if (this.#relayed === undefined || this.#coming === MAX_COMING) {
-      return;
-    }
-    this.#coming++;
     try {
-      const wire = await this.#relayed(source, ticket);
-      if (this.#stop.signal.aborted) {
+      const wire = await this.#relayed?.(source, ticket);
+      if (wire !== undefined && this.#stop.signal.aborted) {
         wire.close();
-      } else {
+      } else if (wire !== undefined) {
         this.#peer(source).link.add(wire);
       }
     } catch {
       // It comes again, or another wire does.
-    } finally {
-      this.#coming--;
     }
   }
 

@@ -4,6 +4,7 @@
 import { NoRelayError, RemoteProtocolError, UnreachableError } from "../errors";
 import { WireKind } from "../protocol/payload";
 import type { Refusal } from "../protocol/signaling/messages";
+import { Newcomers } from "../protocol/webrtc/newcomers";
 import type { NegotiateMessage } from "../protocol/webrtc/negotiation";
 import { DiallerHandshake } from "../protocol/websocket/handshake";
 import { ListenerHandshake } from "../protocol/websocket/listener";
@@ -11,9 +12,17 @@ import { CloseCode } from "../protocol/wire/close-codes";
 import type { Wire } from "./base";
 import { Sealing } from "./sealing";
 import { type Closed, OwnedSocket, type SocketClass, type SocketSink } from "./socket";
+import { monotonic } from "./timing";
 import { type DialOptions, WebSocketWire } from "./websocket";
 
 const TICKET_BYTES = 16;
+/** Wires that others have asked for and that are not open, of a page and of one of those who asked. */
+const MAX_COMING = 16;
+const COMING_FROM_ONE = 2;
+/** Asks of one actor at once and a second: each has this page dial signaling. */
+const newcomers = new Newcomers(8, 1);
+/** Who comes to whom. */
+const coming: string[] = [];
 
 export interface RelayedOptions extends Omit<DialOptions, "address"> {
   /** Of the signaling service: `wss://host/v1/ws`. */
@@ -27,6 +36,10 @@ export interface RelayedOptions extends Omit<DialOptions, "address"> {
  * relays none to it, else as `dialWebSocket` does.
  */
 export async function dialRelayed(options: RelayedOptions): Promise<Wire> {
+  // Before anybody is asked to come: a browser may not have it.
+  const sealing = await Sealing.make(true).catch((error: unknown) => {
+    throw new NoRelayError(options.remote.text, `no key can be made here: ${error}`);
+  });
   const bytes = crypto.getRandomValues(new Uint8Array(TICKET_BYTES));
   const connectionId = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   try {
@@ -38,17 +51,29 @@ export async function dialRelayed(options: RelayedOptions): Promise<Wire> {
     }
     throw error;
   }
-  const sealing = await Sealing.make(true);
   const handshake = new DiallerHandshake({ ...options, nonce: sealing.nonce });
   handshake.relayed();
   return open(options, connectionId, sealing, handshake);
 }
 
-/** Comes to a wire that the remote has asked for; settles and rejects likewise. */
+/**
+ * Comes to a wire that the remote has asked for; settles and rejects likewise, also where
+ * it asks for too many.
+ */
 export async function joinRelayed(options: RelayedOptions, ticket: string): Promise<Wire> {
-  const sealing = await Sealing.make(false);
-  const handshake = new ListenerHandshake({ ...options, nonce: sealing.nonce });
-  return open(options, ticket, sealing, handshake);
+  const pair = `${options.remote} ${options.local}`;
+  const ofOne = coming.filter((one) => one === pair).length;
+  if (coming.length >= MAX_COMING || ofOne >= COMING_FROM_ONE || !newcomers.admit(pair, monotonic())) {
+    throw new UnreachableError(options.remote.text, "it asks for too many relayed wires");
+  }
+  coming.push(pair);
+  try {
+    const sealing = await Sealing.make(false);
+    const handshake = new ListenerHandshake({ ...options, nonce: sealing.nonce });
+    return await open(options, ticket, sealing, handshake);
+  } finally {
+    coming.splice(coming.indexOf(pair), 1);
+  }
 }
 
 function open(

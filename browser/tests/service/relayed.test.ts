@@ -102,6 +102,22 @@ describe("in development mode", { skip }, () => {
   });
 });
 
+test("one that asks without end gets little, and takes nothing of others", { skip, timeout }, async (t) => {
+  const signaling = await Service.signaling(RELAYING);
+  t.after(() => signaling.stop());
+  const far = await online(t, signaling.url, "acme:far@1:default", { serve });
+  const stranger = await online(t, signaling.url, "acme:stranger@1:default", { kinds: [WireKind.WEBSOCKET] });
+  const before = cuttable.length;
+  for (let number = 0; number < 12; number++) {
+    const connectionId = number.toString(16).padStart(32, "0");
+    await stranger.signaling.relay(far.id, { connectionId, exchange: 0, body: { kind: "wire" } });
+  }
+  const near = await online(t, signaling.url, "acme:near@1:default", { serve });
+  assert.equal((await near.to(far.id).unary(SAY, text("hi"), { timeout: 60 })).value, "hi");
+  const ofBoth = near.wires.length + far.wires.length;
+  assert.equal(cuttable.length - before - ofBoth, 2);
+});
+
 test("where signaling relays none a call fails in words, soon", { skip, timeout }, async (t) => {
   const signaling = await Service.signaling();
   t.after(() => signaling.stop());
@@ -114,6 +130,17 @@ test("where signaling relays none a call fails in words, soon", { skip, timeout 
     return true;
   });
   assert.ok(performance.now() - began < 20_000);
+});
+
+test("where no key can be made nobody is asked to come", { skip, timeout }, async (t) => {
+  const signaling = await Service.signaling(RELAYING);
+  t.after(() => signaling.stop());
+  const far = await online(t, signaling.url, "acme:far@1:default", { serve });
+  const near = await online(t, signaling.url, "acme:near@1:default");
+  t.mock.method(crypto.subtle, "generateKey", () => Promise.reject(new DOMException("no X25519 here", "NotSupportedError")));
+  const relay = t.mock.method(near.signaling, "relay");
+  await assert.rejects(near.to(far.id).unary(SAY, text("hi"), { timeout: 60 }), /no key can be made here.*no X25519 here/);
+  assert.equal(relay.mock.callCount(), 0);
 });
 
 describe("with certificates", { skip }, () => {

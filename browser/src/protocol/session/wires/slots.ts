@@ -107,6 +107,8 @@ class Slot {
   readonly wires = new Set<number>();
   /** When the far side first answered on each of them. */
   readonly proved = new Map<number, number>();
+  /** Whether the last try came to nothing, or to a wire that broke at once. */
+  hasFailed = false;
   /** Wires up to this id are closed once a newer one has proved itself. */
   replacing: number | null = null;
 
@@ -122,8 +124,15 @@ class Slot {
     return !this.canDial || this.tries >= MAX_TRIES;
   }
 
+  /** Whether a wire may yet come of a dial that is under way, or of the next one. */
+  get isHopedFor(): boolean {
+    const { state } = this;
+    return state === "idle" || state === "dialling" || (state === "waiting" && !this.hasFailed);
+  }
+
   countFailure(now: number, dice: number): void {
     this.tries++;
+    this.hasFailed = true;
     const delay = doubled(FIRST_DELAY, this.tries, LAST_DELAY);
     this.retryAt = now + delay * (0.8 + 0.4 * dice);
   }
@@ -190,8 +199,7 @@ export class Slots {
     const others = [...this.byKind.values()].filter((slot) => slot !== relayed);
     const isAlone = others.every((slot) => slot.wires.size === 0);
     this.aloneSince = isAlone ? Math.min(this.aloneSince, now) : Infinity;
-    const isHopeful = others.some(({ state }) => state === "idle" || state === "dialling");
-    this.resortAt = this.aloneSince + (isHopeful ? PATIENCE : 0);
+    this.resortAt = this.aloneSince + (others.some((slot) => slot.isHopedFor) ? PATIENCE : 0);
   }
 
   /** Whether no wire is there, coming, or worth another dial: the link can go. */
@@ -282,6 +290,7 @@ export class Slots {
     if (lived < SETTLED) {
       slot.countFailure(now, dice); // it breaks as soon as it is made: not too fast
     } else {
+      slot.hasFailed = false;
       slot.retryAt = now + (this.isSmaller ? 0 : LARGER_WAITS);
     }
     slot.on(slot.isSpent ? "lostLast" : "lost");

@@ -121,6 +121,7 @@ class Network:
             ask=self.signaling.relay,
             on_wire=self._accept,
             secret=self._config.realm_secret,
+            allowed_realms=self._config.allowed_realms,
             certified=certified,
             refused=told,
         )

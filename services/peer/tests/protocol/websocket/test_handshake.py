@@ -127,6 +127,16 @@ def test_an_actor_of_an_allowed_realm_may_dial() -> None:
     assert at_listener.remote == STRANGER
 
 
+def test_only_who_has_asked_for_a_wire_may_come() -> None:
+    def listener() -> ListenerHandshake:
+        return ListenerHandshake(local=BOB, nonce=b"l" * 32, secret=SECRET, asked=ALICE)
+
+    assert isinstance(run(make_dialler(), listener())[1], Accepted)
+    other = make_dialler(local=ActrId("acme", "chat", "carol"))
+    with pytest.raises(UnreachableError, match=f"comes where {ALICE} has asked for a wire"):
+        run(other, listener())
+
+
 def test_a_recorded_handshake_is_of_no_use_to_another_listener() -> None:
     dialler, listener = make_dialler(), make_listener()
     hello = dialler.start()

@@ -55,6 +55,10 @@ class Courier:
 
     def forward(self, peer: Peer, to: ActrId | None, negotiate: bytes, reply_to: int) -> None:
         """Take a relay from ``peer`` and answer it, now or when the other replica has."""
+        self.send_by(self.way(peer, to), peer, to, negotiate, reply_to)
+
+    def way(self, peer: Peer, to: ActrId | None) -> Route:
+        """Where a relay from ``peer`` to ``to`` goes, by all rules."""
         board = self._board
         source = peer.session.id
         assert source is not None
@@ -63,19 +67,27 @@ class Courier:
         )
         if to is not None and not board.meetings.may_relay(peer, to, board.presence.find(to.text)):
             way = Nowhere(Undelivered.NOT_ALLOWED)
+        return way
+
+    def send_by(
+        self, way: Route, peer: Peer, to: ActrId | None, negotiate: bytes, reply_to: int
+    ) -> bool:
+        """Forward by a ``way`` that was just found; False: the answer is that it went nowhere."""
         reason: Undelivered | None
         if way is HERE:  # as most are
             assert to is not None
-            reason = self._hand_over_here(peer, source, to, negotiate)
+            assert peer.session.id is not None
+            reason = self._hand_over_here(peer, peer.session.id, to, negotiate)
         elif isinstance(way, There):
             assert to is not None
             reason = self._send_on(peer, way.replica, to, negotiate, reply_to)
             if reason is None:
-                return
+                return True
         else:
             assert isinstance(way, Nowhere)
             reason = way.reason
         self._answer(peer, reply_to, reason, to)
+        return reason is None
 
     def _hand_over_here(
         self, peer: Peer, source: ActrId, to: ActrId, negotiate: bytes

@@ -64,7 +64,7 @@ class Hub:
         self.meetings = Meetings()
         self.watchers = Watchers(self.presence, self.meetings)
         self.courier = Courier(self, wait=relay_wait)
-        self.wires = RelayedWires(self, relayed_wires)
+        self.wires = RelayedWires(self.courier, relayed_wires)
         self._emptied = asyncio.Event()
         self._emptied.set()
         self._ledger: Ledger | None = None
@@ -117,7 +117,9 @@ class Hub:
         for effect in todo:
             match effect:
                 case effects.Forward(relay, reply_to):
-                    if not relay.ticket or self.wires.open(peer, relay, reply_to):
+                    if relay.ticket:
+                        self.wires.ask(peer, relay, reply_to)
+                    else:
                         self.courier.forward(peer, relay.to, relay.negotiate, reply_to)
                 case effects.Send(data):
                     peer.send(data)

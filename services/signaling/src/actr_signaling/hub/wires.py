@@ -14,10 +14,21 @@ from typing import Protocol
 import structlog
 
 from actr_signaling.errors import Close
-from actr_signaling.hub.peers import Board, Peer
+from actr_signaling.hub.peers import Peer
 from actr_signaling.protocol.client import replies
 from actr_signaling.protocol.client.messages import Relay
-from actr_signaling.protocol.relay.wires import IDLE, WAIT, Pace, Refused, Wire, Wires, read_ticket
+from actr_signaling.protocol.identity import ActrId
+from actr_signaling.protocol.relay.routing import HERE, Route, There
+from actr_signaling.protocol.relay.wires import (
+    GREETING_FRAMES,
+    IDLE,
+    WAIT,
+    Pace,
+    Refused,
+    Wire,
+    Wires,
+    read_ticket,
+)
 
 log = structlog.get_logger()
 
@@ -69,6 +80,16 @@ class WireSocket(Protocol):
         """Take what comes; harmless where it was not held up."""
 
 
+class Carrying(Protocol):
+    """What carries an ask to whom it is for (:class:`actr_signaling.hub.courier.Courier`)."""
+
+    def way(self, peer: Peer, to: ActrId | None) -> Route: ...
+
+    def send_by(
+        self, way: Route, peer: Peer, to: ActrId | None, negotiate: bytes, reply_to: int
+    ) -> bool: ...
+
+
 class RelayedWires:
     """All of this replica; owned by the hub.
 
@@ -76,29 +97,41 @@ class RelayedWires:
         passed_bytes: That went from one end to the other.
     """
 
-    def __init__(self, board: Board, bounds: WireBounds) -> None:
+    def __init__(self, courier: Carrying, bounds: WireBounds) -> None:
         self.passed_bytes = 0
         self.bounds = bounds
         self.table = Wires(bounds.most)
-        self._board = board
+        self._courier = courier
         self._loop = asyncio.get_running_loop
         self._timer: asyncio.TimerHandle | None = None
 
-    def open(self, peer: Peer, ask: Relay, reply_to: int) -> bool:
-        """Let the two ends come; False: they may not, and ``peer`` has been told."""
-        assert peer.session.id is not None
-        entry = None if ask.to is None else self._board.presence.find(ask.to.text)
-        if self.bounds.most and entry is not None and entry.replica != self._board.server_id:
-            why: Refused | None = self.table.count(Refused.ELSEWHERE)
-        else:
-            why = self.table.open(ask.ticket, peer.session.id.text, self._loop().time())
+    def ask(self, peer: Peer, ask: Relay, reply_to: int) -> None:
+        """Hand an ask over, and let the two ends come; or tell ``peer`` why they may not.
+
+        It goes by the rules of all relays first: who may not reach an actor does not hear from a
+        refusal where it is, and an ask that reaches nobody opens nothing.
+        """
+        way = self._courier.way(peer, ask.to)
+        why = self._admit(way, peer, ask.ticket)
         if why is not None:
             code, text = _WORDS[why]
             log.info("relayed wire refused", cause=why.value, actor=str(peer.session.id))
             peer.send(replies.error(reply_to, code, text))
-            return False
-        self._arm()
-        return True
+        elif self._courier.send_by(way, peer, ask.to, ask.negotiate, reply_to):
+            self._arm()
+        elif way is HERE:
+            self.table.withdraw(ask.ticket)
+
+    def _admit(self, way: Route, peer: Peer, ticket: str) -> Refused | None:
+        """Open a wire to an actor here; None: there is one, or nobody to refuse it to."""
+        assert peer.session.id is not None
+        if not self.bounds.most:
+            return self.table.count(Refused.OFF)
+        if isinstance(way, There):
+            return self.table.count(Refused.ELSEWHERE)
+        if way is HERE:
+            return self.table.open(ticket, peer.session.id.text, self._loop().time())
+        return None
 
     def take(self, socket: WireSocket) -> End | None:
         """A socket has come, which is to show its ticket; None: it is one too many, and told."""
@@ -146,6 +179,7 @@ class End:
         self._wires = wires
         self._wire: Wire | None = None
         self._far: End | None = None
+        self._greeting_frames = GREETING_FRAMES
         self._loop = asyncio.get_running_loop()
         self._pace = Pace(wires.bounds.bytes_per_second, self._loop.time())
         self._pause: asyncio.TimerHandle | None = None
@@ -156,7 +190,17 @@ class End:
     # Receiver
 
     def arrived(self, size: int) -> bool:
-        del size
+        """Count a frame, also one of which nothing comes out at the other end."""
+        if self._wire is None:
+            self._greeting_frames -= 1
+            if self._greeting_frames < 0:
+                why = f"over {GREETING_FRAMES} frames before the ticket"
+                self.socket.finish(Close.TOO_FAST, why)
+                return False
+        wait = self._pace.spend(size, self._loop.time())
+        if wait and self._pause is None:
+            self._pause = self._loop.call_later(wait, self._resume)
+            self.see()
         return True
 
     def received(self, data: bytes | str) -> None:
@@ -210,14 +254,10 @@ class End:
 
     def _pass_on(self, data: bytes) -> None:
         assert self._far is not None
-        now = self._loop.time()
-        self._heard_at = now
+        self._heard_at = self._loop.time()
         self._wires.passed_bytes += len(data)
         self._far.socket.send_message(data)
-        wait = self._pace.spend(len(data), now)
-        if wait and self._pause is None:
-            self._pause = self._loop.call_later(wait, self._resume)
-        if wait or self._far.socket.is_slow:
+        if self._far.socket.is_slow:
             self.see()
 
     def _resume(self) -> None:

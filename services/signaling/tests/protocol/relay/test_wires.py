@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from actr_signaling.protocol.relay import wires
 from actr_signaling.protocol.relay.wires import (
+    FRAME_COST,
     PER_ACTOR,
     PER_ADDRESS,
     Pace,
@@ -78,6 +79,15 @@ def test_there_are_bounds_over_all_of_one_actor_and_of_one_address() -> None:
     assert table.enter("10.0.0.1") is None
 
 
+def test_an_ask_that_reached_nobody_leaves_nothing() -> None:
+    table = Wires(1)
+    table.open(TICKET, "a", 0.0)
+    table.withdraw(TICKET)
+    assert (len(table), table.due()) == (0, None)
+    assert table.join(TICKET, "dialler") is Refused.UNKNOWN
+    assert table.open(OTHER, "a", 0.0) is None
+
+
 def test_a_wire_that_is_over_gives_its_place_back_once() -> None:
     table = Wires(1)
     wire = joined(table)
@@ -108,7 +118,13 @@ def test_who_waits_too_long_is_given_up_oldest_first_and_who_is_joined_is_not() 
 
 def test_a_direction_brings_so_many_bytes_a_second_and_a_second_of_them_at_once() -> None:
     pace = Pace(1000.0, now=0.0)
-    assert pace.spend(1000, 0.0) == 0.0
-    assert pace.spend(500, 0.0) == 0.5
-    assert pace.spend(0, 0.5) == 0.0
-    assert pace.spend(1500, 99.0) == 0.5  # what was not used is not saved up
+    assert pace.spend(1000 - FRAME_COST, 0.0) == 0.0
+    assert pace.spend(500 - FRAME_COST, 0.0) == 0.5
+    assert pace.spend(0, 0.5) == FRAME_COST / 1000
+    assert pace.spend(1500 - FRAME_COST, 99.0) == 0.5  # what was not used is not saved up
+
+
+def test_frames_in_which_nothing_is_have_their_price_too() -> None:
+    pace = Pace(10.0 * FRAME_COST, now=0.0)
+    assert [pace.spend(0, 0.0) for _ in range(10)] == [0.0] * 10
+    assert pace.spend(0, 0.0) == 0.1

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from actr import signaling_pb2 as pb
 from actr_signaling.hub import wires
+from actr_signaling.protocol.relay.wires import FRAME_COST, GREETING_FRAMES
 from actr_signaling.web.server import Replica
 from signaling_kit.client import PATIENCE, Client, actor, serve
 from signaling_kit.redis import RedisProcess
@@ -136,10 +137,46 @@ async def test_who_is_not_registered_or_asks_with_what_is_no_ticket_opens_nothin
         assert (await metrics(replica))["actr_signaling_wires"] == 0
 
 
-async def test_nobody_is_told_of_a_wire_to_who_is_not_there() -> None:
+async def test_an_ask_that_reaches_nobody_opens_nothing() -> None:
+    async with relaying(relayed_wires=1) as replica:
+        a = await Client.registered_as(replica.url, "a")
+        await Client.registered_as(replica.url, "acme:c@1:other", visibility=pb.HIDDEN)
+        reasons = {"b": pb.Undelivered.UNKNOWN}
+        reasons |= {f"acme:{who}@1:other": pb.Undelivered.NOT_ALLOWED for who in ("c", "d")}
+        for to, reason in reasons.items():
+            ticket = secrets.token_hex(16)
+            assert (await ask(a, to, ticket)).undelivered.reason == reason
+            assert (await close_of(await show(replica, ticket)))[0] == 4403
+        assert (await metrics(replica))["actr_signaling_wires"] == 0
+
+
+async def test_an_ask_that_could_not_be_handed_over_opens_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with relaying() as replica:
         a = await Client.registered_as(replica.url, "a")
-        assert (await ask(a, "b", secrets.token_hex(16))).HasField("undelivered")
+        await Client.registered_as(replica.url, "b")
+        target = type(replica.service.hub.here[str(actor("b"))])
+        monkeypatch.setattr(target, "pass_on_parts", lambda *_: False)  # as of a slow reader
+        ticket = secrets.token_hex(16)
+        answer = await ask(a, "b", ticket)
+        assert answer.undelivered.reason == pb.Undelivered.OVERLOADED
+        assert (await metrics(replica))["actr_signaling_wires"] == 0
+        assert (await close_of(await show(replica, ticket)))[0] == 4403
+
+
+async def test_a_refusal_tells_nobody_where_an_actor_is_that_it_may_not_reach(
+    redis_server: RedisProcess,
+) -> None:
+    shared = {"redis_url": redis_server.url, "redis_prefix": f"t{secrets.token_hex(8)}"}
+    async with relaying(**shared) as here, relaying(**shared) as there:
+        a = await Client.registered_as(here.url, "a")
+        neighbour = await Client.registered_as(here.url, "acme:c@1:other")
+        await Client.registered_as(there.url, "acme:b@1:other")
+        await neighbour.sees("acme:b@1:other")
+        for who in ("acme:b@1:other", "acme:nobody@1:other"):
+            answer = await ask(a, who, secrets.token_hex(16))
+            assert answer.undelivered.reason == pb.Undelivered.NOT_ALLOWED
 
 
 async def test_a_service_that_relays_none_says_so_to_the_actor_and_at_the_door() -> None:
@@ -258,6 +295,31 @@ async def test_a_direction_is_as_fast_as_it_may_be() -> None:
             await listener.recv()
         await feeding
         assert loop.time() - began >= 1.5  # 300 kB, of which 100 come at once
+
+
+async def test_frames_in_which_nothing_is_are_no_faster() -> None:
+    rate = 100 * FRAME_COST
+    async with relaying(relayed_bytes_per_second=rate) as replica, pair(replica) as pairs:
+        dialler, listener = pairs
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for _ in range(100):
+            await dialler.send(b"")
+            await dialler.pong()
+        await dialler.send([b"", b"", b"la", b"st"])  # in four frames
+        while await listener.recv() != b"last":
+            pass
+        assert loop.time() - began >= 0.9  # some 200 frames, of which 100 come at once
+
+
+async def test_who_sends_much_before_the_ticket_is_too_fast() -> None:
+    async with relaying() as replica:
+        url = replica.url.replace("/v1/ws", "/v1/wire")
+        socket = await connect(url, compression=None, ping_interval=None)
+        with suppress(ConnectionClosed):
+            for _ in range(GREETING_FRAMES + 1):
+                await socket.pong()
+        assert await close_of(socket) == (4429, "over 16 frames before the ticket")
 
 
 async def metrics(replica: Replica) -> dict[str, float]:

@@ -198,6 +198,7 @@ class ListenerHandshake:
         allowed_realms: Realms besides its own whose actors may dial.
         certified: What this side has to prove itself by certificate.
         tls_key: Raw key of its TLS certificate, or ``RELAYED``; empty on a wire without TLS.
+        asked: Who has asked for this wire, and alone may come; None: whoever dials.
     """
 
     def __init__(
@@ -209,9 +210,11 @@ class ListenerHandshake:
         allowed_realms: Collection[str] = (),
         certified: Certified | None = None,
         tls_key: bytes = b"",
+        asked: ActrId | None = None,
     ) -> None:
         self.state = State.HELLO
         self._local = local
+        self._asked = asked
         self._nonce = nonce
         self._proofs = Proofs(Side.LISTENER, secret, certified, tls_key)
         self._realms = {local.realm, *allowed_realms}
@@ -252,6 +255,9 @@ class ListenerHandshake:
             return refuse(CloseCode.NOT_HERE, f"{wanted} is not here, this is {self._local}")
         if dialler == self._local:
             return refuse(CloseCode.FORBIDDEN, f"{dialler} is this actor; it does not dial itself")
+        if self._asked not in (None, dialler):
+            why = f"{dialler} comes where {self._asked} has asked for a wire"
+            return refuse(CloseCode.FORBIDDEN, why)
         if dialler.realm not in self._realms:
             why = f"realm {dialler.realm} may not dial into realm {self._local.realm}"
             return refuse(CloseCode.FORBIDDEN, why)

@@ -6,8 +6,9 @@ import logging
 import secrets
 from asyncio import TaskGroup, timeout
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
+from time import monotonic
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +19,7 @@ from actr_peer.protocol.identity.identity import Certified
 from actr_peer.protocol.payload import WIRE_MESSAGE_BYTES
 from actr_peer.protocol.webrtc.candidates import AddressRule
 from actr_peer.protocol.webrtc.negotiation import Join, NegotiateMessage
+from actr_peer.protocol.webrtc.newcomers import Newcomers
 from actr_peer.protocol.websocket.handshake import (
     Accepted,
     DiallerHandshake,
@@ -27,7 +29,6 @@ from actr_peer.protocol.websocket.handshake import (
 )
 from actr_peer.protocol.websocket.proofs import RELAYED, cause_of
 from actr_peer.protocol.websocket.refusals import Refused
-from actr_peer.protocol.websocket.upgrade import PATH
 from actr_peer.protocol.wire.sealing import KEY_BYTES, Sealing
 from actr_peer.tasks import Tasks
 from actr_peer.wire.base import Wire
@@ -41,6 +42,11 @@ DIAL_SECONDS = 5.0
 """For the way to signaling, and for the far side to come and to prove who it is."""
 MAX_COMING = 16
 """Wires that others have asked for and that are not open: more of them wait for nobody."""
+COMING_FROM_ONE = 2
+"""Of these, asked for by one remote: others have theirs all the same."""
+NEW_AT_ONCE = 8
+"""Asks of one remote: each has this process dial signaling."""
+NEW_A_SECOND = 1.0
 TICKET_BYTES = 16
 _EVERYWHERE = AddressRule(allow_private=True, allow_loopback=True, allow_link_local=True)
 """Signaling is where the operator says."""
@@ -55,6 +61,7 @@ class RelayedWires:
         ask: Has signaling tell a remote to come; raises an UnreachableError that says why not.
         on_wire: Given each wire that a far side has asked for, its handshake done.
         secret: The realm secret; None: no proof of it is asked for or made.
+        allowed_realms: Realms besides its own of which actors may ask this one.
         certified: What this process has to prove itself by certificate; None: nothing.
         refused: Told who some far side said it was, and why it is not believed.
 
@@ -70,6 +77,7 @@ class RelayedWires:
         ask: Callable[[ActrId, NegotiateMessage], Awaitable[None]],
         on_wire: Callable[[Wire], None],
         secret: bytes | None,
+        allowed_realms: Collection[str] = (),
         certified: Certified | None = None,
         refused: Callable[[ActrId, str], None] = lambda actor, why: None,
     ) -> None:
@@ -77,10 +85,12 @@ class RelayedWires:
         self._self_id, self._url = self_id, wire_url(url)
         self._ask, self._on_wire = ask, on_wire
         self._secret, self._certified = secret, certified
+        self._allowed_realms = allowed_realms
         self._tell_refused = refused
         self._tasks = Tasks("relayed")
         self._is_running = False
-        self._coming = 0
+        self._coming: Counter[ActrId] = Counter()
+        self._newcomers = Newcomers[ActrId](at_once=NEW_AT_ONCE, per_second=NEW_A_SECOND)
         self._wires: set[WebSocketWire] = set()
 
     async def __aenter__(self) -> Self:
@@ -129,7 +139,7 @@ class RelayedWires:
             certified=self._certified,
         )
         handshake.relayed()
-        dial = Dial(self._wires, _EVERYWHERE)
+        dial = self._dial()
         wire = RelayedWire(
             _Relayed(handshake),
             dial,
@@ -145,10 +155,10 @@ class RelayedWires:
         """``source`` asks this actor to come: take its wire, in the background."""
         if not self._is_running:
             return
-        if self._coming >= MAX_COMING:
+        if not self._may_come(source):
             self.refused["too many relayed wires"] += 1
             return
-        self._coming += 1
+        self._coming[source] += 1
         self._tasks.start("come", self._come(source, message.connection_id), failed=self._failed)
 
     async def _come(self, source: ActrId, ticket: str) -> None:
@@ -157,10 +167,12 @@ class RelayedWires:
             local=self._self_id,
             nonce=sealing.public,
             secret=self._secret,
+            allowed_realms=self._allowed_realms,
             certified=self._certified,
             tls_key=RELAYED,
+            asked=source,
         )
-        dial = Dial(self._wires, _EVERYWHERE)
+        dial = self._dial()
         judged = _Relayed(handshake, self._disbelieve)
         wire = RelayedWire(judged, dial, sealing, ticket, certified=self._certified)
         try:
@@ -168,7 +180,14 @@ class RelayedWires:
         except PeerError as error:
             log.info("no relayed wire: remote=%s cause=%s", source, error)
         finally:
-            self._coming -= 1
+            self._coming -= Counter([source])  # and forgets who has none
+
+    def _may_come(self, source: ActrId) -> bool:
+        is_full = self._coming.total() >= MAX_COMING or self._coming[source] >= COMING_FROM_ONE
+        return not is_full and self._newcomers.admit(source, now=monotonic())
+
+    def _dial(self) -> Dial:
+        return Dial(self._wires, _EVERYWHERE, path=urlsplit(self._url).path)
 
     async def _open(self, dial: Dial, wire: RelayedWire, remote: ActrId) -> RelayedWire:
         try:
@@ -222,6 +241,7 @@ class _Relayed:
 
 
 def wire_url(signaling: str) -> str:
-    """Where wires are relayed, by the address of the signaling service."""
-    scheme, place, *_ = urlsplit(signaling)
-    return urlunsplit((scheme, place, PATH, "", ""))
+    """Where wires are relayed, by the address of the signaling service: beside it, wherever a proxy
+    has put that."""
+    scheme, place, path, *_ = urlsplit(signaling)
+    return urlunsplit((scheme, place, f"{path.rpartition('/')[0]}/wire", "", ""))

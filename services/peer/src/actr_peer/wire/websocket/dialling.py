@@ -48,6 +48,7 @@ class Dial:
         requires: What the far side has to prove.
         seal: What the actor's own TLS needs; None: this side has no certificate, and takes TLS for
             that of a proxy.
+        path: Of what is dialled, and the only one that its address may have.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Dial:
         rule: AddressRule,
         requires: Requirement = Requirement.NOTHING,
         seal: Seal | None = None,
+        path: str = PATH,
     ) -> None:
         self.done = Event()
         self.error: PeerError | None = None
@@ -64,6 +66,7 @@ class Dial:
         self._rule = rule
         self._requires = requires
         self._seal = seal
+        self._path = path
         self._socket: socket.socket | None = None
 
     async def connect(self, wire: WebSocketWire, url: str) -> None:
@@ -76,19 +79,20 @@ class Dial:
             raise ValueError("not a ws:// or wss:// address")
         parts = urlsplit(url)
         if (
-            parts.path not in ("", "/", PATH)
+            parts.path not in ("", "/", self._path)
             or parts.query
             or parts.fragment
             or "@" in parts.netloc
         ):
-            raise ValueError(f"more than a host, a port and {PATH}")
+            raise ValueError(f"more than a host, a port and {self._path}")
         way = WAYS[self._requires, self._seal is not None, parts.scheme]
         if way is Way.REFUSED:
             raise ValueError("not TLS, which is required here: the address is to begin with wss://")
         host, port = parts.hostname or "", parts.port or (80 if way is Way.PLAIN else 443)
         self._socket = await tcp.connect(host, port, admits=self._rule.admits)
         is_named = way is Way.BY_NAME
-        asking = _Asking(wire, tcp.authority(host, port), self._seal if way is Way.BY_KEY else None)
+        seal = self._seal if way is Way.BY_KEY else None
+        asking = _Asking(wire, tcp.authority(host, port), self._path, seal)
         await get_running_loop().create_connection(
             asking.protocol,
             sock=self._socket,
@@ -118,10 +122,10 @@ class Dial:
 class _Asking(BufferedProtocol):
     """Asks the listener to upgrade, and gives the connection to the framing when it does."""
 
-    def __init__(self, wire: WebSocketWire, authority: str, seal: Seal | None) -> None:
+    def __init__(self, wire: WebSocketWire, authority: str, path: str, seal: Seal | None) -> None:
         self.upgraded: Future[None] = get_running_loop().create_future()
         self._wire = wire
-        self._authority = authority
+        self._authority, self._path = authority, path
         self._framing: Framing | None = None
         self._transport: Transport | None = None
         self._head = Head()
@@ -146,7 +150,13 @@ class _Asking(BufferedProtocol):
                 self._transport.abort()
                 return
         headers = step_headers(self._wire.hello, proof)
-        self._framing = Framing(self._wire, self._wire, authority=self._authority, headers=headers)
+        self._framing = Framing(
+            self._wire,
+            self._wire,
+            authority=self._authority,
+            path=self._path,
+            headers=headers,
+        )
         self._framing.connection_made(transport)  # writes the request
 
     def get_buffer(self, sizehint: int) -> memoryview:

@@ -77,15 +77,22 @@ class Framing(WSProtocol):  # type: ignore[misc]  # not in its types
     Args:
         wire: Given all frames.
         authority: ``host:port`` that is dialled; empty at the listener.
+        path: That is asked for there.
         headers: More of them, of the request or of the answer to one.
     """
 
     def __init__(
-        self, wire: WSListener, counting: Counting, *, authority: str = "", headers: Headers = ()
+        self,
+        wire: WSListener,
+        counting: Counting,
+        *,
+        authority: str = "",
+        path: str = PATH,
+        headers: Headers = (),
     ) -> None:
         super().__init__(
             host_port=authority or None,
-            ws_path=PATH if authority else None,
+            ws_path=path if authority else None,
             is_client_side=bool(authority),
             ws_listener_factory=lambda *_: (
                 wire if authority or not headers else _with(headers, wire)

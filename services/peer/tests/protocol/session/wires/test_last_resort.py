@@ -49,6 +49,59 @@ def test_it_is_not_dialled_while_another_wire_is_there_and_then_waits_anew() -> 
     assert made.due() == 200.0 + PATIENCE
 
 
+@pytest.mark.parametrize("is_smaller", [True, False])
+def test_a_link_that_loses_its_wires_has_the_same_patience(is_smaller: bool) -> None:
+    made = slots(is_smaller=is_smaller)
+    made.dials(0.0)
+    for number, kind in enumerate((RTC, WS)):
+        made.failed(kind, 1.0, 0.5)  # which is forgotten when one has come
+        made.opened(kind, number)
+        made.greeted(kind, number, 10.0)
+    assert made.dials(50.0) == []
+    for number, kind in enumerate((RTC, WS)):
+        made.gone(kind, number, 100.0, 0.5)
+    assert made.dials(100.0) == ([RTC, WS] if is_smaller else [])
+    assert made.dials(100.1) == ([] if is_smaller else [RTC, WS])
+    assert made.dials(100.0 + PATIENCE) == [RELAYED]
+
+
+def test_a_wire_that_breaks_as_soon_as_it_is_made_gives_no_hope() -> None:
+    made = slots()
+    made.dials(0.0)
+    for number, kind in enumerate((RTC, WS)):
+        made.opened(kind, number)
+        made.dialled(kind)
+        made.greeted(kind, number, 1.0)
+        made.gone(kind, number, 2.0, 0.5)
+    assert made.dials(2.0) == [RELAYED]
+
+
+def test_of_a_link_that_loses_its_wires_it_is_dialled_when_each_has_failed() -> None:
+    made = slots(is_smaller=False)
+    made.dials(0.0)
+    for number, kind in enumerate((RTC, WS)):
+        made.opened(kind, number)
+        made.dialled(kind)
+        made.greeted(kind, number, 1.0)
+    assert made.dials(50.0) == []
+    for number, kind in enumerate((RTC, WS)):
+        made.gone(kind, number, 100.0, 0.5)
+    assert made.dials(100.0) == []
+    assert made.dials(100.1) == [RTC, WS]
+    made.failed(RTC, 100.2, 0.5)
+    assert made.dials(100.2) == []
+    made.failed(WS, 100.3, 0.5)
+    assert made.dials(100.3) == [RELAYED]
+
+
+def test_a_far_side_that_has_begun_to_dial_is_hoped_for() -> None:
+    made = slots()
+    made.defer(0.0)
+    assert made.dials(0.0) == []
+    assert made.dials(1.0) == [RTC, WS]
+    assert made.dials(PATIENCE) == [RELAYED]
+
+
 def test_what_would_fail_again_is_not_tried_again() -> None:
     made = slots()
     made.dials(0.0)

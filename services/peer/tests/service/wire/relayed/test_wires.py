@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,6 +19,8 @@ from actr.demo.chat_actr import ChatClient, ChatService
 from actr_peer import ActrId, Context, Node, NodeConfig, System, WireKind
 from actr_peer.errors import PeerError, UnreachableError
 from actr_peer.protocol.session.wires.policy import WireState
+from actr_peer.protocol.webrtc.negotiation import Join, NegotiateMessage
+from actr_peer.wire.relayed.wires import RelayedWires, wire_url
 from peer_kit.signaling import SignalingService
 from peer_kit.signaling.holders import Authority
 
@@ -251,3 +254,78 @@ async def test_what_signaling_changes_ends_the_wire_and_nothing_gets_through() -
         assert reply.number == 2
         assert room.lines == ["sound", "bent"]  # by another wire
         assert here.assembly.network.relayed.wires()[0] is not wire
+
+
+async def test_an_actor_of_another_realm_comes_where_that_is_allowed() -> None:
+    guest = replace(GUEST, realm="other")
+    more = {"allowed_realms": ("other",)}
+    async with (
+        relaying() as url,
+        System(config(ROOM, url, **more)).attach(Room()),
+        System(config(guest, url)).attach(Room()) as here,
+    ):
+        client = ChatClient(here.ref.to(ROOM))
+        assert (await client.say(pb.SayRequest(text="hi"))).number == 1
+        assert active(here, ROOM) is WireKind.RELAYED
+
+
+@pytest.mark.parametrize(
+    ("signaling", "url"),
+    [
+        ("ws://host:1/v1/ws", "ws://host:1/v1/wire"),
+        ("wss://host/actr/v1/ws?a=b", "wss://host/actr/v1/wire"),
+        ("wss://host", "wss://host/wire"),
+    ],
+)
+async def test_it_is_dialled_beside_signaling_also_behind_a_prefix(
+    signaling: str, url: str
+) -> None:
+    assert wire_url(signaling) == url
+
+
+async def test_a_proxy_in_front_hears_the_path_that_it_knows() -> None:
+    asked: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set_result(await reader.readline())
+        writer.close()
+
+    async def nothing(*_: object) -> None: ...
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        host, port = server.sockets[0].getsockname()
+        async with RelayedWires(
+            self_id=GUEST,
+            url=f"ws://{host}:{port}/actr/v1/ws",
+            ask=nothing,
+            on_wire=lambda wire: None,
+            secret=None,
+        ) as relayed:
+            with pytest.raises(UnreachableError):
+                await relayed.dial(ROOM)
+        assert await asked == b"GET /actr/v1/wire HTTP/1.1\r\n"
+
+
+def asks(node: Node, source: ActrId, count: int) -> int:
+    """How many of these asks were refused at once."""
+    relayed = node.assembly.network.relayed
+    before = relayed.refused["too many relayed wires"]
+    for _ in range(count):
+        relayed.invited(source, NegotiateMessage(secrets.token_hex(16), 0, Join()))
+    return relayed.refused["too many relayed wires"] - before
+
+
+async def test_one_that_asks_without_end_gets_little_and_takes_nothing_of_others() -> None:
+    async with relaying() as url, System(config(ROOM, url)).attach(Room()) as there:
+        relayed = there.assembly.network.relayed
+        stranger = ActrId("acme", "stranger", "1")
+        assert asks(there, stranger, 100) == 98  # two at a time
+        async with System(config(GUEST, url)).attach(Room()) as here:
+            client = ChatClient(here.ref.to(ROOM))
+            assert (await client.say(pb.SayRequest(text="hi"))).number == 1
+        async with asyncio.timeout(60):
+            # Each of them ends at once: signaling knows no such ticket. Too many are too many.
+            while not asks(there, stranger, 1):
+                await until(lambda: not relayed._coming)
+        others = [ActrId("acme", f"a{n}", "1") for n in range(20)]
+        assert sum(asks(there, other, 1) for other in others) == 4  # 16 of all, at a time

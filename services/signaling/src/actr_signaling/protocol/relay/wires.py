@@ -27,6 +27,10 @@ PER_ACTOR = 32
 """Wires that one actor has asked for."""
 PER_ADDRESS = 256
 """Sockets of wires that come from one address."""
+GREETING_FRAMES = 16
+"""Frames of one socket until it has shown its ticket, which is due as the first of them."""
+FRAME_COST = 256
+"""Bytes that a frame counts for besides those in it: an empty one is work, too."""
 
 
 def read_ticket(data: bytes) -> str:
@@ -111,6 +115,10 @@ class Wires:
         self._by_actor[dialler] += 1
         return None
 
+    def withdraw(self, ticket: str) -> None:
+        """An ask that was taken reaches nobody: it is as if it had not been."""
+        self.drop(self._wires[ticket])
+
     def enter(self, address: str) -> Refused | None:
         """Count a socket in; None: it may stay, and :meth:`leave` must follow."""
         if not self._most:
@@ -166,8 +174,9 @@ class Wires:
 
 
 class Pace:
-    """How fast one direction of one wire may be read: ``rate`` bytes a second, with one second's
-    worth at once. What has come is passed on whatever it is; then nothing is read for a while."""
+    """How fast one socket may be read: ``rate`` bytes a second, with one second's worth at once,
+    and each frame costs something, whatever is in it. What has come is taken whatever it is; then
+    nothing is read for a while."""
 
     __slots__ = ("_at", "_level", "_rate")
 
@@ -175,9 +184,9 @@ class Pace:
         self._rate, self._level, self._at = rate, rate, now
 
     def spend(self, size: int, now: float) -> float:
-        """Count bytes that were passed on; return the seconds in which nothing is to be read."""
+        """Count a frame of ``size`` bytes; return the seconds in which none is to be read."""
         level = min(self._rate, self._level + (now - self._at) * self._rate)
-        self._at, self._level = now, level - size
+        self._at, self._level = now, level - size - FRAME_COST
         return max(0.0, -self._level / self._rate)
 
 

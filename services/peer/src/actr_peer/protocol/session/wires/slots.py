@@ -57,6 +57,8 @@ class Slot:
     """Ids of the open ones; a larger one is newer."""
     proved: dict[int, float] = field(default_factory=dict)
     """When the far side first answered on each of them."""
+    has_failed: bool = False
+    """Whether the last try came to nothing, or to a wire that broke at once."""
     replacing: int | None = None
     """Wires up to this id are closed once a newer one has proved itself."""
 
@@ -67,6 +69,13 @@ class Slot:
     @property
     def is_spent(self) -> bool:
         return not self.can_dial or self.tries >= MAX_TRIES
+
+    @property
+    def is_hoped_for(self) -> bool:
+        """Whether a wire may yet come of a dial that is under way, or of the next one."""
+        if self.state is SlotState.WAITING:  # after a loss, or for the far side to dial
+            return not self.has_failed
+        return self.state in (SlotState.IDLE, SlotState.DIALLING)
 
 
 class Slots:
@@ -120,7 +129,7 @@ class Slots:
         self._resort.look(
             now,
             is_needed=not any(slot.wires for slot in others),
-            is_hoped_for=any(slot.state in (_S.IDLE, _S.DIALLING) for slot in others),
+            is_hoped_for=any(slot.is_hoped_for for slot in others),
         )
 
     @property
@@ -179,6 +188,7 @@ class Slots:
     @staticmethod
     def _count_failure(slot: Slot, now: float, dice: float) -> None:
         slot.tries += 1
+        slot.has_failed = True
         delay = doubled(FIRST_DELAY, slot.tries, LAST_DELAY)
         slot.retry_at = now + delay * (0.8 + 0.4 * dice)
 
@@ -207,6 +217,7 @@ class Slots:
         if lived < SETTLED:  # it breaks as soon as it is made: not too fast
             self._count_failure(slot, now, dice)
         else:
+            slot.has_failed = False
             slot.retry_at = now + (0.0 if self._is_smaller else LARGER_WAITS)
         slot.on(_E.LOST_LAST if slot.is_spent else _E.LOST)
 
