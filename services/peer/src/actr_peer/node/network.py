@@ -178,12 +178,11 @@ class Network:
 
     def request_keyframe(self, remote: ActrId, track_id: str) -> None:
         """Ask ``remote`` for a key frame of a track that it sends; does nothing without it."""
-        if remote == self._config.id:
-            self.transport.own_tracks.request_keyframe(track_id)
-            return
         link = self.transport.find(remote)
         wire = link.wire(WireKind.WEBRTC) if link is not None else None
-        if wire is not None:
+        if remote == self._config.id:
+            self.transport.own_tracks.request_keyframe(track_id)
+        elif wire is not None:
             self.webrtc.request_keyframe(wire, track_id)
 
     def media_stats(self, remote: ActrId) -> tuple[list[TrackStats], float | None]:

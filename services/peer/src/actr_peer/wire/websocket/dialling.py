@@ -150,13 +150,8 @@ class _Asking(BufferedProtocol):
                 self._transport.abort()
                 return
         headers = step_headers(self._wire.hello, proof)
-        self._framing = Framing(
-            self._wire,
-            self._wire,
-            authority=self._authority,
-            path=self._path,
-            headers=headers,
-        )
+        dialled = f"{self._authority}{self._path}"
+        self._framing = Framing(self._wire, self._wire, dialled=dialled, headers=headers)
         self._framing.connection_made(transport)  # writes the request
 
     def get_buffer(self, sizehint: int) -> memoryview:

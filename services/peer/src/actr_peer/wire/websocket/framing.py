@@ -30,7 +30,7 @@ from actr_peer.protocol.websocket.lane_frames import (
     MAX_FRAME_BYTES,
 )
 from actr_peer.protocol.websocket.masked import NO_KEY, Sorter, turned
-from actr_peer.protocol.websocket.upgrade import HELLO, PATH, TAKEN, Accept, plain_request
+from actr_peer.protocol.websocket.upgrade import HELLO, TAKEN, Accept, plain_request
 
 try:
     from websockets.speedups import apply_mask
@@ -76,27 +76,19 @@ class Framing(WSProtocol):  # type: ignore[misc]  # not in its types
 
     Args:
         wire: Given all frames.
-        authority: ``host:port`` that is dialled; empty at the listener.
-        path: That is asked for there.
+        dialled: ``host:port/path``; empty at the listener.
         headers: More of them, of the request or of the answer to one.
     """
 
     def __init__(
-        self,
-        wire: WSListener,
-        counting: Counting,
-        *,
-        authority: str = "",
-        path: str = PATH,
-        headers: Headers = (),
+        self, wire: WSListener, counting: Counting, *, dialled: str = "", headers: Headers = ()
     ) -> None:
+        authority, slash, path = dialled.partition("/")
         super().__init__(
             host_port=authority or None,
-            ws_path=path if authority else None,
+            ws_path=slash + path or None,
             is_client_side=bool(authority),
-            ws_listener_factory=lambda *_: (
-                wire if authority or not headers else _with(headers, wire)
-            ),
+            ws_listener_factory=lambda *_: wire if dialled or not headers else _with(headers, wire),
             logger=_QUIET,
             disconnect_on_exception=True,
             websocket_handshake_timeout=None,  # who feeds the head keeps the time

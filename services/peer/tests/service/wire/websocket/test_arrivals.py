@@ -422,7 +422,7 @@ async def test_a_flood_in_one_turn_narrows_what_the_next_one_reads() -> None:
         is_deaf = False
 
     wire = Counting()
-    fed = framing.Framing(None, wire, authority="bob:1")  # type: ignore[arg-type]  # never used
+    fed = framing.Framing(None, wire, dialled="bob:1/v1/wire")  # type: ignore[arg-type]  # never used
     assert len(fed.get_buffer(-1)) > 8 * 1024
     for _ in range(2):
         wire.frames = 50 * framing.FRAMES_A_TURN

@@ -37,7 +37,7 @@ class Reading(framing.Framing):
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         counting = SimpleNamespace(frames=0, is_deaf=False)
-        super().__init__(None, counting, authority="bob:1")  # type: ignore[arg-type]  # never used
+        super().__init__(None, counting, dialled="bob:1/")  # type: ignore[arg-type]  # never used
         self.socket = Socket()
         self.clock = self.seconds = 0.0
         monkeypatch.setattr(framing, "thread_time", lambda: self.clock)

@@ -21,7 +21,7 @@ def test_the_library_that_is_installed_is_the_one_that_is_wanted() -> None:
 
 async def test_its_protocol_is_made_with_what_this_version_takes() -> None:
     listener = Listener()
-    for authority in ("", "localhost:9100"):
-        framing = Framing(listener, listener, authority=authority)
+    for dialled in ("", "localhost:9100/v1/wire"):
+        framing = Framing(listener, listener, dialled=dialled)
         assert isinstance(framing, WSProtocol)
         assert len(framing.get_buffer(-1)) > 0
