@@ -77,6 +77,7 @@ EXCEPTIONS: Mapping[str, str] = {
     "actr_peer/protocol/rpc/call_errors.py:_is_packed": "looks at what this side is to write",
     "actr_peer/protocol/webrtc/candidates.py:<module>": "constants",
     "actr_peer/wire/webrtc/aiortc/media/sections.py:Sections.sent": "the own description",
+    "actr_peer/wire/relayed/wires.py:RelayedWires._dial": _OWN,
     "actr_peer/wire/relayed/wires.py:wire_url": _OWN,
     "actr_peer/wire/websocket/wire.py": "hands frames on to lane_frames and OddFrames",
     "actr_signaling/protocol/presence/records.py:_place": "a digest",
