@@ -32,7 +32,7 @@ def test_each_kind_of_wire_has_its_times(place: Place) -> None:
 
 
 def test_a_table_shows_them(place: Place) -> None:
-    ended = place.run("ping", ROOM, "-c", "1", ACTR_WIRES__PREFER="websocket")
+    ended = place.run("ping", ROOM, "--count", "1", ACTR_WIRES__PREFER="websocket")
     assert ended.returncode == Exit.OK, ended.stderr
     assert ended.stdout.splitlines()[0] == ROOM
     assert "│ websocket │ 1    │ 1        │ 0%" in ended.stdout
@@ -44,7 +44,7 @@ def test_a_kind_of_wire_that_does_not_come_up_is_told_beside_the_other(place: Pl
     own = {"ACTR_ACTOR__ID": "demo:room@deaf:default", "ACTR_WIRES__LISTEN": ""}
     with place.process("actr_peer", "run", "workload:Room", **own) as deaf:
         place.wait_until_ready(deaf)
-        ended = place.run("ping", "demo:room@deaf:default", "-c", "1", "--json")
+        ended = place.run("ping", "demo:room@deaf:default", "--count", "1", "--json")
     webrtc, websocket = json.loads(ended.stdout)["wires"]
     assert ended.returncode == Exit.OK
     assert webrtc["answered"] == 1
