@@ -85,8 +85,9 @@ class Place:
                 process.communicate(timeout=60)
 
     @contextmanager
-    def signaling(self) -> Iterator[str]:
-        with self.process("actr_signaling", ACTR_SIGNALING__LISTEN="127.0.0.1:0") as service:
+    def signaling(self, **environment: str) -> Iterator[str]:
+        environment = {"ACTR_SIGNALING__LISTEN": "127.0.0.1:0", **environment}
+        with self.process("actr_signaling", **environment) as service:
             self.environment["ACTR_SIGNALING__URL"] = str(line_of(service.stdout, "ready")["url"])
             yield self.environment["ACTR_SIGNALING__URL"]
 

@@ -106,7 +106,7 @@ async def _ping(
     pinged = []
     for kind in config.prefer:
         alone = Visit(visit.left())
-        async with alone.running(replace(config, prefer=(kind,))) as node:
+        async with alone.running(replace(config, prefer=(kind,), relayed=False)) as node:
             target = target or await alone.find(node, whom)
             if await node.assembly.signaling.lookup(target) is None:
                 raise UnreachableError(str(target), "no such actor is online")

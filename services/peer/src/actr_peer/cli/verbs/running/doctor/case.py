@@ -80,5 +80,5 @@ class Case:
             PeerError: If it cannot.
         """
         visit = Visit(START_SECONDS)
-        alone = replace(config, prefer=(kind,), listen=None)
+        alone = replace(config, prefer=(kind,), listen=None, relayed=False)
         return await self.stack.enter_async_context(visit.running(alone))
