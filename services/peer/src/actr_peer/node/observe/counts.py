@@ -52,7 +52,6 @@ def refused(assembly: Assembly) -> dict[str, int]:
     """What was not believed, of all kinds, by the cause."""
     network = assembly.network
     signed = network.signed.dropped if network.signed is not None else {}
-    relayed = network.relayed.refused
-    kinds = {"description": signed, "wire": network.websocket.refused, "relayed wire": relayed}
+    kinds = {"description": signed, "wire": network.websocket.refused + network.relayed.refused}
     named = {f"{kind} {cause}": n for kind, counts in kinds.items() for cause, n in counts.items()}
     return {**network.signaling.refused, **named}

@@ -6,6 +6,7 @@ import pytest
 
 from actr_peer import System
 from actr_peer.errors import UnreachableError
+from actr_peer.node.process.metrics.actor import ACTOR
 from actr_peer.node.process.status import status, wire_in_use
 from actr_peer.protocol.identity import ActrId
 from actr_peer.protocol.signaling.presence import SignalingState
@@ -44,6 +45,17 @@ async def test_the_status_document_has_all_that_a_view_shows() -> None:
     assert document["identity"] == {"by": "development"}
     assert document["mailbox"]["depth"] == document["mailbox"]["pushed_back"] == 0
     assert document["outbox"] == {"path": "", "open": 0, "trouble": ""}
+
+
+async def test_wires_of_all_kinds_that_were_not_believed_are_counted_together() -> None:
+    node = System(config("room", NOWHERE)).attach(Quiet())
+    network = node.assembly.network
+    network.websocket.refused["mac"] += 1
+    network.relayed.refused["mac"] += 2
+    assert node.view().refused == {"wire mac": 3}
+    (family,) = (each for each in ACTOR if each.name == "actr_refused_total")
+    (sample,) = family.of(node.view()).samples
+    assert (sample.labels, sample.value) == ({"what": "wire", "cause": "mac"}, 3)
 
 
 async def test_signaling_cannot_be_asked_before_the_start() -> None:
