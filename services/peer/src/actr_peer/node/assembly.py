@@ -47,7 +47,7 @@ from actr_peer.rpc.local import LocalGate
 from actr_peer.rpc.remote import RemoteGate
 from actr_peer.service import Caller, Service
 from actr_peer.state.mailbox.mailbox import Mailbox
-from actr_peer.state.outbox.outbox import Outbox
+from actr_peer.state.outbox.outbox import BESIDE, Outbox
 from actr_peer.state.storage.database import Durability, real_path
 from actr_peer.tasks import Tasks
 from actr_peer.transport.channels import Streams
@@ -127,7 +127,7 @@ class Assembly:
         )
         path = real_path(str(config.mailbox_path or ""))
         self.outbox = Outbox(
-            f"{path}-outbox" if path else "",
+            f"{path}{BESIDE}" if path else "",
             durability=durability,
             after_loss=config.after_loss,
             on_trouble=self.failed,

@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from actr_peer.errors import ConfigError
+from actr_peer.state.outbox.outbox import BESIDE
+from actr_peer.state.storage.database import real_path
 
-OUTBOX: Final = "-outbox"
-"""What a mailbox's name has behind it in that of its outbox."""
 STEP_PAGES: Final = 1024
 """Copied between two words of how far it is: 4 MiB."""
 
@@ -46,6 +46,7 @@ def back_up(
         ConfigError: If ``file`` is no mailbox's, there is a file at the place of a copy, or a copy
             cannot be written; nothing of it is left then.
     """
+    file = Path(real_path(str(file)))  # beside that is the outbox
     pairs = [(file, copy)]
     outbox = _beside(file)
     if outbox.exists():
@@ -57,7 +58,7 @@ def back_up(
 
 
 def _beside(file: Path) -> Path:
-    return file.with_name(file.name + OUTBOX)
+    return file.with_name(file.name + BESIDE)
 
 
 def _copied(file: Path, copy: Path, told: Callable[[int, int], None]) -> int:

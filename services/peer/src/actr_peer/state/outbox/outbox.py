@@ -29,6 +29,8 @@ from actr_peer.state.storage.pages import VITAL
 from actr_peer.state.storage.state_file import StateFile, Tellers, tell_each, tell_task
 from actr_peer.state.storage.witness import AfterLoss
 
+BESIDE = "-outbox"
+"""Behind the name of the mailbox's file in that of its outbox."""
 MAX_BYTES = 64 * 1024 * 1024
 """Of the database file."""
 OPEN_SHARE = 0.75

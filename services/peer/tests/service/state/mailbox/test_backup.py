@@ -49,6 +49,16 @@ async def promise(path: Path, *names: str) -> None:
             assert await put(mailbox, request(name)) == STORED
 
 
+def durable_call() -> DurableCall:
+    return DurableCall(
+        call_key="key",
+        remote="acme:room@2:default",
+        request_id="a",
+        payload_type=PayloadType.RPC_RELIABLE,
+        route_key="demo.Chat.Say",
+    )
+
+
 def files_in(folder: Path) -> dict[str, int]:
     """Who may do what with the files there."""
     return {each.name: each.stat().st_mode & 0o777 for each in folder.iterdir()}
@@ -90,20 +100,24 @@ async def test_the_outbox_comes_along_and_both_are_single_files_for_their_user_a
 ) -> None:
     async with Mailbox(path) as mailbox, Outbox(f"{path}-outbox") as outbox:
         assert await put(mailbox, request("a")) == STORED
-        durable = DurableCall(
-            call_key="key",
-            remote="acme:room@2:default",
-            request_id="a",
-            payload_type=PayloadType.RPC_RELIABLE,
-            route_key="demo.Chat.Say",
-        )
-        await outbox.add(durable, lambda number, low, store_id: b"envelope")
+        await outbox.add(durable_call(), lambda number, low, store_id: b"envelope")
         copied = await asyncio.to_thread(back_up, path, copy)
     assert [one.file.name for one in copied] == ["box.db", "box.db-outbox"]
     assert files_in(folder) == {"box.db": 0o600, "box.db-outbox": 0o600}
     assert await names_in(copy) == ["a"]
     async with Outbox(f"{copy}-outbox") as outbox:
         assert [each.call_key for each in outbox.open_calls()] == ["key"]
+
+
+async def test_the_outbox_is_found_beside_the_file_that_a_link_leads_to(
+    path: Path, copy: Path, tmp_path: Path
+) -> None:
+    async with Mailbox(path) as mailbox, Outbox(f"{path}-outbox") as outbox:
+        assert await put(mailbox, request("a")) == STORED
+        await outbox.add(durable_call(), lambda number, low, store_id: b"envelope")
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    assert [one.copy.name for one in back_up(link, copy)] == ["box.db", "box.db-outbox"]
 
 
 async def test_a_copy_is_put_back_by_who_says_that_what_came_later_is_lost(
