@@ -6,10 +6,10 @@ It stands outermost, so that what interceptors do is in it; each call is one add
 from __future__ import annotations
 
 from asyncio import CancelledError
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from time import perf_counter
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from actr_peer.actor.context import LATER, Context, turn_of
 from actr_peer.actor.turn import Deferred, Outcome, Stopped, Turn
@@ -21,6 +21,8 @@ from actr_peer.service import Caller, CallOptions, Method, Req, Res
 
 Wrap: TypeAlias = Callable[[Method[Any, Any], Callable[..., Any]], Callable[..., Any]]
 """Stands around a handler of a method."""
+
+T = TypeVar("T")
 
 _SERVER: Side = "server"
 _CLIENT: Side = "client"
@@ -128,36 +130,22 @@ class MeteredGate:
         self._gate = gate
         self._tally = tally
 
-    async def unary(self, method: Method[Req, Res], request: Req, options: CallOptions) -> Res:
-        began = perf_counter()
-        try:
-            reply = await self._gate.unary(method, request, options)
-        except BaseException as exc:
-            self._ended(method, began, _name(exc))
-            raise
-        self._tally.series(_CLIENT, method.route_key, OK).add(perf_counter() - began)
-        return reply
+    # These return what is to be awaited, and await nothing: a call has one frame more, not two.
 
-    async def tell(self, method: Method[Req, Any], request: Req, options: CallOptions) -> None:
-        began = perf_counter()
-        try:
-            await self._gate.tell(method, request, options)
-        except BaseException as exc:
-            self._ended(method, began, _name(exc))
-            raise
-        self._ended(method, began, OK)
+    def unary(
+        self, method: Method[Req, Res], request: Req, options: CallOptions
+    ) -> Coroutine[Any, Any, Res]:
+        return self._measured(method, partial(self._gate.unary, method, request, options))
 
-    async def client_stream(
+    def tell(
+        self, method: Method[Req, Any], request: Req, options: CallOptions
+    ) -> Coroutine[Any, Any, None]:
+        return self._measured(method, partial(self._gate.tell, method, request, options))
+
+    def client_stream(
         self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
-    ) -> Res:
-        began = perf_counter()
-        try:
-            reply = await self._gate.client_stream(method, requests, options)
-        except BaseException as exc:
-            self._ended(method, began, _name(exc))
-            raise
-        self._ended(method, began, OK)
-        return reply
+    ) -> Coroutine[Any, Any, Res]:
+        return self._measured(method, partial(self._gate.client_stream, method, requests, options))
 
     def server_stream(
         self, method: Method[Req, Res], request: Req, options: CallOptions
@@ -168,6 +156,16 @@ class MeteredGate:
         self, method: Method[Req, Res], requests: AsyncIterable[Req], options: CallOptions
     ) -> AsyncIterator[Res]:
         return self._replies(method, self._gate.bidi_stream(method, requests, options))
+
+    async def _measured(self, method: Method[Any, Any], call: Callable[[], Awaitable[T]]) -> T:
+        began = perf_counter()
+        try:
+            reply = await call()
+        except BaseException as exc:
+            self._ended(method, began, _name(exc))
+            raise
+        self._ended(method, began, OK)
+        return reply
 
     async def _replies(
         self, method: Method[Any, Res], replies: AsyncIterator[Res]
