@@ -76,8 +76,7 @@ class Courier:
         reason: Undelivered | None
         if way is HERE:  # as most are
             assert to is not None
-            assert peer.session.id is not None
-            reason = self._hand_over_here(peer, peer.session.id, to, negotiate)
+            reason = self._hand_over_here(peer, to, negotiate)
         elif isinstance(way, There):
             assert to is not None
             reason = self._send_on(peer, way.replica, to, negotiate, reply_to)
@@ -89,26 +88,30 @@ class Courier:
         self._answer(peer, reply_to, reason, to)
         return reason is None
 
-    def _hand_over_here(
-        self, peer: Peer, source: ActrId, to: ActrId, negotiate: bytes
-    ) -> Undelivered | None:
+    def _hand_over_here(self, peer: Peer, to: ActrId, negotiate: bytes) -> Undelivered | None:
         """As :meth:`hand_over`, without putting the message together first."""
-        target = self._board.here.get(to.text)
+        assert peer.session.id is not None
+        target = self._met(to.text, peer.session.id.text)
         if target is None:
             return Undelivered.OFFLINE
-        if source.realm != to.realm:
-            target.session.meet(source.text)
         start = replies.relayed_start(peer.head, len(negotiate))
         return None if target.pass_on_parts(start, negotiate) else Undelivered.OVERLOADED
 
     def hand_over(self, to: str, source: str, data: bytes) -> Undelivered | None:
         """Put a relay on its target's connection; None: done."""
+        target = self._met(to, source)
+        if target is None:
+            return Undelivered.OFFLINE
+        return None if target.pass_on(data) else Undelivered.OVERLOADED
+
+    def _met(self, to: str, source: str) -> Peer | None:
+        """Who has an id here, and from now on may answer ``source``; None: nobody."""
         target = self._board.here.get(to)
         if target is None or target.session.id is None:
-            return Undelivered.OFFLINE
+            return None
         if not source.endswith(f":{target.session.id.realm}"):
             target.session.meet(source)
-        return None if target.pass_on(data) else Undelivered.OVERLOADED
+        return target
 
     def answered(self, number: int, reason: Undelivered | None) -> None:
         """Another replica has answered."""

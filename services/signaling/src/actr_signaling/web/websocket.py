@@ -144,6 +144,7 @@ class Socket(asyncio.Protocol):
         self._outgoing.add(close_frame)
         self._outgoing.flush()
         self._release()
+        # So that a far side that understands ends the connection.
         with contextlib.suppress(OSError):  # it has ended it already
             self.transport.write_eof()
         self._linger_timer = self._loop.call_later(LINGER, self.transport.abort)

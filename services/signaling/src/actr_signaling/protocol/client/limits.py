@@ -13,31 +13,33 @@ class Bucket:
     It starts full and owns no clock.
     """
 
-    __slots__ = ("_burst", "_rate", "at", "level")
+    __slots__ = ("_at", "_burst", "_level", "_rate")
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self._rate = rate
         self._burst = burst
-        self.level = burst
-        """As of :attr:`at`, when it was asked last."""
-        self.at = now
+        self._level = burst
+        self._at = now
 
     def take(self, amount: float, now: float) -> bool:
         """Take ``amount``; False, and nothing taken, when there is less."""
-        level = self.level + (now - self.at) * self._rate
+        if now == self._at and self._level >= amount:  # there is nothing to add
+            self._level -= amount
+            return True
+        level = self._level + (now - self._at) * self._rate
         if level > self._burst:
             level = self._burst
-        self.at = now
+        self._at = now
         if level < amount:
-            self.level = level
+            self._level = level
             return False
-        self.level = level - amount
+        self._level = level - amount
         return True
 
     @property
     def is_full(self) -> bool:
         """As of the last :meth:`take`."""
-        return self.level >= self._burst
+        return self._level >= self._burst
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +99,6 @@ class Rates:
             self._greeting_frames -= 1
             if self._greeting_frames < 0:
                 raise TooFastError(f"over {self._terms.greeting_frames} frames before the proof")
-        messages, volume = self._messages, self._bytes
-        if messages.at == volume.at == now and messages.level >= 1 and volume.level >= size:
-            messages.level -= 1  # time has not moved since the last one: there is nothing to add
-            volume.level -= size
-            return
         if not self._messages.take(1, now):
             raise TooFastError(f"over {self._terms.messages_per_second:g} messages a second")
         if not self._bytes.take(size, now):
