@@ -22,6 +22,17 @@ def is_name_of_here(host: str) -> bool:
     return name == LOCALHOST or is_loopback(name)
 
 
+def is_here(address: str, host: str) -> bool:
+    """Whether a request comes from this machine, and not by a name that was made to lead here (DNS
+    rebinding).
+
+    Args:
+        address: Of the far end of its connection; empty: it has none.
+        host: What its ``Host`` says.
+    """
+    return is_loopback(address) and is_name_of_here(host)
+
+
 def is_loopback(address: str) -> bool:
     """Whether it is an address of this machine's own, and no name."""
     try:

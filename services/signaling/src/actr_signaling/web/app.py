@@ -21,7 +21,7 @@ from actr_signaling.protocol.websocket.upgrade import PATH, WIRE_PATH
 from actr_signaling.settings import PREFIX, Settings
 from actr_signaling.web.browser import scripts
 from actr_signaling.web.browser.console import pages
-from actr_signaling.web.metrics.page import answer_here
+from actr_signaling.web.metrics import page as metrics_page
 from actr_signaling.web.service import DEVELOPMENT, Service
 
 log = structlog.get_logger()
@@ -83,7 +83,7 @@ def build_app(settings: Settings, mounted: Mounted | None = None) -> FastAPI:
     page("/readyz", readyz, operation_id="readyz", responses={503: {"model": Health}})
     app.add_api_route("/version", version_page, operation_id="version", response_model=Version)
     app.add_api_route(
-        "/metrics",
+        metrics_page.PATH,
         metrics,
         operation_id="metrics",
         response_class=PlainTextResponse,
@@ -145,7 +145,7 @@ async def version_page(service: ServiceDep) -> Version:
 
 async def metrics(service: ServiceDep, request: Request) -> Response:
     """What Prometheus reads; for who asks from this machine."""
-    return answer_here(service, request)
+    return metrics_page.answer_here(service, request)
 
 
 async def upgrade_only() -> Response:

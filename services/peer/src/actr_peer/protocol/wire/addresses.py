@@ -1,9 +1,12 @@
-"""Sans-I/O: what a host's name or number says of where it is."""
+"""Sans-I/O: what a host's name or number says of where it is, and what is beside an address."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import Final
 from urllib.parse import urlsplit
+
+SIGNALING_PATH: Final = "/v1/ws"
 
 
 def is_loopback(host: str) -> bool:
@@ -20,3 +23,9 @@ def is_loopback_name(host: str) -> bool:
         return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
         return False
+
+
+def site_of(url: str) -> str:
+    """What a signaling service at ``ws://host:port/v1/ws`` has over HTTP is behind this:
+    ``http://host:port``."""
+    return url.replace("ws", "http", 1).removesuffix(SIGNALING_PATH)

@@ -118,7 +118,7 @@ class IssuerClient:
         request = asking.write_request(self.issuer, path, body, tag=tag)
         try:
             async with asyncio.timeout(self._seconds):
-                return asking.read_answer(await self._exchange(request, most))
+                return asking.read_answer(await exchange(self.issuer, request, most))
         except TimeoutError as exc:
             raise self._away(f"no answer within {self._seconds:.0f} s") from exc
         except OSError as exc:
@@ -126,23 +126,32 @@ class IssuerClient:
         except RemoteProtocolError as exc:
             raise self._away(str(exc)) from exc
 
-    async def _exchange(self, request: bytes, most: int) -> bytes:
-        context = ssl.create_default_context() if self.issuer.is_secure else None
-        host, port = self.issuer.host, self.issuer.port
-        reader, writer = await asyncio.open_connection(host, port, ssl=context)
-        try:
-            writer.write(request)
-            await writer.drain()
-            data = bytearray()
-            while chunk := await reader.read(asking.MAX_ANSWER_BYTES):
-                data += chunk
-                if len(data) > most:
-                    raise RemoteProtocolError(f"the issuer's answer is over {most} bytes")
-            return bytes(data)
-        finally:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
-
     def _away(self, why: str) -> UnreachableError:
         return UnreachableError(f"the issuer {self.issuer}", why)
+
+
+async def exchange(site: Issuer, request: bytes, most: int) -> bytes:
+    """Send a request by a connection of its own; return all that is answered.
+
+    Args:
+        most: Bytes of the answer.
+
+    Raises:
+        OSError: If nobody answers.
+        RemoteProtocolError: If the answer is longer.
+    """
+    context = ssl.create_default_context() if site.is_secure else None
+    reader, writer = await asyncio.open_connection(site.host, site.port, ssl=context)
+    try:
+        writer.write(request)
+        await writer.drain()
+        data = bytearray()
+        while chunk := await reader.read(asking.MAX_ANSWER_BYTES):
+            data += chunk
+            if len(data) > most:
+                raise RemoteProtocolError(f"the answer is over {most} bytes")
+        return bytes(data)
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()

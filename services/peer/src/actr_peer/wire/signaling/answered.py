@@ -10,8 +10,8 @@ from websockets.exceptions import InvalidMessage, InvalidStatus
 
 from actr_peer.errors import ConfigError
 from actr_peer.protocol.signaling.session import Final
+from actr_peer.protocol.wire.addresses import SIGNALING_PATH
 
-PATH: typing.Final = "/v1/ws"
 LATER: typing.Final = frozenset({408, 425, 429})
 """Statuses, besides those from 500 on, of who may take an actor later."""
 MAX_NAME: typing.Final = 64
@@ -30,7 +30,7 @@ def another_service(failure: Exception) -> str:
     elif isinstance(failure, InvalidMessage) and isinstance(failure.__cause__, ValueError):
         found = _OLDER_HTTP.search(str(failure.__cause__))  # the library reads HTTP/1.1 only
         if found is None:
-            return f"what answers there is no HTTP: write ws://host:port{PATH}"
+            return f"what answers there is no HTTP: write ws://host:port{SIGNALING_PATH}"
         status = int(found[1])
     else:
         return ""
@@ -39,7 +39,7 @@ def another_service(failure: Exception) -> str:
     said = f"{status} {responses.get(status, '')}".rstrip()
     return (
         f"HTTP status {said} is answered{by}, where a signaling service takes a WebSocket: its "
-        f"path is {PATH}, as in ws://127.0.0.1:8080{PATH}"
+        f"path is {SIGNALING_PATH}, as in ws://127.0.0.1:8080{SIGNALING_PATH}"
     )
 
 
@@ -49,6 +49,6 @@ def stranger(url: str) -> Final:
     return Final(
         ConfigError(
             f"signaling.url = {url!r}: what answers there takes a WebSocket, and is no signaling "
-            f"service: it does not greet; name the address of one, as ws://127.0.0.1:8080{PATH}"
+            f"service: it does not greet; name the address of one, as ws://127.0.0.1:8080{SIGNALING_PATH}"
         )
     )

@@ -331,9 +331,8 @@ async def test_places_are_bounded(met: Met, monkeypatch: pytest.MonkeyPatch) -> 
     assert caught.value.retryable
 
 
-async def test_who_comes_waits_while_those_before_are_not_off_a_slow_disk(
-    met: Met, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, threading.Event]:
+    """What tells that a transfer lets go of its files, and what has it come to the end of that."""
     closes, may_close = asyncio.Event(), threading.Event()
     loop, close = asyncio.get_running_loop(), Partial.close
 
@@ -342,8 +341,15 @@ async def test_who_comes_waits_while_those_before_are_not_off_a_slow_disk(
         may_close.wait()
         close(partial)
 
-    monkeypatch.setattr(bounds, "MAX_CLOSING", 1)
     monkeypatch.setattr(Partial, "close", slowly)
+    return closes, may_close
+
+
+async def test_who_comes_waits_while_those_before_are_not_off_a_slow_disk(
+    met: Met, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closes, may_close = slow_disk(monkeypatch)
+    monkeypatch.setattr(bounds, "MAX_CLOSING", 1)
     met.receive()
     path, begun = met.make(blocks=3), asyncio.Event()
     first = asyncio.create_task(met.send(path, progress=lambda _: begun.set()))
@@ -405,14 +411,9 @@ async def test_who_takes_a_place_waits_for_all_that_had_it(
     met: Met, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second is gone before it has had the place, while the first still lets go of it."""
-    closes, may_close = asyncio.Event(), threading.Event()
+    closes, may_close = slow_disk(monkeypatch)
     followed: asyncio.Queue[asyncio.Future[bool]] = asyncio.Queue()
-    loop, close, follow = asyncio.get_running_loop(), Partial.close, Transfer.follow
-
-    def slowly(partial: Partial) -> None:
-        loop.call_soon_threadsafe(closes.set)
-        may_close.wait()
-        close(partial)
+    follow = Transfer.follow
 
     def seen(transfer: Transfer, other: Transfer) -> asyncio.Future[bool]:
         followed.put_nowait(future := follow(transfer, other))
@@ -424,7 +425,6 @@ async def test_who_takes_a_place_waits_for_all_that_had_it(
 
     met.receive()
     path = met.make(blocks=3)
-    monkeypatch.setattr(Partial, "close", slowly)
     monkeypatch.setattr(Transfer, "follow", seen)
     begun = asyncio.Event()
     first = asyncio.create_task(met.send(path, progress=lambda _: begun.set()))

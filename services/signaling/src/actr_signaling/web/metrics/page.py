@@ -16,7 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from actr_signaling.protocol.loopback import is_loopback, is_name_of_here
+from actr_signaling.protocol.loopback import is_here
 from actr_signaling.settings import PREFIX
 from actr_signaling.web.metrics.families import FAMILIES
 from actr_signaling.web.service import Service
@@ -27,12 +27,6 @@ ELSEWHERE: Final = (
 )
 
 _process = ProcessCollector(registry=None)
-
-
-def is_here(request: Request) -> bool:
-    """Whether a request comes from this machine, and not by a name that was made to lead here."""
-    peer = "" if request.client is None else request.client.host
-    return is_loopback(peer) and is_name_of_here(request.headers.get("host", ""))
 
 
 def page(service: Service, accept: str) -> Response:
@@ -55,6 +49,7 @@ class _Snapshot:
 
 def answer_here(service: Service, request: Request) -> Response:
     """The page for who asks on the port that everybody reaches."""
-    if not is_here(request):
+    peer = "" if request.client is None else request.client.host
+    if not is_here(peer, request.headers.get("host", "")):
         return PlainTextResponse(ELSEWHERE, 403)
     return page(service, request.headers.get("accept", ""))

@@ -27,6 +27,7 @@ from actr_peer.node.process.metrics.families import FAMILIES
 from actr_peer.node.process.socket import bind
 from actr_peer.state.port_holder import holder_of_port
 from actr_peer.tasks import Tasks, note_failure
+from actr_peer.wire import tcp
 
 log = logging.getLogger(__name__)
 
@@ -91,21 +92,19 @@ class MetricsPage:
             self.url = self._listen
             sock = await bind(Path(self._listen.removeprefix(UNIX)), "metrics")
             return await loop.create_unix_server(lambda: _Client(self), sock=sock)
+        host, port = tcp.parse_listen(self._listen)
         try:
-            host, _, port = self._listen.rpartition(":")
-            bare = host.removeprefix("[").removesuffix("]")
-            server = await loop.create_server(lambda: _Client(self), bare, int(port), backlog=16)
+            server = await loop.create_server(lambda: _Client(self), host, port, backlog=16)
         except OSError as exc:
             if exc.errno == errno.EADDRINUSE:
-                port = self._listen.rpartition(":")[2]
-                holder = holder_of_port(int(port)) if port.isdecimal() else ""
+                holder = holder_of_port(port) or "another program"
                 raise BusyError(
-                    f"{where} is in use by {holder or 'another program'}: stop that, or name "
-                    "another address in ACTR_METRICS__LISTEN"
+                    f"{where} is in use by {holder}: stop that, or name another address in "
+                    "ACTR_METRICS__LISTEN"
                 ) from exc
             why = exc.strerror or str(exc)
             raise ConfigError(f"{where}: {why}; name another in ACTR_METRICS__LISTEN") from exc
-        self.url = f"http://{host}:{server.sockets[0].getsockname()[1]}{PATH}"
+        self.url = f"http://{tcp.authority(host, server.sockets[0].getsockname()[1])}{PATH}"
         return server
 
     def render(self, client: _Client, accept: str) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Literal
 
-from actr_signaling.protocol.loopback import is_loopback, is_name_of_here
+from actr_signaling.protocol.loopback import is_here
 from actr_signaling.settings import PREFIX, Settings
 
 Reach = Literal["off", "here", "on"]
@@ -52,6 +52,6 @@ def refusal(whom: Reach, peer: str | None, host: str) -> Refused | None:
     """
     if whom == "off":
         return Refused.OFF
-    if whom == "here" and not (is_loopback(peer or "") and is_name_of_here(host)):
+    if whom == "here" and not is_here(peer or "", host):
         return Refused.ELSEWHERE
     return None

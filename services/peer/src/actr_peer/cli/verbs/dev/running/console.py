@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 
 from actr_peer.cli.verbs.dev.running.identities import Identities
 from actr_peer.node.config.settings import Settings
+from actr_peer.protocol.wire.addresses import site_of
 from actr_peer.state.folder import STATE_FOLDER, make_state_folder
 
 PAGE: Final = Path(STATE_FOLDER, "console.html")
@@ -28,7 +29,7 @@ _FORM: Final = (
 
 def address_of(url: str) -> str:
     """Where the console of the signaling service at ``url`` is."""
-    return url.replace("ws", "http", 1).removesuffix("v1/ws")
+    return f"{site_of(url)}/"
 
 
 def write_page(

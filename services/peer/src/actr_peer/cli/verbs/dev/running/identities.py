@@ -11,6 +11,7 @@ from typing import Final
 from actr_peer.errors import ConfigError
 from actr_peer.node.config.development import Keys
 from actr_peer.node.config.settings import Settings
+from actr_peer.protocol.wire.addresses import site_of
 from actr_peer.state.folder import STATE_FOLDER, make_state_folder
 
 HOME: Final = Path(STATE_FOLDER, "issuer")
@@ -56,7 +57,7 @@ class Identities:
 
 def issuer_of(url: str) -> str:
     """Where the issuer is that is part of the signaling service at ``url``."""
-    return url.replace("ws", "http", 1).removesuffix("/v1/ws") + "/issuer"
+    return f"{site_of(url)}/issuer"
 
 
 def elsewhere(settings: Settings, _folder: Path) -> Identities:

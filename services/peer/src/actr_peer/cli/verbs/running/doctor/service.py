@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import ssl
 import time
-from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,7 +14,9 @@ from actr_peer.cli.verbs.running.doctor.steps import FaultError, Result, Skipped
 from actr_peer.errors import BusyError, RemoteProtocolError, UnreachableError
 from actr_peer.protocol.identity.asking import Answer, Issuer, read_answer, write_request
 from actr_peer.protocol.payload import WireKind
+from actr_peer.protocol.wire.addresses import SIGNALING_PATH, site_of
 from actr_peer.wire import tcp
+from actr_peer.wire.issuer.client import exchange
 from actr_peer.wire.issuer.clock import WRONG_BY
 
 NAME: Final = "signaling name"
@@ -29,7 +28,6 @@ PROOF: Final = "signaling proof"
 
 SECONDS: Final = 5.0
 MAX_PAGE_BYTES: Final = 64 * 1024
-PATH: Final = "/v1/ws"
 _WHERE: Final = "signaling.url (--signaling, ACTR_SIGNALING__URL)"
 _BY_THE_REALM: Final = (
     "give both sides the same realm secret: realm.secret_file (ACTR_REALM__SECRET_FILE) here, "
@@ -73,8 +71,8 @@ class Signaling:
             UPGRADE,
             self._upgrade,
             seconds=SECONDS,
-            advice=f"name a signaling service in {_WHERE}, as ws://host:8080{PATH}; a proxy in "
-            "front of it must let WebSockets through",
+            advice=f"name a signaling service in {_WHERE}, as ws://host:8080{SIGNALING_PATH}; a "
+            "proxy in front of it must let WebSockets through",
             needs=(TCP,),
         )
         await step(CLOCK, self._clock, seconds=1.0, advice="", needs=(UPGRADE,))
@@ -166,24 +164,11 @@ class Signaling:
 
     async def _page(self, path: str) -> Answer:
         """What the service says over HTTP, beside its socket."""
-        url = self._case.settings.signaling.url
-        site = Issuer.parse("http" + url.removeprefix("ws").removesuffix(PATH))
-        context = ssl.create_default_context() if site.is_secure else None
-        reader, writer = await asyncio.open_connection(
-            site.host, site.port, ssl=context, limit=MAX_PAGE_BYTES
-        )
+        site = Issuer.parse(site_of(self._case.settings.signaling.url))
         try:
-            writer.write(write_request(site, path))
-            data = bytearray()
-            while len(data) <= MAX_PAGE_BYTES and (chunk := await reader.read(MAX_PAGE_BYTES)):
-                data += chunk
-            return read_answer(bytes(data))
+            return read_answer(await exchange(site, write_request(site, path), MAX_PAGE_BYTES))
         except RemoteProtocolError as exc:
             raise SkippedError(f"what answers at {path} is no HTTP") from exc
-        finally:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
 
     async def _proof(self) -> str:
         case = self._case
