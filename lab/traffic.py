@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from actr.demo.chat_actr import ChatService
 from actr_peer import ActrId, Context, MediaFrame, NodeConfig, System, WireKind
 from actr_peer.node.hooks import LinkEvent, WireEvent
 from actr_peer.node.node import Node
+from actr_peer.transport.link_view import every_lane
 from actr_peer.transport.publications import Publication
 from actr_peer.wire.media.sources import TestPattern
 from lab.generator import Generator
@@ -183,8 +185,10 @@ class Peer:
         link = node.link(ActrId.parse(to))
         if link is None:
             return True
-        lanes = link.lanes.values()
-        held = sum(lane.queued + lane.sending_bytes + lane.receiving_bytes for lane in lanes)
+        held = sum(
+            lane.queued + lane.sending_bytes + lane.receiving_bytes
+            for _, lane in every_lane(link.lanes)
+        )
         return held == 0 and node.mailbox.depth == 0
 
     def _counts(self, to: str) -> dict[str, Any]:
@@ -194,10 +198,7 @@ class Peer:
         return {
             "active": view.active.value if view.active else None,
             "wires": {wire.kind.value: wire.state.name for wire in view.wires},
-            "lanes": {
-                lane.name: {name: getattr(counts, name) for name in counts.__slots__}
-                for lane, counts in view.lanes.items()
-            },
+            "lanes": {name: asdict(lane) for name, lane in every_lane(view.lanes)},
         }
 
     async def status(self, to: str) -> dict[str, Any]:

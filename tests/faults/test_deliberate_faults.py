@@ -19,6 +19,8 @@ Found = list[str]
 Scenario = Callable[[Pair], Awaitable[Found]]
 WEBSOCKET_FIRST = {"prefer": ["websocket", "webrtc"]}
 SMALL_MAILBOX = {"mailbox_capacity": 200}
+TRIES = 3
+"""Of the same scenario with a fault: on a busy machine nothing may be overtaken in one of them."""
 RATES = {"rpc": 100.0, "signal": 100.0, "stream": 100.0}
 PATIENCE, FAULTY_PATIENCE = 10.0, 1.5
 """Seconds: what takes longer to end never does. With a fault that would be its effect."""
@@ -123,7 +125,11 @@ async def test_a_deliberate_fault_is_found_and_only_it(make_pair: MakePair, faul
     scenario, options = SCENARIOS[fault]
     async with make_pair(options=options) as pair:
         assert await scenario(pair) == []
-    async with make_pair(options=options, fault=fault) as pair:
-        found = await scenario(pair)
-        pair.note("found", found)
-        assert found, f"{fault} was not found"
+    found: Found = []
+    for _ in range(TRIES):
+        async with make_pair(options=options, fault=fault) as pair:
+            found = await scenario(pair)
+            pair.note("found", found)
+        if found:
+            break
+    assert found, f"{fault} was not found"

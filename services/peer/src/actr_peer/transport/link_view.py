@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import Protocol
@@ -77,6 +77,14 @@ class LaneView:
         }
         replies = self.replies and other.replies and self.replies.plus(other.replies)
         return LaneView(**summed, replies=replies)
+
+
+def every_lane(lanes: Mapping[PayloadType, LaneView]) -> Iterator[tuple[str, LaneView]]:
+    """Each lane with its name; what answers on an RPC lane is one of its own, without more."""
+    for lane, counted in lanes.items():
+        yield lane.name, replace(counted, replies=None)
+        if counted.replies is not None:
+            yield f"{lane.name}_REPLY", counted.replies
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,10 @@ class Tokens:
             if self._now() - at < KEPT:
                 return token
 
+    def close(self) -> None:
+        """Make no more, once the one that is being made is."""
+        self._threads.shutdown(cancel_futures=True)
+
     def _begin(self) -> Future[tuple[str, float]]:
         return self._threads.submit(self._make)
 
@@ -237,11 +241,17 @@ class Site(ThreadingHTTPServer):
     def __init__(self, listener: socket.socket, settings: dict[str, str], secret: str) -> None:
         if not secret:
             raise ConfigError(f"{SECRET} is empty: who asks for a token must know it")
-        handler = partial(Pages, settings, Tokens(), secret)
+        self._tokens = Tokens()
+        handler = partial(Pages, settings, self._tokens, secret)
         super().__init__(listener.getsockname(), handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
         self.server_port = listener.getsockname()[1]
+
+    def server_close(self) -> None:
+        """Give the port back, and make no more tokens."""
+        super().server_close()
+        self._tokens.close()
 
 
 def main() -> None:

@@ -8,19 +8,16 @@ from typing import Final
 
 from actr_peer.node.observe.view import NodeView
 from actr_peer.node.process.metrics.family import Family, Values
-from actr_peer.transport.link_view import LaneView
+from actr_peer.transport.link_view import LaneView, every_lane
 
 _LANE = ("lane",)
 _WAY = ("lane", "direction")
 
 
 def _lanes(view: NodeView) -> Iterator[tuple[str, LaneView]]:
-    """Each lane with its name, over all links; what answers on an RPC lane is one of its own."""
+    """Each lane with its name, over all links."""
     for lanes in (view.past.lanes, *(link.lanes for link in view.links)):
-        for lane, counted in lanes.items():
-            yield lane.name, counted
-            if counted.replies is not None:
-                yield f"{lane.name}_REPLY", counted.replies
+        yield from every_lane(lanes)
 
 
 def _summed(read: Callable[[LaneView], int]) -> Callable[[NodeView], Values]:

@@ -6,8 +6,9 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import wait
+from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
@@ -29,6 +30,19 @@ pytestmark = pytest.mark.service
 SECRET = "s-ecret"
 OURS = {"sec_fetch_site": "same-origin", "x_actr_demo": SECRET}
 SETTINGS = {"signaling": "ws://127.0.0.1:1234/v1/ws", "issuer": "x", "stage": "y"}
+
+
+@pytest.fixture
+def new_tokens() -> Iterator[Callable[..., Tokens]]:
+    """Makes tokens, whose thread ends with the test: a late one would take the next test's."""
+    with ExitStack() as stack:
+
+        def make(now: Callable[[], float] = since_boot) -> Tokens:
+            tokens = Tokens(now)
+            stack.callback(tokens.close)
+            return tokens
+
+        yield make
 
 
 @pytest.fixture
@@ -109,7 +123,9 @@ def test_an_empty_secret_is_none() -> None:
         Site(listener, SETTINGS, "")
 
 
-def test_a_token_that_has_waited_too_long_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_that_has_waited_too_long_is_thrown_away(
+    monkeypatch: pytest.MonkeyPatch, new_tokens: Callable[..., Tokens]
+) -> None:
     now, began = [0.0], threading.Semaphore(0)
 
     def make() -> str:
@@ -117,7 +133,7 @@ def test_a_token_that_has_waited_too_long_is_thrown_away(monkeypatch: pytest.Mon
         return f"of {now[0]}"
 
     monkeypatch.setattr(module, "new_token", make)
-    tokens = Tokens(lambda: now[0])
+    tokens = new_tokens(lambda: now[0])
     assert began.acquire(timeout=60)
     now[0] = KEPT - 1
     assert tokens.take() == "of 0.0"
@@ -127,7 +143,7 @@ def test_a_token_that_has_waited_too_long_is_thrown_away(monkeypatch: pytest.Mon
 
 
 def test_one_that_was_made_while_the_issuer_was_away_is_not_given(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, new_tokens: Callable[..., Tokens]
 ) -> None:
     tried = iter([False, False, True])
 
@@ -137,7 +153,7 @@ def test_one_that_was_made_while_the_issuer_was_away_is_not_given(
         return "a token"
 
     monkeypatch.setattr(module, "new_token", make)
-    tokens = Tokens()
+    tokens = new_tokens()
     with pytest.raises(BrokenError):
         tokens.take()
     wait([tokens._next])  # the next one was made then, too
@@ -145,10 +161,33 @@ def test_one_that_was_made_while_the_issuer_was_away_is_not_given(
     assert tokens.take() == "a token"
 
 
-def test_two_that_ask_at_once_get_two(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_site_that_is_closed_makes_no_token_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    began, may_end, made = threading.Event(), threading.Event(), list[str]()
+
+    def make() -> str:
+        began.set()
+        assert may_end.wait(60)
+        made.append("one")
+        return "one"
+
+    monkeypatch.setattr(module, "new_token", make)
+    site = Site(socket.create_server(("127.0.0.1", 0)), SETTINGS, SECRET)
+    assert began.wait(60)
+    closing = threading.Thread(target=site.server_close)
+    closing.start()
+    may_end.set()
+    closing.join()
+    assert made == ["one"]
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        site._tokens.take()
+
+
+def test_two_that_ask_at_once_get_two(
+    monkeypatch: pytest.MonkeyPatch, new_tokens: Callable[..., Tokens]
+) -> None:
     numbers = iter(range(100_000))
     monkeypatch.setattr(module, "new_token", lambda: str(next(numbers)))
-    tokens, taken, before = Tokens(), list[str](), sys.getswitchinterval()
+    tokens, taken, before = new_tokens(), list[str](), sys.getswitchinterval()
     threads = [
         threading.Thread(target=lambda: taken.extend(tokens.take() for _ in range(300)))
         for _ in range(6)
