@@ -92,7 +92,7 @@ def binary(data: bytes) -> None:
     """
     seen = look(data)
     try:
-        target = None if seen is None else read_id(seen[1])
+        target = None if seen is None else read_id.__wrapped__(seen[1])  # never the kept answer
     except DecodeError:
         seen = None
     wire = messages.parse(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actr_signaling.protocol.loopback import is_loopback, is_name_of_here
+from actr_signaling.protocol.loopback import is_here, is_loopback, is_name_of_here
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,18 @@ def test_only_names_that_lead_nowhere_else_are_this_machine(host: str, is_here: 
 )
 def test_only_loopback_addresses_are_this_machine(address: str, is_here: bool) -> None:
     assert is_loopback(address) is is_here
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "expected"),
+    [
+        ("127.0.0.1", "localhost:8080", True),
+        ("127.0.0.1", "evil.example", False),
+        ("10.0.0.1", "localhost:8080", False),
+        ("", "localhost", False),
+    ],
+)
+def test_a_request_from_here_comes_by_an_address_and_a_name_of_here(
+    address: str, host: str, expected: bool
+) -> None:
+    assert is_here(address, host) is expected
