@@ -1,1 +1,1 @@
-"""Faults planted in a real system, each found by one alert of a real Prometheus: ``make gameday-test``."""
+"""Faults in a real system, each found by one alert of a real Prometheus: ``make gameday-test``."""

@@ -134,11 +134,12 @@ class Prometheus:
         labels = [alert["labels"] for alert in alerts if alert["state"] == "firing"]
         return frozenset((each["alertname"], each.get("id", each["instance"])) for each in labels)
 
-    async def first(self, seconds: float) -> Found:
-        """The first alerts that fire, within ``seconds``; none: nothing did."""
+    async def first(self, seconds: float, *, but: Found = frozenset()) -> Found:
+        """The first alerts that fire, within ``seconds``, and are no others than ``but``; none:
+        nothing did."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while not (found := await self.firing()):
+                while not (found := await self.firing() - but):  # noqa: ASYNC110  no event tells
                     await asyncio.sleep(LOOK)
                 return found
         return frozenset()
