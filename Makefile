@@ -196,6 +196,10 @@ crash-test: setup  ## kill peers with SIGKILL under durable calls, compare (KILL
 fault-test: setup  ## cut, freeze and lose on real wires, compare (SIZE=small|normal|full)
 	@$(BIN)/python -m tests.faults $(size) $(json) $(ARGS)
 
+.PHONY: gameday-test
+gameday-test: setup  ## plant faults: a real Prometheus raises that alert and no other (ARGS="-k redis")
+	@$(BIN)/pytest -q tests/gameday $(ARGS)
+
 .PHONY: abuse-test
 abuse-test: setup  ## abuse signaling and a peer's door, beside fifty honest clients (ONLY=word STORE=redis)
 	@$(BIN)/python -m tests.abuse $(only) $(json) $(ARGS)

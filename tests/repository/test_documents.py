@@ -220,6 +220,7 @@ NOT_RUN = {
     ("docs/codegen.md", "npm install"): "a registry; browser/tests/service does the rest",
     ("docs/codegen.md", "version: v2"): "needs buf; test_tools runs another one where it is",
     ("docs/deployment.md", "docker compose up"): "containers: make integration-test",
+    ("docs/operations.md", "docker compose --profile observability"): "containers",
     ("docs/deployment.md", "docker compose exec redis"): "containers: make integration-test",
     ("docs/deployment.md", "ACTR_TURN_URLS="): "containers",
     ("docs/deployment.md", "mkdir -p secrets/realm"): "a cluster: make check-kubernetes",

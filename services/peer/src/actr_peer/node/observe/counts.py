@@ -34,6 +34,8 @@ def counts_of(assembly: Assembly) -> dict[str, Mapping[str, int]]:
         "webrtc": {
             "dropped": network.webrtc.dropped,
             "candidates_dropped": network.webrtc.candidates_dropped,
+            "stun_failed": network.webrtc.servers_failed("stun"),
+            "turn_failed": network.webrtc.servers_failed("turn"),
         },
         "websocket": {"turned_away": network.websocket.door.turned_away},
     }

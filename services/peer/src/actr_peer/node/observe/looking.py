@@ -43,6 +43,7 @@ def look(assembly: Assembly, *, is_ended: bool) -> NodeView:
         incarnation=assembly.incarnation,
         versions=_versions(),
         started_at=assembly.changes.began_at,
+        looked_at=time(),
         trust=assembly.config.trust,
         is_ended=is_ended,
         identity=_identity(assembly),

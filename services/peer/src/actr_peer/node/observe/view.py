@@ -120,6 +120,8 @@ class NodeView:
     """Of ``actr``, of ``python``, and of the ``session`` that it speaks with others."""
     started_at: float
     """When it was made, in Unix seconds."""
+    looked_at: float
+    """When this view was made, in Unix seconds by this machine's clock."""
     trust: str
     """What others have to prove: ``certificate``, ``secret``, or ``development``: nothing."""
     is_ended: bool

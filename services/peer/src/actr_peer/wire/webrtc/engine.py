@@ -25,6 +25,10 @@ TEXT_CHANNEL = 1
 """The one that carries words of the wire itself, as text: messages of sessions are binary."""
 
 
+FAILED = "failed"
+"""Of ``EngineOptions.shared``: how many servers gave no address, by ``stun`` and ``turn``."""
+
+
 class IcePolicy(Enum):
     """Which candidates are used."""
 

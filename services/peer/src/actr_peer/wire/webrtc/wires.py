@@ -37,7 +37,7 @@ from actr_peer.protocol.webrtc.negotiation import (
 from actr_peer.protocol.webrtc.newcomers import Newcomers
 from actr_peer.tasks import Tasks, note_failure
 from actr_peer.wire.base import Wire
-from actr_peer.wire.webrtc.engine import EngineFactory, EngineOptions, IcePolicy
+from actr_peer.wire.webrtc.engine import FAILED, EngineFactory, EngineOptions, IcePolicy
 from actr_peer.wire.webrtc.exchanges import Relay
 from actr_peer.wire.webrtc.late import LateEngine, load_aiortc
 from actr_peer.wire.webrtc.wire import WebRtcWire
@@ -149,6 +149,11 @@ class WebRtcWires:
     def candidates_dropped(self) -> int:
         """Candidates that came before their description, and were too many."""
         return self._early.dropped
+
+    def servers_failed(self, scheme: str) -> int:
+        """How often a server of ``scheme``, ``stun`` or ``turn``, was asked and gave no address."""
+        failed: Mapping[str, int] = self._options.shared.get(FAILED, {})
+        return failed.get(scheme, 0)
 
     def wires(self) -> list[WebRtcWire]:
         """Connections that are not gone, open or not, oldest first."""

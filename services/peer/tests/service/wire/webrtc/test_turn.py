@@ -114,6 +114,8 @@ async def test_a_refusing_server_is_told_of_and_the_direct_way_taken(port: int) 
         while not near.view()["failures"]:
             await turns(1)
         assert "401" in near.view()["failures"][0]
+        assert pair.alice.servers_failed("turn") >= 1
+        assert pair.alice.servers_failed("stun") == 0
 
 
 def _is_candidate(body: object) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from time import time
 from typing import Final, Literal, TypeAlias
 
 from prometheus_client.core import (
@@ -106,6 +107,13 @@ FAMILIES: Final[tuple[Family | Spread, ...]] = (
         "1 while new peers may come here, as /readyz says",
         (),
         lambda service: _one(service.hub.is_ready and service.keeper.is_ready),
+    ),
+    Family(
+        "actr_signaling_clock_timestamp_seconds",
+        "gauge",
+        "What this machine's clock says, in Unix time",
+        (),
+        lambda service: _one(time()),
     ),
     Family(
         "actr_signaling_relays_total",

@@ -6,6 +6,7 @@ import asyncio
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import httpx
@@ -64,6 +65,7 @@ async def test_it_counts_connections_actors_relays_and_refused_proofs() -> None:
         assert found["actr_signaling_registered", ()] == 2
         assert found["actr_signaling_actors", ()] == 2
         assert found["actr_signaling_ready", ()] == 1
+        assert abs(found["actr_signaling_clock_timestamp_seconds", ()] - time.time()) < 60
         assert found["actr_signaling_refused_total", ("expired",)] == 1
         assert found["actr_signaling_refused_total", ("revoked",)] == 2
         results = {k[1][0]: n for k, n in found.items() if k[0] == "actr_signaling_relays_total"}

@@ -63,6 +63,13 @@ ACTOR: Final = (
         lambda view: one(view.started_at),
     ),
     Family(
+        "actr_clock_timestamp_seconds",
+        "gauge",
+        "What this machine's clock says, in Unix time",
+        (),
+        lambda view: one(view.looked_at),
+    ),
+    Family(
         "actr_actor_signaling",
         "gauge",
         "1 for the state of its connection to signaling, 0 for the others",

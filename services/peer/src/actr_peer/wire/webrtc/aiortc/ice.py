@@ -256,6 +256,7 @@ class IceConnection(ConsentedConnection):
             why = repr(exc)
         failure = f"{scheme}:{server[0]}:{server[1]}: {why}"
         log.info("ICE server gave no candidate: %s", failure)
+        shared.failed(self._options.shared, scheme)
         self.failures.append(failure)
 
     @property

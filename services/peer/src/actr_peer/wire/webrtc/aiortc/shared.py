@@ -5,6 +5,7 @@ It is kept in ``EngineOptions.shared``, so that it ends with them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from aiortc.rtcdtlstransport import (
     SRTPProtectionProfile,
 )
 from OpenSSL import SSL
+
+from actr_peer.wire.webrtc.engine import FAILED
 
 CERTIFICATE_SECONDS = 24 * 3600.0
 """For new connections there is another after that; aiortc's is good for 30 days."""
@@ -75,6 +78,12 @@ def addresses(shared: dict[str, Any], now: float) -> list[str]:
             lambda: ice.get_host_addresses(use_ipv4=True, use_ipv6=True),
         )
     )
+
+
+def failed(shared: dict[str, Any], scheme: str) -> None:
+    """Count a server of ``scheme`` that was asked for an address and gave none."""
+    count = shared.setdefault(FAILED, Counter())
+    count[scheme] += 1
 
 
 def _keep(

@@ -7,6 +7,7 @@ import asyncio
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,6 +214,9 @@ async def test_what_was_done_is_what_is_told(both: Both) -> None:
     assert value(there, "actr_mailbox_wait_seconds_count") == 8
     assert value(there, "actr_mailbox_requests") == 0
     assert value(there, "actr_actor_signaling", state="registered") == 1
+    assert abs(value(there, "actr_clock_timestamp_seconds") - time.time()) < 60
+    refused = {"part": "webrtc", "event": "turn_failed"}
+    assert value(there, "actr_part_events_total", **refused) == 0
 
 
 async def test_a_call_that_is_given_up_is_told_at_both_sides(both: Both) -> None:

@@ -14,7 +14,9 @@ from actr_peer.wire.webrtc.aiortc.shared import (
     CERTIFICATE_SECONDS,
     addresses,
     certificate,
+    failed,
 )
+from actr_peer.wire.webrtc.engine import FAILED
 
 
 def test_connections_have_one_certificate_until_it_is_a_day_old() -> None:
@@ -52,3 +54,10 @@ def test_the_kernel_is_asked_for_addresses_once_in_a_moment(
     addresses(shared, 5.0).clear()
     assert addresses(shared, 5.0) == ["192.0.2.1"]
     assert addresses(shared, 5.0 + ADDRESSES_SECONDS) == ["192.0.2.2"]
+
+
+def test_servers_that_gave_no_address_are_counted_by_their_scheme() -> None:
+    shared: dict[str, Any] = {}
+    for scheme in ("turn", "stun", "turn"):
+        failed(shared, scheme)
+    assert shared[FAILED] == {"stun": 1, "turn": 2}
