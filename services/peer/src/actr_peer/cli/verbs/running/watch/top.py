@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -31,7 +31,7 @@ ASKED_AT_ONCE: Final = 8
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Sort(str, Enum):
+class Sort(StrEnum):
     """By what rows are ordered, the most first."""
 
     CALLS = "calls"
@@ -92,9 +92,7 @@ def ordered(rows: Iterable[Row], sort: Sort) -> list[Row]:
     return sorted(rows, key=lambda row: (-_KEYS[sort](row), row.id))
 
 
-def _looks(
-    wanted: frozenset[str], every: float, ended: threading.Event
-) -> Iterator[Sequence[Row]]:
+def _looks(wanted: frozenset[str], every: float, ended: threading.Event) -> Iterator[Sequence[Row]]:
     """What is there at once, and again after each interval, until it is to end.
 
     Raises:
@@ -115,9 +113,7 @@ def _looks(
         ended.wait(every)
 
 
-def _rows(
-    now: Mapping[str, Status], before: Mapping[str, Status], seconds: float
-) -> Iterator[Row]:
+def _rows(now: Mapping[str, Status], before: Mapping[str, Status], seconds: float) -> Iterator[Row]:
     for actor, status in now.items():
         with suppress(LookupError, TypeError, ValueError):  # of another version
             yield row_of(status, before.get(actor), seconds)
