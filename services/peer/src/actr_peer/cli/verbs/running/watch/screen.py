@@ -55,7 +55,7 @@ def _document(row: Row) -> Mapping[str, object]:
 
 def _numbers(row: Row) -> tuple[str, ...]:
     told = row.rates
-    rates = ("–",) * 5
+    rates: tuple[str, ...] = ("–",) * 5
     if told is not None:
         calls = (told.calls_in, told.calls_out, told.failed)
         rates = (*map(_rate, calls), _ms(told.p50_ms), _ms(told.p99_ms))
