@@ -51,6 +51,10 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "actr_peer.cli.verbs.running.ps",
             "Actors, wires, lanes and mailbox of a running peer.",
         ),
+        "top": (
+            "actr_peer.cli.verbs.running.watch.top",
+            "Calls, wires and mailboxes of this machine's actors, as they change.",
+        ),
         "ping": ("actr_peer.cli.verbs.running.ping", "Round trips to an actor, by each wire."),
         "doctor": (
             "actr_peer.cli.verbs.running.doctor.command",

@@ -95,12 +95,16 @@ def _ask(loaded: Loaded, path: Path) -> Any:
         ) from exc
 
 
+def sockets(loaded: Loaded) -> list[Path]:
+    """Where actors of this user may answer: in this folder, and announced on this machine."""
+    here = there_of(loaded.settings.control.socket).values()
+    return list(dict.fromkeys(path.absolute() for path in (*here, *announced_sockets())))
+
+
 def _list(loaded: Loaded, *, is_json: bool) -> None:
     """Who runs on this machine, in a line each."""
-    here = there_of(loaded.settings.control.socket).values()
-    paths = dict.fromkeys(path.absolute() for path in (*here, *announced_sockets()))
     running = []
-    for path in paths:
+    for path in sockets(loaded):
         with suppress(OSError, ValueError):
             status = ask(str(path), "status", timeout=LIST_SECONDS)
             running.append({"socket": str(path), **status})

@@ -1,0 +1,1 @@
+"""Verbs that go on and show what changes in actors that run."""
