@@ -224,7 +224,7 @@ async def test_a_call_that_is_given_up_is_told_at_both_sides(both: Both) -> None
     client = ChatClient(guest.ref.to(ROOM))
     await client.say(SayRequest(text="hello"))
     # The own clock, or the far side's word for it if that is the first.
-    with pytest.raises(PeerError, match="no reply|ran out of time"):
+    with pytest.raises(PeerError, match=r"no reply|ran out of time"):
         await client.say(SayRequest(text="slow"), timeout=0.3)
     await both.workload.stopped.wait()
     count, say = "actr_call_duration_seconds_count", {"method": "demo.Chat.Say"}
