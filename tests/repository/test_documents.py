@@ -216,6 +216,7 @@ NOT_RUN = {
     ("docs/browser.md", "make browser-test"): "it needs Node.js; CI runs it where that is",
     ("docs/browser.md", "npm pack"): "a registry; browser/tests/service/page.test.ts does the rest",
     ("docs/cli.md", "actr ps "): "peer's tests/shell/cli/verbs/running/test_ps.py does each",
+    ("docs/cli.md", "actr top "): "peer's verbs/running/watch/test_top.py does each",
     ("docs/metrics.md", "ACTR_METRICS__LISTEN="): "peer's test_page.py asks what is told there",
     ("docs/codegen.md", "npm install"): "a registry; browser/tests/service does the rest",
     ("docs/codegen.md", "version: v2"): "needs buf; test_tools runs another one where it is",

@@ -42,6 +42,7 @@ TWO_MEANINGS = {
     "--json": "one document, or one a line for what goes on",
     "--module": "'gateway' has actors of several contracts, so it takes several",
     "-m": "the same",
+    "--once": "'top' ends after one look, 'receive' after one transfer",
     "--signaling": "'dev' starts one where none is named",
     "--timeout": "'publish' goes on as long as the file; it limits the wait for a wire",
 }

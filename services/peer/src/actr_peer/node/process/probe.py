@@ -13,25 +13,38 @@ import json
 import os
 import socket
 import sys
+import time
 from typing import Any
+
+MAX_BYTES = 16 * 2**20
+"""Of an answer."""
 
 
 def ask(path: str, report: str, *, timeout: float = 5.0) -> Any:
     """Return one report of the peer behind ``path``.
 
     Args:
-        timeout: Seconds each step may take.
+        timeout: Seconds that all of it may take.
 
     Raises:
-        OSError: If nobody answers there.
-        ValueError: If the answer is no JSON document.
+        OSError: If nobody answers there, or not in time.
+        ValueError: If the answer is no JSON document, or is longer than 16 MiB.
     """
+    end, answer = time.monotonic() + timeout, bytearray()
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(timeout)
         _connect(client, path)
         client.sendall(report.encode() + b"\n")
-        with client.makefile("rb") as answer:
-            return json.loads(answer.read())
+        while len(answer) <= MAX_BYTES:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("it does not come to an end with its answer")
+            client.settimeout(left)
+            piece = client.recv(65_536)
+            if not piece:
+                return json.loads(answer)
+            answer += piece
+    raise ValueError("its answer has no end")
 
 
 def _connect(client: socket.socket, path: str) -> None:

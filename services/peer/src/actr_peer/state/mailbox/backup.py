@@ -54,7 +54,15 @@ def back_up(
     for _, wanted in pairs:
         if wanted.exists():
             raise ConfigError(f"{wanted} is there already: name a new file")
-    return [Copied(one, wanted, _copied(one, wanted, told)) for one, wanted in pairs]
+    copied: list[Copied] = []
+    try:
+        for one, wanted in pairs:
+            copied.append(Copied(one, wanted, _copied(one, wanted, told)))
+    except BaseException:
+        for each in copied:  # the next try finds its places free
+            each.copy.unlink(missing_ok=True)
+        raise
+    return copied
 
 
 def _beside(file: Path) -> Path:
@@ -71,6 +79,7 @@ def _copied(file: Path, copy: Path, told: Callable[[int, int], None]) -> int:
             part = Path(folder, copy.name)
             _fill(file, part, told)
             size = part.stat().st_size
+            copy.touch(mode=0o600, exist_ok=False)  # a rename alone goes over what came meanwhile
             part.rename(copy)
         _sync(copy.parent)
     except (OSError, sqlite3.Error) as exc:

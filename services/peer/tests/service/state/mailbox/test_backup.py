@@ -173,6 +173,26 @@ def test_a_damaged_file_has_no_copy(path: Path, copy: Path, folder: Path) -> Non
     assert list(folder.iterdir()) == []
 
 
+def test_where_the_outbox_cannot_be_copied_the_mailbox_is_neither(
+    path: Path, copy: Path, folder: Path
+) -> None:
+    asyncio.run(promise(path, "a"))
+    outbox = path.with_name("box.db-outbox")
+    outbox.write_bytes(b"a letter" * 1000)
+    with pytest.raises(ConfigError, match="file is not a database"):
+        back_up(path, copy)
+    assert list(folder.iterdir()) == []
+    outbox.unlink()
+    assert [each.copy for each in back_up(path, copy)] == [copy]  # the place is free
+
+
+def test_what_comes_while_it_copies_is_not_overwritten_either(path: Path, copy: Path) -> None:
+    asyncio.run(promise(path, "a"))
+    with pytest.raises(ConfigError, match="File exists"):
+        back_up(path, copy, lambda done, total: copy.write_bytes(b"mine"))
+    assert copy.read_bytes() == b"mine"
+
+
 LIMIT = 200_000
 
 

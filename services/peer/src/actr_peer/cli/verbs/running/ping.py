@@ -20,6 +20,7 @@ from actr_peer.node.process.logs import log_warnings
 from actr_peer.node.process.startup import run_loop
 from actr_peer.protocol.identity import ActrId, ActrType
 from actr_peer.protocol.payload import WireKind
+from actr_peer.transport.link_view import every_lane
 
 if TYPE_CHECKING:
     from actr_peer.node.node import Node
@@ -72,7 +73,9 @@ def ping(
     actor: ActorArgument,
     *,
     count: Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Questions by each wire.")] = 5,
-    interval: Annotated[float, typer.Option(min=0, help="Seconds between two of them.")] = 0.2,
+    interval: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds between two of them.")
+    ] = 0.2,
     timeout: Timeout = None,
     is_json: AsJson = False,
     flags: Flags,
@@ -134,7 +137,7 @@ async def _by(kind: WireKind, node: Node, target: ActrId, asking: Asking, visit:
             continue  # lost
     link = node.view().link(target)
     if link is not None:
-        found.resent = sum(lane.resent for lane in link.lanes.values())
+        found.resent = sum(lane.resent for _, lane in every_lane(link.lanes))
     return found
 
 

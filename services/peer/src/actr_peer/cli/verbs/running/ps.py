@@ -105,9 +105,11 @@ def _list(loaded: Loaded, *, is_json: bool) -> None:
     """Who runs on this machine, in a line each."""
     running = []
     for path in sockets(loaded):
-        with suppress(OSError, ValueError):
-            status = ask(str(path), "status", timeout=LIST_SECONDS)
-            running.append({"socket": str(path), **status})
+        # Whatever answers there: what is no actor's report is not listed.
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            status = {"socket": str(path), **ask(str(path), "status", timeout=LIST_SECONDS)}
+            _cells(status)
+            running.append(status)
     if is_json:
         print(json.dumps({"running": running}, indent=2))
         return
@@ -122,19 +124,20 @@ def _list(loaded: Loaded, *, is_json: bool) -> None:
 
 def _actors(running: Sequence[Mapping[str, Any]]) -> RenderableType:
     names = ("actor", "pid", "signaling", "links", "waiting", "dead", "socket")
-    rows = [
-        (
-            status["id"],
-            status["pid"],
-            status["signaling"],
-            len({wire["remote"] for wire in status["wires"] if wire["state"] == "ready"}),
-            status["mailbox"]["depth"],
-            status["mailbox"]["dead"],
-            _short(status["socket"]),
-        )
-        for status in running
-    ]
+    rows = [_cells(status) for status in running]
     return table(f"{len(running)} actors run here; --id shows one of them", names, rows)
+
+
+def _cells(status: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        status["id"],
+        status["pid"],
+        status["signaling"],
+        len({wire["remote"] for wire in status["wires"] if wire["state"] == "ready"}),
+        status["mailbox"]["depth"],
+        status["mailbox"]["dead"],
+        _short(status["socket"]),
+    )
 
 
 def _short(path: str) -> str:

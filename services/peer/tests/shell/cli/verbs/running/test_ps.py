@@ -162,6 +162,24 @@ async def test_all_who_run_on_this_machine_are_listed_wherever_they_are(
         assert nobody == {"running": []}
 
 
+@pytest.mark.parametrize("odd", [[1], {"error": "no such report"}, {"id": "x", "pid": 1}, 7])
+async def test_what_answers_as_no_actor_does_is_not_listed(
+    odd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    one, two = tmp_path / "one.sock", tmp_path / "two.sock"
+    async with (
+        ControlSocket(one, {"status": lambda: STATUS}),
+        ControlSocket(two, {"status": lambda: odd}),
+    ):
+        with announced(one), announced(two):
+            shown = await asked()
+            (listed,) = json.loads(await asked("--json"))["running"]
+    assert "1 actors run here" in shown
+    assert listed["id"] == STATUS["id"]
+
+
 async def asked(*arguments: str) -> str:
     """What ``actr ps`` prints, without a configuration."""
     done = await asyncio.create_subprocess_exec(
