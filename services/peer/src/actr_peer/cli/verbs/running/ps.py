@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,9 @@ from actr_peer.node.process.announcing import announced_sockets
 from actr_peer.node.process.probe import ask
 
 LIST_SECONDS: Final = 2.0
-"""For each step of asking one of many."""
+"""For asking one of many."""
+ASKED_AT_ONCE: Final = 8
+"""One that hangs holds up no other."""
 EveryActor: TypeAlias = Annotated[
     bool, typer.Option("--all", help="List all actors that this user runs on this machine.")
 ]
@@ -95,21 +98,26 @@ def _ask(loaded: Loaded, path: Path) -> Any:
         ) from exc
 
 
-def sockets(loaded: Loaded) -> list[Path]:
-    """Where actors of this user may answer: in this folder, and announced on this machine."""
+def statuses(loaded: Loaded) -> list[Mapping[str, Any]]:
+    """What this user's actors say that answer, in this folder and announced on this machine."""
     here = there_of(loaded.settings.control.socket).values()
-    return list(dict.fromkeys(path.absolute() for path in (*here, *announced_sockets())))
+    paths = dict.fromkeys(path.absolute() for path in (*here, *announced_sockets()))
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        return [status for status in pool.map(_status, paths) if status is not None]
+
+
+def _status(path: Path) -> Mapping[str, Any] | None:
+    """None: nobody answers there, or not as an actor does."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        status = {"socket": str(path), **ask(str(path), "status", timeout=LIST_SECONDS)}
+        _cells(status)
+        return status
+    return None
 
 
 def _list(loaded: Loaded, *, is_json: bool) -> None:
     """Who runs on this machine, in a line each."""
-    running = []
-    for path in sockets(loaded):
-        # Whatever answers there: what is no actor's report is not listed.
-        with suppress(OSError, ValueError, LookupError, TypeError):
-            status = {"socket": str(path), **ask(str(path), "status", timeout=LIST_SECONDS)}
-            _cells(status)
-            running.append(status)
+    running = statuses(loaded)
     if is_json:
         print(json.dumps({"running": running}, indent=2))
         return

@@ -7,10 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -18,16 +16,13 @@ from rich.live import Live
 
 from actr_peer.cli.options import AsLines
 from actr_peer.cli.tables import console
-from actr_peer.cli.verbs.running.ps import LIST_SECONDS, sockets
+from actr_peer.cli.verbs.running.ps import statuses
 from actr_peer.cli.verbs.running.watch.rates import Row, Status, row_of
 from actr_peer.cli.verbs.running.watch.screen import document_of, table_of
 from actr_peer.errors import UnreachableError
 from actr_peer.node.config.loading import load
-from actr_peer.node.process.probe import ask
 from actr_peer.protocol.identity import ActrId
 
-ASKED_AT_ONCE: Final = 8
-"""One that hangs holds up no other."""
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -103,11 +98,13 @@ def _looks(wanted: frozenset[str], every: float, ended: threading.Event) -> Iter
     looked = time.monotonic()
     is_first = True
     while not ended.is_set():
-        now, at = _statuses(sockets(loaded), wanted), time.monotonic()
+        told = {str(status["id"]): status for status in statuses(loaded)}
+        now = {actor: told[actor] for actor in told if not wanted or actor in wanted}
+        at = time.monotonic()
         if is_first and not now:
-            whom = ", ".join(sorted(wanted)) or "nobody"
-            is_named = " does not run here" if wanted else " runs here"
-            raise UnreachableError("the actors of this machine", f"{whom}{is_named}")
+            named = ", ".join(sorted(wanted))
+            why = f"{named} does not run here" if named else "nobody runs here"
+            raise UnreachableError("the actors of this machine", why)
         yield list(_rows(now, before, at - looked))
         before, looked, is_first = now, at, False
         ended.wait(every)
@@ -117,21 +114,6 @@ def _rows(now: Mapping[str, Status], before: Mapping[str, Status], seconds: floa
     for actor, status in now.items():
         with suppress(LookupError, TypeError, ValueError):  # of another version
             yield row_of(status, before.get(actor), seconds)
-
-
-def _statuses(paths: Sequence[Path], wanted: frozenset[str]) -> dict[str, Status]:
-    """By id: what those say that answer."""
-    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        told = [status for status in pool.map(_status, paths) if status is not None]
-    found = {str(status["id"]): status for status in told}
-    return {actor: status for actor, status in found.items() if not wanted or actor in wanted}
-
-
-def _status(path: Path) -> Status | None:
-    with suppress(OSError, ValueError):
-        status = ask(str(path), "status", timeout=LIST_SECONDS)
-        return status if isinstance(status, dict) and "id" in status else None
-    return None
 
 
 @contextmanager
